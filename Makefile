@@ -1,0 +1,64 @@
+# Everything is installed by the targets themselves, without root: Python packages into .venv, runtimes into
+# .tools, device libraries into lib. The one thing needed beforehand is Python 3.11 or newer, with venv.
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+STUBS := .tools/stubs/.installed
+PIP := $(PY) -m pip --disable-pip-version-check --quiet
+PYTEST_ARGS ?=
+# What runs on the chip (MicroPython) and what runs on the host (CPython).
+DEVICE := $(wildcard boot.py main.py firmware hal sim/chip)
+
+.DEFAULT_GOAL := help
+.PHONY: help venv tools run test lint types bench lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(STAMP) $(STUBS) ## make .venv with the pinned packages
+
+$(STAMP): requirements.txt
+	@echo "== .venv: pinned Python packages"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "error: $(PYTHON) is older than 3.11 or missing; run: make PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -m venv --clear $(VENV) \
+	  || { echo "error: $(PYTHON) cannot make a venv; install its venv package (Debian: python3-venv)"; exit 1; }
+	@$(PIP) install --requirement requirements.txt
+	@touch $@
+
+$(STUBS): requirements-stubs.txt $(STAMP)
+	@echo "== .tools/stubs: stubs of the ESP32's modules"
+	@rm -rf $(@D)
+	@$(PIP) install --no-deps --target $(@D) --requirement requirements-stubs.txt
+	@touch $@
+
+tools: venv ## fetch and check MicroPython, mosquitto and the device libraries
+	@$(PY) -m sim.toolbox
+
+run: venv ## the demonstration: three columns, a broker and a control centre
+	@$(PY) -m sim.toolbox umqtt
+	@$(PY) -m sim demo
+
+test: lint types tools ## lint, types and all tests; STRICT=1: a missing runtime is a failure
+	$(PY) -m pytest $(PYTEST_ARGS)
+
+lint: venv ## ruff
+	$(PY) -m ruff check .
+
+types: venv ## mypy: the host's code, then the device's against the ESP32 stubs
+	$(PY) -m mypy
+	$(if $(DEVICE),$(PY) -m mypy --config-file mypy-device.ini $(DEVICE))
+
+bench: tools ## measure, side by side with stock umqtt.simple
+	@$(PY) -m sim bench
+
+lock: ## pin requirements.in anew into requirements.txt
+	@rm -rf .tools/lock-venv && $(PYTHON) -m venv .tools/lock-venv
+	@.tools/lock-venv/bin/python -m pip install --quiet --requirement requirements.in
+	@{ echo "# Made by 'make lock' from requirements.in; do not edit."; \
+	  .tools/lock-venv/bin/python -m pip freeze; } > requirements.txt
+	@rm -rf .tools/lock-venv
+
+clean: ## remove everything that make made
+	rm -rf $(VENV) .tools build lib/umqtt .mypy_cache .pytest_cache .ruff_cache .hypothesis

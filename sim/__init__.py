@@ -1,0 +1,1 @@
+"""The simulator: virtual columns, a virtual street, brokers and a control centre."""
