@@ -1,0 +1,99 @@
+"""The simulator's one command line: `python -m sim --help` lists everything."""
+
+import argparse
+import importlib
+import re
+import sys
+import textwrap
+from collections.abc import Mapping
+from pathlib import Path
+
+EXIT_MISSING_RUNTIME = 3
+DELEGATED = {
+    "demo": ("sim.demo", "three columns, a broker and a control centre, live or scripted"),
+    "bench": ("sim.bench", "measure, side by side with stock umqtt.simple"),
+}
+_UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in DELEGATED:
+        module = importlib.import_module(DELEGATED[argv[0]][0])
+        return int(module.main(argv[1:]) or 0)
+    arguments = _parser().parse_args(argv)
+    if arguments.command == "config":
+        from sim import configuration
+
+        return configuration.main(arguments)
+    return _column(arguments)
+
+
+def _column(arguments: argparse.Namespace) -> int:
+    from sim import console, toolbox
+
+    try:
+        return console.main(
+            arguments.config,
+            runtime=arguments.runtime,
+            flash_path=arguments.flash,
+            heap_bytes=arguments.heap,
+            seed=arguments.seed,
+            chip=arguments.chip,
+        )
+    except toolbox.ToolMissing as error:
+        print(f"error: {error}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
+        return EXIT_MISSING_RUNTIME
+
+
+def _parser() -> argparse.ArgumentParser:
+    from sim import configuration, console
+    from sim.pole import CHIPS, RUNTIMES
+
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m sim", description=__doc__, formatter_class=layout)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    column = commands.add_parser("column", help="run one column in real time", formatter_class=layout)
+    column.description = (console.__doc__ or "").partition("`: ")[2]
+    add = column.add_argument
+    add("--config", type=Path, required=True, metavar="FILE", help="configuration document (JSON)")
+    add("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
+    add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one)")
+    add("--heap", type=_byte_count, metavar="BYTES", help="MicroPython's heap, such as 98304 or 96k")
+    add("--seed", type=int, default=0, metavar="N", help="of the chip's chance (default: %(default)s)")
+    add("--chip", choices=CHIPS, default="esp32", help="(default: %(default)s)")
+    column.epilog = _lists(
+        {
+            "commands, one a line on standard input:": console.COMMANDS,
+            "events, one JSON object a line:": console.EVENTS,
+        }
+    )
+
+    config = commands.add_parser("config", help="print a complete configuration for one column")
+    config.description = (configuration.__doc__ or "").partition("`: ")[2]
+    configuration.add_arguments(config)
+    for name, (_, text) in DELEGATED.items():
+        commands.add_parser(name, help=text)
+    parser.epilog = f"{column.format_usage()}\n{column.epilog}\n\n{config.format_usage()}"
+    return parser
+
+
+def _lists(tables: Mapping[str, Mapping[str, str]]) -> str:
+    width = max(len(name) for table in tables.values() for name in table)
+    parts = []
+    for title, table in tables.items():
+        lines = "\n".join(f"{name:{width}}  {text}" for name, text in table.items())
+        parts.append(f"{title}\n{textwrap.indent(lines, '  ')}")
+    return "\n\n".join(parts)
+
+
+def _byte_count(text: str) -> int:
+    found = re.fullmatch(r"(\d+)([km]?)", text.lower())
+    if not found or not int(found[1]):
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be a number of bytes such as 98304 or 96k")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,60 @@
+"""The chip's registers that outlive its process: watchdog and RTC memory, in a small shared file.
+
+Little endian: bytes 0-7 last feed (CLOCK_MONOTONIC us), 8-15 timeout (us, 0 = never armed), 16-23 reserved,
+24-27 length of the RTC memory, 28.. RTC memory.
+"""
+
+import os
+import struct
+import time
+from pathlib import Path
+
+FILE_BYTES = 4096
+RTC_MAX_BYTES = 2048
+_WATCHDOG = struct.Struct("<QQ")
+_RTC_LENGTH = struct.Struct("<I")
+_RTC_LENGTH_AT = 24
+_RTC_AT = 28
+
+
+def now_us() -> int:
+    """The clock that the pole and the chip share."""
+    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+
+
+class Registers:
+    """The pole's view of the file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self.power_cut()
+
+    def power_cut(self) -> None:
+        """Nothing survives."""
+        os.pwrite(self._file, bytes(FILE_BYTES), 0)
+
+    def reset(self) -> None:
+        """The watchdog is disarmed; RTC memory survives."""
+        os.pwrite(self._file, bytes(_WATCHDOG.size), 0)
+
+    def is_armed(self) -> bool:
+        return self._watchdog()[1] > 0
+
+    def is_overdue(self) -> bool:
+        """True when an armed watchdog was not fed in time."""
+        fed_us, timeout_us = self._watchdog()
+        return timeout_us > 0 and now_us() - fed_us > timeout_us
+
+    def breadcrumb(self) -> str:
+        """The name of the task that ran last: RTC memory up to the first NUL or space."""
+        (length,) = _RTC_LENGTH.unpack(os.pread(self._file, _RTC_LENGTH.size, _RTC_LENGTH_AT))
+        memory = os.pread(self._file, min(length, RTC_MAX_BYTES), _RTC_AT)
+        return memory.replace(b" ", b"\0").split(b"\0")[0].decode("ascii", "replace")
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _watchdog(self) -> tuple[int, int]:
+        fed_us, timeout_us = _WATCHDOG.unpack(os.pread(self._file, _WATCHDOG.size, 0))
+        return fed_us, timeout_us
