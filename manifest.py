@@ -1,5 +1,5 @@
-# For integrators who build their own image of MicroPython: the column frozen into it, so that it starts even when
-# the filesystem cannot be mounted. Build with:
+# For integrators who build their own image of MicroPython: the column frozen into it, so that it starts
+# even when the filesystem cannot be mounted. Build with:
 #   make -C ports/esp32 BOARD=ESP32_GENERIC FROZEN_MANIFEST=<this file>
 include("$(PORT_DIR)/boards/manifest.py")
 require("umqtt.simple")

@@ -1,8 +1,8 @@
 """Debian packages without root and without installing them: fetched by apt, unpacked into a folder.
 
-apt runs on a private configuration made from the machine's own sources (mirror and keys), with only the suite and
-the architectures changed; it checks signatures and hashes as always. A program so unpacked runs through the loader and
-libraries unpacked beside it, so that it does not matter how old the machine's own are.
+apt runs on a private configuration made from the machine's own sources (mirror and keys), with only the
+suite and the architectures changed; it checks signatures and hashes as always. A program so unpacked runs
+through the loader and libraries unpacked beside it, so that it does not matter how old the machine's are.
 """
 
 import os
@@ -17,6 +17,7 @@ SUITE = "trixie"
 ARCH_32BIT = {"amd64": "i386", "arm64": "armhf"}
 SOURCES = Path("/etc/apt")
 APT_TIMEOUT_S = 600
+ERROR_TAIL = 800
 
 Stanza = dict[str, str]
 
@@ -36,16 +37,18 @@ def architecture(bits: int) -> str:
 
 
 def unpack(package: str, version: str, arch: str, tools: Path) -> Path:
-    """Fetch `package` (its version a pattern such as "1.2*") with its libraries; return the folder it lies in.
+    """Fetch `package` (its version a pattern such as "1.2*") with its libraries; return its folder.
 
-    Unpacks beside and renames, so the folder is whole or absent. The caller keeps others out. Raises DebianError.
+    Unpacks beside and renames, so the folder is whole or absent. The caller keeps others out.
+    Raises DebianError.
     """
     target = tools / "debian" / f"{package}-{arch}"
     if target.is_dir():
         return target
     apt = _configure(tools / "apt", arch)
     _run(["apt-get", *apt, "update"])
-    plan = _run(["apt-get", *apt, "install", "--simulate", "--no-install-recommends", f"{package}:{arch}={version}"])
+    plan = _run(["apt-get", *apt, "install", "--simulate", "--no-install-recommends",
+                 f"{package}:{arch}={version}"])  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         debs, root = Path(scratch, "debs"), Path(scratch, "root")
@@ -58,10 +61,10 @@ def unpack(package: str, version: str, arch: str, tools: Path) -> Path:
 
 
 def command(root: Path, program: str) -> list[str]:
-    """The argv that runs `program` (its path below `root`) with the loader and libraries of `root`. Raises DebianError."""
+    """The argv that runs `root`/`program` with the loader and libraries of `root`. Raises DebianError."""
     loaders = sorted(p for p in root.glob("usr/lib*/ld-linux*.so.*") if p.is_file())
     if not loaders or not (root / program).is_file():
-        raise DebianError(f"{root} lacks its loader or {program}: delete that folder and run make tools again")
+        raise DebianError(f"{root} lacks its loader or {program}: delete that folder, run make tools again")
     libraries = ":".join(str(p) for p in sorted(root.glob("usr/lib/*-linux-*")))
     return [str(loaders[0]), "--library-path", libraries, str(root / program)]
 
@@ -80,10 +83,13 @@ def sources(folder: Path = SOURCES) -> Iterator[Stanza]:
 
 
 def mirror(folder: Path = SOURCES) -> Stanza:
-    """The entry for Debian's main archive: component main, and a suite that is no -updates, -security, ... of another."""
+    """The entry of Debian's main archive: component main, a suite that is no -updates or -security.
+
+    Raises DebianError when there is none.
+    """
     for stanza in sources(folder):
         suites = [s for s in stanza.get("suites", "").split() if re.fullmatch(r"[a-z]+", s)]
-        if suites and "main" in stanza.get("components", "").split() and "security" not in stanza["uris"]:
+        if suites and "main" in stanza.get("components", "").split():
             return stanza
     raise DebianError(f"no Debian source with component main in {folder}")
 
@@ -129,7 +135,9 @@ def _configure(folder: Path, arch: str) -> list[str]:
     }  # fmt: skip
     if os.geteuid() == 0:
         settings["APT::Sandbox::User"] = "root"  # the user _apt could not write below this folder
-    lines = ["#clear APT::Update;", "#clear APT::Architectures;", f'APT::Architectures {{"{native}"; "{arch}";}};']
+    # The machine's hooks after an update (they empty its package cache, say) are none of our business.
+    lines = ["#clear APT::Update;", "#clear APT::Architectures;"]
+    lines += [f'APT::Architectures {{"{native}"; "{arch}";}};']
     lines += [f'{key} "{value}";' for key, value in settings.items()]
     config = folder / "apt.conf"
     config.write_text("\n".join(lines) + "\n")
@@ -137,9 +145,10 @@ def _configure(folder: Path, arch: str) -> list[str]:
 
 
 def _wanted(plan: str, package: str, arch: str) -> list[str]:
-    """From apt's plan: the package and the libraries of its closure (what else it names serves an installation)."""
+    """From apt's plan: the package and its libraries (what else it names serves an installation)."""
     found = re.findall(r"^Inst ([^\s:]+)\S* \((\S+) .*\[(\S+)\]", plan, re.MULTILINE)
-    return [f"{n}:{a}={v}" for n, v, a in found if a in (arch, "all") and (n == package or n.startswith("lib"))]
+    own = [(n, v, a) for n, v, a in found if a == arch and (n == package or n.startswith("lib"))]
+    return [f"{name}:{its_arch}={version}" for name, version, its_arch in own]
 
 
 def _run(argv: list[str], cwd: Path | None = None) -> str:
@@ -150,7 +159,7 @@ def _run(argv: list[str], cwd: Path | None = None) -> str:
     except FileNotFoundError:
         raise DebianError(f"this machine has no {argv[0]}") from None
     except subprocess.TimeoutExpired:
-        raise DebianError(f"{' '.join(argv)} took longer than {APT_TIMEOUT_S} s: is the network up?") from None
+        raise DebianError(f"{argv[0]} took longer than {APT_TIMEOUT_S} s: is the network up?") from None
     if done.returncode:
-        raise DebianError(f"{' '.join(argv)} failed: {done.stderr.strip()[-800:]}")
+        raise DebianError(f"{' '.join(argv)} failed: {done.stderr.strip()[-ERROR_TAIL:]}")
     return done.stdout

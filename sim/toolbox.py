@@ -1,7 +1,8 @@
-"""The tools that tests and simulations need, found or fetched without root: MicroPython, mosquitto, device libraries.
+"""The tools of tests and simulations, got without root: MicroPython, mosquitto, device libraries.
 
-Each is looked for on PATH first, then fetched into the git-ignored folder .tools (device libraries: into lib) once;
-after that no network is needed. `python -m sim.toolbox [NAME ...]` fetches and checks all, or those named.
+Each is looked for on PATH first, then fetched into the git-ignored folder .tools (device libraries: into
+lib) once; after that no network is needed. `python -m sim.toolbox [NAME ...]` fetches and checks all, or
+those named, and prints a table.
 """
 
 import fcntl
@@ -33,7 +34,11 @@ OLDEST_MICROPYTHON = (1, 24)
 # The pinned packages. MicroPython's version decides the .mpy format; mosquitto may take security updates.
 MICROPYTHON_VERSION = "1.25.0+ds-1*"
 MOSQUITTO_VERSION = "2.0.*"
-PROBE = "import sys, vfs, tls; vfs.VfsLfs2; print(64 if sys.maxsize >> 32 else 32, *sys.implementation[1][:3])"
+PROBE = """
+import sys, vfs, tls
+vfs.VfsLfs2
+print(64 if sys.maxsize >> 32 else 32, *sys.implementation[1][:3])
+"""
 PROBE_TIMEOUT_S = 20
 START_TIMEOUT_S = 10
 
@@ -79,12 +84,15 @@ def mosquitto_passwd() -> list[str] | None:
 
 
 def device_libraries() -> Path:
-    """The folder that looks like /lib on the device: umqtt.simple as lib/lock.json names it. Raises ToolMissing."""
+    """The folder that looks like /lib on the device, with umqtt.simple in it. Raises ToolMissing."""
     return Path(require("umqtt")[0])
 
 
 def fetch_libraries(lib: Path) -> list[str]:
-    """Unpack into `lib` what its lock.json names and is not there yet. The caller keeps others out. Raises ToolMissing."""
+    """Unpack into `lib` what its lock.json names and is not there yet. Raises ToolMissing.
+
+    The caller keeps others out.
+    """
     for entry in json.loads((lib / "lock.json").read_text()):
         if not all((lib / name).is_file() for name in entry["files"]):
             with tempfile.TemporaryDirectory(dir=lib, prefix=".fetch-") as scratch:
@@ -97,14 +105,15 @@ def fetch_libraries(lib: Path) -> list[str]:
 def _unpack_library(entry: dict[str, str], archive: Path, lib: Path) -> None:
     """Take the entry's files out of the archive, if its hash is the locked one. Raises ToolMissing."""
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    label = f"{entry['name']} {entry['version']}"
     if digest != entry["sha256"]:
-        raise ToolMissing(f"{entry['name']} {entry['version']}: the archive's sha256 is {digest}, but lib/lock.json has "
-                          f"{entry['sha256']}. Refused; ask whoever runs your package index what it serves")  # fmt: skip
+        raise ToolMissing(f"{label}: the archive's sha256 is {digest}, lib/lock.json has {entry['sha256']}. "
+                          "Refused; ask whoever runs your package index what it serves")  # fmt: skip
     with tarfile.open(archive) as tar:
         for name in entry["files"]:
             member = tar.extractfile(f"{entry['name']}-{entry['version']}/{name}")
             if member is None:
-                raise ToolMissing(f"{entry['name']} {entry['version']}: its archive has no file {name}")
+                raise ToolMissing(f"{label}: its archive has no file {name}")
             part = archive.parent / "part"
             part.write_bytes(member.read())
             (lib / name).parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +125,7 @@ def _download(name: str, version: str, archive: Path) -> None:
     import pypi_simple  # 0.3 s that only a first run needs
     import requests
 
+    missing, corrupt = pypi_simple.NoSuchProjectError, pypi_simple.DigestMismatchError
     failures = []
     for number, url in enumerate(_indexes(pypi_simple.PYPI_SIMPLE_ENDPOINT), 1):
         try:
@@ -126,14 +136,15 @@ def _download(name: str, version: str, archive: Path) -> None:
                     index.download_package(found[0], archive)
                     return
                 failures.append(f"index {number} has no such version")
-        except (requests.RequestException, pypi_simple.NoSuchProjectError, pypi_simple.DigestMismatchError) as error:
+        except (requests.RequestException, missing, corrupt) as error:
             failures.append(f"index {number}: {type(error).__name__}")
-    raise ToolMissing(f"{name} {version} is not to be had ({'; '.join(failures)}). Is pip's index reachable? See: pip config list")
+    raise ToolMissing(f"{name} {version} is not to be had ({'; '.join(failures)}). "
+                      "Is pip's index reachable? See: pip config list")  # fmt: skip
 
 
 def _indexes(default: str) -> list[str]:
-    """The package indexes that pip is configured with, by file or environment: the main one, then the extra ones."""
-    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    """The package indexes that pip is configured with: the main one, then the extra ones."""
+    done = _output([sys.executable, "-m", "pip", "config", "list"])
     settings = dict(re.findall(r"^(\S+)='(.*)'$", done.stdout, re.MULTILINE))
 
     def setting(option: str) -> str:
@@ -146,8 +157,10 @@ def _indexes(default: str) -> list[str]:
 
 def _micropython(bits: int) -> list[str]:
     on_path = shutil.which("micropython")
-    if on_path and _probe([on_path])[:1] == [bits] and _probe([on_path])[1:3] >= list(OLDEST_MICROPYTHON):
-        return [on_path]
+    if on_path:
+        found, *version = _probe([on_path]) or [0]
+        if found == bits and version >= list(OLDEST_MICROPYTHON):
+            return [on_path]
     root = debian.unpack("micropython", MICROPYTHON_VERSION, debian.architecture(bits), TOOLS)
     argv = debian.command(root, "usr/bin/micropython")
     if _probe(argv)[:1] != [bits]:
@@ -158,17 +171,23 @@ def _micropython(bits: int) -> list[str]:
 def _probe(argv: list[str]) -> list[int]:
     """[word size, major, minor, micro] of a MicroPython; [] when it does not run or lacks LittleFS or tls."""
     try:
-        done = subprocess.run([*argv, "-c", PROBE], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False)
+        done = _output([*argv, "-c", PROBE])
     except (OSError, subprocess.TimeoutExpired):
         return []
     return [int(word) for word in done.stdout.split()] if done.returncode == 0 else []
 
 
+def _output(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S,
+                          stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+
+
 def _mosquitto(program: str) -> list[str]:
-    system = shutil.which(Path(program).name, path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-    if system:
+    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
+    if system := shutil.which(Path(program).name, path=path):
         return [system]
-    return debian.command(debian.unpack("mosquitto", MOSQUITTO_VERSION, debian.architecture(64), TOOLS), program)
+    root = debian.unpack("mosquitto", MOSQUITTO_VERSION, debian.architecture(64), TOOLS)
+    return debian.command(root, program)
 
 
 _FINDERS: dict[str, Callable[[], list[str]]] = {
@@ -198,20 +217,21 @@ def _locked() -> Iterator[None]:
 
 
 def check(name: str) -> str:
-    """Run the tool and say its version (mosquitto: once it answered on a port of 127.0.0.1). Raises ToolMissing."""
+    """Run the tool and say its version (mosquitto: once it accepted a connection). Raises ToolMissing."""
     argv = require(name)
     if name == "umqtt":
-        return ", ".join(f"{entry['name']} {entry['version']}" for entry in json.loads((LIB / "lock.json").read_text()))
+        entries = json.loads((LIB / "lock.json").read_text())
+        return ", ".join(f"{entry['name']} {entry['version']}" for entry in entries)
     if name.startswith("micropython"):
         bits, *version = _probe(argv)
         return f"{'.'.join(map(str, version))}, {bits} bits"
     if name == "mosquitto":
         _check_accepts(argv)
-    done = subprocess.run([*argv, "--help"], capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False)
-    version_text = re.search(r"version (\S+)", done.stdout + done.stderr)
-    if version_text is None:
-        raise ToolMissing(f"{name}: {argv} does not run: {done.stderr.strip()[-300:]}. By hand: {_BY_HAND[name]}")
-    return version_text.group(1)
+    done = _output([*argv, "--help"])
+    found = re.search(r"version (\S+)|^mosquitto_passwd is a tool", done.stdout + done.stderr)
+    if found is None:
+        raise ToolMissing(f"{name}: {argv} does not run: {done.stderr.strip()}. By hand: {_BY_HAND[name]}")
+    return found.group(1) or "runs"
 
 
 def _check_accepts(argv: list[str]) -> None:
@@ -235,9 +255,12 @@ def _check_accepts(argv: list[str]) -> None:
 
 
 def main(names: list[str]) -> int:
-    """Fetch and check the named tools (default: all); print a table. 1 when a device library, or STRICT anything, is missing."""
-    if unknown := set(names) - set(TOOL_NAMES):
-        print(f"error: no tool {', '.join(sorted(unknown))}; there are {', '.join(TOOL_NAMES)}", file=sys.stderr)
+    """Fetch and check the named tools (default: all); print a table.
+
+    Returns 1 when a device library is missing, or under STRICT anything; 2 for an unknown name.
+    """
+    if unknown := sorted(set(names) - set(TOOL_NAMES)):
+        print(f"error: no tool {', '.join(unknown)}; there are {', '.join(TOOL_NAMES)}", file=sys.stderr)
         return 2
     failed = False
     for name in names or TOOL_NAMES:
