@@ -1,0 +1,16 @@
+"""Real MQTT brokers on this machine: amqtt inside this process, or mosquitto as a process of its own.
+
+Both listen on 127.0.0.1, keep their port over a restart, and are ready when `start()` returns: a CONNECT
+was answered.
+
+>>> with EmbeddedBroker() as broker:  # plain
+...     print(broker.host, broker.port)
+>>> with Mosquitto(tls=Tls(Authority(folder))) as broker:  # mutual TLS: common name = user name
+...     broker.freeze()
+"""
+
+from sim.broker.base import HOST, Broker, BrokerError, Tls, free_port
+from sim.broker.embedded import EmbeddedBroker, Published
+from sim.broker.mosquitto import Mosquitto
+
+__all__ = ["HOST", "Broker", "BrokerError", "EmbeddedBroker", "Mosquitto", "Published", "Tls", "free_port"]
