@@ -48,7 +48,8 @@ def _column(arguments: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     from sim import configuration, console
-    from sim.pole import CHIPS, RUNTIMES
+    from sim.chip.options import CHIPS
+    from sim.pole import RUNTIMES
 
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m sim", description=__doc__, formatter_class=layout)

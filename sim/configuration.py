@@ -9,7 +9,7 @@ from typing import Any
 
 from firmware import config as firmware_config
 from firmware import pins
-from sim.pole import CHIPS
+from sim.chip.options import CHIPS
 
 PETROPAVL = (54.8753, 69.1628)
 EXIT_USAGE = 2

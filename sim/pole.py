@@ -22,13 +22,13 @@ from typing import Any, Self
 from firmware import config as firmware_config
 from firmware.lamp import COLOURS
 from sim import flash, toolbox
+from sim.chip.options import CHIPS
 from sim.eye import Eye, Wiring
 from sim.process import ChipProcess
 from sim.registers import Registers, now_us
 from sim.street import Street
 
 RUNTIMES = ("cpython", "micropython", "micropython32")
-CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3")
 POLL_S = 0.05
 CRASH_PAUSE_S = 1.0  # before a crashed chip starts again: a crash loop shall not eat the machine
 EDGES_PER_LINE = 64  # keeps a line below PIPE_BUF, so that it is written whole or not at all
@@ -62,6 +62,8 @@ class Pole:
 
         Raises ValueError for unusable arguments, toolbox.ToolMissing when the runtime cannot be had.
         """
+        if chip not in CHIPS:
+            raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
         self._command = _interpreter(runtime, heap_bytes)
         self._scratch = tempfile.TemporaryDirectory(prefix="sos-pole-")
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
@@ -145,6 +147,11 @@ class Pole:
     def hang(self, task: str) -> None:
         """The firmware's task of that name never returns from its next step."""
         self._do(lambda: self._send(f"hang {task}"))
+
+    @property
+    def chip_pid(self) -> int | None:
+        """The chip's process, None while it has none."""
+        return self._chip.pid if self._chip is not None else None
 
     def now_ms(self) -> int:
         """Since the pole was made."""
