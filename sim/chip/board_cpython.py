@@ -1,0 +1,28 @@
+"""Flash and device modules when the interpreter is CPython."""
+
+import types
+
+from .cpython import files, importer
+
+
+def mount(image: str, erase_us: int) -> None:
+    """Raises OSError when the image holds no file system."""
+    files.mount(image, erase_us)
+
+
+def install(modules: dict) -> dict:
+    """Put the chip's modules in place; the namespace that boot.py and main.py share."""
+    importer.install({**modules, "vfs": types.ModuleType("vfs")})
+    return importer.start_main()
+
+
+def execute(name: str, namespace: dict) -> None:
+    importer.execfile(name, namespace)
+
+
+def has(name: str) -> bool:
+    try:
+        files.stat(name)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,134 @@
+"""The chip's file system on CPython: LittleFS from the flash image, behind `open` and the functions of `os`."""
+
+import errno
+import os
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from littlefs import LittleFS, LittleFSError
+from littlefs.context import UserContext
+from littlefs.lfs import LFSConfig
+
+BLOCK_BYTES = 4096
+# What MicroPython's VfsLfs2 takes by default.
+_GEOMETRY = {"block_size": BLOCK_BYTES, "read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32}
+_NAME_MAX = 255
+_TYPE_FILE, _TYPE_DIR = 1, 2  # LittleFS's own
+_MODE_DIR, _MODE_FILE = 0x4000, 0x8000
+_fs: LittleFS | None = None
+_folder = "/"
+
+
+class Flash(UserContext):
+    """The image file as NOR flash: what is written stays written when the process is killed."""
+
+    def __init__(self, path: str, erase_us: int) -> None:
+        self._file = os.open(path, os.O_RDWR)
+        self._erase_s = erase_us / 1e6
+        self.in_size = os.fstat(self._file).st_size
+
+    def read(self, cfg: LFSConfig, block: int, off: int, size: int) -> bytearray:
+        return bytearray(os.pread(self._file, size, block * BLOCK_BYTES + off))
+
+    def prog(self, cfg: LFSConfig, block: int, off: int, data: bytes) -> int:
+        os.pwrite(self._file, data, block * BLOCK_BYTES + off)
+        return 0
+
+    def erase(self, cfg: LFSConfig, block: int) -> int:
+        time.sleep(self._erase_s)
+        os.pwrite(self._file, b"\xff" * BLOCK_BYTES, block * BLOCK_BYTES)
+        return 0
+
+
+def mount(path: str, erase_us: int) -> None:
+    """Raises OSError when the image holds no file system."""
+    global _fs
+    flash = Flash(path, erase_us)
+    _fs = LittleFS(context=flash, mount=False, block_count=flash.in_size // BLOCK_BYTES, **_GEOMETRY)
+    _run(_fs.mount)
+
+
+def _run(operation: Any, *arguments: Any) -> Any:
+    """LittleFS's errors as OSError with a positive number."""
+    try:
+        return operation(*arguments)
+    except LittleFSError as error:
+        code = -error.code
+        raise OSError(code, errno.errorcode.get(code, "LittleFS error")) from None
+    except OSError as error:
+        code = abs(error.args[0])
+        raise OSError(code, errno.errorcode.get(code, "error")) from None
+
+
+def _path(name: str) -> str:
+    return name if name.startswith("/") else _folder.rstrip("/") + "/" + name
+
+
+def open_file(name: str, mode: str = "r", buffering: int = -1, encoding: str = "utf-8") -> Any:
+    """MicroPython's open(): text is UTF-8, lines end as they are."""
+    assert _fs is not None
+    newline = None if "b" in mode else ""
+    text = None if "b" in mode else encoding
+    return _run(lambda: _fs.open(_path(name), mode, encoding=text, newline=newline))
+
+
+def chdir(name: str) -> None:
+    global _folder
+    if _path(name) != "/" and stat(name)[0] != _MODE_DIR:
+        raise OSError(errno.ENOENT, "ENOENT")
+    _folder = _path(name)
+
+
+def getcwd() -> str:
+    return _folder
+
+
+def ilistdir(name: str = "") -> Iterator[tuple[str, int, int, int]]:
+    """(name, 0x4000 or 0x8000, 0, size) of each entry."""
+    assert _fs is not None
+    entries = _run(lambda: list(_fs.scandir(_path(name))))
+    return iter([(e.name, _MODE_DIR if e.type == _TYPE_DIR else _MODE_FILE, 0, e.size) for e in entries])
+
+
+def listdir(name: str = "") -> list[str]:
+    return [entry[0] for entry in ilistdir(name)]
+
+
+def stat(name: str) -> tuple[int, ...]:
+    assert _fs is not None
+    if _path(name) == "/":
+        return (_MODE_DIR, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+    found = _run(_fs.stat, _path(name))
+    mode = _MODE_DIR if found.type == _TYPE_DIR else _MODE_FILE
+    return (mode, 0, 0, 0, 0, 0, found.size, 0, 0, 0)
+
+
+def statvfs(name: str) -> tuple[int, ...]:
+    assert _fs is not None
+    free = _fs.block_count - _run(lambda: _fs.used_block_count)
+    return (BLOCK_BYTES, BLOCK_BYTES, _fs.block_count, free, free, 0, 0, 0, 0, _NAME_MAX)
+
+
+def remove(name: str) -> None:
+    """A file or an empty folder, as on MicroPython's LittleFS."""
+    assert _fs is not None
+    _run(_fs.remove, _path(name))
+
+
+def rename(old: str, new: str) -> None:
+    assert _fs is not None
+    _run(_fs.rename, _path(old), _path(new))
+
+
+def mkdir(name: str) -> None:
+    assert _fs is not None
+    _run(_fs.mkdir, _path(name))
+
+
+rmdir = unlink = remove
+urandom = os.urandom
+
+
+def sync() -> None:
+    """Nothing waits outside of open files."""

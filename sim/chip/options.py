@@ -1,0 +1,54 @@
+"""How this chip is made and wired: the `KEY=VALUE` arguments of its process."""
+
+CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3")
+CAUSES = ("power-on", "watchdog", "hard", "soft", "deepsleep")
+
+# key: (default, what it is). A default of None must be given; the type of the default is the type of the value.
+KEYS = {
+    "flash": (None, "LittleFS image, blocks of 4096 bytes"),
+    "registers": (None, "file shared with the parent: watchdog and RTC, see registers.py"),
+    "cause": ("power-on", "reset cause: power-on, watchdog, hard, soft, deepsleep"),
+    "chip": ("esp32", "esp32, esp32s2, esp32s3, esp32c3"),
+    "seed": (0, "decides where ticks start (5 to 60 s before they wrap) and the unique id"),
+    "button": (-1, "GPIO that the contact is wired to, -1 = none"),
+    "button_active_low": (1, "1 = a closed contact pulls the pin to ground"),
+    "tamper_pin": (-1, "GPIO of the housing's switch (closed to ground while the housing is shut), -1 = none"),
+    "contact": (0, "the contact's level at power-on, 1 = closed"),
+    "link": (1, "1 = access point in reach, cable plugged in"),
+    "tamper": (0, "1 = housing open"),
+    "ssid": ("", "name of the access point in reach; empty = whichever is asked for"),
+    "password": ("", "its password; empty = whichever is given"),
+    "join_ms": (150, "from WLAN.connect() to an address"),
+    "erase_us": (0, "the whole chip stalls for this long while a flash sector is erased (real: 45000)"),
+    "tls_ms": (0, "the loop stalls for this long in a TLS handshake (real: 300 to 1000)"),
+    "heap": (131072, "heap that CPython pretends to have, bytes"),
+}
+
+
+def parse(arguments: list[str]) -> dict:
+    """{key: value} with all defaults. Raises ValueError naming the argument that is wrong."""
+    values = {key: default for key, (default, _) in KEYS.items()}
+    for argument in arguments:
+        key, equals, text = argument.partition("=")
+        if not equals or key not in KEYS:
+            raise ValueError("argument '%s': must be KEY=VALUE with one of: %s" % (argument, " ".join(KEYS)))
+        values[key] = _value(key, text)
+    for key, allowed in (("chip", CHIPS), ("cause", CAUSES)):
+        if values[key] not in allowed:
+            raise ValueError("%s=%s: must be one of %s" % (key, values[key], ", ".join(allowed)))
+    for key, (default, meaning) in KEYS.items():
+        if default is None and not values[key]:
+            raise ValueError("argument %s=... is missing: %s" % (key, meaning))
+    return values
+
+
+def _value(key: str, text: str) -> object:
+    default = KEYS[key][0]
+    if not isinstance(default, int):
+        return text
+    if not text:
+        return default
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError("%s=%s: must be a whole number (%s)" % (key, text, KEYS[key][1]))

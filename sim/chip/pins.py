@@ -1,0 +1,234 @@
+"""Pin, PWM and ADC of the virtual `machine`. A name that begins with two underscores is positional only (PEP 484)."""
+
+from . import host, wires
+
+_LEVEL_MAX = 65535
+_DEFAULT_PWM_HZ = 5000
+_MAX_PWM_HZ = 40000000
+_IRQ_QUEUE = 8  # MicroPython's scheduler: what does not fit is lost without a word
+_DEFAULT_ADC_UV = 1000000
+
+# chip: (spans of pins that exist and are not the flash's, first pin without an output stage, spans of ADC1, ADC2,
+# PWM channels)
+_NONE = 99
+_SILICON = {
+    "esp32": (
+        ((0, 5), (12, 19), (21, 23), (25, 27), (32, 39)),
+        34,
+        ((32, 39),),
+        ((0, 0), (2, 2), (4, 4), (12, 15), (25, 27)),
+        16,
+    ),
+    "esp32s2": (((0, 21), (33, 46)), 46, ((1, 10),), ((11, 20),), 8),
+    "esp32s3": (((0, 21), (33, 48)), _NONE, ((1, 10),), ((11, 20),), 8),
+    "esp32c3": (((0, 10), (18, 21)), _NONE, ((0, 4),), ((5, 5),), 6),
+}
+
+
+def _silicon() -> tuple:
+    return _SILICON[wires.options["chip"]]
+
+
+def _within(number: int, spans: tuple) -> bool:
+    return any(first <= number <= last for first, last in spans)
+
+
+def pin_id(pin) -> int:
+    """GPIO number of a Pin or an int. Raises ValueError for a pin that does not exist or serves the flash."""
+    number = pin.number if isinstance(pin, Pin) else pin
+    if not isinstance(number, int) or not _within(number, _silicon()[0]):
+        raise ValueError("invalid pin")
+    return number
+
+
+class Pin:
+    IN = 1
+    OUT = 3
+    OPEN_DRAIN = 7
+    PULL_DOWN = 1
+    PULL_UP = 2
+    IRQ_RISING = 1
+    IRQ_FALLING = 2
+    DRIVE_0 = 0
+    DRIVE_1 = 1
+    DRIVE_2 = 2
+    DRIVE_3 = 3
+    _made: dict = {}
+
+    def __new__(cls, __id, *args, **kwargs):
+        number = pin_id(__id)
+        if number not in cls._made:
+            pin = cls._made[number] = object.__new__(cls)
+            pin.number, pin._mode, pin._pull, pin._level, pin._irq = number, None, None, 0, None
+        return cls._made[number]
+
+    def __init__(self, __id, mode=-1, pull=-1, *, value=None, drive=None) -> None:
+        self.init(mode, pull, value=value, drive=drive)
+
+    def init(self, mode=-1, pull=-1, *, value=None, drive=None) -> None:
+        input_only = self.number >= _silicon()[1]
+        if mode not in (-1, None, Pin.IN, Pin.OUT, Pin.OPEN_DRAIN):
+            raise ValueError("invalid pin mode")
+        if input_only and (mode in (Pin.OUT, Pin.OPEN_DRAIN) or pull not in (-1, None)):
+            raise ValueError("pin can only be input")
+        changed = value is not None and (self._mode == Pin.IN or bool(value) != self._level)
+        if value is not None:
+            self._level = int(bool(value))
+        if mode not in (-1, None):
+            changed = changed or (mode != Pin.IN and mode != self._mode)
+            self._mode = mode
+        if pull != -1:
+            self._pull = pull
+        if changed and self._mode in (Pin.OUT, Pin.OPEN_DRAIN):
+            self._tell()
+
+    def value(self, *level):
+        if not level:
+            wires.touch()
+            if self._mode == Pin.OUT:
+                return self._level
+            return wires.pin_level(self.number, self._pull == Pin.PULL_UP)
+        new = int(bool(level[0]))
+        if new != self._level:
+            self._level = new
+            if self._mode in (Pin.OUT, Pin.OPEN_DRAIN):
+                self._tell()
+
+    __call__ = value
+
+    def on(self) -> None:
+        self.value(1)
+
+    def off(self) -> None:
+        self.value(0)
+
+    def irq(self, handler=None, trigger=3, *, hard=False):
+        """A soft interrupt: `handler(pin)` runs when the device's code touches hardware next."""
+        if hard:
+            raise ValueError("hard interrupts are not supported")
+        if trigger & ~3 or not trigger:
+            raise NotImplementedError("the simulated chip has IRQ_RISING and IRQ_FALLING only")
+        if self._irq is not None:
+            wires.polls.remove(self._irq)
+            self._irq = None
+        if handler is not None:
+            self._irq = _edge_poll(self, handler, trigger)
+            wires.polls.append(self._irq)
+        return self
+
+    def __repr__(self) -> str:
+        return "Pin(%d)" % self.number
+
+    def _tell(self) -> None:
+        host.say('\x01{"pin":%d,"value":%d,"t_us":%d}' % (self.number, self._level, host.now_us()))
+
+
+def edges(pin: int) -> tuple[int, int]:
+    """(rising, falling) edges that the pin has seen since power-on; the button's only, other pins do not move."""
+    if pin != wires.options["button"]:
+        return 0, 0
+    closures = wires.contact.closures_until(host.now_us())
+    openings = closures - wires.contact.level + wires.options["contact"]
+    return (openings, closures) if wires.options["button_active_low"] else (closures, openings)
+
+
+def _edge_poll(pin: Pin, handler, trigger: int):
+    seen = edges(pin.number)
+
+    def poll() -> None:
+        nonlocal seen
+        new = edges(pin.number)
+        count = (new[0] - seen[0]) * (trigger & Pin.IRQ_RISING != 0) + (new[1] - seen[1]) * (trigger >> 1)
+        seen = new
+        for _ in range(min(count, _IRQ_QUEUE)):
+            handler(pin)
+
+    return poll
+
+
+class PWM:
+    _channels: set = set()
+
+    def __init__(self, __dest, *, freq=None, duty_u16=None, duty_ns=None) -> None:
+        self._number = pin_id(__dest)
+        if self._number >= _silicon()[1]:
+            raise ValueError("pin can only be input")
+        self._channels.add(self._number)
+        if len(self._channels) > _silicon()[4]:
+            self._channels.remove(self._number)
+            raise RuntimeError("out of PWM channels:%d" % _silicon()[4])
+        self._hz, self._duty = _DEFAULT_PWM_HZ, 0
+        self.init(freq=freq, duty_u16=duty_u16, duty_ns=duty_ns)
+        if duty_u16 is None and duty_ns is None:
+            self.duty_u16(_LEVEL_MAX // 2 + 1)  # as on the chip
+
+    def init(self, *, freq=None, duty_u16=None, duty_ns=None) -> None:
+        if freq is not None:
+            self.freq(freq)
+        if duty_u16 is not None:
+            self.duty_u16(duty_u16)
+        if duty_ns is not None:
+            self.duty_ns(duty_ns)
+
+    def freq(self, *__hz):
+        if not __hz:
+            return self._hz
+        if not 1 <= __hz[0] <= _MAX_PWM_HZ:
+            raise ValueError("frequency must be from 1Hz to 40MHz")
+        self._hz = __hz[0]
+
+    def duty_u16(self, *__duty):
+        if not __duty:
+            return self._duty
+        if not 0 <= __duty[0] <= _LEVEL_MAX:
+            raise ValueError("duty_u16 must be from 0 to %d" % _LEVEL_MAX)
+        if self._number not in self._channels:
+            raise RuntimeError("PWM is inactive")
+        self._set(__duty[0])
+
+    def duty_ns(self, *__ns):
+        if not __ns:
+            return self._duty * 1000000000 // (self._hz * _LEVEL_MAX)
+        self.duty_u16(min(_LEVEL_MAX, __ns[0] * self._hz * _LEVEL_MAX // 1000000000))
+
+    def deinit(self) -> None:
+        self._set(0)
+        self._channels.discard(self._number)
+
+    def _set(self, duty: int) -> None:
+        wires.touch()
+        if duty != self._duty:
+            self._duty = duty
+            host.say('\x01{"pin":%d,"duty":%d,"t_us":%d}' % (self._number, duty, host.now_us()))
+
+
+class ADC:
+    ATTN_0DB = 0
+    ATTN_2_5DB = 1
+    ATTN_6DB = 2
+    ATTN_11DB = 3
+    _FULL_SCALE_UV = (950000, 1250000, 1750000, 2450000)
+    wifi_active = False  # ADC2 belongs to the Wi-Fi driver while that is on
+
+    def __init__(self, pin, *, atten=0) -> None:
+        self._number = pin_id(pin)
+        if not _within(self._number, _silicon()[2]) and not _within(self._number, _silicon()[3]):
+            raise ValueError("invalid pin")
+        self.atten(atten)
+
+    def init(self, *, atten=0) -> None:
+        self.atten(atten)
+
+    def atten(self, atten) -> None:
+        if atten not in (0, 1, 2, 3):
+            raise ValueError("invalid attenuation")
+        self._atten = atten
+
+    def read_uv(self) -> int:
+        wires.touch()
+        if _within(self._number, _silicon()[3]) and ADC.wifi_active:
+            raise OSError(116, "ETIMEDOUT")
+        return min(wires.adc_uv.get(self._number, _DEFAULT_ADC_UV), self._FULL_SCALE_UV[self._atten])
+
+    def read_u16(self) -> int:
+        return self.read_uv() * _LEVEL_MAX // self._FULL_SCALE_UV[self._atten]

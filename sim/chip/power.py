@@ -1,0 +1,86 @@
+"""Power-on: registers, wiring, flash, then boot.py and main.py as the ESP32's start-up code runs them."""
+
+import gc
+import sys
+
+from . import counters, errno, esp32, host, machine, network, options, registers, select, socket, time, tls, wires
+from . import os as _os
+from . import sys as _sys
+
+if sys.implementation.name == "micropython":
+    from . import board_micropython as board
+else:
+    from . import board_cpython as board
+
+_CORRUPT = "The filesystem appears to be corrupted."
+
+
+def on(arguments: list[str]) -> None:
+    try:
+        values = options.parse(arguments)
+        shared = host.map_registers(values["registers"], registers.FILE_BYTES)
+    except (ValueError, OSError) as error:
+        host.say("chip: %s" % error)
+        host.end(2)
+    wires.connect(values, registers.Registers(shared, values["cause"], host.now_us()))
+    time.start_ticks(values["seed"])
+    _sys.describe()
+    if not counters.UNITS[values["chip"]]:
+        del machine.Counter
+        del esp32.PCNT
+    try:
+        board.mount(values["flash"], values["erase_us"])
+    except OSError:
+        _no_file_system()
+    namespace = board.install(
+        {
+            "machine": machine,
+            "network": network,
+            "esp32": esp32,
+            "time": time,
+            "os": _os,
+            "sys": _sys,
+            "socket": socket,
+            "select": select,
+            "tls": tls,
+            "ssl": tls,
+            "errno": errno,
+        }
+    )
+    gc.collect()
+    _run(namespace)
+
+
+def _run(namespace: dict) -> None:
+    """An exception that leaves boot.py stops main.py from running at all."""
+    if _execute("boot.py", namespace):
+        _execute("main.py", namespace)
+    _repl()
+
+
+def _execute(name: str, namespace: dict) -> bool:
+    if not board.has(name):
+        return True
+    try:
+        board.execute(name, namespace)
+    except SystemExit:
+        machine.soft_reset()
+    except BaseException as error:  # whatever it was: the chip shows it and goes on to its prompt
+        _sys.print_exception(error, sys.stdout)
+        return False
+    return True
+
+
+def _repl() -> None:
+    """The prompt, where nobody types: the firmware is dead, and if it armed the watchdog, that will bite."""
+    host.say("MicroPython v%s; %s" % (_sys.RELEASE, _sys.implementation._machine))
+    host.say('>>> \n\x01{"repl":true,"t_us":%d}' % host.now_us())
+    while True:
+        wires.sleep_ms(50)
+
+
+def _no_file_system() -> None:
+    """The stock image prints this for ever; no watchdog is armed."""
+    while True:
+        host.say(_CORRUPT)
+        wires.sleep_ms(3000)

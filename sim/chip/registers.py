@@ -1,0 +1,52 @@
+"""What of the chip outlives its process: watchdog and RTC domain, shared with the parent through a file.
+
+Little endian: 0-7 last feed (CLOCK_MONOTONIC us), 8-15 timeout (us, 0 = not armed), 16-23 the RTC's time (us since
+2000-01-01) at CLOCK_MONOTONIC 0, 24-27 length of the RTC memory, 28.. RTC memory.
+"""
+
+import struct
+
+FILE_BYTES = 4096
+RTC_MEMORY_BYTES = 2048
+_RTC_TIME = 16
+_LENGTH = 24
+_MEMORY = 28
+
+
+class Registers:
+    def __init__(self, shared, cause: str, now_us: int) -> None:
+        """`shared`: the file as a writable buffer. A power-on clears it, any other reset disarms the watchdog."""
+        self._shared = shared
+        if cause == "power-on":
+            shared[0:FILE_BYTES] = bytes(FILE_BYTES)
+        elif cause != "soft":  # the IDF's task watchdog runs on through a soft reset
+            shared[0:_RTC_TIME] = bytes(_RTC_TIME)
+        if self.rtc_offset_us == 0:
+            self.rtc_offset_us = -now_us  # the clock starts at 2000-01-01
+
+    def arm(self, now_us: int, timeout_us: int) -> None:
+        self._shared[0:16] = struct.pack("<QQ", now_us, timeout_us)
+
+    def feed(self, now_us: int) -> None:
+        self._shared[0:8] = struct.pack("<Q", now_us)
+
+    @property
+    def rtc_offset_us(self) -> int:
+        """RTC time (us since 2000-01-01) minus CLOCK_MONOTONIC."""
+        return struct.unpack_from("<q", self._shared, _RTC_TIME)[0]
+
+    @rtc_offset_us.setter
+    def rtc_offset_us(self, offset_us: int) -> None:
+        self._shared[_RTC_TIME:_LENGTH] = struct.pack("<q", offset_us)
+
+    @property
+    def memory(self) -> bytes:
+        length = struct.unpack_from("<I", self._shared, _LENGTH)[0]
+        return bytes(self._shared[_MEMORY : _MEMORY + min(length, RTC_MEMORY_BYTES)])
+
+    @memory.setter
+    def memory(self, data) -> None:
+        if len(data) > RTC_MEMORY_BYTES:
+            raise ValueError("buffer too long")
+        self._shared[_MEMORY : _MEMORY + len(data)] = bytes(data)
+        self._shared[_LENGTH:_MEMORY] = struct.pack("<I", len(data))

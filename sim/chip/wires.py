@@ -1,0 +1,93 @@
+"""Everything outside the package of the chip: contact, link, housing, voltages, and the parent's messages about them."""
+
+from sim.contact import Contact, parse_wave
+
+from . import host
+
+contact = Contact()
+link = True
+tamper = False
+hang_task = b""  # the virtual RTC memory hangs when a breadcrumb begins with it
+adc_uv = {}  # GPIO -> microvolts at the pin
+options = {}
+registers = None
+polls = []  # called on every touch: soft interrupts and timers
+
+
+def connect(values: dict, shared) -> None:
+    global contact, link, tamper, options, registers
+    options, registers = values, shared
+    contact = Contact(values["contact"])
+    link, tamper = bool(values["link"]), bool(values["tamper"])
+
+
+def touch() -> None:
+    """Take the parent's messages and let soft interrupts run: called whenever the device's code touches hardware."""
+    line = host.poll_line()
+    while line is not None:
+        try:
+            _receive(line)
+        except (ValueError, IndexError) as error:
+            host.say("chip: message %r refused: %s" % (line, error))
+        line = host.poll_line()
+    for poll in polls:
+        poll()
+
+
+def contact_level() -> int:
+    """1 = closed. Asks the clock only while an edge is still to come."""
+    return contact.level if contact.settled else contact.level_at(host.now_us())
+
+
+def pin_level(pin: int, pulled_up: bool) -> int:
+    """What an input reads: the wire that leads to it, else its pull resistor."""
+    if pin == options["button"]:
+        return contact_level() ^ options["button_active_low"]
+    if pin == options["tamper_pin"]:
+        return int(tamper)
+    return int(pulled_up)
+
+
+def sleep_ms(ms: int) -> None:
+    """Sleep, attentive: soft interrupts and timers run in between."""
+    slice_ms = 2 if polls else 20
+    end_us = host.now_us() + ms * 1000
+    touch()
+    while True:
+        left_us = end_us - host.now_us()
+        if left_us <= 0:
+            return
+        host.sleep_us(min(left_us, slice_ms * 1000))
+        touch()
+
+
+def hang() -> None:
+    """The CPU spins for ever: nothing runs any more, least of all interrupts. Ends with the process."""
+    while True:
+        host.sleep_us(20000)
+        host.poll_line()
+
+
+def _receive(line: str) -> None:
+    global link, tamper, hang_task
+    kind, _, rest = line.strip().partition(" ")
+    if kind == "edges":
+        edges = parse_wave(rest)
+        contact.replace_from(edges[0][0], edges)
+    elif kind == "link":
+        link = _flag(rest)
+    elif kind == "tamper":
+        tamper = _flag(rest)
+    elif kind == "hang":
+        hang_task = rest.encode()
+    elif kind == "adc":
+        pin, microvolts = rest.split(" ")
+        adc_uv[int(pin)] = int(microvolts)
+    else:
+        raise ValueError("must be edges, link, tamper, hang or adc")
+
+
+def _flag(text: str) -> bool:
+    if text not in ("0", "1"):
+        raise ValueError("must be 0 or 1")
+    return text == "1"
