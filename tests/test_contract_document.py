@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import yaml
-from contract_examples import CONTRACT, DOCS, EXAMPLES, nodes, packed, schema
 from jsonschema import Draft202012Validator
 
 from sim.schema import KINDS, SCHEMA_DIR, delivery, topic_kind, validate
+from tests.contract_examples import CONTRACT, DOCS, EXAMPLES, nodes, packed, schema
 
 
 @pytest.mark.parametrize(("topic", "qos", "retain", "document"), EXAMPLES)
