@@ -1,0 +1,74 @@
+# Runs before main.py. Counts this boot and picks its mode. It must not raise: an exception that leaves boot.py stops
+# main.py from running at all. Standard library only, so that damaged firmware files cannot stop it.
+#
+# Leaves `boot` for main.py: {"number": this boot's, "unhealthy": boots in a row before it that did not become healthy,
+# "mode": "normal", "safe" (after a boot loop) or "service" (a technician asked for one boot without the column)}.
+import json
+import os
+from binascii import crc32
+
+BOOT_FILE = "boot.rec"  # framed as in firmware/record.py
+SERVICE_FILE = "service.req"  # its presence asks for one boot into the REPL, with no watchdog armed
+SAFE_AFTER = 4
+FIRST_BASE = 1 << 24  # a flash without a readable record starts at random from here on: a replaced board or an erased
+# flash must not use an incident id again that the centre already knows, or the new alarm would pass for a repeat
+
+
+def _framed(payload):
+    return b"\n%08x %s\n" % (crc32(payload) & 0xFFFFFFFF, payload)
+
+
+def _read():
+    with open(BOOT_FILE, "rb") as file:
+        line = file.read().strip()
+    if _framed(line[9:]).strip() != line:
+        raise ValueError("boot record damaged")
+    record = json.loads(line[9:].decode())
+    return record["n"], record["u"]
+
+
+def _first_number():
+    a, b, c = os.urandom(3)
+    return FIRST_BASE + (a << 16 | b << 8 | c)
+
+
+def _write(number, unhealthy):
+    with open(BOOT_FILE + ".new", "wb") as file:
+        file.write(_framed(b'{"n":%d,"u":%d}' % (number, unhealthy)))
+    os.rename(BOOT_FILE + ".new", BOOT_FILE)
+
+
+def _count():
+    """(this boot's number, unhealthy boots in a row before it)."""
+    try:
+        number, unhealthy = _read()
+    except Exception:
+        number, unhealthy = _first_number(), 0
+    try:
+        _write(number + 1, unhealthy + 1)
+    except Exception:
+        return _first_number(), unhealthy  # cannot be counted, so it must not repeat
+    return number + 1, unhealthy
+
+
+def _service_asked():
+    try:
+        os.remove(SERVICE_FILE)
+        return True
+    except Exception:
+        return False
+
+
+def _report():
+    number, unhealthy = _count()
+    mode = "safe" if unhealthy >= SAFE_AFTER else "normal"
+    if _service_asked():
+        mode = "service"
+    return {"number": number, "unhealthy": unhealthy, "mode": mode}
+
+
+try:
+    boot = _report()
+except Exception as error:
+    print("boot: %r" % error)
+    boot = {"number": FIRST_BASE, "unhealthy": 0, "mode": "normal"}

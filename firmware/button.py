@@ -1,0 +1,98 @@
+"""The button: looks at the contact, asks the debouncer, and reports presses, releases and a stuck contact."""
+
+from firmware import debounce
+from firmware.timing import Stopwatch
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+ACTIVE_MS = const(1)  # between looks while something is under way
+_WAIT_SLACK_MS = const(25)  # a wait that overran by more than this was a stall: the loop was not looking
+
+
+class Button:
+    """`on_press(age_ms, in_stall)`, `on_release()` and `on_stuck(is_stuck)` are called from `look`.
+
+    `held_at_boot`: the journal says that the contact was closed, its alarm raised, when the board went down. If it is
+    still closed now, that is the same press and not a new one.
+    """
+
+    name = "button"
+
+    def __init__(self, board, config, on_press, on_release, on_stuck, held_at_boot=False):
+        self._board = board
+        self._debouncer = debounce.Debouncer(config["press_ms"], config["release_ms"], config["stall_ms"])
+        self._press_ms = config["press_ms"]
+        self._stuck_ms = config["stuck_s"] * 1000
+        self._on_press = on_press
+        self._on_release = on_release
+        self._on_stuck = on_stuck
+        self._release_ms = config["release_ms"]
+        self._level = Stopwatch(board)  # since the contact last changed
+        self._held = Stopwatch(board)
+        self._last_ticks = board.ticks_ms()
+        self._held_at_boot = held_at_boot
+        self.is_stuck = False
+        self._was_closed = board.contact.is_closed()
+        board.contact.closures()  # forget what was counted before we looked
+        if held_at_boot and not self._was_closed:
+            self._let_go()
+        # From open to whatever it is: a button held while the board boots still counts.
+        self._debouncer.sample(0, self._was_closed, None, True)
+
+    def look(self, asked_ms: int = -1) -> None:
+        """Take one sample. `asked_ms` >= 0: we come from `board.wait(asked_ms)`, which watched the contact."""
+        ticks = self._board.ticks_ms()
+        dt_ms = self._board.ticks_diff(ticks, self._last_ticks)
+        if dt_ms == 0:
+            return  # less than a tick: the level is looked at in the next one
+        self._last_ticks = ticks
+        closed = self._board.contact.is_closed()
+        self._follow_level(closed)
+        watched = 0 <= dt_ms <= asked_ms + _WAIT_SLACK_MS and asked_ms >= 0
+        self._report(self._debouncer.sample(dt_ms, closed, self._board.contact.closures(), watched), dt_ms)
+
+    def step(self) -> int:
+        """Ask for looks as often as the debouncer needs them; watch for a stuck contact."""
+        if self._debouncer.pressed and not self.is_stuck and self._held.ms() >= self._stuck_ms:
+            self.is_stuck = True
+            self._on_stuck(True)
+        return 1000 if self._debouncer.is_settled() else ACTIVE_MS
+
+    def is_busy(self) -> bool:
+        return not self._debouncer.is_settled()
+
+    def _follow_level(self, closed):
+        if self._held_at_boot and not self._was_closed and self._level.ms() >= self._release_ms:
+            self._let_go()  # it opened while we booted: what comes next is a new press
+        if closed != self._was_closed:
+            self._was_closed = closed
+            self._level.restart()
+
+    def _report(self, outcome, dt_ms):
+        if outcome == debounce.PRESS:
+            self._held.restart()
+            if self._held_at_boot:
+                self._held_at_boot = False
+            else:
+                self._on_press(max(self._level.ms(), self._press_ms), False)
+        elif outcome == debounce.PRESS_IN_STALL:
+            self._held.restart()
+            self._held_at_boot = False
+            self._on_press(dt_ms, True)
+            if not self._debouncer.pressed:
+                self._let_go()
+        elif outcome == debounce.RELEASE:
+            self._let_go()
+
+    def _let_go(self):
+        self._held_at_boot = False
+        if self.is_stuck:
+            self.is_stuck = False
+            self._on_stuck(False)
+        self._on_release()

@@ -1,0 +1,158 @@
+"""The clock: network time with retries, a floor that outlives a power cut, and how far it can be trusted.
+
+`source` is "ntp" (set from the network in this boot), "kept" (the chip kept a time across a reset, and it is not before
+the floor) or "none". With "none" the board's clock stands at the floor: wrong, but good enough for the validity
+dates of certificates, and never shown to anybody as a time.
+"""
+
+import struct
+
+from firmware import record, rfc3339
+from firmware.timing import Deadline
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+FLOOR_FILE = "clock.floor"
+EARLIEST_MS = 1767225600000  # 2026-01-01: no column of this firmware is older
+FLOOR_EVERY_MS = const(21600000)  # 6 h: four flash writes a day
+_NTP_EPOCH_S = 2208988800  # from 1900 to 1970, RFC 5905
+_ANSWER_MS = const(2000)
+_RETRY_MS = const(10000)
+_RETRY_MAX_MS = const(640000)
+_IDLE_MS = const(1000)
+_POLL_MS = const(20)
+
+
+class Clock:
+    """A task. `on_set()` is called when the time becomes known or better known."""
+
+    name = "clock"
+
+    def __init__(self, board, config, was_trusted: bool, on_set):
+        """`was_trusted`: the clock was right before this reset (and no power cut stopped it)."""
+        self._board = board
+        self._server = config["server"]
+        self._port = config["port"]
+        self._every_ms = config["every_s"] * 1000
+        self._on_set = on_set
+        self._peer: Any = None
+        self._lookup: Any = None
+        self._nonce = 0
+        self._answer = Deadline(board)
+        self._next = Deadline(board, 0)
+        self._floor_due = Deadline(board)
+        self._retry_ms = _RETRY_MS
+        self.source = "none"
+        self._start(was_trusted)
+
+    def now_ms(self) -> int:
+        """Unix milliseconds; meaningful only while `source` is not "none"."""
+        return self._board.epoch_ms()
+
+    def text(self, epoch_ms):
+        return None if epoch_ms is None else rfc3339.text(epoch_ms)
+
+    def now_text(self):
+        return None if self.source == "none" else rfc3339.text(self.now_ms())
+
+    def step(self) -> int:
+        if self._floor_due.expired():
+            self._write_floor()
+        if self._server is None:
+            return _IDLE_MS
+        try:
+            return self._ask()
+        except OSError as error:
+            self._failed(error)
+            return _IDLE_MS
+
+    def _start(self, was_trusted):
+        floor_ms = self._read_floor()
+        if was_trusted and self._board.epoch_ms() >= floor_ms:
+            self.source = "kept"
+            self._floor_due.start(FLOOR_EVERY_MS)
+        else:
+            self._board.set_epoch_ms(floor_ms)
+
+    def _ask(self):
+        if self._peer is not None:
+            return self._await()
+        if not self._next.expired() or not self._board.link.is_up():
+            return _IDLE_MS
+        if self._lookup is None:
+            self._lookup = self._board.lookup(self._server)
+        address = self._lookup.result()
+        if address is None:
+            return _POLL_MS
+        self._lookup = None
+        self._peer = self._board.datagram(address, self._port)
+        # RFC 5905: the client's transmit time comes back as the originate time, which tells our answer from a stray.
+        self._nonce = self._board.random(1 << 30)
+        self._peer.send(b"\x23" + bytes(39) + struct.pack("!II", self._nonce, 0))
+        self._answer.start(_ANSWER_MS)
+        return _POLL_MS
+
+    def _await(self):
+        answer = self._peer.receive()
+        if answer is not None and self._take(answer):
+            return _IDLE_MS
+        if self._answer.expired():
+            raise OSError("no answer from %s:%d" % (self._server, self._port))
+        return _POLL_MS
+
+    def _take(self, answer):
+        """True when this datagram set the clock."""
+        if len(answer) < 48 or answer[0] & 7 != 4 or answer[0] >> 6 == 3 or not 1 <= answer[1] <= 15:
+            return False  # not a server's, or a server that is not synchronised itself
+        if struct.unpack("!II", answer[24:32]) != (self._nonce, 0):
+            return False
+        seconds, fraction = struct.unpack("!II", answer[40:48])
+        if seconds < 1 << 31:
+            seconds += 1 << 32  # era 1 begins in 2036, RFC 4330 section 3
+        epoch_ms = (seconds - _NTP_EPOCH_S) * 1000 + (fraction * 1000 >> 32)
+        if epoch_ms < EARLIEST_MS:
+            return False
+        self._close()
+        self._board.set_epoch_ms(epoch_ms)
+        self._retry_ms = _RETRY_MS
+        self._next.start(self._every_ms)
+        self.source = "ntp"
+        self._write_floor()
+        self._on_set()
+        return True
+
+    def _failed(self, error):
+        self._board.log("clock: no network time: %s" % error)
+        self._close()
+        self._next.start(self._retry_ms)
+        self._retry_ms = min(self._retry_ms * 2, _RETRY_MAX_MS)
+
+    def _close(self):
+        self._lookup = None
+        if self._peer is not None:
+            self._peer.close()
+            self._peer = None
+
+    def _read_floor(self):
+        try:
+            good, _ = record.split(self._board.flash.read(FLOOR_FILE) or b"")
+            return max(EARLIEST_MS, int(good[0])) if good else EARLIEST_MS
+        except (OSError, ValueError):
+            return EARLIEST_MS
+
+    def _write_floor(self):
+        self._floor_due.start(FLOOR_EVERY_MS)
+        try:
+            self._board.flash.replace(FLOOR_FILE, record.frame(b"%d" % self.now_ms()))
+        except OSError as error:
+            self._board.log("clock: floor not kept: %s" % error)

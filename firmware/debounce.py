@@ -1,0 +1,94 @@
+"""The debouncer: decides from samples of the contact what is a press.
+
+It integrates: closed time counts up, open time counts down a little faster, and at `press_ms` of net closure it is a
+press. What is shorter (vibration closes a contact for up to 25 ms) or alternates (bounce, EMI, 50 Hz pickup) drains
+away. The 9:8 leak keeps a contact that is closed half of the time, as under 50 Hz pickup, from ever walking up.
+A release needs `release_ms` of net opening, more than the widest gap seen in a bounce (42 ms), so that a bounce never
+counts twice.
+
+A stall is time in which nobody looked at the contact. If the hardware counter saw it close meanwhile, that counts as
+a press: the counter says *that* it closed, not for how long, and a missed call for help is worse than a false one.
+Not so when the contact was noisy just before, or closed more often than any finger can: that is interference.
+"""
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+NOTHING = const(0)
+PRESS = const(1)
+RELEASE = const(2)
+PRESS_IN_STALL = const(3)
+
+_UP = const(8)  # eighths of a millisecond: what closed time adds ...
+_DOWN = const(9)  # ... and open time takes away
+_UNSEEN_MAX_MS = const(8)  # credit for closed time that neither a look nor the counter can vouch for
+_QUIET_MS = const(1000)  # a rejected closure makes the contact noisy for this long
+_CLOSURE_MIN_MS = const(4)  # closures that come faster than one per this are no finger
+
+
+class Debouncer:
+    """`press_ms` (26..200), `release_ms` (43..1000) and `stall_ms` (26..1000): see docs/configuration.md."""
+
+    def __init__(self, press_ms: int, release_ms: int, stall_ms: int):
+        self._press = press_ms * _UP
+        self._release = release_ms * _UP
+        self._stall_ms = stall_ms
+        self._net = 0  # towards a press while released, towards a release while pressed
+        self._quiet_ms = _QUIET_MS
+        self._closed = False
+        self.pressed = False
+
+    def is_settled(self) -> bool:
+        """True when nothing is under way: no sample is needed until the level changes."""
+        return self._net == 0 and self._closed == self.pressed
+
+    def sample(self, dt_ms: int, closed: bool, closures, watched: bool) -> int:
+        """One look: `dt_ms` since the last, the level now, closing edges counted since (None: no counter).
+
+        `watched`: the board polled the contact all the time and woke us at its first change.
+        """
+        was_closed = self._closed
+        self._closed = closed
+        if not self.pressed:
+            self._mind_noise(dt_ms, was_closed and not closed)
+        if not watched and dt_ms >= self._stall_ms and not self.pressed:
+            return self._after_stall(dt_ms, was_closed, closed, closures)
+        if watched or was_closed == closed:
+            return self._add(dt_ms if was_closed else 0, 0 if was_closed else dt_ms)
+        return self._add(dt_ms // 2, dt_ms // 2)
+
+    def _mind_noise(self, dt_ms, rejected):
+        if rejected:
+            self._quiet_ms = 0
+        elif self._quiet_ms < _QUIET_MS:
+            self._quiet_ms += dt_ms
+
+    def _after_stall(self, dt_ms, was_closed, closed, closures):
+        if was_closed and closed and closures == 0:
+            return self._add(dt_ms, 0)  # no edge: closed all the time
+        if closures and self._quiet_ms >= _QUIET_MS and not was_closed and closures * _CLOSURE_MIN_MS <= dt_ms:
+            self._net = 0
+            self.pressed = closed
+            return PRESS_IN_STALL
+        seen = min(dt_ms, _UNSEEN_MAX_MS)
+        return self._add(seen if closed else 0, 0 if closed else dt_ms)
+
+    def _add(self, closed_ms, open_ms):
+        if self.pressed:
+            self._net = max(0, self._net + open_ms * _UP - closed_ms * _DOWN)
+            if self._net >= self._release:
+                self._net = 0
+                self.pressed = False
+                return RELEASE
+            return NOTHING
+        self._net = max(0, self._net + closed_ms * _UP - open_ms * _DOWN)
+        if self._net >= self._press:
+            self._net = 0
+            self.pressed = True
+            return PRESS
+        return NOTHING

@@ -1,0 +1,49 @@
+"""Faults that last: raised once, cleared once, retained at the broker, listed in every alarm."""
+
+# Every id that this firmware can raise: a new boot clears at the broker those that it does not have.
+KNOWN = (
+    "boot-loop",
+    "button-stuck",
+    "clock-unset",
+    "config",
+    "drill-unanswered",
+    "flash-full",
+    "journal",
+    "not-subscribed",
+    "tamper",
+)
+
+
+class Faults:
+    """`on_change(id, fault or None)`: fault = (since Unix ms or None, detail)."""
+
+    def __init__(self, clock, log, on_change):
+        self._clock = clock
+        self._log = log
+        self._on_change = on_change
+        self._up = {}
+
+    def set(self, ident: str, detail) -> None:
+        """Raise `ident` with `detail` (text), or clear it (None). Repeats change nothing."""
+        if (detail is None) == (ident not in self._up):
+            return
+        if detail is None:
+            del self._up[ident]
+            self._log("fault: %s cleared" % ident)
+        else:
+            since = None if self._clock.source == "none" else self._clock.now_ms()
+            self._up[ident] = (since, detail)
+            self._log("fault: %s: %s" % (ident, detail))
+        self._on_change(ident, self._up.get(ident))
+
+    def ids(self) -> list:
+        return sorted(self._up)
+
+    def has(self, ident: str) -> bool:
+        return ident in self._up
+
+    def publish_all(self, cleared_too: bool) -> None:
+        """Tell all again (a new session); `cleared_too` the first time, to clear what an older boot left retained."""
+        for ident in KNOWN:
+            if ident in self._up or cleared_too:
+                self._on_change(ident, self._up.get(ident))

@@ -1,0 +1,133 @@
+"""An incident: one call for help, from the first press to the centre's `closed`."""
+
+from firmware.timing import Deadline, Stopwatch
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# The acknowledgement's states, in the only direction in which they go. A broker's PUBACK is SENT, no more.
+RAISED = const(0)
+SENT = const(1)
+RECEIVED = const(2)
+ACCEPTED = const(3)
+DISPATCHED = const(4)
+CLOSED = const(5)
+
+ACK_STATES = {"received": RECEIVED, "accepted": ACCEPTED, "dispatched": DISPATCHED, "closed": CLOSED}
+_CALLING_MS = const(1000)  # a further press of an answered incident shows `calling` for at least this long
+
+
+class Incident:
+    """`status`: "actual", or "test" for a drill. `late`: restored from the journal after a restart."""
+
+    def __init__(self, board, ident: str, config, age_ms: int = 0, status: str = "actual", late: bool = False):
+        self.id = ident
+        self.status = status
+        self.late = late
+        self.press = 1
+        self.state = RAISED
+        self.raised_at: Any = None  # Unix ms, or None
+        self.clock = "none"
+        self.sent_press = 0  # the highest press that the broker has acknowledged
+        self.in_flight = False
+        self.age = Stopwatch(board, age_ms)
+        self._last_press = Stopwatch(board, age_ms)
+        self._repeat = Deadline(board, 0)  # expired: transmit as soon as the link lets us
+        self._repeat_ms = config["repeat_s"] * 1000
+        self._repeat_max_ms = config["repeat_max_s"] * 1000
+        self._answer_ms = config["answer_s"] * 1000
+        self._pulse = False
+        self._tries = 0
+
+    def press_again(self, age_ms: int) -> None:
+        self.press += 1
+        self._last_press.restart(age_ms)
+        self._pulse = True
+        self.transmit_now()
+
+    def transmit_now(self) -> None:
+        """A new press, or a new connection: do not wait for the next repeat."""
+        self._tries = 0
+        self._repeat.start(0)
+
+    def is_due(self) -> bool:
+        """True when it should be transmitted: never sent, a new press, or no answer yet and the repeat is due."""
+        if self.in_flight or self.state == CLOSED:
+            return False
+        return self._repeat.expired()
+
+    def due_in_ms(self, otherwise: int) -> int:
+        return otherwise if self.in_flight or self.state == CLOSED else self._repeat.left_ms(otherwise)
+
+    def transmitted(self) -> None:
+        self.in_flight = True
+
+    def lost(self) -> None:
+        """The connection that carried it is gone: it has to go out again."""
+        self.in_flight = False
+        self.transmit_now()
+
+    def at_broker(self, press: int) -> None:
+        """The broker acknowledged the transmission of `press`."""
+        self.in_flight = False
+        self.sent_press = max(self.sent_press, press)
+        self.state = max(self.state, SENT)
+        if press < self.press:
+            self.transmit_now()
+        elif self.state >= RECEIVED:
+            self._repeat.stop()
+        else:
+            self._repeat.start(min(self._repeat_ms << min(self._tries, 8), self._repeat_max_ms))
+            self._tries += 1
+
+    def answered(self, state: int) -> bool:
+        """The centre's own message for this id. True when it told something new."""
+        if state <= self.state:
+            return False
+        self.state = state
+        self._pulse = False
+        if self.sent_press == self.press:
+            self._repeat.stop()
+        return True
+
+    def date(self, now_ms: int, clock: str) -> None:
+        """The clock can be trusted from now on: give the incident its time, or a late one its true age."""
+        if self.raised_at is None:
+            if not self.late:
+                self.raised_at = now_ms - self.age.ms()
+                self.clock = clock
+        elif self.late and now_ms > self.raised_at:
+            self.age.restart(now_ms - self.raised_at)
+
+    def takes_presses(self, open_ms: int) -> bool:
+        return self.state != CLOSED and self._last_press.ms() < open_ms
+
+    def lamp(self) -> str:
+        """What a person may be told; only the centre's message leads to `answered` and `help-coming`."""
+        since_press = self._last_press.ms()
+        if self._pulse and since_press < _CALLING_MS and self.state >= RECEIVED:
+            return "calling"
+        if self.state >= ACCEPTED:
+            return "help-coming"
+        if self.state == RECEIVED:
+            return "answered"
+        if since_press >= self._answer_ms:
+            return "not-delivered"
+        return "sent" if self.state == SENT and self.sent_press == self.press else "calling"
+
+    def lamp_changes_in_ms(self, otherwise: int) -> int:
+        """Ms until `lamp` may say something else by time alone."""
+        since_press = self._last_press.ms()
+        for limit in (_CALLING_MS, self._answer_ms):
+            if since_press < limit:
+                return limit - since_press
+        return otherwise

@@ -1,0 +1,208 @@
+"""The incidents that are not closed yet: raised journal first, answered by the centre, forgotten when over."""
+
+from firmware import incident
+from firmware.incident import Incident
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+_OPEN_MAX = const(64)  # bounds RAM and journal; a press beyond it joins the newest incident: none is refused
+_STEP_MS = const(2000)
+
+
+def boot_of(ident: str) -> int:
+    """The boot number inside `<device_id>-<boot>-<seq>`; 0 when it has none."""
+    parts = ident.rsplit("-", 2)
+    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
+
+
+class Incidents:
+    """A task. `on_closed(incident)`: the centre closed one; `on_drill(incident, answered)`: a drill ended."""
+
+    name = "incidents"
+
+    def __init__(self, board, config, journal, clock, on_closed, on_drill):
+        self._board = board
+        self._config = config["incident"]
+        self._device_id = config["device_id"]
+        self._open_ms = self._config["open_s"] * 1000
+        self._retention_ms = self._config["retention_s"] * 1000
+        self._journal = journal
+        self._clock = clock
+        self._on_closed = on_closed
+        self._on_drill = on_drill
+        self._list = []
+        self._drill = None
+        self._seq = 0
+        self.boot = 0
+        self.held = False  # the last press has not been released yet, as far as the journal knows
+        self.unknown_answers = 0
+
+    # -- from the button
+
+    def press(self, age_ms: int) -> Incident:
+        """A debounced press: on flash when this returns (or queued for it, with the fault raised)."""
+        newest = self._list[-1] if self._list else None
+        self.held = True
+        if newest and (newest.takes_presses(self._open_ms) or len(self._list) >= _OPEN_MAX):
+            newest.press_again(age_ms)
+            self._journal.add({"k": "press", "id": newest.id, "n": newest.press})
+            return newest
+        raised = Incident(self._board, self._next_id(), self._config, age_ms)
+        self._date(raised)
+        self._list.append(raised)
+        self._journal.add(_opened(raised))
+        return raised
+
+    def released(self) -> None:
+        if self.held:
+            self.held = False
+            self._journal.add({"k": "release"})
+
+    # -- from the uplink
+
+    def due(self):
+        """The incident to transmit now, newest first; a drill only when nothing else waits. None: nothing is due."""
+        for one in reversed(self._list):
+            if one.is_due():
+                return one
+        return self._drill if self._drill and self._drill.is_due() else None
+
+    def is_waiting(self) -> bool:
+        """True while some incident has a press that the broker has not acknowledged."""
+        return any(one.sent_press < one.press for one in self._list)
+
+    def waiting(self) -> int:
+        return sum(1 for one in self._list if one.sent_press < one.press)
+
+    def due_in_ms(self, otherwise: int) -> int:
+        for one in self._list:
+            otherwise = min(otherwise, one.due_in_ms(otherwise))
+        return self._drill.due_in_ms(otherwise) if self._drill else otherwise
+
+    def connection_lost(self) -> None:
+        for one in self._list:
+            one.lost()
+        if self._drill:
+            self._drill.lost()
+
+    def answered(self, ident: str, state: str) -> bool:
+        """The centre's answer. False for an id that is not open here (counted; it changes nothing)."""
+        if self._drill and ident == self._drill.id:
+            self._end_drill(True)
+            return True
+        for one in self._list:
+            if one.id == ident:
+                if one.answered(incident.ACK_STATES[state]):
+                    self._journal.add({"k": "state", "id": ident, "s": one.state})
+                    if one.state == incident.CLOSED:
+                        self._list.remove(one)
+                        self._on_closed(one)
+                return True
+        self.unknown_answers += 1
+        return False
+
+    # -- for lamp, relay and telemetry
+
+    def current(self):
+        """The incident that the lamp tells about; None when there is none."""
+        for one in reversed(self._list):
+            if one.state < incident.RECEIVED or one.takes_presses(self._open_ms):
+                return one
+        return None
+
+    def count(self) -> int:
+        return len(self._list)
+
+    # -- a drill: a test alarm to the centre's software and back; no journal, no lamp, no relay
+
+    def start_drill(self):
+        """The id of the drill under way."""
+        if self._drill is None:
+            self._drill = Incident(self._board, self._next_id(), self._config, status="test")
+            self._date(self._drill)
+        return self._drill.id
+
+    def _end_drill(self, answered):
+        drill, self._drill = self._drill, None
+        self._on_drill(drill, answered)
+
+    # -- housekeeping
+
+    def step(self) -> int:
+        if self._drill and self._drill.age.ms() >= self._config["answer_s"] * 1000:
+            self._end_drill(False)
+        for one in list(self._list):
+            one.lamp()  # keeps its stopwatches going, see timing.py
+            if one.age.ms() >= self._retention_ms and one.state >= incident.RECEIVED:
+                self._list.remove(one)
+        self._journal.step()
+        if self._journal.wants_compaction():
+            self.compact()
+        return _STEP_MS
+
+    def compact(self) -> None:
+        self._journal.compact(self.records())
+
+    def clock_set(self) -> None:
+        for one in self._list:
+            self._date(one)
+
+    def restore(self, records: list, boot: int) -> None:
+        """Rebuild what was open when the board went down. Damaged sequences cost at most the record in question."""
+        self.boot = boot
+        for entry in records:
+            try:
+                self._replay(entry)
+            except (KeyError, TypeError, AttributeError, ValueError):
+                self._board.log("journal: a record makes no sense and is left out: %s" % entry)
+        self._list = [one for one in self._list if one.state != incident.CLOSED]
+        self.clock_set()
+
+    def records(self) -> list:
+        """What the journal must say for `restore` to come to the same incidents."""
+        out = []
+        for one in self._list:
+            out.append(_opened(one))
+            if one.state >= incident.RECEIVED:
+                out.append({"k": "state", "id": one.id, "s": one.state})
+        out.append({"k": "held"} if self.held else {"k": "release"})
+        return out
+
+    def _replay(self, entry):
+        kind = entry["k"]
+        if kind in ("release", "held"):
+            self.held = kind == "held"
+        elif kind == "open":
+            restored = Incident(self._board, entry["id"], self._config, late=True)
+            restored.raised_at = entry["at"]
+            restored.clock = entry["clock"]
+            restored.press = entry["n"]
+            self._list.append(restored)
+            self.held = True
+        else:
+            one = [i for i in self._list if i.id == entry["id"]][-1:]
+            if kind == "press":
+                self.held = True
+                for i in one:
+                    i.press = max(i.press, entry["n"])
+            elif kind == "state":
+                for i in one:
+                    i.answered(entry["s"])
+
+    def _next_id(self):
+        self._seq += 1
+        return "%s-%d-%d" % (self._device_id, self.boot, self._seq)
+
+    def _date(self, one):
+        if self._clock.source != "none":
+            one.date(self._clock.now_ms(), self._clock.source)
+
+
+def _opened(one):
+    return {"k": "open", "id": one.id, "n": one.press, "at": one.raised_at, "clock": one.clock}

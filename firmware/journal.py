@@ -1,0 +1,108 @@
+"""The journal: what must outlive a power cut. One file of CRC-framed JSON records, appended to, compacted by rename.
+
+Records (`k` is the kind):
+  {"k":"open","id","n","at","clock"}  an incident was raised; `at` Unix ms or null, `n` presses so far
+  {"k":"press","id","n"}              a further press of it
+  {"k":"state","id","s"}              what the centre answered (`acknowledgement` states)
+  {"k":"release"} / {"k":"held"}      the button was let go after the last press, or not yet (after a compaction)
+An incident leaves the journal at compaction, once it is closed or its retention has ended.
+
+Nothing here refuses an alarm: what cannot be written is kept in RAM, tried again, and shown as a fault.
+"""
+
+import json
+
+from firmware import record
+from firmware.timing import Deadline
+
+FILE = "journal.log"
+QUARANTINE = "journal.bad"
+COMPACT_ABOVE_BYTES = 16384
+QUARANTINE_MAX_BYTES = 4096
+_RETRY_MS = 5000
+_UNSAVED_MAX = 200  # records that wait in RAM for a flash that refuses to write
+
+
+class Journal:
+    """`on_fault(id, detail or None)` is told when writing fails (`journal`, `flash-full`) and when it works again."""
+
+    def __init__(self, board, on_fault):
+        self._board = board
+        self._flash = board.flash
+        self._on_fault = on_fault
+        self._unsaved = []
+        self._retry = Deadline(board)
+        self.quarantined = 0
+
+    def restore(self) -> list:
+        """All readable records, in order. Damaged lines go to `journal.bad`; the file is then written anew."""
+        try:
+            good, bad = record.split(self._flash.read(FILE) or b"")
+        except OSError as error:
+            self._on_fault("journal", "cannot be read: %s" % error)
+            return []
+        records = []
+        for payload in good:
+            try:
+                records.append(json.loads(payload.decode()))
+            except ValueError:
+                bad.append(payload)
+        if bad:
+            self._quarantine(bad)
+            self._guarded(lambda: self._flash.replace(FILE, b"".join(_framed(r) for r in records)))
+        return records
+
+    def add(self, entry: dict) -> bool:
+        """Append one record; True once it is on flash. It stays queued in RAM when the flash refuses."""
+        self._unsaved.append(entry)
+        return self._flush()
+
+    def step(self) -> int:
+        """Try again what the flash refused. Returns ms until the next try."""
+        if self._unsaved and not self._retry.left_ms(0):
+            self._flush()
+        return _RETRY_MS
+
+    def wants_compaction(self) -> bool:
+        return self._flash.size(FILE) > COMPACT_ABOVE_BYTES
+
+    def compact(self, records: list) -> None:
+        """Replace the journal by `records`, which say all that still matters (they include what is unsaved)."""
+        if self._guarded(lambda: self._flash.replace(FILE, b"".join(_framed(r) for r in records))):
+            self._unsaved = []
+            self._on_fault("journal", None)
+            self._on_fault("flash-full", None)
+
+    def _flush(self):
+        data = b"".join(_framed(entry) for entry in self._unsaved)
+        if not self._guarded(lambda: self._flash.append(FILE, data)):
+            del self._unsaved[: max(0, len(self._unsaved) - _UNSAVED_MAX)]
+            self._retry.start(_RETRY_MS)
+            return False
+        if self._retry.running():
+            self._retry.stop()
+            self._on_fault("journal", None)
+            self._on_fault("flash-full", None)
+        self._unsaved = []
+        return True
+
+    def _guarded(self, write):
+        try:
+            write()
+            return True
+        except OSError as error:
+            full = error.args and error.args[0] == 28  # ENOSPC
+            self._on_fault("flash-full" if full else "journal", "cannot be written: %s" % error)
+            if full:
+                self._flash.remove(QUARANTINE)  # the only thing on it that can be spared
+            return False
+
+    def _quarantine(self, lines):
+        self.quarantined += len(lines)
+        if self._flash.size(QUARANTINE) < QUARANTINE_MAX_BYTES:
+            text = b"".join(line[:256] + b"\n" for line in lines)[:QUARANTINE_MAX_BYTES]
+            self._guarded(lambda: self._flash.append(QUARANTINE, text))
+
+
+def _framed(entry):
+    return record.frame(json.dumps(entry).encode())

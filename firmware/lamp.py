@@ -1,0 +1,59 @@
+"""The lamp: one colour and one rhythm per state. It is told a state and shows it; it decides nothing."""
+
+from firmware.timing import Deadline
+
+# state: (red, green, blue), 0..255. Every state has a colour of its own, so that even a still picture is unambiguous.
+COLOURS = {
+    "ready": (0, 255, 0),
+    "calling": (255, 180, 0),
+    "sent": (0, 255, 255),
+    "answered": (0, 0, 255),
+    "help-coming": (255, 255, 255),
+    "not-delivered": (255, 0, 255),
+    "out-of-service": (255, 0, 0),
+    "identify": (255, 64, 0),
+}
+# state: (ms on, ms off): told apart without seeing colours. What is not listed shines steadily.
+RHYTHMS = {
+    "calling": (125, 125),
+    "not-delivered": (300, 300),
+    "out-of-service": (250, 2250),
+    "identify": (60, 60),
+}
+IDENTIFY_OTHER = (64, 0, 255)  # identify alternates between two colours that no state has
+_STEADY_MS = 2000
+
+
+class Lamp:
+    """A task. `show` takes effect at once; `step` keeps the rhythm."""
+
+    name = "lamp"
+
+    def __init__(self, board):
+        self._board = board
+        self._next = Deadline(board)
+        self._on = False
+        self.state = ""
+
+    def show(self, state: str) -> None:
+        if state == self.state:
+            return
+        self.state = state
+        self._on = False
+        self._next.start(0)
+        self.step()
+
+    def step(self) -> int:
+        if not self._next.expired():
+            return self._next.left_ms(_STEADY_MS)
+        rhythm = RHYTHMS.get(self.state)
+        self._on = not self._on or rhythm is None
+        if self._on:
+            self._board.lamp.show(*COLOURS.get(self.state, (0, 0, 0)))
+        else:
+            self._board.lamp.show(*(IDENTIFY_OTHER if self.state == "identify" else (0, 0, 0)))
+        if rhythm is None:
+            self._next.stop()
+            return _STEADY_MS
+        self._next.start(rhythm[0] if self._on else rhythm[1])
+        return self._next.left_ms(_STEADY_MS)

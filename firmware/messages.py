@@ -1,0 +1,92 @@
+"""Every message of the contract (docs/contract.md), and the topics they go to."""
+
+from firmware import VERSION, wire
+
+V = 1
+ALARM_MAX_BYTES = 1024
+TRACEBACK_MAX_CHARS = 600
+
+
+class Messages:
+    """Builds payloads (bytes) from the configuration and what the caller knows."""
+
+    def __init__(self, config, clock, boot: int):
+        self._config = config
+        self._clock = clock
+        self._boot = boot
+        self.root = "sos/v1/%s/%s/" % (config["region"], config["device_id"])
+        self._location = {key: config["location"][key] for key in ("geo", "address", "site", "height_m")}
+        self.stream_ok_at = None  # Unix ms of the last time that the stream endpoint was reached
+
+    def topic(self, kind: str) -> bytes:
+        return (self.root + kind).encode()
+
+    def alarm(self, incident, faults: list) -> bytes:
+        body = {
+            "v": V,
+            "event_type": "sos",
+            "id": incident.id,
+            "device_id": self._config["device_id"],
+            "status": incident.status,
+            "press": incident.press,
+            "raised_at": self._clock.text(incident.raised_at),
+            "clock": incident.clock,
+            "age_ms": incident.age.ms(),
+            "late": incident.late,
+            "location": self._location,
+            "stream": self._stream(),
+            "faults": faults,
+            "fw": VERSION,
+        }
+        payload = wire.encode(body)
+        while len(payload) > ALARM_MAX_BYTES and body["faults"]:
+            body["faults"] = body["faults"][:-1]  # the place and the stream matter more
+            payload = wire.encode(body)
+        return payload
+
+    def state(self, online: bool) -> bytes:
+        at = self._clock.now_text() if online else None
+        return wire.encode({"v": V, "state": "online" if online else "offline", "boot": self._boot, "at": at})
+
+    def info(self, board, origin, reset, mode: str, capabilities: list) -> bytes:
+        """`origin`: {"digest", "source"} of the configuration; `reset`: {"cause", "culprit", "traceback"}."""
+        text = reset.get("traceback")
+        return wire.encode(
+            {
+                "v": V,
+                "device_id": self._config["device_id"],
+                "fw": VERSION,
+                "boot": self._boot,
+                "hw": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython},
+                "location": self._location,
+                "stream": self._stream(),
+                "capabilities": capabilities,
+                "config": origin,
+                "mode": mode,
+                "reset": {
+                    "cause": reset["cause"],
+                    "culprit": reset.get("culprit"),
+                    "traceback": text[-TRACEBACK_MAX_CHARS:] if text else None,
+                },
+                "at": self._clock.now_text(),
+            }
+        )
+
+    def heartbeat(self, figures: dict) -> bytes:
+        body = {"v": V, "boot": self._boot, "clock": self._clock.source, "at": self._clock.now_text()}
+        body.update(figures)
+        return wire.encode(body)
+
+    def fault(self, ident: str, since_ms, detail: str) -> bytes:
+        return wire.encode({"v": V, "id": ident, "since": self._clock.text(since_ms), "detail": detail})
+
+    def event(self, name: str, detail) -> bytes:
+        return wire.encode({"v": V, "event": name, "at": self._clock.now_text(), "detail": detail})
+
+    def result(self, ident: str, error, detail) -> bytes:
+        return wire.encode({"v": V, "id": ident, "ok": error is None, "error": error, "detail": detail})
+
+    def _stream(self):
+        stream = dict(self._config["stream"])
+        stream["ok_at"] = self._clock.text(self.stream_ok_at)
+        return stream

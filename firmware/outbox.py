@@ -1,0 +1,55 @@
+"""Telemetry that waits for the link. Bounded: what does not fit is dropped, oldest first, and counted.
+
+Retained messages (`state`, `info`, `fault/*`) are kept one per topic, the newest; they are few and never dropped.
+Alarms never pass through here.
+"""
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+_EVENTS_MAX = const(16)
+
+
+class Outbox:
+    def __init__(self):
+        self._retained = []  # (topic, payload)
+        self._events = []
+        self.dropped = 0
+
+    def retain(self, topic: bytes, payload: bytes) -> None:
+        self._retained = [one for one in self._retained if one[0] != topic]
+        self._retained.append((topic, payload))
+
+    def add(self, topic: bytes, payload: bytes) -> None:
+        if len(self._events) >= _EVENTS_MAX:
+            del self._events[0]
+            self.dropped += 1
+        self._events.append((topic, payload))
+
+    def next(self):
+        """(topic, payload, retain) to send, or None. It stays until `done`."""
+        if self._retained:
+            return self._retained[0] + (True,)
+        return self._events[0] + (False,) if self._events else None
+
+    def taken(self, item) -> None:
+        """It is on its way: the next one may follow."""
+        queue = self._retained if item[2] else self._events
+        if queue and queue[0][:2] == item[:2]:
+            del queue[0]
+
+    def put_back(self, items: list) -> None:
+        """The connection that carried them is gone before the broker had them."""
+        for topic, payload, retain in reversed(items):
+            if not retain:
+                self._events.insert(0, (topic, payload))
+            elif not any(one[0] == topic for one in self._retained):
+                self._retained.insert(0, (topic, payload))
+        while len(self._events) > _EVENTS_MAX:
+            del self._events[0]
+            self.dropped += 1

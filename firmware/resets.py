@@ -1,0 +1,64 @@
+"""Why the board restarted: the chip's word, the breadcrumb of the task that was running, and the last traceback.
+
+The chip shows a panic as a hard reset and a brown-out as power-on, so the column keeps its own record.
+"""
+
+import json
+
+from firmware import record
+
+RECORD_FILE = "reset.rec"
+BOOT_FILE = "boot.rec"  # written by boot.py: {"n": boot number, "u": boots in a row that did not become healthy}
+_TRACEBACK_MAX = 1500
+
+
+def last(board) -> dict:
+    """{"cause", "culprit", "traceback", "clock_trusted"} of the reset that led to this boot; forgets it."""
+    cause = board.reset_cause()
+    crumb, _, flags = _partition(board.scratch.read())
+    report = {
+        "cause": cause,
+        "culprit": crumb if crumb and cause in ("watchdog", "hard") else None,
+        "traceback": None,
+        "clock_trusted": flags == b"T" and cause != "power-on",
+    }
+    try:
+        good, _ = record.split(board.flash.read(RECORD_FILE) or b"")
+        if good:
+            report.update(json.loads(good[-1].decode()))
+            board.flash.remove(RECORD_FILE)
+    except (OSError, ValueError, AttributeError, TypeError) as error:
+        board.log("resets: record unreadable: %s" % error)
+    return report
+
+
+def keep(board, culprit: str, traceback: str) -> None:
+    """Before a reset that we can see coming: who was to blame, and where it happened."""
+    entry = {"culprit": culprit, "traceback": traceback[-_TRACEBACK_MAX:]}
+    try:
+        board.flash.replace(RECORD_FILE, record.frame(json.dumps(entry).encode()))
+    except OSError as error:
+        board.log("resets: record not kept: %s" % error)
+
+
+def certify(board, boot: int) -> None:
+    """This boot became healthy: the boot-loop counter starts again."""
+    try:
+        board.flash.replace(BOOT_FILE, record.frame(b'{"n":%d,"u":0}' % boot))
+    except OSError as error:
+        board.log("resets: health not recorded: %s" % error)
+
+
+def crumb(name: str, clock_trusted: bool) -> bytes:
+    """What stands in the scratch memory while `name` runs."""
+    return name.encode() + (b"\0T" if clock_trusted else b"\0")
+
+
+def _partition(data):
+    end = data.find(b"\0")
+    if end < 0:
+        return "", b"", b""
+    try:
+        return data[:end].decode(), b"\0", data[end + 1 : end + 2]
+    except UnicodeError:
+        return "", b"", b""

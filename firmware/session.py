@@ -1,0 +1,247 @@
+"""One MQTT session over one stream: packets out (one write each) and in, keepalive, acknowledgements, deadlines.
+
+It lives from CONNECT to the first thing that goes wrong, which is a `LinkLost` out of `step`; the uplink then makes
+a new one. Nothing here waits.
+"""
+
+from firmware import packets
+from firmware.packets import BadPacket, Inbound
+from firmware.timing import Deadline
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+_RESENDS = const(1)  # with DUP, before the link is given up
+_SENT_MAX = const(6)  # unacknowledged QoS 1 publishes: bounds RAM, the rest waits in the journal
+_TELEMETRY_MAX = const(3)  # of which at most so many may be telemetry's
+_READS_A_STEP = const(8)  # bounds one step under a flood
+
+
+class LinkLost(Exception):
+    """Why, in words."""
+
+
+class _Sent:
+    """A QoS 1 publish that waits for its PUBACK."""
+
+    def __init__(self, board, pid, topic, payload, retain, token, timeout_ms):
+        self.pid = pid
+        self.topic = topic
+        self.payload = payload
+        self.retain = retain
+        self.token = token
+        self.resends = 0
+        self.timeout_ms = timeout_ms
+        self.deadline = Deadline(board, timeout_ms)
+
+
+class PacketIds:
+    """1..65535 in turn, kept across sessions; none that is still in use (MQTT 3.1.1 section 2.3.1)."""
+
+    def __init__(self):
+        self._last = 0
+
+    def next(self, used) -> int:
+        while True:
+            self._last = self._last % 65535 + 1
+            if self._last not in used:
+                return self._last
+
+
+class Session:
+    """`on_puback(token)` for each acknowledged publish; `on_message(topic, payload)` (bytes) for each inbound one."""
+
+    def __init__(self, board, stream, coder, ids, config, subscriptions, on_puback, on_message):
+        self._board = board
+        self._stream = stream
+        self._coder = coder
+        self._ids = ids
+        self._keepalive_ms = config["keepalive_s"] * 1000
+        self._puback_ms = config["puback_timeout_s"] * 1000
+        self._subscriptions = subscriptions
+        self._on_puback = on_puback
+        self._on_message = on_message
+        self._inbound = Inbound()
+        self._out = [coder.connect()]
+        self._written = 0  # bytes of the first packet in `_out` that the stream has taken
+        self._sent = []
+        self._suback = 0  # the packet id of the subscription under way
+        self._ping_due = Deadline(board)
+        self._ping_lost = Deadline(board)
+        self.is_up = False  # the broker accepted us
+        self.foreign_acks = 0
+
+    def step(self) -> None:
+        """Move bytes both ways. Raises LinkLost, or OSError from the stream."""
+        try:
+            self._read()
+        except BadPacket as error:
+            raise LinkLost("hostile or broken packet: %s" % error)
+        if self.is_up:
+            self._keep_alive()
+            self._resend()
+        self._write()
+
+    def takes_alarm(self) -> bool:
+        return self.is_up and len(self._sent) < _SENT_MAX
+
+    def takes_telemetry(self) -> bool:
+        return self.is_up and not self._out and len(self._sent) < _TELEMETRY_MAX
+
+    def publish(self, topic: bytes, payload: bytes, retain: bool, token, first: bool = False) -> None:
+        """QoS 1. `first`: before everything that is queued and not yet begun (an alarm)."""
+        pid = self._ids.next(tuple(one.pid for one in self._sent) + (self._suback,))
+        self._sent.append(_Sent(self._board, pid, topic, payload, retain, token, self._puback_ms))
+        self._queue(self._coder.publish(topic, payload, retain, pid), first)
+        self._write()
+
+    def publish_once(self, topic: bytes, payload: bytes) -> None:
+        """QoS 0: nobody will know whether it arrived."""
+        self._queue(self._coder.publish(topic, payload, False))
+        self._write()
+
+    def next_ms(self, otherwise: int) -> int:
+        """Ms until something is due without input."""
+        if self._out:
+            return 5
+        for one in self._sent:
+            otherwise = min(otherwise, one.deadline.left_ms(otherwise))
+        return min(otherwise, self._ping_due.left_ms(otherwise), self._ping_lost.left_ms(otherwise))
+
+    def close(self) -> None:
+        self._stream.close()
+
+    # -- out
+
+    def _queue(self, packet, first=False):
+        if first:
+            self._out.insert(1 if self._written else 0, packet)
+        else:
+            self._out.append(packet)
+
+    def _write(self):
+        while self._out:
+            packet = self._out[0]
+            rest = memoryview(packet)[self._written :] if self._written else packet
+            taken = self._stream.write(rest)
+            self._written += taken
+            if self._written < len(packet):
+                return
+            self._out.pop(0)
+            self._written = 0
+            if self.is_up:
+                self._ping_due.start(self._keepalive_ms // 2)
+
+    def _resend(self):
+        for one in self._sent:
+            if one.deadline.expired():
+                if one.resends >= _RESENDS:
+                    raise LinkLost("no PUBACK for %d ms, twice" % self._puback_ms)
+                one.resends += 1
+                one.deadline.start(one.timeout_ms)
+                self._queue(self._coder.publish(one.topic, one.payload, one.retain, one.pid, True))
+
+    def _keep_alive(self):
+        """Ping after half a keepalive of sending nothing; give up three quarters later: 1.25 keepalives at most."""
+        if self._ping_lost.expired():
+            raise LinkLost("no answer to a ping")
+        if self._ping_due.expired():
+            self._queue(packets.PINGREQ_PACKET)
+            self._ping_due.start(self._keepalive_ms // 2)
+            if not self._ping_lost.running():
+                self._ping_lost.start(self._keepalive_ms * 3 // 4)
+
+    # -- in
+
+    def _read(self):
+        for _ in range(_READS_A_STEP):
+            count = self._stream.read_into(self._inbound.space())
+            if count is None:
+                return
+            if count == 0:
+                raise LinkLost("the broker closed the connection")
+            self._inbound.arrived(count)
+            self._take_all()
+
+    def _take_all(self):
+        while True:
+            packet = self._inbound.next()
+            owed = self._inbound.owed()
+            if owed:
+                self._queue(owed)
+            if packet is None:
+                return
+            self._take(packet[0], packet)
+            self._inbound.done(packet)
+
+    def _take(self, kind, packet):
+        if not self.is_up:
+            self._take_connack(kind, packet)
+        elif kind & 0xF0 == packets.PUBLISH:
+            topic, payload, puback = self._coder.received(packet)
+            if puback:
+                self._queue(puback)
+            self._on_message(topic, payload)
+        elif kind == packets.PUBACK:
+            self._take_puback(self._short(packet, 2))
+        elif kind == packets.SUBACK:
+            self._take_suback(self._short(packet, 3))
+        elif kind == packets.PINGRESP:
+            self._short(packet, 0)
+            self._ping_lost.stop()
+        else:
+            raise BadPacket("a packet of type 0x%02x" % kind)
+
+    def _short(self, packet, size):
+        body = self._inbound.body(packet)
+        if len(body) != size:
+            raise BadPacket("%d bytes in a packet of type 0x%02x" % (len(body), packet[0]))
+        return body
+
+    def _take_connack(self, kind, packet):
+        if kind != packets.CONNACK:
+            raise BadPacket("0x%02x before CONNACK" % kind)
+        body = self._short(packet, 2)
+        if body[1]:
+            raise LinkLost("the broker refused us: %s" % _REFUSALS.get(body[1], "code %d" % body[1]))
+        self.is_up = True  # session-present (bit 0) may be set by a broker that is wrong: it changes nothing here
+        self._ping_due.start(self._keepalive_ms // 2)
+        self._subscribe_next()
+
+    def _subscribe_next(self):
+        if self._subscriptions:
+            self._suback = self._ids.next(tuple(one.pid for one in self._sent))
+            self._queue(self._coder.subscribe(self._subscriptions[0], self._suback))
+
+    def _take_suback(self, body):
+        if body[0] << 8 | body[1] != self._suback:
+            self.foreign_acks += 1
+            return
+        topic, self._subscriptions = self._subscriptions[0], self._subscriptions[1:]
+        self._suback = 0
+        if body[2] == 0x80:
+            self._board.log("session: the broker refused the subscription to %s" % topic.decode())
+        self._subscribe_next()
+
+    def _take_puback(self, body):
+        pid = body[0] << 8 | body[1]
+        for one in self._sent:
+            if one.pid == pid:
+                self._sent.remove(one)
+                self._on_puback(one.token)
+                return
+        self.foreign_acks += 1  # late, doubled or somebody else's: it acknowledges nothing
+
+
+_REFUSALS = {
+    1: "protocol version",
+    2: "client id",
+    3: "server unavailable",
+    4: "user or password",
+    5: "not authorised",
+}

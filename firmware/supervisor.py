@@ -1,0 +1,92 @@
+"""The loop: steps every task when it is due, looks at the button in between, and feeds the watchdog on progress.
+
+A task is an object with a `name` and `step() -> ms until it wants the next step`. A task that raises is dead: its
+name and traceback go to flash, the watchdog is not fed any more, and the others go on until it bites. A task that
+hangs stops the loop; its name stands in the scratch memory, which outlives the reset.
+"""
+
+from firmware import resets
+from firmware.timing import Deadline
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+_WAIT_MAX_MS = const(2000)  # the loop turns at least so often: the watchdog's shortest timeout is 2 s
+_FEED_SHARE = const(3)
+
+
+class _Entry:
+    def __init__(self, board, task):
+        self.task = task
+        self.due = Deadline(board, 0)
+        self.every_turn = getattr(task, "every_turn", False)
+        self.crumbs = (resets.crumb(task.name, False), resets.crumb(task.name, True))
+
+
+class Supervisor:
+    """`timeout_ms` of the hardware watchdog, 2000..60000."""
+
+    def __init__(self, board, button, tasks, timeout_ms: int):
+        self._board = board
+        self._button = button
+        self._entries = [_Entry(board, task) for task in tasks]
+        self._own = (resets.crumb("supervisor", False), resets.crumb("supervisor", True))
+        self._wait_max_ms = min(_WAIT_MAX_MS, timeout_ms // _FEED_SHARE)
+        self._watchdog = board.watchdog(timeout_ms)
+        self.clock_trusted = False
+        self.culprit = None
+
+    def run(self) -> None:
+        """Never returns."""
+        while True:
+            self.turn()
+
+    def turn(self) -> None:
+        """One pass over all tasks, then a wait."""
+        for entry in self._entries:
+            if entry.every_turn or entry.due.expired():
+                self._step(entry)
+                self._look(-1)
+        if self.culprit is None:
+            self._board.scratch.write(self._own[self.clock_trusted])
+            self._watchdog.feed()  # every task that was due has come back
+        wait_ms = self._wait_ms()
+        self._board.wait(wait_ms)
+        self._look(wait_ms)
+
+    def _step(self, entry):
+        if self.culprit is None:
+            self._board.scratch.write(entry.crumbs[self.clock_trusted])
+        try:
+            entry.due.start(entry.task.step())
+        except Exception as error:
+            self._died(entry, error)
+
+    def _look(self, waited_ms):
+        try:
+            self._button.look(waited_ms)
+        except Exception as error:
+            self._died(None, error)
+
+    def _died(self, entry, error):
+        name = entry.task.name if entry else self._button.name
+        if entry:
+            self._entries.remove(entry)
+        if self.culprit is not None:
+            return
+        self.culprit = name
+        text = self._board.describe_error(error)
+        self._board.log("supervisor: task %s died:\n%s" % (name, text))
+        self._board.scratch.write(resets.crumb(name, self.clock_trusted))
+        resets.keep(self._board, name, text)
+
+    def _wait_ms(self):
+        wait_ms = self._wait_max_ms
+        for entry in self._entries:
+            wait_ms = min(wait_ms, entry.due.left_ms(wait_ms))
+        return wait_ms

@@ -1,0 +1,62 @@
+"""What a column says about itself: birth, state, heartbeat, faults and events. It never gets in an alarm's way."""
+
+from firmware.timing import Deadline, Stopwatch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_IDLE_MS = 1000
+
+
+class Telemetry:
+    """A task. `figures()` gives the heartbeat's figures; `birth()` the info payload."""
+
+    name = "telemetry"
+
+    def __init__(self, board, messages, outbox, heartbeat_s: int, birth, figures):
+        self._messages = messages
+        self._outbox = outbox
+        self._heartbeat_ms = heartbeat_s * 1000
+        self._birth = birth
+        self._figures = figures
+        self._next = Deadline(board, 0)
+        self._uptime = Stopwatch(board)
+        self._seq = 0
+        self._report = False
+        self.uplink: Any = None  # set once both exist
+
+    def announce(self) -> None:
+        """A session begins: state and birth certificate, retained, then a heartbeat."""
+        self._outbox.retain(self._messages.topic("state"), self._messages.state(True))
+        self._outbox.retain(self._messages.topic("info"), self._birth())
+        self._next.start(0)
+
+    def report(self) -> None:
+        """The command `report`: birth certificate and heartbeat now."""
+        self._outbox.retain(self._messages.topic("info"), self._birth())
+        self._next.start(0)
+
+    def event(self, name: str, detail) -> None:
+        self._outbox.add(self._messages.topic("event"), self._messages.event(name, detail))
+
+    def fault(self, ident: str, fault) -> None:
+        """`fault`: (since, detail), or None to clear the retained message (an empty payload)."""
+        payload = self._messages.fault(ident, fault[0], fault[1]) if fault else b""
+        self._outbox.retain(self._messages.topic("fault/" + ident), payload)
+
+    def step(self) -> int:
+        self._uptime.ms()
+        if not self._next.expired():
+            return min(_IDLE_MS, self._next.left_ms(_IDLE_MS))
+        if not self.uplink.is_up():
+            return _IDLE_MS
+        figures = self._figures()
+        figures["seq"] = self._seq
+        figures["uptime_s"] = self._uptime.ms() // 1000
+        figures["dropped"] = self._outbox.dropped
+        if not self.uplink.publish_once(self._messages.topic("heartbeat"), self._messages.heartbeat(figures)):
+            return _IDLE_MS // 10
+        self._seq += 1
+        self._next.start(self._heartbeat_ms)
+        return _IDLE_MS

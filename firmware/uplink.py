@@ -1,0 +1,275 @@
+"""The uplink: finds the broker, keeps a session with it, sends what waits: alarms first.
+
+States: down -> lookup -> dial -> session. Each has a deadline; whatever goes wrong leads back to `down`, which waits
+a jittered, growing time, or next to none while an alarm waits.
+"""
+
+from firmware import record
+from firmware.session import LinkLost, PacketIds, Session
+from firmware.timing import Deadline, Stopwatch
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(value):
+        return value
+
+
+ADDRESS_FILE = "broker.addr"  # the last address that worked, for the day when the name server is down
+_POLL_MS = const(10)  # while connecting
+_IDLE_MS = const(1000)
+_LINK_MS = const(100)  # between looks at a link that is not up
+_LOOKUP_MS = const(3000)  # then the cached address is tried meanwhile
+_RETRY_MS = const(500)
+_URGENT_RETRY_MS = const(800)  # longest pause between attempts while an alarm waits
+_URGENT_ATTEMPT_MS = const(3000)  # first attempt's limit while an alarm waits; it doubles up to connect_timeout_s
+_DOUBLINGS_MAX = const(10)
+
+# States, in the order in which they follow each other.
+_DOWN = const(0)
+_LOOKING_UP = const(1)
+_DIALLING = const(2)
+_IN_SESSION = const(3)
+
+
+class Uplink:
+    """A task. `on_up()` when a session begins, `on_message(topic, payload)` for what the broker sends."""
+
+    name = "uplink"
+    every_turn = True  # input from the broker does not wait for a deadline
+
+    def __init__(self, board, config, coder, incidents, outbox, alarm, topics, on_up, on_message):
+        """`alarm(incident) -> bytes` builds a payload; `topics`: {"alarm": bytes, "subscribe": (bytes, ...)}."""
+        self._board = board
+        self._config = config["broker"]
+        self._key = config["secrets"]["tls_key"]
+        self._coder = coder
+        self._incidents = incidents
+        self._outbox = outbox
+        self._alarm = alarm
+        self._topics = topics
+        self._on_up = on_up
+        self._on_message = on_message
+        self._ids = PacketIds()
+        self._stream = None
+        self._session = None
+        self._lookup = None
+        self._address = None
+        self._in_flight = []  # telemetry given to the session
+        self._retry = Deadline(board, 0)
+        self._attempt = Deadline(board)
+        self._lookup_due = Deadline(board)
+        self._failures = 0
+        self._down_for = Stopwatch(board)
+        self._state = _DOWN
+        self.last_error = ""
+
+    def is_up(self) -> bool:
+        return self._session is not None and self._session.is_up
+
+    def down_ms(self) -> int:
+        return 0 if self.is_up() else self._down_for.ms()
+
+    def kick(self) -> None:
+        """An alarm waits: connect at once, and give an attempt that is under way little time."""
+        if self.is_up():
+            return
+        if self._state == _DOWN:
+            self._failures = 0
+            self._retry.start(0)
+        elif self._attempt.left_ms(0) > _URGENT_ATTEMPT_MS:
+            self._attempt.start(_URGENT_ATTEMPT_MS)
+
+    def step(self) -> int:
+        try:
+            if self._state != _DOWN and not self._board.link.is_up():
+                raise LinkLost("the link is down")
+            if self._attempt.expired():
+                raise LinkLost("no session within %d s" % self._config["connect_timeout_s"])
+            return self._in_state()
+        except (LinkLost, OSError, ValueError) as error:
+            self._lost(error)
+            return 0
+
+    # -- one method per state
+
+    def _in_state(self):
+        if self._state == _DOWN:
+            return self._down()
+        if self._state == _LOOKING_UP:
+            return self._looking_up()
+        if self._state == _DIALLING:
+            return self._dialling()
+        return self._in_session()
+
+    def _down(self):
+        if not self._board.link.is_up():
+            return _LINK_MS
+        if not self._retry.expired():
+            return min(_IDLE_MS, self._retry.left_ms(0))
+        self._attempt.start(self._attempt_ms())
+        self._lookup = None
+        if not is_address(self._config["host"]):
+            self._lookup = self._board.lookup(self._config["host"])
+            self._lookup_due.start(_LOOKUP_MS)
+        self._state = _LOOKING_UP
+        return 0
+
+    def _looking_up(self):
+        if self._lookup is None:
+            self._dial(self._config["host"])
+            return 0
+        try:
+            address = self._lookup.result()
+        except OSError as error:
+            address = self._cached(error)
+        if address is None and self._lookup_due.expired():
+            address = self._cached("it takes too long")
+            self._lookup_due.stop()
+        if address is None:
+            return _POLL_MS
+        self._dial(address)
+        return 0
+
+    def _dialling(self):
+        if not self._stream.is_open():
+            return _POLL_MS
+        self._session = Session(
+            self._board,
+            self._stream,
+            self._coder,
+            self._ids,
+            self._config,
+            self._topics["subscribe"],
+            self._acknowledged,
+            self._on_message,
+        )
+        self._state = _IN_SESSION
+        return 0
+
+    def _in_session(self):
+        session = self._session
+        was_up = session.is_up
+        session.step()
+        if not session.is_up:
+            return _POLL_MS
+        if not was_up:
+            self._begin()
+        self._send()
+        return min(_IDLE_MS, session.next_ms(_IDLE_MS), self._incidents.due_in_ms(_IDLE_MS))
+
+    # -- within a session
+
+    def _begin(self):
+        self._attempt.stop()
+        self._failures = 0
+        self.last_error = ""
+        self._remember(self._address)
+        self._board.log("uplink: session with %s:%d" % (self._address, self._config["port"]))
+        self._send()  # what waits goes before anything that a new session has to say
+        self._on_up()
+
+    def _send(self):
+        session = self._session
+        while session.takes_alarm():
+            incident = self._incidents.due()
+            if incident is None:
+                break
+            incident.transmitted()
+            token = (incident, incident.press)
+            session.publish(self._topics["alarm"], self._alarm(incident), False, token, True)
+        while session.takes_telemetry():
+            item = self._outbox.next()
+            if item is None:
+                break
+            self._outbox.taken(item)
+            self._in_flight.append(item)
+            session.publish(item[0], item[1], item[2], item)
+
+    def publish_once(self, topic: bytes, payload: bytes) -> bool:
+        """QoS 0, now or never: a heartbeat. False when there is no room for it."""
+        if self._session is None or not self._session.takes_telemetry():
+            return False
+        self._session.publish_once(topic, payload)
+        return True
+
+    def _acknowledged(self, token):
+        if token in self._in_flight:
+            self._in_flight.remove(token)
+        else:
+            incident, press = token
+            incident.at_broker(press)
+
+    # -- connecting
+
+    def _dial(self, address):
+        tls = self._config["tls"]
+        if tls:
+            name = tls["server_name"] or self._config["host"]
+            tls = {"ca": tls["ca"], "cert": tls["cert"], "key": self._key, "server_name": name}
+        self._address = address
+        self._stream = self._board.dial(address, self._config["port"], tls)
+        self._state = _DIALLING
+
+    def _attempt_ms(self):
+        limit_ms = self._config["connect_timeout_s"] * 1000
+        if not self._incidents.is_waiting():
+            return limit_ms
+        return min(limit_ms, _URGENT_ATTEMPT_MS << min(self._failures, _DOUBLINGS_MAX))
+
+    def _lost(self, error):
+        was_up = self.is_up()
+        if self._stream is not None:
+            self._stream.close()
+        self._stream = self._session = self._lookup = None
+        self._attempt.stop()
+        if was_up:
+            self._down_for.restart()
+        self._incidents.connection_lost()
+        self._outbox.put_back(self._in_flight)
+        self._in_flight = []
+        self._retry.start(self._pause_ms(was_up))
+        self._failures += 1
+        self._state = _DOWN
+        if str(error) != self.last_error:  # an outage of a week is one line, not a hundred thousand
+            self.last_error = str(error)
+            self._board.log("uplink: %s:%d: %s" % (self._config["host"], self._config["port"], error))
+
+    def _pause_ms(self, was_up):
+        """Half fixed, half random: columns that lost one broker together do not come back together."""
+        if self._incidents.is_waiting():
+            longest = 0 if was_up else _URGENT_RETRY_MS
+        else:
+            longest = min(_RETRY_MS << min(self._failures, _DOUBLINGS_MAX), self._config["retry_max_s"] * 1000)
+        return longest // 2 + self._board.random(longest // 2 + 1)
+
+    def _cached(self, why):
+        """The address that worked last, or None."""
+        self._board.log("uplink: no address for %s: %s" % (self._config["host"], why))
+        try:
+            good, _ = record.split(self._board.flash.read(ADDRESS_FILE) or b"")
+            host, address = good[0].decode().split(" ")
+            if host == self._config["host"]:
+                return address
+        except (OSError, ValueError, IndexError):
+            pass
+        if isinstance(why, OSError):
+            raise why
+        return None
+
+    def _remember(self, address):
+        if self._lookup is None:
+            return
+        entry = record.frame(("%s %s" % (self._config["host"], address)).encode())
+        try:
+            if self._board.flash.read(ADDRESS_FILE) != entry:
+                self._board.flash.replace(ADDRESS_FILE, entry)
+        except OSError as error:
+            self._board.log("uplink: address not kept: %s" % error)
+
+
+def is_address(host: str) -> bool:
+    """True for a numeric IPv4 address."""
+    parts = host.split(".")
+    return len(parts) == 4 and all(part.isdigit() for part in parts)

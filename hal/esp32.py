@@ -1,0 +1,181 @@
+"""The board on an ESP32, S2, S3 or C3 under stock MicroPython (1.24 and newer). What a method must do: interface.py.
+
+Differences between chips are found by looking for the feature, never by the chip's name.
+"""
+
+import gc
+import io
+import os
+import select
+import sys
+import time
+
+import machine
+
+from hal.esp32_contact import Contact
+from hal.esp32_flash import Flash
+from hal.esp32_link import make_link
+from hal.esp32_net import Datagram, Lookup, Stream
+
+LOOK_MS = 3  # between looks at the contact while waiting: 5 ms would alias with 50 Hz, 10 ms lets knocks through
+LAMP_PWM_HZ = 1000
+DUTY_MAX = 65535
+COLOUR_MAX = 255
+GC_SHARE = 4  # collect when a quarter of the free heap has been handed out, not when all of it has
+_CHIPS = ("ESP32C3", "ESP32S3", "ESP32S2", "ESP32")  # longest names first
+_EPOCH_2000_MS = 946684800000
+
+_CAUSES = {
+    machine.PWRON_RESET: "power-on",
+    machine.HARD_RESET: "hard",
+    machine.WDT_RESET: "watchdog",
+    machine.SOFT_RESET: "soft",
+}
+
+
+def _hex(data):
+    return "".join("%02x" % byte for byte in data)
+
+
+def _chip():
+    name = os.uname().machine.upper().replace("-", "")
+    for chip in _CHIPS:
+        if chip in name:
+            return chip.lower()
+    return "esp32"
+
+
+class Scratch:
+    """RTC memory: outlives every reset but a power cut."""
+
+    def __init__(self):
+        self._rtc = machine.RTC()
+
+    def read(self):
+        return bytes(self._rtc.memory())
+
+    def write(self, data):
+        self._rtc.memory(data)
+
+
+class RgbLamp:
+    def __init__(self, pins):
+        self._channels = [
+            machine.PWM(machine.Pin(pins[name]), freq=LAMP_PWM_HZ, duty_u16=0)
+            for name in ("lamp_red", "lamp_green", "lamp_blue")
+        ]
+
+    def show(self, red, green, blue):
+        for channel, value in zip(self._channels, (red, green, blue)):
+            channel.duty_u16(value * DUTY_MAX // COLOUR_MAX)
+
+
+class Relay:
+    def __init__(self, pin, active_high):
+        self._active_high = active_high
+        self._pin = machine.Pin(pin, machine.Pin.OUT, value=not active_high)
+
+    def set(self, closed):
+        self._pin.value(closed == self._active_high)
+
+
+class Esp32Board:
+    def __init__(self):
+        self.chip = _chip()
+        self.uid = _hex(machine.unique_id())
+        self.micropython = ".".join(str(part) for part in sys.implementation.version[:3])
+        self.flash = Flash()
+        self.scratch = Scratch()
+        self.ticks_ms = time.ticks_ms
+        self.ticks_diff = time.ticks_diff
+        self.ticks_add = time.ticks_add
+        self._epoch_offset_ms = _EPOCH_2000_MS if time.gmtime(0)[0] == 2000 else 0
+        self._poll = select.poll()
+        self._lookups = {}
+        gc.collect()
+        gc.threshold(gc.mem_free() // GC_SHARE + gc.mem_alloc())
+
+    def configure(self, config):
+        pins = config["pins"]
+        self.contact = Contact(pins["button"], config["button"]["active_low"])
+        self.lamp = RgbLamp(pins)
+        self.relay = Relay(pins["relay"], config["relay"]["active_high"])
+        self.link = make_link(config["link"], config["secrets"])
+        self._tamper = None
+        if pins["tamper"] is not None:
+            self._tamper = machine.Pin(pins["tamper"], machine.Pin.IN, machine.Pin.PULL_UP)
+        self._supply = None
+        if pins["supply"] is not None:
+            self._supply = machine.ADC(machine.Pin(pins["supply"]), atten=machine.ADC.ATTN_11DB)
+            self._divider = config["supply"]["divider"]
+
+    # -- time
+
+    def epoch_ms(self):
+        return time.time_ns() // 1000000 + self._epoch_offset_ms
+
+    def set_epoch_ms(self, epoch_ms):
+        seconds, ms = divmod(epoch_ms - self._epoch_offset_ms, 1000)
+        year, month, day, hour, minute, second, weekday = time.gmtime(seconds)[:7]
+        machine.RTC().datetime((year, month, day, weekday, hour, minute, second, ms * 1000))
+
+    def wait(self, timeout_ms):
+        deadline = time.ticks_add(time.ticks_ms(), timeout_ms)
+        while not self.contact.has_changed():
+            left_ms = time.ticks_diff(deadline, time.ticks_ms())
+            if left_ms <= 0:
+                return
+            for _ in self._poll.ipoll(min(left_ms, LOOK_MS)):
+                return
+
+    # -- the chip
+
+    def reset_cause(self):
+        return _CAUSES.get(machine.reset_cause(), "unknown")
+
+    def random(self, below):
+        number = 0
+        for byte in os.urandom(4):
+            number = number << 8 | byte
+        return number % below
+
+    def heap(self):
+        return gc.mem_free()
+
+    def collect(self):
+        gc.collect()
+
+    def describe_error(self, error):
+        text = io.StringIO()
+        sys.print_exception(error, text)
+        return text.getvalue()
+
+    def log(self, text):
+        print(text)
+
+    def watchdog(self, timeout_ms):
+        return machine.WDT(timeout=timeout_ms)
+
+    def reset(self):
+        machine.reset()
+
+    def tamper_open(self):
+        return None if self._tamper is None else bool(self._tamper.value())
+
+    def supply_mv(self):
+        return None if self._supply is None else int(self._supply.read_uv() * self._divider) // 1000
+
+    # -- the network
+
+    def lookup(self, name):
+        """One thread per name at most: getaddrinfo can take 19 s, and a retry must not start another."""
+        running = self._lookups.get(name)
+        if running is None or running.is_over():
+            running = self._lookups[name] = Lookup(name)
+        return running
+
+    def dial(self, address, port, tls):
+        return Stream(address, port, tls, self._poll)
+
+    def datagram(self, address, port):
+        return Datagram(address, port)

@@ -1,0 +1,46 @@
+"""Files on LittleFS. It commits data at close, renames atomically, and keeps no checksum (firmware/record.py does)."""
+
+import os
+
+_ENOENT = 2
+
+
+class Flash:
+    def read(self, name):
+        try:
+            with open(name, "rb") as file:
+                return file.read()
+        except OSError as error:
+            if error.args[0] == _ENOENT:
+                return None
+            raise
+
+    def append(self, name, data):
+        with open(name, "ab") as file:
+            file.write(data)
+
+    def replace(self, name, data):
+        # In place it would leave an empty file when the power goes at open.
+        with open(name + ".new", "wb") as file:
+            file.write(data)
+        os.rename(name + ".new", name)
+
+    def rename(self, old, new):
+        os.rename(old, new)
+
+    def remove(self, name):
+        try:
+            os.remove(name)
+        except OSError as error:
+            if error.args[0] != _ENOENT:
+                raise
+
+    def size(self, name):
+        try:
+            return os.stat(name)[6]
+        except OSError:
+            return 0
+
+    def free_bytes(self):
+        figures = os.statvfs("/")
+        return figures[0] * figures[3]

@@ -1,0 +1,132 @@
+"""Sockets that never block: TCP, TLS and UDP, and the name look-up in a thread beside the loop."""
+
+import _thread
+import binascii
+import select
+import socket
+
+import tls as _tls
+
+_EAGAIN = 11
+_EINPROGRESS = 115
+_IN_PROGRESS = (_EINPROGRESS, 119, _EAGAIN)  # 119: lwIP's EINPROGRESS on the chip
+
+
+def _der(pem):
+    """The first block of a PEM text as DER, which every build of mbedTLS can read."""
+    body = pem.split("-----")
+    if len(body) < 3:
+        raise ValueError("not PEM text")
+    return binascii.a2b_base64(body[2].strip())
+
+
+def _context(options):
+    context = _tls.SSLContext(_tls.PROTOCOL_TLS_CLIENT)
+    setattr(context, "verify_mode", _tls.CERT_REQUIRED)  # the stubs do not know the attribute
+    context.load_verify_locations(_der(options["ca"]))
+    if options["cert"] and options["key"]:
+        context.load_cert_chain(_der(options["cert"]), _der(options["key"]))
+    return context
+
+
+class Stream:
+    """With TLS the handshake goes on inside `write` and `read_into`: mbedTLS offers no other way that does not wait."""
+
+    def __init__(self, address, port, tls, poll):
+        self._poll = poll
+        self._registered = None
+        self._open = False
+        self._tls = tls
+        self._context = _context(tls) if tls else None  # before the socket: a bad certificate leaves nothing open
+        self._sock = self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        try:
+            self._socket.connect(socket.getaddrinfo(address, port)[0][-1])
+        except OSError as error:
+            if error.args[0] not in _IN_PROGRESS:
+                self._socket.close()
+                raise
+        self._connecting = select.poll()
+        self._connecting.register(self._socket, select.POLLOUT)
+
+    def is_open(self):
+        if self._open:
+            return True
+        events = self._connecting.poll(0)
+        if not events:
+            return False
+        if events[0][1] & (select.POLLERR | select.POLLHUP):
+            raise OSError("connection refused or unreachable")
+        self._connecting.unregister(self._socket)
+        if self._context:
+            # do_handshake_on_connect spins on a silent peer in non-blocking mode.
+            self._sock = self._context.wrap_socket(
+                self._socket, do_handshake_on_connect=False, server_hostname=self._tls["server_name"]
+            )
+        self._poll.register(self._sock, select.POLLIN)
+        self._registered = self._sock
+        self._open = True
+        return True
+
+    def read_into(self, buffer):
+        return self._sock.readinto(buffer)
+
+    def write(self, data):
+        return self._sock.write(data) or 0
+
+    def close(self):
+        try:
+            if self._registered is not None:
+                self._poll.unregister(self._registered)
+                self._registered = None
+            self._sock.close()
+            self._socket.close()
+        except (OSError, KeyError):
+            pass
+
+
+class Lookup:
+    def __init__(self, name):
+        self._name = name
+        self._slot = []
+        _thread.start_new_thread(_resolve, (name, self._slot))
+
+    def is_over(self):
+        return bool(self._slot)
+
+    def result(self):
+        if not self._slot:
+            return None
+        if isinstance(self._slot[0], OSError):
+            raise OSError("no address for %s: %s" % (self._name, self._slot[0]))
+        return self._slot[0]
+
+
+def _resolve(name, slot):
+    try:
+        slot.append(socket.getaddrinfo(name, 0)[0][-1][0])
+    except OSError as error:
+        slot.append(error)
+    except Exception as error:  # nothing may leave a thread unseen
+        slot.append(OSError(str(error)))
+
+
+class Datagram:
+    def __init__(self, address, port):
+        self._peer = socket.getaddrinfo(address, port)[0][-1]
+        self._sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._sock.setblocking(False)
+
+    def send(self, data):
+        self._sock.sendto(data, self._peer)
+
+    def receive(self):
+        try:
+            return self._sock.recvfrom(512)[0]
+        except OSError as error:
+            if error.args[0] == _EAGAIN:
+                return None
+            raise
+
+    def close(self):
+        self._sock.close()

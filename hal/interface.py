@@ -1,0 +1,191 @@
+"""What a board offers to the firmware: the one interface between `firmware/` and everything that is not pure.
+
+Host-only documentation that mypy checks: `hal/esp32.py` (the chip) and `sim/world/` (virtual time) both satisfy
+`Board`. The firmware never imports this file on a device.
+
+Rules that hold for every method:
+- Nothing blocks longer than a flash write does, except `Board.wait`, whose business it is.
+- `None` means "not now" or "this board cannot tell"; an error is an `OSError` whose text says what failed.
+- Ticks are milliseconds that wrap at 2**30, as on the chip: compare them with `ticks_diff` only.
+- Nothing here decides anything: debouncing, retries, deadlines and patterns live in `firmware/`.
+"""
+
+from typing import Any, Protocol
+
+
+class Contact(Protocol):
+    """The button's electrical contact, unfiltered."""
+
+    counts: bool  # the chip counts closing edges in hardware
+
+    def is_closed(self) -> bool:
+        """The level at this instant (True = closed)."""
+
+    def closures(self) -> int | None:
+        """Closing edges counted by hardware since the last call; None where the chip has no counter."""
+
+
+class Lamp(Protocol):
+    def show(self, red: int, green: int, blue: int) -> None:
+        """Set the colour at once; each 0..255. (0, 0, 0) is dark."""
+
+
+class Relay(Protocol):
+    def set(self, closed: bool) -> None: ...
+
+
+class Stream(Protocol):
+    """One TCP or TLS connection that never blocks."""
+
+    def is_open(self) -> bool:
+        """True once connected (and, with TLS, once application data may flow).
+
+        Raises OSError when the connection or the handshake failed.
+        """
+
+    def read_into(self, buffer: Any) -> int | None:
+        """Bytes read into `buffer` (a bytearray or memoryview); 0 = the peer closed; None = nothing now."""
+
+    def write(self, data: Any) -> int:
+        """Bytes taken (0 = none just now); the caller offers the rest again later."""
+
+    def close(self) -> None:
+        """Never raises."""
+
+
+class Datagram(Protocol):
+    """One UDP peer (network time)."""
+
+    def send(self, data: bytes) -> None: ...
+    def receive(self) -> bytes | None: ...
+    def close(self) -> None: ...
+
+
+class Lookup(Protocol):
+    """A name look-up that runs beside the loop (getaddrinfo can take 19 s on the chip)."""
+
+    def result(self) -> str | None:
+        """The address, or None while it still runs; raises OSError when the name has none."""
+
+
+class Link(Protocol):
+    """Wi-Fi or Ethernet, as configured. The driver's own retries stay switched on."""
+
+    def start(self) -> None:
+        """Bring the interface up and join; returns at once. Harmless when it is up or joining."""
+
+    def restart(self) -> None:
+        """Take the interface down and up again: the second step of recovery."""
+
+    def is_up(self) -> bool:
+        """Joined and holding an address."""
+
+    def describe(self) -> dict[str, Any]:
+        """{"kind": "wifi"|"ethernet", "rssi_dbm": int | None, "address": str | None, "status": int | None}."""
+
+
+class Flash(Protocol):
+    """Files on the device's LittleFS. Names are flat ("journal.log")."""
+
+    def read(self, name: str) -> bytes | None:
+        """The whole file, or None when there is none."""
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add to the end; on flash when it returns (closed: LittleFS commits data at close)."""
+
+    def replace(self, name: str, data: bytes) -> None:
+        """All of the file becomes `data`, or nothing changes: written beside it, closed, renamed over it."""
+
+    def rename(self, old: str, new: str) -> None:
+        """Atomic; replaces `new`."""
+
+    def remove(self, name: str) -> None:
+        """No error when there is no such file."""
+
+    def size(self, name: str) -> int:
+        """Bytes; 0 when there is none."""
+
+    def free_bytes(self) -> int: ...
+
+
+class Scratch(Protocol):
+    """A few bytes that outlive a reset but not a power cut (RTC memory)."""
+
+    def read(self) -> bytes: ...
+    def write(self, data: bytes) -> None:
+        """At most 2048 bytes."""
+
+
+class Watchdog(Protocol):
+    def feed(self) -> None: ...
+
+
+class Board(Protocol):
+    """All that a column is built on. `configure` is called once, before anything below `-- configured`."""
+
+    chip: str  # "esp32", "esp32s2", "esp32s3", "esp32c3": which pins exist and what they can do
+    uid: str  # the chip's own id, hex
+    micropython: str  # version of the interpreter, e.g. "1.26.0"; "cpython" in the virtual world
+    flash: Flash
+    scratch: Scratch
+
+    def reset_cause(self) -> str:
+        """ "power-on", "watchdog", "soft", "hard" or "unknown", as far as the chip can tell (facts: a brown-out
+        looks like power-on, a panic like a hard reset)."""
+
+    def ticks_ms(self) -> int: ...
+    def ticks_diff(self, later: int, earlier: int) -> int: ...
+    def ticks_add(self, ticks: int, delta_ms: int) -> int: ...
+
+    def epoch_ms(self) -> int:
+        """The board's clock as Unix milliseconds, right or wrong; `firmware/clock.py` judges it."""
+
+    def set_epoch_ms(self, epoch_ms: int) -> None: ...
+
+    def wait(self, timeout_ms: int) -> None:
+        """Sleep at most `timeout_ms`; return early when the contact's level differs from the last
+        `contact.is_closed()`, or when an open stream has input. The contact is polled every 3 ms."""
+
+    def random(self, below: int) -> int:
+        """A random int, 0 <= n < below."""
+
+    def heap(self) -> int:
+        """Free heap in bytes."""
+
+    def collect(self) -> None:
+        """Collect garbage now, where it does no harm."""
+
+    def describe_error(self, error: BaseException) -> str:
+        """The traceback as text."""
+
+    def log(self, text: str) -> None:
+        """One line to the console."""
+
+    def watchdog(self, timeout_ms: int) -> Watchdog:
+        """Arm the hardware watchdog; it cannot be stopped again."""
+
+    def reset(self) -> None:
+        """Restart the chip; does not return."""
+
+    def configure(self, config: dict[str, Any]) -> None:
+        """Take pins and link from a validated configuration document (or `config.fallback()`)."""
+
+    # -- configured
+    contact: Contact
+    lamp: Lamp
+    relay: Relay
+    link: Link
+
+    def tamper_open(self) -> bool | None:
+        """The housing's tamper contact: True = open; None = not fitted."""
+
+    def supply_mv(self) -> int | None:
+        """Supply voltage in millivolts; None = not measured."""
+
+    def lookup(self, name: str) -> Lookup: ...
+
+    def dial(self, address: str, port: int, tls: dict[str, Any] | None) -> Stream:
+        """Start a connection to a numeric address. `tls`: {"ca": PEM, "cert": PEM | None, "key": PEM | None,
+        "server_name": str}; raises OSError (ValueError for unusable certificates)."""
+
+    def datagram(self, address: str, port: int) -> Datagram: ...

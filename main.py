@@ -1,0 +1,29 @@
+# The composition root: makes the board, makes the column, runs it. It never returns: a return is a reset.
+import sys
+
+boot = globals()["boot"]  # left by boot.py, which runs in the same namespace
+RESTART_AFTER_S = 5  # time to read the traceback, and to interrupt with Ctrl-C
+
+
+def last_resort(error):
+    """Something broke before the watchdog was armed. A board that sits at a prompt helps nobody: start again."""
+    import time
+
+    import machine
+
+    sys.print_exception(error)
+    print("main: restarting in %d s" % RESTART_AFTER_S)
+    time.sleep(RESTART_AFTER_S)
+    machine.reset()
+
+
+if boot["mode"] == "service":
+    print("main: service mode: the column is not running; reset the board to put it back on duty")
+else:
+    try:
+        from firmware.start import run
+        from hal.esp32 import Esp32Board
+
+        run(Esp32Board(), boot)
+    except Exception as error:
+        last_resort(error)
