@@ -1,0 +1,330 @@
+"""The virtual board: `hal.interface.Board` over the virtual world, one object for each life between resets."""
+
+import random
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hal import interface
+from sim.contact import Contact
+from sim.world.clocks import BoardClock, Ticks
+from sim.world.connection import Payer, VirtualStream
+from sim.world.costs import Costs
+from sim.world.flash import FlashStore, VirtualFlash
+from sim.world.link import VirtualLink
+from sim.world.network import Network, VirtualDatagram, VirtualLookup
+from sim.world.timeline import US_PER_MS, US_PER_S, Timeline, WorldEvent
+from sim.world.trace import Trace
+
+SCRATCH_BYTES = 2048
+CHIPS_WITHOUT_COUNTER = ("esp32c3",)
+DARK = (0, 0, 0)
+
+
+class ChipReset(WorldEvent):
+    """The chip starts anew; `cause` as `Board.reset_cause` will say it: "watchdog", "soft" or "hard"."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(cause)
+        self.cause = cause
+
+
+class PowerCut(WorldEvent):
+    """The supply is gone."""
+
+
+class Pause(WorldEvent):
+    """`World.run` has come to its end; raised inside `wait` only, from where the firmware's loop can go on."""
+
+
+class Hardware:
+    """What is soldered together and survives resets, and most of it power cuts."""
+
+    def __init__(
+        self, timeline: Timeline, trace: Trace, network: Network, flash: FlashStore, costs: Costs, dice: random.Random
+    ) -> None:
+        self.timeline = timeline
+        self.trace = trace
+        self.network = network
+        self.flash = flash
+        self.costs = costs
+        self.dice = dice
+        self.contact = Contact()
+        self.contact_version = 0  # counts the changes of what the contact is going to do
+        self.clock = BoardClock(timeline, dice, costs)
+        self.scratch = b""
+        self.tamper_open: bool | None = False
+        self.supply_mv: int | None = 12_000
+        self.hang: str | None = None  # the task that hangs as soon as its name is written to scratch memory
+        self.pause_us: int | None = None
+
+
+class VirtualBoard:
+    """One life of the board. After it ended, everything that was taken from it raises what ended it."""
+
+    def __init__(self, hardware: Hardware, cause: str, chip: str) -> None:
+        self.hardware = hardware
+        self.chip = chip
+        self.uid = "a0b1c2d3e4f5"
+        self.micropython = "cpython"
+        self.ended: WorldEvent | None = None
+        self.watchdog_us: int | None = None  # when it bites
+        self.watchdog_timeout_us = 0
+        self.last_look_us = hardware.timeline.now_us  # when the contact was last looked at
+        self._cause = cause
+        self._ticks = Ticks(hardware.timeline, hardware.dice)
+        self._has_counter = chip not in CHIPS_WITHOUT_COUNTER
+        self.flash: interface.Flash = VirtualFlash(hardware.flash, self.spend, hardware.costs)
+        self.scratch: interface.Scratch = VirtualScratch(self)
+        self.on_stall: Callable[[int, int], None] | None = None  # (from_us, to_us) without a look at the contact
+
+    # -- time
+
+    def spend(self, duration_us: int) -> None:
+        """Every operation passes through here: time goes on, and what happens meanwhile happens."""
+        if self.ended is not None:
+            raise self.ended
+        if not duration_us:
+            return
+        timeline = self.hardware.timeline
+        end_us = timeline.now_us + duration_us
+        try:
+            while self.watchdog_us is not None and self.watchdog_us < end_us:
+                bite_us = self.watchdog_us
+                timeline.advance_to(bite_us)
+                if self.watchdog_us == bite_us:  # nobody fed it meanwhile
+                    raise ChipReset("watchdog")
+            timeline.advance_to(end_us)
+        except WorldEvent as event:
+            self.ended = event
+            raise
+
+    def looked(self) -> None:
+        now_us = self.hardware.timeline.now_us
+        if self.on_stall is not None and now_us - self.last_look_us > 2 * self.hardware.costs.look_period_us:
+            self.on_stall(self.last_look_us, now_us)
+        self.last_look_us = now_us
+
+    def wait(self, timeout_ms: int) -> None:
+        hardware, timeline = self.hardware, self.hardware.timeline
+        if self.ended is None and hardware.pause_us is not None and timeline.now_us >= hardware.pause_us:
+            raise Pause
+        self.spend(hardware.costs.turn_us)
+        self.looked()
+        deadline_us = timeline.now_us + max(0, timeout_ms) * US_PER_MS
+        if hardware.pause_us is not None:
+            deadline_us = min(deadline_us, max(hardware.pause_us, timeline.now_us))
+        try:
+            self._wait_until(deadline_us)
+        except WorldEvent as event:
+            self.ended = event
+            raise
+        self.last_look_us = timeline.now_us
+
+    def _wait_until(self, deadline_us: int) -> None:
+        hardware, timeline, network = self.hardware, self.hardware.timeline, self.hardware.network
+        last_level = self._contact.last_level
+        if hardware.contact.level_at(timeline.now_us) != last_level:
+            return
+        while timeline.now_us < deadline_us and not network.input_waiting():
+            version = hardware.contact_version
+            look_us = self._next_look(last_level, deadline_us)
+            until_us = deadline_us if look_us is None else look_us
+            bite_us = self.watchdog_us
+            if bite_us is not None and bite_us < until_us:
+                until_us = bite_us
+            if timeline.advance_to(until_us, lambda at=version: self._disturbed(at)):  # type: ignore[misc]
+                continue
+            if until_us == look_us:
+                return
+            if until_us == bite_us == self.watchdog_us and until_us < deadline_us:  # nobody fed it meanwhile
+                raise ChipReset("watchdog")
+
+    def _disturbed(self, version: int) -> bool:
+        return self.hardware.contact_version != version or self.hardware.network.input_waiting()
+
+    def _next_look(self, last_level: bool, before_us: int) -> int | None:
+        """When the chip, looking every few milliseconds, first finds the contact at another level."""
+        contact, costs, now_us = self.hardware.contact, self.hardware.costs, self.hardware.timeline.now_us
+        differs = contact.level_at(now_us) != last_level
+        edge_us = now_us + 1 if differs else contact.next_edge_after(now_us)
+        while edge_us is not None and edge_us < before_us:
+            looks = -(-(edge_us - now_us) // costs.look_period_us)
+            look_us = now_us + looks * costs.look_period_us + self.hardware.dice.randrange(costs.look_jitter_us)
+            if look_us >= before_us:
+                return None
+            if contact.level_at(look_us) != last_level:
+                return look_us
+            edge_us = contact.next_edge_after(look_us)
+        return None
+
+    def ticks_ms(self) -> int:
+        if self.ended is not None:
+            raise self.ended
+        return self._ticks.ms()
+
+    def ticks_diff(self, later: int, earlier: int) -> int:
+        return Ticks.diff(later, earlier)
+
+    def ticks_add(self, ticks: int, delta_ms: int) -> int:
+        return Ticks.add(ticks, delta_ms)
+
+    def epoch_ms(self) -> int:
+        return self.hardware.clock.epoch_ms()
+
+    def set_epoch_ms(self, epoch_ms: int) -> None:
+        self.spend(self.hardware.costs.turn_us)
+        self.hardware.clock.set_epoch_ms(epoch_ms)
+
+    # -- the chip
+
+    def reset_cause(self) -> str:
+        return self._cause
+
+    def random(self, below: int) -> int:
+        return self.hardware.dice.randrange(below)
+
+    def heap(self) -> int:
+        return self.hardware.costs.heap_free_bytes
+
+    def collect(self) -> None:
+        self.spend(self.hardware.costs.collect_us)
+
+    def describe_error(self, error: BaseException) -> str:
+        frames = traceback.extract_tb(error.__traceback__)
+        lines = [f"  File {Path(frame.filename).name}, line {frame.lineno}, in {frame.name}" for frame in frames]
+        return "\n".join(["Traceback:", *lines, f"{type(error).__name__}: {error}"])
+
+    def log(self, text: str) -> None:
+        self.spend(self.hardware.costs.log_us)
+        self.hardware.trace.add("log", text)
+
+    def watchdog(self, timeout_ms: int) -> interface.Watchdog:
+        return VirtualWatchdog(self, timeout_ms * US_PER_MS)
+
+    def reset(self) -> NoReturn:
+        self.spend(0)
+        self.ended = ChipReset("soft")
+        raise self.ended
+
+    # -- configured
+
+    def configure(self, config: dict[str, Any]) -> None:
+        self.spend(self.hardware.costs.turn_us)
+        self._contact = VirtualContact(self, self._has_counter)
+        self.contact: interface.Contact = self._contact
+        self.lamp: interface.Lamp = VirtualLamp(self)
+        self.relay: interface.Relay = VirtualRelay(self)
+        kind = (config.get("link") or {}).get("type", "wifi")
+        hardware = self.hardware
+        self.link: interface.Link = VirtualLink(hardware.network, kind, self.spend, hardware.costs)
+
+    def tamper_open(self) -> bool | None:
+        return self.hardware.tamper_open
+
+    def supply_mv(self) -> int | None:
+        return self.hardware.supply_mv
+
+    def lookup(self, name: str) -> interface.Lookup:
+        self.spend(self.hardware.costs.lookup_us)
+        return VirtualLookup(self.hardware.network, name, self.spend, self.hardware.costs)
+
+    def dial(self, address: str, port: int, tls: dict[str, Any] | None) -> interface.Stream:
+        self.spend(self.hardware.costs.dial_us)
+        payer = Payer(self.spend, self.hardware.costs)
+        return VirtualStream(self.hardware.network.connect(address, port, payer, tls is not None))
+
+    def datagram(self, address: str, port: int) -> interface.Datagram:
+        self.spend(self.hardware.costs.stream_us)
+        return VirtualDatagram(self.hardware.network, address, port, self.spend, self.hardware.costs)
+
+
+class VirtualContact:
+    """`hal.interface.Contact`"""
+
+    def __init__(self, board: VirtualBoard, has_counter: bool) -> None:
+        self._board = board
+        self.counts = has_counter
+        self._counted_us = board.hardware.timeline.now_us
+        self.last_level = False
+
+    def is_closed(self) -> bool:
+        board = self._board
+        board.spend(board.hardware.costs.look_us)
+        board.looked()
+        self.last_level = bool(board.hardware.contact.level_at(board.hardware.timeline.now_us))
+        return self.last_level
+
+    def closures(self) -> int | None:
+        if not self.counts:
+            return None
+        self._board.spend(self._board.hardware.costs.look_us)
+        now_us = self._board.hardware.timeline.now_us
+        counted = self._board.hardware.contact.closures_between(self._counted_us, now_us)
+        self._counted_us = now_us
+        return counted
+
+
+class VirtualLamp:
+    """`hal.interface.Lamp`"""
+
+    def __init__(self, board: VirtualBoard) -> None:
+        self._board = board
+        self._shown = DARK
+
+    def show(self, red: int, green: int, blue: int) -> None:
+        self._board.spend(0)
+        if (red, green, blue) != self._shown:
+            self._shown = (red, green, blue)
+            self._board.hardware.trace.add("lamp", red, green, blue)
+
+
+class VirtualRelay:
+    """`hal.interface.Relay`"""
+
+    def __init__(self, board: VirtualBoard) -> None:
+        self._board = board
+        self._closed = False
+
+    def set(self, closed: bool) -> None:
+        self._board.spend(0)
+        if closed != self._closed:
+            self._closed = closed
+            self._board.hardware.trace.add("relay", closed)
+
+
+class VirtualScratch:
+    """`hal.interface.Scratch`; a hang of a task begins when its breadcrumb is written."""
+
+    def __init__(self, board: VirtualBoard) -> None:
+        self._board = board
+
+    def read(self) -> bytes:
+        self._board.spend(0)
+        return self._board.hardware.scratch
+
+    def write(self, data: bytes) -> None:
+        self._board.spend(0)
+        if len(data) > SCRATCH_BYTES:
+            raise ValueError(f"scratch memory holds {SCRATCH_BYTES} bytes, not {len(data)}")
+        hardware = self._board.hardware
+        hardware.scratch = bytes(data)
+        if hardware.hang is not None and hardware.scratch.startswith(hardware.hang.encode()):
+            task, hardware.hang = hardware.hang, None
+            hardware.trace.add("hang", task)
+            while True:
+                self._board.spend(US_PER_S)
+
+
+class VirtualWatchdog:
+    """`hal.interface.Watchdog`"""
+
+    def __init__(self, board: VirtualBoard, timeout_us: int) -> None:
+        self._board = board
+        self._timeout_us = board.watchdog_timeout_us = timeout_us
+        self.feed()
+
+    def feed(self) -> None:
+        self._board.spend(0)
+        self._board.watchdog_us = self._board.hardware.timeline.now_us + self._timeout_us

@@ -1,0 +1,29 @@
+"""The conditions of the network, by name."""
+
+from enum import StrEnum
+
+LOOKUP_GIVES_UP_MS = 19_000  # how long getaddrinfo keeps trying on the chip
+
+
+class Net(StrEnum):
+    """Conditions; each is on between `Network.start(name)` and `Network.stop(name)`. (n) = takes a value."""
+
+    REFUSED = "refused"  # nobody listens
+    BLACK_HOLE = "black-hole"  # packets vanish both ways; TCP keeps trying
+    HALF_OPEN = "half-open"  # the servers forget the connections that exist when it starts, and tell nobody
+    RESET = "reset"  # connections that exist are reset when it starts, later ones at their first data
+    LINK_DOWN = "link-down"  # no radio, no carrier
+    LINK_WEDGED = "link-wedged"  # the interface stays down until it is restarted
+    LOOKUP_STALL = "lookup-stall"  # (ms) a look-up takes that long
+    LOOKUP_FAIL = "lookup-fail"  # no such name
+    TLS_EXPIRED = "tls-expired"  # the server's certificate has run out
+    TLS_SILENT = "tls-silent"  # the server says nothing inside the handshake
+    LATENCY = "latency"  # (ms) one way
+    DRIP = "drip"  # (ms) the servers' bytes arrive one by one, so far apart
+    SHORT_WRITE = "short-write"  # (bytes) a write takes no more than that, 0 = nothing
+    NTP_SILENT = "ntp-silent"
+    NTP_GARBAGE = "ntp-garbage"
+    NTP_KISS = "ntp-kiss"  # "kiss of death": stratum 0
+
+
+DEFAULTS = {Net.LOOKUP_STALL: LOOKUP_GIVES_UP_MS, Net.LATENCY: 2_000, Net.DRIP: 50, Net.SHORT_WRITE: 7}

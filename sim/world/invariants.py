@@ -1,0 +1,244 @@
+"""The invariants I1 to I8 of the design, watched while the world runs (I9, the same trace from the same seed, is the trace's).
+
+Each violation is recorded with the seed and the time, so that `World(seed)` and the same script replay it.
+"""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+from firmware import journal, record
+from firmware.incident import ACK_STATES
+from firmware.lamp import COLOURS
+from sim.world.board import VirtualBoard
+from sim.world.centre import Case, Centre
+from sim.world.flash import FlashStore
+from sim.world.mqtt_wire import PUBLISH
+from sim.world.presses import PressWatch
+from sim.world.timeline import US_PER_MS, US_PER_S, Timeline
+from sim.world.trace import Entry, Trace
+
+INCIDENT_LAMPS = ("calling", "sent", "answered", "help-coming", "not-delivered")
+BEYOND_CALLING = ("sent", "answered", "help-coming")
+NEEDED_ANSWER = {"answered": "received", "help-coming": "accepted"}
+BITE_GRACE_US = 1 * US_PER_S  # I7: a hang ends within the watchdog's timeout and this
+AHEAD_US = 100 * US_PER_MS  # I8: telemetry that was being written as the alarm came
+BEFORE_US = 100 * US_PER_MS  # I2: an incident opens at most so long before the oracle's decision ...
+AFTER_US = 2 * US_PER_S  # ... and so long after it
+TELEMETRY = ("heartbeat", "info", "event", "fault", "result")
+
+_ALARM_ID = re.compile(rb'"id":"([a-z0-9-]+)".*?"status":"([a-z]+)","press":(\d+)')
+
+
+class Violation(AssertionError):
+    """Raised by `Invariants.check`; lists everything that was recorded."""
+
+
+class Invariants:
+    """Watches the trace, the wire and the flash of one world."""
+
+    def __init__(self, seed: int, timeline: Timeline, trace: Trace, flash: FlashStore, centre: Centre) -> None:
+        self.violations: list[str] = []
+        self.presses = PressWatch(timeline, self.violate, lambda: self.lamp in INCIDENT_LAMPS)
+        self.lamp = ""
+        self.opened_us: dict[str, int] = {}  # incident id -> when it was on flash, or on the wire, first
+        self.closed_us: dict[str, int] = {}  # incident id -> when the centre closed it
+        self._seed = seed
+        self._timeline = timeline
+        self._trace = trace
+        self._flash = flash
+        self._centre = centre
+        self._durable: dict[str, int] = {}  # incident id -> presses on flash
+        self._answers: dict[str, int] = {}  # incident id -> the highest state that the centre sent
+        self._raised_at: dict[str, str] = {}
+        self._unsent: dict[str, int] = {}  # incident id -> since when it waits for its first transmission
+        self._undurable_us: int | None = None
+        self._hangs: list[tuple[str, int]] = []
+        self._hang: str | None = None
+        self._flash_was_faulty = False
+        centre.on_alarm.append(self._alarm_at_centre)
+        trace.watch(self._see)
+
+    # -- results
+
+    def violate(self, invariant: str, text: str) -> None:
+        line = f"{invariant} (seed {self._seed}, {self._timeline.now_us / US_PER_S:.6f} s): {text}"
+        self.violations.append(line)
+        self._trace.add("violation", invariant, text)
+
+    def check(self) -> None:
+        """Raise Violation when anything was recorded, the broker's and the centre's complaints included."""
+        if self.violations:
+            raise Violation("\n".join([*self.violations, "the last of the trace:", self._trace.tail()]))
+
+    def finish(self) -> None:
+        """The world has settled: what had to happen has happened by now (I2, I3, I7's report)."""
+        for press in self.presses.presses:
+            if press.noted and not self._is_covered(press.t_us):
+                self.violate("I2", f"the press of {press.t_us / US_PER_S:.6f} s never reached the centre")
+        for ident in self.opened_us:
+            if ident not in self._centre.ledger and ident not in self.closed_us:
+                self.violate("I2", f"incident {ident} never reached the centre")
+        told = [birth["reset"]["culprit"] for birth in self._centre.births]
+        for task, t_us in self._hangs:
+            if task not in told:
+                self.violate("I7", f"task {task} hung at {t_us / US_PER_S:.6f} s, and no birth message names it")
+
+    def _is_covered(self, t_us: int) -> bool:
+        """Some incident that reached the centre was open then, or opened with this press."""
+        for ident, opened_us in self.opened_us.items():
+            ended_us = self.closed_us.get(ident, self._timeline.now_us)
+            if ident in self._centre.ledger and opened_us - AFTER_US <= t_us <= ended_us + BEFORE_US:
+                return True
+        return False
+
+    # -- lives
+
+    def life_begins(self, board: VirtualBoard) -> None:
+        self.lamp = ""
+        self._hang = None
+        self._undurable_us = None
+        self.presses.life_begins(board)
+        self._board = board
+
+    def life_ends(self, cause: str) -> None:
+        self.presses.life_ends()
+        self._unsent.clear()
+        if cause == "watchdog" and self._hang is None:
+            self.violate("I7", "the watchdog reset a healthy column")
+        elif cause == "crash":
+            self.violate("I7", "an exception left the firmware")
+        self._hang = None
+
+    # -- what happens
+
+    def _see(self, entry: Entry) -> None:
+        seer: Callable[..., None] | None = getattr(self, f"_see_{entry.kind}", None)
+        if seer is not None:
+            seer(*entry.data)
+
+    def _see_lamp(self, *colour: int) -> None:
+        state = _STATES.get(colour)
+        if state is None or state == self.lamp:
+            return  # a dark phase of a rhythm says nothing new
+        before, self.lamp = self.lamp, state
+        now_us = self._timeline.now_us
+        if state == "calling" and before != "calling" and self.presses.oracle.may_have_been_pressed(
+            now_us - AHEAD_US, now_us
+        ):
+            self._undurable_us = now_us
+        if state in BEYOND_CALLING:
+            self._check_durable(f"the lamp says {state}")
+        if state in NEEDED_ANSWER:
+            self._check_answered(state)
+
+    def _see_relay(self, closed: bool) -> None:
+        if closed:
+            self._check_durable("the relay closed")
+
+    def _see_flash(self, _operation: str, *files: tuple[str, int]) -> None:
+        if any(name == journal.FILE for name, _ in files):
+            self._read_journal()
+
+    def _see_condition(self, where: str, *what: Any) -> None:
+        self._flash_was_faulty = self._flash_was_faulty or where == "flash"
+
+    def _see_hang(self, task: str) -> None:
+        self._hang = task
+        now_us, board = self._timeline.now_us, self._board
+        self._hangs.append((task, now_us))
+
+        def check() -> None:
+            if self._hang == task and self._board is board:
+                self.violate("I7", f"task {task} hangs, and the watchdog did not bite within its timeout and 1 s")
+
+        self._timeline.at(now_us + board.watchdog_timeout_us + BITE_GRACE_US, check)
+
+    def _see_centre(self, topic: str, payload: bytes) -> None:
+        if not topic.endswith("/ack"):
+            return
+        body = json.loads(payload)
+        ident, state = body["id"], ACK_STATES[body["state"]]
+        self._answers[ident] = max(self._answers.get(ident, 0), state)
+        if body["state"] == "closed":
+            self.closed_us.setdefault(ident, self._timeline.now_us)
+
+    # -- I1, I5: the journal
+
+    def _read_journal(self) -> None:
+        good, _ = record.split(self._flash.files.get(journal.FILE, b""))
+        durable: dict[str, int] = {}
+        for payload in good:
+            entry = json.loads(payload)
+            if entry["k"] in ("open", "press"):
+                durable[entry["id"]] = max(durable.get(entry["id"], 0), entry["n"])
+        for ident, count in durable.items():
+            if count > self._durable.get(ident, 0):
+                self._noted(ident)
+        self._durable = durable
+
+    def _noted(self, ident: str) -> None:
+        self._undurable_us = None
+        if not self._flash_was_faulty:  # else it may have waited in RAM for its place on flash
+            self.presses.noted()
+        if ident in self.closed_us:
+            self.violate("I3", f"incident id {ident} was used again after the centre closed it")
+        if ident not in self.opened_us:
+            self.opened_us[ident] = self._timeline.now_us
+            self._unsent[ident] = self._timeline.now_us
+
+    def _check_durable(self, what: str) -> None:
+        if self._flash_was_faulty:
+            return
+        if self._undurable_us is not None:
+            self.violate("I1", f"{what}, and the press is not on flash yet")
+        elif not self._durable:
+            self.violate("I1", f"{what}, and no incident is on flash")
+
+    # -- I4
+
+    def _check_answered(self, state: str) -> None:
+        """The lamp tells of the newest incident, or of an older one when the newest is over."""
+        needed = ACK_STATES[NEEDED_ANSWER[state]]
+        for ident in reversed(self.opened_us):
+            if self._answers.get(ident, 0) >= needed:
+                return
+            if ident not in self.closed_us:
+                break
+        self.violate("I4", f"the lamp says {state}, and the centre did not")
+
+    # -- the wire: I1, I8
+
+    def wire(self, data: bytes) -> None:
+        """What the column's TCP took in one write."""
+        if not data or data[0] >> 4 != PUBLISH:
+            return
+        if b"/alarm" in data[:100]:
+            self._alarm_on_wire(data)
+        elif any(b"/" + kind.encode() in data[:100] for kind in TELEMETRY):
+            for ident, since_us in self._unsent.items():
+                if self._timeline.now_us - since_us > AHEAD_US:
+                    self.violate("I8", f"telemetry was sent while incident {ident} waited for its first transmission")
+
+    def _alarm_on_wire(self, data: bytes) -> None:
+        found = _ALARM_ID.search(data)
+        if found is None or found[2] != b"actual":
+            return
+        ident, press = found[1].decode(), int(found[3])
+        self._unsent.pop(ident, None)
+        self.opened_us.setdefault(ident, self._timeline.now_us)
+        if press > self._durable.get(ident, 0) and not self._flash_was_faulty:
+            self.violate("I1", f"alarm {ident} press {press} was sent before it was on flash")
+
+    # -- I3: the centre
+
+    def _alarm_at_centre(self, case: Case, body: dict[str, Any]) -> None:
+        if body["status"] == "actual" and case.id not in self.opened_us:
+            self.violate("I5", f"the centre got alarm {case.id}, which no press opened")
+        raised_at = body["raised_at"]
+        if raised_at is not None and self._raised_at.setdefault(case.id, raised_at) != raised_at:
+            self.violate("I3", f"alarm {case.id} changed its raised_at from {self._raised_at[case.id]} to {raised_at}")
+
+
+_STATES: dict[tuple[int, ...], str] = {colour: state for state, colour in COLOURS.items()}

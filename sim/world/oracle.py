@@ -1,0 +1,124 @@
+"""The oracle: which closures of the contact are presses, judged from the waveform itself and not from any sample of it.
+
+Closed time counts up, open time counts down a little faster (never below zero), while the column has power and runs:
+
+- MUST: a net closure of 45 ms is a press (once; the next one needs a certain release first).
+- MUST NOT: a contact that never nets 36 ms is none. Here open time counts down no faster than closed time counts up.
+- Between the two is free: a sampled contact cannot be exact.
+- A closing edge in a stall of the loop (more than 40 ms without a look) may count: the hardware counter says that it
+  closed, not for how long. It is never a MUST: see firmware/debounce.py for when interference is left out.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sim.contact import Contact
+
+MUST_US = 45_000
+MAY_US = 36_000
+LEAK = (10, 8)  # MUST: open time counts 10/8; the firmware's own leak is 9/8
+RELEASE_US = 80_000  # open that long, the contact was released for certain
+STALL_US = 40_000
+MEMORY_US = 10_000_000  # how long a may-press is remembered
+
+
+@dataclass
+class _Integrator:
+    """Net closed microseconds."""
+
+    leak: tuple[int, int]
+    limit_us: int
+    net_us: int = 0
+
+    def add(self, duration_us: int, closed: bool) -> int | None:
+        """Pass time; the offset at which the limit was reached within it (again), or None."""
+        before = self.net_us
+        if not closed:
+            up, down = self.leak
+            self.net_us = max(0, before - duration_us * up // down)
+            return None
+        self.net_us = min(before + duration_us, self.limit_us)
+        return self.limit_us - before if self.net_us == self.limit_us else None
+
+
+class Span(NamedTuple):
+    start_us: int
+    end_us: int
+
+
+class Oracle:
+    """Follows the contact; knows the last moments at which something may have been a press."""
+
+    def __init__(self) -> None:
+        self._contact = Contact()
+        self._must = _Integrator(LEAK, MUST_US)
+        self._may = _Integrator((1, 1), MAY_US)
+        self._now_us = 0
+        self._running = False
+        self._armed = True
+        self._open_us = 0
+        self._may_spans: list[Span] = []
+
+    def contact_changed(self, t_us: int, edges: list[tuple[int, int]]) -> None:
+        self.advance(t_us)
+        self._contact.replace_from(t_us, edges)
+
+    def running(self, t_us: int, running: bool) -> None:
+        """The column begins or ceases to look at its contact."""
+        self.advance(t_us)
+        self._running = running
+        self._must.net_us = self._may.net_us = 0
+        self._armed = True
+
+    def stall(self, start_us: int, end_us: int) -> None:
+        """Nobody looked at the contact meanwhile."""
+        if end_us - start_us > STALL_US and self._contact.closures_between(start_us, end_us):
+            self._remember(end_us - 1, end_us)
+
+    def advance(self, t_us: int) -> list[int]:
+        """Follow the contact up to `t_us`; the instants of new MUST presses."""
+        found: list[int] = []
+        while self._now_us < t_us:
+            closed = bool(self._contact.level_at(self._now_us))
+            edge_us = self._contact.next_edge_after(self._now_us)
+            until_us = t_us if edge_us is None else min(edge_us, t_us)
+            self._pass(until_us - self._now_us, closed, found)
+            self._now_us = until_us
+        return found
+
+    def next_must_us(self) -> int | None:
+        """When the next MUST press is due, if the contact stays as it is now."""
+        if not self._running or not self._armed or not self._contact.level_at(self._now_us):
+            return None
+        return self._now_us + self._must.limit_us - self._must.net_us
+
+    def next_edge_us(self) -> int | None:
+        return self._contact.next_edge_after(self._now_us)
+
+    def may_have_been_pressed(self, start_us: int, end_us: int) -> bool:
+        """Something between the two instants may count as a press. `end_us` is not before what was followed."""
+        self.advance(end_us)
+        return any(span.start_us <= end_us and span.end_us >= start_us for span in self._may_spans)
+
+    def _pass(self, duration_us: int, closed: bool, found: list[int]) -> None:
+        self._open_us = 0 if closed else self._open_us + duration_us
+        if self._open_us >= RELEASE_US:
+            self._armed = True
+        if not self._running:
+            return
+        at_us = self._may.add(duration_us, closed)
+        if at_us is not None:
+            self._remember(self._now_us + at_us, self._now_us + duration_us)
+        at_us = self._must.add(duration_us, closed)
+        if at_us is not None and self._armed:
+            self._armed = False
+            found.append(self._now_us + at_us)
+
+    def _remember(self, start_us: int, end_us: int) -> None:
+        spans = self._may_spans
+        if spans and spans[-1].end_us >= start_us:
+            spans[-1] = Span(min(spans[-1].start_us, start_us), max(spans[-1].end_us, end_us))
+        else:
+            spans.append(Span(start_us, end_us))
+        while spans[0].end_us < end_us - MEMORY_US:
+            spans.pop(0)

@@ -1,0 +1,115 @@
+"""Watches the contact through the oracle: I5 and I6, and which presses I2 must find at the centre."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sim.world.board import VirtualBoard
+from sim.world.oracle import STALL_US, Oracle
+from sim.world.timeline import US_PER_MS, US_PER_S, Event, Timeline
+
+CALLING_US = 50 * US_PER_MS  # from the debounced press to `calling`
+DURABLE_US = 400 * US_PER_MS  # ... and until it must be on flash, whatever the flash's temper
+LATEST_US = 120 * US_PER_MS  # a press may be noted so long after the contact last was a press: sampling, one flash erase
+BEFORE_DECISION_US = 10 * US_PER_MS  # a stall that begins later may be the press's own journal record
+IN_STALL_US = 20 * US_PER_MS  # not looked for so long: the loop stands still just now
+
+
+@dataclass
+class Press:
+    """One MUST press, at the instant of its decision by the oracle."""
+
+    t_us: int
+    noted: bool = False  # it had time to become durable before any reset
+
+
+class PressWatch:
+    """`violate(invariant, text)` records a violation; `shows_call()` tells whether the lamp says that it felt a press."""
+
+    def __init__(
+        self, timeline: Timeline, violate: Callable[[str, str], None], shows_call: Callable[[], bool]
+    ) -> None:
+        self.presses: list[Press] = []
+        self.oracle = Oracle()
+        self._timeline = timeline
+        self._violate = violate
+        self._shows_call = shows_call
+        self._board: VirtualBoard | None = None
+        self._stall = (0, 0)
+        self._next: Event | None = None
+
+    def contact_changed(self, edges: list[tuple[int, int]]) -> None:
+        self._follow()
+        self.oracle.contact_changed(self._timeline.now_us, edges)
+        self._arm()
+
+    def life_begins(self, board: VirtualBoard) -> None:
+        self._follow()
+        self._board = board
+        self._stall = (0, 0)
+        board.on_stall = self._stalled
+        self.oracle.running(self._timeline.now_us, True)
+        self._arm()
+
+    def life_ends(self) -> None:
+        self._follow()
+        self._board = None
+        self.oracle.running(self._timeline.now_us, False)
+
+    def noted(self) -> None:
+        """The column took something for a press just now: I5."""
+        now_us = self._timeline.now_us
+        self._follow()
+        since_us = now_us - LATEST_US
+        if self._stall[1] >= since_us:
+            since_us = min(since_us, self._stall[0])
+        if not self.oracle.may_have_been_pressed(since_us, now_us):
+            self._violate("I5", "a press was noted, but the contact shows none")
+
+    def _stalled(self, start_us: int, end_us: int) -> None:
+        self._follow()
+        self.oracle.stall(start_us, end_us)
+        if end_us - start_us > IN_STALL_US:
+            self._stall = (start_us, end_us)
+
+    def _arm(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        times = [t for t in (self.oracle.next_must_us(), self.oracle.next_edge_us()) if t is not None]
+        self._next = self._timeline.at(min(times), self._step) if times else None
+
+    def _step(self) -> None:
+        self._follow()
+        self._arm()
+
+    def _follow(self) -> None:
+        for t_us in self.oracle.advance(self._timeline.now_us):
+            press = Press(t_us)
+            self.presses.append(press)
+            board = self._board
+            self._timeline.at(t_us + CALLING_US, lambda board=board, t_us=t_us: self._check_calling(board, t_us))  # type: ignore[misc]
+            self._timeline.at(t_us + DURABLE_US, lambda board=board, press=press: self._check_noted(board, press))  # type: ignore[misc]
+
+    def _check_calling(self, board: VirtualBoard | None, t_us: int) -> None:
+        """I6: the lamp follows within 50 ms; a stall that was under way already moves the end."""
+        if board is None or board is not self._board:
+            return  # reset meanwhile: a held button counts anew
+        now_us = self._timeline.now_us
+        began_us = t_us - BEFORE_DECISION_US
+        if self._shows_call():
+            return
+        if now_us - board.last_look_us > IN_STALL_US and board.last_look_us <= began_us:
+            self._timeline.after(IN_STALL_US, lambda: self._check_calling(board, t_us))
+            return
+        start_us, end_us = self._stall
+        if start_us <= began_us and now_us < end_us + STALL_US + CALLING_US:
+            self._timeline.at(end_us + STALL_US + CALLING_US, lambda: self._check_calling(board, t_us))
+            return
+        self._violate("I6", f"pressed at {t_us / US_PER_S:.6f} s, and the lamp does not say calling")
+
+    def _check_noted(self, board: VirtualBoard | None, press: Press) -> None:
+        if board is None or board is not self._board:
+            return
+        if self._timeline.now_us - board.last_look_us > IN_STALL_US or self._stall[1] > self._timeline.now_us - DURABLE_US:
+            self._timeline.after(DURABLE_US, lambda: self._check_noted(board, press))
+            return
+        press.noted = True

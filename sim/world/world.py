@@ -1,0 +1,313 @@
+"""The world: one column, its street, its network, its control centre. The way in for tests and scripts.
+
+    world = World(seed=1)
+    world.at(20_000, lambda: world.press(120))
+    world.run(60_000)
+    world.settle()          # faults stop; then every promise must have been kept
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from typing import Any
+
+from sim import umqtt_host
+from sim.world.board import ChipReset, Hardware, Pause, PowerCut, VirtualBoard
+from sim.world.bootrom import run_boot
+from sim.world.broker import Broker, BrokerFault
+from sim.world.centre import Centre, Policy
+from sim.world.conditions import Net
+from sim.world.costs import Costs
+from sim.world.flash import FlashStore, VirtualFlash
+from sim.world.invariants import Invariants
+from sim.world.network import Network
+from sim.world.servers import Camera, TimeServer
+from sim.world.timeline import US_PER_MS, Timeline, WorldError, dice
+from sim.world.trace import Trace
+
+umqtt_host.install()
+
+from firmware import start  # noqa: E402 - it imports umqtt
+
+TRUE_EPOCH_MS = 1_893_456_000_000  # 2030-01-01: when the world begins
+BROKER, CAMERA, TIME = "10.0.0.2", "10.0.0.3", "10.0.0.4"
+BROKER_NAME, CAMERA_NAME, TIME_NAME = "broker.example", "cameras.example", "time.example"
+BROKER_PORT, CAMERA_PORT, TIME_PORT = 8883, 554, 123
+SETTLE_MS = 180_000  # I2's bound: the longest back-off, a look-up that stalls, a handshake, an answer
+TAP_MS = 120
+BOUNCE_US = (100, 1_600)  # typical: 1.6 ms in all
+BOUNCES = (0, 3)
+
+_PEM = "-----BEGIN {0}-----\nMIIB\n-----END {0}-----\n"
+
+DEFAULT_CONFIG: dict[str, Any] = {
+    "v": 1,
+    "device_id": "petropavl-01",
+    "region": "nko",
+    "location": {
+        "geo": "geo:54.8753,69.1628;u=5",
+        "address": "Петропавл, Конституция көшесі 1",
+        "site": "public",
+        "height_m": 1.0,
+    },
+    "stream": {"rtsp": f"rtsp://{CAMERA_NAME}/petropavl-01"},
+    "broker": {
+        "host": BROKER_NAME,
+        "port": BROKER_PORT,
+        "tls": {"ca": _PEM.format("CERTIFICATE"), "cert": _PEM.format("CERTIFICATE"), "server_name": None},
+    },
+    "link": {"type": "wifi"},
+    "clock": {"server": TIME_NAME},
+    "secrets": {"wifi_ssid": "sos-columns", "tls_key": _PEM.format("PRIVATE KEY")},
+}
+
+
+def config_with(**sections: dict[str, Any]) -> dict[str, Any]:
+    """The default configuration with some keys of some sections replaced, as in config_with(incident={"open_s": 60})."""
+    config = deepcopy(DEFAULT_CONFIG)
+    for section, values in sections.items():
+        config.setdefault(section, {}).update(values)
+    return config
+
+
+class World:
+    """Deterministic: the same seed, script and firmware give the same trace. Times are milliseconds since its beginning."""
+
+    def __init__(
+        self,
+        seed: int,
+        config: dict[str, Any] | None = None,
+        costs: Costs | None = None,
+        chip: str = "esp32",
+        policy: Policy | None = None,
+        powered: bool = True,
+    ) -> None:
+        self.seed = seed
+        self.chip = chip
+        self.timeline = Timeline()
+        self.trace = Trace(self.timeline)
+        self.network = Network(self.timeline, self.trace, dice(seed, "network"))
+        self.flash = FlashStore(self.trace, dice(seed, "flash"))
+        self.hardware = Hardware(
+            self.timeline, self.trace, self.network, self.flash, costs or Costs(), dice(seed, "board")
+        )
+        self.broker = Broker(self.timeline, self.trace)
+        self.centre = Centre(self.timeline, self.trace, self.broker, policy)
+        self.camera = Camera()
+        self.invariants = Invariants(seed, self.timeline, self.trace, self.flash, self.centre)
+        self.network.on_wire = self.invariants.wire
+        self.network.serve(BROKER_NAME, BROKER, BROKER_PORT, self.broker)
+        self.network.serve(CAMERA_NAME, CAMERA, CAMERA_PORT, self.camera)
+        self.network.serve_datagrams(TIME_NAME, TIME, TIME_PORT, TimeServer(self.network, self.true_epoch_ms))
+        self.boots: list[str] = []  # the cause of each boot
+        self.powered = powered
+        self.board: VirtualBoard | None = None
+        self.column: Any = None
+        self._boot: dict[str, Any] | None = None
+        self._next_cause = "power-on"
+        self._living = False  # the firmware is on the call stack
+        self._dice = dice(seed, "street")
+        self.configure(DEFAULT_CONFIG if config is None else config)
+
+    def configure(self, document: dict[str, Any]) -> None:
+        """Put a configuration document on flash, in its two files, as provisioning does; read at the next boot."""
+        document = dict(document)
+        self.flash.files["secrets.json"] = json.dumps(document.pop("secrets", {})).encode()
+        self.flash.files["config.json"] = json.dumps(document).encode()
+
+    # -- time
+
+    @property
+    def now_ms(self) -> float:
+        return self.timeline.now_us / US_PER_MS
+
+    def true_epoch_ms(self) -> int:
+        """Unix milliseconds, as the time server has them."""
+        return TRUE_EPOCH_MS + self.timeline.now_us // US_PER_MS
+
+    def at(self, t_ms: float, action: Callable[[], Any]) -> None:
+        """Run `action` at `t_ms`; what it raises comes out of `run`."""
+
+        def act() -> None:
+            action()
+
+        self.timeline.at(int(t_ms * US_PER_MS), act)
+
+    def run(self, for_ms: float) -> None:
+        """Pass so much time (a little more when the column is busy at the end). Raises what an action raised."""
+        end_us = self.timeline.now_us + int(for_ms * US_PER_MS)
+        self.hardware.pause_us = end_us
+        try:
+            while self.timeline.now_us < end_us:
+                if not self.powered:
+                    self.timeline.advance_to(end_us, lambda: self.powered)
+                elif self._live():
+                    break
+        except WorldError as error:
+            raise error.__cause__ or error from error
+
+    def settle(self, for_ms: float = SETTLE_MS) -> None:
+        """Stop every fault, let the column catch up, and check all that was promised."""
+        self.calm()
+        self.run(for_ms)
+        self.invariants.finish()
+        self.check()
+
+    def calm(self) -> None:
+        """Every fault stops and the power is on."""
+        self.network.stop_all()
+        self.broker.stop_all()
+        for fault in list(self.flash.faults):
+            self.flash.stop(fault)
+        self.power_on()
+
+    def check(self) -> None:
+        """Raise Violation when an invariant, the protocol or the contract was broken."""
+        complaints = [f"broker: {text}" for text in self.broker.violations]
+        complaints += [f"contract: {text}" for text in self.centre.violations]
+        for text in complaints:
+            if text not in self.invariants.violations:
+                self.invariants.violations.append(text)
+        self.invariants.check()
+
+    # -- the street
+
+    def press(self, for_ms: float = TAP_MS) -> None:
+        """A finger closes the contact, with the bounce of a typical switch, for `for_ms` after the bounce."""
+        edges, offset_us = self._bounce()
+        self.wave([*edges, (offset_us + int(for_ms * US_PER_MS), 0)])
+
+    def hold(self) -> None:
+        self.wave(self._bounce()[0])
+
+    def release(self) -> None:
+        self.wave([(0, 0)])
+
+    def wave(self, edges: list[tuple[int, int]]) -> None:
+        """Any waveform: (microseconds from now, 1 = closed). Replaces what the contact was going to do."""
+        now_us = self.timeline.now_us
+        absolute = [(now_us + offset_us, level) for offset_us, level in edges]
+        self.trace.add("contact", *edges)
+        self.invariants.presses.contact_changed(absolute)
+        self.hardware.contact.replace_from(now_us, absolute)
+        self.hardware.contact_version += 1
+
+    def _bounce(self) -> tuple[list[tuple[int, int]], int]:
+        """Edges of a closing contact, and the offset of the last."""
+        edges, offset_us = [(0, 1)], 0
+        for _ in range(self._dice.randint(*BOUNCES)):
+            for level in (0, 1):
+                offset_us += self._dice.randint(*BOUNCE_US) // 2
+                edges.append((offset_us, level))
+        return edges, offset_us
+
+    def power_off(self) -> None:
+        """Cut the power, whatever the column is doing."""
+        if not self.powered:
+            return
+        self.powered = False
+        self.trace.add("power", "off")
+        if self._living:
+            raise PowerCut
+        if self.board is not None:
+            self._power_gone()
+
+    def power_on(self) -> None:
+        if not self.powered:
+            self.powered = True
+            self.trace.add("power", "on")
+
+    def hang(self, task: str) -> None:
+        """The named task hangs as soon as it runs."""
+        self.hardware.hang = task
+
+    def tamper(self, is_open: bool) -> None:
+        self.hardware.tamper_open = is_open
+        self.trace.add("condition", "tamper", is_open)
+
+    def during(self, start_ms: float, for_ms: float, fault: Net | BrokerFault, value: int | None = None) -> None:
+        """A fault of the network or the broker from `start_ms` on, for `for_ms`."""
+        if isinstance(fault, Net):
+            self.at(start_ms, lambda: self.network.start(fault, value))
+            self.at(start_ms + for_ms, lambda: self.network.stop(fault))
+        else:
+            self.at(start_ms, lambda: self.broker.start(fault, value))
+            self.at(start_ms + for_ms, lambda: self.broker.stop(fault))
+
+    # -- the chip's lives
+
+    def _live(self) -> bool:
+        """Boot, or go on after a pause. True = paused, False = this life is over."""
+        self._living = True
+        try:
+            if self.board is None:
+                self._start()
+            if self.column is not None:
+                self.column.run()
+            else:
+                self._run_firmware()
+            self._end("hard", "crash")  # main.py: a return is a reset
+        except Pause:
+            return True
+        except ChipReset as reset:
+            self._end(reset.cause, reset.cause)
+        except PowerCut:
+            self._power_gone()
+        except Exception as error:
+            self.trace.add("log", f"an exception left the firmware: {error!r}")
+            self._end("hard", "crash")
+        finally:
+            self._living = False
+        return False
+
+    def _start(self) -> None:
+        self.board = VirtualBoard(self.hardware, self._next_cause, self.chip)
+        self.boots.append(self._next_cause)
+        self.trace.add("boot", len(self.boots), self._next_cause)
+        self.invariants.life_begins(self.board)
+        self.board.spend(self.hardware.costs.boot_us)
+        flash = VirtualFlash(self.flash, self.board.spend, self.hardware.costs)
+        self._boot = run_boot(flash, self.flash)["boot"]
+
+    def _run_firmware(self) -> None:
+        assert self.board is not None and self._boot is not None
+        if self._boot["mode"] == "service":
+            while True:  # the prompt
+                self.board.wait(1000)
+        with self._caught_column():
+            start.run(self.board, self._boot)
+
+    @contextmanager
+    def _caught_column(self) -> Iterator[None]:
+        """Keep the column that the firmware makes, so that `run` can go on with it after a pause."""
+        original = start.Column
+
+        def make(*arguments: Any) -> Any:
+            self.column = original(*arguments)
+            return self.column
+
+        start.Column = make
+        try:
+            yield
+        finally:
+            start.Column = original
+
+    def _end(self, cause: str, why: str) -> None:
+        """This life is over; the next one begins with `cause`."""
+        self.trace.add("reset", why)
+        self.invariants.life_ends(why)
+        self._forget(cause)
+
+    def _power_gone(self) -> None:
+        self.invariants.life_ends("power-cut")
+        self.hardware.scratch = b""
+        self.hardware.clock.power_on()
+        self._forget("power-on")
+
+    def _forget(self, next_cause: str) -> None:
+        self._next_cause = next_cause
+        self.network.board_died()
+        self.trace.add("lamp", 0, 0, 0)
+        self.trace.add("relay", False)
+        self.board = self.column = self._boot = None
