@@ -46,7 +46,10 @@ _names = {"hostname": "mpy-esp32", "country": "XX"}
 
 def online() -> bool:
     """True while any interface holds an address."""
-    return any(interface.isconnected() for interface in _interfaces.values())
+    for interface in _interfaces.values():
+        if interface.update():
+            return True
+    return False
 
 
 def hostname(*__name):
@@ -119,7 +122,8 @@ class WLAN(_Interface):
 
     def connect(self, *__ssid_and_password, bssid=None) -> None:
         """connect(ssid, password): begins to join; the driver then retries by itself for ever."""
-        self._update()
+        wires.touch()
+        self.update()
         if not self._active:
             raise OSError("Wifi Not Started")
         if self._requested and not self._connected:
@@ -140,8 +144,8 @@ class WLAN(_Interface):
         self._leave(0)
 
     def isconnected(self) -> bool:
-        self._update()
-        return self._connected
+        wires.touch()
+        return self.update()
 
     def status(self, *__param):
         if __param == ("rssi",):
@@ -150,8 +154,7 @@ class WLAN(_Interface):
             return _RSSI_DBM
         if __param:
             raise ValueError("unknown status param")
-        self._update()
-        if self._connected:
+        if self.isconnected():
             return STAT_GOT_IP
         if self._reason in (STAT_NO_AP_FOUND, STAT_WRONG_PASSWORD):
             return self._reason
@@ -193,8 +196,8 @@ class WLAN(_Interface):
     def _try(self, after_ms: int) -> None:
         self._due = _time.ticks_add(_time.ticks_ms(), after_ms)
 
-    def _update(self) -> None:
-        wires.touch()
+    def update(self) -> bool:
+        """The driver's own work, up to now; True with an address."""
         if self._connected and not wires.link:
             self._connected, self._reason = False, STAT_BEACON_TIMEOUT
             self._try(_RETRY_MS)
@@ -202,6 +205,7 @@ class WLAN(_Interface):
             self._reason = self._outcome()
             self._connected = self._reason == 0
             self._try(_RETRY_MS)
+        return self._connected
 
     def _outcome(self) -> int:
         """0 or the reason why this attempt to join failed."""
@@ -262,6 +266,9 @@ class LAN(_Interface):
 
     def isconnected(self) -> bool:
         wires.touch()
+        return self.update()
+
+    def update(self) -> bool:
         if not self._active or not wires.link:
             self._up_at = None
         elif self._up_at is None:

@@ -1,6 +1,6 @@
 """Pin, PWM and ADC of the virtual `machine`. A name that begins with two underscores is positional only (PEP 484)."""
 
-from . import host, wires
+from . import errno, host, wires
 
 _LEVEL_MAX = 65535
 _DEFAULT_PWM_HZ = 5000
@@ -227,7 +227,7 @@ class ADC:
     def read_uv(self) -> int:
         wires.touch()
         if _within(self._number, _silicon()[3]) and ADC.wifi_active:
-            raise OSError(116, "ETIMEDOUT")
+            raise errno.error("ETIMEDOUT")
         return min(wires.adc_uv.get(self._number, _DEFAULT_ADC_UV), self._FULL_SCALE_UV[self._atten])
 
     def read_u16(self) -> int:

@@ -18,7 +18,8 @@ class Registers:
         """`shared`: the file as a writable buffer. A power-on clears it, any other reset disarms the watchdog."""
         self._shared = shared
         if cause == "power-on":
-            shared[0:FILE_BYTES] = bytes(FILE_BYTES)
+            for at in range(0, FILE_BYTES, 64):
+                shared[at : at + 64] = bytes(64)
         elif cause != "soft":  # the IDF's task watchdog runs on through a soft reset
             shared[0:_RTC_TIME] = bytes(_RTC_TIME)
         if self.rtc_offset_us == 0:

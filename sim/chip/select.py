@@ -1,6 +1,6 @@
-"""The chip's `select`: poll() over its sockets and TLS streams. A dead link reports nothing but room to send."""
+"""The chip's `select`: poll() over its sockets and TLS streams. On a dead link nothing is ready."""
 
-from . import host, network, wires
+from . import errno, host, network, wires
 from . import time as _time
 
 POLLIN = 1
@@ -25,7 +25,7 @@ class poll:
     def modify(self, obj, eventmask) -> None:
         entry = self._find(obj)
         if entry is None:
-            raise OSError(2, "ENOENT")
+            raise errno.error("ENOENT")
         entry[2] = eventmask
         self._host.register(obj.raw, eventmask)
 

