@@ -117,6 +117,11 @@ class Centre:
         with self._changed:
             return self._ledger.copy()
 
+    def look(self, at: Callable[[Ledger], T]) -> T:
+        """`at(ledger)`, evaluated under the lock, without a copy: keep nothing of the ledger."""
+        with self._changed:
+            return at(self._ledger)
+
     @property
     def violations(self) -> list[Violation]:
         """Messages that broke the contract, oldest first."""

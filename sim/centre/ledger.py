@@ -106,9 +106,7 @@ class Ledger:
             schema.validate(topic, payload, qos=qos)
             parts = schema.topic_kind(topic)
             if retain and parts.kind in NEVER_RETAINED:
-                raise schema.ContractError(
-                    f"{topic}: retain flag: found True, should be False: nobody sent this now"
-                )
+                raise schema.ContractError(f"{topic}: retain flag: found True, should be False: nobody sent this now")
         except schema.ContractError as error:
             self.violations.append(Violation(topic, payload, str(error)))
             return None

@@ -1,0 +1,70 @@
+"""The demonstration, `make run` or `python -m sim demo`: a live view on a terminal, else a scripted
+scenario."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from sim.pole import RUNTIMES
+
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+
+
+def main(argv: list[str]) -> int:
+    """Run it; returns the exit status: 0, 1 if a step of the script failed, 130 after Ctrl-C."""
+    arguments = _parser().parse_args(argv)
+    # So that the columns' processes end with this one.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        if arguments.picture is not None:
+            return _picture(arguments.picture, arguments.runtime)
+        if arguments.script or not _has_terminal():
+            return _script(arguments.runtime)
+        return _screen(arguments.runtime)
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sim demo", description=__doc__)
+    parser.add_argument("--script", action="store_true", help="the scripted scenario, even on a terminal")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="play a little, save the screen as SVG")
+    parser.add_argument("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
+    return parser
+
+
+def _has_terminal() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty() and not os.environ.get("CI")
+
+
+def _script(runtime: str) -> int:
+    from sim.demo.script import Scenario
+    from sim.demo.town import Town, real_pole
+
+    print("Three columns in Petropavlovsk, a broker, a control centre; nobody at the keyboard.", flush=True)
+    with Town(make_pole=real_pole(runtime)) as town:
+        all_passed = Scenario(town, lambda line: print(line, flush=True)).run()
+    return 0 if all_passed else 1
+
+
+def _screen(runtime: str) -> int:
+    from sim.demo.screen import TownApp
+    from sim.demo.town import Town, real_pole
+
+    with Town(make_pole=real_pole(runtime)) as town:
+        TownApp(town).run()
+    return 0
+
+
+def _picture(path: Path, runtime: str) -> int:
+    from sim.demo.picture import take
+    from sim.demo.town import Town, real_pole
+
+    with Town(make_pole=real_pole(runtime)) as town:
+        take(town, path)
+    print(f"saved {path}")
+    return 0

@@ -1,0 +1,84 @@
+"""Three places in Petropavlovsk (North Kazakhstan) with a column each, and the columns' configurations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from firmware import config as firmware_config
+from firmware import pins
+
+REGION = "nko"
+CHIP = "esp32"
+# Shorter than in the street, so that a demonstration of outages does not take minutes.
+ANSWER_S = 3
+WATCHDOG_S = 4
+REPEAT_S = 2
+RETRY_MAX_S = 2
+HEARTBEAT_S = 5
+KEEPALIVE_S = 6
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a column stands. `name` is for the screen: short."""
+
+    device_id: str
+    name: str
+    geo: str
+    address: str
+    site: str
+
+    @property
+    def rtsp(self) -> str:
+        """The camera beside the column."""
+        return f"rtsp://cameras.example/{self.device_id}"
+
+
+PLACES = (
+    Place(
+        "petropavl-01",
+        "Конституция көшесі",
+        "geo:54.8667,69.1500;u=5",
+        "Петропавл, Қазақстан Конституциясы көшесі, 23",
+        "public",
+    ),
+    Place(
+        "petropavl-02",
+        "Привокзальная площадь",
+        "geo:54.8482,69.1315;u=5",
+        "Петропавловск, Привокзальная площадь, 1",
+        "public",
+    ),
+    Place(
+        "school-07-01",
+        "Школа № 7",
+        "geo:54.8741,69.1413;u=5",
+        "Петропавловск, школа № 7, главный вход",
+        "school",
+    ),
+)
+
+
+def configuration(place: Place, host: str, port: int) -> dict[str, Any]:
+    """A column's whole document, for a broker without TLS. Raises ValueError if the firmware would refuse
+    it."""
+    document: dict[str, Any] = {
+        "v": 1,
+        "device_id": place.device_id,
+        "region": REGION,
+        "location": {"geo": place.geo, "address": place.address, "site": place.site, "height_m": 1.0},
+        "stream": {"rtsp": place.rtsp},
+        "broker": {"host": host, "port": port, "keepalive_s": KEEPALIVE_S, "tls": None, "insecure": True},
+        "link": {"type": "wifi"},
+        "pins": pins.defaults(CHIP),
+        "incident": {"answer_s": ANSWER_S, "repeat_s": REPEAT_S, "repeat_max_s": REPEAT_S},
+        "telemetry": {"heartbeat_s": HEARTBEAT_S},
+        "watchdog": {"timeout_s": WATCHDOG_S},
+        "secrets": {"wifi_ssid": "sos-columns"},
+    }
+    document["broker"]["retry_max_s"] = RETRY_MAX_S
+    _, errors = firmware_config.validate(document, CHIP)
+    if errors:
+        raise ValueError("the demonstration's own configuration is wrong: " + "; ".join(errors))
+    return document

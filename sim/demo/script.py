@@ -1,0 +1,287 @@
+"""The demonstration without a terminal: one thing after the other goes wrong in the town, and each alarm must
+arrive.
+
+Every step waits for what it expects, never for time to pass; the last three hold the whole run against the
+books.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from sim.centre import Column, Incident
+from sim.demo.places import ANSWER_S, WATCHDOG_S
+from sim.demo.town import Post, Town
+from sim.demo.watch import STEP_TIMEOUT_S, StepFailed, Watch, require
+
+PRESS_MS = 120
+BURST_PRESSES = 5
+BURST_GAP_MS = 400
+VIBRATION_CLOSURES = 40
+VIBRATION_MAX_MS = 25  # the widest closure that is no press
+VIBRATION_GAP_MS = (20, 120)
+VIBRATION_SEED = 7
+HUNG_TASK = "uplink"
+
+START_TIMEOUT_S = 20.0
+# After an outage: the columns' own longest pause between two attempts, and some air for a slow machine.
+RECOVERY_TIMEOUT_S = 15.0
+RESET_SLACK_S = 2.0
+
+
+class Scenario:
+    """Plays the steps in a running town; `say` gets one line of text at a time."""
+
+    def __init__(self, town: Town, say: Callable[[str], None]) -> None:
+        self._town = town
+        self._say = say
+        # The books: one (device id, number of presses) for each incident that the script has caused.
+        self.made: list[tuple[str, int]] = []
+        self.passed = self.failed = 0
+
+    def run(self) -> bool:
+        """Play all steps. Whether every one of them passed."""
+        first, second, school = self._town.posts
+        step = self._step
+        step("three columns come up: online, lamp ready", self._come_up)
+        for post in self._town.posts:
+            step(f"{post.place.name}: press, alarm, answer, help, closed", self._press_to_close, post)
+        step("silent centre: the lamp says not-delivered, never answered", self._silent_centre, first)
+        step("broker away: the press is kept, arrives once when it is back", self._broker_away, second)
+        step("power cut between press and delivery: it arrives, marked late", self._power_cut, school)
+        step("network gone: the press is kept, arrives once when it is back", self._link_down, first)
+        step("vibration raises nothing, the press after it does", self._vibration, second)
+        step(f"panic: {BURST_PRESSES} presses are one incident", self._panic, school)
+        step(f"task {HUNG_TASK} hangs: a reset in time, which names it", self._hang, first)
+        step("the books: each press is one alarm, none lost, none doubled", self._books)
+        step("the truth: no lamp claimed more than the centre had said", self._truth)
+        step("the contract: every message kept to it", self._contract)
+        self._say(f"{self.passed} passed, {self.failed} failed")
+        return self.failed == 0
+
+    def _step(self, title: str, play: Callable[..., None], *arguments: Post) -> None:
+        start_s = time.monotonic()
+        try:
+            play(*arguments)
+        except (StepFailed, TimeoutError) as error:
+            self.failed += 1
+            self._say(f"FAIL {title}: {error}")
+            self._mend()
+        else:
+            self.passed += 1
+            self._say(f"PASS {title} ({time.monotonic() - start_s:.1f} s)")
+
+    # The steps
+
+    def _come_up(self) -> None:
+        for post in self._town.posts:
+            self._wait_ready(post, START_TIMEOUT_S)
+            self._wait_online(post, boot=1)
+
+    def _press_to_close(self, post: Post) -> None:
+        watch = Watch(self._town, post)
+        self._press(post)
+        incident = watch.incident()
+        self._check_alarm(post, incident, late=False)
+        watch.lamp("answered")
+        right = ["calling", "sent", "answered"]
+        require(watch.states() == right, f"the lamp showed {watch.states()}, not {right}")
+        self._help_and_close(post, incident, watch)
+
+    def _silent_centre(self, post: Post) -> None:
+        self._town.centre.auto = None
+        watch = Watch(self._town, post)
+        self._press(post)
+        incident = watch.incident()
+        watch.lamp("not-delivered")
+        watch.claims_nothing()
+        waited_s = (watch.at_ms("not-delivered") - watch.at_ms("calling")) / 1000
+        in_time = ANSWER_S - 0.5 <= waited_s <= ANSWER_S + 1
+        require(in_time, f"not-delivered after {waited_s:.2f} s, not {ANSWER_S} s")
+        self._town.centre.auto = "received"
+        watch.lamp("answered", RECOVERY_TIMEOUT_S)
+        self._help_and_close(post, incident, watch)
+
+    def _broker_away(self, post: Post) -> None:
+        self._town.broker_away()
+        self._kept_then_delivered(post, self._broker_back)
+
+    def _link_down(self, post: Post) -> None:
+        self._town.link(post, up=False)
+        self._kept_then_delivered(post, lambda: self._town.link(post, up=True))
+
+    def _kept_then_delivered(self, post: Post, mend: Callable[[], None]) -> None:
+        watch = Watch(self._town, post)
+        self._press(post)
+        watch.lamp("not-delivered")
+        watch.claims_nothing()
+        require("sent" not in watch.states(), "the lamp said sent, with nobody to send to")
+        require(not watch.new_incidents(), "an alarm arrived, with nobody to bring it")
+        mend()
+        incident = watch.incident(RECOVERY_TIMEOUT_S)
+        self._check_alarm(post, incident, late=False)
+        watch.lamp("answered")
+        self._help_and_close(post, incident, watch)
+
+    def _power_cut(self, post: Post) -> None:
+        self._town.broker_away()
+        watch = Watch(self._town, post)
+        self._press(post)
+        # Relay closed = the press is on the flash; before that a cut may undo it.
+        self._wait(lambda: post.relay_closed, STEP_TIMEOUT_S, f"{post.device_id}: relay closed")
+        self._town.power(post, on=False)
+        require(post.lamp == "dark", f"without power the lamp shows {post.lamp}")
+        self._broker_back()
+        require(not watch.new_incidents(), "an alarm arrived from a column without power")
+        self._town.power(post, on=True)
+        incident = watch.incident(RECOVERY_TIMEOUT_S)
+        self._check_alarm(post, incident, late=True)
+        watch.lamp("answered")
+        self._help_and_close(post, incident, watch)
+
+    def _vibration(self, post: Post) -> None:
+        chance = random.Random(VIBRATION_SEED)
+        edges: list[tuple[int, int]] = []
+        t_ms = 0.0
+        for _ in range(VIBRATION_CLOSURES):
+            closed_ms = chance.uniform(1, VIBRATION_MAX_MS)
+            edges += _closure(t_ms, closed_ms)
+            t_ms += closed_ms + chance.uniform(*VIBRATION_GAP_MS)
+        t_ms += BURST_GAP_MS
+        # A real press ends the waveform: it proves that the column was listening all the while.
+        edges += _closure(t_ms, PRESS_MS)
+        watch = Watch(self._town, post)
+        self._town.tell(post.device_id, f"vibration: {VIBRATION_CLOSURES} closures, then a press")
+        start_ms = post.pole.now_ms()
+        post.pole.wave(edges)
+        self.made.append((post.device_id, 1))
+        incident = watch.incident()
+        watch.lamp("answered")
+        early_ms = start_ms + t_ms - watch.at_ms("calling")
+        require(early_ms <= 0, f"the lamp called {early_ms:.0f} ms before the press")
+        self._help_and_close(post, incident, watch)
+
+    def _panic(self, post: Post) -> None:
+        edges: list[tuple[int, int]] = []
+        for number in range(BURST_PRESSES):
+            edges += _closure(number * (PRESS_MS + BURST_GAP_MS), PRESS_MS)
+        watch = Watch(self._town, post)
+        self._town.tell(post.device_id, f"panic: {BURST_PRESSES} presses")
+        post.pole.wave(edges)
+        self.made.append((post.device_id, BURST_PRESSES))
+        incident = watch.incident()
+        counted = f"{post.device_id}: {BURST_PRESSES} presses counted at the centre"
+        self._wait(lambda: self._presses(incident) >= BURST_PRESSES, STEP_TIMEOUT_S, counted)
+        watch.lamp("answered")
+        self._help_and_close(post, incident, watch)
+
+    def _hang(self, post: Post) -> None:
+        resets, boot = len(post.resets), post.boots + 1
+        self._town.tell(post.device_id, f"task {HUNG_TASK} hangs")
+        start_ms = post.pole.now_ms()
+        post.pole.hang(HUNG_TASK)
+        self._wait(lambda: len(post.resets) > resets, WATCHDOG_S + RESET_SLACK_S, f"{post.device_id}: a reset")
+        reset = post.resets[-1]
+        found = (reset["cause"], reset.get("culprit"))
+        require(found == ("watchdog", HUNG_TASK), f"reset by {found}, not by a watchdog that names {HUNG_TASK}")
+        took_s = (reset["t_ms"] - start_ms) / 1000
+        require(took_s <= WATCHDOG_S + 1, f"the watchdog of {WATCHDOG_S} s took {took_s:.1f} s")
+        self._wait_online(post, boot)
+        told = self._town.centre.look(lambda ledger: ledger.columns[post.device_id].info["reset"]["culprit"])
+        require(told == HUNG_TASK, f"the next birth message names {told!r}, not {HUNG_TASK!r}")
+        self._wait_ready(post)
+        self._press_to_close(post)
+
+    def _books(self) -> None:
+        found = self._town.centre.look(_incidents_and_presses)
+        lost, extra = Counter(self.made) - Counter(found), Counter(found) - Counter(self.made)
+        require(not lost, f"(device, presses) that never arrived: {dict(lost)}; not made: {dict(extra)}")
+        require(not extra, f"(device, presses) that nobody made: {dict(extra)}")
+        still = self._town.centre.look(lambda ledger: [incident.id for incident in ledger.open_incidents()])
+        require(not still, f"still open: {still}")
+
+    def _truth(self) -> None:
+        require(not self._town.false_answers, "; ".join(self._town.false_answers))
+
+    def _contract(self) -> None:
+        breaches = [*self._town.breaches, *(violation.why for violation in self._town.centre.violations)]
+        require(not breaches, "; ".join(breaches))
+
+    # What the steps are made of
+
+    def _press(self, post: Post) -> None:
+        self.made.append((post.device_id, 1))
+        self._town.press(post, PRESS_MS)
+
+    def _check_alarm(self, post: Post, incident: Incident, *, late: bool) -> None:
+        """The schema was checked on arrival; here, that the alarm speaks of this column and this press."""
+        place, alarm = post.place, incident.alarm
+        right: dict[str, Any] = {"geo": place.geo, "address": place.address, "site": place.site}
+        found = {key: alarm["location"].get(key) for key in right}
+        require(found == right, f"location {found}, not {right}")
+        require(alarm["stream"].get("rtsp") == place.rtsp, f"stream {alarm['stream']}, not {place.rtsp}")
+        right = {"device_id": post.device_id, "status": "actual", "press": 1, "late": late}
+        found = {key: alarm[key] for key in right}
+        require(found == right, f"alarm has {found}, not {right}")
+
+    def _help_and_close(self, post: Post, incident: Incident, watch: Watch) -> None:
+        self._town.centre.accept(incident.id)
+        watch.lamp("help-coming")
+        require(post.relay_closed, "the relay is open though the incident is")
+        self._town.centre.close(incident.id)
+        watch.lamp("ready")
+        self._wait(lambda: not post.relay_closed, STEP_TIMEOUT_S, f"{post.device_id}: relay open")
+        others = [each.id for each in watch.new_incidents() if each.id != incident.id]
+        require(not others, f"one press, and beside {incident.id} came {others}")
+
+    def _presses(self, incident: Incident) -> int:
+        return self._town.centre.look(lambda ledger: ledger.incidents[incident.id].press)
+
+    def _wait_online(self, post: Post, boot: int) -> None:
+        """Wait for state and birth message of that boot or a later one."""
+
+        def is_online(column: Column | None) -> bool:
+            return column is not None and bool(column.online) and column.info.get("boot", 0) >= boot
+
+        def look() -> bool:
+            return self._town.centre.look(lambda ledger: is_online(ledger.columns.get(post.device_id)))
+
+        self._wait(look, START_TIMEOUT_S, f"{post.device_id}: online and its birth message, boot {boot}")
+
+    def _wait_ready(self, post: Post, timeout_s: float = RECOVERY_TIMEOUT_S) -> None:
+        self._wait(lambda: post.lamp == "ready", timeout_s, f"{post.device_id}: lamp ready, not {post.lamp}")
+
+    def _wait(self, predicate: Callable[[], bool], timeout_s: float, what: str) -> None:
+        self._town.wait_for(predicate, timeout_s, what)
+
+    def _broker_back(self) -> None:
+        self._town.broker_back()
+        self._town.centre.wait_connected(RECOVERY_TIMEOUT_S)
+
+    def _mend(self) -> None:
+        """After a failed step: put the town in order, so that the next one starts from where it should."""
+        self._town.broker_back()
+        self._town.centre.auto = "received"
+        for post in self._town.posts:
+            self._town.link(post, up=True)
+            self._town.power(post, on=True)
+        for incident in self._town.centre.ledger().open_incidents():
+            self._town.centre.close(incident.id, "other", "script")
+        try:
+            for post in self._town.posts:
+                self._wait_ready(post)
+        except TimeoutError as error:
+            self._say(f"     (not in order again: {error})")
+
+
+def _closure(t_ms: float, closed_ms: float) -> list[tuple[int, int]]:
+    """The contact's edges, in microseconds."""
+    return [(round(t_ms * 1000), 1), (round((t_ms + closed_ms) * 1000), 0)]
+
+
+def _incidents_and_presses(ledger: Any) -> list[tuple[str, int]]:
+    return [(incident.device_id, incident.press) for incident in ledger.incidents.values()]
