@@ -20,9 +20,4 @@ def execute(name: str, namespace: dict) -> None:
     importer.execfile(name, namespace)
 
 
-def has(name: str) -> bool:
-    try:
-        files.stat(name)
-    except OSError:
-        return False
-    return True
+has = files.exists

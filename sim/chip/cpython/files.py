@@ -1,18 +1,26 @@
 """The chip's file system on CPython: LittleFS from the flash image, behind `open` and the functions of `os`."""
 
 import errno
+import io
 import os
 import time
 from collections.abc import Iterator
 from typing import Any
 
-from littlefs import LittleFS, LittleFSError
+from littlefs import FileHandle, LittleFS, LittleFSError, lfs
 from littlefs.context import UserContext
 from littlefs.lfs import LFSConfig
 
 BLOCK_BYTES = 4096
 # What MicroPython's VfsLfs2 takes by default.
-_GEOMETRY = {"block_size": BLOCK_BYTES, "read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32}
+_CACHE_BYTES = 128
+_GEOMETRY = {
+    "block_size": BLOCK_BYTES,
+    "read_size": 32,
+    "prog_size": 32,
+    "cache_size": _CACHE_BYTES,
+    "lookahead_size": 32,
+}
 _NAME_MAX = 255
 _TYPE_FILE, _TYPE_DIR = 1, 2  # LittleFS's own
 _MODE_DIR, _MODE_FILE = 0x4000, 0x8000
@@ -56,21 +64,42 @@ def _run(operation: Any, *arguments: Any) -> Any:
     except LittleFSError as error:
         code = -error.code
         raise OSError(code, errno.errorcode.get(code, "LittleFS error")) from None
-    except OSError as error:
-        code = abs(error.args[0])
-        raise OSError(code, errno.errorcode.get(code, "error")) from None
+    except FileNotFoundError:  # the library raises it without a number
+        raise OSError(errno.ENOENT, "ENOENT") from None
 
 
 def _path(name: str) -> str:
     return name if name.startswith("/") else _folder.rstrip("/") + "/" + name
 
 
+class _File(FileHandle):
+    """An open file whose errors are OSErrors."""
+
+    def readinto(self, buffer: Any) -> int:
+        return int(_run(super().readinto, buffer))
+
+    def readall(self) -> bytes:
+        return bytes(_run(super().readall))
+
+    def write(self, data: Any) -> int:
+        return int(_run(super().write, data))
+
+    def flush(self) -> None:
+        _run(super().flush)
+
+    def close(self) -> None:
+        _run(super().close)
+
+
 def open_file(name: str, mode: str = "r", buffering: int = -1, encoding: str = "utf-8") -> Any:
     """MicroPython's open(): text is UTF-8, lines end as they are."""
     assert _fs is not None
-    newline = None if "b" in mode else ""
-    text = None if "b" in mode else encoding
-    return _run(lambda: _fs.open(_path(name), mode, encoding=text, newline=newline))
+    flags = mode.replace("a", "x") if "a" in mode and not exists(name) else mode  # lfs appends to what is there only
+    handle = _run(lfs.file_open, _fs.fs, _path(name), flags, _fs.filename_encoding)
+    raw = _File(_fs.fs, handle)
+    kind = io.BufferedRandom if "+" in mode else io.BufferedReader if "r" in mode else io.BufferedWriter
+    binary = kind(raw, _CACHE_BYTES)
+    return binary if "b" in mode else io.TextIOWrapper(binary, encoding, newline="")
 
 
 def chdir(name: str) -> None:
@@ -102,6 +131,14 @@ def stat(name: str) -> tuple[int, ...]:
     found = _run(_fs.stat, _path(name))
     mode = _MODE_DIR if found.type == _TYPE_DIR else _MODE_FILE
     return (mode, 0, 0, 0, 0, 0, found.size, 0, 0, 0)
+
+
+def exists(name: str) -> bool:
+    try:
+        stat(name)
+    except OSError:
+        return False
+    return True
 
 
 def statvfs(name: str) -> tuple[int, ...]:

@@ -87,11 +87,11 @@ def _load(name: str) -> Any:
     folders = _load(parent_name).__path__ if parent_name else path
     for folder in folders:
         base = f"{folder}/{own_name}" if folder else own_name
-        if _exists(f"{base}/__init__.py"):
+        if files.exists(f"{base}/__init__.py"):
             return _load_file(name, f"{base}/__init__.py", [base])
-        if _exists(f"{base}.py"):
+        if files.exists(f"{base}.py"):
             return _load_file(name, f"{base}.py", None)
-        if _exists(base):
+        if files.exists(base):
             return _load_file(name, None, [base])
     raise ImportError(f"no module named '{name}'")
 
@@ -113,11 +113,3 @@ def _load_file(name: str, file: str | None, folders: list[str] | None) -> types.
     if parent_name:
         setattr(modules[parent_name], own_name, module)
     return module
-
-
-def _exists(name: str) -> bool:
-    try:
-        files.stat(name)
-    except OSError:
-        return False
-    return True
