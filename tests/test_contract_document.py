@@ -6,16 +6,14 @@ from typing import Any
 
 import pytest
 import yaml
+from contract_examples import CONTRACT, DOCS, EXAMPLES, nodes, packed, schema
 from jsonschema import Draft202012Validator
 
 from sim.schema import KINDS, SCHEMA_DIR, delivery, topic_kind, validate
-from tests.contract_examples import CONTRACT, DOCS, EXAMPLES, nodes, packed, schema
 
 
 @pytest.mark.parametrize(("topic", "qos", "retain", "document"), EXAMPLES)
-def test_example_in_the_document_is_valid(
-    topic: str, qos: int, retain: bool, document: dict[str, Any]
-) -> None:
+def test_example_in_the_document_is_valid(topic: str, qos: int, retain: bool, document: dict[str, Any]) -> None:
     validate(topic, packed(document), qos=qos, retain=retain)
 
 

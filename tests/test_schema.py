@@ -5,9 +5,9 @@ import re
 from typing import Any
 
 import pytest
+from contract_examples import EXAMPLES, ROOT, example, nodes, packed, schema
 
 from sim.schema import KINDS, ContractError, Topic, delivery, topic_kind, validate
-from tests.contract_examples import EXAMPLES, ROOT, example, nodes, packed, schema
 
 
 def refusal(topic: str, payload: bytes, **flags: Any) -> str:
@@ -17,9 +17,7 @@ def refusal(topic: str, payload: bytes, **flags: Any) -> str:
 
 
 @pytest.mark.parametrize(("topic", "qos", "retain", "document"), EXAMPLES)
-def test_unknown_keys_are_accepted_everywhere(
-    topic: str, qos: int, retain: bool, document: dict[str, Any]
-) -> None:
+def test_unknown_keys_are_accepted_everywhere(topic: str, qos: int, retain: bool, document: dict[str, Any]) -> None:
     document = copy.deepcopy(document)
     for node in nodes(document):
         node["a_key_of_next_year"] = {"x": [1]}
@@ -214,9 +212,7 @@ REFUSED += [(path, value) for path in COUNTS for value in BAD_COUNTS]
 def test_bad_value_is_refused_with_topic_key_found_and_right(path: str, value: Any) -> None:
     topic, payload = with_value(path.removesuffix("[0]"), value)
     key = path.partition(".")[2]
-    assert re.search(
-        rf"{re.escape(topic)}: {re.escape(key)}: found .+, should be .{{3}}", refusal(topic, payload)
-    )
+    assert re.search(rf"{re.escape(topic)}: {re.escape(key)}: found .+, should be .{{3}}", refusal(topic, payload))
 
 
 @pytest.mark.parametrize(
@@ -236,9 +232,7 @@ def test_payload_that_is_no_object_is_refused(kind: str, payload: bytes) -> None
 
 
 @pytest.mark.parametrize(("kind", "key"), [("alarm", "raised_at"), ("heartbeat", "at")])
-@pytest.mark.parametrize(
-    ("clock", "time"), [("none", "2026-11-22T09:41:07.250Z"), ("kept", None), ("ntp", None)]
-)
+@pytest.mark.parametrize(("clock", "time"), [("none", "2026-11-22T09:41:07.250Z"), ("kept", None), ("ntp", None)])
 def test_clock_and_time_must_agree(kind: str, key: str, clock: str, time: str | None) -> None:
     topic, document = example(kind)
     document |= {"clock": clock, key: time}
