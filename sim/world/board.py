@@ -60,10 +60,11 @@ class Hardware:
         self.pause_us: int | None = None
 
 
-class VirtualBoard:
+class VirtualBoard(Ticks):
     """One life of the board. After it ended, everything that was taken from it raises what ended it."""
 
     def __init__(self, hardware: Hardware, cause: str, chip: str) -> None:
+        super().__init__(hardware.timeline, hardware.dice)
         self.hardware = hardware
         self.chip = chip
         self.uid = "a0b1c2d3e4f5"
@@ -73,7 +74,7 @@ class VirtualBoard:
         self.watchdog_timeout_us = 0
         self.last_look_us = hardware.timeline.now_us  # when the contact was last looked at
         self._cause = cause
-        self._ticks = Ticks(hardware.timeline, hardware.dice)
+        self._waiting = False
         self._has_counter = chip not in CHIPS_WITHOUT_COUNTER
         self.flash: interface.Flash = VirtualFlash(hardware.flash, self.spend, hardware.costs)
         self.scratch: interface.Scratch = VirtualScratch(self)
@@ -100,6 +101,10 @@ class VirtualBoard:
             self.ended = event
             raise
 
+    def unseen_us(self) -> int:
+        """For how long nobody has looked at the contact by now."""
+        return 0 if self._waiting else self.hardware.timeline.now_us - self.last_look_us
+
     def looked(self) -> None:
         now_us = self.hardware.timeline.now_us
         if self.on_stall is not None and now_us - self.last_look_us > 2 * self.hardware.costs.look_period_us:
@@ -115,11 +120,14 @@ class VirtualBoard:
         deadline_us = timeline.now_us + max(0, timeout_ms) * US_PER_MS
         if hardware.pause_us is not None:
             deadline_us = min(deadline_us, max(hardware.pause_us, timeline.now_us))
+        self._waiting = True
         try:
             self._wait_until(deadline_us)
         except WorldEvent as event:
             self.ended = event
             raise
+        finally:
+            self._waiting = False
         self.last_look_us = timeline.now_us
 
     def _wait_until(self, deadline_us: int) -> None:
@@ -145,30 +153,24 @@ class VirtualBoard:
         return self.hardware.contact_version != version or self.hardware.network.input_waiting()
 
     def _next_look(self, last_level: bool, before_us: int) -> int | None:
-        """When the chip, looking every few milliseconds, first finds the contact at another level."""
-        contact, costs, now_us = self.hardware.contact, self.hardware.costs, self.hardware.timeline.now_us
-        differs = contact.level_at(now_us) != last_level
-        edge_us = now_us + 1 if differs else contact.next_edge_after(now_us)
+        """When the chip, looking every few milliseconds, first finds the contact at another level.
+
+        Looks are not played one by one: their jitter adds up, so that over a long wait any phase is as likely.
+        """
+        contact, costs, dice = self.hardware.contact, self.hardware.costs, self.hardware.dice
+        look_us = self.hardware.timeline.now_us
+        differs = contact.level_at(look_us) != last_level
+        edge_us = look_us + 1 if differs else contact.next_edge_after(look_us)
         while edge_us is not None and edge_us < before_us:
-            looks = -(-(edge_us - now_us) // costs.look_period_us)
-            look_us = now_us + looks * costs.look_period_us + self.hardware.dice.randrange(costs.look_jitter_us)
+            earliest_us = look_us + costs.look_period_us
+            look_us = max(edge_us + dice.randrange(costs.look_period_us), earliest_us)
+            look_us += dice.randrange(costs.look_jitter_us)
             if look_us >= before_us:
                 return None
             if contact.level_at(look_us) != last_level:
                 return look_us
             edge_us = contact.next_edge_after(look_us)
         return None
-
-    def ticks_ms(self) -> int:
-        if self.ended is not None:
-            raise self.ended
-        return self._ticks.ms()
-
-    def ticks_diff(self, later: int, earlier: int) -> int:
-        return Ticks.diff(later, earlier)
-
-    def ticks_add(self, ticks: int, delta_ms: int) -> int:
-        return Ticks.add(ticks, delta_ms)
 
     def epoch_ms(self) -> int:
         return self.hardware.clock.epoch_ms()

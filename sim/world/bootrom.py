@@ -1,4 +1,4 @@
-"""Runs boot.py, unmodified, as the chip does: `open` and `os` are the virtual flash's, everything else is Python's own."""
+"""Runs boot.py, unmodified, as the chip does: `open` and `os` are the virtual flash's, the rest is Python's own."""
 
 import builtins
 from pathlib import Path
@@ -70,7 +70,7 @@ def virtual_os(flash: VirtualFlash, store: FlashStore) -> ModuleType:
         stat=stat,
         rename=lambda old, new: flash.rename(flat(old), flat(new)),
         listdir=lambda folder="/": sorted(store.files),
-        sync=lambda: None,
+        urandom=store.dice.randbytes,
     )
     return module
 

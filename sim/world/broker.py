@@ -108,7 +108,7 @@ class Broker:
 
     def connected(self) -> list[str]:
         """Ids of the clients that are connected."""
-        return [session.connect.client_id for session in self._sessions.values() if session.connect and session.accepted]
+        return [one.connect.client_id for one in self._sessions.values() if one.connect and one.accepted]
 
     # -- sim.world.connection.Server
 

@@ -18,16 +18,16 @@ class Ticks:
         self._timeline = timeline
         self._offset_ms = PERIOD - dice.randint(1, BEFORE_WRAP_MS) - timeline.now_us // US_PER_MS
 
-    def ms(self) -> int:
+    def ticks_ms(self) -> int:
         return (self._timeline.now_us // US_PER_MS + self._offset_ms) % PERIOD
 
     @staticmethod
-    def diff(later: int, earlier: int) -> int:
+    def ticks_diff(later: int, earlier: int) -> int:
         """-2**29 .. 2**29 - 1, right for durations within half a period only."""
         return (later - earlier + PERIOD // 2) % PERIOD - PERIOD // 2
 
     @staticmethod
-    def add(ticks: int, delta_ms: int) -> int:
+    def ticks_add(ticks: int, delta_ms: int) -> int:
         return (ticks + delta_ms) % PERIOD
 
 

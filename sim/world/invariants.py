@@ -1,4 +1,4 @@
-"""The invariants I1 to I8 of the design, watched while the world runs (I9, the same trace from the same seed, is the trace's).
+"""The invariants I1 to I8 of the design, watched while the world runs (I9, same seed = same trace, is the trace's).
 
 Each violation is recorded with the seed and the time, so that `World(seed)` and the same script replay it.
 """

@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 on the wire, as strict as the specification: a packet that breaks it raises ProtocolError, which says what broke it."""
+"""MQTT 3.1.1 on the wire, as strict as the specification: what breaks it raises ProtocolError, which says how."""
 
 from typing import NamedTuple
 

@@ -9,7 +9,7 @@ from sim.world.timeline import US_PER_MS, US_PER_S, Event, Timeline
 
 CALLING_US = 50 * US_PER_MS  # from the debounced press to `calling`
 DURABLE_US = 400 * US_PER_MS  # ... and until it must be on flash, whatever the flash's temper
-LATEST_US = 120 * US_PER_MS  # a press may be noted so long after the contact last was a press: sampling, one flash erase
+LATEST_US = 120 * US_PER_MS  # noted so long after the contact last was a press: sampling, a flash erase
 BEFORE_DECISION_US = 10 * US_PER_MS  # a stall that begins later may be the press's own journal record
 IN_STALL_US = 20 * US_PER_MS  # not looked for so long: the loop stands still just now
 
@@ -23,7 +23,7 @@ class Press:
 
 
 class PressWatch:
-    """`violate(invariant, text)` records a violation; `shows_call()` tells whether the lamp says that it felt a press."""
+    """`violate(invariant, text)` records a violation; `shows_call()`: the lamp says that it felt a press."""
 
     def __init__(
         self, timeline: Timeline, violate: Callable[[str, str], None], shows_call: Callable[[], bool]
@@ -97,7 +97,7 @@ class PressWatch:
         began_us = t_us - BEFORE_DECISION_US
         if self._shows_call():
             return
-        if now_us - board.last_look_us > IN_STALL_US and board.last_look_us <= began_us:
+        if board.unseen_us() > IN_STALL_US and now_us - board.unseen_us() <= began_us:
             self._timeline.after(IN_STALL_US, lambda: self._check_calling(board, t_us))
             return
         start_us, end_us = self._stall
@@ -109,7 +109,7 @@ class PressWatch:
     def _check_noted(self, board: VirtualBoard | None, press: Press) -> None:
         if board is None or board is not self._board:
             return
-        if self._timeline.now_us - board.last_look_us > IN_STALL_US or self._stall[1] > self._timeline.now_us - DURABLE_US:
+        if board.unseen_us() > IN_STALL_US or self._stall[1] > self._timeline.now_us - DURABLE_US:
             self._timeline.after(DURABLE_US, lambda: self._check_noted(board, press))
             return
         press.noted = True

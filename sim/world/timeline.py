@@ -51,7 +51,7 @@ class Timeline:
         return self.at(self.now_us + delay_us, action)
 
     def advance_to(self, t_us: int, stop: Callable[[], bool] | None = None) -> bool:
-        """Pass the time until `t_us`, running what is due; True = `stop` became true after an event, and time stays there.
+        """Pass the time until `t_us`, running what is due; True = `stop` became true after an event: time stays there.
 
         An action may raise a WorldEvent (a power cut); any other error of an action comes out as a WorldError.
         """

@@ -64,7 +64,7 @@ DEFAULT_CONFIG: dict[str, Any] = {
 
 
 def config_with(**sections: dict[str, Any]) -> dict[str, Any]:
-    """The default configuration with some keys of some sections replaced, as in config_with(incident={"open_s": 60})."""
+    """The default configuration with some keys of some sections replaced: config_with(incident={"open_s": 60})."""
     config = deepcopy(DEFAULT_CONFIG)
     for section, values in sections.items():
         config.setdefault(section, {}).update(values)
@@ -72,7 +72,7 @@ def config_with(**sections: dict[str, Any]) -> dict[str, Any]:
 
 
 class World:
-    """Deterministic: the same seed, script and firmware give the same trace. Times are milliseconds since its beginning."""
+    """Deterministic: the same seed, script and firmware give the same trace. Times are milliseconds from its start."""
 
     def __init__(
         self,
@@ -281,17 +281,17 @@ class World:
     @contextmanager
     def _caught_column(self) -> Iterator[None]:
         """Keep the column that the firmware makes, so that `run` can go on with it after a pause."""
-        original = start.Column
+        original = vars(start)["Column"]
 
         def make(*arguments: Any) -> Any:
             self.column = original(*arguments)
             return self.column
 
-        start.Column = make
+        vars(start)["Column"] = make
         try:
             yield
         finally:
-            start.Column = original
+            vars(start)["Column"] = original
 
     def _end(self, cause: str, why: str) -> None:
         """This life is over; the next one begins with `cause`."""
