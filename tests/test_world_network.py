@@ -3,12 +3,12 @@
 import struct
 
 import pytest
+from world_probe import BROKER, PORT, Probe
 
 from sim.world import mqtt_wire as wire
 from sim.world.conditions import Net
 from sim.world.connection import SEND_BUFFER_BYTES
 from sim.world.servers import TimeServer
-from tests.world_probe import BROKER, PORT, Probe
 
 CONNECT = wire.packet(wire.CONNECT, b"\0\4MQTT\4\2\0\0\0\1c")
 ACCEPTED = wire.connack(0, False)
