@@ -4,70 +4,16 @@ import json
 import os
 import signal
 import socket
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from pole_probe import Recorder, need, runtimes
+from cli_probe import BOOT_TIMEOUT_S, column, run_sim
+from pole_probe import need, runtimes
 
 from sim import console
-from sim.flash import PROJECT
 
-BOOT_TIMEOUT_S = 30.0
 WATCHDOG_S = 2
-COMMAND = [sys.executable, "-m", "sim"]
-
-
-class Column:
-    """The process, its events, and a way to command it."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.seen = Recorder()
-        self.process = subprocess.Popen(
-            [*COMMAND, "column", *arguments],
-            cwd=PROJECT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.seen(json.loads(line))
-
-    def say(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def chips(self) -> list[int]:
-        """Process ids of the column's children."""
-        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        return [int(pid) for file in children for pid in file.read_text().split()]
-
-    def end(self) -> int:
-        """End of its input; the exit status."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        return self.process.wait(20)
-
-
-@contextmanager
-def column(*arguments: str) -> Iterator[Column]:
-    running = Column(*arguments)
-    try:
-        yield running
-    finally:
-        running.process.kill()
-        running.process.wait()
 
 
 def closed_port() -> int:
@@ -92,10 +38,7 @@ def runtime(request: pytest.FixtureRequest) -> str:
 def config(tmp_path: Path) -> str:
     """A column without a broker, with a watchdog that bites soon."""
     arguments = ["--device-id", "cli-01", "--region", "nko", "--broker", f"127.0.0.1:{closed_port()}"]
-    made = subprocess.run(
-        [*COMMAND, "config", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True
-    )
-    document = json.loads(made.stdout)
+    document = json.loads(run_sim("config", *arguments).stdout)
     document["watchdog"] = {"timeout_s": WATCHDOG_S}
     path = tmp_path / "config.json"
     path.write_text(json.dumps(document))
@@ -198,7 +141,8 @@ def test_a_signal_leaves_no_orphan(config: str, how: signal.Signals) -> None:
 
 
 def test_help_lists_everything() -> None:
-    run = subprocess.run([*COMMAND, "--help"], cwd=PROJECT, capture_output=True, text=True, check=True)
+    run = run_sim("--help")
+    assert run.returncode == 0
     for word in (
         "column",
         "config",
@@ -226,14 +170,7 @@ def test_help_lists_everything() -> None:
 )
 def test_unusable_arguments_are_explained(config: str, arguments: list[str], told: str) -> None:
     words = [config if word == "CONFIG" else word for word in arguments]
-    run = subprocess.run(
-        [*COMMAND, "column", *words],
-        cwd=PROJECT,
-        capture_output=True,
-        text=True,
-        check=False,
-        stdin=subprocess.DEVNULL,
-    )
+    run = run_sim("column", *words)
     assert (run.returncode, run.stdout) == (2, "")
     assert told in run.stderr and "Traceback" not in run.stderr
 

@@ -1,15 +1,13 @@
 """`python -m sim config`: what it prints the firmware takes; what it refuses it explains."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cli_probe import run_sim
 
 from firmware import config
-from sim.flash import PROJECT
 
 CA, CERT, KEY = (
     f"-----BEGIN {kind}-----\nMA==\n-----END {kind}-----\n"
@@ -18,13 +16,8 @@ CA, CERT, KEY = (
 MINIMUM = ["--device-id", "petropavl-01", "--region", "nko", "--broker", "127.0.0.1:1883"]
 
 
-def sim(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, "-m", "sim", *arguments]
-    return subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=30)
-
-
 def printed(*arguments: str) -> dict[str, Any]:
-    run = sim("config", *MINIMUM, *arguments)
+    run = run_sim("config", *MINIMUM, *arguments)
     assert run.returncode == 0, run.stderr
     document: dict[str, Any] = json.loads(run.stdout)
     return document
@@ -78,7 +71,7 @@ def test_everything_else_can_be_given() -> None:
 
 
 def test_an_ipv6_broker() -> None:
-    run = sim("config", "--device-id", "a", "--region", "b", "--broker", "[::1]:1883")
+    run = run_sim("config", "--device-id", "a", "--region", "b", "--broker", "[::1]:1883")
     assert json.loads(run.stdout)["broker"]["host"] == "::1"
 
 
@@ -102,11 +95,11 @@ def test_an_ipv6_broker() -> None:
     ],
 )
 def test_what_is_refused_is_explained(arguments: list[str], told: str) -> None:
-    run = sim("config", *MINIMUM, *arguments)
+    run = run_sim("config", *MINIMUM, *arguments)
     assert (run.returncode, run.stdout) == (2, "")
     assert told in run.stderr and "Traceback" not in run.stderr
 
 
 def test_a_secret_is_never_shown_in_an_error() -> None:
-    run = sim("config", *MINIMUM, "--wifi-password", "short77")
+    run = run_sim("config", *MINIMUM, "--wifi-password", "short77")
     assert run.returncode == 2 and "secrets.wifi_password" in run.stderr and "short77" not in run.stderr
