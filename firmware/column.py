@@ -6,8 +6,7 @@ and the lamp only ever reads the incident.
 
 import json
 
-from firmware import config as configuration
-from firmware import incidents, resets
+from firmware import config_files, incidents, resets
 from firmware.button import Button
 from firmware.clock import Clock
 from firmware.commands import Actions, Commands
@@ -246,14 +245,14 @@ class Column:
         resets.certify(self._board, self.number)
         if self._source == "current":
             try:
-                configuration.keep_as_good(self._board.flash)
+                config_files.keep_as_good(self._board.flash)
             except OSError as error:
                 self._board.log("configuration: not kept as good: %s" % error)
 
     # -- what it says about itself
 
     def _birth(self):
-        origin = {"digest": configuration.digest(self._board.flash), "source": self._source}
+        origin = {"digest": config_files.digest(self._board.flash), "source": self._source}
         return self.messages.info(self._board, origin, self._reset, self._boot["mode"], self._capabilities())
 
     def _capabilities(self):

@@ -1,18 +1,13 @@
 """The configuration: validated whole, before anything is used.
 
 `load` gives the configuration to run on and says where it came from; `validate` is what a host calls as well.
+On a device this file is forgotten again once it has done its work (firmware/start.py): it takes 20 KB.
 Every error names the key, what was found and what would be right.
 """
 
 import json
-from binascii import hexlify
-from hashlib import sha256
 
-from firmware import pins, record
-
-CONFIG_FILE = "config.json"
-SECRETS_FILE = "secrets.json"
-GOOD_FILE = "config.good"  # the last configuration that worked, framed with its CRC
+from firmware import config_files, pins
 
 ID_MAX = 32
 ADDRESS_MAX_BYTES = 240
@@ -321,61 +316,17 @@ def load(flash, chip: str):
 
     A broken configuration falls back to the last one that worked; with neither, the caller says so and waits.
     """
-    document, errors = _read(flash)
+    document, errors = config_files.read(flash)
     if document is not None:
         config, errors = validate(document, chip)
         if config is not None:
             return config, "current", errors
-    good = _read_good(flash)
+    good = config_files.read_good(flash)
     if good is not None:
         config, _ = validate(good, chip)
         if config is not None:
             return config, "last-good", errors
     return None, "none", errors
-
-
-def _read(flash):
-    document, errors = _parse(flash, CONFIG_FILE)
-    secrets, more = _parse(flash, SECRETS_FILE) if flash.size(SECRETS_FILE) else ({}, [])
-    if document is not None:
-        if "secrets" in document:
-            more.append("secrets: belong into %s, not into %s" % (SECRETS_FILE, CONFIG_FILE))
-        document["secrets"] = secrets
-    errors = errors + more
-    return (None, errors) if errors else (document, errors)
-
-
-def _parse(flash, name):
-    try:
-        raw = flash.read(name)
-        if raw is None:
-            return None, ["%s: there is no such file on the device; copy one (see docs/flashing.md)" % name]
-        document = json.loads(raw.decode())
-    except (ValueError, UnicodeError, OSError, RuntimeError, MemoryError) as error:
-        return None, ["%s: not readable as JSON (%s); copy it again" % (name, error)]
-    if not isinstance(document, dict):
-        return None, ["%s: found %s, must be a JSON object" % (name, type(document).__name__)]
-    return document, []
-
-
-def _read_good(flash):
-    try:
-        records, _ = record.split(flash.read(GOOD_FILE) or b"")
-        return json.loads(records[0].decode()) if records else None
-    except (ValueError, UnicodeError, OSError, IndexError):
-        return None
-
-
-def keep_as_good(flash) -> None:
-    """Remember the configuration that is in force as the last one that worked; writes only when it changed."""
-    document, errors = _read(flash)
-    if document is not None and not errors and document != _read_good(flash):
-        flash.replace(GOOD_FILE, record.frame(json.dumps(document).encode()))
-
-
-def digest(flash) -> str:
-    """The first 16 hex digits of the SHA-256 of the configuration file: tells two columns' settings apart."""
-    return hexlify(sha256(flash.read(CONFIG_FILE) or b"").digest()).decode()[:16]
 
 
 def fallback(chip: str) -> dict:

@@ -1,9 +1,5 @@
 """From a board to a running column, whatever the configuration is like."""
 
-from firmware import config as configuration
-from firmware.column import Column
-from firmware.lamp import Lamp
-
 _SAY_AGAIN_MS = 10000
 _WAIT_MS = 500
 _WATCHDOG_MS = 8000
@@ -11,21 +7,35 @@ _WATCHDOG_MS = 8000
 
 def run(board, boot: dict) -> None:
     """Never returns. `boot`: what boot.py left, see `Column`."""
+    config, source, errors = _configure(board)
+    for module in ("firmware.config", "firmware.pins"):
+        board.forget(module)
+    if config is None:
+        wait_for_technician(board, boot, errors)
+    from firmware.column import Column  # not before: the validator and the column need not share the heap
+
+    Column(board, boot, config, source, errors).run()
+
+
+def _configure(board):
+    """(configuration or None, source, errors); the board is configured in any case."""
+    from firmware import config as configuration
+
     config, source, errors = configuration.load(board.flash, board.chip)
     if config is not None:
         try:
             board.configure(config)
+            return config, source, errors
         except (OSError, ValueError, TypeError) as error:
             errors = errors + ["pins or link: the board refused them: %s" % error]
-            config = None
-    if config is None:
-        board.configure(configuration.fallback(board.chip))
-        wait_for_technician(board, boot, errors)
-    Column(board, boot, config, source, errors).run()
+    board.configure(configuration.fallback(board.chip))
+    return None, "none", errors
 
 
 def wait_for_technician(board, boot: dict, errors: list) -> None:
     """No usable configuration and none that ever worked: say so, on the lamp and on the console. Never returns."""
+    from firmware.lamp import Lamp
+
     board.log("boot: number=%d cause=%s mode=unconfigured culprit=None" % (boot["number"], board.reset_cause()))
     lamp = Lamp(board)
     lamp.show("out-of-service")

@@ -145,6 +145,13 @@ class Esp32Board:
     def collect(self):
         gc.collect()
 
+    def forget(self, module):
+        package, _, name = module.rpartition(".")
+        sys.modules.pop(module, None)
+        if package in sys.modules and hasattr(sys.modules[package], name):
+            delattr(sys.modules[package], name)
+        gc.collect()
+
     def describe_error(self, error):
         text = io.StringIO()
         sys.print_exception(error, text)

@@ -1,0 +1,57 @@
+"""The configuration's files: the current one, its secrets, and the last one that worked."""
+
+import json
+from binascii import hexlify
+from hashlib import sha256
+
+from firmware import record
+
+CONFIG_FILE = "config.json"
+SECRETS_FILE = "secrets.json"
+GOOD_FILE = "config.good"  # framed with its CRC
+
+
+def read(flash):
+    """(the document with its secrets or None, errors)."""
+    document, errors = _parse(flash, CONFIG_FILE)
+    secrets, more = _parse(flash, SECRETS_FILE) if flash.size(SECRETS_FILE) else ({}, [])
+    if document is not None:
+        if "secrets" in document:
+            more.append("secrets: belong into %s, not into %s" % (SECRETS_FILE, CONFIG_FILE))
+        document["secrets"] = secrets
+    errors = errors + more
+    return (None, errors) if errors else (document, errors)
+
+
+def _parse(flash, name):
+    try:
+        raw = flash.read(name)
+        if raw is None:
+            return None, ["%s: there is no such file on the device; copy one (see docs/flashing.md)" % name]
+        document = json.loads(raw.decode())
+    except (ValueError, UnicodeError, OSError, RuntimeError, MemoryError) as error:
+        return None, ["%s: not readable as JSON (%s); copy it again" % (name, error)]
+    if not isinstance(document, dict):
+        return None, ["%s: found %s, must be a JSON object" % (name, type(document).__name__)]
+    return document, []
+
+
+def read_good(flash):
+    """The last configuration that worked, or None."""
+    try:
+        records, _ = record.split(flash.read(GOOD_FILE) or b"")
+        return json.loads(records[0].decode()) if records else None
+    except (ValueError, UnicodeError, OSError, IndexError):
+        return None
+
+
+def keep_as_good(flash) -> None:
+    """Remember the configuration that is in force as the last one that worked; writes only when it changed."""
+    document, errors = read(flash)
+    if document is not None and not errors and document != read_good(flash):
+        flash.replace(GOOD_FILE, record.frame(json.dumps(document).encode()))
+
+
+def digest(flash) -> str:
+    """The first 16 hex digits of the SHA-256 of the configuration file: tells two columns' settings apart."""
+    return hexlify(sha256(flash.read(CONFIG_FILE) or b"").digest()).decode()[:16]
