@@ -196,10 +196,10 @@ class PWM:
         self._channels.discard(self._number)
 
     def _set(self, duty: int) -> None:
+        """Every write is told, also one that changes nothing: the parent knows by it that a colour is complete."""
         wires.touch()
-        if duty != self._duty:
-            self._duty = duty
-            host.say('\x01{"pin":%d,"duty":%d,"t_us":%d}' % (self._number, duty, host.now_us()))
+        self._duty = duty
+        host.say('\x01{"pin":%d,"duty":%d,"t_us":%d}' % (self._number, duty, host.now_us()))
 
 
 class ADC:
