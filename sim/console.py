@@ -106,9 +106,7 @@ _HANDLERS: dict[str, Callable[..., None]] = {
     "wave": _wave,
     "power": _choice("power", {"off": Pole.power_off, "on": Pole.power_on}),
     "link": _choice("link", {"down": lambda pole: pole.link(False), "up": lambda pole: pole.link(True)}),
-    "tamper": _choice(
-        "tamper", {"open": lambda pole: pole.tamper(True), "closed": lambda pole: pole.tamper(False)}
-    ),
+    "tamper": _choice("tamper", {"open": lambda pole: pole.tamper(True), "closed": lambda pole: pole.tamper(False)}),
     "hang": _hang,
 }
 

@@ -34,9 +34,7 @@ class Wiring:
 class Eye:
     """Decodes pin messages; `see(event, t_us, **details)` is called for each change that shows."""
 
-    def __init__(
-        self, wiring: Wiring, colours: Mapping[str, tuple[int, int, int]], see: Callable[..., None]
-    ) -> None:
+    def __init__(self, wiring: Wiring, colours: Mapping[str, tuple[int, int, int]], see: Callable[..., None]) -> None:
         self._wiring = wiring
         self._names = {tuple(colour): name for name, colour in colours.items()}
         self._see = see

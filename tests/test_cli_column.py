@@ -83,9 +83,7 @@ def test_a_broken_configuration_runs_and_names_the_key(config: str, runtime: str
     document["telemetry"] = {"heartbeat_s": "often"}
     path.write_text(json.dumps(document))
     with column("--config", config, "--runtime", runtime) as col:
-        col.seen.wait_for(
-            lambda e: "telemetry.heartbeat_s" in e.get("text", ""), BOOT_TIMEOUT_S, "log of the key"
-        )
+        col.seen.wait_for(lambda e: "telemetry.heartbeat_s" in e.get("text", ""), BOOT_TIMEOUT_S, "log of the key")
         assert col.end() == 0
 
 

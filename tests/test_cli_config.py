@@ -10,8 +10,7 @@ from cli_probe import run_sim
 from firmware import config
 
 CA, CERT, KEY = (
-    f"-----BEGIN {kind}-----\nMA==\n-----END {kind}-----\n"
-    for kind in ("CERTIFICATE", "CERTIFICATE", "PRIVATE KEY")
+    f"-----BEGIN {kind}-----\nMA==\n-----END {kind}-----\n" for kind in ("CERTIFICATE", "CERTIFICATE", "PRIVATE KEY")
 )
 MINIMUM = ["--device-id", "petropavl-01", "--region", "nko", "--broker", "127.0.0.1:1883"]
 

@@ -86,9 +86,7 @@ def test_the_contact_moves_without_power_and_the_image_is_kept(pole: Pole, seen:
     assert "calling" not in [e.get("state") for e in seen.drain(0.3)]
 
 
-def test_a_hang_ends_in_a_reset_that_names_it_within_a_second_of_the_timeout(
-    pole: Pole, seen: Recorder
-) -> None:
+def test_a_hang_ends_in_a_reset_that_names_it_within_a_second_of_the_timeout(pole: Pole, seen: Recorder) -> None:
     pole.power_on()
     seen.wait("lamp", state="ready")
     hung_ms = pole.now_ms()
@@ -142,9 +140,7 @@ def test_a_chip_at_the_repl_without_a_watchdog_stays_dead_and_says_so(
         assert not [e for e in seen.drain(1.0) if e["event"] != "log"]
 
 
-def test_a_chip_at_the_repl_with_a_watchdog_is_restarted(
-    runtime: str, tmp_path: Path, seen: Recorder
-) -> None:
+def test_a_chip_at_the_repl_with_a_watchdog_is_restarted(runtime: str, tmp_path: Path, seen: Recorder) -> None:
     main = MAIN.replace("watchdog.feed()", "raise RuntimeError('gone')")
     with Pole(CONFIG, runtime=runtime, sources=sources(tmp_path / "p", COLOURS, main), on_event=seen) as pole:
         pole.power_on()
@@ -164,9 +160,7 @@ def test_close_leaves_no_process_and_no_pole(pole: Pole, seen: Recorder) -> None
         pole.press(100)
 
 
-def test_a_chip_dies_with_a_killed_parent_even_when_it_hangs(
-    runtime: str, probe: Path, tmp_path: Path
-) -> None:
+def test_a_chip_dies_with_a_killed_parent_even_when_it_hangs(runtime: str, probe: Path, tmp_path: Path) -> None:
     parent = f"""
 import pathlib, sys, time
 sys.path[:0] = {[str(flash.PROJECT), str(Path(__file__).parent)]!r}

@@ -73,9 +73,7 @@ def test_without_power_lamp_and_relay_fall_and_say_so_once() -> None:
 
 
 def test_an_active_low_relay_and_foreign_pins() -> None:
-    watch = Watch(
-        Wiring(button=32, lamp_red=13, lamp_green=14, lamp_blue=4, relay=33, relay_active_high=False)
-    )
+    watch = Watch(Wiring(button=32, lamp_red=13, lamp_green=14, lamp_blue=4, relay=33, relay_active_high=False))
     watch.eye.pin(33, 1, 1)
     watch.eye.pin(5, 1, 2)
     assert watch.events == []

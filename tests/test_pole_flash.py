@@ -69,9 +69,7 @@ def test_firmware_is_compiled_for_micropython_only(tmp_path: Path, probe: Path, 
     )
 
 
-def test_another_visit_refreshes_firmware_and_configuration_and_keeps_the_rest(
-    tmp_path: Path, probe: Path
-) -> None:
+def test_another_visit_refreshes_firmware_and_configuration_and_keeps_the_rest(tmp_path: Path, probe: Path) -> None:
     path = tmp_path / "image"
     flash.build_image(path, CONFIG, mpy=False, sources=probe)
     edited(path, "journal.log", b"kept")
@@ -109,9 +107,7 @@ def test_a_broken_document_goes_to_the_device_as_it_is(tmp_path: Path, probe: Pa
 
 
 @pytest.mark.parametrize("content", [b"not an image", b"\0" * flash.BLOCK_BYTES])
-def test_a_file_that_is_no_image_is_refused_and_left_alone(
-    tmp_path: Path, probe: Path, content: bytes
-) -> None:
+def test_a_file_that_is_no_image_is_refused_and_left_alone(tmp_path: Path, probe: Path, content: bytes) -> None:
     path = tmp_path / "image"
     path.write_bytes(content)
     with pytest.raises(ValueError, match="remove it"):
