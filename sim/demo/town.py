@@ -91,9 +91,15 @@ class Post:
 
 
 class Town:
-    """A context manager: inside, everything runs. All methods may be called from any thread."""
+    """A context manager: inside, everything runs. All methods may be called from any thread.
 
-    def __init__(self, places: Sequence[Place] = PLACES, make_pole: PoleMaker | None = None) -> None:
+    `patience` multiplies every timeout of `wait_for`.
+    """
+
+    def __init__(
+        self, places: Sequence[Place] = PLACES, make_pole: PoleMaker | None = None, patience: float = 1.0
+    ) -> None:
+        self.patience = patience
         self._changed = threading.Condition()
         self._start_s = time.monotonic()
         self._news: deque[News] = deque(maxlen=KEPT_NEWS)
@@ -170,6 +176,7 @@ class Town:
 
     def wait_for(self, predicate: Callable[[], T | None], timeout_s: float, what: str) -> T:
         """Wait until `predicate()` is true and return its value. Raises TimeoutError, which says `what`."""
+        timeout_s *= self.patience
         with self._changed:
             result = self._changed.wait_for(predicate, timeout_s)
         if not result:
