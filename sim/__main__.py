@@ -61,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", type=Path, required=True, metavar="FILE", help="configuration document (JSON)")
     add("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
     add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one)")
-    add("--heap", type=_byte_count, metavar="BYTES", help="MicroPython's heap, such as 98304 or 96k")
+    add(
+        "--heap", type=_byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k"
+    )
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance (default: %(default)s)")
     add("--chip", choices=CHIPS, default="esp32", help="(default: %(default)s)")
     column.epilog = _lists(

@@ -22,6 +22,7 @@ from typing import Any, Self
 from firmware import config as firmware_config
 from firmware.lamp import COLOURS
 from sim import flash, toolbox
+from sim.chip import build
 from sim.chip.options import CHIPS
 from sim.eye import Eye, Wiring
 from sim.process import ChipProcess
@@ -32,6 +33,8 @@ RUNTIMES = ("cpython", "micropython", "micropython32")
 POLL_S = 0.05
 CRASH_PAUSE_S = 1.0  # before a crashed chip starts again: a crash loop shall not eat the machine
 EDGES_PER_LINE = 64  # keeps a line below PIPE_BUF, so that it is written whole or not at all
+# What the simulated modules take of the heap: on silicon they lie in flash. With 64 bits it is half as much again.
+_CHIP_HEAP_BYTES = {"micropython32": build.HEAP_BYTES_32, "micropython": build.HEAP_BYTES_32 * 3 // 2}
 _RUN = Path(__file__).parent / "chip" / "run.py"
 _BOOT_LINE = re.compile(r"boot: number=(\d+) cause=(\S+)")
 _MESSAGE = "\x01"
@@ -59,13 +62,15 @@ class Pole:
         sources: Path = flash.PROJECT,
     ) -> None:
         """`config`: see `flash.build_image`. `flash_path`: made if missing, kept; None = a throw-away one.
+        `heap_bytes`: what the firmware has of MicroPython's heap; what the simulated modules take is added.
 
         Raises ValueError for unusable arguments, toolbox.ToolMissing when the runtime cannot be had.
         """
         if chip not in CHIPS:
             raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
-        self._command = _interpreter(runtime, heap_bytes)
+        interpreter = _interpreter(runtime, heap_bytes)
         self._scratch = tempfile.TemporaryDirectory(prefix="sos-pole-")
+        self._command = [*interpreter, str(_entry(runtime, Path(self._scratch.name, "chip")))]
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
         flash.build_image(self.flash_path, config, mpy=runtime != "cpython", sources=sources)
         self._chip_name, self._seed = chip, seed
@@ -231,7 +236,7 @@ class Pole:
         }
         arguments = [f"{key}={value}" for key, value in settings.items()]
         self._reset_asked = None
-        self._chip = ChipProcess([*self._command, str(_RUN), *arguments], flash.PROJECT)
+        self._chip = ChipProcess([*self._command, *arguments], flash.PROJECT)
         self._started = time.monotonic()
         if coming:
             self._send_edges(coming)
@@ -324,8 +329,13 @@ def _interpreter(runtime: str, heap_bytes: int | None) -> list[str]:
         if heap_bytes is not None:
             raise ValueError("a heap size needs a MicroPython runtime: CPython's heap has no limit")
         return [sys.executable]
-    heap = [] if heap_bytes is None else ["-X", f"heapsize={heap_bytes}"]
+    heap = [] if heap_bytes is None else ["-X", f"heapsize={heap_bytes + _CHIP_HEAP_BYTES[runtime]}"]
     return [*toolbox.require(runtime), *heap]
+
+
+def _entry(runtime: str, folder: Path) -> Path:
+    """What the interpreter starts: on MicroPython compiled, so that the heap is not spent on compiling it."""
+    return _RUN if runtime == "cpython" else build.precompile(folder)
 
 
 def _configuration_in_force(image_path: Path, chip: str) -> dict[str, Any]:
