@@ -140,6 +140,8 @@ class Packets:
 
     def received(self, packet):
         """(topic, payload, PUBACK packet or b"") of a whole inbound PUBLISH. Raises BadPacket."""
+        if packet[0] & 4:
+            raise BadPacket("a publish of QoS 2 or 3, and nothing here asked for that")
         self._wire.offer(packet)
         self._wire.take()
         self._message = None
@@ -179,9 +181,9 @@ class Inbound:
         if self._skip or self._fill < 2:
             return None
         head, length = self._header()
+        if length > RX_MAX_BYTES:
+            return self._oversized(head, length)
         if head == 0 or self._fill < head + length:
-            if head and length > RX_MAX_BYTES:
-                return self._oversized(head, length)
             return None
         return self._view[: head + length]
 
@@ -213,7 +215,7 @@ class Inbound:
 
     def _oversized(self, head, length):
         """Throw a long publish away as it comes in; its PUBACK keeps the broker's window open."""
-        if self.buffer[0] & 0xF0 != PUBLISH or length > SKIP_MAX_BYTES:
+        if self.buffer[0] & 0xF4 != PUBLISH or length > SKIP_MAX_BYTES:
             raise BadPacket("a packet of %d bytes" % length)
         if self._fill < head + RX_MAX_BYTES:
             return None

@@ -20,6 +20,7 @@ _RESENDS = const(1)  # with DUP, before the link is given up
 _SENT_MAX = const(6)  # unacknowledged QoS 1 publishes: bounds RAM, the rest waits in the journal
 _TELEMETRY_MAX = const(3)  # of which at most so many may be telemetry's
 _READS_A_STEP = const(8)  # bounds one step under a flood
+_OUT_MAX = const(16)  # packets that wait to be written: a broker that sends and does not read gets no more attention
 
 
 class LinkLost(Exception):
@@ -71,6 +72,7 @@ class Session:
         self._written = 0  # bytes of the first packet in `_out` that the stream has taken
         self._sent = []
         self._suback = 0  # the packet id of the subscription under way
+        self._suback_due = Deadline(board)
         self._ping_due = Deadline(board)
         self._ping_lost = Deadline(board)
         self.is_up = False  # the broker accepted us
@@ -134,10 +136,10 @@ class Session:
                 return
             self._out.pop(0)
             self._written = 0
-            if self.is_up:
-                self._ping_due.start(self._keepalive_ms // 2)
 
     def _resend(self):
+        if self._suback_due.expired():
+            raise LinkLost("no answer to a subscription")
         for one in self._sent:
             if one.deadline.expired():
                 if one.resends >= _RESENDS:
@@ -147,7 +149,8 @@ class Session:
                 self._queue(self._coder.publish(one.topic, one.payload, one.retain, one.pid, True))
 
     def _keep_alive(self):
-        """Ping after half a keepalive of sending nothing; give up three quarters later: 1.25 keepalives at most."""
+        """Ping every half keepalive, whatever else is sent: writing to a dead link succeeds for a long time. Give up
+        three quarters of a keepalive later: a dead link is found within 1.25 of them."""
         if self._ping_lost.expired():
             raise LinkLost("no answer to a ping")
         if self._ping_due.expired():
@@ -160,16 +163,19 @@ class Session:
 
     def _read(self):
         for _ in range(_READS_A_STEP):
+            self._take_all()
+            if len(self._out) >= _OUT_MAX:
+                return
             count = self._stream.read_into(self._inbound.space())
             if count is None:
                 return
             if count == 0:
                 raise LinkLost("the broker closed the connection")
             self._inbound.arrived(count)
-            self._take_all()
+        self._take_all()
 
     def _take_all(self):
-        while True:
+        while len(self._out) < _OUT_MAX:
             packet = self._inbound.next()
             owed = self._inbound.owed()
             if owed:
@@ -216,14 +222,16 @@ class Session:
     def _subscribe_next(self):
         if self._subscriptions:
             self._suback = self._ids.next(tuple(one.pid for one in self._sent))
+            self._suback_due.start(self._puback_ms * (1 + _RESENDS))
             self._queue(self._coder.subscribe(self._subscriptions[0], self._suback))
 
     def _take_suback(self, body):
-        if body[0] << 8 | body[1] != self._suback:
+        if not self._suback or body[0] << 8 | body[1] != self._suback:
             self.foreign_acks += 1
             return
         topic, self._subscriptions = self._subscriptions[0], self._subscriptions[1:]
         self._suback = 0
+        self._suback_due.stop()
         if body[2] == 0x80:
             self._board.log("session: the broker refused the subscription to %s" % topic.decode())
         self._subscribe_next()
