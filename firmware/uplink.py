@@ -20,7 +20,7 @@ ADDRESS_FILE = "broker.addr"  # the last address that worked, for the day when t
 _POLL_MS = const(10)  # while connecting
 _IDLE_MS = const(1000)
 _LINK_MS = const(100)  # between looks at a link that is not up
-_LOOKUP_MS = const(3000)  # then the cached address is tried meanwhile
+_LOOKUP_MS = const(1000)  # then the cached address is tried; doubles with each failure, should that one be stale
 _RETRY_MS = const(500)
 _URGENT_RETRY_MS = const(800)  # longest pause between attempts while an alarm waits
 _URGENT_ATTEMPT_MS = const(3000)  # first attempt's limit while an alarm waits; it doubles up to connect_timeout_s
@@ -108,11 +108,12 @@ class Uplink:
             return _LINK_MS
         if not self._retry.expired():
             return min(_IDLE_MS, self._retry.left_ms(0))
-        self._attempt.start(self._attempt_ms())
+        attempt_ms = self._attempt_ms()
+        self._attempt.start(attempt_ms)
         self._lookup = None
         if not is_address(self._config["host"]):
             self._lookup = self._board.lookup(self._config["host"])
-            self._lookup_due.start(_LOOKUP_MS)
+            self._lookup_due.start(min(_LOOKUP_MS << min(self._failures, _DOUBLINGS_MAX), attempt_ms // 2))
         self._state = _LOOKING_UP
         return 0
 
@@ -191,7 +192,11 @@ class Uplink:
         """QoS 0, now or never: a heartbeat. False when there is no room for it."""
         if self._session is None or not self._session.takes_telemetry():
             return False
-        self._session.publish_once(topic, payload)
+        try:
+            self._session.publish_once(topic, payload)
+        except OSError as error:  # the caller is another task, and not to blame
+            self._lost(error)
+            return False
         return True
 
     def _acknowledged(self, token):
