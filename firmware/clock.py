@@ -26,6 +26,7 @@ FLOOR_FILE = "clock.floor"
 EARLIEST_MS = 1767225600000  # 2026-01-01: no column of this firmware is older
 FLOOR_EVERY_MS = const(21600000)  # 6 h: four flash writes a day
 _NTP_EPOCH_S = 2208988800  # from 1900 to 1970, RFC 5905
+_LOOKUP_MS = const(20000)  # getaddrinfo takes 19 s at most
 _ANSWER_MS = const(2000)
 _RETRY_MS = const(10000)
 _RETRY_MAX_MS = const(640000)
@@ -91,8 +92,11 @@ class Clock:
             return _IDLE_MS
         if self._lookup is None:
             self._lookup = self._board.lookup(self._server)
+            self._answer.start(_LOOKUP_MS)
         address = self._lookup.result()
         if address is None:
+            if self._answer.expired():
+                raise OSError("no address for %s" % self._server)
             return _POLL_MS
         self._lookup = None
         self._peer = self._board.datagram(address, self._port)
@@ -117,6 +121,8 @@ class Clock:
         if struct.unpack("!II", answer[24:32]) != (self._nonce, 0):
             return False
         seconds, fraction = struct.unpack("!II", answer[40:48])
+        if not seconds and not fraction:
+            return False  # RFC 4330 section 5: a server that has no time to give
         if seconds < 1 << 31:
             seconds += 1 << 32  # era 1 begins in 2036, RFC 4330 section 3
         epoch_ms = (seconds - _NTP_EPOCH_S) * 1000 + (fraction * 1000 >> 32)

@@ -51,6 +51,7 @@ class Commands:
             ident, command = body["id"], body["cmd"]
             if body["v"] != 1 or not isinstance(ident, str) or not 1 <= len(ident) <= ID_MAX_CHARS:
                 raise ValueError("v or id")
+            ident.encode()  # raises for half a surrogate pair, which could not be answered
             expires_ms = rfc3339.parse(body["expires"])
         except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, MemoryError) as error:
             self._refuse("", "malformed command (%s)" % error)
@@ -127,6 +128,8 @@ class Actions:
         return None, self._column.self_test(), True
 
     def _do_drill(self, ident):
+        if self._drill_command is not None:
+            return "refused: a drill is under way", None, False
         self._drill_command = ident
         self._column.incidents.start_drill()
         return None, None, False  # answered when the test alarm came back, or did not
