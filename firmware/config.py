@@ -7,7 +7,7 @@ Every error names the key, what was found and what would be right.
 
 import json
 
-from firmware import config_files, pins
+from firmware import config_files, pins, wire
 
 ID_MAX = 32
 ADDRESS_MAX_BYTES = 240
@@ -44,9 +44,17 @@ def _bool(value):
         return "true or false"
 
 
+def _fits(value, low, high):
+    """True for a string of `low` to `high` bytes of UTF-8 (half a surrogate pair has none)."""
+    try:
+        return isinstance(value, str) and low <= len(value.encode()) <= high
+    except UnicodeError:
+        return False
+
+
 def _text(low, high):
     def check(value):
-        if not isinstance(value, str) or not low <= len(value.encode()) <= high:
+        if not _fits(value, low, high):
             return "a string of %d to %d bytes" % (low, high)
 
     return check
@@ -54,7 +62,7 @@ def _text(low, high):
 
 def _one_of(*choices):
     def check(value):
-        if value not in choices:
+        if not any(type(value) is type(c) and value == c for c in choices):
             return "one of " + ", ".join(repr(c) for c in choices)
 
     return check
@@ -91,7 +99,8 @@ def _geo(value):
         latitude, longitude = (float(part) for part in rest.split(";")[0].split(",")[:2])
     except (ValueError, AttributeError, TypeError):
         return right
-    if scheme != "geo" or not -90 <= latitude <= 90 or not -180 <= longitude <= 180:
+    plain = all("!" <= c <= "~" for c in value)
+    if not plain or scheme != "geo" or not -90 <= latitude <= 90 or not -180 <= longitude <= 180:
         return right
 
 
@@ -101,7 +110,7 @@ def _stream(value):
     for kind, uri in value.items():
         if kind not in STREAM_SCHEMES:
             return "only the keys rtsp, webrtc, sip, http; not %r" % kind
-        if not isinstance(uri, str) or not uri.startswith(STREAM_SCHEMES[kind]) or len(uri.encode()) > URI_MAX_BYTES:
+        if not isinstance(uri, str) or not uri.startswith(STREAM_SCHEMES[kind]) or not _fits(uri, 1, URI_MAX_BYTES):
             return "for %s a URI of at most %d bytes that begins with %s" % (
                 kind,
                 URI_MAX_BYTES,
@@ -225,9 +234,9 @@ _HINTS = {"broker.tls.ca": " (or set broker.tls to null and broker.insecure to t
 
 def _shown(key, value):
     """The value as an error may show it: never a secret, never long."""
-    if key.startswith("secrets."):
-        return "a value that is not shown (%s)" % type(value).__name__
     text = json.dumps(value)
+    if key.startswith("secrets.") or "PRIVATE KEY" in text or "@" in text:  # misplaced, or user:password@host
+        return "a value that is not shown (%s)" % type(value).__name__
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -308,7 +317,7 @@ def _together(config, errors):
 
 def _place_bytes(config):
     texts = list(config["stream"].values()) + [config["location"]["address"], config["location"]["geo"]]
-    return sum(len(text.encode()) for text in texts)
+    return sum(len(wire.encode(text)) - 2 for text in texts)  # as they go out, some characters escaped
 
 
 def load(flash, chip: str):
@@ -321,12 +330,15 @@ def load(flash, chip: str):
         config, errors = validate(document, chip)
         if config is not None:
             return config, "current", errors
+    config, source = last_good(flash, chip)
+    return config, source, errors
+
+
+def last_good(flash, chip: str):
+    """(the last configuration that worked, "last-good") or (None, "none")."""
     good = config_files.read_good(flash)
-    if good is not None:
-        config, _ = validate(good, chip)
-        if config is not None:
-            return config, "last-good", errors
-    return None, "none", errors
+    config = None if good is None else validate(good, chip)[0]
+    return config, "none" if config is None else "last-good"
 
 
 def fallback(chip: str) -> dict:

@@ -22,12 +22,13 @@ def _configure(board):
     from firmware import config as configuration
 
     config, source, errors = configuration.load(board.flash, board.chip)
-    if config is not None:
+    while config is not None:
         try:
             board.configure(config)
             return config, source, errors
         except (OSError, ValueError, TypeError) as error:
             errors = errors + ["pins or link: the board refused them: %s" % error]
+        config, source = configuration.last_good(board.flash, board.chip) if source == "current" else (None, "none")
     board.configure(configuration.fallback(board.chip))
     return None, "none", errors
 
