@@ -6,9 +6,10 @@ away. The 9:8 leak keeps a contact that is closed half of the time, as under 50 
 A release needs `release_ms` of net opening, more than the widest gap seen in a bounce (42 ms), so that a bounce never
 counts twice.
 
-A stall is time in which nobody looked at the contact. If the hardware counter saw it close meanwhile, that counts as
-a press: the counter says *that* it closed, not for how long, and a missed call for help is worse than a false one.
-Not so when the contact was noisy just before, or closed more often than any finger can: that is interference.
+A stall is time in which nobody looked at the contact. If the hardware counter saw it close meanwhile, or if it was
+closed when the stall began and is open now, that counts as a press: nobody knows for how long it was closed, and a
+missed call for help is worse than a false one. Not so when the contact was noisy just before, or closed more often
+than any finger can: that is interference.
 """
 
 try:
@@ -54,10 +55,11 @@ class Debouncer:
         """
         was_closed = self._closed
         self._closed = closed
+        was_quiet = self._quiet_ms >= _QUIET_MS
         if not self.pressed:
             self._mind_noise(dt_ms, was_closed and not closed)
         if not watched and dt_ms >= self._stall_ms and not self.pressed:
-            return self._after_stall(dt_ms, was_closed, closed, closures)
+            return self._after_stall(dt_ms, was_closed, closed, closures, was_quiet)
         if watched or was_closed == closed:
             return self._add(dt_ms if was_closed else 0, 0 if was_closed else dt_ms)
         return self._add(dt_ms // 2, dt_ms // 2)
@@ -68,11 +70,13 @@ class Debouncer:
         elif self._quiet_ms < _QUIET_MS:
             self._quiet_ms += dt_ms
 
-    def _after_stall(self, dt_ms, was_closed, closed, closures):
+    def _after_stall(self, dt_ms, was_closed, closed, closures, was_quiet):
         if was_closed and closed and closures == 0:
             return self._add(dt_ms, 0)  # no edge: closed all the time
-        if closures and self._quiet_ms >= _QUIET_MS and not was_closed and closures * _CLOSURE_MIN_MS <= dt_ms:
+        opened = was_closed and not closed
+        if (closures or opened) and was_quiet and (closures or 0) * _CLOSURE_MIN_MS <= dt_ms:
             self._net = 0
+            self._quiet_ms = _QUIET_MS
             self.pressed = closed
             return PRESS_IN_STALL
         seen = min(dt_ms, _UNSEEN_MAX_MS)

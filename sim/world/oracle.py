@@ -5,8 +5,9 @@ Closed time counts up, open time counts down a little faster (never below zero),
 - MUST: a net closure of 45 ms is a press (once; the next one needs a certain release first).
 - MUST NOT: a contact that never nets 36 ms is none. Here open time counts down no faster than closed time counts up.
 - Between the two is free: a sampled contact cannot be exact.
-- A closing edge in a stall of the loop (more than 40 ms without a look) may count: the hardware counter says that it
-  closed, not for how long. It is never a MUST: see firmware/debounce.py for when interference is left out.
+- A contact that closes in a stall of the loop (more than 40 ms without a look), or is closed when one begins, may
+  count: nobody knows for how long it was closed. It is never a MUST: see firmware/debounce.py for when interference
+  is left out.
 """
 
 from dataclasses import dataclass
@@ -72,7 +73,9 @@ class Oracle:
 
     def stall(self, start_us: int, end_us: int) -> None:
         """Nobody looked at the contact meanwhile."""
-        if end_us - start_us > STALL_US and self._contact.closures_between(start_us, end_us):
+        if end_us - start_us <= STALL_US:
+            return
+        if self._contact.level_at(start_us) or self._contact.closures_between(start_us, end_us):
             self._remember(end_us - 1, end_us)
 
     def advance(self, t_us: int) -> list[int]:
