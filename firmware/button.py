@@ -11,6 +11,7 @@ except ImportError:  # CPython
         return value
 
 
+_IDLE_MS = const(2000)
 ACTIVE_MS = const(1)  # between looks while something is under way
 _WAIT_SLACK_MS = const(25)  # a wait that overran by more than this was a stall: the loop was not looking
 
@@ -62,7 +63,7 @@ class Button:
         if self._debouncer.pressed and not self.is_stuck and self._held.ms() >= self._stuck_ms:
             self.is_stuck = True
             self._on_stuck(True)
-        return 1000 if self._debouncer.is_settled() else ACTIVE_MS
+        return _IDLE_MS if self._debouncer.is_settled() else ACTIVE_MS
 
     def is_busy(self) -> bool:
         return not self._debouncer.is_settled()

@@ -30,7 +30,7 @@ _LOOKUP_MS = const(20000)  # getaddrinfo takes 19 s at most
 _ANSWER_MS = const(2000)
 _RETRY_MS = const(10000)
 _RETRY_MAX_MS = const(640000)
-_IDLE_MS = const(1000)
+_IDLE_MS = const(2000)
 _POLL_MS = const(20)
 
 

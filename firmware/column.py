@@ -29,7 +29,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_HEALTH_MS = 500
+_HEALTH_MS = 2000
 
 
 class Column:

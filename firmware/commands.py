@@ -15,7 +15,7 @@ _MINUTE_MS = 60000
 _WITHOUT_CLOCK = ("report", "identify")  # harmless: they may come to a column whose clock was never set
 _IDENTIFY_MS = 10000
 _RESTART_MS = 1000  # lets the result reach the broker first
-_IDLE_MS = 1000
+_IDLE_MS = 2000
 
 
 class Commands:

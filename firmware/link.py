@@ -11,7 +11,7 @@ except ImportError:  # CPython
         return value
 
 
-_LOOK_MS = const(1000)
+_LOOK_MS = const(2000)
 _DOUBLINGS_MAX = const(5)
 
 

@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-_IDLE_MS = 1000
+_IDLE_MS = 2000
 
 
 class Telemetry:

@@ -18,7 +18,7 @@ except ImportError:  # CPython
 
 ADDRESS_FILE = "broker.addr"  # the last address that worked, for the day when the name server is down
 _POLL_MS = const(10)  # while connecting
-_IDLE_MS = const(1000)
+_IDLE_MS = const(2000)
 _LINK_MS = const(100)  # between looks at a link that is not up
 _LOOKUP_MS = const(1000)  # then the cached address is tried; doubles with each failure, should that one be stale
 _RETRY_MS = const(500)
