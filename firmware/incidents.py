@@ -11,7 +11,7 @@ except ImportError:  # CPython
         return value
 
 
-_OPEN_MAX = const(64)  # bounds RAM and journal; a press beyond it joins the newest incident: none is refused
+_OPEN_MAX = const(24)  # bounds RAM and journal; a press beyond it joins the newest incident: none is refused
 _STEP_MS = const(2000)
 
 

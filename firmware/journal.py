@@ -17,7 +17,7 @@ from firmware.timing import Deadline
 
 FILE = "journal.log"
 QUARANTINE = "journal.bad"
-COMPACT_ABOVE_BYTES = 16384
+COMPACT_ABOVE_BYTES = 8192
 QUARANTINE_MAX_BYTES = 4096
 _RETRY_MS = 5000
 _UNSAVED_MAX = 200  # records that wait in RAM for a flash that refuses to write

@@ -108,6 +108,7 @@ class Packets:
         self._client.set_callback(self._keep)
         self._client.set_last_will(will_topic, will, True, 1)
         self._message: Any = None
+        self.inbound = Inbound()  # made once: a heap that has been in use for a year may have no 2 KB in one piece
 
     def connect(self) -> bytes:
         """A CONNECT with a clean session: what is open is sent again anyway, and no broker's memory is trusted."""
@@ -163,10 +164,14 @@ class Inbound:
     def __init__(self):
         self.buffer = bytearray(RX_MAX_BYTES + 5)
         self._view = memoryview(self.buffer)
+        self.skipped = 0  # oversized publishes thrown away
+        self.clear()
+
+    def clear(self) -> None:
+        """A new connection: whatever the old one left is void."""
         self._fill = 0
         self._skip = 0
         self._owed = b""
-        self.skipped = 0  # oversized publishes thrown away
 
     def space(self):
         """Where the next bytes go: a memoryview, never empty."""

@@ -5,7 +5,7 @@ a new one. Nothing here waits.
 """
 
 from firmware import packets
-from firmware.packets import BadPacket, Inbound
+from firmware.packets import BadPacket
 from firmware.timing import Deadline
 
 try:
@@ -17,8 +17,8 @@ except ImportError:  # CPython
 
 
 _RESENDS = const(1)  # with DUP, before the link is given up
-_SENT_MAX = const(6)  # unacknowledged QoS 1 publishes: bounds RAM, the rest waits in the journal
-_TELEMETRY_MAX = const(3)  # of which at most so many may be telemetry's
+_SENT_MAX = const(4)  # unacknowledged QoS 1 publishes: bounds RAM, the rest waits in the journal
+_TELEMETRY_MAX = const(2)  # of which at most so many may be telemetry's
 _READS_A_STEP = const(8)  # bounds one step under a flood
 _OUT_MAX = const(16)  # packets that wait to be written: a broker that sends and does not read gets no more attention
 
@@ -67,7 +67,8 @@ class Session:
         self._subscriptions = subscriptions
         self._on_puback = on_puback
         self._on_message = on_message
-        self._inbound = Inbound()
+        self._inbound = coder.inbound
+        self._inbound.clear()
         self._out = [coder.connect()]
         self._written = 0  # bytes of the first packet in `_out` that the stream has taken
         self._sent = []
