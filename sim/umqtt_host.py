@@ -1,4 +1,4 @@
-"""Lets CPython import umqtt.simple as it is: the device library's folder on the path, MicroPython's module names as aliases."""
+"""Lets CPython import umqtt.simple as it is: its folder on the path, MicroPython's module names as aliases."""
 
 import binascii
 import socket

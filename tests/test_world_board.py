@@ -116,7 +116,8 @@ def test_reset_ends_this_life() -> None:
     with pytest.raises(ChipReset) as caught:
         board.reset()
     assert caught.value.cause == "soft"
-    for operation in (contact.is_closed, board.link.start, lambda: board.flash.append("a", b"b"), lambda: board.wait(1)):
+    append = lambda: board.flash.append("a", b"b")  # noqa: E731
+    for operation in (contact.is_closed, board.link.start, append, lambda: board.wait(1)):
         with pytest.raises(ChipReset):
             operation()
     with pytest.raises(ChipReset):
@@ -168,7 +169,7 @@ def test_nothing_of_the_firmware_can_swallow_a_power_cut() -> None:
 
 def test_an_error_of_the_world_is_not_taken_for_one_of_the_firmware() -> None:
     probe = Probe()
-    probe.timeline.at(1_000, lambda: [][1])  # type: ignore[misc]
+    probe.timeline.at(1_000, lambda: [][1])
     with pytest.raises(WorldError) as caught:
         probe.board.wait(10)
     assert isinstance(caught.value.__cause__, IndexError)

@@ -18,6 +18,7 @@ from sim.world.timeline import US_PER_MS, US_PER_S, Timeline, WorldEvent
 from sim.world.trace import Trace
 
 SCRATCH_BYTES = 2048
+HANG_GRACE_US = 2 * US_PER_S
 CHIPS_WITHOUT_COUNTER = ("esp32c3",)
 DARK = (0, 0, 0)
 
@@ -316,10 +317,15 @@ class VirtualScratch:
         hardware = self._board.hardware
         hardware.scratch = bytes(data)
         if hardware.hang is not None and hardware.scratch.startswith(hardware.hang.encode()):
-            task, hardware.hang = hardware.hang, None
-            hardware.trace.add("hang", task)
-            while True:
-                self._board.spend(US_PER_S)
+            self._spin()
+
+    def _spin(self) -> None:
+        """Hang until the watchdog bites; when it does not, somebody cuts the power in the end."""
+        hardware = self._board.hardware
+        task, hardware.hang = hardware.hang, None
+        hardware.trace.add("hang", task)
+        self._board.spend(self._board.watchdog_timeout_us + HANG_GRACE_US)
+        raise PowerCut
 
 
 class VirtualWatchdog:

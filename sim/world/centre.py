@@ -54,6 +54,7 @@ class Centre:
         self.results: list[dict[str, Any]] = []
         self.births: list[dict[str, Any]] = []
         self.on_alarm: list[Callable[[Case, dict[str, Any]], None]] = []
+        self.on_birth: list[Callable[[dict[str, Any]], None]] = []
         self.heartbeats = 0
         self._timeline = timeline
         self._trace = trace
@@ -112,6 +113,9 @@ class Centre:
         else:
             self.latest[message.topic] = body
             {"event": self.events, "result": self.results, "info": self.births}.get(kind, []).append(body)
+            if kind == "info":
+                for listener in self.on_birth:
+                    listener(body)
 
     def _alarm(self, topic: str, body: dict[str, Any]) -> None:
         ident, now_us = body["id"], self._timeline.now_us

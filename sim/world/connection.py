@@ -106,7 +106,7 @@ class Connection:
         room = SEND_BUFFER_BYTES - sum(map(len, self._held_out))
         taken: bytes = data[: min(room, self.network.conditions.get(Net.SHORT_WRITE, room))]
         if taken:
-            self.network.on_wire(taken)
+            self.network.on_wire(self, taken)
             self._to_server_us = max(self._to_server_us, self.network.timeline.now_us + self.network.latency_us())
             self.network.timeline.at(self._to_server_us, lambda: self._arrive_there(taken))
         return len(taken)

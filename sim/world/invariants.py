@@ -4,17 +4,17 @@ Each violation is recorded with the seed and the time, so that `World(seed)` and
 """
 
 import json
-import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from firmware import journal, record
 from firmware.incident import ACK_STATES
 from firmware.lamp import COLOURS
 from sim.world.board import VirtualBoard
 from sim.world.centre import Case, Centre
+from sim.world.connection import Connection
 from sim.world.flash import FlashStore
-from sim.world.mqtt_wire import PUBLISH
+from sim.world.mqtt_wire import PUBLISH, ProtocolError, Publish, read_publish, take
 from sim.world.presses import PressWatch
 from sim.world.timeline import US_PER_MS, US_PER_S, Timeline
 from sim.world.trace import Entry, Trace
@@ -24,11 +24,17 @@ BEYOND_CALLING = ("sent", "answered", "help-coming")
 NEEDED_ANSWER = {"answered": "received", "help-coming": "accepted"}
 BITE_GRACE_US = 1 * US_PER_S  # I7: a hang ends within the watchdog's timeout and this
 AHEAD_US = 100 * US_PER_MS  # I8: telemetry that was being written as the alarm came
-BEFORE_US = 100 * US_PER_MS  # I2: an incident opens at most so long before the oracle's decision ...
+BEFORE_US = 100 * US_PER_MS  # I2: a press is noted at most so long before the oracle's decision ...
 AFTER_US = 2 * US_PER_S  # ... and so long after it
 TELEMETRY = ("heartbeat", "info", "event", "fault", "result")
 
-_ALARM_ID = re.compile(rb'"id":"([a-z0-9-]+)".*?"status":"([a-z]+)","press":(\d+)')
+
+class Note(NamedTuple):
+    """One press that the column took on, by its journal."""
+
+    t_us: int
+    ident: str
+    press: int
 
 
 class Violation(AssertionError):
@@ -43,6 +49,7 @@ class Invariants:
         self.presses = PressWatch(timeline, self.violate, lambda: self.lamp in INCIDENT_LAMPS)
         self.lamp = ""
         self.opened_us: dict[str, int] = {}  # incident id -> when it was on flash, or on the wire, first
+        self._notes: list[Note] = []
         self.closed_us: dict[str, int] = {}  # incident id -> when the centre closed it
         self._seed = seed
         self._timeline = timeline
@@ -54,10 +61,14 @@ class Invariants:
         self._raised_at: dict[str, str] = {}
         self._unsent: dict[str, int] = {}  # incident id -> since when it waits for its first transmission
         self._undurable_us: int | None = None
-        self._hangs: list[tuple[str, int]] = []
-        self._hang: str | None = None
+        self._connection: Connection | None = None
+        self._written = bytearray()  # of the packet that the column is writing
+        self._hang: str | None = None  # the task that hangs now
+        self._culprit: str | None = None  # the task that the next birth message has to name
         self._flash_was_faulty = False
+        self._repeated = False  # an id stood twice in the journal, and was complained about
         centre.on_alarm.append(self._alarm_at_centre)
+        centre.on_birth.append(self._birth_at_centre)
         trace.watch(self._see)
 
     # -- results
@@ -75,23 +86,17 @@ class Invariants:
     def finish(self) -> None:
         """The world has settled: what had to happen has happened by now (I2, I3, I7's report)."""
         for press in self.presses.presses:
-            if press.noted and not self._is_covered(press.t_us):
-                self.violate("I2", f"the press of {press.t_us / US_PER_S:.6f} s never reached the centre")
-        for ident in self.opened_us:
-            if ident not in self._centre.ledger and ident not in self.closed_us:
-                self.violate("I2", f"incident {ident} never reached the centre")
-        told = [birth["reset"]["culprit"] for birth in self._centre.births]
-        for task, t_us in self._hangs:
-            if task not in told:
-                self.violate("I7", f"task {task} hung at {t_us / US_PER_S:.6f} s, and no birth message names it")
+            if press.noted and not self._flash_was_faulty and not self._was_noted(press.t_us):
+                self.violate("I2", f"the press of {press.t_us / US_PER_S:.6f} s was never noted")
+        for note in self._notes:
+            case = self._centre.ledger.get(note.ident)
+            if case is None or case.press < note.press:
+                self.violate("I2", f"{note.ident} press {note.press} of {note.t_us / US_PER_S:.6f} s never arrived")
+        if self._culprit is not None:
+            self.violate("I7", f"task {self._culprit} hung, and the next birth message does not name it")
 
-    def _is_covered(self, t_us: int) -> bool:
-        """Some incident that reached the centre was open then, or opened with this press."""
-        for ident, opened_us in self.opened_us.items():
-            ended_us = self.closed_us.get(ident, self._timeline.now_us)
-            if ident in self._centre.ledger and opened_us - AFTER_US <= t_us <= ended_us + BEFORE_US:
-                return True
-        return False
+    def _was_noted(self, t_us: int) -> bool:
+        return any(t_us - BEFORE_US <= note.t_us <= t_us + AFTER_US for note in self._notes)
 
     # -- lives
 
@@ -105,6 +110,7 @@ class Invariants:
     def life_ends(self, cause: str) -> None:
         self.presses.life_ends()
         self._unsent.clear()
+        self._culprit = self._hang if cause == "watchdog" else None  # a life without a birth message reports nothing
         if cause == "watchdog" and self._hang is None:
             self.violate("I7", "the watchdog reset a healthy column")
         elif cause == "crash":
@@ -147,7 +153,6 @@ class Invariants:
     def _see_hang(self, task: str) -> None:
         self._hang = task
         now_us, board = self._timeline.now_us, self._board
-        self._hangs.append((task, now_us))
 
         def check() -> None:
             if self._hang == task and self._board is board:
@@ -169,24 +174,31 @@ class Invariants:
     def _read_journal(self) -> None:
         good, _ = record.split(self._flash.files.get(journal.FILE, b""))
         durable: dict[str, int] = {}
+        opened: list[str] = []
         for payload in good:
             entry = json.loads(payload)
+            if entry["k"] == "open":
+                opened.append(entry["id"])
             if entry["k"] in ("open", "press"):
                 durable[entry["id"]] = max(durable.get(entry["id"], 0), entry["n"])
         for ident, count in durable.items():
-            if count > self._durable.get(ident, 0):
-                self._noted(ident)
+            for press in range(self._durable.get(ident, 0) + 1, count + 1):
+                self._noted(ident, press)
         self._durable = durable
+        if len(opened) > len(set(opened)) and not self._repeated:
+            self._repeated = True
+            self.violate("I3", f"an incident id was used again: the journal opens {', '.join(opened)}")
 
-    def _noted(self, ident: str) -> None:
+    def _noted(self, ident: str, press: int) -> None:
         self._undurable_us = None
         if not self._flash_was_faulty:  # else it may have waited in RAM for its place on flash
             self.presses.noted()
-        if ident in self.closed_us:
-            self.violate("I3", f"incident id {ident} was used again after the centre closed it")
+        if press == 1 and any(note.ident == ident for note in self._notes):
+            self.violate("I3", f"incident id {ident} was used again after it had left the journal")
         if ident not in self.opened_us:
             self.opened_us[ident] = self._timeline.now_us
             self._unsent[ident] = self._timeline.now_us
+        self._notes.append(Note(self._timeline.now_us, ident, press))
 
     def _check_durable(self, what: str) -> None:
         if self._flash_was_faulty:
@@ -210,28 +222,42 @@ class Invariants:
 
     # -- the wire: I1, I8
 
-    def wire(self, data: bytes) -> None:
-        """What the column's TCP took in one write."""
-        if not data or data[0] >> 4 != PUBLISH:
-            return
-        if b"/alarm" in data[:100]:
-            self._alarm_on_wire(data)
-        elif any(b"/" + kind.encode() in data[:100] for kind in TELEMETRY):
+    def wire(self, connection: Connection, data: bytes) -> None:
+        """What the column's TCP took in one write, whole packets or not."""
+        if connection is not self._connection:
+            self._connection, self._written = connection, bytearray()
+        self._written += data
+        try:
+            while (packet := take(self._written)) is not None:
+                if packet.kind == PUBLISH:
+                    self._published(read_publish(packet))
+        except ProtocolError:
+            self._written.clear()  # the broker will complain
+
+    def _published(self, message: Publish) -> None:
+        kind = message.topic.split("/")[4]
+        if kind == "alarm":
+            self._alarm_on_wire(message.payload)
+        elif kind in TELEMETRY:
             for ident, since_us in self._unsent.items():
                 if self._timeline.now_us - since_us > AHEAD_US:
                     self.violate("I8", f"telemetry was sent while incident {ident} waited for its first transmission")
 
-    def _alarm_on_wire(self, data: bytes) -> None:
-        found = _ALARM_ID.search(data)
-        if found is None or found[2] != b"actual":
+    def _alarm_on_wire(self, payload: bytes) -> None:
+        alarm = json.loads(payload)
+        ident, press = alarm["id"], alarm["press"]
+        if alarm["status"] != "actual":
             return
-        ident, press = found[1].decode(), int(found[3])
         self._unsent.pop(ident, None)
         self.opened_us.setdefault(ident, self._timeline.now_us)
         if press > self._durable.get(ident, 0) and not self._flash_was_faulty:
             self.violate("I1", f"alarm {ident} press {press} was sent before it was on flash")
 
-    # -- I3: the centre
+    # -- I3, I7: the centre
+
+    def _birth_at_centre(self, body: dict[str, Any]) -> None:
+        if body["reset"]["culprit"] == self._culprit:
+            self._culprit = None
 
     def _alarm_at_centre(self, case: Case, body: dict[str, Any]) -> None:
         if body["status"] == "actual" and case.id not in self.opened_us:

@@ -31,7 +31,7 @@ class Network:
         self.names: dict[str, str] = {}
         self.connections: list[Connection] = []
         self.on_link: Callable[[], None] | None = None  # the board's interface wants to hear of LINK_DOWN
-        self.on_wire: Callable[[bytes], None] = lambda data: None  # each write that the board's TCP took
+        self.on_wire: Callable[[Connection, bytes], None] = lambda connection, data: None  # each write taken
         self._servers: dict[tuple[str, int], Server] = {}
         self._datagram_servers: dict[tuple[str, int], DatagramServer] = {}
 

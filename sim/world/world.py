@@ -28,7 +28,7 @@ from sim.world.trace import Trace
 
 umqtt_host.install()
 
-from firmware import start  # noqa: E402 - it imports umqtt
+from firmware import column, start  # noqa: E402 - they import umqtt
 
 TRUE_EPOCH_MS = 1_893_456_000_000  # 2030-01-01: when the world begins
 BROKER, CAMERA, TIME = "10.0.0.2", "10.0.0.3", "10.0.0.4"
@@ -281,17 +281,17 @@ class World:
     @contextmanager
     def _caught_column(self) -> Iterator[None]:
         """Keep the column that the firmware makes, so that `run` can go on with it after a pause."""
-        original = vars(start)["Column"]
+        original = column.Column
 
         def make(*arguments: Any) -> Any:
             self.column = original(*arguments)
             return self.column
 
-        vars(start)["Column"] = make
+        vars(column)["Column"] = make
         try:
             yield
         finally:
-            vars(start)["Column"] = original
+            vars(column)["Column"] = original
 
     def _end(self, cause: str, why: str) -> None:
         """This life is over; the next one begins with `cause`."""

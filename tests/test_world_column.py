@@ -1,0 +1,197 @@
+"""The column's own behaviour in the virtual world, and the world's promise: same seed, same trace."""
+
+import hashlib
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from sim.world.board import VirtualBoard
+from sim.world.broker import BrokerFault
+from sim.world.centre import Policy
+from sim.world.conditions import Net
+from sim.world.hostile import SCRIPTS
+from sim.world.weather import TASKS, Weather
+from sim.world.world import World, config_with
+
+ROOT = Path(__file__).resolve().parent.parent
+HOUR_MS, DAY_MS = 3_600_000, 86_400_000
+WEATHER_SEEDS = range(100, 112)
+STORM = """
+from sim.world.weather import Weather
+from sim.world.world import World
+world = World(7)
+Weather(world).plan(900_000, 25)
+world.run(1_000_000)
+print(world.trace.digest(), world.trace.count, world.boots)
+"""
+
+
+def storm(seed: int) -> World:
+    world = World(seed)
+    Weather(world).plan(900_000, 25)
+    world.run(1_000_000)
+    return world
+
+
+def in_process(hash_seed: str) -> str:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+    run = [sys.executable, "-c", STORM]
+    return subprocess.run(run, cwd=ROOT, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_i9_the_same_seed_gives_the_same_trace_with_any_hash_seed() -> None:
+    first, second = in_process("0"), in_process("4242")
+    assert first == second
+    world = storm(7)
+    assert first.split()[0] == world.trace.digest()
+    assert storm(8).trace.digest() != world.trace.digest()
+
+
+def test_i9_control_a_board_with_real_randomness_gives_another_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = storm(7).trace.digest()
+    monkeypatch.setattr(VirtualBoard, "random", lambda self, below: int.from_bytes(os.urandom(4)) % below)
+    assert storm(7).trace.digest() != first
+
+
+def test_the_hash_covers_every_entry() -> None:
+    world = World(1, powered=False)
+    world.trace.add("log", "x", 1)
+    assert world.trace.digest() == hashlib.sha256(f"{world.trace.entries[0]!r}\n".encode()).hexdigest()
+
+
+def test_a_week_without_faults_has_no_reset_and_reports_all_the_time(capsys: pytest.CaptureFixture[str]) -> None:
+    world = World(3)
+    began = time.monotonic()
+    world.run(7 * DAY_MS)
+    took_s = time.monotonic() - began
+    world.settle()
+    assert world.boots == ["power-on"]
+    assert world.centre.heartbeats == pytest.approx(7 * DAY_MS / 30_000, rel=0.01)
+    assert world.centre.ledger == {}
+    with capsys.disabled():
+        print(f"\n  one simulated week in {took_s:.1f} s: {7 * DAY_MS / 1000 / took_s:,.0f} simulated seconds a second")
+
+
+def test_a_press_goes_all_the_way() -> None:
+    world = World(1, policy=Policy(accepted_ms=3_000, closed_ms=60_000))
+    world.at(20_000, world.press)
+    world.run(30_000)
+    (case,) = world.centre.ledger.values()
+    assert case.press == 1 and case.states == ["received", "accepted"] and not case.late
+    assert abs(case.raised_us - 20_000_000) < 20_000
+    lamps = [entry.data for entry in world.trace.of("lamp") if entry.t_us > 20_000_000]
+    assert lamps[0] == (255, 180, 0) and lamps[-1] == (255, 255, 255)
+    assert world.trace.of("relay")[-1].data == (True,)
+    world.settle()
+    assert world.trace.of("relay")[-1].data == (False,)
+
+
+def test_every_task_that_hangs_is_named() -> None:
+    for seed, task in enumerate(TASKS):
+        world = World(seed)
+        world.at(40_000, lambda world=world, task=task: world.hang(task))  # type: ignore[misc]
+        world.run(70_000)
+        assert world.boots == ["power-on", "watchdog"], task
+        assert world.centre.births[-1]["reset"]["culprit"] == task
+        world.settle()
+
+
+@pytest.mark.parametrize("cut_ms", [30, 45, 46, 48, 50, 52, 55, 60, 80, 120, 1_000])
+def test_power_cut_around_a_press_without_a_broker(cut_ms: int) -> None:
+    """What was durable arrives late, what was not debounced arrives never."""
+    for seed in range(8):
+        world = World(seed)
+        world.during(10_000, 40_000, BrokerFault.DOWN)
+        world.at(20_000, lambda world=world: world.press(80))  # type: ignore[misc]
+        world.at(20_000 + cut_ms, world.power_off)
+        world.at(30_000, world.power_on)
+        world.run(60_000)
+        world.settle()
+        assert len(world.centre.ledger) <= 1
+        if cut_ms < 36:
+            assert world.centre.ledger == {}
+        if cut_ms >= 1_000:
+            assert [case.late for case in world.centre.ledger.values()] == [True]
+
+
+@pytest.mark.parametrize("fault", [*Net, *BrokerFault])
+def test_presses_during_each_fault_arrive_after_it(fault: Net | BrokerFault) -> None:
+    world = World(11, config_with(incident={"open_s": 20}))
+    world.during(20_000, 120_000, fault)
+    for at_ms in (19_900, 30_000, 60_000, 100_000):
+        world.at(at_ms, world.press)
+    world.run(140_000)
+    world.settle()
+    assert sum(case.press for case in world.centre.ledger.values()) == 4
+    assert "watchdog" not in world.boots
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_hostile_bytes_cost_a_link_at_most(script: str) -> None:
+    world = World(12)
+    world.at(20_000, lambda: world.broker.hostile(script))
+    world.at(20_010, world.press)
+    world.run(60_000)
+    world.settle()
+    assert world.boots == ["power-on"] and len(world.centre.ledger) == 1
+
+
+def test_a_week_of_outage_causes_no_reset() -> None:
+    world = World(13)
+    world.during(60_000, 7 * DAY_MS, BrokerFault.DOWN)
+    world.at(DAY_MS, world.press)
+    world.run(2 * DAY_MS)
+    assert world.boots == ["power-on"] and world.centre.ledger == {}
+    world.settle()
+    assert len(world.centre.ledger) == 1
+
+
+def test_presses_against_handshakes_that_never_stop() -> None:
+    """The worst place for a press: TLS again and again, each with stalls of up to a second."""
+    for seed in range(6):
+        world = World(seed, config_with(incident={"open_s": 10}))
+        for n in range(60):
+            world.at(20_000 + n * 5_000, world.broker.takeover)
+            world.at(20_000 + n * 5_000 + 47 * n, world.press)
+        world.run(330_000)
+        world.settle()
+
+
+@pytest.mark.parametrize("seed", WEATHER_SEEDS)
+def test_weather(seed: int) -> None:
+    """Half an hour of everything at once; the invariants judge."""
+    policies = [Policy(), Policy(received_ms=2_000), Policy(accepted_ms=5_000, closed_ms=60_000)]
+    world = World(seed, policy=policies[seed % 3])
+    Weather(world).plan(HOUR_MS // 2, 40)
+    world.run(HOUR_MS // 2)
+    world.settle()
+
+
+def test_a_run_may_be_paused_anywhere() -> None:
+    world = World(1)
+    for _ in range(200):
+        world.run(137)
+    world.press()
+    world.run(500)
+    assert len(world.centre.ledger) == 1
+    world.power_off()
+    world.run(5_000)
+    assert world.board is None
+    world.power_on()
+    world.settle()
+    assert world.boots == ["power-on", "power-on"]
+
+
+def test_what_an_action_raises_comes_out_of_run() -> None:
+    world = World(1)
+
+    def fail() -> None:
+        raise LookupError("mine")
+
+    world.at(5_000, fail)
+    with pytest.raises(LookupError, match="mine"):
+        world.run(10_000)
