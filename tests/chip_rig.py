@@ -52,6 +52,13 @@ def make_image(path: Path, files: dict[str, str | bytes]) -> Path:
     return path
 
 
+def rewrite(path: Path, name: str, content: bytes) -> None:
+    fs, context = _file_system(path.read_bytes())
+    with fs.open(name, "wb") as file:
+        file.write(content)
+    path.write_bytes(bytes(context.buffer))
+
+
 def read_image(path: Path, name: str) -> bytes:
     fs, _ = _file_system(path.read_bytes())
     with fs.open(name, "rb") as file:

@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+
 import vfs
 
 _BLOCK_BYTES = 4096

@@ -1,4 +1,4 @@
-"""On the host: the chip's modules compiled for real MicroPython, so that a small heap is not spent on compiling them."""
+"""On the host: the chip's modules compiled for real MicroPython, which spares a small heap."""
 
 import shutil
 import subprocess

@@ -1,6 +1,6 @@
 """The pulse counter: it counts the contact's edges in hardware, also while the CPU is stalled."""
 
-from . import host, pins, wires
+from . import pins, wires
 
 UNITS = {"esp32": 8, "esp32s2": 4, "esp32s3": 4, "esp32c3": 0}
 _FILTER_MAX = 1023

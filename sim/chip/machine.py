@@ -127,24 +127,24 @@ def unique_id() -> bytes:
     return b"\x24\x0a\xc4" + (wires.options["seed"] * 2654435761 & 0xFFFFFF).to_bytes(3, "big")
 
 
-def freq(*__hz):
+def freq(__hz=wires.ASK):
     """CPU frequency in Hz; setting it changes what it reads, not how fast the simulation runs."""
     global _freq
-    if not __hz:
+    if __hz is wires.ASK:
         return _freq
-    if __hz[0] not in _FREQUENCIES_HZ:
+    if __hz not in _FREQUENCIES_HZ:
         raise ValueError("frequency must be 20MHz, 40MHz, 80Mhz, 160MHz or 240MHz")
-    _freq = __hz[0]
+    _freq = __hz
 
 
 def idle() -> None:
     wires.sleep_ms(1)
 
 
-def lightsleep(*__ms) -> None:
-    if not __ms:
+def lightsleep(__time_ms=None) -> None:
+    if __time_ms is None:
         raise ValueError("the simulated chip has nothing that wakes it: give a time in ms")
-    wires.sleep_ms(__ms[0])
+    wires.sleep_ms(__time_ms)
 
 
 def disable_irq() -> int:

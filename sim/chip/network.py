@@ -40,49 +40,50 @@ _NO_ADDRESS = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
 _RETRY_MS = 500  # the driver looks for its access point again, for ever
 _RSSI_DBM = -61
 _PASSWORD_MIN = 8
+_HOSTNAME_MAX = 32
 _interfaces: dict = {}
 _names = {"hostname": "mpy-esp32", "country": "XX"}
 
 
-def online() -> bool:
+def _online() -> bool:
     """True while any interface holds an address."""
     for interface in _interfaces.values():
-        if interface.update():
+        if interface._update():
             return True
     return False
 
 
-def hostname(*__name):
-    if not __name:
+def hostname(name=None):
+    if name is None:
         return _names["hostname"]
-    if len(__name[0]) > 32:
+    if len(name) > _HOSTNAME_MAX:
         raise ValueError
-    _names["hostname"] = __name[0]
+    _names["hostname"] = name
 
 
-def country(*__code):
-    if not __code:
+def country(code=None):
+    if code is None:
         return _names["country"]
-    if len(__code[0]) != 2:
+    if len(code) != 2:
         raise ValueError
-    _names["country"] = __code[0]
+    _names["country"] = code
 
 
 class _Interface:
     """What Wi-Fi and Ethernet share. The link needs `join_ms` from its beginning to an address."""
 
-    def ifconfig(self, *__addresses):
-        if __addresses:
-            self._static = __addresses[0]
+    def ifconfig(self, __addresses=None):
+        if __addresses is not None:
+            self._static = __addresses
             return None
         return (self._static or _ADDRESS) if self.isconnected() else _NO_ADDRESS
 
-    def ipconfig(self, *__name, **options):
-        if __name == ("addr4",):
+    def ipconfig(self, __param):
+        if __param == "addr4":
             return self.ifconfig()[:2]
-        if __name == ("gw4",):
+        if __param == "gw4":
             return self.ifconfig()[2]
-        if __name == ("dhcp4",):
+        if __param == "dhcp4":
             return self._static is None
         raise ValueError("unknown ipconfig param")
 
@@ -109,28 +110,27 @@ class WLAN(_Interface):
             wlan._leave(0)
         return _interfaces["wlan"]
 
-    def __init__(self, *__interface_id) -> None:
+    def __init__(self, __interface_id=STA_IF) -> None:
         pass
 
-    def active(self, *__is_active):
-        if not __is_active:
+    def active(self, __is_active=None):
+        if __is_active is None:
             return self._active
-        if not __is_active[0]:
+        if not __is_active:
             self._leave(0)
-        self._active = pins.ADC.wifi_active = bool(__is_active[0])
+        self._active = pins.ADC._wifi_active = bool(__is_active)
         return self._active
 
-    def connect(self, *__ssid_and_password, bssid=None) -> None:
+    def connect(self, __ssid=None, __password=None, *, bssid=None) -> None:
         """connect(ssid, password): begins to join; the driver then retries by itself for ever."""
         wires.touch()
-        self.update()
+        self._update()
         if not self._active:
             raise OSError("Wifi Not Started")
         if self._requested and not self._connected:
             raise OSError("Wifi Internal Error")
-        if __ssid_and_password:
-            self._ssid = __ssid_and_password[0] or ""
-            self._password = (__ssid_and_password[1] if len(__ssid_and_password) > 1 else None) or ""
+        if __ssid is not None:
+            self._ssid, self._password = __ssid, __password or ""
         if self._connected:
             return
         if self._password and len(self._password) < _PASSWORD_MIN:
@@ -145,14 +145,14 @@ class WLAN(_Interface):
 
     def isconnected(self) -> bool:
         wires.touch()
-        return self.update()
+        return self._update()
 
-    def status(self, *__param):
-        if __param == ("rssi",):
+    def status(self, __param=None):
+        if __param == "rssi":
             if not self.isconnected():
                 raise OSError("Wifi Not Connected")
             return _RSSI_DBM
-        if __param:
+        if __param is not None:
             raise ValueError("unknown status param")
         if self.isconnected():
             return STAT_GOT_IP
@@ -168,9 +168,9 @@ class WLAN(_Interface):
         ssid = (wires.options["ssid"] or self._ssid).encode()
         return [(ssid, b"\x02\x00\x00\x00\x00\x01", 1, _RSSI_DBM, AUTH_WPA2_PSK, False)] if wires.link else []
 
-    def config(self, *__param, **options):
+    def config(self, __param=None, **options):
         if options:
-            if __param:
+            if __param is not None:
                 raise TypeError("either pos or kw args are allowed")
             for name, value in options.items():
                 if name == "hostname":
@@ -180,14 +180,14 @@ class WLAN(_Interface):
                 else:
                     raise ValueError("unknown config param")
             return None
-        if len(__param) != 1:
+        if __param is None:
             raise TypeError("can query only one param")
         known = {"mac": machine.unique_id(), "ssid": self._ssid, "essid": self._ssid, "hostname": hostname()}
-        if __param[0] in known:
-            return known[__param[0]]
-        if __param[0] not in self._options:
+        if __param in known:
+            return known[__param]
+        if __param not in self._options:
             raise ValueError("unknown config param")
-        return self._options[__param[0]]
+        return self._options[__param]
 
     def _leave(self, reason: int) -> None:
         self._requested = self._connected = False
@@ -196,7 +196,7 @@ class WLAN(_Interface):
     def _try(self, after_ms: int) -> None:
         self._due = _time.ticks_add(_time.ticks_ms(), after_ms)
 
-    def update(self) -> bool:
+    def _update(self) -> bool:
         """The driver's own work, up to now; True with an address."""
         if self._connected and not wires.link:
             self._connected, self._reason = False, STAT_BEACON_TIMEOUT
@@ -218,17 +218,15 @@ class WLAN(_Interface):
 class LAN(_Interface):
     """RMII Ethernet needs mdc and mdio and exists on the first ESP32 only; the others take a PHY on SPI."""
 
+    _made = _active = False
+    _up_at = None
+
     def __new__(cls, *args, **options):
         if "lan" not in _interfaces:
-            lan = object.__new__(cls)
-            lan._init(*args, **options)
-            _interfaces["lan"] = lan
+            _interfaces["lan"] = object.__new__(cls)
         return _interfaces["lan"]
 
-    def __init__(self, *args, **options) -> None:
-        pass
-
-    def _init(
+    def __init__(
         self,
         id=None,
         *,
@@ -244,6 +242,8 @@ class LAN(_Interface):
         ref_clk_mode=-1,
         ref_clk=None,
     ) -> None:
+        if self._made:
+            return
         if id not in (None, 0):
             raise ValueError("invalid LAN interface identifier")
         if not 0 <= phy_addr <= 31:
@@ -256,19 +256,20 @@ class LAN(_Interface):
         for pin in (mdc, mdio, reset, power, cs, int, ref_clk):
             if pin is not None:
                 pins.pin_id(pin)
-        self._active, self._static, self._up_at = False, None, None
+        self._static = None
+        self._made = True
 
-    def active(self, *__is_active):
-        if not __is_active:
+    def active(self, __is_active=None):
+        if __is_active is None:
             return self._active
-        self._active, self._up_at = bool(__is_active[0]), None
+        self._active, self._up_at = bool(__is_active), None
         return self._active
 
     def isconnected(self) -> bool:
         wires.touch()
-        return self.update()
+        return self._update()
 
-    def update(self) -> bool:
+    def _update(self) -> bool:
         if not self._active or not wires.link:
             self._up_at = None
         elif self._up_at is None:
@@ -282,7 +283,7 @@ class LAN(_Interface):
             return ETH_INITIALIZED
         return ETH_DISCONNECTED if self._up_at is None else ETH_CONNECTED
 
-    def config(self, *__param, **options):
-        if __param == ("mac",):
+    def config(self, __param):
+        if __param == "mac":
             return machine.unique_id()
         raise ValueError("unknown config param")

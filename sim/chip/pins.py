@@ -35,7 +35,7 @@ def _within(number: int, spans: tuple) -> bool:
 
 def pin_id(pin) -> int:
     """GPIO number of a Pin or an int. Raises ValueError for a pin that does not exist or serves the flash."""
-    number = pin.number if isinstance(pin, Pin) else pin
+    number = pin._number if isinstance(pin, Pin) else pin
     if not isinstance(number, int) or not _within(number, _silicon()[0]):
         raise ValueError("invalid pin")
     return number
@@ -59,14 +59,14 @@ class Pin:
         number = pin_id(__id)
         if number not in cls._made:
             pin = cls._made[number] = object.__new__(cls)
-            pin.number, pin._mode, pin._pull, pin._level, pin._irq = number, None, None, 0, None
+            pin._number, pin._mode, pin._pull, pin._level, pin._irq = number, None, None, 0, None
         return cls._made[number]
 
     def __init__(self, __id, mode=-1, pull=-1, *, value=None, drive=None) -> None:
         self.init(mode, pull, value=value, drive=drive)
 
     def init(self, mode=-1, pull=-1, *, value=None, drive=None) -> None:
-        input_only = self.number >= _silicon()[1]
+        input_only = self._number >= _silicon()[1]
         if mode not in (-1, None, Pin.IN, Pin.OUT, Pin.OPEN_DRAIN):
             raise ValueError("invalid pin mode")
         if input_only and (mode in (Pin.OUT, Pin.OPEN_DRAIN) or pull not in (-1, None)):
@@ -82,13 +82,13 @@ class Pin:
         if changed and self._mode in (Pin.OUT, Pin.OPEN_DRAIN):
             self._tell()
 
-    def value(self, *level):
-        if not level:
+    def value(self, __x=wires.ASK):
+        if __x is wires.ASK:
             wires.touch()
             if self._mode == Pin.OUT:
                 return self._level
-            return wires.pin_level(self.number, self._pull == Pin.PULL_UP)
-        new = int(bool(level[0]))
+            return wires.pin_level(self._number, self._pull == Pin.PULL_UP)
+        new = int(bool(__x))
         if new != self._level:
             self._level = new
             if self._mode in (Pin.OUT, Pin.OPEN_DRAIN):
@@ -117,10 +117,10 @@ class Pin:
         return self
 
     def __repr__(self) -> str:
-        return "Pin(%d)" % self.number
+        return "Pin(%d)" % self._number
 
     def _tell(self) -> None:
-        host.say('\x01{"pin":%d,"value":%d,"t_us":%d}' % (self.number, self._level, host.now_us()))
+        host.say('\x01{"pin":%d,"value":%d,"t_us":%d}' % (self._number, self._level, host.now_us()))
 
 
 def edges(pin: int) -> tuple[int, int]:
@@ -133,11 +133,11 @@ def edges(pin: int) -> tuple[int, int]:
 
 
 def _edge_poll(pin: Pin, handler, trigger: int):
-    seen = edges(pin.number)
+    seen = edges(pin._number)
 
     def poll() -> None:
         nonlocal seen
-        new = edges(pin.number)
+        new = edges(pin._number)
         count = (new[0] - seen[0]) * (trigger & Pin.IRQ_RISING != 0) + (new[1] - seen[1]) * (trigger >> 1)
         seen = new
         for _ in range(min(count, _IRQ_QUEUE)):
@@ -170,26 +170,26 @@ class PWM:
         if duty_ns is not None:
             self.duty_ns(duty_ns)
 
-    def freq(self, *__hz):
-        if not __hz:
+    def freq(self, __hz=wires.ASK):
+        if __hz is wires.ASK:
             return self._hz
-        if not 1 <= __hz[0] <= _MAX_PWM_HZ:
+        if not 1 <= __hz <= _MAX_PWM_HZ:
             raise ValueError("frequency must be from 1Hz to 40MHz")
-        self._hz = __hz[0]
+        self._hz = __hz
 
-    def duty_u16(self, *__duty):
-        if not __duty:
+    def duty_u16(self, __duty=wires.ASK):
+        if __duty is wires.ASK:
             return self._duty
-        if not 0 <= __duty[0] <= _LEVEL_MAX:
+        if not 0 <= __duty <= _LEVEL_MAX:
             raise ValueError("duty_u16 must be from 0 to %d" % _LEVEL_MAX)
         if self._number not in self._channels:
             raise RuntimeError("PWM is inactive")
-        self._set(__duty[0])
+        self._set(__duty)
 
-    def duty_ns(self, *__ns):
-        if not __ns:
+    def duty_ns(self, __ns=wires.ASK):
+        if __ns is wires.ASK:
             return self._duty * 1000000000 // (self._hz * _LEVEL_MAX)
-        self.duty_u16(min(_LEVEL_MAX, __ns[0] * self._hz * _LEVEL_MAX // 1000000000))
+        self.duty_u16(min(_LEVEL_MAX, __ns * self._hz * _LEVEL_MAX // 1000000000))
 
     def deinit(self) -> None:
         self._set(0)
@@ -208,7 +208,7 @@ class ADC:
     ATTN_6DB = 2
     ATTN_11DB = 3
     _FULL_SCALE_UV = (950000, 1250000, 1750000, 2450000)
-    wifi_active = False  # ADC2 belongs to the Wi-Fi driver while that is on
+    _wifi_active = False  # ADC2 belongs to the Wi-Fi driver while that is on
 
     def __init__(self, pin, *, atten=0) -> None:
         self._number = pin_id(pin)
@@ -226,7 +226,7 @@ class ADC:
 
     def read_uv(self) -> int:
         wires.touch()
-        if _within(self._number, _silicon()[3]) and ADC.wifi_active:
+        if _within(self._number, _silicon()[3]) and ADC._wifi_active:
             raise errno.error("ETIMEDOUT")
         return min(wires.adc_uv.get(self._number, _DEFAULT_ADC_UV), self._FULL_SCALE_UV[self._atten])
 

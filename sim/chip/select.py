@@ -52,7 +52,7 @@ class poll:
         for entry in self._streams:
             entry[0].flush()
         pending = [(obj, POLLIN) for obj, _, flags in self._streams if flags & POLLIN and obj.pending()]
-        if not network.online():
+        if not network._online():
             host.sleep_us(wait_ms * 1000)
             return pending
         if pending:

@@ -35,7 +35,7 @@ def _resolve(name: str, port: int) -> str:
     parts = name.split(".")
     if len(parts) == 4 and all(part.isdigit() for part in parts):
         return name
-    if not network.online():
+    if not network._online():
         raise OSError(_EAI_FAIL, "EAI_FAIL")
     try:
         return host.resolve(name, port)
@@ -56,7 +56,7 @@ class socket:
 
     def flush(self) -> None:
         """Send what the dead link held back, once it is alive."""
-        while self._unsent and network.online():
+        while self._unsent and network._online():
             sent = self._host_write(self._unsent)
             if not sent:
                 return
@@ -84,7 +84,7 @@ class socket:
 
     def connect(self, address) -> None:
         ip = _resolve(address[0], address[1])
-        if not network.online():
+        if not network._online():
             raise errno.error("EHOSTUNREACH")
         try:
             self.raw.connect(host.address(ip, address[1]))
@@ -138,9 +138,9 @@ class socket:
         view = memoryview(data)
         if size >= 0:
             view = view[:size]
-        sent = self._patiently(lambda: self._send(view), _POLLOUT)
-        while self.timeout_ms != 0 and sent is not None and sent < len(view):
-            sent += self._patiently(lambda: self._send(view[sent:]), _POLLOUT)
+        sent = self._send_some(view)
+        while self.timeout_ms != 0 and sent < len(view):
+            sent += self._send_some(view[sent:])
         return sent
 
     def send(self, data):
@@ -153,7 +153,7 @@ class socket:
 
     def sendto(self, data, address):
         ip = _resolve(address[0], address[1])
-        if not network.online():
+        if not network._online():
             raise errno.error("EHOSTUNREACH")
         try:
             return self.raw.sendto(data, host.address(ip, address[1]))
@@ -192,8 +192,11 @@ class socket:
     def _wait(self, flag: int) -> None:
         self._patiently(lambda: self._host_poll(flag) or None, flag)
 
+    def _send_some(self, view):
+        return self._patiently(lambda: self._send(view), _POLLOUT)
+
     def _host_poll(self, flag: int) -> int:
-        if not network.online():
+        if not network._online():
             host.sleep_us(_CHUNK_MS * 1000)
             return 0
         poller = host.Poller()
@@ -203,7 +206,7 @@ class socket:
         return 0
 
     def _host_read(self, view):
-        if not network.online():
+        if not network._online():
             return None
         self.flush()
         try:
@@ -218,7 +221,7 @@ class socket:
             raise errno.translated(error)
 
     def _host_receive(self, size: int):
-        if not network.online():
+        if not network._online():
             return None
         try:
             return self.raw.recvfrom(size)
@@ -229,7 +232,7 @@ class socket:
 
     def _send(self, view):
         self.flush()
-        if network.online() and not self._unsent:
+        if network._online() and not self._unsent:
             return self._host_write(view)
         room = min(len(view), _SEND_BUFFER_BYTES - len(self._unsent))
         self._unsent += bytes(view[:room])

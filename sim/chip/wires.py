@@ -1,4 +1,4 @@
-"""Everything outside the package of the chip: contact, link, housing, voltages, and the parent's messages about them."""
+"""Everything outside the package of the chip: contact, link, housing, voltages, and what the parent says of them."""
 
 from sim.contact import Contact, parse_wave
 
@@ -11,6 +11,7 @@ hang_task = b""  # the virtual RTC memory hangs when a breadcrumb begins with it
 adc_uv = {}  # GPIO -> microvolts at the pin
 options = {}
 registers = None
+ASK = object()  # the default of an argument that turns a question into a setting
 polls = []  # called on every touch: soft interrupts and timers
 
 

@@ -128,7 +128,7 @@ def stat(name: str) -> tuple[int, ...]:
     assert _fs is not None
     if _path(name) == "/":
         return (_MODE_DIR, 0, 0, 0, 0, 0, 0, 0, 0, 0)
-    found = _run(_fs.stat, _path(name))
+    found = _run(lfs.stat, _fs.fs, _path(name), _fs.filename_encoding)
     mode = _MODE_DIR if found.type == _TYPE_DIR else _MODE_FILE
     return (mode, 0, 0, 0, 0, 0, found.size, 0, 0, 0)
 
@@ -150,17 +150,17 @@ def statvfs(name: str) -> tuple[int, ...]:
 def remove(name: str) -> None:
     """A file or an empty folder, as on MicroPython's LittleFS."""
     assert _fs is not None
-    _run(_fs.remove, _path(name))
+    _run(lfs.remove, _fs.fs, _path(name), _fs.filename_encoding)
 
 
 def rename(old: str, new: str) -> None:
     assert _fs is not None
-    _run(_fs.rename, _path(old), _path(new))
+    _run(lfs.rename, _fs.fs, _path(old), _path(new), _fs.filename_encoding)
 
 
 def mkdir(name: str) -> None:
     assert _fs is not None
-    _run(_fs.mkdir, _path(name))
+    _run(lfs.mkdir, _fs.fs, _path(name), _fs.filename_encoding)
 
 
 rmdir = unlink = remove

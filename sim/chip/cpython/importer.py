@@ -13,9 +13,7 @@ from typing import Any
 from . import files, small
 
 # Modules of CPython that an ESP32 has too, under the same name and near enough the same.
-_SHARED = (
-    "array asyncio binascii cmath collections hashlib heapq math random re struct _thread".split()
-)
+_SHARED = "array asyncio binascii cmath collections hashlib heapq math random re struct _thread".split()
 
 path = ["", ".frozen", "/lib"]
 modules: dict[str, Any] = {}
@@ -63,9 +61,7 @@ def _execute(name: str, namespace: dict[str, Any]) -> None:
     exec(compile(source, f"/<{shown.lstrip('/')}>", "exec", dont_inherit=True), namespace)
 
 
-def _import(
-    name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
-) -> types.ModuleType:
+def _import(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> types.ModuleType:
     if level:
         package = globals["__package__"].split(".")
         if level > 1:
