@@ -62,9 +62,7 @@ class Authority:
         self.ca_path = self.folder / "ca.pem"
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _common_name(name)
-        cert = self._builder(self._name, self._key, expired=False, is_ca=True).sign(
-            self._key, hashes.SHA256()
-        )
+        cert = self._builder(self._name, self._key, expired=False, is_ca=True).sign(self._key, hashes.SHA256())
         self.ca_path.write_bytes(cert.public_bytes(serialization.Encoding.PEM))
 
     def server(self, hosts: tuple[str, ...] = LOCAL_HOSTS, *, expired: bool = False) -> Identity:

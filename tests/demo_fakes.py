@@ -199,7 +199,6 @@ class FakePole:
         self._publish("state", state="online", boot=self._boot)
         self._publish("info", **mine, reset=reset)
         for alarm_id in self._journal:
-            self._tell("relay", closed=True)
             self._send(alarm_id)
         if not self._journal:
             self._show("ready")

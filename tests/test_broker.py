@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import need_tool
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from sim import toolbox
 from sim.broker import Broker, BrokerError, EmbeddedBroker, Mosquitto, Published, Tls, free_port
 from sim.certs import Authority, Identity
 
@@ -32,8 +32,8 @@ BrokerMaker = Callable[..., Broker]
 def make(request: pytest.FixtureRequest) -> Iterator[BrokerMaker]:
     """Makes started brokers of either kind, and stops them."""
     kind = request.param
-    if kind is Mosquitto and not toolbox.STRICT and toolbox.mosquitto() is None:
-        pytest.skip("mosquitto is missing (a failure with STRICT=1)")
+    if kind is Mosquitto:
+        need_tool("mosquitto")
     made: list[Broker] = []
 
     def maker(**options: Any) -> Broker:
@@ -118,9 +118,7 @@ def test_a_message_arrives_once_and_in_order(make: BrokerMaker, join: Callable[.
     assert reader.heard.empty()
 
 
-def test_retained_is_kept_for_later_readers_until_cleared(
-    make: BrokerMaker, join: Callable[..., Client]
-) -> None:
+def test_retained_is_kept_for_later_readers_until_cleared(make: BrokerMaker, join: Callable[..., Client]) -> None:
     broker = make()
     writer = join(broker, "writer")
     writer.publish("a/state", b"on", retain=True)
@@ -147,9 +145,7 @@ def test_the_last_will_goes_out_and_stays(make: BrokerMaker, join: Callable[...,
     assert later.next().retain
 
 
-def test_a_connecting_client_hears_only_what_it_subscribed_to(
-    make: BrokerMaker, join: Callable[..., Client]
-) -> None:
+def test_a_connecting_client_hears_only_what_it_subscribed_to(make: BrokerMaker, join: Callable[..., Client]) -> None:
     broker = make()
     reader, writer = join(broker, "reader"), join(broker, "writer")
     reader.subscribe("#")
@@ -249,10 +245,9 @@ def test_the_embedded_broker_shows_what_was_published(join: Callable[..., Client
 
 
 @pytest.fixture
-def mosquitto(request: pytest.FixtureRequest) -> Iterator[Callable[..., Mosquitto]]:
+def mosquitto() -> Iterator[Callable[..., Mosquitto]]:
     """Makes mosquitto only."""
-    if not toolbox.STRICT and toolbox.mosquitto() is None:
-        pytest.skip("mosquitto is missing (a failure with STRICT=1)")
+    need_tool("mosquitto")
     made: list[Mosquitto] = []
 
     def maker(**options: Any) -> Mosquitto:

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from conftest import need_tool
 from contract_examples import example, packed
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from sim import schema, toolbox
+from sim import schema
 from sim.broker import Broker, EmbeddedBroker, Mosquitto, Tls
 from sim.centre import Centre, LedgerError
 from sim.certs import Authority, Identity
@@ -178,8 +179,7 @@ def test_changes_are_announced(broker: EmbeddedBroker, column: Speaker) -> None:
 def test_over_mutual_tls_it_also_checks_the_quality_of_service(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    if not toolbox.STRICT and toolbox.mosquitto() is None:
-        pytest.skip("mosquitto is missing (a failure with STRICT=1)")
+    need_tool("mosquitto")
     authority = Authority(tmp_path_factory.mktemp("ca"))
     acl = "user centre\ntopic readwrite #\n\npattern readwrite sos/v1/nko/%u/#"
     with (

@@ -1,4 +1,5 @@
-"""The scripted demonstration passes with columns that do right, and finds each thing that a column can do wrong."""
+"""The scripted demonstration passes with columns that do right, and finds each thing that a column can do
+wrong."""
 
 from __future__ import annotations
 

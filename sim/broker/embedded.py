@@ -76,23 +76,17 @@ class EmbeddedBroker(Broker):
         if self._thread is not None:
             return
         ready: Future[None] = Future()
-        self._thread = threading.Thread(
-            target=self._run, args=(ready,), name=f"amqtt:{self.port}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, args=(ready,), name=f"amqtt:{self.port}", daemon=True)
         self._thread.start()
         try:
             ready.result(START_TIMEOUT_S)
         except Exception as error:
             self._thread.join(STOP_TIMEOUT_S)
             self._thread = None
-            raise BrokerError(
-                f"amqtt did not start on {self.host}:{self.port}: {error}\n{self._log.text()}"
-            ) from error
+            raise BrokerError(f"amqtt did not start on {self.host}:{self.port}: {error}\n{self._log.text()}") from error
         if not self.answers():
             self.stop()
-            raise BrokerError(
-                f"amqtt on {self.host}:{self.port} does not answer a CONNECT\n{self._log.text()}"
-            )
+            raise BrokerError(f"amqtt on {self.host}:{self.port} does not answer a CONNECT\n{self._log.text()}")
 
     def stop(self) -> None:
         thread, loop = self._thread, self._loop
@@ -101,9 +95,7 @@ class EmbeddedBroker(Broker):
         loop.call_soon_threadsafe(self._stop.set)
         thread.join(STOP_TIMEOUT_S)
         if thread.is_alive():
-            raise BrokerError(
-                f"amqtt on port {self.port} did not stop in {STOP_TIMEOUT_S} s\n{self._log.text()}"
-            )
+            raise BrokerError(f"amqtt on port {self.port} did not stop in {STOP_TIMEOUT_S} s\n{self._log.text()}")
         self._thread = None
 
     def _run(self, ready: Future[None]) -> None:
@@ -175,9 +167,7 @@ class _Amqtt(AmqttBroker):
     async def _initialize_client_session(
         self, reader: ReaderAdapter, writer: WriterAdapter, remote_address: str, remote_port: int
     ) -> tuple[BrokerProtocolHandler, Session]:
-        handler, session = await super()._initialize_client_session(
-            reader, writer, remote_address, remote_port
-        )
+        handler, session = await super()._initialize_client_session(reader, writer, remote_address, remote_port)
         # amqtt notices a client that has gone silent, and does nothing about it.
         transport = cast(StreamWriterAdapter, writer)._writer.transport
         handler.handle_read_timeout = transport.abort

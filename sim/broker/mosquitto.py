@@ -113,9 +113,7 @@ class Mosquitto(Broker):
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is None:
-            raise BrokerError(
-                f"mosquitto on port {self.port} is not running: start() it before {number.name}"
-            )
+            raise BrokerError(f"mosquitto on port {self.port} is not running: start() it before {number.name}")
         self._process.send_signal(number)
 
     def _wait_until_it_answers(self, process: subprocess.Popen[bytes]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
+from rich.text import Text
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -51,6 +52,7 @@ class TownApp(App[None]):
         Binding("d", "answer('dispatch')", "dispatch"),
         Binding("c", "answer('close')", "close"),
         Binding("q", "quit", "quit"),
+        Binding("ctrl+c", "quit", show=False, priority=True),
     ]
 
     def __init__(self, town: Town) -> None:
@@ -60,23 +62,21 @@ class TownApp(App[None]):
         self._news = 0
         self._verb = PRESS  # what the next digit does
         self._selected: str | None = None
+        self._panels: dict[str, Static] = {}
+        self._shown: dict[str, Text] = {}
+        self._events = RichLog(id="log", max_lines=LOG_LINES, wrap=False)
 
     # What is seen
 
     def compose(self) -> ComposeResult:
-        yield Static(id="status")
+        yield self._panel("status")
         with Horizontal(id="posts"):
             for number, post in enumerate(self._town.posts, 1):
-                panel = Static(classes="post", id=f"post-{number}")
-                panel.border_title = f"{number} {post.place.name}"
-                yield panel
-        incidents = Static(id="incidents")
-        incidents.border_title = "Incidents at the centre"
-        yield incidents
-        log = RichLog(id="log", max_lines=LOG_LINES, wrap=False)
-        log.border_title = "Events"
-        log.can_focus = False
-        yield log
+                yield self._panel(f"post-{number}", f"{number} {post.place.name}", "post")
+        yield self._panel("incidents", "Incidents at the centre")
+        self._events.border_title = "Events"
+        self._events.can_focus = False
+        yield self._events
         yield Footer(compact=True)
 
     def on_mount(self) -> None:
@@ -94,17 +94,24 @@ class TownApp(App[None]):
         # Without a choice of its own, the selection stays on the oldest incident that waits for somebody.
         if self._selected not in ids or not ledger.incidents[self._selected].is_open:
             self._selected = ids[0] if ids else None
-        self._static("status").update(panels.status(self._town, ledger, self._verb))
+        self._say("status", panels.status(self._town, ledger, self._verb))
         for number, post in enumerate(self._town.posts, 1):
-            self._static(f"post-{number}").update(panels.post(post, ledger))
-        self._static("incidents").update(panels.incidents(rows, self._selected))
+            self._say(f"post-{number}", panels.post(post, ledger))
+        self._say("incidents", panels.incidents(rows, self._selected))
         news, self._news = self._town.news(self._news)
-        log = self.query_one("#log", RichLog)
         for item in news:
-            log.write(panels.news(item))
+            self._events.write(panels.news(item))
 
-    def _static(self, name: str) -> Static:
-        return self.query_one(f"#{name}", Static)
+    def _panel(self, name: str, title: str = "", classes: str = "") -> Static:
+        panel = self._panels[name] = Static(id=name, classes=classes)
+        panel.border_title = title
+        return panel
+
+    def _say(self, name: str, text: Text) -> None:
+        """Only what is new goes to the terminal: it may be a slow line."""
+        if self._shown.get(name) != text:
+            self._shown[name] = text
+            self._panels[name].update(text, layout=False)
 
     # What the keys do
 

@@ -107,8 +107,9 @@ class Scenario:
         incident = watch.incident()
         self._check_alarm(post, incident, late=False)
         watch.lamp("answered")
+        # The answer may overtake the broker's PUBACK; then there is no time for "sent".
         right = ["calling", "sent", "answered"]
-        require(watch.states() == right, f"the lamp showed {watch.states()}, not {right}")
+        require(watch.states() in (right, right[::2]), f"the lamp showed {watch.states()}, not {right}")
         self._help_and_close(post, incident, watch)
 
     def _silent_centre(self, post: Post) -> None:
@@ -117,7 +118,8 @@ class Scenario:
         self._press(post)
         incident = watch.incident()
         watch.lamp("not-delivered")
-        watch.claims_nothing()
+        right = ["calling", "sent", "not-delivered"]
+        require(watch.states() == right, f"the lamp showed {watch.states()}, not {right}")
         waited_s = (watch.at_ms("not-delivered") - watch.at_ms("calling")) / 1000
         in_time = ANSWER_S - 0.5 <= waited_s <= ANSWER_S + 1
         require(in_time, f"not-delivered after {waited_s:.2f} s, not {ANSWER_S} s")
@@ -250,7 +252,8 @@ class Scenario:
     def _help_and_close(self, post: Post, incident: Incident, watch: Watch) -> None:
         self._town.centre.accept(incident.id)
         watch.lamp("help-coming")
-        require(post.relay_closed, "the relay is open though the incident is")
+        # The press closes the relay, to start a call; a restart does not start another one.
+        require(post.relay_closed or incident.late, "the relay is open though the incident is")
         self._town.centre.close(incident.id)
         watch.lamp("ready")
         self._wait(lambda: not post.relay_closed, STEP_TIMEOUT_S, f"{post.device_id}: relay open")
