@@ -1,0 +1,102 @@
+"""Fixtures that several test files share. STRICT=1 makes a missing runtime or broker a failure."""
+
+import contextlib
+import itertools
+import os
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+from rig import RUNTIMES, Rig
+from rig_real import RealRig, TimeServer
+from rig_virtual import VirtualRig
+
+from sim import toolbox
+from sim.broker import Mosquitto
+
+SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 31))
+_numbers = itertools.count(1)
+
+
+def pytest_report_header() -> list[str]:
+    missing = "a failure (STRICT=1)" if toolbox.STRICT else "skipped (STRICT=1 makes it a failure)"
+    return [f"seed: {SEED} (again with SEED={SEED})", f"a missing runtime or broker is {missing}"]
+
+
+def need_tool(name: str) -> None:
+    """Skip, or under STRICT fail, when the tool cannot be had."""
+    if toolbox.find(name) is None:
+        text = f"{name} is missing: make tools"
+        pytest.fail(text) if toolbox.STRICT else pytest.skip(text)
+
+
+def runtime_parameters(*names: str) -> list[object]:
+    """Runtimes as parameters, with the marks of what they need."""
+    return [
+        pytest.param(
+            name,
+            marks=[pytest.mark.micropython] * name.startswith("micropython")
+            + [pytest.mark.mosquitto] * (name != "virtual"),
+        )
+        for name in names
+    ]
+
+
+@pytest.fixture(scope="session")
+def mosquitto() -> Iterator[Mosquitto]:
+    """One plain mosquitto for all rigs of this process."""
+    need_tool("mosquitto")
+    with Mosquitto() as broker:
+        yield broker
+
+
+@pytest.fixture(scope="session")
+def time_server() -> Iterator[TimeServer]:
+    with TimeServer() as server:
+        yield server
+
+
+@pytest.fixture(params=runtime_parameters(*RUNTIMES))
+def rig_runtime(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
+    if name.startswith("micropython"):
+        need_tool(name)
+    return name
+
+
+@pytest.fixture
+def make_rig(rig_runtime: str, request: pytest.FixtureRequest) -> Iterator[Callable[[], Rig]]:
+    """Makes columns that are not installed yet; afterwards what must always be true is checked on each."""
+    rigs: list[Rig] = []
+
+    def make() -> Rig:
+        rigs.append(_rig(rig_runtime, request))
+        return rigs[-1]
+
+    with contextlib.ExitStack() as stack:
+        yield make
+        for rig in rigs:
+            stack.callback(rig.close)
+        for rig in rigs:
+            rig.check()
+
+
+def _rig(runtime: str, request: pytest.FixtureRequest) -> Rig:
+    if runtime == "virtual":
+        return VirtualRig(SEED)
+    broker, time_server = request.getfixturevalue("mosquitto"), request.getfixturevalue("time_server")
+    return RealRig(runtime, f"rig-{next(_numbers)}", SEED, broker, time_server.port)
+
+
+@pytest.fixture
+def rig(make_rig: Callable[[], Rig]) -> Rig:
+    """One column, on every runtime."""
+    return make_rig()
+
+
+@pytest.fixture
+def virtual_rig() -> Iterator[VirtualRig]:
+    """For what only virtual time can do."""
+    with contextlib.closing(VirtualRig(SEED)) as made:
+        yield made
+        made.check()

@@ -1,0 +1,231 @@
+"""The rig in real time: a `Pole` on some runtime, a real mosquitto, and the real control centre."""
+
+import socket
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from paho.mqtt import publish as paho
+from rig import Alarm, Event, Rig
+
+from sim.broker import Mosquitto
+from sim.centre import Centre, Ledger
+from sim.pole import Pole
+from sim.world.servers import NTP_BYTES, NTP_SERVER_HEAD, NTP_TO_UNIX_S
+from sim.world.world import config_with
+
+LOOK_S = 0.1  # how often something is looked at that tells nobody when it changes
+RETAINED_S = 1.0
+NOBODY = {"somebody": "else"}  # users of a broker that refuses everybody we know
+T = TypeVar("T")
+
+
+class RealRig(Rig):
+    """The broker may be shared with earlier rigs: each has a device id of its own."""
+
+    slack_ms = 700  # two cores, several processes
+
+    def __init__(self, runtime: str, device_id: str, seed: int, broker: Mosquitto, ntp_port: int) -> None:
+        super().__init__(runtime, device_id, seed)
+        self.broker, self._ntp_port = broker, ntp_port
+        self._news = threading.Event()
+        self._folder = tempfile.TemporaryDirectory(prefix="sos-rig-")
+        self._pole: Pole | None = None
+        self._outage = ""
+        self._hole: socket.socket | None = None
+        self._centre = self._make_centre(f"centre-{device_id}", "received")
+
+    def _make_centre(self, name: str, auto: str | None) -> Centre:
+        centre = Centre(
+            self.broker.host, self.broker.port, name=name, auto=auto, check_qos=True, on_change=self._news.set
+        )
+        centre.start()
+        return centre
+
+    @property
+    def pole(self) -> Pole:
+        assert self._pole is not None, "install() first"
+        return self._pole
+
+    def base_document(self) -> dict[str, Any]:
+        document = config_with()
+        document["device_id"] = self.device_id
+        document["broker"] = {"host": self.broker.host, "port": self.broker.port, "tls": None, "insecure": True}
+        document["clock"] = {"server": self.broker.host, "port": self._ntp_port}
+        document["secrets"] = {"wifi_ssid": "sos-columns"}
+        return document
+
+    def install(self, document: dict[str, Any]) -> None:
+        if self._pole is not None:
+            self._pole.close()
+        image = Path(self._folder.name, "flash.img")
+        self._pole = Pole(document, runtime=self.runtime, flash_path=image, seed=self.seed, on_event=self._event)
+
+    def _event(self, event: Event) -> None:
+        self.events.append(event)
+        self._news.set()
+
+    def power_on(self) -> None:
+        self.pole.power_on()
+
+    def power_off(self) -> None:
+        self.pole.power_off()
+
+    def press(self, for_ms: int = 120) -> None:
+        self.pole.press(for_ms)
+
+    def wave(self, edges: list[tuple[int, int]]) -> None:
+        self.pole.wave(edges)
+
+    def link(self, up: bool) -> None:
+        self.pole.link(up)
+
+    def hang(self, task: str) -> None:
+        self.pole.hang(task)
+
+    def break_broker(self, outage: str) -> None:
+        broker, self._outage = self.broker, outage
+        if outage == "freeze":
+            broker.freeze()
+            return
+        if outage == "stop":
+            broker.stop()
+        else:
+            broker.kill()
+        if outage == "black-hole":
+            self._hole = socket.create_server((broker.host, broker.port), reuse_port=False)
+        elif outage == "refuse":
+            broker.users = NOBODY
+            broker.start()
+
+    def mend_broker(self) -> None:
+        broker, outage, self._outage = self.broker, self._outage, ""
+        if self._hole is not None:
+            self._hole.close()
+            self._hole = None
+        if outage == "freeze":
+            broker.thaw()
+        elif outage == "refuse":
+            broker.stop()
+            broker.users = {}
+        broker.start()
+
+    def silence_centre(self) -> None:
+        self._centre.auto = None
+
+    def centre_answers(self) -> None:
+        self._centre.auto = "received"
+
+    def answer(self, ident: str, state: str) -> None:
+        centre = self._centre
+        actions: dict[str, Callable[[str], None]]
+        actions = {"accepted": centre.accept, "dispatched": centre.dispatch, "closed": centre.close}
+        actions[state](ident)
+
+    def publish(self, kind: str, payload: bytes) -> None:
+        paho.single(self.root + kind, payload, qos=1, hostname=self.broker.host, port=self.broker.port)
+
+    def epoch_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def now_ms(self) -> float:
+        return self._pole.now_ms() if self._pole is not None else 0
+
+    def until(self, look: Callable[[], T | None], within_ms: float, what: str) -> T:
+        end_s = time.monotonic() + (within_ms + self.slack_ms) / 1000
+        while True:
+            self._news.clear()
+            over = time.monotonic() >= end_s
+            if found := look():
+                return found
+            assert not over, f"no {what} within {within_ms} ms\n{self.history()}"
+            self._news.wait(LOOK_S)
+
+    def alarms(self) -> dict[str, Alarm]:
+        incidents = self._centre.look(lambda ledger: ledger.copy().of(self.device_id))
+        return {one.id: Alarm(one.id, one.press, one.transmissions, one.late, one.alarm) for one in incidents}
+
+    def heard(self, kind: str) -> dict[str, Any] | None:
+        return self._heard_by(self._centre, kind)
+
+    def _heard_by(self, centre: Centre, kind: str) -> dict[str, Any] | None:
+        column = centre.ledger().columns.get(self.device_id)
+        if column is None:
+            return None
+        if kind == "state":
+            words = {True: "online", False: "offline"}
+            return None if column.online is None else {"state": words[column.online], "boot": column.boot}
+        if kind.startswith("fault/"):
+            return column.faults.get(kind.removeprefix("fault/"))
+        return {"info": column.info, "heartbeat": column.heartbeat}[kind] or None
+
+    def happened(self) -> list[dict[str, Any]]:
+        column = self._centre.ledger().columns.get(self.device_id)
+        return list(column.events) if column is not None else []
+
+    def result(self, ident: str) -> dict[str, Any] | None:
+        column = self._centre.ledger().columns.get(self.device_id)
+        return column.results.get(ident) if column is not None else None
+
+    def retained(self, kind: str) -> dict[str, Any] | None:
+        """Asks as somebody who has just connected. An echo, sent after that, says that what is retained is all in."""
+        centre = self._make_centre(f"newcomer-{self.device_id}", None)
+        try:
+            self.publish("event", _ECHO)
+            centre.wait_for(self._has_echo, RETAINED_S, "echo")
+            return self._heard_by(centre, kind)
+        finally:
+            centre.stop()
+
+    def _has_echo(self, ledger: Ledger) -> bool:
+        column = ledger.columns.get(self.device_id)
+        return column is not None and any(event["event"] == "echo" for event in column.events)
+
+    def violations(self) -> list[str]:
+        ours = [self.root + kind for kind in ("ack", "cmd")]  # what tests send may be broken
+        broken = self._centre.violations
+        return [v.why for v in broken if v.topic.startswith(self.root) and v.topic not in ours]
+
+    def close(self) -> None:
+        if self._pole is not None:
+            self._pole.close()
+        self.mend_broker()
+        self._centre.stop()
+        self._folder.cleanup()
+
+
+_ECHO = b'{"v":1,"event":"echo","at":null,"detail":""}'
+
+
+class TimeServer:
+    """Network time for real columns, as RFC 5905 has it, in a thread; a context manager."""
+
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((host, 0))
+        self.port = int(self._socket.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve, name="ntp", daemon=True)
+
+    def __enter__(self) -> "TimeServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.sendto(b"", self._socket.getsockname())
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            data, peer = self._socket.recvfrom(512)
+            if not data:
+                return
+            if len(data) < NTP_BYTES:
+                continue
+            seconds, ns = divmod(time.time_ns(), 1_000_000_000)
+            stamp = struct.pack("!II", seconds + NTP_TO_UNIX_S, (ns << 32) // 1_000_000_000)
+            self._socket.sendto(NTP_SERVER_HEAD + bytes(12) + stamp + data[40:48] + stamp + stamp, peer)
