@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """The network of unit tests: a stream with a scripted broker behind it, over tests/fake_board.py."""
 
 from collections.abc import Callable

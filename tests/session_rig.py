@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """A session over a scripted broker, moved by hand: for the tests of firmware/session.py."""
 
 from typing import Any

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """MQTT packets, byte for byte, by every version of umqtt.simple, read back by amqtt's parser (not ours)."""
 
 import asyncio

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """The stream of bytes that a broker sends: cut into packets whatever the splits, bounded whatever the broker."""
 
 import random

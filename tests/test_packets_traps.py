@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """What stock umqtt.simple does to a column, trap by trap, and that firmware/packets.py and session.py do not.
 
 Each test shows the defect in the stock library first: a trap that the library no longer has turns its test red.

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """One MQTT session: how it begins, keepalive, acknowledgements, re-sends, refusals; with a broker that misbehaves."""
 
 from typing import Any
@@ -7,7 +8,6 @@ from fake_net import CONNECT, PINGREQ, SUBSCRIBE, TOPICS, puback, suback
 from session_rig import ALARM, KEEPALIVE_MS, PUBACK_MS, STEP_MS, Rig
 
 from firmware.session import LinkLost, PacketIds, Session
-
 
 # -- beginning
 

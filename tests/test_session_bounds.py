@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """One MQTT session: what a broker may send, in which order packets go out, and what bounds both."""
 
 import random
@@ -8,7 +9,6 @@ from session_rig import ALARM, KEEPALIVE_MS, PUBACK_MS, STEP_MS, Rig
 
 from firmware import session as session_module
 from firmware.session import LinkLost, Session
-
 
 # -- what arrives
 

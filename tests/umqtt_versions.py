@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """firmware/packets.py over several versions of umqtt.simple.
 
 1.3.4 is the real file, unmodified. ESP32 images carry later ones frozen, which no package index has; they are
