@@ -185,7 +185,7 @@ def test_everything_is_on_one_screen_of_80_by_24(town: FakeTown) -> None:
         ):
             assert key in lines[-1]
         assert text.count("NOT-DELIVERED") == 3 and text.count("petropavl-02-1-") == 1
-        assert "power on  link up" in text and "last  1-3 new" in text
+        assert "power on  link up" in text and "last alarm 3 new" in text
 
     play(town, [], check)
 

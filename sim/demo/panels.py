@@ -11,7 +11,7 @@ from sim.centre import Incident, Ledger
 from sim.demo.town import News, Post, Town
 
 INCIDENT_ROWS = 5
-LAMP_WIDTH = 22
+LAMP_WIDTH = 24  # a third of 80 columns, without the frame
 DARK = (70, 70, 70)
 BRIGHT = 140  # luminance above which text on a colour must be black
 STATE_STYLES = {"new": "bold magenta", "received": "bold yellow", "accepted": "cyan", "dispatched": "cyan"}
@@ -40,13 +40,13 @@ def post(post: Post, ledger: Ledger) -> Text:
     text.append("power ").append(*_flag(post.powered, "on", "OFF"))
     text.append("  link ").append(*_flag(post.link_up, "up", "DOWN")).append("\n")
     online = column.online if column else None
-    text.append("state ").append(*_flag(bool(online), "online", "OFFLINE" if column else "unknown"))
+    text.append(*_flag(bool(online), "online", "OFFLINE" if column else "unknown"))
     text.append(f"  boot {post.boots}\n")
     queue = column.heartbeat.get("queue", "?") if column and online else "?"
     heard = f"{time.monotonic() - column.heard_s:.0f} s ago" if column else "never"
     text.append(f"queue {queue}  heard {heard}\n")
     text.append(f"relay {'closed' if post.relay_closed else 'open'}{'  HELD' if post.held else ''}\n")
-    text.append("last  ").append(_last_alarm(post, ledger))
+    text.append("last alarm ").append(_last_alarm(post, ledger))
     return text
 
 
@@ -84,7 +84,7 @@ def _incident(row: Incident, selected: bool) -> Text:
     marks += "  LATE" if row.late else ""
     line = Text.assemble(
         "▶ " if selected else "  ",
-        (f"{row.id:<20} ", "bold" if row.is_open else QUIET),
+        (f"{row.id:<24} ", "bold" if row.is_open else QUIET),
         (f"{row.state:<11}", STATE_STYLES.get(row.state, QUIET)),
         (f"{row.outcome or row.by:<13}", QUIET),
         marks,
@@ -97,7 +97,7 @@ def _last_alarm(post: Post, ledger: Ledger) -> Text:
     if not known:
         return Text("-", QUIET)
     last = known[-1]
-    number = last.id.removeprefix(f"{post.device_id}-")
+    number = last.id.rpartition("-")[2]
     return Text.assemble(f"{number} ", (last.state, STATE_STYLES.get(last.state, QUIET)))
 
 

@@ -44,6 +44,13 @@ async def _play(town: Town) -> str:
         await until("column 1 answered", lamp(0, "answered"))
         await pilot.press("a")
         await until("column 1 help-coming", lamp(0, "help-coming"))
+        await until("column 1's queue is empty", lambda: _queue(town, 0) == 0)
         await pilot.press("l", "2", "2")
         await until("column 2 not-delivered", lamp(1, "not-delivered"))
         return app.export_screenshot(title=app.TITLE)
+
+
+def _queue(town: Town, number: int) -> int | None:
+    """What that column's last heartbeat said."""
+    column = town.centre.look(lambda ledger: ledger.columns.get(town.posts[number].device_id))
+    return column.heartbeat.get("queue") if column else None

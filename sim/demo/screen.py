@@ -33,6 +33,7 @@ class TownApp(App[None]):
     CSS = """
     #status { height: 1; background: $primary; color: $text; }
     #posts { height: 9; }
+    Static { text-wrap: nowrap; text-overflow: ellipsis; }
     .post { width: 1fr; height: 9; border: round $primary; }
     #incidents { height: 7; border: round $primary; }
     #log { height: 1fr; min-height: 4; border: round $primary; scrollbar-size-vertical: 1; }
