@@ -192,6 +192,7 @@ class Column:
             self._certify()
         if self.actions.restart_due():
             self._board.log("restart: by command")
+            self._board.scratch.write(resets.crumb("", self.supervisor.clock_trusted))  # nobody is to blame
             self._board.reset()
         self._look_at_tamper()
         return incident.lamp_changes_in_ms(_HEALTH_MS) if incident else _HEALTH_MS

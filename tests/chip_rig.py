@@ -32,7 +32,7 @@ def now_us() -> int:
 
 def _file_system(content: bytes | None) -> tuple[LittleFS, UserContext]:
     context = UserContext(buffer=bytearray(content)) if content else UserContext(buffsize=IMAGE_BYTES)
-    geometry = {"read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32}
+    geometry: dict[str, Any] = {"read_size": 32, "prog_size": 32, "cache_size": 128, "lookahead_size": 32}
     blocks = IMAGE_BYTES // BLOCK_BYTES
     fs = LittleFS(context, block_size=BLOCK_BYTES, block_count=blocks, mount=False, **geometry)
     if content is None:

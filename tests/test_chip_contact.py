@@ -67,7 +67,8 @@ def test_old_edges_are_forgotten_and_still_counted() -> None:
 def test_against_a_naive_model() -> None:
     rng = random.Random(1)
     for _ in range(200):
-        contact, edges = Contact(), []
+        contact = Contact()
+        edges: list[tuple[int, int]] = []
         for _ in range(rng.randrange(1, 6)):
             start = rng.randrange(1000)
             times = sorted(rng.randrange(start, 1200) for _ in range(rng.randrange(8)))

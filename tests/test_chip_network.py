@@ -161,6 +161,14 @@ while lan.isconnected():
     time.sleep_ms(5)
 print("down", lan.status() == network.ETH_DISCONNECTED)
 """
+LAN_SPI = """
+spi = machine.SPI(1, baudrate=20000000)
+lan = network.LAN(spi=spi, cs=machine.Pin(10), int=machine.Pin(9), phy_type=network.PHY_W5500, phy_addr=0)
+lan.active(True)
+while not lan.isconnected():
+    time.sleep_ms(5)
+print("up", network.LAN(phy_type=1, phy_addr=0) is lan)
+"""
 
 
 def test_ethernet_follows_the_cable(chip: Make) -> None:
@@ -209,6 +217,11 @@ name = socket.socket()
 name.connect(socket.getaddrinfo("localhost", PORT)[0][-1])
 print("blocking", name.send(b"wait"), name.recv(6))
 """
+
+
+def test_ethernet_on_spi_is_for_every_chip(chip: Make) -> None:
+    assert chip(LAN_SPI).start(chip="esp32c3").wait("up (.*)")[1] == "True"
+    chip(LAN).start(chip="esp32s3").wait("ValueError: invalid phy type")
 
 
 def test_tcp_and_udp_do_not_wait_when_told_so(chip: Make, echo: Echo) -> None:

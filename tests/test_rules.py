@@ -27,7 +27,7 @@ def files(folder: str) -> list[Path]:
 
 def imports(source: str) -> set[str]:
     """The first part of every imported name; of `typing` only what runs (a TYPE_CHECKING block does not)."""
-    found = set()
+    found: set[str] = set()
     tree = ast.parse(source)
     skipped: set[ast.AST] = set()
     for node in ast.walk(tree):

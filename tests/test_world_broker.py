@@ -19,7 +19,9 @@ def connect(client: bytes = b"c", keepalive_s: int = 0, will: bytes = b"", flags
     return wire.packet(wire.CONNECT, body)
 
 
-def publish(topic: str = "c/x", payload: bytes = b"hello", qos: int = 1, packet_id: int = 7, retain: bool = False) -> bytes:
+def publish(
+    topic: str = "c/x", payload: bytes = b"hello", qos: int = 1, packet_id: int = 7, retain: bool = False
+) -> bytes:
     return wire.publish(Publish(topic, payload, qos, retain, packet_id=packet_id))
 
 

@@ -3,8 +3,9 @@
 import struct
 
 import pytest
-from world_probe import BROKER, PORT, Probe
+from world_probe import BROKER, PORT, TLS, Probe
 
+from hal.interface import Stream
 from sim.world import mqtt_wire as wire
 from sim.world.conditions import Net
 from sim.world.connection import SEND_BUFFER_BYTES
@@ -15,10 +16,9 @@ ACCEPTED = wire.connack(0, False)
 PING, PONG = wire.packet(wire.PINGREQ), wire.packet(wire.PINGRESP)
 
 
-def _dialled(probe: Probe, tls: bool = False):  # type: ignore[no-untyped-def]
+def _dialled(probe: Probe, tls: bool = False) -> Stream:
     probe.link_up()
-    tls_config = {"ca": "", "cert": None, "key": None, "server_name": "x"} if tls else None
-    return probe.board.dial(BROKER, PORT, tls_config)
+    return probe.board.dial(BROKER, PORT, TLS if tls else None)
 
 
 def test_a_stream_opens_carries_bytes_and_closes() -> None:

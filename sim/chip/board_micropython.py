@@ -52,7 +52,7 @@ def mount(image: str, erase_us: int) -> None:
         os.umount("/")
     except OSError:
         pass  # nothing there
-    vfs.mount(vfs.VfsLfs2(flash), "/")
+    vfs.mount(vfs.VfsLfs2(flash), "/")  # type: ignore[arg-type]
     os.chdir("/")
 
 

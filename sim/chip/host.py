@@ -5,4 +5,4 @@ import sys
 if sys.implementation.name == "micropython":
     from .host_micropython import *  # noqa: F403
 else:
-    from .cpython.host import *  # noqa: F403
+    from .cpython.host import *  # type: ignore[assignment]  # noqa: F403

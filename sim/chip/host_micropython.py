@@ -81,19 +81,19 @@ def map_registers(path: str, size: int) -> bytearray:
 Poller = _select.poll
 
 
-def stream_socket() -> object:
+def stream_socket():
     raw = _socket.socket()
     raw.setblocking(False)
     return raw
 
 
-def datagram_socket() -> object:
+def datagram_socket():
     raw = _socket.socket(_socket.AF_INET, _socket.SOCK_DGRAM)
     raw.setblocking(False)
     return raw
 
 
-def address(ip: str, port: int) -> object:
+def address(ip: str, port: int):
     """What connect, bind and sendto of a host socket take, from a numeric address."""
     return _socket.getaddrinfo(ip, port, _socket.AF_INET, _socket.SOCK_STREAM)[0][-1]
 

@@ -109,6 +109,14 @@ class Timer:
             self._callback(self)
 
 
+class SPI:
+    """A bus to hand to network.LAN; nothing else is wired to it."""
+
+    def __init__(self, __id, baudrate=1000000, *, sck=None, mosi=None, miso=None) -> None:
+        if __id not in (1,) + (2,) * (wires.options["chip"] != "esp32c3"):
+            raise ValueError("SPI(%s) doesn't exist" % __id)
+
+
 def reset_cause() -> int:
     return _CAUSES[wires.options["cause"]]
 

@@ -72,6 +72,16 @@ def country(code=None):
 class _Interface:
     """What Wi-Fi and Ethernet share. The link needs `join_ms` from its beginning to an address."""
 
+    _static: tuple | None = None
+
+    def isconnected(self) -> bool:
+        wires.touch()
+        return self._update()
+
+    def _update(self) -> bool:
+        """The driver's own work, up to now; True with an address."""
+        raise NotImplementedError
+
     def ifconfig(self, __addresses=None):
         if __addresses is not None:
             self._static = __addresses
@@ -96,6 +106,10 @@ class WLAN(_Interface):
     PM_POWERSAVE = 2
     SEC_OPEN = AUTH_OPEN
     SEC_WPA2 = AUTH_WPA2_PSK
+    _active = _requested = _connected = False
+    _ssid = _password = ""
+    _reason = _due = 0
+    _options: dict = {}
 
     def __new__(cls, *args):
         if args and args[0] == AP_IF:
@@ -104,10 +118,7 @@ class WLAN(_Interface):
             raise ValueError("invalid WLAN interface identifier")
         if "wlan" not in _interfaces:
             wlan = _interfaces["wlan"] = object.__new__(cls)
-            wlan._active, wlan._static = False, None
             wlan._options = {"pm": WLAN.PM_PERFORMANCE, "reconnects": -1, "txpower": 20, "channel": 1}
-            wlan._ssid, wlan._password = "", ""
-            wlan._leave(0)
         return _interfaces["wlan"]
 
     def __init__(self, __interface_id=STA_IF) -> None:
@@ -142,10 +153,6 @@ class WLAN(_Interface):
         if not self._active:
             raise OSError("Wifi Not Started")
         self._leave(0)
-
-    def isconnected(self) -> bool:
-        wires.touch()
-        return self._update()
 
     def status(self, __param=None):
         if __param == "rssi":
@@ -197,7 +204,6 @@ class WLAN(_Interface):
         self._due = _time.ticks_add(_time.ticks_ms(), after_ms)
 
     def _update(self) -> bool:
-        """The driver's own work, up to now; True with an address."""
         if self._connected and not wires.link:
             self._connected, self._reason = False, STAT_BEACON_TIMEOUT
             self._try(_RETRY_MS)
@@ -256,7 +262,6 @@ class LAN(_Interface):
         for pin in (mdc, mdio, reset, power, cs, int, ref_clk):
             if pin is not None:
                 pins.pin_id(pin)
-        self._static = None
         self._made = True
 
     def active(self, __is_active=None):
@@ -264,10 +269,6 @@ class LAN(_Interface):
             return self._active
         self._active, self._up_at = bool(__is_active), None
         return self._active
-
-    def isconnected(self) -> bool:
-        wires.touch()
-        return self._update()
 
     def _update(self) -> bool:
         if not self._active or not wires.link:

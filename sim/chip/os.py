@@ -22,7 +22,7 @@ if sys.implementation.name == "micropython":
     def sync() -> None:
         """Nothing waits outside of open files."""
 else:
-    from .cpython.files import (  # noqa: F401
+    from .cpython.files import (  # type: ignore[no-redef,assignment]  # noqa: F401
         chdir,
         getcwd,
         ilistdir,
@@ -40,7 +40,7 @@ else:
 
 from . import sys as _sys
 
-_Uname = namedtuple("uname_result", ("sysname", "nodename", "release", "version", "machine"))
+_Uname = namedtuple("_Uname", ("sysname", "nodename", "release", "version", "machine"))
 
 
 def uname():

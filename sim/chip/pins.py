@@ -54,12 +54,17 @@ class Pin:
     DRIVE_2 = 2
     DRIVE_3 = 3
     _made: dict = {}
+    _number = 0
+    _mode: int | None = None
+    _pull: int | None = None
+    _level = 0
+    _irq = None
 
     def __new__(cls, __id, *args, **kwargs):
         number = pin_id(__id)
         if number not in cls._made:
             pin = cls._made[number] = object.__new__(cls)
-            pin._number, pin._mode, pin._pull, pin._level, pin._irq = number, None, None, 0, None
+            pin._number = number
         return cls._made[number]
 
     def __init__(self, __id, mode=-1, pull=-1, *, value=None, drive=None) -> None:

@@ -10,7 +10,7 @@ from . import sys as _sys
 if sys.implementation.name == "micropython":
     from . import board_micropython as board
 else:
-    from . import board_cpython as board
+    from . import board_cpython as board  # type: ignore[no-redef]
 
 _CORRUPT = "The filesystem appears to be corrupted."
 
@@ -66,7 +66,7 @@ def _execute(name: str, namespace: dict) -> bool:
     except SystemExit:
         machine.soft_reset()
     except BaseException as error:  # whatever it was: the chip shows it and goes on to its prompt
-        _sys.print_exception(error, sys.stdout)
+        _sys.print_exception(error, sys.stdout)  # type: ignore[arg-type]
         return False
     return True
 

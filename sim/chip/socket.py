@@ -51,6 +51,7 @@ class socket:
         self.raw = host.datagram_socket() if type == SOCK_DGRAM else host.stream_socket()
         self.timeout_ms = -1  # -1 = wait for ever, 0 = never wait
         self._unsent = b""
+        self._closed = False
 
     # -- for select and tls
 
@@ -167,7 +168,10 @@ class socket:
         return received[0], host.numeric(received[1])
 
     def close(self) -> None:
-        self.raw.close()
+        """Harmless when closed already: the host may have given the descriptor to another socket."""
+        if not self._closed:
+            self._closed = True
+            self.raw.close()
 
     def __enter__(self):
         return self

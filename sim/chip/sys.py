@@ -10,7 +10,7 @@ if _host.implementation.name == "micropython":
 else:
     from sys import exit, stderr, stdin, stdout  # noqa: F401
 
-    from .cpython.importer import modules, path, print_exception  # noqa: F401
+    from .cpython.importer import modules, path, print_exception  # type: ignore[no-redef]  # noqa: F401
 
     _version = (1, 26, 1, "")  # whose interface this is
     maxsize = 0x7FFFFFFF

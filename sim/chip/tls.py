@@ -11,7 +11,7 @@ from . import host, wires
 if sys.implementation.name == "micropython":
     import tls as _engine
 else:
-    from .cpython import tls_engine as _engine
+    from .cpython import tls_engine as _engine  # type: ignore[no-redef]
 
 PROTOCOL_TLS_CLIENT = _engine.PROTOCOL_TLS_CLIENT
 PROTOCOL_TLS_SERVER = _engine.PROTOCOL_TLS_SERVER
@@ -97,11 +97,11 @@ class SSLContext:
 
     @property
     def verify_mode(self):
-        return self._context.verify_mode
+        return self._context.verify_mode  # type: ignore[attr-defined]
 
     @verify_mode.setter
     def verify_mode(self, mode) -> None:
-        self._context.verify_mode = mode
+        self._context.verify_mode = mode  # type: ignore[attr-defined]
 
     def load_cert_chain(self, cert, key) -> None:
         """A certificate and its key, DER. Raises ValueError("invalid cert" or "invalid key")."""

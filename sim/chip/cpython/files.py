@@ -14,7 +14,7 @@ from littlefs.lfs import LFSConfig
 BLOCK_BYTES = 4096
 # What MicroPython's VfsLfs2 takes by default.
 _CACHE_BYTES = 128
-_GEOMETRY = {
+_GEOMETRY: dict[str, Any] = {
     "block_size": BLOCK_BYTES,
     "read_size": 32,
     "prog_size": 32,

@@ -1,0 +1,239 @@
+"""The button: a real loop of looks over a waveform, what it reports, and what it asks the loop for."""
+
+import random
+
+import pytest
+from debounce_waves import CLASSES
+from fake_board import FakeBoard
+
+from firmware import button as button_module
+from firmware.button import ACTIVE_MS, Button
+
+CONFIG = {"press_ms": 40, "release_ms": 60, "stall_ms": 40, "stuck_s": 60}
+SEED = 77
+
+
+class Rig:
+    def __init__(self, *, closed: bool = False, held_at_boot: bool = False, counts: bool = True) -> None:
+        self.board = FakeBoard()
+        self.board.contact.counts = counts
+        if closed:
+            self.board.contact.set(True)
+        self.presses: list[tuple[int, bool]] = []  # (age_ms, in_stall)
+        self.seen_ms: list[int] = []
+        self.releases = 0
+        self.stuck: list[bool] = []
+        self.button = Button(self.board, CONFIG, self._press, self._release, self.stuck.append, held_at_boot)
+
+    def _press(self, age_ms: int, in_stall: bool) -> None:
+        self.presses.append((age_ms, in_stall))
+        self.seen_ms.append(self.board.now_ms)
+
+    def _release(self) -> None:
+        self.releases += 1
+
+    def run(self, ms: int) -> None:
+        """The firmware's loop: step, wait, look."""
+        end_ms = self.board.now_ms + ms
+        while self.board.now_ms < end_ms:
+            wait_ms = min(self.button.step(), end_ms - self.board.now_ms)
+            self.board.wait(wait_ms)
+            self.button.look(wait_ms)
+
+    def stall(self, ms: int) -> None:
+        """The loop does something else: the next look knows that it did not watch."""
+        self.board.advance(ms)
+        self.button.look(-1)
+
+
+def test_press_and_release() -> None:
+    rig = Rig()
+    rig.board.contact.wave((100, 1), (220, 0))
+    rig.run(1000)
+    assert rig.seen_ms == [pytest.approx(143, abs=3)] and rig.releases == 1
+    age_ms, in_stall = rig.presses[0]
+    assert 40 <= age_ms <= 45 and not in_stall
+
+
+def test_idle_asks_for_nothing_and_activity_for_every_millisecond() -> None:
+    rig = Rig()
+    rig.run(100)
+    assert rig.button.step() == 1000 and not rig.button.is_busy()
+    rig.board.contact.set(True)
+    rig.run(10)
+    assert rig.button.step() == ACTIVE_MS and rig.button.is_busy()
+    rig.run(200)
+    assert not rig.button.is_busy(), "a hold needs no looks"
+
+
+def test_corpus_through_the_real_loop() -> None:
+    """500 waveforms in one run over the wrap of the ticks: pauses of a second between them."""
+    print(f"corpus: seed {SEED}")
+    dice = random.Random(SEED)
+    rig = Rig()
+    for index in range(500):
+        kind = CLASSES[index % len(CLASSES)]
+        wave, count = kind(dice)
+        before = len(rig.presses)
+        start_ms = dice.uniform(5, 10)
+        rig.board.contact.wave(*[(start_ms + t_us / 1000, level) for t_us, level in wave])
+        rig.run(int(start_ms + wave[-1][0] / 1000) + 1000)
+        assert len(rig.presses) - before == count, f"{kind.__name__}, number {index}: {wave}"
+
+
+def test_panic_burst_counts_up() -> None:
+    rig = Rig()
+    edges = [(100 + 250 * n + offset, level) for n in range(12) for offset, level in ((0, 1), (120, 0))]
+    rig.board.contact.wave(*edges)
+    rig.run(4000)
+    assert len(rig.presses) == 12 and rig.releases == 12
+
+
+# -- at boot
+
+
+def test_held_at_boot_counts_once() -> None:
+    rig = Rig(closed=True)
+    rig.run(5000)
+    assert len(rig.presses) == 1
+    rig.board.contact.set(False)
+    rig.run(500)
+    assert len(rig.presses) == 1 and rig.releases == 1
+
+
+def test_held_since_before_the_boot_does_not_count_again() -> None:
+    rig = Rig(closed=True, held_at_boot=True)
+    rig.run(5000)
+    assert rig.presses == []
+    rig.board.contact.wave((0, 0), (300, 1), (400, 0))
+    rig.run(1000)
+    assert len(rig.presses) == 1 and rig.releases == 2
+
+
+def test_held_control() -> None:
+    """Negative control: without the journal's word the same contact is a press."""
+    rig = Rig(closed=True, held_at_boot=False)
+    rig.run(5000)
+    assert len(rig.presses) == 1
+
+
+def test_let_go_while_the_board_was_down() -> None:
+    rig = Rig(closed=False, held_at_boot=True)
+    assert rig.releases == 1, "told at once: the journal must not believe it for another boot"
+    rig.board.contact.wave((10, 1), (110, 0))
+    rig.run(500)
+    assert len(rig.presses) == 1
+
+
+def test_let_go_while_the_board_booted() -> None:
+    """Closed for so short after the boot that nothing was decided: the next press is a new one."""
+    rig = Rig(closed=True, held_at_boot=True)
+    rig.board.contact.wave((20, 0), (120, 1), (300, 0))
+    rig.run(1000)
+    assert len(rig.presses) == 1
+
+
+def test_a_bounce_at_boot_does_not_make_the_held_button_a_new_press() -> None:
+    rig = Rig(closed=True, held_at_boot=True)
+    rig.board.contact.wave((10, 0), (40, 1))
+    rig.run(2000)
+    assert rig.presses == []
+
+
+# -- stuck
+
+
+def test_stuck_is_told_once_and_clears_on_release() -> None:
+    rig = Rig()
+    rig.board.contact.wave((10, 1))
+    rig.run(60_000)
+    assert rig.stuck == [] and len(rig.presses) == 1
+    rig.run(60_000)
+    assert rig.stuck == [True] and len(rig.presses) == 1
+    rig.board.contact.set(False)
+    rig.run(500)
+    assert rig.stuck == [True, False] and rig.releases == 1 and not rig.button.is_stuck
+    rig.board.contact.wave((10, 1), (200, 0))
+    rig.run(500)
+    assert len(rig.presses) == 2, "a cleared button works again"
+
+
+def test_held_for_59_s_is_not_stuck() -> None:
+    rig = Rig()
+    rig.board.contact.wave((10, 1), (59_000, 0))
+    rig.run(120_000)
+    assert rig.stuck == []
+
+
+def test_stuck_since_before_the_boot_is_told() -> None:
+    rig = Rig(closed=True, held_at_boot=True)
+    rig.run(62_000)
+    assert rig.stuck == [True] and rig.presses == []
+
+
+# -- stalls
+
+
+@pytest.mark.parametrize(("counts", "expected"), [(True, 1), (False, 0)])
+def test_press_inside_a_stall(counts: bool, expected: int) -> None:
+    """With a counter it counts; without one (C3) it is lost, as documented."""
+    rig = Rig(counts=counts)
+    rig.run(2000)
+    rig.board.contact.wave((100, 1), (250, 0))
+    rig.stall(500)
+    rig.run(500)
+    assert len(rig.presses) == expected
+    assert rig.presses == [(500, True)] * expected
+    assert rig.releases == expected
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_press_that_began_just_before_the_stall(counts: bool) -> None:
+    rig = Rig(counts=counts)
+    rig.run(2000)
+    rig.board.contact.wave((10, 1), (150, 0))
+    rig.run(30)
+    assert rig.presses == []
+    rig.stall(500)
+    rig.run(500)
+    assert len(rig.presses) == 1 and rig.releases == 1
+
+
+def test_button_that_is_still_held_after_the_stall_counts_once() -> None:
+    rig = Rig()
+    rig.run(2000)
+    rig.board.contact.wave((100, 1), (900, 0))
+    rig.stall(500)
+    rig.run(1500)
+    assert len(rig.presses) == 1 and rig.releases == 1
+
+
+def test_interference_in_a_stall_is_nothing() -> None:
+    rig = Rig()
+    rig.run(2000)
+    rig.board.contact.wave(*[(2 * n + 1, n % 2) for n in range(1, 241)], (500, 0))
+    rig.stall(500)
+    rig.run(500)
+    assert rig.presses == []
+
+
+def test_a_wait_that_overran_was_a_stall(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`wait(100)` that came back after 500 ms did not watch; negative control: with endless slack it is believed."""
+    for slack_ms, expected in ((button_module._WAIT_SLACK_MS, 1), (10_000, 0)):
+        monkeypatch.setattr(button_module, "_WAIT_SLACK_MS", slack_ms)
+        rig = Rig()
+        rig.run(2000)
+        rig.board.contact.wave((100, 1), (250, 0))
+        rig.board.advance(500)
+        rig.button.look(100)
+        rig.run(300)
+        assert len(rig.presses) == expected
+
+
+def test_two_looks_in_one_tick_lose_no_time() -> None:
+    rig = Rig()
+    rig.board.contact.wave((5, 1))
+    for _ in range(400):  # looks every 0.25 ms
+        rig.board.advance(0.25)
+        rig.button.look(ACTIVE_MS)
+    assert len(rig.presses) == 1

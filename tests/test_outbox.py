@@ -1,0 +1,70 @@
+# mypy: allow-untyped-calls
+"""Telemetry that waits: bounded, oldest dropped first and counted; one retained message per topic, the newest."""
+
+from firmware import outbox
+from firmware.outbox import Outbox
+
+EVENTS_MAX = outbox._EVENTS_MAX
+
+
+def drain(box: Outbox) -> list[tuple[bytes, bytes, bool]]:
+    out = []
+    while (item := box.next()) is not None:
+        box.taken(item)
+        out.append(item)
+    return out
+
+
+def test_retained_first_then_events_in_order() -> None:
+    box = Outbox()
+    box.add(b"e", b"1")
+    box.retain(b"r", b"1")
+    box.add(b"e", b"2")
+    assert drain(box) == [(b"r", b"1", True), (b"e", b"1", False), (b"e", b"2", False)]
+
+
+def test_only_the_newest_of_a_retained_topic() -> None:
+    box = Outbox()
+    for i in range(100):
+        box.retain(b"r", b"%d" % i)
+    assert drain(box) == [(b"r", b"99", True)]
+
+
+def test_events_are_bounded_and_the_oldest_go_first_and_are_counted() -> None:
+    box = Outbox()
+    for i in range(EVENTS_MAX + 5):
+        box.add(b"e", b"%d" % i)
+    assert box.dropped == 5
+    assert [item[1] for item in drain(box)] == [b"%d" % i for i in range(5, EVENTS_MAX + 5)]
+
+
+def test_what_was_in_flight_comes_back_in_front_and_never_over_something_newer() -> None:
+    box = Outbox()
+    items = []
+    box.retain(b"r", b"old")
+    box.retain(b"s", b"only")
+    box.add(b"e", b"1")
+    while (item := box.next()) is not None:
+        box.taken(item)
+        items.append(item)
+    box.retain(b"r", b"new")
+    box.add(b"e", b"2")
+    box.put_back(items)
+    assert drain(box) == [(b"s", b"only", True), (b"r", b"new", True), (b"e", b"1", False), (b"e", b"2", False)]
+
+
+def test_coming_back_keeps_the_bound() -> None:
+    box = Outbox()
+    for i in range(EVENTS_MAX):
+        box.add(b"e", b"%d" % i)
+    box.put_back([(b"e", b"old", False)] * 3)
+    assert len(drain(box)) == EVENTS_MAX and box.dropped == 3
+
+
+def test_what_changed_under_way_is_not_taken_for_the_one_that_went() -> None:
+    box = Outbox()
+    box.retain(b"r", b"1")
+    item = box.next()
+    box.retain(b"r", b"2")
+    box.taken(item)
+    assert drain(box) == [(b"r", b"2", True)]
