@@ -13,8 +13,11 @@ from rig_virtual import VirtualRig
 
 from sim import toolbox
 from sim.broker import Mosquitto
+from sim.centre import Centre
 
-SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 31))
+SEED = int(
+    os.environ.setdefault("SEED", str(random.SystemRandom().randrange(1 << 31)))
+)  # processes of xdist inherit it
 _numbers = itertools.count(1)
 
 
@@ -56,6 +59,13 @@ def time_server() -> Iterator[TimeServer]:
         yield server
 
 
+@pytest.fixture
+def centre(mosquitto: Mosquitto) -> Iterator[Centre]:
+    """A control centre with an empty ledger, for all rigs of one test."""
+    with Centre(mosquitto.host, mosquitto.port, check_qos=True) as centre:
+        yield centre
+
+
 @pytest.fixture(params=runtime_parameters(*RUNTIMES))
 def rig_runtime(request: pytest.FixtureRequest) -> str:
     name = str(request.param)
@@ -84,8 +94,9 @@ def make_rig(rig_runtime: str, request: pytest.FixtureRequest) -> Iterator[Calla
 def _rig(runtime: str, request: pytest.FixtureRequest) -> Rig:
     if runtime == "virtual":
         return VirtualRig(SEED)
-    broker, time_server = request.getfixturevalue("mosquitto"), request.getfixturevalue("time_server")
-    return RealRig(runtime, f"rig-{next(_numbers)}", SEED, broker, time_server.port)
+    broker, centre = request.getfixturevalue("mosquitto"), request.getfixturevalue("centre")
+    ntp_port = request.getfixturevalue("time_server").port
+    return RealRig(runtime, f"rig-{next(_numbers)}", SEED, broker, centre, ntp_port)
 
 
 @pytest.fixture

@@ -18,33 +18,27 @@ from sim.pole import Pole
 from sim.world.servers import NTP_BYTES, NTP_SERVER_HEAD, NTP_TO_UNIX_S
 from sim.world.world import config_with
 
-LOOK_S = 0.1  # how often something is looked at that tells nobody when it changes
+LOOK_S = 0.02  # how often the centre's ledger is looked at; the column's own events are told at once
 RETAINED_S = 1.0
 NOBODY = {"somebody": "else"}  # users of a broker that refuses everybody we know
 T = TypeVar("T")
 
 
 class RealRig(Rig):
-    """The broker may be shared with earlier rigs: each has a device id of its own."""
+    """Broker and centre are shared with other rigs: each has a device id of its own."""
 
     slack_ms = 700  # two cores, several processes
 
-    def __init__(self, runtime: str, device_id: str, seed: int, broker: Mosquitto, ntp_port: int) -> None:
+    def __init__(
+        self, runtime: str, device_id: str, seed: int, broker: Mosquitto, centre: Centre, ntp_port: int
+    ) -> None:
         super().__init__(runtime, device_id, seed)
-        self.broker, self._ntp_port = broker, ntp_port
+        self.broker, self._centre, self._ntp_port = broker, centre, ntp_port
         self._news = threading.Event()
         self._folder = tempfile.TemporaryDirectory(prefix="sos-rig-")
         self._pole: Pole | None = None
         self._outage = ""
         self._hole: socket.socket | None = None
-        self._centre = self._make_centre(f"centre-{device_id}", "received")
-
-    def _make_centre(self, name: str, auto: str | None) -> Centre:
-        centre = Centre(
-            self.broker.host, self.broker.port, name=name, auto=auto, check_qos=True, on_change=self._news.set
-        )
-        centre.start()
-        return centre
 
     @property
     def pole(self) -> Pole:
@@ -173,13 +167,10 @@ class RealRig(Rig):
 
     def retained(self, kind: str) -> dict[str, Any] | None:
         """Asks as somebody who has just connected. An echo, sent after that, says that what is retained is all in."""
-        centre = self._make_centre(f"newcomer-{self.device_id}", None)
-        try:
+        with Centre(self.broker.host, self.broker.port, name="newcomer", auto=None) as newcomer:
             self.publish("event", _ECHO)
-            centre.wait_for(self._has_echo, RETAINED_S, "echo")
-            return self._heard_by(centre, kind)
-        finally:
-            centre.stop()
+            newcomer.wait_for(self._has_echo, RETAINED_S, "echo")
+            return self._heard_by(newcomer, kind)
 
     def _has_echo(self, ledger: Ledger) -> bool:
         column = ledger.columns.get(self.device_id)
@@ -193,8 +184,8 @@ class RealRig(Rig):
     def close(self) -> None:
         if self._pole is not None:
             self._pole.close()
-        self.mend_broker()
-        self._centre.stop()
+        if self._outage:
+            self.mend_broker()
         self._folder.cleanup()
 
 

@@ -1,5 +1,6 @@
 """Power cuts, hangs, crashes and boot loops: no press is lost, and whoever is to blame is named."""
 
+import importlib
 from collections.abc import Callable
 
 import pytest
@@ -150,14 +151,20 @@ def test_a_task_that_raises_is_named_with_its_traceback(
     rig = virtual_rig
     rig.start()
     boot = rig.boots()[-1]["boot"]
+    owner = f"firmware.{task}.{task.title()}"
+    healthy_step = getattr(importlib.import_module(f"firmware.{task}"), task.title()).step
 
-    def broken_step(_: object) -> int:
-        raise ValueError("deliberately broken")
+    def broken_step(one: object) -> int:
+        if not rig.resets():
+            raise ValueError("deliberately broken")
+        return int(healthy_step(one))
 
-    with monkeypatch.context() as patch:
-        patch.setattr(f"firmware.{task}.{task.title()}.step", broken_step)
-        rig.wait_event("reset", cause="watchdog")
+    monkeypatch.setattr(f"{owner}.step", broken_step)
+    rig.wait_event("reset", cause="watchdog")
     info = rig.wait_heard("info", boot=boot + 1)
     assert info["reset"]["culprit"] == task
     assert "deliberately broken" in info["reset"]["traceback"] and "broken_step" in info["reset"]["traceback"]
     rig.wait_lamp("ready")
+    # The world knows of no hang, so it must have complained: the watchdog reset what looked healthy.
+    assert ["I7" in complaint for complaint in rig.world.invariants.violations] == [True]
+    rig.world.invariants.violations.clear()
