@@ -74,7 +74,7 @@ class Column:
         board = self._board
         self.journal = Journal(board, self._journal_fault)
         self.incidents = Incidents(
-            board, self._config, self.journal, self.clock, self._incident_closed, self._drill_ended
+            board, self._config, self.journal, self.clock, self._incident_closed, self._drill_ended, self._show
         )
         records = self.journal.restore()
         seen = max([incidents.boot_of(entry.get("id", "")) for entry in records if isinstance(entry, dict)] + [0])
@@ -185,8 +185,7 @@ class Column:
 
     def step(self) -> int:
         """The lamp's state from the incident; health; a restart that was asked for."""
-        incident = self.incidents.current()
-        self.lamp.show(self._lamp_state(incident))
+        incident = self._show()
         if self._healthy.expired():
             self._healthy.stop()
             self._certify()
@@ -196,6 +195,12 @@ class Column:
             self._board.reset()
         self._look_at_tamper()
         return incident.lamp_changes_in_ms(_HEALTH_MS) if incident else _HEALTH_MS
+
+    def _show(self):
+        """Called for each step of an incident: no state is skipped, however fast the next one follows."""
+        incident = self.incidents.current()
+        self.lamp.show(self._lamp_state(incident))
+        return incident
 
     def _lamp_state(self, incident):
         if incident is not None:
@@ -268,6 +273,7 @@ class Column:
 
     def _figures(self):
         link = self._board.link.describe()
+        self._board.collect()
         free = self._board.heap()
         self._heap_min = min(free, getattr(self, "_heap_min", free))
         return {

@@ -21,12 +21,18 @@ def boot_of(ident: str) -> int:
     return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
 
 
+def _nothing():
+    pass
+
+
 class Incidents:
-    """A task. `on_closed(incident)`: the centre closed one; `on_drill(incident, answered)`: a drill ended."""
+    """A task. `on_change()`: the lamp may have something new to say.
+
+    `on_closed(incident)`: the centre closed one; `on_drill(incident, answered)`: a drill ended."""
 
     name = "incidents"
 
-    def __init__(self, board, config, journal, clock, on_closed, on_drill):
+    def __init__(self, board, config, journal, clock, on_closed, on_drill, on_change=_nothing):
         self._board = board
         self._config = config["incident"]
         self._device_id = config["device_id"]
@@ -34,6 +40,7 @@ class Incidents:
         self._retention_ms = self._config["retention_s"] * 1000
         self._journal = journal
         self._clock = clock
+        self._on_change = on_change
         self._on_closed = on_closed
         self._on_drill = on_drill
         self._list = []
@@ -85,6 +92,11 @@ class Incidents:
             otherwise = min(otherwise, one.due_in_ms(otherwise))
         return self._drill.due_in_ms(otherwise) if self._drill else otherwise
 
+    def at_broker(self, one, press: int) -> None:
+        """The broker acknowledged the transmission of press number `press` of `one`."""
+        one.at_broker(press)
+        self._on_change()
+
     def connection_lost(self) -> None:
         for one in self._list:
             one.lost()
@@ -103,6 +115,7 @@ class Incidents:
                     if one.state == incident.CLOSED:
                         self._list.remove(one)
                         self._on_closed(one)
+                    self._on_change()
                 return True
         self.unknown_answers += 1
         return False

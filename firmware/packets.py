@@ -28,7 +28,7 @@ PINGRESP = const(0xD0)
 PINGREQ_PACKET = b"\xc0\0"
 DISCONNECT_PACKET = b"\xe0\0"
 
-RX_MAX_BYTES = const(2048)  # nothing in the contract that a column reads is longer
+RX_MAX_BYTES = const(1024)  # nothing in the contract that a column reads is longer
 SKIP_MAX_BYTES = const(65536)  # a longer publish is thrown away unread up to here; beyond it the link is dropped
 
 

@@ -59,4 +59,4 @@ class Telemetry:
             return _IDLE_MS // 10
         self._seq += 1
         self._next.start(self._heartbeat_ms)
-        return _IDLE_MS
+        return min(_IDLE_MS, self._heartbeat_ms)

@@ -204,7 +204,7 @@ class Uplink:
             self._in_flight.remove(token)
         else:
             incident, press = token
-            incident.at_broker(press)
+            self._incidents.at_broker(incident, press)
 
     # -- connecting
 

@@ -1,0 +1,45 @@
+"""Ethernet: an RMII PHY on the ESP32, or a W5500 on SPI on every chip."""
+
+import machine
+import network
+
+_SPI_BAUD = 20000000
+
+
+class EthernetLink:
+    """An RMII PHY (ESP32 only: mdc, mdio) or a W5500 on SPI (every chip: spi, cs, int)."""
+
+    def __init__(self, config):
+        options = {"phy_addr": config["phy_addr"] or 0}
+        for name in ("mdc", "mdio", "power", "ref_clk", "cs", "int"):
+            if config[name] is not None:
+                options[name] = machine.Pin(config[name])
+        if config["ref_clk"] is not None:
+            options["ref_clk_mode"] = machine.Pin.OUT if config["ref_clk_out"] else machine.Pin.IN
+        if config["spi"] is not None:
+            options["spi"] = machine.SPI(config["spi"], baudrate=_SPI_BAUD)
+        name = "PHY_" + (config["phy"] or "LAN8720")
+        if not hasattr(network, name):
+            raise ValueError("link.phy: this board's MicroPython has no %s" % name)
+        options["phy_type"] = getattr(network, name)
+        self._nic = network.LAN(**options)
+
+    def start(self):
+        if not self._nic.active():
+            self._nic.active(True)
+
+    def restart(self):
+        self._nic.active(False)
+        self._nic.active(True)
+
+    def is_up(self):
+        return self._nic.isconnected()
+
+    def describe(self):
+        up = self._nic.isconnected()
+        return {
+            "kind": "ethernet",
+            "rssi_dbm": None,
+            "address": self._nic.ifconfig()[0] if up else None,
+            "status": self._nic.status(),
+        }
