@@ -18,6 +18,7 @@ TICKS_PERIOD = 1 << 30
 BEFORE_THE_WRAP_MS = 1500  # most tests walk over the wrap
 EPOCH_MS = 1_795_000_000_000  # in November 2026
 LOOK_MS = 3  # as on the chip: how often `wait` polls the contact
+TURN_US = 50  # nothing is free: a loop that waits for nothing still gets on
 ENOENT, EIO, ENOSPC = 2, 5, 28
 
 
@@ -266,6 +267,7 @@ class FakeBoard:
 
     def wait(self, timeout_ms: int) -> None:
         self.waits.append(timeout_ms)
+        self.now_us += TURN_US
         left_ms = timeout_ms
         while left_ms > 0 and not self.contact.has_changed() and not any(wake() for wake in self.wakes):
             step_ms = min(left_ms, LOOK_MS)
