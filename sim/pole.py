@@ -294,7 +294,11 @@ class Pole:
                 self._console(line)
 
     def _message(self, text: str) -> None:
-        message = json.loads(text)
+        try:
+            message = json.loads(text)
+        except ValueError:
+            self._log(f"pole: the chip's message was cut short: {text}")
+            return
         if "pin" in message:
             self._eye.pin(message["pin"], message.get("duty", message.get("value")), message["t_us"])
         elif "reset" in message:

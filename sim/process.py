@@ -57,7 +57,7 @@ class ChipProcess:
             return False
 
     def read_lines(self) -> list[str] | None:
-        """The whole lines that have come; None at the end of the output."""
+        """The lines that have come; None at the end of the output. A last line may have been cut short."""
         try:
             data = os.read(self._stdout.fileno(), _READ_BYTES)
         except BlockingIOError:

@@ -14,6 +14,11 @@ from pole_probe import need, runtimes
 from sim import console
 
 WATCHDOG_S = 2
+# First the two that safe mode leaves out.
+TASKS = (
+    *("telemetry", "commands", "button", "clock", "column", "incidents", "lamp", "link", "relay", "uplink"),
+    "supervisor",
+)
 
 
 def closed_port() -> int:
@@ -73,6 +78,16 @@ def test_a_hang_is_a_reset_with_the_culprits_name(config: str, runtime: str) -> 
         reset = col.seen.wait("reset", WATCHDOG_S + 5)
         assert (reset["cause"], reset["culprit"]) == ("watchdog", "uplink")
         col.seen.wait("boot", BOOT_TIMEOUT_S, cause="watchdog")
+
+
+def test_a_hang_of_any_task_is_a_reset_that_names_it(config: str) -> None:
+    """In safe mode too, which these hangs lead to."""
+    with column("--config", config) as col:
+        col.seen.wait("boot", BOOT_TIMEOUT_S)
+        for task in TASKS:
+            col.say(f"hang {task}")
+            assert col.seen.wait("reset", 3 * WATCHDOG_S + 2)["culprit"] == task
+            col.seen.wait("boot", BOOT_TIMEOUT_S, cause="watchdog")
 
 
 def test_a_broken_configuration_runs_and_names_the_key(config: str, runtime: str) -> None:

@@ -148,6 +148,14 @@ def test_a_chip_at_the_repl_with_a_watchdog_is_restarted(runtime: str, tmp_path:
         seen.wait("boot", boot=2)
 
 
+def test_a_message_cut_short_is_logged_and_the_pole_lives_on(tmp_path: Path, seen: Recorder) -> None:
+    main = 'import sys\nsys.stdout.write("\\x01{\\"pin\\":13,\\n")\n' + MAIN
+    with Pole(CONFIG, sources=sources(tmp_path / "p", COLOURS, main), on_event=seen) as pole:
+        pole.power_on()
+        seen.wait_for(lambda e: "cut short" in e.get("text", ""), 20, "log of the pole")
+        seen.wait("lamp", state="ready")
+
+
 def test_close_leaves_no_process_and_no_pole(pole: Pole, seen: Recorder) -> None:
     pole.power_on()
     seen.wait("lamp", state="ready")
