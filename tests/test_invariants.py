@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from firmware import column, debounce, incident, incidents, journal, lamp, messages, resets, session
-from sim.world.board import VirtualWatchdog
 from sim.world.centre import Policy
 from sim.world.flash import FlashFault
 from sim.world.invariants import Violation
 from sim.world.oracle import Oracle
+from sim.world.peripherals import VirtualWatchdog
 from sim.world.world import World, config_with
 
 Patch = pytest.MonkeyPatch

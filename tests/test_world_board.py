@@ -3,9 +3,9 @@
 import pytest
 from world_probe import Probe
 
-from sim.world.board import ChipReset, PowerCut
 from sim.world.clocks import PERIOD, UNSET_EPOCH_MS
 from sim.world.costs import Costs
+from sim.world.endings import ChipReset, PowerCut
 from sim.world.flash import FlashFault
 from sim.world.timeline import WorldError
 

@@ -145,9 +145,9 @@ def test_hostile_bytes_cost_a_link_at_most(script: str) -> None:
 
 def test_a_long_outage_causes_no_reset() -> None:
     world = World(13)
-    world.during(60_000, DAY_MS, BrokerFault.DOWN)
+    world.during(60_000, 3 * HOUR_MS, BrokerFault.DOWN)
     world.at(HOUR_MS, world.press)
-    world.run(DAY_MS)
+    world.run(3 * HOUR_MS)
     assert world.boots == ["power-on"] and world.centre.ledger == {}
     world.settle()
     assert len(world.centre.ledger) == 1
@@ -198,3 +198,22 @@ def test_what_an_action_raises_comes_out_of_run() -> None:
     world.at(5_000, fail)
     with pytest.raises(LookupError, match="mine"):
         world.run(10_000)
+
+
+def test_a_broken_configuration_says_which_key_and_stays_up() -> None:
+    world = World(1, config_with(location={"geo": "nowhere"}))
+    world.run(60_000)
+    assert any("location.geo" in str(entry.data[0]) for entry in world.trace.of("log"))
+    assert world.trace.of("lamp")[0].data == (255, 0, 0)
+    assert world.boots == ["power-on"]
+
+
+def test_service_mode_leaves_the_column_alone_for_one_boot() -> None:
+    world = World(1)
+    world.flash.files["service.req"] = b""
+    world.run(60_000)
+    assert world.centre.births == [] and world.boots == ["power-on"]
+    world.power_off()
+    world.power_on()
+    world.run(60_000)
+    assert len(world.centre.births) == 1

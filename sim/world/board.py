@@ -11,32 +11,15 @@ from sim.contact import Contact
 from sim.world.clocks import BoardClock, Ticks
 from sim.world.connection import Payer, VirtualStream
 from sim.world.costs import Costs
+from sim.world.endings import ChipReset, Pause
 from sim.world.flash import FlashStore, VirtualFlash
 from sim.world.link import VirtualLink
 from sim.world.network import Network, VirtualDatagram, VirtualLookup
-from sim.world.timeline import US_PER_MS, US_PER_S, Timeline, WorldEvent
+from sim.world.peripherals import VirtualContact, VirtualLamp, VirtualRelay, VirtualScratch, VirtualWatchdog
+from sim.world.timeline import US_PER_MS, Timeline, WorldEvent
 from sim.world.trace import Trace
 
-SCRATCH_BYTES = 2048
-HANG_GRACE_US = 2 * US_PER_S
 CHIPS_WITHOUT_COUNTER = ("esp32c3",)
-DARK = (0, 0, 0)
-
-
-class ChipReset(WorldEvent):
-    """The chip starts anew; `cause` as `Board.reset_cause` will say it: "watchdog", "soft" or "hard"."""
-
-    def __init__(self, cause: str) -> None:
-        super().__init__(cause)
-        self.cause = cause
-
-
-class PowerCut(WorldEvent):
-    """The supply is gone."""
-
-
-class Pause(WorldEvent):
-    """`World.run` has come to its end; raised inside `wait` only, from where the firmware's loop can go on."""
 
 
 class Hardware:
@@ -76,6 +59,8 @@ class VirtualBoard(Ticks):
         self.last_look_us = hardware.timeline.now_us  # when the contact was last looked at
         self._cause = cause
         self._waiting = False
+        self._has_looked = False
+        self.on_first_look: Callable[[], None] = lambda: None
         self._has_counter = chip not in CHIPS_WITHOUT_COUNTER
         self.flash: interface.Flash = VirtualFlash(hardware.flash, self.spend, hardware.costs)
         self.scratch: interface.Scratch = VirtualScratch(self)
@@ -111,6 +96,9 @@ class VirtualBoard(Ticks):
         if self.on_stall is not None and now_us - self.last_look_us > 2 * self.hardware.costs.look_period_us:
             self.on_stall(self.last_look_us, now_us)
         self.last_look_us = now_us
+        if not self._has_looked:
+            self._has_looked = True
+            self.on_first_look()
 
     def wait(self, timeout_ms: int) -> None:
         hardware, timeline = self.hardware, self.hardware.timeline
@@ -244,98 +232,3 @@ class VirtualBoard(Ticks):
     def datagram(self, address: str, port: int) -> interface.Datagram:
         self.spend(self.hardware.costs.stream_us)
         return VirtualDatagram(self.hardware.network, address, port, self.spend, self.hardware.costs)
-
-
-class VirtualContact:
-    """`hal.interface.Contact`"""
-
-    def __init__(self, board: VirtualBoard, has_counter: bool) -> None:
-        self._board = board
-        self.counts = has_counter
-        self._counted_us = board.hardware.timeline.now_us
-        self.last_level = False
-
-    def is_closed(self) -> bool:
-        board = self._board
-        board.spend(board.hardware.costs.look_us)
-        board.looked()
-        self.last_level = bool(board.hardware.contact.level_at(board.hardware.timeline.now_us))
-        return self.last_level
-
-    def closures(self) -> int | None:
-        if not self.counts:
-            return None
-        self._board.spend(self._board.hardware.costs.look_us)
-        now_us = self._board.hardware.timeline.now_us
-        counted = self._board.hardware.contact.closures_between(self._counted_us, now_us)
-        self._counted_us = now_us
-        return counted
-
-
-class VirtualLamp:
-    """`hal.interface.Lamp`"""
-
-    def __init__(self, board: VirtualBoard) -> None:
-        self._board = board
-        self._shown = DARK
-
-    def show(self, red: int, green: int, blue: int) -> None:
-        self._board.spend(0)
-        if (red, green, blue) != self._shown:
-            self._shown = (red, green, blue)
-            self._board.hardware.trace.add("lamp", red, green, blue)
-
-
-class VirtualRelay:
-    """`hal.interface.Relay`"""
-
-    def __init__(self, board: VirtualBoard) -> None:
-        self._board = board
-        self._closed = False
-
-    def set(self, closed: bool) -> None:
-        self._board.spend(0)
-        if closed != self._closed:
-            self._closed = closed
-            self._board.hardware.trace.add("relay", closed)
-
-
-class VirtualScratch:
-    """`hal.interface.Scratch`; a hang of a task begins when its breadcrumb is written."""
-
-    def __init__(self, board: VirtualBoard) -> None:
-        self._board = board
-
-    def read(self) -> bytes:
-        self._board.spend(0)
-        return self._board.hardware.scratch
-
-    def write(self, data: bytes) -> None:
-        self._board.spend(0)
-        if len(data) > SCRATCH_BYTES:
-            raise ValueError(f"scratch memory holds {SCRATCH_BYTES} bytes, not {len(data)}")
-        hardware = self._board.hardware
-        hardware.scratch = bytes(data)
-        if hardware.hang is not None and hardware.scratch.startswith(hardware.hang.encode()):
-            self._spin()
-
-    def _spin(self) -> None:
-        """Hang until the watchdog bites; when it does not, somebody cuts the power in the end."""
-        hardware = self._board.hardware
-        task, hardware.hang = hardware.hang, None
-        hardware.trace.add("hang", task)
-        self._board.spend(self._board.watchdog_timeout_us + HANG_GRACE_US)
-        raise PowerCut
-
-
-class VirtualWatchdog:
-    """`hal.interface.Watchdog`"""
-
-    def __init__(self, board: VirtualBoard, timeout_us: int) -> None:
-        self._board = board
-        self._timeout_us = board.watchdog_timeout_us = timeout_us
-        self.feed()
-
-    def feed(self) -> None:
-        self._board.spend(0)
-        self._board.watchdog_us = self._board.hardware.timeline.now_us + self._timeout_us

@@ -11,6 +11,7 @@ from firmware import journal, record
 from firmware.incident import ACK_STATES
 from firmware.lamp import COLOURS
 from sim.world.board import VirtualBoard
+from sim.world.broker import Broker
 from sim.world.centre import Case, Centre
 from sim.world.connection import Connection
 from sim.world.flash import FlashStore
@@ -44,7 +45,9 @@ class Violation(AssertionError):
 class Invariants:
     """Watches the trace, the wire and the flash of one world."""
 
-    def __init__(self, seed: int, timeline: Timeline, trace: Trace, flash: FlashStore, centre: Centre) -> None:
+    def __init__(
+        self, seed: int, timeline: Timeline, trace: Trace, flash: FlashStore, broker: Broker, centre: Centre
+    ) -> None:
         self.violations: list[str] = []
         self.presses = PressWatch(timeline, self.violate, lambda: self.lamp in INCIDENT_LAMPS)
         self.lamp = ""
@@ -66,8 +69,10 @@ class Invariants:
         self._hang: str | None = None  # the task that hangs now
         self._culprit: str | None = None  # the task that the next birth message has to name
         self._flash_was_faulty = False
+        self._at_broker: dict[str, int] = {}  # incident id -> the highest press that the broker took
         self._repeated = False  # an id stood twice in the journal, and was complained about
         centre.on_alarm.append(self._alarm_at_centre)
+        broker.on_publish.append(self._taken_by_broker)
         centre.on_birth.append(self._birth_at_centre)
         trace.watch(self._see)
 
@@ -84,13 +89,17 @@ class Invariants:
             raise Violation("\n".join([*self.violations, "the last of the trace:", self._trace.tail()]))
 
     def finish(self) -> None:
-        """The world has settled: what had to happen has happened by now (I2, I3, I7's report)."""
+        """The world has settled: what had to happen has happened by now (I2, I7's report).
+
+        An incident has to reach the centre; its further presses have to reach the broker, since an acknowledgement
+        names no press and a broker that acknowledges and throws away cannot be told from an honest one.
+        """
         for press in self.presses.presses:
             if press.noted and not self._flash_was_faulty and not self._was_noted(press.t_us):
                 self.violate("I2", f"the press of {press.t_us / US_PER_S:.6f} s was never noted")
         for note in self._notes:
             case = self._centre.ledger.get(note.ident)
-            if case is None or case.press < note.press:
+            if case is None or self._at_broker.get(note.ident, 0) < note.press:
                 self.violate("I2", f"{note.ident} press {note.press} of {note.t_us / US_PER_S:.6f} s never arrived")
         if self._culprit is not None:
             self.violate("I7", f"task {self._culprit} hung, and the next birth message does not name it")
@@ -253,7 +262,12 @@ class Invariants:
         if press > self._durable.get(ident, 0) and not self._flash_was_faulty:
             self.violate("I1", f"alarm {ident} press {press} was sent before it was on flash")
 
-    # -- I3, I7: the centre
+    # -- I2, I3, I7: broker and centre
+
+    def _taken_by_broker(self, message: Publish) -> None:
+        if message.topic.endswith("/alarm"):
+            alarm = json.loads(message.payload)
+            self._at_broker[alarm["id"]] = max(self._at_broker.get(alarm["id"], 0), alarm["press"])
 
     def _birth_at_centre(self, body: dict[str, Any]) -> None:
         if body["reset"]["culprit"] == self._culprit:

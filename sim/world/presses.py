@@ -47,6 +47,11 @@ class PressWatch:
         self._board = board
         self._stall = (0, 0)
         board.on_stall = self._stalled
+        board.on_first_look = self._looks
+
+    def _looks(self) -> None:
+        """From now on the column looks at its contact; what ended while it booted cannot count."""
+        self._follow()
         self.oracle.running(self._timeline.now_us, True)
         self._arm()
 

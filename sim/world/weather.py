@@ -10,7 +10,7 @@ from sim.world.hostile import SCRIPTS
 from sim.world.timeline import dice
 from sim.world.world import World
 
-TASKS = ("button", "column", "uplink", "journal", "lamp", "relay", "link", "telemetry", "clock", "commands")
+TASKS = ("button", "column", "uplink", "incidents", "lamp", "relay", "link", "telemetry", "clock", "commands")
 PRESS_MS = (60, 3_000)
 FAULT_MS = (200, 90_000)
 LATENCY_MS = (50, 3_000)

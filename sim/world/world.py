@@ -13,12 +13,13 @@ from copy import deepcopy
 from typing import Any
 
 from sim import umqtt_host
-from sim.world.board import ChipReset, Hardware, Pause, PowerCut, VirtualBoard
+from sim.world.board import Hardware, VirtualBoard
 from sim.world.bootrom import run_boot
 from sim.world.broker import Broker, BrokerFault
 from sim.world.centre import Centre, Policy
 from sim.world.conditions import Net
 from sim.world.costs import Costs
+from sim.world.endings import ChipReset, Pause, PowerCut
 from sim.world.flash import FlashStore, VirtualFlash
 from sim.world.invariants import Invariants
 from sim.world.network import Network
@@ -95,7 +96,7 @@ class World:
         self.broker = Broker(self.timeline, self.trace)
         self.centre = Centre(self.timeline, self.trace, self.broker, policy)
         self.camera = Camera()
-        self.invariants = Invariants(seed, self.timeline, self.trace, self.flash, self.centre)
+        self.invariants = Invariants(seed, self.timeline, self.trace, self.flash, self.broker, self.centre)
         self.network.on_wire = self.invariants.wire
         self.network.serve(BROKER_NAME, BROKER, BROKER_PORT, self.broker)
         self.network.serve(CAMERA_NAME, CAMERA, CAMERA_PORT, self.camera)
