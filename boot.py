@@ -72,4 +72,3 @@ try:
 except Exception as error:
     print("boot: %r" % error)
     boot = {"number": FIRST_BASE, "unhealthy": 0, "mode": "normal"}
-del _report, _service_asked, _count, _write, _read, _framed, _first_number, json, os, crc32  # 2 KB of heap
