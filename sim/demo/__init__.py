@@ -11,6 +11,10 @@ from pathlib import Path
 
 from sim.pole import RUNTIMES
 
+KEYS = (
+    "Keys: 1-3 press a button; h, p, l and then 1-3: hold, power, link of that column; b: broker; "
+    "up and down choose an incident, a, d, c accept, dispatch, close it; q quits."
+)
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -30,7 +34,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sim demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m sim demo", description=__doc__, epilog=KEYS)
     parser.add_argument("--script", action="store_true", help="the scripted scenario, even on a terminal")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="play a little, save the screen as SVG")
     parser.add_argument("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")

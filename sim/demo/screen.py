@@ -14,7 +14,7 @@ from textual.containers import Horizontal
 from textual.widgets import Footer, RichLog, Static
 
 from sim.broker import BrokerError
-from sim.centre import LedgerError
+from sim.centre import Ledger, LedgerError
 from sim.demo import panels
 from sim.demo.town import Post, Town
 
@@ -89,7 +89,13 @@ class TownApp(App[None]):
 
     def show_town(self) -> None:
         """Bring every panel up to date."""
-        ledger = self._town.centre.ledger()
+        self._town.centre.look(self._show_ledger)
+        news, self._news = self._town.news(self._news)
+        for item in news:
+            self._events.write(panels.news(item))
+
+    def _show_ledger(self, ledger: Ledger) -> None:
+        """Under the centre's lock, which is cheaper than a copy ten times a second."""
         rows = panels.ranked(ledger)
         ids = [incident.id for incident in rows]
         # Without a choice of its own, the selection stays on the oldest incident that waits for somebody.
@@ -99,9 +105,6 @@ class TownApp(App[None]):
         for number, post in enumerate(self._town.posts, 1):
             self._say(f"post-{number}", panels.post(post, ledger))
         self._say("incidents", panels.incidents(rows, self._selected))
-        news, self._news = self._town.news(self._news)
-        for item in news:
-            self._events.write(panels.news(item))
 
     def _panel(self, name: str, title: str = "", classes: str = "") -> Static:
         panel = self._panels[name] = Static(id=name, classes=classes)
@@ -140,7 +143,7 @@ class TownApp(App[None]):
 
     def action_move(self, step: int) -> None:
         """Select another incident."""
-        ids = [incident.id for incident in panels.ranked(self._town.centre.ledger())]
+        ids = self._town.centre.look(lambda ledger: [row.id for row in panels.ranked(ledger)])
         if self._selected in ids:
             self._selected = ids[max(0, min(len(ids) - 1, ids.index(self._selected) + step))]
         self.show_town()
