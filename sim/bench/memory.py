@@ -1,0 +1,87 @@
+"""The heap on 32-bit MicroPython, whose objects are as large as the ESP32's; over mutual TLS."""
+
+import time
+from typing import Any
+
+from sim.bench.desk import Desk
+from sim.bench.rig import TRANSPORTS, Column, ColumnFailed, Site
+from sim.bench.stats import slope
+
+RUNTIME = "micropython32"
+TRANSPORT = TRANSPORTS[-1]
+HEAP_BYTES = 96 * 1024
+STEP_BYTES = 2 * 1024
+SEARCH_BYTES = (32 * 1024, 192 * 1024)  # fails for certain, works for certain
+TRIAL_PRESSES = 3
+TRIAL_LIMIT_S = 8.0
+PRESS_MS = 80
+SAMPLES = 20
+WARM_UP_SHARE = 0.1  # of the alarms: buffers that grow once
+SAMPLE_LIMIT_S = 60.0
+ALARMS_LIMIT_S = 150.0  # then it reports how far it came
+_BARE_BOOT = "import gc\ngc.collect()\nprint('bench {\"bare\": %d}' % gc.mem_alloc())\n"
+_INSTALL = "import gc\ngc.collect()\n_b = gc.mem_alloc()\nimport hal.bench_probe as _p\n_p.say_own_bytes(_b)\n"
+
+
+def measure(site: Site, alarms: int) -> dict[str, Any]:
+    """Bytes. `idle` and `highest` are the firmware's own: the simulator's modules and the probe are subtracted."""
+    identity = site.desk_identity(TRANSPORT)
+    with site.broker(TRANSPORT) as broker, Desk(broker.port, "received,closed", identity) as desk:
+        config = site.config(broker.port, TRANSPORT)
+        with Column(config, RUNTIME, site.sources("bare", None, "", boot=_BARE_BOOT)) as column:
+            simulator = column.report("bare")["bare"]
+        result = {"simulator_bytes": simulator, **_alarms(site, config, alarms, simulator)}
+        desk.forget()
+        result |= _smallest_heap(config)
+    return result
+
+
+def _alarms(site: Site, config: dict[str, Any], count: int, simulator: int) -> dict[str, Any]:
+    """Raise alarms as fast as the centre closes them, and weigh the live heap in between."""
+    install = f"{_INSTALL}_p.install({count}, {SAMPLES})\n"
+    points: list[tuple[float, float]] = []
+    with Column(config, RUNTIME, site.sources(f"heap-{count}", "heap.py", install)) as column:
+        own = column.report("own")["own"]
+        idle = column.report("idle")["idle"] - own - simulator
+        started_s = time.monotonic()
+        while not points or (points[-1][0] < count and time.monotonic() - started_s < ALARMS_LIMIT_S):
+            at = column.report("alarms", SAMPLE_LIMIT_S)
+            points.append((at["alarms"], at["live"] - own - simulator))
+        elapsed_s = time.monotonic() - started_s
+    settled = [point for point in points if point[0] >= count * WARM_UP_SHARE]
+    return {
+        "probe_bytes": own,
+        "idle_bytes": idle,
+        "highest_bytes": at["highest"] - own - simulator,
+        "alarms": points[-1][0],
+        "live_by_alarms": points,
+        "slope_bytes_per_1000": slope(settled) * 1000,
+        "ms_per_alarm": elapsed_s * 1000 / points[-1][0],
+    }
+
+
+def _smallest_heap(config: dict[str, Any]) -> dict[str, Any]:
+    """The unmodified firmware in `HEAP_BYTES`, and the smallest heap in which it answers `TRIAL_PRESSES` presses."""
+    in_asked = _works(config, HEAP_BYTES)
+    works, fails = (HEAP_BYTES, SEARCH_BYTES[0]) if in_asked else (SEARCH_BYTES[1], HEAP_BYTES)
+    while works - fails > STEP_BYTES:
+        middle = (works + fails) // 2 // STEP_BYTES * STEP_BYTES
+        if _works(config, middle):
+            works = middle
+        else:
+            fails = middle
+    return {"asked_heap_bytes": HEAP_BYTES, "runs_in_asked_heap": in_asked, "smallest_heap_bytes": works}
+
+
+def _works(config: dict[str, Any], heap_bytes: int) -> bool:
+    try:
+        with Column(config, RUNTIME, heap_bytes=heap_bytes) as column:
+            column.lamp("ready", TRIAL_LIMIT_S)
+            for _ in range(TRIAL_PRESSES):
+                column.pole.press(PRESS_MS)
+                column.lamp("calling", TRIAL_LIMIT_S)
+                column.lamp("ready", TRIAL_LIMIT_S)  # the centre closed it
+                time.sleep(2 * PRESS_MS / 1000)
+    except ColumnFailed:
+        return False
+    return True

@@ -1,0 +1,125 @@
+"""The figures as tables for a reader."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 118
+_KIB = 1024
+
+
+def show(results: Mapping[str, Any]) -> None:
+    """Print every section of `sim.bench.run`'s results."""
+    console = Console(width=WIDTH, highlight=False)
+    for section, tables in _SECTIONS.items():
+        if section in results:
+            for table in tables(results[section]):
+                console.print(table)
+                console.print()
+
+
+def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> Table:
+    """Words to the left, figures to the right."""
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.caption, table.caption_justify = note, "left"
+    for number, column in enumerate(columns):
+        is_figure = any(row[number][:1].isdigit() for row in rows)
+        table.add_column(column, justify="right" if is_figure else "left", no_wrap=number == 0)
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _spread(figures: Mapping[str, Any] | None, digits: int = 2) -> str:
+    """ "median / p99", milliseconds."""
+    return "-" if figures is None else f"{figures['median_ms']:.{digits}f} / {figures['p99_ms']:.{digits}f}"
+
+
+def _latency(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    cells = [
+        [
+            f"{row['runtime']}, {row['transport']}",
+            row["who"],
+            _spread(row.get("debounced"), 0),
+            _spread(row.get("journal")),
+            _spread(row["puback"]),
+            _spread(row["subscriber"]),
+            f"{row['floor_ratio']:.2f}",
+            f"{row['stock_ratio']:.3f}",
+        ]
+        for row in rows
+    ]
+    columns = ("runtime, transport", "who", "closed -> press", "-> journalled", "-> PUBACK", "-> subscriber")
+    note = (
+        f"n = {rows[0]['puback']['count']}. 'closed -> press': from the contact's closure, decided after 40 ms of net "
+        "closure. All others: from the debounced press, for a peer from the call of its blocking publish. 'of floor': "
+        "PUBACK without the journal's write, over the bare socket's single write and read. 'of stock': PUBACK over "
+        "umqtt.simple's."
+    )
+    return [_table("From the press, ms: median / p99", (*columns, "of floor", "of stock"), cells, note)]
+
+
+def _recovery(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    cells = [
+        [
+            f"{row['runtime']}, {row['transport']}",
+            row["who"],
+            _spread(row["puback"], 0),
+            _spread(row.get("answered"), 0),
+            _spread(row["broker_up"], 0),
+        ]
+        for row in rows
+    ]
+    note = (
+        f"n = {rows[0]['puback']['count']}. mosquitto is killed, the button pressed, mosquitto started again; from the "
+        "start of its process. Stock umqtt.simple never recovers by itself."
+    )
+    if not any(row["who"] == "umqtt.robust" for row in rows):
+        note += " umqtt.robust is missing here: the package index does not have it."
+    columns = ("runtime, transport", "who", "-> PUBACK", "-> lamp 'answered'", "mosquitto's own start (within)")
+    return [_table("An alarm that waited for the broker, ms: median / p99", columns, cells, note)]
+
+
+def _memory(figures: Mapping[str, Any]) -> list[Table]:
+    asked = figures["asked_heap_bytes"] // _KIB
+    cells = [
+        ["live after boot, in session", f"{figures['idle_bytes']:,} bytes"],
+        ["highest live during an alarm", f"{figures['highest_bytes']:,} bytes"],
+        [f"boots and alarms inside --heap {asked}k", "yes" if figures["runs_in_asked_heap"] else "NO"],
+        ["smallest heap in which it does", f"{figures['smallest_heap_bytes'] // _KIB} KiB"],
+        [f"growth over {figures['alarms']:,} alarms", f"{figures['slope_bytes_per_1000']:.1f} bytes per 1,000"],
+        ["an alarm, pressed to closed, in a row", f"{figures['ms_per_alarm']:.1f} ms"],
+        ["subtracted: the simulator's modules", f"{figures['simulator_bytes']:,} bytes"],
+        ["subtracted: the bench's own module", f"{figures['probe_bytes']:,} bytes"],
+    ]
+    note = "Live: gc.mem_alloc() after gc.collect(). The firmware as .mpy files, mutual TLS."
+    return [_table("Heap on 32-bit MicroPython", ("what", "figure"), cells, note)]
+
+
+def _sizes(files: Mapping[str, int]) -> list[Table]:
+    cells = [[name, f"{size:,}"] for name, size in files.items()]
+    compiled = sum(size for name, size in files.items() if name.endswith(".mpy"))
+    cells += [["all .mpy", f"{compiled:,}"], ["everything", f"{sum(files.values()):,}"]]
+    return [_table("On the flash", ("file", "bytes"), cells)]
+
+
+def _virtual_time(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    cells = [
+        [row["what"], f"{row['per_second']:,.0f}", f"{row['simulated_s'] / 3600:.1f}", str(row["alarms"])]
+        for row in rows
+    ]
+    columns = ("a column", "simulated s per s", "simulated hours", "alarms")
+    return [_table("Virtual time", columns, cells)]
+
+
+_SECTIONS = {
+    "latency": _latency,
+    "recovery": _recovery,
+    "memory": _memory,
+    "sizes": _sizes,
+    "virtual_time": _virtual_time,
+}
+SECTIONS = tuple(_SECTIONS)
