@@ -274,10 +274,14 @@ class World:
     def _run_firmware(self) -> None:
         assert self.board is not None and self._boot is not None
         if self._boot["mode"] == "service":
-            while True:  # the prompt
-                self.board.wait(1000)
+            self._sit_at_the_prompt()
         with self._caught_column():
             start.run(self.board, self._boot)
+
+    def _sit_at_the_prompt(self) -> None:
+        assert self.hardware.pause_us is not None
+        self.timeline.advance_to(self.hardware.pause_us)
+        raise Pause
 
     @contextmanager
     def _caught_column(self) -> Iterator[None]:
