@@ -108,17 +108,17 @@ class Incidents:
         if self._drill and ident == self._drill.id:
             self._end_drill(True)
             return True
-        for one in self._list:
-            if one.id == ident:
-                if one.answered(incident.ACK_STATES[state]):
-                    self._journal.add({"k": "state", "id": ident, "s": one.state})
-                    if one.state == incident.CLOSED:
-                        self._list.remove(one)
-                        self._on_closed(one)
-                    self._on_change()
-                return True
-        self.unknown_answers += 1
-        return False
+        one = self._find(ident)
+        if one is None:
+            self.unknown_answers += 1
+            return False
+        if one.answered(incident.ACK_STATES[state]):
+            self._journal.add({"k": "state", "id": ident, "s": one.state})
+            if one.state == incident.CLOSED:
+                self._list.remove(one)
+                self._on_closed(one)
+            self._on_change()
+        return True
 
     # -- for lamp, relay and telemetry
 
@@ -191,22 +191,26 @@ class Incidents:
         kind = entry["k"]
         if kind in ("release", "held"):
             self.held = kind == "held"
-        elif kind == "open":
+        elif kind in ("open", "press") and self._find(entry["id"]) is None:  # its `open` may be damaged
             restored = Incident(self._board, entry["id"], self._config, late=True)
-            restored.raised_at = entry["at"]
-            restored.clock = entry["clock"]
+            restored.raised_at = entry.get("at")
+            restored.clock = entry.get("clock", "none")
             restored.press = entry["n"]
             self._list.append(restored)
             self.held = True
         else:
-            one = [i for i in self._list if i.id == entry["id"]][-1:]
-            if kind == "press":
+            one = self._find(entry["id"])
+            if kind == "state" and one:
+                one.answered(entry["s"])
+            elif one:  # a further press; or an `open` written twice, by a flash that failed after it had written
                 self.held = True
-                for i in one:
-                    i.press = max(i.press, entry["n"])
-            elif kind == "state":
-                for i in one:
-                    i.answered(entry["s"])
+                one.press = max(one.press, entry["n"])
+
+    def _find(self, ident):
+        for one in self._list:
+            if one.id == ident:
+                return one
+        return None
 
     def _next_id(self):
         self._seq += 1

@@ -31,6 +31,7 @@ class Journal:
         self._flash = board.flash
         self._on_fault = on_fault
         self._unsaved = []
+        self._incomplete = False  # the queue overflowed: only a compaction can write what matters
         self._retry = Deadline(board)
         self.quarantined = 0
 
@@ -64,19 +65,22 @@ class Journal:
         return _RETRY_MS
 
     def wants_compaction(self) -> bool:
-        return self._flash.size(FILE) > COMPACT_ABOVE_BYTES
+        return self._incomplete or self._flash.size(FILE) > COMPACT_ABOVE_BYTES
 
     def compact(self, records: list) -> None:
         """Replace the journal by `records`, which say all that still matters (they include what is unsaved)."""
         if self._guarded(lambda: self._flash.replace(FILE, b"".join(_framed(r) for r in records))):
             self._unsaved = []
+            self._incomplete = False
             self._on_fault("journal", None)
             self._on_fault("flash-full", None)
 
     def _flush(self):
         data = b"".join(_framed(entry) for entry in self._unsaved)
         if not self._guarded(lambda: self._flash.append(FILE, data)):
-            del self._unsaved[: max(0, len(self._unsaved) - _UNSAVED_MAX)]
+            if len(self._unsaved) > _UNSAVED_MAX:
+                del self._unsaved[:-_UNSAVED_MAX]
+                self._incomplete = True
             self._retry.start(_RETRY_MS)
             return False
         if self._retry.running():
@@ -94,8 +98,15 @@ class Journal:
             full = error.args and error.args[0] == 28  # ENOSPC
             self._on_fault("flash-full" if full else "journal", "cannot be written: %s" % error)
             if full:
-                self._flash.remove(QUARANTINE)  # the only thing on it that can be spared
+                self._spare()
             return False
+
+    def _spare(self):
+        """Make room: the quarantine is the only thing on the flash that can be spared."""
+        try:
+            self._flash.remove(QUARANTINE)
+        except OSError as error:
+            self._board.log("journal: %s cannot be removed: %s" % (QUARANTINE, error))
 
     def _quarantine(self, lines):
         self.quarantined += len(lines)

@@ -25,6 +25,7 @@ ENOENT, EIO, ENOSPC = 2, 5, 28
 class FlashMode(Enum):
     OK = "works"
     FULL = "every write fails with ENOSPC"
+    FULL_STUCK = "as FULL, and nothing can be removed either"
     WRITE_ERROR = "every write fails with EIO"
     READ_ERROR = "every read fails with EIO"
     CUT = "the power goes during the next write, after `cut_bytes` of it"
@@ -64,6 +65,8 @@ class FakeFlash:
         self.files[new] = self.files.pop(old)
 
     def remove(self, name: str) -> None:
+        if name in self.files and self.mode in (FlashMode.FULL_STUCK, FlashMode.WRITE_ERROR):
+            raise OSError(EIO, "flash remove")
         self.files.pop(name, None)
 
     def size(self, name: str) -> int:
@@ -76,7 +79,7 @@ class FakeFlash:
         self.files[name] = bytes(data)
 
     def _may_write(self, torn: Callable[[], None]) -> None:
-        if self.mode is FlashMode.FULL:
+        if self.mode in (FlashMode.FULL, FlashMode.FULL_STUCK):
             raise OSError(ENOSPC, "no space left")
         if self.mode is FlashMode.WRITE_ERROR:
             raise OSError(EIO, "flash write")

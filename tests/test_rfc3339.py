@@ -1,5 +1,6 @@
 """Times as text, against the host's own calendar."""
 
+import contextlib
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -59,7 +60,5 @@ def test_no_time_is_a_value_error(text: object) -> None:
 
 @given(st.text(max_size=40))
 def test_any_text_is_a_time_or_a_value_error(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         assert isinstance(rfc3339.parse(text), int)
-    except ValueError:
-        pass
