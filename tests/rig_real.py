@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from paho.mqtt import publish as paho
 from rig import Alarm, Event, Rig
 
-from sim.broker import Mosquitto
+from sim.broker import Broker, Mosquitto
 from sim.centre import Centre, Ledger
 from sim.pole import Pole
 from sim.world.servers import NTP_BYTES, NTP_SERVER_HEAD, NTP_TO_UNIX_S
@@ -29,9 +29,7 @@ class RealRig(Rig):
 
     slack_ms = 700  # two cores, several processes
 
-    def __init__(
-        self, runtime: str, device_id: str, seed: int, broker: Mosquitto, centre: Centre, ntp_port: int
-    ) -> None:
+    def __init__(self, runtime: str, device_id: str, seed: int, broker: Broker, centre: Centre, ntp_port: int) -> None:
         super().__init__(runtime, device_id, seed)
         self.broker, self._centre, self._ntp_port = broker, centre, ntp_port
         self._news = threading.Event()
@@ -82,7 +80,8 @@ class RealRig(Rig):
         self.pole.hang(task)
 
     def break_broker(self, outage: str) -> None:
-        broker, self._outage = self.broker, outage
+        broker = self._mosquitto()
+        self._outage = outage
         if outage == "freeze":
             broker.freeze()
             return
@@ -97,7 +96,7 @@ class RealRig(Rig):
             broker.start()
 
     def mend_broker(self) -> None:
-        broker, outage, self._outage = self.broker, self._outage, ""
+        broker, outage, self._outage = self._mosquitto(), self._outage, ""
         if self._hole is not None:
             self._hole.close()
             self._hole = None
@@ -107,6 +106,10 @@ class RealRig(Rig):
             broker.stop()
             broker.users = {}
         broker.start()
+
+    def _mosquitto(self) -> Mosquitto:
+        assert isinstance(self.broker, Mosquitto), "only mosquitto can be frozen and killed"
+        return self.broker
 
     def silence_centre(self) -> None:
         self._centre.auto = None

@@ -14,6 +14,16 @@ def closures(*pairs: tuple[float, float]) -> Edges:
     return [edge for start, length in pairs for edge in ((int(start * 1000), 1), (int((start + length) * 1000), 0))]
 
 
+def bounce(for_ms: float, seed: int) -> Edges:
+    """Closed and open for 0.5 to 5 ms in turn, open at the end."""
+    dice, at_ms, pairs = random.Random(seed), 0.0, []
+    while at_ms < for_ms - 10:
+        length = dice.uniform(0.5, 5)
+        pairs.append((at_ms, length))
+        at_ms += length + dice.uniform(0.5, 5)
+    return closures(*pairs)
+
+
 def emi(seed: int) -> Edges:
     """Bursts of closures of 0.05 to 2 ms, one every 4 to 12 ms, for half a second."""
     dice, at_ms, pairs = random.Random(seed), 0.0, []
@@ -33,7 +43,7 @@ NO_PRESS: dict[str, Edges] = {
 ONE_PRESS: dict[str, Edges] = {
     "a tap": closures((0, 60)),
     "typical bounce": closures((0, 0.4), (0.7, 0.5), (1.4, 150)),
-    "157 ms of bounce": closures(*((i * 6, 3) for i in range(26)), (157, 200)),
+    "157 ms of bounce": [*bounce(157, seed=3), *closures((157, 200))],
     "81 closed, 42 open, closed again": closures((0, 81), (123, 200)),
     "chatter during a hold": closures(*((i * 25, 22) for i in range(20))),
     "bounce at release": closures((0, 150), (152, 3), (158, 2), (163, 1)),

@@ -3,7 +3,8 @@
 import pytest
 from rig import ANSWER_S, OUTAGES, PATIENCE_MS, Rig
 
-NOT_DELIVERED_MS = ANSWER_S * 1000 + 500
+HANDSHAKE_MS = 1_000  # a stretch of TLS arithmetic, in which the loop stands still
+NOT_DELIVERED_MS = ANSWER_S * 1000 + 200 + HANDSHAKE_MS
 OFFLINE_MS = 10_000  # 1.5 keepalives and a look-up
 GAP_MS = 400  # between two presses of one incident
 
