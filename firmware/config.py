@@ -52,6 +52,10 @@ def _fits(value, low, high):
         return False
 
 
+def _is_visible(value):
+    return all("!" <= c <= "~" for c in value)
+
+
 def _text(low, high):
     def check(value):
         if not _fits(value, low, high):
@@ -99,8 +103,7 @@ def _geo(value):
         latitude, longitude = (float(part) for part in rest.split(";")[0].split(",")[:2])
     except (ValueError, AttributeError, TypeError):
         return right
-    plain = all("!" <= c <= "~" for c in value)
-    if not plain or scheme != "geo" or not -90 <= latitude <= 90 or not -180 <= longitude <= 180:
+    if not _is_visible(value) or scheme != "geo" or not -90 <= latitude <= 90 or not -180 <= longitude <= 180:
         return right
 
 
@@ -116,7 +119,9 @@ def _stream(value):
                 URI_MAX_BYTES,
                 " or ".join(STREAM_SCHEMES[kind]),
             )
-        authority = uri.split("//")[-1].split("/")[0]
+        if not _is_visible(uri):
+            return "for %s a URI of visible ASCII characters (%%-encode the others)" % kind
+        authority = uri.split("//", 1)[-1].split("/")[0]
         if kind != "sip" and "@" in authority or kind == "sip" and ":" in uri[5:].split("@")[0] and "@" in uri:
             return "a URI without a user or password inside (%s)" % kind
 
