@@ -9,6 +9,7 @@ import tls as _tls
 
 _EAGAIN = 11
 _EINPROGRESS = 115
+_FATAL_ALERT = -0x7780  # mbedTLS: the peer ended the handshake with an alert
 _IN_PROGRESS = (_EINPROGRESS, 119, _EAGAIN)  # 119: lwIP's EINPROGRESS on the chip
 
 
@@ -27,6 +28,15 @@ def _context(options):
     if options["cert"] and options["key"]:
         context.load_cert_chain(_der(options["cert"]), _der(options["key"]))
     return context
+
+
+def _in_words(error):
+    """What went wrong in a handshake, for whoever reads the log: many builds of mbedTLS have no texts of their own."""
+    if isinstance(error, ValueError):
+        return OSError("TLS: the broker's certificate is refused: %s" % (str(error) or "wrong authority, name or date"))
+    if error.args and error.args[0] == _FATAL_ALERT:
+        return OSError("TLS: the broker refuses us (%s): check the column's certificate and key" % error)
+    return error
 
 
 class Stream:
@@ -69,10 +79,16 @@ class Stream:
         return True
 
     def read_into(self, buffer):
-        return self._sock.readinto(buffer)
+        try:
+            return self._sock.readinto(buffer)
+        except (OSError, ValueError) as error:
+            raise _in_words(error)
 
     def write(self, data):
-        return self._sock.write(data) or 0
+        try:
+            return self._sock.write(data) or 0
+        except (OSError, ValueError) as error:
+            raise _in_words(error)
 
     def close(self):
         try:
