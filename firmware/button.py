@@ -13,6 +13,7 @@ except ImportError:  # CPython
 
 _IDLE_MS = const(2000)
 ACTIVE_MS = const(1)  # between looks while something is under way
+CALM_MAX_MS = const(300)  # bounce (157 ms), debounce and some; a contact that chatters for ever holds up nothing
 _WAIT_SLACK_MS = const(25)  # a wait that overran by more than this was a stall: the loop was not looking
 
 
@@ -36,6 +37,7 @@ class Button:
         self._release_ms = config["release_ms"]
         self._level = Stopwatch(board)  # since the contact last changed
         self._held = Stopwatch(board)
+        self._busy = Stopwatch(board)  # since the debouncer was last settled
         self._last_ticks = board.ticks_ms()
         self._held_at_boot = held_at_boot
         self.is_stuck = False
@@ -55,6 +57,8 @@ class Button:
         self._last_ticks = ticks
         closed = self._board.contact.is_closed()
         self._follow_level(closed)
+        if self._debouncer.is_settled():
+            self._busy.restart()
         watched = 0 <= dt_ms <= asked_ms + _WAIT_SLACK_MS and asked_ms >= 0
         self._report(self._debouncer.sample(dt_ms, closed, self._board.contact.closures(), watched), dt_ms)
 
@@ -66,7 +70,12 @@ class Button:
         return _IDLE_MS if self._debouncer.is_settled() else ACTIVE_MS
 
     def is_busy(self) -> bool:
+        """The debouncer is about to decide: look often."""
         return not self._debouncer.is_settled()
+
+    def wants_calm(self) -> bool:
+        """A press may be under way, and not for long: nothing that stalls the loop should begin now."""
+        return self.is_busy() and self._busy.ms() < CALM_MAX_MS
 
     def _follow_level(self, closed):
         if self._held_at_boot and not self._was_closed and self._level.ms() >= self._release_ms:

@@ -84,6 +84,8 @@ class Column:
         board.log("boot: number=%d cause=%s mode=%s culprit=%s" % (number, cause, self._boot["mode"], culprit))
         if self.incidents.count():
             board.log("boot: %d incident(s) open from before" % self.incidents.count())
+            if cause != "power-on":  # seconds ago, so the caller is still there; after a power cut nobody can tell
+                self.relay.close()
         self.number = number
 
     def _connect_parts(self):
@@ -131,6 +133,7 @@ class Column:
             {"alarm": messages.topic("alarm"), "subscribe": subscriptions},
             self._session_began,
             self._message,
+            lambda: self.button.wants_calm(),
         )
 
     def _first_faults(self, errors):

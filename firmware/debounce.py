@@ -28,7 +28,8 @@ PRESS_IN_STALL = const(3)
 _UP = const(8)  # eighths of a millisecond: what closed time adds ...
 _DOWN = const(9)  # ... and open time takes away
 _UNSEEN_MAX_MS = const(8)  # credit for closed time that neither a look nor the counter can vouch for
-_QUIET_MS = const(1000)  # a rejected closure makes the contact noisy for this long
+_QUIET_MS = const(1000)  # noise is over when no closure was rejected for this long
+_BOUNCE_MAX_MS = const(200)  # rejected closures within so little time may be a press's own bounce (157 ms), not noise
 _CLOSURE_MIN_MS = const(4)  # closures that come faster than one per this are no finger
 
 
@@ -40,7 +41,8 @@ class Debouncer:
         self._release = release_ms * _UP
         self._stall_ms = stall_ms
         self._net = 0  # towards a press while released, towards a release while pressed
-        self._quiet_ms = _QUIET_MS
+        self._quiet_ms = _QUIET_MS  # since the last rejected closure
+        self._noise_ms = 0  # since the first one of this run of them
         self._closed = False
         self.pressed = False
 
@@ -55,26 +57,29 @@ class Debouncer:
         """
         was_closed = self._closed
         self._closed = closed
-        was_quiet = self._quiet_ms >= _QUIET_MS
+        was_noisy = self._quiet_ms < _QUIET_MS and self._noise_ms > _BOUNCE_MAX_MS
         if not self.pressed:
             self._mind_noise(dt_ms, was_closed and not closed)
         if not watched and dt_ms >= self._stall_ms and not self.pressed:
-            return self._after_stall(dt_ms, was_closed, closed, closures, was_quiet)
+            return self._after_stall(dt_ms, was_closed, closed, closures, was_noisy)
         if watched or was_closed == closed:
             return self._add(dt_ms if was_closed else 0, 0 if was_closed else dt_ms)
         return self._add(dt_ms // 2, dt_ms // 2)
 
     def _mind_noise(self, dt_ms, rejected):
+        if self._quiet_ms < _QUIET_MS:
+            self._quiet_ms += dt_ms
+            self._noise_ms += dt_ms
+        else:
+            self._noise_ms = 0
         if rejected:
             self._quiet_ms = 0
-        elif self._quiet_ms < _QUIET_MS:
-            self._quiet_ms += dt_ms
 
-    def _after_stall(self, dt_ms, was_closed, closed, closures, was_quiet):
+    def _after_stall(self, dt_ms, was_closed, closed, closures, was_noisy):
         if was_closed and closed and closures == 0:
             return self._add(dt_ms, 0)  # no edge: closed all the time
         opened = was_closed and not closed
-        if (closures or opened) and was_quiet and (closures or 0) * _CLOSURE_MIN_MS <= dt_ms:
+        if (closures or opened) and not was_noisy and (closures or 0) * _CLOSURE_MIN_MS <= dt_ms:
             self._net = 0
             self._quiet_ms = _QUIET_MS
             self.pressed = closed

@@ -6,6 +6,7 @@ hangs stops the loop; its name stands in the scratch memory, which outlives the 
 """
 
 from firmware import resets
+from firmware.button import ACTIVE_MS
 from firmware.timing import Deadline
 
 try:
@@ -86,6 +87,8 @@ class Supervisor:
         resets.keep(self._board, name, text)
 
     def _wait_ms(self):
+        if self._button.is_busy():
+            return ACTIVE_MS
         wait_ms = self._wait_max_ms
         for entry in self._entries:
             wait_ms = min(wait_ms, entry.due.left_ms(wait_ms))

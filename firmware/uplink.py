@@ -33,13 +33,17 @@ _DIALLING = const(2)
 _IN_SESSION = const(3)
 
 
+def _never():
+    return False
+
+
 class Uplink:
     """A task. `on_up()` when a session begins, `on_message(topic, payload)` for what the broker sends."""
 
     name = "uplink"
     every_turn = True  # input from the broker does not wait for a deadline
 
-    def __init__(self, board, config, coder, incidents, outbox, alarm, topics, on_up, on_message):
+    def __init__(self, board, config, coder, incidents, outbox, alarm, topics, on_up, on_message, hold_off=_never):
         """`alarm(incident) -> bytes` builds a payload; `topics`: {"alarm": bytes, "subscribe": (bytes, ...)}."""
         self._board = board
         self._config = config["broker"]
@@ -51,6 +55,7 @@ class Uplink:
         self._topics = topics
         self._on_up = on_up
         self._on_message = on_message
+        self._hold_off = hold_off
         self._ids = PacketIds()
         self._stream = None
         self._session = None
@@ -95,6 +100,8 @@ class Uplink:
     # -- one method per state
 
     def _in_state(self):
+        if self._state != _DOWN and not self.is_up() and self._hold_off():
+            return 1
         if self._state == _DOWN:
             return self._down()
         if self._state == _LOOKING_UP:
