@@ -24,7 +24,7 @@ def _read():
     if _framed(line[9:]).strip() != line:
         raise ValueError("boot record damaged")
     record = json.loads(line[9:].decode())
-    return record["n"], record["u"]
+    return int(record["n"]), int(record["u"])
 
 
 def _first_number():
