@@ -1,6 +1,6 @@
 """The figures as tables for a reader."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -89,7 +89,7 @@ def _memory(figures: Mapping[str, Any]) -> list[Table]:
         ["live after boot, in session", f"{figures['idle_bytes']:,} bytes"],
         ["highest live during an alarm", f"{figures['highest_bytes']:,} bytes"],
         [f"boots and alarms inside --heap {asked}k", "yes" if figures["runs_in_asked_heap"] else "NO"],
-        ["smallest heap in which it does", f"{figures['smallest_heap_bytes'] // _KIB} KiB"],
+        ["smallest heap in which it does", _kib(figures["smallest_heap_bytes"])],
         [f"growth over {figures['alarms']:,} alarms", f"{figures['slope_bytes_per_1000']:.1f} bytes per 1,000"],
         ["an alarm, pressed to closed, in a row", f"{figures['ms_per_alarm']:.1f} ms"],
         ["subtracted: the simulator's modules", f"{figures['simulator_bytes']:,} bytes"],
@@ -97,6 +97,10 @@ def _memory(figures: Mapping[str, Any]) -> list[Table]:
     ]
     note = "Live: gc.mem_alloc() after gc.collect(). The firmware as .mpy files, mutual TLS."
     return [_table("Heap on 32-bit MicroPython", ("what", "figure"), cells, note)]
+
+
+def _kib(size: int | None) -> str:
+    return "none was found" if size is None else f"{size // _KIB} KiB"
 
 
 def _sizes(files: Mapping[str, int]) -> list[Table]:
@@ -115,7 +119,7 @@ def _virtual_time(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
     return [_table("Virtual time", columns, cells)]
 
 
-_SECTIONS = {
+_SECTIONS: dict[str, Callable[[Any], list[Table]]] = {
     "latency": _latency,
     "recovery": _recovery,
     "memory": _memory,

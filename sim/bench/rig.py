@@ -148,7 +148,11 @@ class Column:
     """A powered column; a context manager. Its lamp and what the bench's piece prints arrive here."""
 
     def __init__(
-        self, config: Mapping[str, Any], runtime: str, sources: Path = flash.PROJECT, heap_bytes: int | None = None
+        self,
+        config: Mapping[str, Any] | bytes,
+        runtime: str,
+        sources: Path = flash.PROJECT,
+        heap_bytes: int | None = None,
     ) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._log: list[str] = []
