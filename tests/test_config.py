@@ -201,7 +201,7 @@ def alarm(config: dict[str, Any]) -> bytes:
     return payload
 
 
-URI_REST = st.text(alphabet="xyz%\"\\\\", max_size=150)
+URI_REST = st.text(alphabet='xyz%"\\\\', max_size=150)
 TEXT = st.text(min_size=1, max_size=120) | st.text(alphabet='\x01\n"\\ө', min_size=1, max_size=240)
 
 
