@@ -58,7 +58,8 @@ class Echo:
         self.port = int(self._listener.getsockname()[1])
         self._context = context
         self.peers: list[str] = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+        self._thread.start()
 
     def _accept(self) -> None:
         while True:
@@ -80,6 +81,9 @@ class Echo:
             connection.close()
 
     def close(self) -> None:
+        """The thread first: its accept() could otherwise take the next server's connections by a reused descriptor."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._thread.join()
         self._listener.close()
 
 
@@ -198,6 +202,8 @@ print("nothing", s.read(5), code(s.recv, 5), poll.poll(0))
 print("sent", s.write(b"hello"))
 print("readable", [obj is s for obj, _ in poll.poll(2000)])
 buffer = bytearray(20)
+while not found:
+    time.sleep_ms(5)
 print("got", s.readinto(buffer), bytes(buffer[:7]), found)
 s.settimeout(0.1)
 start = time.ticks_ms()
