@@ -19,6 +19,7 @@ except ImportError:  # CPython
 
 _WAIT_MAX_MS = const(2000)  # the loop turns at least so often: the watchdog's shortest timeout is 2 s
 _FEED_SHARE = const(3)
+_TOGETHER_MS = const(1000)  # an idle loop that wakes steps what is due within this as well, and then sleeps longer
 
 
 class _Entry:
@@ -39,6 +40,7 @@ class Supervisor:
         self._own = (resets.crumb("supervisor", False), resets.crumb("supervisor", True))
         self._wait_max_ms = min(_WAIT_MAX_MS, timeout_ms // _FEED_SHARE)
         self._watchdog = board.watchdog(timeout_ms)
+        self._slack_ms = 0
         self.clock_trusted = False
         self.culprit = None
 
@@ -50,13 +52,14 @@ class Supervisor:
     def turn(self) -> None:
         """One pass over all tasks, then a wait."""
         for entry in self._entries:
-            if entry.every_turn or entry.due.expired():
+            if entry.every_turn or entry.due.left_ms(0) <= self._slack_ms:
                 self._step(entry)
                 self._look(-1)
         if self.culprit is None:
             self._board.scratch.write(self._own[self.clock_trusted])
             self._watchdog.feed()  # every task that was due has come back
         wait_ms = self._wait_ms()
+        self._slack_ms = min(_TOGETHER_MS, wait_ms // 2)
         self._board.wait(wait_ms)
         self._look(wait_ms)
 
