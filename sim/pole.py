@@ -10,7 +10,6 @@ import queue
 import re
 import select
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -19,23 +18,18 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Self
 
-from firmware import config as firmware_config
 from firmware.lamp import COLOURS
-from sim import flash, toolbox
-from sim.chip import build
+from sim import flash, runtimes
 from sim.chip.options import CHIPS
 from sim.eye import Eye, Wiring
 from sim.process import ChipProcess
 from sim.registers import Registers, now_us
+from sim.runtimes import RUNTIMES as RUNTIMES
 from sim.street import Street
 
-RUNTIMES = ("cpython", "micropython", "micropython32")
 POLL_S = 0.05
 CRASH_PAUSE_S = 1.0  # before a crashed chip starts again: a crash loop shall not eat the machine
 EDGES_PER_LINE = 64  # keeps a line below PIPE_BUF, so that it is written whole or not at all
-# What the simulated modules take of the heap: on silicon they lie in flash. With 64 bits it is half as much again.
-_CHIP_HEAP_BYTES = {"micropython32": build.HEAP_BYTES_32, "micropython": build.HEAP_BYTES_32 * 3 // 2}
-_RUN = Path(__file__).parent / "chip" / "run.py"
 _BOOT_LINE = re.compile(r"boot: number=(\d+) cause=(\S+)")
 _MESSAGE = "\x01"
 
@@ -68,13 +62,12 @@ class Pole:
         """
         if chip not in CHIPS:
             raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
-        interpreter = _interpreter(runtime, heap_bytes)
         self._scratch = tempfile.TemporaryDirectory(prefix="sos-pole-")
-        self._command = [*interpreter, str(_entry(runtime, Path(self._scratch.name, "chip")))]
+        self._command = runtimes.command(runtime, heap_bytes, Path(self._scratch.name, "chip"))
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
         flash.build_image(self.flash_path, config, mpy=runtime != "cpython", sources=sources)
         self._chip_name, self._seed = chip, seed
-        self._wiring = Wiring.of(_configuration_in_force(self.flash_path, chip))
+        self._wiring = Wiring.of(flash.configuration_in_force(self.flash_path, chip))
         self._registers = Registers(Path(self._scratch.name, "registers"))
         self._street = Street()
         self._eye = Eye(self._wiring, COLOURS, self._emit)
@@ -237,7 +230,6 @@ class Pole:
         arguments = [f"{key}={value}" for key, value in settings.items()]
         self._reset_asked = None
         self._chip = ChipProcess([*self._command, *arguments], flash.PROJECT)
-        self._started = time.monotonic()
         if coming:
             self._send_edges(coming)
 
@@ -324,28 +316,6 @@ class Pole:
     def _send(self, line: str) -> None:
         if self._chip is not None and not self._chip.send(line):
             self._log(f"pole: the chip does not read its inputs; lost: {line}")
-
-
-def _interpreter(runtime: str, heap_bytes: int | None) -> list[str]:
-    if runtime not in RUNTIMES:
-        raise ValueError(f"runtime is {runtime!r}, must be one of {', '.join(RUNTIMES)}")
-    if runtime == "cpython":
-        if heap_bytes is not None:
-            raise ValueError("a heap size needs a MicroPython runtime: CPython's heap has no limit")
-        return [sys.executable]
-    heap = [] if heap_bytes is None else ["-X", f"heapsize={heap_bytes + _CHIP_HEAP_BYTES[runtime]}"]
-    return [*toolbox.require(runtime), *heap]
-
-
-def _entry(runtime: str, folder: Path) -> Path:
-    """What the interpreter starts: on MicroPython compiled, so that the heap is not spent on compiling it."""
-    return _RUN if runtime == "cpython" else build.precompile(folder)
-
-
-def _configuration_in_force(image_path: Path, chip: str) -> dict[str, Any]:
-    """What the firmware will choose: the wires are where that configuration has them."""
-    config, _, _ = firmware_config.load(flash.Image(image_path.read_bytes()), chip)
-    return config or firmware_config.fallback(chip)
 
 
 def _perform(action: Callable[[], None], done: "Future[None]") -> None:

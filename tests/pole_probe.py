@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sim import toolbox
-from sim.pole import RUNTIMES
+from sim.runtimes import RUNTIMES
 
 WATCHDOG_MS = 1500
 PATIENCE_S = 20.0
