@@ -4,7 +4,7 @@ import contextlib
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware import rfc3339
@@ -17,6 +17,7 @@ def epoch_ms(when: datetime) -> int:
     return (when - EPOCH) // timedelta(milliseconds=1)
 
 
+@settings(deadline=None, derandomize=True)
 @given(times)
 def test_text_is_what_the_host_says(when: datetime) -> None:
     when = when.replace(tzinfo=UTC)
@@ -24,12 +25,14 @@ def test_text_is_what_the_host_says(when: datetime) -> None:
     assert rfc3339.text(epoch_ms(when)) == expected
 
 
+@settings(deadline=None, derandomize=True)
 @given(times, st.integers(-14 * 60, 14 * 60))
 def test_parse_takes_every_zone(when: datetime, offset_min: int) -> None:
     local = when.replace(tzinfo=timezone(timedelta(minutes=offset_min)))
     assert rfc3339.parse(local.isoformat(timespec="microseconds")) == epoch_ms(local)
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.integers(0, 7_258_118_400_000))
 def test_round_trip(moment_ms: int) -> None:
     assert rfc3339.parse(rfc3339.text(moment_ms)) == moment_ms
@@ -58,6 +61,7 @@ def test_no_time_is_a_value_error(text: object) -> None:
         rfc3339.parse(text)  # type: ignore[arg-type]
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.text(max_size=40))
 def test_any_text_is_a_time_or_a_value_error(text: str) -> None:
     with contextlib.suppress(ValueError):

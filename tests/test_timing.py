@@ -3,7 +3,7 @@
 from typing import Any
 
 from fake_board import TICKS_PERIOD, FakeBoard
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware.timing import Deadline, Stopwatch
@@ -37,6 +37,7 @@ def test_20_days_in_one_step_is_beyond_it() -> None:
     assert watch.ms() != 20 * DAY_MS
 
 
+@settings(deadline=None, derandomize=True)
 @given(st.integers(0, TICKS_PERIOD - 1), st.lists(st.integers(0, TICKS_PERIOD // 2 - 1), max_size=20))
 def test_stopwatch_adds_up_from_any_tick(ticks: int, steps: list[int]) -> None:
     board = FakeBoard(ticks=ticks)
