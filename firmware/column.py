@@ -6,7 +6,7 @@ and the lamp only ever reads the incident.
 
 import json
 
-from firmware import config_files, incidents, resets
+from firmware import config_files, resets
 from firmware.button import Button
 from firmware.clock import Clock
 from firmware.commands import Actions, Commands
@@ -76,17 +76,14 @@ class Column:
         self.incidents = Incidents(
             board, self._config, self.journal, self.clock, self._incident_closed, self._drill_ended, self._show
         )
-        records = self.journal.restore()
-        seen = max([incidents.boot_of(entry.get("id", "")) for entry in records if isinstance(entry, dict)] + [0])
-        number = max(self._boot["number"], seen + 1)  # an id is never used twice, even if the boot record was lost
-        self.incidents.restore(records, number)
+        self.incidents.restore(self.journal.restore(), self._boot["number"])
+        self.number = number = self.incidents.boot
         cause, culprit = self._reset["cause"], self._reset["culprit"]
         board.log("boot: number=%d cause=%s mode=%s culprit=%s" % (number, cause, self._boot["mode"], culprit))
         if self.incidents.count():
             board.log("boot: %d incident(s) open from before" % self.incidents.count())
             if cause != "power-on":  # seconds ago, so the caller is still there; after a power cut nobody can tell
                 self.relay.close()
-        self.number = number
 
     def _connect_parts(self):
         board, config = self._board, self._config

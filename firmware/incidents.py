@@ -166,26 +166,27 @@ class Incidents:
         for one in self._list:
             self._date(one)
 
-    def restore(self, records: list, boot: int) -> None:
-        """Rebuild what was open when the board went down. Damaged sequences cost at most the record in question."""
+    def restore(self, records, boot: int) -> None:
+        """Rebuild what was open when the board went down. Damaged sequences cost at most the record in question.
+
+        `boot` becomes the boot number, or a higher one: an id is never used twice, even if the boot record was lost.
+        """
         self.boot = boot
         for entry in records:
             try:
                 self._replay(entry)
+                self.boot = max(self.boot, boot_of(entry.get("id", "")) + 1)
             except (KeyError, TypeError, AttributeError, ValueError):
                 self._board.log("journal: a record makes no sense and is left out: %s" % entry)
-        self._list = [one for one in self._list if one.state != incident.CLOSED]
         self.clock_set()
 
-    def records(self) -> list:
-        """What the journal must say for `restore` to come to the same incidents."""
-        out = []
+    def records(self):
+        """Yield what the journal must say for `restore` to come to the same incidents."""
         for one in self._list:
-            out.append(_opened(one))
+            yield _opened(one)
             if one.state >= incident.RECEIVED:
-                out.append({"k": "state", "id": one.id, "s": one.state})
-        out.append({"k": "held"} if self.held else {"k": "release"})
-        return out
+                yield {"k": "state", "id": one.id, "s": one.state}
+        yield {"k": "held"} if self.held else {"k": "release"}
 
     def _replay(self, entry):
         kind = entry["k"]
@@ -202,6 +203,8 @@ class Incidents:
             one = self._find(entry["id"])
             if kind == "state" and one:
                 one.answered(entry["s"])
+                if one.state == incident.CLOSED:
+                    self._list.remove(one)
             elif one:  # a further press; or an `open` written twice, by a flash that failed after it had written
                 self.held = True
                 one.press = max(one.press, entry["n"])

@@ -35,23 +35,24 @@ class Journal:
         self._retry = Deadline(board)
         self.quarantined = 0
 
-    def restore(self) -> list:
-        """All readable records, in order. Damaged lines go to `journal.bad`; the file is then written anew."""
+    def restore(self):
+        """Yield each readable record, in order. Damaged lines go to `journal.bad`; the file is then written anew."""
         try:
-            good, bad = record.split(self._flash.read(FILE) or b"")
+            data = self._flash.read(FILE) or b""
         except OSError as error:
             self._on_fault("journal", "cannot be read: %s" % error)
-            return []
-        records = []
-        for payload in good:
-            try:
-                records.append(json.loads(payload.decode()))
-            except ValueError:
-                bad.append(payload)
+            return
+        bad = []
+        for line, sound in record.lines(data):
+            entry = _parsed(line) if sound else None
+            if entry is None:
+                bad.append(line)
+            else:
+                yield entry
         if bad:
             self._quarantine(bad)
-            self._guarded(lambda: self._flash.replace(FILE, b"".join(_framed(r) for r in records)))
-        return records
+            sound = b"".join(record.frame(line) for line, _ in record.lines(data) if line not in bad)
+            self._guarded(lambda: self._flash.replace(FILE, sound))
 
     def add(self, entry: dict) -> bool:
         """Append one record; True once it is on flash. It stays queued in RAM when the flash refuses."""
@@ -67,9 +68,10 @@ class Journal:
     def wants_compaction(self) -> bool:
         return self._incomplete or self._flash.size(FILE) > COMPACT_ABOVE_BYTES
 
-    def compact(self, records: list) -> None:
-        """Replace the journal by `records`, which say all that still matters (they include what is unsaved)."""
-        if self._guarded(lambda: self._flash.replace(FILE, b"".join(_framed(r) for r in records))):
+    def compact(self, records) -> None:
+        """Replace the journal by `records` (an iterable), which say all that still matters (they include what is unsaved)."""
+        data = b"".join(_framed(entry) for entry in records)
+        if self._guarded(lambda: self._flash.replace(FILE, data)):
             self._unsaved = []
             self._incomplete = False
             self._on_fault("journal", None)
@@ -117,3 +119,12 @@ class Journal:
 
 def _framed(entry):
     return record.frame(json.dumps(entry).encode())
+
+
+def _parsed(payload):
+    """The record, or None."""
+    try:
+        entry = json.loads(payload.decode())
+        return entry if isinstance(entry, dict) else None
+    except ValueError:
+        return None

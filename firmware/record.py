@@ -16,15 +16,25 @@ def frame(payload: bytes) -> bytes:
     return b"\n%08x %s\n" % (crc32(payload) & 0xFFFFFFFF, payload)
 
 
+def lines(data: bytes):
+    """Each line in the order of the file, one at a time (a journal must not need its size in heap again):
+    (payload, True), or (the damaged line, False)."""
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        if end < 0:
+            end = len(data)
+        if end > start:
+            line = data[start:end]
+            payload = line[_HEAD:]
+            sound = line[:_HEAD] == b"%08x " % (crc32(payload) & 0xFFFFFFFF)
+            yield (payload, True) if sound else (line, False)
+        start = end + 1
+
+
 def split(data: bytes):
     """(payloads whose CRC holds, lines whose CRC does not), in the order of the file."""
     good, bad = [], []
-    for line in data.split(b"\n"):
-        if not line:
-            continue
-        payload = line[_HEAD:]
-        if line[:_HEAD] == b"%08x " % (crc32(payload) & 0xFFFFFFFF):
-            good.append(payload)
-        else:
-            bad.append(line)
+    for line, sound in lines(data):
+        (good if sound else bad).append(line)
     return good, bad

@@ -151,7 +151,7 @@ def test_clock_set_dates_what_was_raised_before() -> None:
 def test_records_that_make_no_sense_cost_only_themselves() -> None:
     rig = Rig()
     rig.incidents.press(0)
-    good = rig.journal.restore()
+    good = list(rig.journal.restore())
     nonsense: list[Any] = [7, None, [], {}, {"k": "open"}, {"k": "what"}, {"k": "press"}]
     nonsense += [{"k": "state", "id": "x", "s": 2}]
     nonsense += [{"k": "state", "id": good[0]["id"], "s": "x"}]
