@@ -193,7 +193,7 @@ class Column:
             self._board.log("restart: by command")
             self._board.scratch.write(resets.crumb("", self.supervisor.clock_trusted))  # nobody is to blame
             self._board.reset()
-        self._look_at_tamper()
+        self._look_around()
         return incident.lamp_changes_in_ms(_HEALTH_MS) if incident else _HEALTH_MS
 
     def _show(self):
@@ -219,8 +219,11 @@ class Column:
     def _journal_fault(self, ident, detail):
         self.faults.set(ident, detail)
 
-    def _look_at_tamper(self):
+    def _look_around(self):
         self.faults.set("tamper", "the housing is open" if self._board.tamper_open() else None)
+        if self.uplink.is_up():
+            topic = self.uplink.unheard()
+            self.faults.set("not-subscribed", "no answer can arrive: %s refused" % topic if topic else None)
 
     def _fault_changed(self, ident, fault):
         if self.telemetry is not None:

@@ -103,7 +103,12 @@ def _geo(value):
         latitude, longitude = (float(part) for part in rest.split(";")[0].split(",")[:2])
     except (ValueError, AttributeError, TypeError):
         return right
-    if not _is_visible(value) or scheme != "geo" or not -90 <= latitude <= 90 or not -180 <= longitude <= 180:
+    if (
+        any(c not in "geo:;=u,.-0123456789" for c in value)
+        or scheme != "geo"
+        or not -90 <= latitude <= 90
+        or not -180 <= longitude <= 180
+    ):
         return right
 
 
@@ -124,6 +129,8 @@ def _stream(value):
         authority = uri.split("//", 1)[-1].split("/")[0]
         if kind != "sip" and "@" in authority or kind == "sip" and ":" in uri[5:].split("@")[0] and "@" in uri:
             return "a URI without a user or password inside (%s)" % kind
+        if any(word in uri.lower() for word in ("password=", "passwd=", "pwd=", "pass=")):
+            return "a URI without a password in its query (%s)" % kind
 
 
 # (key, check, default). Durations and thresholds: where a figure comes from stands in docs/configuration.md.
@@ -177,7 +184,6 @@ _RULES = (
     ("supply.divider", _number(1, 100), 1),
     ("watchdog.timeout_s", _int(2, 60), 8),
     ("watchdog.healthy_s", _int(1, 3600), 120),
-    ("watchdog.safe_after", _int(2, 20), 4),
     ("secrets.wifi_ssid", _optional(_text(1, 32)), None),
     ("secrets.wifi_password", _optional(_text(8, 63)), None),
     ("secrets.mqtt_user", _optional(_text(1, 128)), None),
@@ -276,6 +282,9 @@ def _twice(roles, link, errors):
         used.setdefault(roles[role], []).append("pins." + role)
     for key in ("mdc", "mdio", "power", "ref_clk", "cs", "int"):
         used.setdefault((link or {}).get(key), []).append("link." + key)
+    if link and link.get("mdc") is not None:
+        for pin in pins.RMII:
+            used.setdefault(pin, []).append("Ethernet (RMII, fixed)")
     for pin in used:
         if pin is not None and len(used[pin]) > 1:
             errors.append("%s: GPIO%d is used twice; give each its own pin" % (" and ".join(used[pin]), pin))

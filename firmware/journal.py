@@ -17,6 +17,7 @@ from firmware.timing import Deadline
 
 FILE = "journal.log"
 QUARANTINE = "journal.bad"
+UNREAD = "journal.unread"
 COMPACT_ABOVE_BYTES = 8192
 QUARANTINE_MAX_BYTES = 4096
 _RETRY_MS = 5000
@@ -40,7 +41,8 @@ class Journal:
         try:
             data = self._flash.read(FILE) or b""
         except OSError as error:
-            self._on_fault("journal", "cannot be read: %s" % error)
+            self._on_fault("journal", "cannot be read: %s; kept as %s" % (error, UNREAD))
+            self._guarded(lambda: self._flash.rename(FILE, UNREAD))  # or the next compaction would overwrite it
             return
         bad = []
         for line, sound in record.lines(data):
@@ -69,7 +71,7 @@ class Journal:
         return self._incomplete or self._flash.size(FILE) > COMPACT_ABOVE_BYTES
 
     def compact(self, records) -> None:
-        """Replace the journal by `records` (an iterable), which say all that still matters (they include what is unsaved)."""
+        """Replace the journal by `records` (an iterable), which say all that matters (what is unsaved too)."""
         data = b"".join(_framed(entry) for entry in records)
         if self._guarded(lambda: self._flash.replace(FILE, data)):
             self._unsaved = []

@@ -60,6 +60,8 @@ _DEFAULTS = {
     "esp32c3": (3, 4, 5, 6, 7),
 }
 
+RMII = (19, 21, 22, 25, 26, 27)  # of the ESP32, fixed in silicon: TXD0, TX_EN, TXD1, RXD0, RXD1, CRS_DV
+
 OUTPUTS = ("lamp_red", "lamp_green", "lamp_blue", "relay")
 INPUTS = ("button", "tamper")
 REQUIRED = ("button", "lamp_red", "lamp_green", "lamp_blue", "relay")
