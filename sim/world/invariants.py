@@ -64,6 +64,7 @@ class Invariants:
         self._raised_at: dict[str, str] = {}
         self._unsent: dict[str, int] = {}  # incident id -> since when it waits for its first transmission
         self._undurable_us: int | None = None
+        self._recalls = False  # the first incident that the lamp shows in this life may be one from before
         self._connection: Connection | None = None
         self._written = bytearray()  # of the packet that the column is writing
         self._hang: str | None = None  # the task that hangs now
@@ -113,6 +114,7 @@ class Invariants:
         self.lamp = ""
         self._hang = None
         self._undurable_us = None
+        self._recalls = bool(self._durable)
         self.presses.life_begins(board)
         self._board = board
 
@@ -137,11 +139,10 @@ class Invariants:
         state = _STATES.get(colour)
         if state is None or state == self.lamp:
             return  # a dark phase of a rhythm says nothing new
-        before, self.lamp = self.lamp, state
+        self.lamp = state
         now_us = self._timeline.now_us
-        if state == "calling" and before != "calling" and self.presses.oracle.may_have_been_pressed(
-            now_us - AHEAD_US, now_us
-        ):
+        recalled, self._recalls = self._recalls, self._recalls and state not in INCIDENT_LAMPS
+        if state == "calling" and not recalled and self.presses.oracle.may_have_been_pressed(now_us - AHEAD_US, now_us):
             self._undurable_us = now_us
         if state in BEYOND_CALLING:
             self._check_durable(f"the lamp says {state}")
