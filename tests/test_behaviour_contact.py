@@ -68,14 +68,24 @@ def test_what_is_a_press_and_what_is_none(rig: Rig) -> None:
     found = dict.fromkeys(windows, 0)
     for t_ms in presses(rig):
         found[next(name for name, (start, end) in windows.items() if start <= t_ms - begun_ms < end)] += 1
-    assert found == {**dict.fromkeys(NO_PRESS, 0), **dict.fromkeys(ONE_PRESS, 1)}, rig.history()
-    rig.until(lambda: sum(a.press for a in rig.alarms().values()) == len(ONE_PRESS), PATIENCE_MS, "all at the centre")
+    total = sum(found.values())
+    missed = [name for name in ONE_PRESS if not found[name]]
+    assert not missed, f"{missed} missed\n{rig.history()}"
+    # What closes while the loop stands still may count, by design: the column says so each time, and only then.
+    extra = total - len(ONE_PRESS)
+    rig.until(lambda: extra <= stalls(rig), 3000, f"reason for the presses beyond one each: {found}")
+    rig.until(lambda: sum(a.press for a in rig.alarms().values()) == total, PATIENCE_MS, "all at the centre")
     rig.check_all_arrived_once()
 
 
 def presses(rig: Rig) -> list[float]:
     """When the column noted each."""
     return [e["t_ms"] for e in rig.events if e["event"] == "log" and e["text"].startswith("press: ")]
+
+
+def stalls(rig: Rig) -> int:
+    """Presses that the column took on because the contact had closed while nobody looked."""
+    return sum(event["event"] == "press-in-stall" for event in rig.happened())
 
 
 def test_a_stuck_button_is_reported_once_and_cleared(rig: Rig) -> None:
