@@ -1,97 +1,26 @@
-"""The virtual `network`, `socket`, `select` and `tls` of a chip, on every runtime, against real servers."""
+"""The virtual `network`, `socket` and `select` of a chip, on every runtime, against real servers."""
 
-import binascii
+import contextlib
 import errno
-import socket
-import ssl
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chip_net_rig import Echo, Make, chips
 from chip_rig import Chip
 from pole_probe import need, runtimes
 
-from sim.certs import Authority, Identity
-
-Make = Callable[..., Chip]
-
-JOIN = """
-import time, machine, network, errno, socket, select, gc
-w = network.WLAN(network.STA_IF)
-def join():
-    w.active(True)
-    w.connect("sos-columns", "password")
-    while not w.isconnected():
-        time.sleep_ms(5)
-def code(what, *args):
-    try:
-        return what(*args)
-    except OSError as error:
-        return errno.errorcode.get(error.args[0], error.args[0])
-"""
-
 
 @pytest.fixture(params=runtimes())
-def runtime(request: pytest.FixtureRequest) -> str:
-    return need(request.param)
-
-
-@pytest.fixture
-def chip(runtime: str, tmp_path: Path) -> Iterator[Make]:
-    made: list[Chip] = []
-
-    def make(main: str, files: dict[str, str | bytes] | None = None) -> Chip:
-        made.append(Chip(tmp_path, runtime, JOIN + main, files))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.kill()
-
-
-class Echo:
-    """A server that sends back what it gets in angle brackets, over TLS when it has a context."""
-
-    def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-        self._context = context
-        self.peers: list[str] = []
-        self._thread = threading.Thread(target=self._accept, daemon=True)
-        self._thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
-
-    def _serve(self, connection: socket.socket) -> None:
-        try:
-            stream = self._context.wrap_socket(connection, server_side=True) if self._context else connection
-            if isinstance(stream, ssl.SSLSocket):
-                self.peers.append(str(stream.getpeercert()))
-            with stream:
-                while data := stream.recv(65536):
-                    stream.sendall(b"<" + data + b">")
-        except OSError:
-            connection.close()
-
-    def close(self) -> None:
-        """The thread first: its accept() could otherwise take the next server's connections by a reused descriptor."""
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._listener.close()
+def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    with chips(tmp_path, need(request.param)) as make:
+        yield make
 
 
 @pytest.fixture
 def echo() -> Iterator[Echo]:
-    server = Echo()
-    yield server
-    server.close()
+    with contextlib.closing(Echo()) as server:
+        yield server
 
 
 WIFI = """
@@ -184,6 +113,11 @@ def test_ethernet_follows_the_cable(chip: Make) -> None:
     assert one.wait("down (.*)")[1] == "True"
 
 
+def test_ethernet_on_spi_is_for_every_chip(chip: Make) -> None:
+    assert chip(LAN_SPI).start(chip="esp32c3").wait("up (.*)")[1] == "True"
+    chip(LAN).start(chip="esp32s3").wait("refused invalid phy type")
+
+
 TCP = """
 import _thread
 no_route = socket.socket()
@@ -223,11 +157,6 @@ name = socket.socket()
 name.connect(socket.getaddrinfo("localhost", PORT)[0][-1])
 print("blocking", name.send(b"wait"), name.recv(6))
 """
-
-
-def test_ethernet_on_spi_is_for_every_chip(chip: Make) -> None:
-    assert chip(LAN_SPI).start(chip="esp32c3").wait("up (.*)")[1] == "True"
-    chip(LAN).start(chip="esp32s3").wait("refused invalid phy type")
 
 
 def test_tcp_and_udp_do_not_wait_when_told_so(chip: Make, echo: Echo) -> None:
@@ -298,122 +227,6 @@ def test_a_dead_link_is_silent_and_sends_later_what_it_took(chip: Make, echo: Ec
     assert one.wait("filled (.*)")[1] == "5744 None"
     one.send("link 1")
     assert one.wait("alive (.*)")[1] == f"b'<later' {5744 - 5}"
-
-
-TLS = """
-import tls
-join()
-def der(name):
-    with open(name, "rb") as file:
-        return file.read()
-context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-context.verify_mode = tls.CERT_REQUIRED
-context.load_verify_locations(der("ca.der"))
-if WITH_CERT:
-    context.load_cert_chain(der("cert.der"), der("key.der"))
-other = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
-for bad in (lambda: other.load_cert_chain(b"-----BEGIN", b"x"), lambda: other.wrap_socket(socket.socket())):
-    try:
-        bad()
-    except ValueError as error:
-        print("refused", error)
-raw = socket.socket()
-raw.connect(("127.0.0.1", PORT))
-raw.setblocking(False)
-s = context.wrap_socket(raw, do_handshake_on_connect=False, server_hostname=NAME)
-poll = select.poll()
-poll.register(s, select.POLLIN)
-try:
-    start = time.ticks_ms()
-    sent = s.write(b"hello")
-    print("first", s.read(7), time.ticks_diff(time.ticks_ms(), start) < 500)
-    while sent is None:
-        sent = s.write(b"hello")
-        time.sleep_ms(2)
-    while not poll.poll(1000):
-        pass
-    data = b""
-    while len(data) < 7:
-        data += s.read(3) or b""
-    print("got", sent, data, s.read(5), poll.poll(0))
-    piece, buffer = bytes(2000), bytearray(2048)
-    sent, zeros = 0, 0
-    while zeros < 40000:
-        if sent < 40000:
-            sent += s.write(piece) or 0
-        count = s.readinto(buffer)
-        while count:
-            zeros += bytes(buffer[:count]).count(b"\\0")
-            count = s.readinto(buffer)
-        poll.poll(5)
-    print("big", zeros)
-except (OSError, ValueError) as error:
-    print("failed", type(error).__name__, error)
-s.close()
-"""
-
-
-def _der(pem: str) -> bytes:
-    return binascii.a2b_base64("".join(pem.strip().splitlines()[1:-1]))
-
-
-def _files(identity: Identity) -> dict[str, str | bytes]:
-    return {
-        "ca.der": _der(identity.ca_pem),
-        "cert.der": _der(identity.cert_pem),
-        "key.der": _der(identity.key_pem),
-    }
-
-
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    return Authority(tmp_path / "certs")
-
-
-@pytest.fixture
-def tls_echo(authority: Authority) -> Iterator[Echo]:
-    server = authority.server()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(server.cert, server.key)
-    context.load_verify_locations(server.ca)
-    context.verify_mode = ssl.CERT_REQUIRED
-    echo = Echo(context)
-    yield echo
-    echo.close()
-
-
-def _settings(port: int, name: str, with_cert: bool = True) -> str:
-    return f"PORT, NAME, WITH_CERT = {port}, {name!r}, {with_cert}\n"
-
-
-def test_mutual_tls_without_waiting(chip: Make, tls_echo: Echo, authority: Authority) -> None:
-    files = _files(authority.client("column-1"))
-    one = chip(_settings(tls_echo.port, "localhost") + TLS, files).start()
-    one.wait("refused invalid (key|cert)")
-    one.wait("refused CERT_REQUIRED requires server_hostname")
-    assert one.wait("first (.*)")[1] == "None True"
-    assert one.wait("got (.*)")[1] == "5 b'<hello>' None []"
-    assert one.wait("big (.*)")[1] == "40000"
-    assert "column-1" in tls_echo.peers[0]
-
-
-def test_tls_to_a_server_with_another_name_or_authority_fails(
-    chip: Make, tls_echo: Echo, authority: Authority, tmp_path: Path
-) -> None:
-    files = _files(authority.client("column-1"))
-    one = chip(_settings(tls_echo.port, "elsewhere.example") + TLS, files).start()
-    one.wait("failed ValueError")
-    strangers = _files(Authority(tmp_path / "strangers").client("column-1"))
-    one = chip(_settings(tls_echo.port, "localhost") + TLS, strangers).start()
-    one.wait("failed ValueError")
-
-
-def test_tls_without_the_certificate_that_the_server_wants_fails(
-    chip: Make, tls_echo: Echo, authority: Authority
-) -> None:
-    files = _files(authority.client("column-1"))
-    one = chip(_settings(tls_echo.port, "localhost", with_cert=False) + TLS, files).start()
-    one.wait("failed OSError")
 
 
 def test_the_host_cannot_be_reached_by_name_of_a_module(chip: Make) -> None:
