@@ -14,6 +14,7 @@ from rig import Alarm, Event, Rig
 
 from sim.broker import Broker, Mosquitto
 from sim.centre import Centre, Ledger
+from sim.flash import PROJECT
 from sim.pole import Pole
 from sim.world.servers import NTP_BYTES, NTP_SERVER_HEAD, NTP_TO_UNIX_S
 from sim.world.world import config_with
@@ -35,6 +36,7 @@ class RealRig(Rig):
         self._news = threading.Event()
         self._folder = tempfile.TemporaryDirectory(prefix="sos-rig-")
         self._pole: Pole | None = None
+        self.sources = PROJECT
         self._outage = ""
         self._hole: socket.socket | None = None
 
@@ -55,7 +57,14 @@ class RealRig(Rig):
         if self._pole is not None:
             self._pole.close()
         image = Path(self._folder.name, "flash.img")
-        self._pole = Pole(document, runtime=self.runtime, flash_path=image, seed=self.seed, on_event=self._event)
+        self._pole = Pole(
+            document,
+            runtime=self.runtime,
+            flash_path=image,
+            seed=self.seed,
+            on_event=self._event,
+            sources=self.sources,
+        )
 
     def _event(self, event: Event) -> None:
         self.events.append(event)

@@ -1,11 +1,17 @@
 """Power cuts, hangs, crashes and boot loops: no press is lost, and whoever is to blame is named."""
 
 import importlib
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from conftest import runtime_parameters
 from rig import PATIENCE_MS, TASKS, WATCHDOG_S, Rig
+from rig_real import RealRig
 from rig_virtual import VirtualRig
+
+from sim.flash import PROJECT
 
 LONGEST_STEP_MS = 2_000  # the slowest task is stepped that often
 HEALTHY_MS = 1_500  # watchdog.healthy_s is 1
@@ -168,3 +174,37 @@ def test_a_task_that_raises_is_named_with_its_traceback(
     # The world knows of no hang, so it must have complained: the watchdog reset what looked healthy.
     assert ["I7" in complaint for complaint in rig.world.invariants.violations] == [True]
     rig.world.invariants.violations.clear()
+
+
+BROKEN_RELAY = """
+
+_healthy_step = Relay.step
+
+
+def _broken_step(self):
+    if self._board.reset_cause() == "power-on":
+        raise ValueError("deliberately broken")
+    return _healthy_step(self)
+
+
+Relay.step = _broken_step
+"""
+
+
+@pytest.mark.parametrize("rig_runtime", runtime_parameters("cpython", "micropython", "micropython32"), indirect=True)
+def test_a_task_that_raises_on_a_chip_is_named_with_its_traceback(rig: RealRig, tmp_path: Path) -> None:
+    """As above, with a firmware that is flashed broken: the traceback is the interpreter's own."""
+    for name in ("boot.py", "main.py"):
+        shutil.copy(PROJECT / name, tmp_path)
+    for name in ("firmware", "hal"):
+        shutil.copytree(PROJECT / name, tmp_path / name)
+    with (tmp_path / "firmware" / "relay.py").open("a") as source:
+        source.write(BROKEN_RELAY)
+    rig.sources = tmp_path
+    rig.start()
+    reset = rig.wait_event("reset")
+    assert (reset["cause"], reset["culprit"]) == ("watchdog", "relay")
+    info = rig.wait_heard("info", boot=rig.wait_event("boot", cause="watchdog")["boot"])
+    assert info["reset"]["culprit"] == "relay"
+    assert "deliberately broken" in info["reset"]["traceback"] and "relay" in info["reset"]["traceback"]
+    rig.wait_lamp("ready")
