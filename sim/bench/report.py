@@ -7,7 +7,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-WIDTH = 118
+WIDTH = 120
 _KIB = 1024
 
 
@@ -23,11 +23,11 @@ def show(results: Mapping[str, Any]) -> None:
 
 def _table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], note: str = "") -> Table:
     """Words to the left, figures to the right."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.caption, table.caption_justify = note, "left"
     for number, column in enumerate(columns):
         is_figure = any(row[number][:1].isdigit() for row in rows)
-        table.add_column(column, justify="right" if is_figure else "left", no_wrap=number == 0)
+        table.add_column(column, justify="right" if is_figure else "left", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     return table
@@ -47,19 +47,21 @@ def _latency(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
             _spread(row.get("journal")),
             _spread(row["puback"]),
             _spread(row["subscriber"]),
-            f"{row['floor_ratio']:.2f}",
+            f"{row['floor_ratio']:.1f}",
             f"{row['stock_ratio']:.3f}",
         ]
         for row in rows
     ]
-    columns = ("runtime, transport", "who", "closed -> press", "-> journalled", "-> PUBACK", "-> subscriber")
+    columns = ("runtime, transport", "who", "closed-press", "-> journal", "-> PUBACK", "-> subscriber")
     note = (
-        f"n = {rows[0]['puback']['count']}. 'closed -> press': from the contact's closure, decided after 40 ms of net "
-        "closure. All others: from the debounced press, for a peer from the call of its blocking publish. 'of floor': "
-        "PUBACK without the journal's write, over the bare socket's single write and read. 'of stock': PUBACK over "
+        f"n = {rows[0]['puback']['count']}. 'closed-press': from the contact's closure, decided after 40 ms of net "
+        "closure. All others: from the debounced press, for a peer from the call of its blocking publish. '/ floor': "
+        "PUBACK without the journal's write, over the bare socket's single write and read. '/ stock': PUBACK over "
         "umqtt.simple's."
     )
-    return [_table("From the press, ms: median / p99", (*columns, "of floor", "of stock"), cells, note)]
+    if missed := sum(row.get("missed", 0) for row in rows):
+        note += f" {missed} press(es) RAISED NOTHING (each 90 ms long, 170 to 250 ms after the alarm before)."
+    return [_table("From the press, ms: median / p99", (*columns, "/ floor", "/ stock"), cells, note)]
 
 
 def _recovery(rows: Sequence[Mapping[str, Any]]) -> list[Table]:

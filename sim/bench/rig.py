@@ -44,6 +44,10 @@ class ColumnFailed(RuntimeError):
     """It did not say what was waited for, or it restarted; the message has its last words."""
 
 
+class ColumnSilent(ColumnFailed):
+    """It runs on, but did not say what was waited for."""
+
+
 class Site:
     """A scratch folder with a certificate authority; a context manager."""
 
@@ -188,15 +192,15 @@ class Column:
         try:
             event = self._events.get(timeout=max(0.0, deadline_s - time.monotonic()))
         except queue.Empty:
-            raise self._failed(f"{missing} in time") from None
+            raise ColumnSilent(self._last_words(f"{missing} in time")) from None
         self._log.append(" ".join(str(value) for key, value in event.items() if key != "t_ms"))
         if event["event"] == "reset" or event.get("text", "").startswith(_DEATHS):
-            raise self._failed(f"{missing}: it failed")
+            raise ColumnFailed(self._last_words(f"{missing}: it failed"))
         return event
 
-    def _failed(self, what: str) -> ColumnFailed:
+    def _last_words(self, what: str) -> str:
         last = "\n  ".join(self._log[-_LOG_LINES:])
-        return ColumnFailed(f"bench: {what}. The column's last words:\n  {last}")
+        return f"bench: {what}. The column's last words:\n  {last}"
 
 
 class Processors:
