@@ -1,0 +1,333 @@
+# mypy: allow-untyped-calls
+"""The column: the order in which an alarm passes through its parts, and what each part's report leads to."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from column_rig import ACCEPTED, BOOT, ROOT, Rig
+from fake_board import FlashMode
+
+from firmware import journal, record, resets
+from firmware.column import Column
+from firmware.commands import Actions
+from firmware.incidents import Incidents
+
+BOOT_FILE, GOOD = "boot.rec", "config.good"
+HEALTHY_MS = 120_000
+
+
+# -- the way of an alarm
+
+
+def check_the_order() -> None:
+    """Lamp, flash, relay, network: at the moment of each, those before it are done and those after it are not."""
+    rig = Rig().up()
+    seen: list[tuple[str, bool, bool]] = []
+
+    def note(what: str) -> None:
+        durable = b'"open"' in rig.board.flash.files.get(journal.FILE, b"")
+        seen.append((what, durable, rig.board.relay.closed))
+
+    def watched(what: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        def watch(*args: Any) -> Any:
+            note(what)
+            return call(*args)
+
+        return watch
+
+    rig.board.lamp.show = watched("lamp", rig.board.lamp.show)  # type: ignore[method-assign]
+    rig.board.relay.set = watched("relay", rig.board.relay.set)  # type: ignore[method-assign]
+    rig.streams[0].on_heard = lambda one: note("alarm") if one.topic.endswith(b"/alarm") else None
+    rig.press()
+    assert seen[0] == ("lamp", False, False) and rig.lamps()[-1] == "sent"
+    assert ("relay", True, False) in seen and ("alarm", True, True) in seen
+    assert seen.index(("relay", True, False)) < seen.index(("alarm", True, True))
+
+
+def test_an_alarm_is_shown_then_durable_then_heard_and_sent() -> None:
+    check_the_order()
+
+
+def test_a_relay_before_the_journal_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def hasty(column: Any, age_ms: int, in_stall: bool) -> None:
+        column.lamp.show("calling")
+        column.relay.close()
+        column.incidents.press(age_ms)
+        column.uplink.kick()
+
+    monkeypatch.setattr(Column, "_pressed", hasty)
+    with pytest.raises(AssertionError):
+        check_the_order()
+
+
+def test_the_lamp_goes_through_every_state_of_an_answered_call() -> None:
+    rig = Rig().up()
+    ident = rig.press()
+    for state in ("received", "accepted", "closed"):
+        rig.answer(ident, state)
+    assert rig.lamps() == ["out-of-service", "ready", "calling", "sent", "answered", "help-coming", "ready"]
+    assert rig.said("alarm")[0]["id"] == ident and rig.events("call-ended") == [{"id": ident}]
+
+
+NOT_AN_ANSWER: list[tuple[str, Any]] = [
+    ("ack", {"v": 1, "id": "petropavl-01-1-1", "state": "received"}),  # of somebody else's incident
+    ("ack", {"v": 2, "id": "ID", "state": "received"}),
+    ("ack", {"v": 1, "id": "ID", "state": "seen"}),
+    ("ack", {"v": 1, "id": ["ID"], "state": "received"}),
+    ("ack", {"v": 1, "state": "received"}),
+    ("ack", b"\xff"),
+    ("ack", b"[" * 900),
+    ("ack", b"5"),
+    ("state", {"v": 1, "id": "ID", "state": "received"}),  # a topic that nobody subscribed to
+    ("cmd", {"v": 1, "id": "ID", "state": "received"}),
+]
+
+
+def after(kind: str, body: Any) -> tuple[Rig, str]:
+    rig = Rig().up()
+    ident = rig.press()
+    rig.send(kind, {**body, "id": ident} if isinstance(body, dict) and body.get("id") == "ID" else body)
+    return rig, ident
+
+
+@pytest.mark.parametrize(("kind", "body"), NOT_AN_ANSWER)
+def test_only_the_centres_word_on_this_incident_changes_the_lamp(kind: str, body: Any) -> None:
+    rig, ident = after(kind, body)
+    assert rig.lamp() == "sent" and rig.column.supervisor.culprit is None
+    rig.answer(ident, "received")
+    assert rig.lamp() == "answered"
+
+
+def test_a_lamp_that_believes_anything_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken by taking every answer for one to the open incident."""
+    real = Incidents.answered
+    monkeypatch.setattr(Incidents, "answered", lambda self, ident, state: real(self, self.current().id, state))
+    with pytest.raises(AssertionError):
+        test_only_the_centres_word_on_this_incident_changes_the_lamp(*NOT_AN_ANSWER[0])
+
+
+@pytest.mark.parametrize("body", [body for kind, body in NOT_AN_ANSWER[1:8]], ids=repr)
+def test_a_malformed_answer_is_reported(body: Any) -> None:
+    rig, _ = after("ack", {**body, "id": "other"} if isinstance(body, dict) and body.get("id") == "ID" else body)
+    assert len(rig.events("ack-refused")) == 1
+
+
+def test_a_press_in_a_stall_is_said_to_be_one() -> None:
+    rig = Rig().up()
+    rig.board.contact.wave((10, 1), (110, 0))
+    rig.board.advance(500)  # nobody looks
+    rig.run(300)
+    (detail,) = rig.events("press-in-stall")
+    assert detail["id"] == rig.said("alarm")[0]["id"] and 500 <= detail["stall_ms"] <= 2600
+    assert Rig().up().events("press-in-stall") == []
+
+
+def test_without_a_link_it_is_out_of_service_and_takes_the_call_all_the_same() -> None:
+    rig = Rig().up()
+    rig.board.link.up = False
+    rig.run(3000)
+    assert rig.lamp() == "out-of-service"
+    ident = rig.press()
+    assert rig.lamp() == "calling" and rig.said("alarm") == []
+    rig.run(11_000)
+    assert rig.lamp() == "not-delivered"
+    rig.board.link.up = True
+    rig.run(3000)
+    assert [alarm["id"] for alarm in rig.said("alarm")] == [ident]
+
+
+# -- the relay over a reset
+
+
+def relay_after(cause: str, pressed: bool = True) -> Rig:
+    """Pressed, not answered, and down: the next boot."""
+    rig = Rig().up()
+    if pressed:
+        rig.press()
+        assert rig.board.relay.closed
+    return Rig(rig.board.flash, cause)
+
+
+@pytest.mark.parametrize(
+    ("cause", "closed"),
+    [("watchdog", True), ("hard", True), ("soft", True), ("unknown", True), ("power-on", False)],
+)
+def test_the_relay_closes_again_after_a_reset_but_not_after_a_power_cut(cause: str, closed: bool) -> None:
+    again = relay_after(cause)
+    assert again.column.incidents.count() == 1 and again.board.relay.closed is closed
+    again.run(1000)
+    assert again.board.relay.closed is closed
+
+
+def test_without_an_open_incident_the_relay_stays_open_after_a_reset() -> None:
+    assert not relay_after("watchdog", pressed=False).board.relay.closed
+
+
+def test_a_relay_that_forgets_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resets, "last", lambda board: {"cause": "power-on", "culprit": None, "traceback": None,
+                                                              "clock_trusted": False})  # fmt: skip
+    with pytest.raises(AssertionError):
+        test_the_relay_closes_again_after_a_reset_but_not_after_a_power_cut("watchdog", True)
+
+
+def test_a_relay_that_closes_for_no_reason_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = resets.last
+    monkeypatch.setattr(resets, "last", lambda board: {**real(board), "cause": "watchdog"})
+    with pytest.raises(AssertionError):
+        test_the_relay_closes_again_after_a_reset_but_not_after_a_power_cut("power-on", False)
+
+
+def test_the_relay_opens_with_the_last_incident() -> None:
+    again = relay_after("watchdog").run(1000)
+    again.answer(again.said("alarm")[0]["id"], "closed")
+    assert not again.board.relay.closed
+
+
+# -- a broker that lets nobody listen
+
+
+def refusing(kind: str) -> Rig:
+    """The broker refuses the subscription to `kind` ("" = none)."""
+    rig = Rig()
+    rig.answers = " ".join(word for word in ACCEPTED if word != "suback")
+    dial = rig.board.on_dial
+
+    def listen(one: Any, stream: Any) -> None:
+        if one.kind == 0x80:
+            refused = one.topic == (ROOT + kind).encode()
+            stream.send(bytes((0x90, 3, one.pid >> 8, one.pid & 0xFF, 0x80 if refused else 1)))
+
+    def dialled(*args: Any) -> Any:
+        stream = dial(*args)
+        stream.on_heard = lambda one: listen(one, stream)
+        return stream
+
+    rig.board.on_dial = dialled
+    return rig.run(3000)
+
+
+def test_a_refused_subscription_is_a_fault_until_a_session_that_has_it() -> None:
+    rig = refusing("ack")
+    (detail,) = rig.fault("not-subscribed")
+    assert detail == "no answer can arrive: " + ROOT + "ack refused" and "not-subscribed" in rig.column.faults.ids()
+    rig.press()
+    assert rig.said("alarm")[0]["faults"] == rig.column.faults.ids()
+    rig.answers, rig.board.on_dial = " ".join(ACCEPTED), rig._dial
+    rig.streams[-1].peer_closed = True
+    rig.run(5000)
+    assert rig.fault("not-subscribed")[-1] is None and "not-subscribed" not in rig.column.faults.ids()
+
+
+def test_a_granted_subscription_is_no_fault() -> None:
+    """Negative control of the above: the same broker, refusing nothing."""
+    rig = refusing("")
+    assert rig.column.uplink.is_up() and "not-subscribed" not in rig.column.faults.ids()
+
+
+# -- boots
+
+
+def test_an_id_is_never_used_twice_even_if_the_boot_record_was_lost() -> None:
+    rig = Rig(boot=BOOT + 9).up()
+    used = rig.press()
+    again = Rig(rig.board.flash, boot=BOOT).run(3000)
+    again.answer(used, "closed")
+    assert again.column.number == BOOT + 10 and again.press() != used
+
+
+def test_a_boot_becomes_healthy_and_its_configuration_good_in_time() -> None:
+    rig = Rig()
+    rig.board.flash.files.update({"config.json": b"{}", "secrets.json": b"{}"})
+    rig.run(HEALTHY_MS - 3000)
+    assert BOOT_FILE not in rig.board.flash.files and GOOD not in rig.board.flash.files
+    rig.run(6000)
+    assert record.split(rig.board.flash.files[BOOT_FILE]) == ([b'{"n":%d,"u":0}' % BOOT], [])
+    assert GOOD in rig.board.flash.files
+
+
+def test_a_fallback_is_not_kept_as_good() -> None:
+    rig = Rig(errors=("broker.host: missing",))
+    rig.board.flash.files.update({"config.json": b"{}", "secrets.json": b"{}"})
+    rig.run(HEALTHY_MS + 3000)
+    assert GOOD not in rig.board.flash.files and BOOT_FILE in rig.board.flash.files
+    assert rig.fault("config")[0] == "running on last-good: broker.host: missing"
+
+
+def test_safe_mode_runs_what_an_alarm_needs_and_nothing_else() -> None:
+    safe, normal = Rig(mode="safe").up(), Rig().up()
+    assert [one.topic for one in safe.streams[0].heard if one.kind == 0x80] == [(ROOT + "ack").encode()]
+    assert safe.said("heartbeat") == [] and normal.said("heartbeat")
+    assert safe.fault("boot-loop")[0] == "5 boots in a row did not become healthy" and normal.fault("boot-loop") == []
+    ident = safe.press()
+    safe.answer(ident, "accepted")
+    assert safe.lamp() == "help-coming"
+
+
+def test_a_restart_by_command_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig().up()
+    monkeypatch.setattr(Actions, "restart_due", lambda self: True)
+    crumbs: list[bytes] = []
+    monkeypatch.setattr(rig.board, "reset", lambda: crumbs.append(rig.board.scratch.data))
+    rig.column.step()
+    assert len(crumbs) == 1 and crumbs[0].split(b"\0")[0] == b""
+
+
+# -- what it says about itself
+
+
+def test_the_first_session_says_why_it_booted_and_every_session_who_it_is() -> None:
+    rig = Rig(cause="watchdog").up()
+    assert rig.events("boot") == [{"number": BOOT, "cause": "watchdog"}]
+    rig.streams[-1].peer_closed = True
+    rig.run(5000)
+    assert len(rig.streams) == 2 and len(rig.said("info")) == len(rig.said("state")) == 2
+    assert len(rig.events("boot")) == 1
+
+
+def test_a_message_that_breaks_the_contract_is_noticed() -> None:
+    """Negative control of what every run here checks."""
+    rig = Rig()
+    rig.column.messages.state = lambda online: b'{"v":1}'
+    with pytest.raises(AssertionError, match="petropavl-01/state"):
+        rig.up()
+
+
+def test_capabilities_are_those_that_are_fitted() -> None:
+    rig = Rig().up()
+    assert rig.said("info")[0]["capabilities"] == ["relay", "edge-counter"]
+    rig = Rig()
+    rig.board.tamper, rig.board.supply, rig.board.contact.counts = False, 12_000, False
+    assert rig.up().said("info")[0]["capabilities"] == ["relay", "tamper", "supply"]
+
+
+def test_an_open_housing_is_a_fault_while_it_is_open() -> None:
+    rig = Rig().up()
+    rig.board.tamper = True
+    rig.run(3000)
+    rig.board.tamper = False
+    rig.run(3000)
+    assert rig.fault("tamper") == ["the housing is open", None]
+
+
+def test_a_stuck_button_is_a_fault_and_not_ready() -> None:
+    rig = Rig(button={"stuck_s": 10}).up()
+    rig.board.contact.set(True)
+    rig.run(15_000)
+    rig.answer(rig.said("alarm")[0]["id"], "closed")
+    assert rig.fault("button-stuck") == ["closed for 10 s"] and rig.lamp() == "out-of-service"
+    rig.board.contact.set(False)
+    rig.run(3000)
+    assert rig.fault("button-stuck") == ["closed for 10 s", None] and rig.lamp() == "ready"
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [(FlashMode.OK, "ok"), (FlashMode.WRITE_ERROR, "flash write"), (FlashMode.READ_ERROR, "flash read")],
+)
+def test_the_self_test_tries_the_flash(mode: FlashMode, said: str) -> None:
+    rig = Rig().up()
+    rig.board.flash.mode = mode
+    result = rig.column.self_test()
+    assert said in result["flash"] and result["button"] == "ok" and result["heap_free"] == rig.board.heap_free
+    assert "selftest.tmp" not in rig.board.flash.files or mode is not FlashMode.OK
