@@ -67,7 +67,7 @@ class Rig:
         end_ms = self.board.now_ms + ms
         while self.board.now_ms < end_ms:
             self.column.supervisor.turn()
-        assert self.violations == []
+        assert not self.violations, self.violations
         assert self.column.supervisor.culprit is None, self.board.logged
         return self
 
