@@ -87,11 +87,47 @@ def test_what_is_needed_is_missed(key: str) -> None:
         ({"stream": {"rtsp": "rtsp://h/a b"}}, "visible ASCII"),
         ({"location__geo": "geo:91,0"}, "RFC 5870"),
         ({"location__geo": "geo:54.1,69.1;u=\u0451"}, "RFC 5870"),
+        *(
+            ({"location__geo": geo}, "RFC 5870")
+            for geo in ("geo:54.1,69.1;crs=wgs84", "geo:54.1 ,69.1", 'geo:54.1,69.1"')
+        ),
+        *(
+            ({"stream": {"rtsp": f"rtsp://h/live?{word}=x"}}, "a URI without a password in its query (rtsp)")
+            for word in ("password", "user=u&PassWord", "pwd", "passwd", "pass")
+        ),
         ({"v": True}, "v: found true, must be one of 1"),
     ],
 )
 def test_what_keys_say_together(changes: dict[str, Any], words: str) -> None:
     assert any(words in line for line in errors(document(**changes))), errors(document(**changes))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"location__geo": "geo:-54.875300,-169.162800,105.5;u=5"},
+        {"stream": {"rtsp": "rtsp://h/compass/password?channel=1"}},
+    ],
+    ids=lambda changes: next(iter(changes)),
+)
+def test_what_only_looks_like_trouble_is_taken(changes: dict[str, Any]) -> None:
+    assert errors(document(**changes)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"location__geo": "geo:54.1,69.1;crs=wgs84"}, "RFC 5870"),
+        ({"stream": {"rtsp": "rtsp://h/?password=x"}}, "without a password in its query"),
+    ],
+)
+def test_a_rule_that_finds_nothing_in_a_text_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], words: str
+) -> None:
+    """Broken by rules that find no character and no word wrong."""
+    monkeypatch.setattr(config_module, "any", lambda found: False, raising=False)
+    with pytest.raises(AssertionError):
+        test_what_keys_say_together(changes, words)
 
 
 @pytest.mark.parametrize("found", [None, [], "x", 5])
@@ -177,6 +213,30 @@ def test_a_pin_that_cannot_serve_is_refused(chip: str, role: str, pin: Any, word
 
 def test_a_pin_of_the_link_is_not_free() -> None:
     assert any("link.mdc" in line and "twice" in line for line in errors(document(pins={"button": 23}, link__mdc=23)))
+
+
+RMII: dict[str, Any] = {"link": {"type": "ethernet", "phy": "LAN8720", "mdc": 23, "mdio": 18}}
+
+
+@pytest.mark.parametrize("role", ["button", "relay", "lamp_red", "lamp_green", "lamp_blue", "tamper"])
+@pytest.mark.parametrize("pin", [19, 21, 22, 25, 26, 27])
+def test_the_fixed_pins_of_an_ethernet_phy_are_not_free(role: str, pin: int) -> None:
+    found = errors(document(pins={role: pin}, **RMII))
+    assert [line for line in found if f"pins.{role}" in line and "Ethernet (RMII, fixed)" in line], found
+
+
+def test_without_an_ethernet_phy_they_are_free() -> None:
+    spi = {"type": "ethernet", "phy": "W5500", "spi": 1, "cs": 5, "int": 35}
+    for link in ({"type": "wifi"}, spi):
+        assert errors(document(pins={"relay": 22}, link=link)) == [], link
+    assert errors(document(**RMII)) == []
+
+
+def test_a_pin_shared_with_a_phy_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken by not knowing the fixed pins."""
+    monkeypatch.setattr(pins, "RMII", ())
+    with pytest.raises(AssertionError):
+        test_the_fixed_pins_of_an_ethernet_phy_are_not_free("relay", 22)
 
 
 def test_an_unfit_pin_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

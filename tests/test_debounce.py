@@ -198,6 +198,28 @@ def test_noise_just_before_a_stall_makes_it_untrustworthy() -> None:
         assert filter_.sample(300, False, 1, False) == outcome
 
 
+def after_bounce(bounce_ms: int) -> int:
+    """A contact that chatters for so long (2 ms closed, 8 open), then a stall in which it closed once."""
+    filter_ = settled()
+    for _ in range(bounce_ms // 10):
+        filter_.sample(8, True, 1, True)
+        filter_.sample(2, False, 0, True)
+    return filter_.sample(300, False, 1, False)
+
+
+@pytest.mark.parametrize(("bounce_ms", "outcome"), [(10, PRESS_IN_STALL), (160, PRESS_IN_STALL), (300, NOTHING)])
+def test_a_presss_own_bounce_before_a_stall_is_no_noise(bounce_ms: int, outcome: int) -> None:
+    assert after_bounce(bounce_ms) == outcome
+
+
+@pytest.mark.parametrize(("limit_ms", "bounce_ms"), [(0, 160), (1 << 20, 300)])
+def test_a_wrong_limit_of_bounce_is_noticed(monkeypatch: pytest.MonkeyPatch, limit_ms: int, bounce_ms: int) -> None:
+    """Broken both ways: no bounce is believed, or every chatter is."""
+    right = after_bounce(bounce_ms)
+    monkeypatch.setattr(debounce, "_BOUNCE_MAX_MS", limit_ms)
+    assert after_bounce(bounce_ms) != right
+
+
 def test_closure_all_over_a_stall_counts() -> None:
     filter_ = settled()
     filter_.sample(3, True, 1, True)

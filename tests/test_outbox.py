@@ -1,6 +1,11 @@
 # mypy: allow-untyped-calls
 """Telemetry that waits: bounded, oldest dropped first and counted; one retained message per topic, the newest."""
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
 from firmware import outbox
 from firmware.outbox import Outbox
 
@@ -68,3 +73,46 @@ def test_what_changed_under_way_is_not_taken_for_the_one_that_went() -> None:
     box.retain(b"r", b"2")
     box.taken(item)
     assert drain(box) == [(b"r", b"2", True)]
+
+
+# -- negative controls: each rule broken, and the test that has to notice it
+
+
+def events_first(box: Outbox) -> Any:
+    return box._events[0] + (False,) if box._events else box._retained[0] + (True,) if box._retained else None
+
+
+def keeps_all(box: Outbox, topic: bytes, payload: bytes) -> None:
+    box._retained.append((topic, payload))
+
+
+def unbounded(box: Outbox, topic: bytes, payload: bytes) -> None:
+    box._events.append((topic, payload))
+
+
+def over_the_newer(box: Outbox, items: list[tuple[bytes, bytes, bool]]) -> None:
+    for topic, payload, retain in reversed(items):
+        (box._retained if retain else box._events).insert(0, (topic, payload))
+
+
+def takes_the_first(box: Outbox, item: tuple[bytes, bytes, bool]) -> None:
+    del (box._retained if item[2] else box._events)[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "broken", "test"),
+    [
+        ("next", events_first, test_retained_first_then_events_in_order),
+        ("retain", keeps_all, test_only_the_newest_of_a_retained_topic),
+        ("add", unbounded, test_events_are_bounded_and_the_oldest_go_first_and_are_counted),
+        ("put_back", over_the_newer, test_what_was_in_flight_comes_back_in_front_and_never_over_something_newer),
+        ("put_back", over_the_newer, test_coming_back_keeps_the_bound),
+        ("taken", takes_the_first, test_what_changed_under_way_is_not_taken_for_the_one_that_went),
+    ],
+)
+def test_a_broken_outbox_is_noticed(
+    monkeypatch: pytest.MonkeyPatch, method: str, broken: Callable[..., Any], test: Callable[[], None]
+) -> None:
+    monkeypatch.setattr(Outbox, method, broken)
+    with pytest.raises(AssertionError):
+        test()

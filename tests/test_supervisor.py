@@ -7,6 +7,7 @@ import pytest
 from fake_board import FakeBoard, FlashMode
 
 from firmware import resets, supervisor
+from firmware.button import ACTIVE_MS
 from firmware.supervisor import Supervisor
 
 TIMEOUT_MS = 8000
@@ -32,12 +33,13 @@ class Looks:
 
     def __init__(self) -> None:
         self.waited: list[int] = []
+        self.busy = False
 
     def look(self, waited_ms: int) -> None:
         self.waited.append(waited_ms)
 
     def is_busy(self) -> bool:
-        return False
+        return self.busy
 
 
 def fail() -> None:
@@ -172,6 +174,21 @@ def test_the_contact_is_looked_at_after_every_task_and_every_wait() -> None:
     board, house = make(Task("a", 2000), Task("b", 2000), button=button)
     house.turn()
     assert button.waited[:2] == [-1, -1] and button.waited[2] >= 0
+
+
+def test_while_the_button_decides_it_is_looked_at_every_millisecond() -> None:
+    """Negative control: the same loop with a button that has decided waits long again."""
+    button = Looks()
+    board, house = make(Task("slow", 3_600_000), button=button)
+    house.turn()
+    button.busy = True
+    board.waits.clear()
+    run(board, house, 50)
+    assert set(board.waits) == {ACTIVE_MS} == {1} and len(board.waits) >= 45
+    button.busy = False
+    board.waits.clear()
+    run(board, house, 5000)
+    assert min(board.waits) >= 1000
 
 
 def test_over_the_wrap_of_the_ticks() -> None:

@@ -38,7 +38,7 @@ def test_without_a_name_server_the_last_good_address_is_used(answer: OSError | N
 
 
 def test_the_cache_is_noticed_when_it_comes_too_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken by giving the look-up as long as a whole urgent attempt."""
+    """Broken by a cache that never has an address: then there is none before the name server answers."""
     monkeypatch.setattr(Uplink, "_cached", lambda self, why: None)
     with pytest.raises(AssertionError, match="not within"):
         test_without_a_name_server_the_last_good_address_is_used(None)

@@ -2,6 +2,7 @@
 """An uplink over scripted brokers and incidents that only count: for the tests of firmware/uplink.py."""
 
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from fake_board import FakeBoard
@@ -56,7 +57,7 @@ class FakeIncidents:
 
 class Rig:
     def __init__(self, host: str = HOST, answers: str = "connack suback puback pingresp", seed: int = 1,
-                 tls: dict[str, Any] | None = None) -> None:  # fmt: skip
+                 tls: dict[str, Any] | None = None, hold_off: Callable[[], bool] = lambda: False) -> None:  # fmt: skip
         self.board = FakeBoard(seed)
         self.board.names[HOST] = ADDRESS
         self.answers = answers
@@ -79,6 +80,7 @@ class Rig:
             TOPICS,
             lambda: self.ups.append(self.board.now_ms),
             lambda topic, payload: None,
+            hold_off,
         )
 
     def dial(self, address: str, port: int, tls: Any) -> FakeStream:
