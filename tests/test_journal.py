@@ -4,12 +4,12 @@ import random
 from collections.abc import Callable
 
 import pytest
-from fake_board import FlashMode, PowerCut
+from fake_board import FakeFlash, FlashMode, PowerCut
 from incident_rig import Rig
 
 from firmware import journal as module
 from firmware import record
-from firmware.journal import COMPACT_ABOVE_BYTES, FILE, QUARANTINE, QUARANTINE_MAX_BYTES
+from firmware.journal import COMPACT_ABOVE_BYTES, FILE, QUARANTINE, QUARANTINE_MAX_BYTES, UNREAD
 
 LONGEST_RECORD_BYTES = 150
 
@@ -157,6 +157,43 @@ def test_an_unreadable_journal_is_a_fault_and_no_crash() -> None:
     again = rig.reboot()
     assert again.incidents.count() == 0 and "journal" in again.faults
     assert again.incidents.press(0).is_due()
+
+
+def kept_after_a_failed_read() -> None:
+    """A journal that could not be read once is not overwritten by what comes later."""
+    rig = written()
+    before = rig.board.flash.files[FILE]
+    rig.board.flash.mode = FlashMode.READ_ERROR
+    again = rig.reboot()
+    again.board.flash.mode = FlashMode.OK
+    assert again.faults["journal"].endswith("kept as " + UNREAD)
+    fresh = again.incidents.press(0).id
+    again.incidents.compact()
+    assert again.board.flash.files[UNREAD] == before
+    assert again.reboot().open_ids() == [fresh]
+
+
+def test_a_journal_that_cannot_be_read_is_kept_aside() -> None:
+    kept_after_a_failed_read()
+
+
+def test_a_journal_that_is_overwritten_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken by a flash that does not rename."""
+    monkeypatch.setattr(FakeFlash, "rename", lambda flash, old, new: None)
+    with pytest.raises((AssertionError, KeyError)):
+        kept_after_a_failed_read()
+
+
+def test_a_journal_that_cannot_be_kept_aside_stops_no_alarm() -> None:
+    rig = written()
+    rig.board.flash.mode = FlashMode.READ_ERROR
+
+    def refuses(old: str, new: str) -> None:
+        raise OSError(5, "flash rename")
+
+    rig.board.flash.rename = refuses  # type: ignore[method-assign]
+    again = rig.reboot()
+    assert "journal" in again.faults and again.incidents.press(0).is_due()
 
 
 def largest_file(rig: Rig, operations: int) -> int:
