@@ -9,6 +9,11 @@ import pytest
 
 from hal import interface
 from sim.world.board import VirtualBoard
+from sim.world.connection import VirtualStream
+from sim.world.flash import VirtualFlash
+from sim.world.link import VirtualLink
+from sim.world.network import VirtualDatagram, VirtualLookup
+from sim.world.peripherals import VirtualContact, VirtualLamp, VirtualRelay, VirtualScratch, VirtualWatchdog
 
 ROOT = Path(__file__).resolve().parent.parent
 LINES_MAX = 400
@@ -180,9 +185,14 @@ def class_of(path: Path, name: str) -> Any:
                 if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
                     members[target.attr] = None
     for node in body.body:
-        if isinstance(node, ast.FunctionDef):
+        if isinstance(node, ast.Assign):
+            members.update({ast.unparse(target): None for target in node.targets})
+        elif isinstance(node, ast.FunctionDef):
             scope: dict[str, Any] = {}
-            exec(f"def {node.name}({ast.unparse(node.args)}): pass", scope)
+            node.returns, node.body, node.decorator_list = None, [ast.Pass()], []
+            for argument in node.args.args:
+                argument.annotation = None
+            exec(ast.unparse(node), scope)
             members[node.name] = scope[node.name]
     members.update({tick: vars(interface.Board)[tick] for tick in ("ticks_ms", "ticks_diff", "ticks_add")})
     return type(name, (), members)
@@ -192,13 +202,51 @@ HAL = [
     ("esp32.py", "Esp32Board", interface.Board),
     ("esp32.py", "RgbLamp", interface.Lamp),
     ("esp32.py", "Relay", interface.Relay),
+    ("esp32.py", "Scratch", interface.Scratch),
     ("esp32_flash.py", "Flash", interface.Flash),
+    ("esp32_contact.py", "Contact", interface.Contact),
+    ("esp32_link.py", "WifiLink", interface.Link),
+    ("esp32_link.py", "NoLink", interface.Link),
+    ("esp32_ethernet.py", "EthernetLink", interface.Link),
+    ("esp32_net.py", "Stream", interface.Stream),
+    ("esp32_net.py", "Lookup", interface.Lookup),
+    ("esp32_net.py", "Datagram", interface.Datagram),
+]
+WORLD = [
+    (VirtualContact, interface.Contact),
+    (VirtualLamp, interface.Lamp),
+    (VirtualRelay, interface.Relay),
+    (VirtualScratch, interface.Scratch),
+    (VirtualWatchdog, interface.Watchdog),
+    (VirtualFlash, interface.Flash),
+    (VirtualLink, interface.Link),
+    (VirtualStream, interface.Stream),
+    (VirtualLookup, interface.Lookup),
+    (VirtualDatagram, interface.Datagram),
 ]
 
 
 @pytest.mark.parametrize(("file", "name", "protocol"), HAL, ids=[name for _, name, _ in HAL])
 def test_the_chips_hal_is_what_the_interface_says(file: str, name: str, protocol: type) -> None:
     assert missing(class_of(ROOT / "hal" / file, name), protocol) == []
+
+
+def given_by(made: type) -> Any:
+    """The class as it is after its __init__."""
+    return class_of(Path(inspect.getfile(made)), made.__name__)
+
+
+@pytest.mark.parametrize(("made", "protocol"), WORLD, ids=[made.__name__ for made, _ in WORLD])
+def test_the_worlds_parts_are_what_the_interface_says(made: type, protocol: type) -> None:
+    assert missing(given_by(made), protocol) == []
+
+
+def test_every_protocol_is_held_against_both() -> None:
+    protocols = {
+        thing for thing in vars(interface).values() if inspect.isclass(thing) and thing.__module__ == interface.__name__
+    }
+    assert {protocol for _, _, protocol in HAL} == protocols - {interface.Watchdog}, "machine.WDT is the chip's own"
+    assert {protocol for _, protocol in WORLD} == protocols - {interface.Board}
 
 
 def test_the_worlds_board_is_what_the_interface_says() -> None:
@@ -221,3 +269,20 @@ def test_a_board_that_lacks_something_is_noticed() -> None:
         def wait(self) -> None: ...
 
     assert missing(Lacks, Wanted) == ["chip: missing", "wait: takes 0 parameters, must take 1"]
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ("def is_closed(self): pass\n    def closures(self): pass", "counts: missing"),
+        ("def __init__(self): self.counts = True\n    def is_closed(self): pass", "closures: missing"),
+        (
+            "counts = 1\n    def is_closed(self, now): pass\n    def closures(self): pass",
+            "is_closed: takes 1 parameters",
+        ),
+    ],
+)
+def test_a_part_of_the_hal_that_lacks_something_is_noticed(tmp_path: Path, source: str, wrong: str) -> None:
+    (tmp_path / "part.py").write_text(f"class Part:\n    {source}\n")
+    (found,) = missing(class_of(tmp_path / "part.py", "Part"), interface.Contact)
+    assert found.startswith(wrong)
