@@ -1,4 +1,4 @@
-"""MQTT 3.1.1 packets, by umqtt.simple as it stands (1.3.4 to 1.8.0), without ever letting it near a socket.
+"""MQTT 3.1.1 packets, by umqtt.simple as it stands (tested: 1.3.4), without ever letting it near a socket.
 
 umqtt.simple writes a packet in five small pieces, waits for its acknowledgement for ever, and reads whatever length a
 broker claims. So it gets a `_Wire` in place of a socket: what it writes is collected into one packet, and what it
