@@ -1,6 +1,7 @@
 """Flash and device modules when the interpreter is CPython."""
 
 import types
+from typing import Any
 
 from .cpython import files, importer
 
@@ -10,13 +11,13 @@ def mount(image: str, erase_us: int) -> None:
     files.mount(image, erase_us)
 
 
-def install(modules: dict) -> dict:
+def install(modules: dict[str, types.ModuleType]) -> dict[str, Any]:
     """Put the chip's modules in place; the namespace that boot.py and main.py share."""
     importer.install({**modules, "vfs": types.ModuleType("vfs")})
     return importer.start_main()
 
 
-def execute(name: str, namespace: dict) -> None:
+def execute(name: str, namespace: dict[str, Any]) -> None:
     importer.execfile(name, namespace)
 
 
