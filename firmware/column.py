@@ -154,6 +154,7 @@ class Column:
         self.relay.close()
         self._board.log("press: incident %s press %d" % (incident.id, incident.press))
         self.uplink.kick()
+        self.supervisor.hurry()
         if in_stall:
             self.telemetry.event("press-in-stall", {"id": incident.id, "stall_ms": age_ms})
 

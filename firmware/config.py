@@ -173,7 +173,7 @@ _RULES = (
     ("incident.answer_s", _int(1, 120), 10),
     ("incident.open_s", _int(10, 86400), 600),
     ("incident.retention_s", _int(60, 604800), 86400),
-    ("incident.repeat_s", _int(1, 300), 15),
+    ("incident.repeat_s", _int(1, 300), 2),
     ("incident.repeat_max_s", _int(1, 3600), 60),
     ("relay.active_high", _bool, True),
     ("relay.limit_s", _int(1, 86400), 180),

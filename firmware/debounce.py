@@ -62,6 +62,9 @@ class Debouncer:
             self._mind_noise(dt_ms, was_closed and not closed)
         if not watched and dt_ms >= self._stall_ms and not self.pressed:
             return self._after_stall(dt_ms, was_closed, closed, closures, was_noisy)
+        if self.pressed and closures and not watched and dt_ms >= self._stall_ms:
+            # A held contact that chatters: two looks at its gaps say nothing of the stall between them.
+            return self._add(0, 0 if closed else min(dt_ms, _UNSEEN_MAX_MS))
         if watched or was_closed == closed:
             return self._add(dt_ms if was_closed else 0, 0 if was_closed else dt_ms)
         return self._add(dt_ms // 2, dt_ms // 2)

@@ -50,6 +50,8 @@ class Stream:
         self._context = _context(tls) if tls else None  # before the socket: a bad certificate leaves nothing open
         self._sock = self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setblocking(False)
+        if hasattr(socket, "TCP_NODELAY"):  # or a packet behind an unacknowledged one waits 40 ms
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             self._socket.connect(socket.getaddrinfo(address, port)[0][-1])
         except OSError as error:

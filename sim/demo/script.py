@@ -20,6 +20,7 @@ from sim.demo.town import Post, Town
 from sim.demo.watch import STEP_TIMEOUT_S, StepFailed, Watch, require
 
 PRESS_MS = 120
+PRESS_AGAIN_S = 0.4  # between two presses of one button; sooner than a finger can, it would be a bounce
 BURST_PRESSES = 5
 BURST_GAP_MS = 400
 VIBRATION_CLOSURES = 40
@@ -51,6 +52,7 @@ class Scenario:
         self._say = say
         # The books: one (device id, number of presses) for each incident that the script has caused.
         self.made: list[tuple[str, int]] = []
+        self._pressed_s: dict[str, float] = {}
         self.passed = self.failed = 0
 
     def run(self, steps: Sequence[Step] | None = None) -> bool:
@@ -235,6 +237,8 @@ class Scenario:
     # What the steps are made of
 
     def _press(self, post: Post) -> None:
+        time.sleep(max(0.0, self._pressed_s.get(post.device_id, 0.0) + PRESS_AGAIN_S - time.monotonic()))
+        self._pressed_s[post.device_id] = time.monotonic()
         self.made.append((post.device_id, 1))
         self._town.press(post, PRESS_MS)
 
