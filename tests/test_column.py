@@ -12,6 +12,7 @@ from firmware import journal, record, resets
 from firmware.column import Column
 from firmware.commands import Actions
 from firmware.incidents import Incidents
+from firmware.supervisor import Supervisor
 
 BOOT_FILE, GOOD = "boot.rec", "config.good"
 HEALTHY_MS = 120_000
@@ -121,6 +122,30 @@ def test_a_press_in_a_stall_is_said_to_be_one() -> None:
     (detail,) = rig.events("press-in-stall")
     assert detail["id"] == rig.said("alarm")[0]["id"] and 500 <= detail["stall_ms"] <= 2600
     assert Rig().up().events("press-in-stall") == []
+
+
+def ms_to_the_broker() -> int:
+    """From the decision to the alarm, when the press is decided between two tasks after the uplink had its step."""
+    rig = Rig().up()
+    step, decided = rig.column.lamp.step, len(rig.board.lamp.shown)
+
+    def slow_step() -> int:
+        rig.column.lamp.step = step
+        rig.board.contact.wave((0, 1), (100, 0))
+        rig.board.advance(200)
+        return int(step())
+
+    rig.column.lamp.step = slow_step
+    rig.run(5000)
+    called_ms = rig.board.lamp.shown[decided][0]
+    return int(rig.streams[0].published((ROOT + "alarm").encode())[0].at_ms - called_ms)
+
+
+def test_an_alarm_does_not_wait_for_the_next_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: without hurry the loop sleeps first, for nothing else is due."""
+    assert ms_to_the_broker() <= 1
+    monkeypatch.setattr(Supervisor, "hurry", lambda self: None)
+    assert ms_to_the_broker() > 50
 
 
 def test_without_a_link_it_is_out_of_service_and_takes_the_call_all_the_same() -> None:

@@ -198,6 +198,21 @@ def test_noise_just_before_a_stall_makes_it_untrustworthy() -> None:
         assert filter_.sample(300, False, 1, False) == outcome
 
 
+def held_through_a_stall(closures: int | None) -> int:
+    """Pressed and seen open for a moment before a stall and after it."""
+    filter_ = settled()
+    filter_.sample(1, True, 1, True)
+    assert filter_.sample(PRESS_MS, True, 0, True) == PRESS
+    assert filter_.sample(1, False, 0, True) == NOTHING
+    return filter_.sample(300, False, closures, False)
+
+
+def test_a_held_contact_that_chatters_through_a_stall_is_not_let_go() -> None:
+    """Negative control: one that nothing closed meanwhile is."""
+    assert held_through_a_stall(5) == NOTHING
+    assert held_through_a_stall(0) == RELEASE
+
+
 def after_bounce(bounce_ms: int) -> int:
     """A contact that chatters for so long (2 ms closed, 8 open), then a stall in which it closed once."""
     filter_ = settled()
