@@ -10,6 +10,8 @@ from chip_net_rig import Echo, Make, chips
 from chip_rig import Chip
 from pole_probe import need, runtimes
 
+HAL = Path(__file__).resolve().parent.parent / "hal"
+
 
 @pytest.fixture(params=runtimes())
 def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
@@ -179,6 +181,34 @@ def test_error_numbers_are_the_chips_on_cpython(tmp_path: Path) -> None:
     one = Chip(tmp_path, "cpython", "import errno\nprint('numbers', errno.EINPROGRESS, errno.EHOSTUNREACH)\n").start()
     assert one.wait("numbers (.*)")[1] == "119 118" != f"{errno.EINPROGRESS} {errno.EHOSTUNREACH}"
     one.kill()
+
+
+NO_DELAY = """
+class Watched(socket.socket):
+    def setsockopt(self, *options):
+        print("option", options == (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1))
+        super().setsockopt(*options)
+join()
+socket.socket = Watched
+from hal.esp32_net import Stream
+stream = Stream("127.0.0.1", PORT, None, select.poll())
+while not stream.is_open():
+    time.sleep_ms(2)
+print("sent", stream.write(b"x"))
+"""
+
+
+def test_a_stream_of_the_hal_waits_for_no_acknowledgement_before_it_sends_more(chip: Make, echo: Echo) -> None:
+    files: dict[str, str | bytes] = {"hal/esp32_net.py": (HAL / "esp32_net.py").read_text()}
+    one = chip(f"PORT = {echo.port}\n" + NO_DELAY, files).start()
+    assert one.wait("option (.*)")[1] == "True"
+    assert one.wait("sent (.*)")[1] == "1"
+
+
+def test_a_stream_that_waits_is_noticed(chip: Make, echo: Echo) -> None:
+    source = (HAL / "esp32_net.py").read_text().replace("socket.TCP_NODELAY, 1)", "socket.TCP_NODELAY, 0)")
+    one = chip(f"PORT = {echo.port}\n" + NO_DELAY, {"hal/esp32_net.py": source}).start()
+    assert one.wait("option (.*)")[1] == "False"
 
 
 DEAD_LINK = """
