@@ -6,7 +6,8 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 STUBS := .tools/stubs/.installed
 PIP := $(PY) -m pip --disable-pip-version-check --quiet --quiet
-PYTEST_ARGS ?=
+# Most tests wait for a process or a clock, so more workers than cores.
+PYTEST_ARGS ?= --numprocesses 4
 # What mypy checks against the ESP32 stubs: what runs on MicroPython. The rest of sim/chip is the host's.
 HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
 DEVICE := $(wildcard boot.py main.py firmware hal) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))

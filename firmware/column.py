@@ -224,7 +224,8 @@ class Column:
         self.faults.set("tamper", "the housing is open" if self._board.tamper_open() else None)
         if self.uplink.is_up():
             topic = self.uplink.unheard()
-            self.faults.set("not-subscribed", "no answer can arrive: %s refused" % topic if topic else None)
+            what = "no answer" if topic == self._ack_topic else "no command"
+            self.faults.set("not-subscribed", "%s can arrive: %s refused" % (what, topic.decode()) if topic else None)
 
     def _fault_changed(self, ident, fault):
         if self.telemetry is not None:

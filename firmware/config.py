@@ -96,19 +96,24 @@ def _pem(kind):
     return check
 
 
+def _is_decimal(text, limit=None):
+    """[-]digits[.digits] as RFC 5870 has it, without a leading zero; at most `limit` either way."""
+    whole, dot, part = text.partition(".")
+    whole = whole[1:] if whole[:1] == "-" else whole
+    if not whole.isdigit() or (len(whole) > 1 and whole[0] == "0") or (dot and not part.isdigit()):
+        return False
+    return limit is None or abs(float(text)) <= limit
+
+
 def _geo(value):
     right = "an RFC 5870 URI such as 'geo:54.8753,69.1628;u=5'"
-    try:
-        scheme, rest = value.split(":")
-        latitude, longitude = (float(part) for part in rest.split(";")[0].split(",")[:2])
-    except (ValueError, AttributeError, TypeError):
+    if not isinstance(value, str) or any(c not in "geo:;=u,.-0123456789" for c in value) or value[:4] != "geo:":
         return right
-    if (
-        any(c not in "geo:;=u,.-0123456789" for c in value)
-        or scheme != "geo"
-        or not -90 <= latitude <= 90
-        or not -180 <= longitude <= 180
-    ):
+    place, semicolon, accuracy = value[4:].partition(";")
+    numbers = place.split(",")
+    if len(numbers) not in (2, 3) or not all(_is_decimal(n, limit) for n, limit in zip(numbers, (90, 180, 100000))):
+        return right
+    if semicolon and not (accuracy.startswith("u=") and accuracy[2:3] != "-" and _is_decimal(accuracy[2:])):
         return right
 
 

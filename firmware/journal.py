@@ -42,7 +42,8 @@ class Journal:
             data = self._flash.read(FILE) or b""
         except OSError as error:
             self._on_fault("journal", "cannot be read: %s; kept as %s" % (error, UNREAD))
-            self._guarded(lambda: self._flash.rename(FILE, UNREAD))  # or the next compaction would overwrite it
+            if not self._flash.size(UNREAD):
+                self._guarded(lambda: self._flash.rename(FILE, UNREAD))  # or the next compaction would overwrite it
             return
         bad = []
         for line, sound in record.lines(data):

@@ -77,7 +77,7 @@ class Session:
         self._ping_due = Deadline(board)
         self._ping_lost = Deadline(board)
         self.is_up = False  # the broker accepted us
-        self.unheard = None  # a topic that the broker does not let us listen to
+        self.unheard = b""  # the first topic that the broker does not let us listen to
         self.foreign_acks = 0
 
     def step(self) -> None:
@@ -235,8 +235,8 @@ class Session:
         self._suback = 0
         self._suback_due.stop()
         if body[2] == 0x80:
-            self.unheard = topic.decode()
-            self._board.log("session: the broker refused the subscription to %s" % self.unheard)
+            self._board.log("session: the broker refused the subscription to %s" % topic.decode())
+            self.unheard = self.unheard or topic
         self._subscribe_next()
 
     def _take_puback(self, body):

@@ -77,8 +77,8 @@ class Uplink:
         return 0 if self.is_up() else self._down_for.ms()
 
     def unheard(self):
-        """The topic that the broker refused to let us hear, or None."""
-        return None if self._session is None else self._session.unheard
+        """The first topic that the broker refused to let us hear, or none (empty)."""
+        return b"" if self._session is None else self._session.unheard
 
     def kick(self) -> None:
         """An alarm waits: connect at once, and give an attempt that is under way little time."""

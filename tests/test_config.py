@@ -115,19 +115,29 @@ def test_what_only_looks_like_trouble_is_taken(changes: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "words", "name", "broken"),
     [
-        ({"location__geo": "geo:54.1,69.1;crs=wgs84"}, "RFC 5870"),
-        ({"stream": {"rtsp": "rtsp://h/?password=x"}}, "without a password in its query"),
+        ({"location__geo": "geo:1e1,2"}, "RFC 5870", "_is_decimal", lambda text, limit=None: True),
+        ({"stream": {"rtsp": "rtsp://h/?password=x"}}, "without a password in its query", "any", lambda found: False),
     ],
 )
 def test_a_rule_that_finds_nothing_in_a_text_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], words: str
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], words: str, name: str, broken: Any
 ) -> None:
-    """Broken by rules that find no character and no word wrong."""
-    monkeypatch.setattr(config_module, "any", lambda found: False, raising=False)
+    """Broken by rules that find no number and no word wrong."""
+    test_what_keys_say_together(changes, words)
+    monkeypatch.setattr(config_module, name, broken, raising=False)
     with pytest.raises(AssertionError):
         test_what_keys_say_together(changes, words)
+
+
+@pytest.mark.parametrize(
+    "geo",
+    ["geo:1e1,2", "geo:54.8,69.1,", "geo:54.8,69.1;u=", "geo:054.8,69.1", "geo:.5,69", "geo:5.,69", "geo:54,69;u=5;u=6"]
+    + ["geo:54.8,69.1,1,1", "geo:54,69;", "geo:91,0", "geo:0,181", "geo:54"],
+)
+def test_a_place_that_the_contract_refuses_is_refused_here(geo: str) -> None:
+    assert any("RFC 5870" in line for line in errors(document(location__geo=geo)))
 
 
 @pytest.mark.parametrize("found", [None, [], "x", 5])
