@@ -4,6 +4,10 @@ import sys
 boot = globals()["boot"]  # left by boot.py, which runs in the same namespace
 RESTART_AFTER_S = 5  # time to read the traceback, and to interrupt with Ctrl-C
 
+for name in list(globals()):
+    if name.startswith("_") and not name.startswith("__"):
+        del globals()[name]  # boot.py's functions: not needed again, and 2 KB
+
 
 def last_resort(error):
     """Something broke before the watchdog was armed. A board that sits at a prompt helps nobody: start again."""

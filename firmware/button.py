@@ -1,15 +1,7 @@
 """The button: looks at the contact, asks the debouncer, and reports presses, releases and a stuck contact."""
 
-from firmware import debounce
+from firmware import const, debounce
 from firmware.timing import Stopwatch
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
 
 _IDLE_MS = const(2000)
 ACTIVE_MS = const(1)  # between looks while something is under way

@@ -7,16 +7,8 @@ dates of certificates, and never shown to anybody as a time.
 
 import struct
 
-from firmware import record, rfc3339
+from firmware import const, record, rfc3339
 from firmware.timing import Deadline
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +17,7 @@ if TYPE_CHECKING:
 FLOOR_FILE = "clock.floor"
 EARLIEST_MS = 1767225600000  # 2026-01-01: no column of this firmware is older
 FLOOR_EVERY_MS = const(21600000)  # 6 h: four flash writes a day
-_NTP_EPOCH_S = 2208988800  # from 1900 to 1970, RFC 5905
+_NTP_EPOCH_S = const(2208988800)  # from 1900 to 1970, RFC 5905
 _LOOKUP_MS = const(20000)  # getaddrinfo takes 19 s at most
 _ANSWER_MS = const(2000)
 _RETRY_MS = const(10000)

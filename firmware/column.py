@@ -6,7 +6,7 @@ and the lamp only ever reads the incident.
 
 import json
 
-from firmware import config_files, resets
+from firmware import resets
 from firmware.button import Button
 from firmware.clock import Clock
 from firmware.commands import Actions, Commands
@@ -35,18 +35,19 @@ _HEALTH_MS = 2000
 class Column:
     """`boot`: what boot.py found out: {"number": int, "mode": "normal" | "safe", "unhealthy": int}.
 
-    `config`: a validated configuration; `source`: where it came from; `errors`: what was wrong with the current one.
+    `config`: a validated configuration; `origin`: {"digest", "source"} of it; `errors`: what was wrong with the
+    current one.
     In safe mode only what an alarm needs is run: no clock, no heartbeat, no commands.
     """
 
     name = "column"
     every_turn = True  # the lamp follows an answer or a PUBACK in the same turn
 
-    def __init__(self, board, boot: dict, config: dict, source: str, errors: list):
+    def __init__(self, board, boot: dict, config: dict, origin: dict, errors: list):
         self._board = board
         self._boot = boot
         self._config = config
-        self._source = source
+        self._origin = origin
         self._safe = boot["mode"] == "safe"
         self._reset = resets.last(board)
         self._healthy = Deadline(board, config["watchdog"]["healthy_s"] * 1000)
@@ -105,7 +106,8 @@ class Column:
         if not self._safe:
             tasks += [self.telemetry, self.clock, self.commands]
         self.supervisor = Supervisor(board, self.button, tasks, config["watchdog"]["timeout_s"] * 1000)
-        self.supervisor.clock_trusted = self.clock.source != "none"
+        if self.clock.source != "none":
+            self.supervisor.trust_clock()
 
     def _make_uplink(self):
         config, messages = self._config, self.messages
@@ -137,7 +139,7 @@ class Column:
         if errors:
             for error in errors:
                 self._board.log("configuration: %s" % error)
-            self.faults.set("config", "running on %s: %s" % (self._source, errors[0]))
+            self.faults.set("config", "running on %s: %s" % (self._origin["source"], errors[0]))
         if self._safe:
             self.faults.set("boot-loop", "%d boots in a row did not become healthy" % self._boot["unhealthy"])
         if self.clock.source == "none":
@@ -189,7 +191,7 @@ class Column:
         incident = self._show()
         if self._healthy.expired():
             self._healthy.stop()
-            self._certify()
+            resets.certify(self._board, self.number)
         if self.actions.restart_due():
             self._board.log("restart: by command")
             self._board.scratch.write(resets.crumb("", self.supervisor.clock_trusted))  # nobody is to blame
@@ -233,7 +235,7 @@ class Column:
 
     def _clock_set(self):
         self.incidents.clock_set()
-        self.supervisor.clock_trusted = True
+        self.supervisor.trust_clock()
         self.faults.set("clock-unset", None)
 
     def _session_began(self):
@@ -252,19 +254,10 @@ class Column:
             error = None if answered else "the centre did not answer the test alarm"
             self.commands.answer(command, error, {"round_trip_ms": incident.age.ms()})
 
-    def _certify(self):
-        resets.certify(self._board, self.number)
-        if self._source == "current":
-            try:
-                config_files.keep_as_good(self._board.flash)
-            except OSError as error:
-                self._board.log("configuration: not kept as good: %s" % error)
-
     # -- what it says about itself
 
     def _birth(self):
-        origin = {"digest": config_files.digest(self._board.flash), "source": self._source}
-        return self.messages.info(self._board, origin, self._reset, self._boot["mode"], self._capabilities())
+        return self.messages.info(self._board, self._origin, self._reset, self._boot["mode"], self._capabilities())
 
     def _capabilities(self):
         has = ["relay"]

@@ -5,17 +5,17 @@ An expired, repeated, unknown or malformed command is refused, in words, and cou
 
 import json
 
-from firmware import rfc3339
+from firmware import const, rfc3339
 from firmware.timing import Deadline
 
 ID_MAX_CHARS = 64
-_REMEMBERED = 16  # ids of the last commands: a repeat is refused
-_RATE_MAX = 10  # commands a minute; a flood is refused without an answer to each
-_MINUTE_MS = 60000
+_REMEMBERED = const(16)  # ids of the last commands: a repeat is refused
+_RATE_MAX = const(10)  # commands a minute; a flood is refused without an answer to each
+_MINUTE_MS = const(60000)
 _WITHOUT_CLOCK = ("report", "identify")  # harmless: they may come to a column whose clock was never set
-_IDENTIFY_MS = 10000
-_RESTART_MS = 1000  # lets the result reach the broker first
-_IDLE_MS = 2000
+_IDENTIFY_MS = const(10000)
+_RESTART_MS = const(1000)  # lets the result reach the broker first
+_IDLE_MS = const(2000)
 
 
 class Commands:

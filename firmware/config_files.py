@@ -5,10 +5,10 @@ from binascii import hexlify
 from hashlib import sha256
 
 from firmware import record
+from firmware.resets import GOOD_FILE, TRIAL_FILE
 
 CONFIG_FILE = "config.json"
 SECRETS_FILE = "secrets.json"
-GOOD_FILE = "config.good"  # framed with its CRC
 
 
 def read(flash):
@@ -45,11 +45,16 @@ def read_good(flash):
         return None
 
 
-def keep_as_good(flash) -> None:
-    """Remember the configuration that is in force as the last one that worked; writes only when it changed."""
-    document, errors = read(flash)
-    if document is not None and not errors and document != read_good(flash):
-        flash.replace(GOOD_FILE, record.frame(json.dumps(document).encode()))
+def put_on_trial(flash, source: str) -> None:
+    """The configuration is about to be run on: if it is not the last one that worked, lay it ready to become it, which
+    takes no memory when the time has come (firmware/resets.py, `certify`). Raises OSError."""
+    flash.remove(TRIAL_FILE)  # of a boot that did not become healthy
+    if source != "current":
+        return
+    document, _ = read(flash)
+    entry = record.frame(json.dumps(document).encode())
+    if entry != flash.read(GOOD_FILE):
+        flash.replace(TRIAL_FILE, entry)
 
 
 def digest(flash) -> str:

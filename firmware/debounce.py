@@ -12,13 +12,7 @@ missed call for help is worse than a false one. Not so when the contact was nois
 than any finger can: that is interference.
 """
 
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
+from firmware import const
 
 NOTHING = const(0)
 PRESS = const(1)

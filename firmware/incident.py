@@ -1,14 +1,7 @@
 """An incident: one call for help, from the first press to the centre's `closed`."""
 
+from firmware import const
 from firmware.timing import Deadline, Stopwatch
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

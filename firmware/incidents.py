@@ -1,15 +1,7 @@
 """The incidents that are not closed yet: raised journal first, answered by the centre, forgotten when over."""
 
-from firmware import incident
+from firmware import const, incident
 from firmware.incident import Incident
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
 
 _OPEN_MAX = const(24)  # bounds RAM and journal; a press beyond it joins the newest incident: none is refused
 _STEP_MS = const(2000)

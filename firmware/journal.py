@@ -12,7 +12,7 @@ Nothing here refuses an alarm: what cannot be written is kept in RAM, tried agai
 
 import json
 
-from firmware import record
+from firmware import const, record
 from firmware.timing import Deadline
 
 FILE = "journal.log"
@@ -20,8 +20,8 @@ QUARANTINE = "journal.bad"
 UNREAD = "journal.unread"
 COMPACT_ABOVE_BYTES = 8192
 QUARANTINE_MAX_BYTES = 4096
-_RETRY_MS = 5000
-_UNSAVED_MAX = 200  # records that wait in RAM for a flash that refuses to write
+_RETRY_MS = const(5000)
+_UNSAVED_MAX = const(200)  # records that wait in RAM for a flash that refuses to write
 
 
 class Journal:

@@ -1,15 +1,8 @@
 """Keeps the network link up, in escalating steps: the driver's own retries, then the interface restarted, ever less
 often. Never a reset: an outage of a week is not a fault of the column, and a reset would only add its own risks."""
 
+from firmware import const
 from firmware.timing import Deadline, Stopwatch
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
 
 _LOOK_MS = const(2000)
 _DOUBLINGS_MAX = const(5)

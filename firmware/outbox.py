@@ -4,13 +4,7 @@ Retained messages (`state`, `info`, `fault/*`) are kept one per topic, the newes
 Alarms never pass through here.
 """
 
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
+from firmware import const
 
 _EVENTS_MAX = const(16)
 

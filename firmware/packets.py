@@ -7,13 +7,7 @@ reads are the bytes of one packet that has arrived whole. What it never sees (ac
 
 import umqtt.simple as umqtt
 
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
+from firmware import const
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,9 +41,8 @@ class _Wire:
         self._in = data
         self._pos = 0
 
-    def take(self) -> bytes:
-        packet = bytes(self.out)
-        self.out = bytearray()
+    def take(self):
+        packet, self.out = self.out, bytearray()
         return packet
 
     # the module `socket`

@@ -9,7 +9,9 @@ from firmware import record
 
 RECORD_FILE = "reset.rec"
 BOOT_FILE = "boot.rec"  # written by boot.py: {"n": boot number, "u": boots in a row that did not become healthy}
-_TRACEBACK_MAX = 1500
+GOOD_FILE = "config.good"  # the last configuration that worked, framed with its CRC
+TRIAL_FILE = "config.trial"  # the one of this boot, when it is another
+_TRACEBACK_MAX = 600  # characters: of which a birth message takes as many
 
 
 def last(board) -> dict:
@@ -42,9 +44,11 @@ def keep(board, culprit: str, traceback: str) -> None:
 
 
 def certify(board, boot: int) -> None:
-    """This boot became healthy: the boot-loop counter starts again."""
+    """This boot became healthy: the boot-loop counter starts again, and its configuration is one that works."""
     try:
         board.flash.replace(BOOT_FILE, record.frame(b'{"n":%d,"u":0}' % boot))
+        if board.flash.size(TRIAL_FILE):
+            board.flash.rename(TRIAL_FILE, GOOD_FILE)
     except OSError as error:
         board.log("resets: health not recorded: %s" % error)
 

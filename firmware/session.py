@@ -4,17 +4,9 @@ It lives from CONNECT to the first thing that goes wrong, which is a `LinkLost` 
 a new one. Nothing here waits.
 """
 
-from firmware import packets
+from firmware import const, packets
 from firmware.packets import BadPacket
 from firmware.timing import Deadline
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
 
 _RESENDS = const(1)  # with DUP, before the link is given up
 _SENT_MAX = const(4)  # unacknowledged QoS 1 publishes: bounds RAM, the rest waits in the journal

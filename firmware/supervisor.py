@@ -5,17 +5,9 @@ name and traceback go to flash, the watchdog is not fed any more, and the others
 hangs stops the loop; its name stands in the scratch memory, which outlives the reset.
 """
 
-from firmware import resets
+from firmware import const, resets
 from firmware.button import ACTIVE_MS
 from firmware.timing import Deadline
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
 
 _WAIT_MAX_MS = const(2000)  # the loop turns at least so often: the watchdog's shortest timeout is 2 s
 _FEED_SHARE = const(3)
@@ -27,7 +19,7 @@ class _Entry:
         self.task = task
         self.due = Deadline(board, 0)
         self.every_turn = getattr(task, "every_turn", False)
-        self.crumbs = (resets.crumb(task.name, False), resets.crumb(task.name, True))
+        self.crumb = resets.crumb(task.name, False)
 
 
 class Supervisor:
@@ -37,7 +29,7 @@ class Supervisor:
         self._board = board
         self._button = button
         self._entries = [_Entry(board, task) for task in tasks]
-        self._own = (resets.crumb("supervisor", False), resets.crumb("supervisor", True))
+        self._own = resets.crumb("supervisor", False)
         self._wait_max_ms = min(_WAIT_MAX_MS, timeout_ms // _FEED_SHARE)
         self._watchdog = board.watchdog(timeout_ms)
         self._slack_ms = 0
@@ -54,6 +46,13 @@ class Supervisor:
         while True:
             self.turn()
 
+    def trust_clock(self) -> None:
+        """The time is right from now on, and still will be after a reset that keeps the power: the crumbs say so."""
+        self.clock_trusted = True
+        self._own = resets.crumb("supervisor", True)
+        for entry in self._entries:
+            entry.crumb = resets.crumb(entry.task.name, True)
+
     def turn(self) -> None:
         """One pass over all tasks, then a wait."""
         for entry in self._entries:
@@ -61,7 +60,7 @@ class Supervisor:
                 self._step(entry)
                 self._look(-1)
         if self.culprit is None:
-            self._board.scratch.write(self._own[self.clock_trusted])
+            self._board.scratch.write(self._own)
             self._watchdog.feed()  # every task that was due has come back
         wait_ms = self._wait_ms()
         self._slack_ms = min(_TOGETHER_MS, wait_ms // 2)
@@ -70,7 +69,7 @@ class Supervisor:
 
     def _step(self, entry):
         if self.culprit is None:
-            self._board.scratch.write(entry.crumbs[self.clock_trusted])
+            self._board.scratch.write(entry.crumb)
         try:
             entry.due.start(entry.task.step())
         except Exception as error:

@@ -23,16 +23,16 @@ class Stopwatch:
         return self._ms
 
 
-class Deadline:
+class Deadline(Stopwatch):
     """The one way to bound a wait. It stays expired until it is started or stopped again."""
 
     def __init__(self, board, ms=None):
-        self._watch = Stopwatch(board)
+        super().__init__(board)
         self._limit_ms = ms  # None: not running
 
     def start(self, ms: int) -> None:
         self._limit_ms = ms
-        self._watch.restart()
+        self.restart()
 
     def stop(self) -> None:
         self._limit_ms = None
@@ -41,10 +41,10 @@ class Deadline:
         return self._limit_ms is not None
 
     def expired(self) -> bool:
-        return self._limit_ms is not None and self._watch.ms() >= self._limit_ms
+        return self._limit_ms is not None and self.ms() >= self._limit_ms
 
     def left_ms(self, otherwise: int) -> int:
         """Milliseconds left, at least 0; `otherwise` when it is not running."""
         if self._limit_ms is None:
             return otherwise
-        return max(0, self._limit_ms - self._watch.ms())
+        return max(0, self._limit_ms - self.ms())

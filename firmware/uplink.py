@@ -4,17 +4,9 @@ States: down -> lookup -> dial -> session. Each has a deadline; whatever goes wr
 a jittered, growing time, or next to none while an alarm waits.
 """
 
-from firmware import record
+from firmware import const, record
 from firmware.session import LinkLost, PacketIds, Session
 from firmware.timing import Deadline, Stopwatch
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(value):
-        return value
-
 
 ADDRESS_FILE = "broker.addr"  # the last address that worked, for the day when the name server is down
 _POLL_MS = const(10)  # while connecting

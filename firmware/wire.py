@@ -3,7 +3,7 @@
 CPython's `json.dumps` would write six bytes for each of them, MicroPython's has no option for either.
 """
 
-_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))  # the backslash first
 
 
 def encode(value) -> bytes:
@@ -48,8 +48,11 @@ def _write_many(opening, closing, values, put, mapping):
 
 
 def _write_text(text, put):
+    for raw, safe in _ESCAPES:
+        if raw in text:
+            text = text.replace(raw, safe)
+    if any(c < " " for c in text):
+        text = "".join("\\u%04x" % ord(c) if c < " " else c for c in text)
     put('"')
-    if any(c < " " or c in '"\\' for c in text):
-        text = "".join(_ESCAPES.get(c) or ("\\u%04x" % ord(c) if c < " " else c) for c in text)
     put(text)
     put('"')

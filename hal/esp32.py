@@ -12,16 +12,19 @@ import time
 
 import machine
 
-from hal.esp32_contact import Contact
-from hal.esp32_flash import Flash
-from hal.esp32_link import make_link
-from hal.esp32_net import Datagram, Lookup, Stream
+# Collect after so many bytes, not when the heap is full: what lives for ever (modules) then lies close together, and
+# a long packet finds room in one piece. A collection takes a few milliseconds.
+gc.threshold(4096)
+
+from hal.esp32_contact import Contact  # noqa: E402
+from hal.esp32_flash import Flash  # noqa: E402
+from hal.esp32_link import make_link  # noqa: E402
+from hal.esp32_net import Datagram, Lookup, Stream  # noqa: E402
 
 LOOK_MS = 3  # between looks at the contact while waiting: 5 ms would alias with 50 Hz, 10 ms lets knocks through
 LAMP_PWM_HZ = 1000
 DUTY_MAX = 65535
 COLOUR_MAX = 255
-GC_SHARE = 4  # collect when a quarter of the free heap has been handed out, not when all of it has
 _CHIPS = ("ESP32C3", "ESP32S3", "ESP32S2", "ESP32")  # longest names first
 _EPOCH_2000_MS = 946684800000
 
@@ -92,8 +95,6 @@ class Esp32Board:
         self._epoch_offset_ms = _EPOCH_2000_MS if time.gmtime(0)[0] == 2000 else 0
         self._poll = select.poll()
         self._lookups = {}
-        gc.collect()
-        gc.threshold(gc.mem_free() // GC_SHARE + gc.mem_alloc())
 
     def configure(self, config):
         pins = config["pins"]

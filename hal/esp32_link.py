@@ -11,21 +11,9 @@ def make_link(config, secrets):
         from hal.esp32_ethernet import EthernetLink  # only where it is used: it takes heap
 
         return EthernetLink(config)
+    from hal.esp32_nolink import NoLink
+
     return NoLink()
-
-
-class NoLink:
-    def start(self):
-        pass
-
-    def restart(self):
-        pass
-
-    def is_up(self):
-        return False
-
-    def describe(self):
-        return {"kind": "other", "rssi_dbm": None, "address": None, "status": None}
 
 
 class WifiLink:

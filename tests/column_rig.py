@@ -45,7 +45,8 @@ class Rig:
         assert found == []
         found_by_boot = {"number": boot, "mode": mode, "unhealthy": 5 if mode == "safe" else 0}
         make: Any = Column
-        self.column = make(self.board, found_by_boot, config, "last-good" if errors else "current", list(errors))
+        origin = {"digest": "0" * 16, "source": "last-good" if errors else "current"}
+        self.column = make(self.board, found_by_boot, config, origin, list(errors))
 
     def _dial(self, address: str, port: int, tls: Any) -> FakeStream:
         stream = FakeStream(self.board, self.answers)

@@ -10,7 +10,7 @@ from config_document import document
 from fake_board import FakeBoard, FlashMode
 
 from firmware import config as config_module
-from firmware import config_files, pins
+from firmware import config_files, pins, resets
 from firmware.config import load
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,11 +23,18 @@ def put(board: FakeBoard, changed: dict[str, Any]) -> None:
         board.flash.files["secrets.json"] = json.dumps(secrets).encode()
 
 
+def run_healthily(board: FakeBoard) -> None:
+    """What a boot does with its configuration, from the start until it counts as healthy."""
+    config_files.put_on_trial(board.flash, load(board.flash, "esp32")[1])
+    resets.certify(board, 1)
+    board.flash.files.pop("boot.rec", None)
+
+
 def good_board() -> FakeBoard:
     """Its configuration has worked."""
     board = FakeBoard()
     put(board, document())
-    config_files.keep_as_good(board.flash)
+    run_healthily(board)
     return board
 
 
@@ -90,19 +97,33 @@ def test_a_broken_configuration_loses_nothing_and_is_not_kept_as_good() -> None:
     before = dict(board.flash.files, **{"journal.log": b"an alarm"})
     before["config.json"] = b"{broken"
     board.flash.files = dict(before)
-    load(board.flash, "esp32")
-    config_files.keep_as_good(board.flash)
+    run_healthily(board)
     assert board.flash.files == before
 
 
 def test_the_good_one_is_written_only_when_it_changed() -> None:
     board = good_board()
-    writes = board.flash.writes
-    config_files.keep_as_good(board.flash)
-    assert board.flash.writes == writes
+    good = board.flash.files["config.good"]
+    config_files.put_on_trial(board.flash, "current")
+    assert "config.trial" not in board.flash.files
     put(board, document(device_id="another"))
-    config_files.keep_as_good(board.flash)
-    assert board.flash.writes == writes + 1
+    run_healthily(board)
+    assert board.flash.files["config.good"] != good and "config.trial" not in board.flash.files
+
+
+def test_one_that_never_became_healthy_is_not_taken_for_good_later() -> None:
+    board = good_board()
+    put(board, document(device_id="another"))
+    config_files.put_on_trial(board.flash, "current")
+    put(board, document())
+    good = board.flash.files["config.good"]
+    run_healthily(board)
+    assert board.flash.files["config.good"] == good
+    put(board, document(device_id="another"))
+    config_files.put_on_trial(board.flash, "current")
+    config_files.put_on_trial(board.flash, "last-good")
+    resets.certify(board, 2)
+    assert board.flash.files["config.good"] == good
 
 
 def test_the_digest_tells_configurations_apart_and_never_raises() -> None:

@@ -206,7 +206,7 @@ HAL = [
     ("esp32_flash.py", "Flash", interface.Flash),
     ("esp32_contact.py", "Contact", interface.Contact),
     ("esp32_link.py", "WifiLink", interface.Link),
-    ("esp32_link.py", "NoLink", interface.Link),
+    ("esp32_nolink.py", "NoLink", interface.Link),
     ("esp32_ethernet.py", "EthernetLink", interface.Link),
     ("esp32_net.py", "Stream", interface.Stream),
     ("esp32_net.py", "Lookup", interface.Lookup),

@@ -148,7 +148,7 @@ def test_dying_with_a_dead_flash_still_starves_and_leaves_the_crumb() -> None:
 def test_a_hang_leaves_its_name(name: str) -> None:
     tasks = [Task(each, 500, hang if each == name else lambda: None) for each in ("button", "uplink", "column")]
     board, house = make(*tasks)
-    house.clock_trusted = True
+    house.trust_clock()
     with pytest.raises(Hang):
         run(board, house, 3000)
     board.cause = "watchdog"

@@ -1,0 +1,29 @@
+"""Settles on a configuration that the board takes."""
+
+from firmware import config as configuration
+from firmware import config_files
+
+
+def configure(board):
+    """(configuration or None, origin, errors); the board is configured in any case.
+
+    `origin`: {"digest": of the configuration file, "source": see config.load}.
+    """
+    config, source, errors = configuration.load(board.flash, board.chip)
+    while config is not None:
+        try:
+            board.configure(config)
+            return config, _origin(board, source), errors
+        except (OSError, ValueError, TypeError) as error:
+            errors = errors + ["pins or link: the board refused them: %s" % error]
+        config, source = configuration.last_good(board.flash, board.chip) if source == "current" else (None, "none")
+    board.configure(configuration.fallback(board.chip))
+    return None, None, errors
+
+
+def _origin(board, source):
+    try:
+        config_files.put_on_trial(board.flash, source)
+    except OSError as error:
+        board.log("configuration: cannot be kept as good: %s" % error)
+    return {"digest": config_files.digest(board.flash), "source": source}
