@@ -4,12 +4,19 @@ CPython's `json.dumps` would write six bytes for each of them, MicroPython's has
 """
 
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))  # the backslash first
+_PARTS_MAX = 64  # joined then: a list of hundreds would take more of a small heap than the message
 
 
 def encode(value) -> bytes:
     """`value` (dict, list, tuple, str, int, float, bool, None) as compact JSON."""
     parts = []
-    _write(value, parts.append)
+
+    def put(part):
+        parts.append(part)
+        if len(parts) >= _PARTS_MAX:
+            parts[:] = ["".join(parts)]
+
+    _write(value, put)
     return "".join(parts).encode()
 
 

@@ -1,0 +1,124 @@
+"""The firmware in a small heap: 32-bit MicroPython, whose objects are as large as the ESP32's, over mutual TLS."""
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cli_probe import run_sim
+from pole_probe import PATIENCE_S, Recorder, need
+
+from sim import toolbox
+from sim.broker import Mosquitto, Tls
+from sim.centre import Centre, Incident
+from sim.certs import Authority
+from sim.pole import Pole
+
+DEVICE = "memory-01"
+HEAP_BYTES = 100 * 1024  # docs/architecture.md says the same
+STARVED_BYTES = 84 * 1024  # less than the firmware needs
+WARM_UP = 15  # alarms until buffers and tables have grown as far as they will
+ALARMS = 30
+OUTAGE_AT = WARM_UP + ALARMS // 2
+FALL_MAX_BYTES = 800  # between the halves: the collector takes old stack for references, now more and now less
+FREE_MIN_BYTES = 4000
+LEAK_BYTES = 64  # an alarm: what must be noticed
+QUICK: dict[str, dict[str, Any]] = {
+    "telemetry": {"heartbeat_s": 1},
+    "incident": {"repeat_s": 1, "repeat_max_s": 2},
+    "watchdog": {"healthy_s": 1, "timeout_s": 8},
+}
+
+pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    need("micropython32")
+    if toolbox.mosquitto() is None:
+        if toolbox.STRICT:
+            pytest.fail("mosquitto is missing: make tools")
+        pytest.skip("mosquitto is missing: make tools")
+    return Authority(tmp_path / "pki")
+
+
+def configuration(authority: Authority, broker: Mosquitto) -> dict[str, Any]:
+    identity = authority.client(DEVICE)
+    files = ["--ca", str(identity.ca), "--cert", str(identity.cert), "--key", str(identity.key)]
+    address = f"{broker.host}:{broker.port}"
+    made = run_sim("config", "--device-id", DEVICE, "--region", "nko", "--broker", address, *files)
+    assert made.returncode == 0, made.stderr
+    document: dict[str, Any] = json.loads(made.stdout)
+    for section, values in QUICK.items():
+        document.setdefault(section, {}).update(values)
+    return document
+
+
+def fall_bytes(free: list[int]) -> float:
+    """By how much less is free in the second half, on average."""
+    half = len(free) // 2
+    return sum(free[:half]) / half - sum(free[-half:]) / half
+
+
+def beat(centre: Centre) -> dict[str, Any]:
+    return centre.look(lambda ledger: dict(ledger.columns[DEVICE].heartbeat) if DEVICE in ledger.columns else {})
+
+
+def raise_and_close(pole: Pole, broker: Mosquitto, centre: Centre, number: int) -> None:
+    """The alarm `number`, from the press until the column knows that it is closed."""
+    if number == OUTAGE_AT:
+        broker.stop()
+    pole.press(120)
+    if number == OUTAGE_AT:
+        time.sleep(1)
+        broker.start()
+    one: Incident = centre.wait_for(
+        lambda ledger: next(iter(ledger.of(DEVICE)[number:]), None), PATIENCE_S, f"alarm {number + 1}"
+    )
+    time.sleep(0.15)  # the column's own acknowledgements, and the release
+    centre.close(one.id)
+    time.sleep(0.25)
+
+
+def test_alarms_and_an_outage_in_a_small_heap(authority: Authority) -> None:
+    seen, beats = Recorder(), {}
+    broker = Mosquitto(tls=Tls(authority))
+    with (
+        broker,
+        Centre(broker.host, broker.port, tls=authority.client("centre"), check_qos=True) as centre,
+        Pole(configuration(authority, broker), runtime="micropython32", heap_bytes=HEAP_BYTES, on_event=seen) as pole,
+    ):
+        pole.power_on()
+        seen.wait("lamp", state="ready")
+        for number in range(WARM_UP + ALARMS):
+            raise_and_close(pole, broker, centre, number)
+            figures = beat(centre)
+            if number >= WARM_UP:
+                beats[figures["seq"]] = figures["heap_free"]
+        incidents = centre.ledger().of(DEVICE)
+        events = seen.events + seen.drain(1.5)
+    assert [one.state for one in incidents] == ["closed"] * (WARM_UP + ALARMS)
+    assert not [event for event in events if event["event"] == "reset"], [e["text"] for e in events if "text" in e]
+    assert centre.violations == []
+    free = list(beats.values())
+    assert len(free) >= 8 and min(free) >= FREE_MIN_BYTES, free
+    assert fall_bytes(free) < FALL_MAX_BYTES, free
+
+
+def test_a_leak_would_be_noticed() -> None:
+    beats = [8000 - LEAK_BYTES * at for at in range(0, ALARMS, 2)]
+    assert fall_bytes(beats) > FALL_MAX_BYTES
+
+
+def test_a_heap_too_small_is_noticed(authority: Authority) -> None:
+    """The limit is real: below it the column does not get as far as its first session."""
+    broker, seen = Mosquitto(tls=Tls(authority)), Recorder()
+    with (
+        broker,
+        Pole(
+            configuration(authority, broker), runtime="micropython32", heap_bytes=STARVED_BYTES, on_event=seen
+        ) as pole,
+    ):
+        pole.power_on()
+        seen.wait_for(lambda event: "MemoryError" in event.get("text", ""), PATIENCE_S, "MemoryError")
