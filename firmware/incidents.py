@@ -3,7 +3,7 @@
 from firmware import const, incident
 from firmware.incident import Incident
 
-_OPEN_MAX = const(24)  # bounds RAM and journal; a press beyond it joins the newest incident: none is refused
+_OPEN_MAX = const(16)  # bounds RAM and journal; a press beyond it joins the newest incident: none is refused
 _STEP_MS = const(2000)
 
 

@@ -18,7 +18,7 @@ from firmware.timing import Deadline
 FILE = "journal.log"
 QUARANTINE = "journal.bad"
 UNREAD = "journal.unread"
-COMPACT_ABOVE_BYTES = 8192
+COMPACT_ABOVE_BYTES = 4096
 QUARANTINE_MAX_BYTES = 4096
 _RETRY_MS = const(5000)
 _UNSAVED_MAX = const(200)  # records that wait in RAM for a flash that refuses to write
