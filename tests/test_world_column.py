@@ -217,3 +217,14 @@ def test_service_mode_leaves_the_column_alone_for_one_boot() -> None:
     world.power_on()
     world.run(60_000)
     assert len(world.centre.births) == 1
+
+
+def test_a_forged_connack_from_a_broker_that_gave_none() -> None:
+    """Seed 3188 of a storm: the column believes it, and what it then sends breaks no protocol."""
+    world = World(3188)
+    world.during(0, 20_000, BrokerFault.NO_CONNACK)
+    for at_ms in range(500, 15_000, 500):
+        world.at(at_ms, lambda: world.broker.hostile("second-connack"))
+    world.run(30_000)
+    world.settle()
+    assert any("session with" in str(text) for text in world.trace.of("log"))

@@ -91,6 +91,7 @@ class Broker:
         self._trace.add("condition", "broker", "hostile", script)
         for session in list(self._sessions.values()):
             session.connection.send_from_server(SCRIPTS[script])
+            session.accepted |= script == "second-connack"  # forged, but the column cannot know
 
     def takeover(self) -> None:
         """Another client connects under each connected client's id: the broker drops the older one."""
