@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import os
 import random
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -19,6 +20,8 @@ SEED = int(
     os.environ.setdefault("SEED", str(random.SystemRandom().randrange(1 << 31)))
 )  # processes of xdist inherit it
 _numbers = itertools.count(1)
+# A shell's background job ignores SIGINT, and so would every process that the tests start and then interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header() -> list[str]:
