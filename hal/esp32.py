@@ -13,8 +13,11 @@ import time
 import machine
 
 # Collect after so many bytes, not when the heap is full: what lives for ever (modules) then lies close together, and
-# a long packet finds room in one piece. A collection takes a few milliseconds.
-gc.threshold(4096)
+# a long packet finds room in one piece. A collection takes a few milliseconds, so a board with room to spare collects
+# less often once it runs (`Esp32Board.collect`).
+COLLECT_MIN_BYTES = 4096
+COLLECT_SHARE = 4
+gc.threshold(COLLECT_MIN_BYTES)
 
 from hal.esp32_contact import Contact  # noqa: E402
 from hal.esp32_flash import Flash  # noqa: E402
@@ -145,6 +148,7 @@ class Esp32Board:
 
     def collect(self):
         gc.collect()
+        gc.threshold(max(COLLECT_MIN_BYTES, gc.mem_free() // COLLECT_SHARE))
 
     def forget(self, module):
         package, _, name = module.rpartition(".")
