@@ -91,13 +91,12 @@ def runtimes() -> list[Any]:
     return [pytest.param(name, marks=[pytest.mark.micropython] if name != "cpython" else []) for name in RUNTIMES]
 
 
-def need(runtime: str) -> str:
-    """The runtime; without it the test is skipped, or fails under STRICT."""
-    if runtime != "cpython" and toolbox.find(runtime) is None:
-        if toolbox.STRICT:
-            pytest.fail(f"{runtime} is missing: make tools")
-        pytest.skip(f"{runtime} is missing: make tools")
-    return runtime
+def need(tool: str) -> str:
+    """The runtime, or another tool of `sim.toolbox`; without it the test is skipped, or fails under STRICT."""
+    if tool != "cpython" and toolbox.find(tool) is None:
+        text = f"{tool} is missing: make tools"
+        pytest.fail(text) if toolbox.STRICT else pytest.skip(text)
+    return tool
 
 
 class Recorder:

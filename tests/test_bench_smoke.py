@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from pole_probe import need
 
-from sim import bench, toolbox
+from sim import bench
 from sim.bench import memory, report
 from sim.bench.rig import OURS, RUNTIMES, TRANSPORTS, Column, ColumnFailed, Site, robust_library
 from sim.bench.stats import slope, spread
@@ -19,11 +20,8 @@ MUCH_TOO_SMALL_BYTES = 24 * 1024
 
 @pytest.fixture
 def tools() -> None:
-    missing = [name for name in TOOLS if toolbox.find(name) is None]
-    if missing and toolbox.STRICT:
-        pytest.fail(f"{', '.join(missing)}: missing: make tools")
-    if missing:
-        pytest.skip(f"{', '.join(missing)}: missing: make tools")
+    for name in TOOLS:
+        need(name)
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ from pole_probe import need, runtimes
 from sim.broker import Mosquitto, Tls
 from sim.centre import Centre
 from sim.certs import Authority
-from sim.toolbox import STRICT, mosquitto
 
 DEVICE = "cli-alarm-01"
 ONLINE_TIMEOUT_S = 20.0
@@ -55,10 +54,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
-    if mosquitto() is None:
-        if STRICT:
-            pytest.fail("mosquitto is missing: make tools")
-        pytest.skip("mosquitto is missing: make tools")
+    need("mosquitto")
     site = Site(tmp_path)
     with site.broker:
         yield site

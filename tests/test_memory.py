@@ -9,7 +9,6 @@ import pytest
 from cli_probe import run_sim
 from pole_probe import PATIENCE_S, Recorder, need
 
-from sim import toolbox
 from sim.broker import Mosquitto, Tls
 from sim.centre import Centre, Incident
 from sim.certs import Authority
@@ -36,10 +35,7 @@ pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
 @pytest.fixture
 def authority(tmp_path: Path) -> Authority:
     need("micropython32")
-    if toolbox.mosquitto() is None:
-        if toolbox.STRICT:
-            pytest.fail("mosquitto is missing: make tools")
-        pytest.skip("mosquitto is missing: make tools")
+    need("mosquitto")
     return Authority(tmp_path / "pki")
 
 
