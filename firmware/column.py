@@ -73,7 +73,7 @@ class Column:
     def _restore(self):
         """Journal and incidents, as the last boot left them."""
         board = self._board
-        self.journal = Journal(board, self._journal_fault)
+        self.journal = Journal(board, self.faults.set)
         self.incidents = Incidents(
             board, self._config, self.journal, self.clock, self._incident_closed, self._drill_ended, self._show
         )
@@ -218,9 +218,6 @@ class Column:
 
     def _stuck(self, is_stuck):
         self.faults.set("button-stuck", "closed for %d s" % self._config["button"]["stuck_s"] if is_stuck else None)
-
-    def _journal_fault(self, ident, detail):
-        self.faults.set(ident, detail)
 
     def _look_around(self):
         self.faults.set("tamper", "the housing is open" if self._board.tamper_open() else None)

@@ -74,7 +74,7 @@ class Incidents:
 
     def is_waiting(self) -> bool:
         """True while some incident has a press that the broker has not acknowledged."""
-        return any(one.sent_press < one.press for one in self._list)
+        return self.waiting() > 0
 
     def waiting(self) -> int:
         return sum(1 for one in self._list if one.sent_press < one.press)

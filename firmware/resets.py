@@ -17,7 +17,7 @@ _TRACEBACK_MAX = 600  # characters: of which a birth message takes as many
 def last(board) -> dict:
     """{"cause", "culprit", "traceback", "clock_trusted"} of the reset that led to this boot; forgets it."""
     cause = board.reset_cause()
-    crumb, _, flags = _partition(board.scratch.read())
+    crumb, flags = _crumb_of(board.scratch.read())
     report = {
         "cause": cause,
         "culprit": crumb if crumb and cause in ("watchdog", "hard") else None,
@@ -58,11 +58,12 @@ def crumb(name: str, clock_trusted: bool) -> bytes:
     return name.encode() + (b"\0T" if clock_trusted else b"\0")
 
 
-def _partition(data):
+def _crumb_of(data):
+    """(name of the task, flags) in the scratch memory; empty when there is nothing of ours."""
     end = data.find(b"\0")
     if end < 0:
-        return "", b"", b""
+        return "", b""
     try:
-        return data[:end].decode(), b"\0", data[end + 1 : end + 2]
+        return data[:end].decode(), data[end + 1 : end + 2]
     except UnicodeError:
-        return "", b"", b""
+        return "", b""

@@ -22,15 +22,14 @@ class LinkLost(Exception):
 class _Sent:
     """A QoS 1 publish that waits for its PUBACK."""
 
-    def __init__(self, board, pid, topic, payload, retain, token, timeout_ms):
+    def __init__(self, board, pid, topic, payload, retain, token, puback_ms):
         self.pid = pid
         self.topic = topic
         self.payload = payload
         self.retain = retain
         self.token = token
         self.resends = 0
-        self.timeout_ms = timeout_ms
-        self.deadline = Deadline(board, timeout_ms)
+        self.deadline = Deadline(board, puback_ms)
 
 
 class PacketIds:
@@ -139,7 +138,7 @@ class Session:
                 if one.resends >= _RESENDS:
                     raise LinkLost("no PUBACK for %d ms, twice" % self._puback_ms)
                 one.resends += 1
-                one.deadline.start(one.timeout_ms)
+                one.deadline.start(self._puback_ms)
                 self._queue(self._coder.publish(one.topic, one.payload, one.retain, one.pid, True))
 
     def _keep_alive(self):

@@ -23,14 +23,12 @@ class Telemetry:
         self._next = Deadline(board, 0)
         self._uptime = Stopwatch(board)
         self._seq = 0
-        self._report = False
         self.uplink: Any = None  # set once both exist
 
     def announce(self) -> None:
         """A session begins: state and birth certificate, retained, then a heartbeat."""
         self._outbox.retain(self._messages.topic("state"), self._messages.state(True))
-        self._outbox.retain(self._messages.topic("info"), self._birth())
-        self._next.start(0)
+        self.report()
 
     def report(self) -> None:
         """The command `report`: birth certificate and heartbeat now."""

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator
 
 import pytest
+from pole_probe import need
 from rig import RUNTIMES, Rig
 from rig_real import RealRig, TimeServer
 from rig_virtual import VirtualRig
@@ -29,13 +30,6 @@ def pytest_report_header() -> list[str]:
     return [f"seed: {SEED} (again with SEED={SEED})", f"a missing runtime or broker is {missing}"]
 
 
-def need_tool(name: str) -> None:
-    """Skip, or under STRICT fail, when the tool cannot be had."""
-    if toolbox.find(name) is None:
-        text = f"{name} is missing: make tools"
-        pytest.fail(text) if toolbox.STRICT else pytest.skip(text)
-
-
 def runtime_parameters(*names: str) -> list[object]:
     """Runtimes as parameters, with the marks of what they need."""
     return [
@@ -51,7 +45,7 @@ def runtime_parameters(*names: str) -> list[object]:
 @pytest.fixture(scope="session")
 def mosquitto() -> Iterator[Mosquitto]:
     """One plain mosquitto for all rigs of this process."""
-    need_tool("mosquitto")
+    need("mosquitto")
     with Mosquitto() as broker:
         yield broker
 
@@ -73,7 +67,7 @@ def centre(mosquitto: Mosquitto) -> Iterator[Centre]:
 def rig_runtime(request: pytest.FixtureRequest) -> str:
     name = str(request.param)
     if name.startswith("micropython"):
-        need_tool(name)
+        need(name)
     return name
 
 

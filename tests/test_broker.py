@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import need_tool
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from pole_probe import need
 
 from sim.broker import Broker, BrokerError, EmbeddedBroker, Mosquitto, Published, Tls, free_port
 from sim.certs import Authority, Identity
@@ -33,7 +33,7 @@ def make(request: pytest.FixtureRequest) -> Iterator[BrokerMaker]:
     """Makes started brokers of either kind, and stops them."""
     kind = request.param
     if kind is Mosquitto:
-        need_tool("mosquitto")
+        need("mosquitto")
     made: list[Broker] = []
 
     def maker(**options: Any) -> Broker:
@@ -247,7 +247,7 @@ def test_the_embedded_broker_shows_what_was_published(join: Callable[..., Client
 @pytest.fixture
 def mosquitto() -> Iterator[Callable[..., Mosquitto]]:
     """Makes mosquitto only."""
-    need_tool("mosquitto")
+    need("mosquitto")
     made: list[Mosquitto] = []
 
     def maker(**options: Any) -> Mosquitto:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from conftest import need_tool
 from contract_examples import example, packed
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+from pole_probe import need
 
 from sim import schema
 from sim.broker import Broker, EmbeddedBroker, Mosquitto, Tls
@@ -179,7 +179,7 @@ def test_changes_are_announced(broker: EmbeddedBroker, column: Speaker) -> None:
 def test_over_mutual_tls_it_also_checks_the_quality_of_service(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    need_tool("mosquitto")
+    need("mosquitto")
     authority = Authority(tmp_path_factory.mktemp("ca"))
     acl = "user centre\ntopic readwrite #\n\npattern readwrite sos/v1/nko/%u/#"
     with (

@@ -93,7 +93,7 @@ def test_a_relay_that_stays_open_is_not_waited_for_in_vain(
 def test_a_missing_tool_is_a_failure_under_strict_and_else_a_skip(
     monkeypatch: pytest.MonkeyPatch, strict: bool
 ) -> None:
-    from conftest import need_tool
+    from pole_probe import need
 
     from sim import toolbox
 
@@ -106,6 +106,6 @@ def test_a_missing_tool_is_a_failure_under_strict_and_else_a_skip(
     outcome: Callable[..., object] = pytest.fail.Exception if strict else pytest.skip.Exception
     try:
         with pytest.raises(outcome, match="mosquitto is missing: make tools"):  # type: ignore[call-overload]
-            need_tool("mosquitto")
+            need("mosquitto")
     finally:
         toolbox.find.cache_clear()

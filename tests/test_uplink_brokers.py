@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import SEED, need_tool, runtime_parameters
+from conftest import SEED, runtime_parameters
+from pole_probe import need
 from rig_real import RealRig, TimeServer
 
 from sim.broker import Broker, EmbeddedBroker, Mosquitto, Tls
@@ -36,7 +37,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(params=runtime_parameters("cpython", "micropython", "micropython32"))
 def runtime(request: pytest.FixtureRequest) -> str:
     if request.param != "cpython":
-        need_tool(request.param)
+        need(request.param)
     return str(request.param)
 
 
@@ -77,7 +78,7 @@ def secured(ca: Path, client: Identity | None) -> dict[str, dict[str, Any]]:
 
 def make_broker(kind: str, tls: Tls | None) -> Broker:
     if kind == "mosquitto":
-        need_tool("mosquitto")
+        need("mosquitto")
         return Mosquitto(tls=tls)
     return EmbeddedBroker(tls=tls)
 
@@ -125,7 +126,7 @@ def test_a_wrong_certificate_is_refused(bench: Bench, authority: Authority, stra
             client = stranger.client(DEVICE)
         case "the column's certificate has expired":
             client = authority.client(DEVICE, expired=True)
-    need_tool("mosquitto")
+    need("mosquitto")
     with Mosquitto(tls=Tls(authority, server=server)) as broker:
         rig = bench.unheard_rig(broker)
         shown = None if why == "the column shows no certificate" else client
@@ -145,7 +146,7 @@ def test_a_wrong_certificate_is_refused(bench: Bench, authority: Authority, stra
 @pytest.mark.mosquitto
 def test_a_broker_that_throws_alarms_away_is_not_believed(bench: Bench) -> None:
     """An access list that denies the topic `alarm`: mosquitto acknowledges, and nobody gets it."""
-    need_tool("mosquitto")
+    need("mosquitto")
     allowed = "\n".join(
         f"topic write sos/v1/nko/+/{kind}" for kind in ("state", "info", "heartbeat", "event", "fault/+")
     )
