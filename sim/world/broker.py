@@ -71,6 +71,7 @@ class Broker:
         self._trace.add("condition", "broker", fault.value, self.faults[fault])
         if fault == BrokerFault.DOWN:
             for session in list(self._sessions.values()):
+                self._bites(BrokerFault.DOWN)
                 session.connection.reset()
 
     def stop(self, fault: BrokerFault) -> None:
@@ -86,17 +87,26 @@ class Broker:
         for fault in list(self.faults):
             self.stop(fault)
 
+    def _bites(self, fault: BrokerFault) -> bool:
+        """The fault is on, and somebody meets it just now: that counts as its effect."""
+        if fault not in self.faults:
+            return False
+        self._trace.took_effect(f"broker {fault.value}")
+        return True
+
     def hostile(self, script: str) -> None:
         """Send the bytes of one of `sim.world.hostile.SCRIPTS` to every connected client."""
         self._trace.add("condition", "broker", "hostile", script)
         for session in list(self._sessions.values()):
             session.connection.send_from_server(SCRIPTS[script])
+            self._trace.took_effect(f"hostile {script}")
             session.accepted |= script == "second-connack"  # forged, but the column cannot know
 
     def takeover(self) -> None:
         """Another client connects under each connected client's id: the broker drops the older one."""
         self._trace.add("condition", "broker", "takeover")
         for session in list(self._sessions.values()):
+            self._trace.took_effect("takeover")
             self._drop(session)
 
     def subscribe(self, topic_filter: str, subscriber: Subscriber) -> None:
@@ -114,17 +124,17 @@ class Broker:
     # -- sim.world.connection.Server
 
     def accepts(self) -> bool:
-        return BrokerFault.DOWN not in self.faults
+        return not self._bites(BrokerFault.DOWN)
 
     def answers_tls(self) -> bool:
-        return BrokerFault.FREEZE not in self.faults
+        return not self._bites(BrokerFault.FREEZE)
 
     def opened(self, connection: Connection) -> None:
         session = Session(connection, self._timeline.now_us)
         self._sessions[connection] = session
 
     def received(self, connection: Connection, data: bytes) -> None:
-        if BrokerFault.FREEZE in self.faults:
+        if self._bites(BrokerFault.FREEZE):
             self._frozen_input.append(lambda: self.received(connection, data))
             return
         session = self._sessions.get(connection)
@@ -140,7 +150,7 @@ class Broker:
 
     def closed(self, connection: Connection) -> None:
         """The connection ended without DISCONNECT, or after it (then the session is gone already)."""
-        if BrokerFault.FREEZE in self.faults:
+        if self._bites(BrokerFault.FREEZE):
             self._frozen_input.append(lambda: self.closed(connection))
             return
         session = self._sessions.pop(connection, None)
@@ -177,7 +187,7 @@ class Broker:
         elif kind == wire.PUBACK:
             wire.read_packet_id(packet.body)
         elif kind == wire.PINGREQ:
-            if BrokerFault.NO_PINGRESP not in self.faults:
+            if not self._bites(BrokerFault.NO_PINGRESP):
                 self._send(session, wire.packet(wire.PINGRESP))
         elif kind == wire.DISCONNECT:
             del self._sessions[session.connection]
@@ -189,10 +199,10 @@ class Broker:
 
     def _on_connect(self, session: Session, connect: wire.Connect) -> None:
         session.connect = connect
-        if BrokerFault.NO_CONNACK in self.faults:
+        if self._bites(BrokerFault.NO_CONNACK):
             return
-        code = self.faults.get(BrokerFault.CONNACK_REFUSED, 0)
-        self._send(session, wire.connack(code, not code and BrokerFault.SESSION_PRESENT in self.faults))
+        code = self.faults[BrokerFault.CONNACK_REFUSED] if self._bites(BrokerFault.CONNACK_REFUSED) else 0
+        self._send(session, wire.connack(code, not code and self._bites(BrokerFault.SESSION_PRESENT)))
         if code:
             session.connect = connect._replace(will=None)
             self._drop(session)
@@ -225,18 +235,18 @@ class Broker:
             subscriber(message)
         if message.qos == 1:
             self._puback(session, message.packet_id)
-        if not (BrokerFault.DENY_ALARM in self.faults and message.topic.endswith("/alarm")):
+        if not (message.topic.endswith("/alarm") and self._bites(BrokerFault.DENY_ALARM)):
             self._forward(message)
 
     def _puback(self, session: Session, packet_id: int) -> None:
-        if BrokerFault.LOSE_PUBACK in self.faults:
+        if self._bites(BrokerFault.LOSE_PUBACK):
             return
         answers = [wire.with_id(wire.PUBACK, packet_id)]
-        if BrokerFault.FOREIGN_PUBACK in self.faults:
+        if self._bites(BrokerFault.FOREIGN_PUBACK):
             answers.insert(0, wire.with_id(wire.PUBACK, (packet_id + 0x3000) % OWN_IDS + 1))
-        if BrokerFault.DUPLICATE_PUBACK in self.faults:
+        if self._bites(BrokerFault.DUPLICATE_PUBACK):
             answers *= 2
-        late_ms = self.faults.get(BrokerFault.LATE_PUBACK)
+        late_ms = self.faults[BrokerFault.LATE_PUBACK] if self._bites(BrokerFault.LATE_PUBACK) else None
         for answer in answers:
             if late_ms is None:
                 self._send(session, answer)
@@ -244,9 +254,9 @@ class Broker:
                 self._timeline.after(late_ms * US_PER_MS, lambda data=answer: self._send(session, data))  # type: ignore[misc]
 
     def _on_subscribe(self, session: Session, packet_id: int, filters: list[tuple[str, int]]) -> None:
-        if BrokerFault.NO_SUBACK in self.faults:
+        if self._bites(BrokerFault.NO_SUBACK):
             return
-        refused = BrokerFault.REFUSE_SUBSCRIBE in self.faults
+        refused = self._bites(BrokerFault.REFUSE_SUBSCRIBE)
         codes = bytes(0x80 if refused else min(qos, 1) for _, qos in filters)
         self._send(session, wire.with_id(wire.SUBACK, packet_id, codes))
         if refused:

@@ -64,12 +64,12 @@ class Connection:
         network, now_us = self.network, self.network.timeline.now_us
         if not self.open_here:
             return
-        if network.blocked():
+        if network.stops():
             if now_us - self._started_us > CONNECT_GIVES_UP_US:
                 self.error = OSError(ETIMEDOUT, "connection timed out")
             else:
                 network.timeline.after(SYN_RETRY_US, self._connect)
-        elif self.server is None or Net.REFUSED in network.conditions or not self.server.accepts():
+        elif self.server is None or network.bites(Net.REFUSED) or not self.server.accepts():
             self.error = OSError(ECONNREFUSED, "connection refused")
         else:
             self.established = self.open_there = True
@@ -81,7 +81,7 @@ class Connection:
         network = self.network
         if self.tls_chunks_left == 0:
             return True
-        silent = network.blocked() or Net.TLS_SILENT in network.conditions or not self.open_there
+        silent = network.stops() or network.bites(Net.TLS_SILENT) or not self.open_there
         if network.timeline.now_us < self.flight_ready_us or silent:
             return False
         assert self.server is not None
@@ -90,7 +90,7 @@ class Connection:
         self.payer.spend(network.dice.randint(*self.payer.costs.tls_chunk))
         self.tls_chunks_left -= 1
         self.flight_ready_us = network.timeline.now_us + 2 * network.latency_us()
-        if self.tls_chunks_left == 0 and Net.TLS_EXPIRED in network.conditions:
+        if self.tls_chunks_left == 0 and network.bites(Net.TLS_EXPIRED):
             self.error = OSError("TLS: the server's certificate has expired")
             self.close_here()
             raise self.error
@@ -104,7 +104,10 @@ class Connection:
     def send_from_board(self, data: bytes) -> int:
         """Bytes taken into the send buffer."""
         room = SEND_BUFFER_BYTES - sum(map(len, self._held_out))
-        taken: bytes = data[: min(room, self.network.conditions.get(Net.SHORT_WRITE, room))]
+        if min(room, len(data)) > self.network.conditions.get(Net.SHORT_WRITE, room):
+            self.network.bites(Net.SHORT_WRITE)
+            room = self.network.conditions[Net.SHORT_WRITE]
+        taken: bytes = data[:room]
         if taken:
             self.network.on_wire(self, taken)
             self._to_server_us = max(self._to_server_us, self.network.timeline.now_us + self.network.latency_us())
@@ -114,14 +117,14 @@ class Connection:
     def _arrive_there(self, data: bytes) -> None:
         if self.error is not None:
             return
-        if self.network.blocked():
+        if self.network.stops():
             self._hold_out(data)
         elif self.open_there:
-            if Net.RESET in self.network.conditions:
+            if self.network.bites(Net.RESET):
                 self.reset()
             elif self.server is not None:
                 self.server.received(self, data)
-        elif Net.HALF_OPEN not in self.network.conditions:
+        elif not self.network.bites(Net.HALF_OPEN):
             self._break(OSError(ECONNRESET, "connection reset by peer"))  # it answers for what it forgot
         else:
             self._hold_out(data)
@@ -149,10 +152,10 @@ class Connection:
     def send_from_server(self, data: bytes) -> None:
         if not self.open_there:
             return
-        drip_ms = self.network.conditions.get(Net.DRIP)
-        if drip_ms is None:
+        if not self.network.bites(Net.DRIP):
             self._to_board(data, 0)
         else:
+            drip_ms = self.network.conditions[Net.DRIP]
             for position in range(len(data)):
                 self._to_board(data[position : position + 1], drip_ms * US_PER_MS)
 
@@ -164,7 +167,7 @@ class Connection:
     def _arrive_here(self, data: bytes) -> None:
         if not self.open_here:
             return
-        if self.network.blocked():
+        if self.network.stops():
             self._held_in.append(data)
         elif data:
             self.inbox += data

@@ -46,6 +46,13 @@ class FlashStore:
             return 0
         return max(0, self.capacity_bytes - sum(map(len, self.files.values())))
 
+    def _bites(self, fault: FlashFault) -> bool:
+        """The fault is on, and a write meets it just now: that counts as its effect."""
+        if fault not in self.faults:
+            return False
+        self.trace.took_effect(f"flash {fault.value}")
+        return True
+
     def flip_bit(self, name: str, bit: int) -> None:
         """One bit of a file at rest turns over (`bit` wraps around the file)."""
         data = bytearray(self.files[name])
@@ -56,15 +63,16 @@ class FlashStore:
 
     def spoil(self, data: bytes) -> bytes:
         """What of `data` reaches the chip under the faults of this moment; raises OSError when nothing does."""
-        if FlashFault.WRITE_ERROR in self.faults:
+        if self._bites(FlashFault.WRITE_ERROR):
             raise OSError(EIO, "flash write failed")
         if len(data) > self.free_bytes():
+            self._bites(FlashFault.FULL)
             raise OSError(ENOSPC, f"no space for {len(data)} bytes on flash")
-        if FlashFault.CORRUPT_BIT in self.faults and data:
+        if data and self._bites(FlashFault.CORRUPT_BIT):
             spoilt = bytearray(data)
             spoilt[self.dice.randrange(len(spoilt))] ^= 1 << self.dice.randrange(8)
             data = bytes(spoilt)
-        if FlashFault.TRUNCATE in self.faults:
+        if data and self._bites(FlashFault.TRUNCATE):
             data = data[: self.dice.randrange(len(data) + 1)]
         return data
 

@@ -57,11 +57,16 @@ class VirtualLink:
         return self._up_us is not None and self._network.timeline.now_us >= self._up_us
 
     def _join(self) -> None:
-        if not self._network.link_blocked() and self._up_us is None:
+        if self._blocked():
+            return
+        if self._up_us is None:
             self._up_us = self._network.timeline.now_us + self._network.dice.randint(*JOIN_US)
 
+    def _blocked(self) -> bool:
+        return any([self._network.bites(Net.LINK_DOWN), self._network.bites(Net.LINK_WEDGED)])
+
     def _condition_changed(self) -> None:
-        if self._network.link_blocked():
+        if self._blocked():
             self._up_us = None
         elif self._started:
             self._join()

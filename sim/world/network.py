@@ -50,9 +50,11 @@ class Network:
         self.trace.add("condition", "network", condition.value, self.conditions[condition])
         if condition == Net.HALF_OPEN:
             for connection in self.connections:
+                self.bites(condition)
                 connection.forget_at_server()
         elif condition == Net.RESET:
             for connection in list(self.connections):
+                self.bites(condition)
                 connection.reset()
         self._changed()
 
@@ -65,12 +67,23 @@ class Network:
         for condition in list(self.conditions):
             self.stop(condition)
 
+    def bites(self, condition: Net) -> bool:
+        """The condition is on, and somebody meets it just now: that counts as its effect."""
+        if condition not in self.conditions:
+            return False
+        self.trace.took_effect(f"network {condition.value}")
+        return True
+
     def _changed(self) -> None:
         if self.on_link is not None:
             self.on_link()
         if not self.blocked():
             for connection in list(self.connections):
                 connection.flush()
+
+    def stops(self) -> bool:
+        """Something wants to pass, and cannot."""
+        return any([self.bites(Net.BLACK_HOLE), self.bites(Net.LINK_DOWN), self.bites(Net.LINK_WEDGED)])
 
     def blocked(self) -> bool:
         return Net.BLACK_HOLE in self.conditions or self.link_blocked()
@@ -79,7 +92,7 @@ class Network:
         return Net.LINK_DOWN in self.conditions or Net.LINK_WEDGED in self.conditions
 
     def latency_us(self) -> int:
-        extra = self.conditions.get(Net.LATENCY, 0) * US_PER_MS
+        extra = self.conditions[Net.LATENCY] * US_PER_MS if self.bites(Net.LATENCY) else 0
         return self.dice.randint(*LATENCY_US) + extra
 
     # -- what the board asks for
@@ -107,12 +120,12 @@ class Network:
     def datagram_reply(self, address: str, port: int, data: bytes, deliver: Callable[[bytes], None]) -> None:
         """Send one datagram; `deliver` gets the answer, if there is one."""
         server = self._datagram_servers.get((address, port))
-        if server is None or self.blocked():
+        if server is None or self.stops():
             return
 
         def arrive() -> None:
             answer = server.reply(data)
-            if answer is not None and not self.blocked():
+            if answer is not None and not self.stops():
                 self.timeline.after(self.latency_us(), lambda: deliver(answer))
 
         self.timeline.after(self.latency_us(), arrive)
@@ -126,8 +139,8 @@ class VirtualLookup:
         self._name = name
         self._spend = spend
         self._costs = costs
-        stall_ms = network.conditions.get(Net.LOOKUP_STALL)
-        if network.blocked():
+        stall_ms = network.conditions[Net.LOOKUP_STALL] if network.bites(Net.LOOKUP_STALL) else None
+        if network.stops():
             stall_ms = LOOKUP_GIVES_UP_MS
         delay_us = network.dice.randint(*LOOKUP_US) if stall_ms is None else stall_ms * US_PER_MS
         self._ready_us = network.timeline.now_us + delay_us
@@ -136,7 +149,7 @@ class VirtualLookup:
         self._spend(self._costs.lookup_us)
         if self._network.timeline.now_us < self._ready_us:
             return None
-        fails = Net.LOOKUP_FAIL in self._network.conditions or self._network.blocked()
+        fails = self._network.bites(Net.LOOKUP_FAIL) or self._network.stops()
         address = None if fails else self._network.names.get(self._name)
         if address is None and self._name.replace(".", "").isdigit():
             address = self._name

@@ -93,6 +93,7 @@ class VirtualScratch:
         hardware = self._board.hardware
         task, hardware.hang = hardware.hang, None
         hardware.trace.add("hang", task)
+        hardware.trace.took_effect("hang")
         self._board.spend(self._board.watchdog_timeout_us + HANG_GRACE_US)
         raise PowerCut
 

@@ -20,14 +20,14 @@ class TimeServer:
         self._true_epoch_ms = true_epoch_ms
 
     def reply(self, data: bytes) -> bytes | None:
-        conditions = self._network.conditions
-        if Net.NTP_SILENT in conditions or len(data) < NTP_BYTES:
+        bites = self._network.bites
+        if bites(Net.NTP_SILENT) or len(data) < NTP_BYTES:
             return None
-        if Net.NTP_GARBAGE in conditions:
+        if bites(Net.NTP_GARBAGE):
             return bytes(self._network.dice.randrange(256) for _ in range(self._network.dice.randrange(1, 80)))
         seconds, ms = divmod(self._true_epoch_ms(), 1000)
         stamp = struct.pack("!II", seconds + NTP_TO_UNIX_S, (ms << 32) // 1000)
-        head = b"\xe4\x00\x06\xec" if Net.NTP_KISS in conditions else NTP_SERVER_HEAD
+        head = b"\xe4\x00\x06\xec" if bites(Net.NTP_KISS) else NTP_SERVER_HEAD
         return head + bytes(12) + stamp + data[40:48] + stamp + stamp
 
 

@@ -1,7 +1,7 @@
 """What a person there, or somebody on the network, could see: each entry is hashed as it happens."""
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ class Trace:
         self._watchers: list[Callable[[Entry], None]] = []
         self.entries: deque[Entry] = deque(maxlen=kept)
         self.count = 0
+        self.effects: Counter[str] = Counter()  # how often each named fault really did something
 
     def watch(self, watcher: Callable[[Entry], None]) -> None:
         self._watchers.append(watcher)
@@ -42,6 +43,10 @@ class Trace:
         self.count += 1
         for watcher in self._watchers:
             watcher(entry)
+
+    def took_effect(self, name: str) -> None:
+        """A fault did not only stand in the script: it changed what happened just now."""
+        self.effects[name] += 1
 
     def digest(self) -> str:
         return self._hash.hexdigest()

@@ -1,0 +1,45 @@
+"""The worlds in which storms take place: configurations, policies of the centre, chips, and where the ticks begin."""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from sim.world.centre import Policy
+from sim.world.world import BROKER, World, config_with
+
+Setting = Mapping[str, int | str]
+
+CHIPS = ("esp32", "esp32", "esp32c3")  # the last has no edge counter
+CONFIGS: dict[str, dict[str, dict[str, Any]]] = {
+    "default": {},
+    "short-incidents": {"incident": {"open_s": 20, "retention_s": 120}},
+    "ethernet-by-address": {"link": {"type": "ethernet"}, "broker": {"host": BROKER}},
+    "hasty": {
+        "broker": {"keepalive_s": 4, "connect_timeout_s": 6, "puback_timeout_s": 2, "retry_max_s": 10},
+        "watchdog": {"timeout_s": 4, "healthy_s": 10},
+        "telemetry": {"heartbeat_s": 2},
+        "clock": {"every_s": 60},
+    },
+}
+POLICIES = {
+    "software": Policy(),
+    "slow": Policy(received_ms=2_000),
+    "operator": Policy(received_ms=300, accepted_ms=5_000, dispatched_ms=20_000, closed_ms=60_000),
+    "nobody": Policy(received_ms=None),
+}
+BEFORE_WRAP_MS = (1, 3_600_000)
+
+
+def draw(dice: Random) -> dict[str, int | str]:
+    """One setting. Raises nothing; `open_world` takes what it gives."""
+    return {
+        "chip": dice.choice(CHIPS),
+        "config": dice.choice(list(CONFIGS)),
+        "policy": dice.choice(list(POLICIES)),
+    }
+
+
+def open_world(seed: int, setting: Setting) -> World:
+    """A new world in that setting. Raises KeyError for a word that is none of the above."""
+    config = config_with(**CONFIGS[str(setting["config"])])
+    return World(seed, config, chip=str(setting["chip"]), policy=POLICIES[str(setting["policy"])])
