@@ -131,6 +131,11 @@ def test_hal_knows_nothing_of_the_firmware_or_the_simulator() -> None:
         assert not imports(path.read_text()) & {"firmware", "sim", "umqtt", "asyncio"}, path
 
 
+def test_the_tools_for_real_devices_do_not_need_the_simulator() -> None:
+    for path in files("field"):
+        assert not imports(path.read_text()) & (CHIP | {"sim", "tests"}), path
+
+
 def test_boot_imports_the_standard_library_only_and_main_composes() -> None:
     assert imports((ROOT / "boot.py").read_text()) <= BOOT
     assert imports((ROOT / "main.py").read_text()) <= MAIN
@@ -164,7 +169,7 @@ def too_long(path: Path) -> bool:
 
 
 def test_every_file_is_short(tmp_path: Path) -> None:
-    for folder in ("firmware", "hal", "sim", "tests"):
+    for folder in ("firmware", "hal", "field", "sim", "tests"):
         for path in files(folder):
             assert not too_long(path), f"{path.relative_to(ROOT)} has more than {LINES_MAX} lines: take it apart"
     (tmp_path / "long.py").write_text("\n" * (LINES_MAX + 1))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import atexit
-import base64
 import contextlib
-import hashlib
 import os
 import shutil
 import signal
@@ -15,13 +13,12 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from field.access import password_file
 from sim import toolbox
 from sim.broker.base import START_TIMEOUT_S, STOP_TIMEOUT_S, Broker, BrokerError, Tls
 
 LOG_TAIL_LINES = 30
 POLL_S = 0.02
-PASSWORD_ITERATIONS = 101
-PASSWORD_SALT_BYTES = 12
 
 
 class Mosquitto(Broker):
@@ -146,7 +143,7 @@ class Mosquitto(Broker):
         if os.geteuid() == 0:
             lines.append("user root")  # else it changes to a user that cannot read the folder
         if self.users:
-            lines.append(f"password_file {self._write('passwords', _password_file(self.users))}")
+            lines.append(f"password_file {self._write('passwords', password_file(self.users))}")
         if self.acl is not None:
             lines.append(f"acl_file {self._write('acl', self.acl + chr(10))}")
         if self.tls is not None:
@@ -176,14 +173,3 @@ def _tls_lines(tls: Tls) -> list[str]:
 
 def _word(value: bool) -> str:
     return "true" if value else "false"
-
-
-def _password_file(users: Mapping[str, str]) -> str:
-    """mosquitto's own format ($7$ = PBKDF2 with SHA-512), so that its password tool is not needed."""
-    lines = []
-    for name, password in users.items():
-        salt = os.urandom(PASSWORD_SALT_BYTES)
-        key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, PASSWORD_ITERATIONS)
-        salt_text, key_text = (base64.b64encode(part).decode("ascii") for part in (salt, key))
-        lines.append(f"{name}:$7${PASSWORD_ITERATIONS}${salt_text}${key_text}\n")
-    return "".join(lines)

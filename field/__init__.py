@@ -1,0 +1,1 @@
+"""Tools for real devices: provisioning, flashing, repair. They know the firmware, not the simulator."""

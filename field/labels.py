@@ -1,0 +1,44 @@
+"""A sheet of labels for the pillars: who the column is, for technicians and for people who are asked where they are."""
+
+import html
+import io
+from typing import Any
+
+import segno
+
+# 112 is Kazakhstan's one number for all emergency services.
+HELP = (
+    "If the lamp stays dark, call 112",
+    "Если лампа не загорается, звоните 112",
+    "Шам жанбаса, 112-ге қоңырау шалыңыз",
+)
+_STYLE = """
+body { font-family: sans-serif; margin: 0 }
+.label { width: 96mm; height: 58mm; box-sizing: border-box; padding: 4mm; border: 0.3mm solid #000; float: left;
+  margin: 2mm; page-break-inside: avoid; position: relative; overflow: hidden }
+.id { font-size: 20pt; font-weight: bold }
+.address { font-size: 11pt; margin: 1mm 34mm 1mm 0 }
+.small { font-size: 8pt; margin-right: 34mm }
+.qr { position: absolute; right: 4mm; bottom: 4mm; width: 30mm; height: 30mm }
+.qr svg { width: 100%; height: 100% }
+"""
+
+
+def page(columns: dict[str, dict[str, Any]]) -> str:
+    """One HTML document, ready to print. The QR code holds the column's topic prefix, for the technician's laptop."""
+    parts = [_label(device_id, document) for device_id, document in columns.items()]
+    head = f'<!doctype html>\n<html lang="ru">\n<meta charset="utf-8">\n<title>SOS</title>\n<style>{_STYLE}</style>'
+    return "\n".join([head, *parts, "</html>", ""])
+
+
+def _label(device_id: str, document: dict[str, Any]) -> str:
+    code = io.BytesIO()
+    prefix = f"sos/v1/{document['region']}/{device_id}"
+    segno.make(prefix, error="m", micro=False).save(code, kind="svg", xmldecl=False, svgns=True, nl=False)
+    place = document["location"]
+    texts = "".join(f'<div class="small">{html.escape(line)}</div>' for line in (place["geo"], *HELP))
+    return (
+        f'<div class="label"><div class="id">{html.escape(device_id)}</div>'
+        f'<div class="address">{html.escape(place["address"])}</div>{texts}'
+        f'<div class="qr" title="{html.escape(prefix)}">{code.getvalue().decode()}</div></div>'
+    )

@@ -1,0 +1,139 @@
+"""One row of the fleet's table -> one configuration document, held against the firmware's own validator."""
+
+import copy
+import os
+import re
+from typing import Any
+
+from firmware import config, pins
+
+# name: is it needed?
+COLUMNS = {
+    "device_id": True,
+    "region": True,
+    "address": True,
+    "lat": True,
+    "lon": True,
+    "uncertainty_m": False,
+    "site": True,
+    "height_m": True,
+    "stream": True,
+    "link": True,
+    "pins": True,
+}
+CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3")
+DEFAULT_UNCERTAINTY_M = "5"
+WIFI_PASSWORD = "SOS_WIFI_PASSWORD"  # the environment's name for what must not stand in a table
+# What provisioning adds later: here only so that the rest of the document can be validated whole.
+_PEM = "-----BEGIN {0}-----\n-----END {0}-----\n"
+
+Trouble = tuple[str, str]  # (name of the table's column, what is wrong)
+
+
+def document(cells: dict[str, str], shared: dict[str, Any]) -> tuple[tuple[dict[str, Any], str] | None, list[Trouble]]:
+    """((document, chip), troubles); the first is None when there are any. A trouble of no cell has the name ''."""
+    cells = {name: cell.strip() for name, cell in cells.items()}
+    troubles: list[Trouble] = []
+    for name in ("lat", "lon", "uncertainty_m", "height_m"):
+        if (cells.get(name) or COLUMNS[name]) and not re.fullmatch(r"-?\d+(\.\d+)?", cells[name]):
+            troubles.append((name, f"found {cells[name]!r}, must be a number with a point, such as 54.8753"))
+    link = _link(cells["link"], shared, troubles)
+    chip, wiring = _pins(cells["pins"], shared, troubles)
+    stream = _stream(cells["stream"], troubles)
+    if troubles:
+        return None, troubles
+    made = _assemble(cells, shared, link, wiring, stream)
+    trial = copy.deepcopy(made)
+    trial["broker"]["tls"] = {"ca": _PEM.format("CERTIFICATE"), "cert": _PEM.format("CERTIFICATE")}
+    trial["secrets"]["tls_key"] = _PEM.format("PRIVATE KEY")
+    _, errors = config.validate(trial, chip)
+    if errors:
+        return None, [(_cell_of(error, cells), error) for error in errors]
+    return (made, chip), []
+
+
+def _assemble(
+    cells: dict[str, str], shared: dict[str, Any], link: dict[str, Any], wiring: dict[str, Any], stream: dict[str, str]
+) -> dict[str, Any]:
+    made: dict[str, Any] = copy.deepcopy(shared.get("common", {}))
+    uncertainty_m = cells.get("uncertainty_m") or DEFAULT_UNCERTAINTY_M
+    broker = {key: value for key, value in shared["broker"].items() if key != "hosts"}
+    made |= {
+        "v": 1,
+        "device_id": cells["device_id"],
+        "region": cells["region"],
+        "location": {
+            "geo": f"geo:{cells['lat']},{cells['lon']};u={uncertainty_m}",
+            "address": cells["address"],
+            "site": cells["site"],
+            "height_m": float(cells["height_m"]),
+        },
+        "stream": stream,
+        "broker": broker,
+        "link": link,
+        "pins": wiring,
+        "secrets": {},
+    }
+    if "clock" in shared:
+        made["clock"] = dict(shared["clock"])
+    if link.get("type") == "wifi":
+        wifi = shared.get("wifi", {})
+        made["secrets"] = {"wifi_ssid": wifi.get("ssid"), "wifi_password": os.environ.get(WIFI_PASSWORD)}
+    return made
+
+
+def _link(name: str, shared: dict[str, Any], troubles: list[Trouble]) -> dict[str, Any]:
+    links = {"wifi": {"type": "wifi"}, **shared.get("links", {})}
+    if name not in links:
+        troubles.append(("link", f"found {name!r}, must be one of {', '.join(links)} ([links.NAME] in fleet.toml)"))
+    return dict(links.get(name, {}))
+
+
+def _pins(name: str, shared: dict[str, Any], troubles: list[Trouble]) -> tuple[str, dict[str, Any]]:
+    """(chip, wiring) of a profile: a chip's name for its default pins, or a [pins.NAME] of fleet.toml."""
+    profiles = {chip: {"chip": chip} for chip in CHIPS} | shared.get("pins", {})
+    profile = dict(profiles.get(name, {"chip": "esp32"}))
+    chip = profile.pop("chip", None)
+    if name not in profiles:
+        troubles.append(("pins", f"found {name!r}, must be one of {', '.join(profiles)} ([pins.NAME] in fleet.toml)"))
+    elif chip not in CHIPS:
+        troubles.append(
+            ("pins", f"profile {name!r} of fleet.toml: chip is {chip!r}, must be one of {', '.join(CHIPS)}")
+        )
+        chip = "esp32"
+    return chip, pins.defaults(chip) | profile
+
+
+def _stream(text: str, troubles: list[Trouble]) -> dict[str, str]:
+    """'rtsp://...', or several with blanks between; 'webrtc=https://...' names a kind that the URI does not tell."""
+    found: dict[str, str] = {}
+    for part in text.split():
+        kind, equals, uri = part.partition("=")
+        if not equals or kind not in config.STREAM_SCHEMES:
+            uri = part
+            kind = next((k for k in ("rtsp", "sip", "http") if uri.startswith(config.STREAM_SCHEMES[k])), "")
+        if not kind:
+            troubles.append(("stream", "must be URIs that begin with rtsp://, sip: or https://, or webrtc=https://..."))
+        elif kind in found:
+            troubles.append(("stream", f"found two of the kind {kind}, must be one of each at most"))
+        found[kind] = uri
+    if not found:
+        troubles.append(("stream", "empty, must be at least one URI such as rtsp://cameras.example/petropavl-01"))
+    return found
+
+
+_CELLS = {
+    "location.geo": "lat",
+    "location.address": "address",
+    "location.site": "site",
+    "location.height_m": "height_m",
+}
+
+
+def _cell_of(error: str, cells: dict[str, str]) -> str:
+    """The table's column that an error of the firmware's validator is about; '' = none, it is fleet.toml's."""
+    key = error.partition(":")[0]
+    name = _CELLS.get(key) or key.partition(".")[0]
+    if name == "lat" and re.fullmatch(r"-?(\d|[1-8]\d|90)(\.\d+)?", cells["lat"]):
+        name = "lon"
+    return name if name in cells else ""
