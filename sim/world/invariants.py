@@ -4,6 +4,7 @@ Each violation is recorded with the seed and the time, so that `World(seed)` and
 """
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -49,7 +50,8 @@ class Invariants:
         self, seed: int, timeline: Timeline, trace: Trace, flash: FlashStore, broker: Broker, centre: Centre
     ) -> None:
         self.violations: list[str] = []
-        self.presses = PressWatch(timeline, self.violate, lambda: self.lamp in INCIDENT_LAMPS)
+        self.checks: Counter[str] = Counter()  # how often each invariant was held against what happened
+        self.presses = PressWatch(timeline, self.violate, self.checks, lambda: self.lamp in INCIDENT_LAMPS)
         self.lamp = ""
         self.opened_us: dict[str, int] = {}  # incident id -> when it was on flash, or on the wire, first
         self._notes: list[Note] = []
@@ -95,6 +97,7 @@ class Invariants:
         An incident has to reach the centre; its further presses have to reach the broker, since an acknowledgement
         names no press and a broker that acknowledges and throws away cannot be told from an honest one.
         """
+        self.checks["I2"] += len(self.presses.presses) + len(self._notes)
         for press in self.presses.presses:
             if press.noted and not self._flash_was_faulty and not self._was_noted(press.t_us):
                 self.violate("I2", f"the press of {press.t_us / US_PER_S:.6f} s was never noted")
@@ -102,6 +105,10 @@ class Invariants:
             case = self._centre.ledger.get(note.ident)
             if case is None or self._at_broker.get(note.ident, 0) < note.press:
                 self.violate("I2", f"{note.ident} press {note.press} of {note.t_us / US_PER_S:.6f} s never arrived")
+        noted = {note.ident for note in self._notes}
+        for ident, case in self._centre.ledger.items():
+            if ident not in noted and case.first["status"] == "actual" and not self._flash_was_faulty:
+                self.violate("I3", f"the centre has incident {ident}, which was never opened on flash")
         if self._culprit is not None:
             self.violate("I7", f"task {self._culprit} hung, and the next birth message does not name it")
 
@@ -120,6 +127,7 @@ class Invariants:
 
     def life_ends(self, cause: str) -> None:
         self.presses.life_ends()
+        self.checks["I7"] += 1
         self._unsent.clear()
         self._culprit = self._hang if cause == "watchdog" else None  # a life without a birth message reports nothing
         if cause == "watchdog" and self._hang is None:
@@ -162,6 +170,7 @@ class Invariants:
 
     def _see_hang(self, task: str) -> None:
         self._hang = task
+        self.checks["I7"] += 1
         now_us, board = self._timeline.now_us, self._board
 
         def check() -> None:
@@ -200,6 +209,7 @@ class Invariants:
             self.violate("I3", f"an incident id was used again: the journal opens {', '.join(opened)}")
 
     def _noted(self, ident: str, press: int) -> None:
+        self.checks["I3"] += 1
         self._undurable_us = None
         if not self._flash_was_faulty:  # else it may have waited in RAM for its place on flash
             self.presses.noted()
@@ -213,6 +223,7 @@ class Invariants:
     def _check_durable(self, what: str) -> None:
         if self._flash_was_faulty:
             return
+        self.checks["I1"] += 1
         if self._undurable_us is not None:
             self.violate("I1", f"{what}, and the press is not on flash yet")
         elif not self._durable:
@@ -222,6 +233,7 @@ class Invariants:
 
     def _check_answered(self, state: str) -> None:
         """The lamp tells of the newest incident, or of an older one when the newest is over."""
+        self.checks["I4"] += 1
         needed = ACK_STATES[NEEDED_ANSWER[state]]
         for ident in reversed(self.opened_us):
             if self._answers.get(ident, 0) >= needed:
@@ -249,6 +261,7 @@ class Invariants:
         if kind == "alarm":
             self._alarm_on_wire(message.payload)
         elif kind in TELEMETRY:
+            self.checks["I8"] += 1
             for ident, since_us in self._unsent.items():
                 if self._timeline.now_us - since_us > AHEAD_US:
                     self.violate("I8", f"telemetry was sent while incident {ident} waited for its first transmission")
@@ -260,6 +273,7 @@ class Invariants:
             return
         self._unsent.pop(ident, None)
         self.opened_us.setdefault(ident, self._timeline.now_us)
+        self.checks["I1"] += 1
         if press > self._durable.get(ident, 0) and not self._flash_was_faulty:
             self.violate("I1", f"alarm {ident} press {press} was sent before it was on flash")
 
@@ -277,6 +291,7 @@ class Invariants:
     def _alarm_at_centre(self, case: Case, body: dict[str, Any]) -> None:
         if body["status"] == "actual" and case.id not in self.opened_us:
             self.violate("I5", f"the centre got alarm {case.id}, which no press opened")
+        self.checks.update(("I3", "I5"))
         raised_at = body["raised_at"]
         if raised_at is not None and self._raised_at.setdefault(case.id, raised_at) != raised_at:
             self.violate("I3", f"alarm {case.id} changed its raised_at from {self._raised_at[case.id]} to {raised_at}")

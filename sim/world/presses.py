@@ -1,5 +1,6 @@
 """Watches the contact through the oracle: I5 and I6, and which presses I2 must find at the centre."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,15 +24,23 @@ class Press:
 
 
 class PressWatch:
-    """`violate(invariant, text)` records a violation; `shows_call()`: the lamp says that it felt a press."""
+    """`violate(invariant, text)` records a violation, `checks` what was looked at.
+
+    `shows_call()`: the lamp says that it felt a press.
+    """
 
     def __init__(
-        self, timeline: Timeline, violate: Callable[[str, str], None], shows_call: Callable[[], bool]
+        self,
+        timeline: Timeline,
+        violate: Callable[[str, str], None],
+        checks: Counter[str],
+        shows_call: Callable[[], bool],
     ) -> None:
         self.presses: list[Press] = []
         self.oracle = Oracle()
         self._timeline = timeline
         self._violate = violate
+        self._checks = checks
         self._shows_call = shows_call
         self._board: VirtualBoard | None = None
         self._stall = (0, 0)
@@ -62,6 +71,7 @@ class PressWatch:
 
     def noted(self) -> None:
         """The column took something for a press just now: I5."""
+        self._checks["I5"] += 1
         now_us = self._timeline.now_us
         self._follow()
         since_us = now_us - LATEST_US
@@ -98,6 +108,7 @@ class PressWatch:
         """I6: the lamp follows within 50 ms; a stall that was under way already moves the end."""
         if board is None or board is not self._board:
             return  # reset meanwhile: a held button counts anew
+        self._checks["I6"] += 1
         now_us = self._timeline.now_us
         began_us = t_us - BEFORE_DECISION_US
         if self._shows_call():
