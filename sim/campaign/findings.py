@@ -30,6 +30,7 @@ class Findings:
     simulated_s: float = 0.0
     wall_s: float = 0.0
     invariants: tuple[str, ...] = ()  # what was checked, by name
+    checks: Counter[str] = field(default_factory=Counter)  # ... and how often, where that was counted
     kinds: frozenset[str] = frozenset()  # every kind of fault that has to fire
     fired: Counter[str] = field(default_factory=Counter)
     violations: list[Violation] = field(default_factory=list)
@@ -39,3 +40,9 @@ class Findings:
     @property
     def unfired(self) -> list[str]:
         return sorted(kind for kind in self.kinds if not self.fired[kind])
+
+
+def command_of(part: str, what: str, control: str | None) -> str:
+    """The one command that performs a run again."""
+    end = f" --control {control}" if control else ""
+    return f".venv/bin/python -m sim campaign --replay {part}:{what}{end}"

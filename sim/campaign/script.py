@@ -54,12 +54,14 @@ class Storm(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """`fired`: how often each kind really took effect."""
+    """`fired`: how often each kind really took effect. `tail`: the last of the trace."""
 
     violations: list[str]
     simulated_s: float
     fired: Counter[str]
     digest: str
+    checks: dict[str, int] = {}  # how often each invariant was held against what happened
+    tail: str = ""
 
 
 def _bounds(kind: str) -> dict[str, Bounds]:
@@ -123,7 +125,14 @@ def perform(storm: Storm) -> Outcome:
         pass
     except Exception as error:
         violations.append(f"the run broke off at {world.now_ms / 1000:.6f} s: {error!r}")
-    return Outcome(list(violations), world.now_ms / 1000, world.trace.effects, world.trace.digest())
+    return Outcome(
+        list(violations),
+        world.now_ms / 1000,
+        world.trace.effects,
+        world.trace.digest(),
+        world.invariants.checks,
+        world.trace.tail(),
+    )
 
 
 # -- as text
