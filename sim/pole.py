@@ -151,6 +151,11 @@ class Pole:
         """The chip's process, None while it has none."""
         return self._chip.pid if self._chip is not None else None
 
+    @property
+    def turned_us(self) -> int:
+        """CLOCK_MONOTONIC of the last turn of the firmware's loop (it fed the watchdog); 0 = none since the reset."""
+        return self._registers.fed_us()
+
     def now_ms(self) -> int:
         """Since the pole was made."""
         return (now_us() - self._start_us) // 1000

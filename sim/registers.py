@@ -41,6 +41,10 @@ class Registers:
     def is_armed(self) -> bool:
         return self._watchdog()[1] > 0
 
+    def fed_us(self) -> int:
+        """The last feed, CLOCK_MONOTONIC; 0 = none since the reset."""
+        return int(self._watchdog()[0])
+
     def is_overdue(self) -> bool:
         """True when an armed watchdog was not fed in time."""
         fed_us, timeout_us = self._watchdog()

@@ -227,3 +227,14 @@ def test_arguments_are_refused_with_what_would_be_right(
 def test_a_wave_out_of_order_is_refused(edges: list[tuple[int, int]], probe: Path, seen: Recorder) -> None:
     with Pole(CONFIG, sources=probe, on_event=seen) as pole, pytest.raises(ValueError, match="not go back"):
         pole.wave(edges)
+
+
+def test_the_turns_of_the_loop_can_be_followed(pole: Pole, seen: Recorder) -> None:
+    assert pole.turned_us == 0
+    pole.power_on()
+    seen.wait("lamp", state="ready")
+    first_us = pole.turned_us
+    end_s = time.monotonic() + 5
+    while pole.turned_us <= first_us and time.monotonic() < end_s:
+        time.sleep(0.01)
+    assert 0 < first_us < pole.turned_us
