@@ -7,7 +7,6 @@ hangs stops the loop; its name stands in the scratch memory, which outlives the 
 
 from firmware import const, resets
 from firmware.button import ACTIVE_MS
-from firmware.timing import Deadline
 
 _WAIT_MAX_MS = const(2000)  # the loop turns at least so often: the watchdog's shortest timeout is 2 s
 _FEED_SHARE = const(3)
@@ -15,9 +14,9 @@ _TOGETHER_MS = const(1000)  # an idle loop that wakes steps what is due within t
 
 
 class _Entry:
-    def __init__(self, board, task):
+    def __init__(self, task, now):
         self.task = task
-        self.due = Deadline(board, 0)
+        self.due = now  # in ticks: looked at every 2 s, so that their wrap does no harm
         self.every_turn = getattr(task, "every_turn", False)
         self.crumb = resets.crumb(task.name, False)
 
@@ -28,7 +27,7 @@ class Supervisor:
     def __init__(self, board, button, tasks, timeout_ms: int):
         self._board = board
         self._button = button
-        self._entries = [_Entry(board, task) for task in tasks]
+        self._entries = [_Entry(task, board.ticks_ms()) for task in tasks]
         self._own = resets.crumb("supervisor", False)
         self._wait_max_ms = min(_WAIT_MAX_MS, timeout_ms // _FEED_SHARE)
         self._watchdog = board.watchdog(timeout_ms)
@@ -55,23 +54,27 @@ class Supervisor:
 
     def turn(self) -> None:
         """One pass over all tasks, then a wait."""
+        board = self._board
+        now, slack_ms = board.ticks_ms(), self._slack_ms
         for entry in self._entries:
-            if entry.every_turn or entry.due.left_ms(0) <= self._slack_ms:
+            if entry.every_turn or board.ticks_diff(entry.due, now) <= slack_ms:
                 self._step(entry)
                 self._look(-1)
         if self.culprit is None:
-            self._board.scratch.write(self._own)
+            board.scratch.write(self._own)
             self._watchdog.feed()  # every task that was due has come back
         wait_ms = self._wait_ms()
-        self._slack_ms = min(_TOGETHER_MS, wait_ms // 2)
-        self._board.wait(wait_ms)
+        self._slack_ms = _TOGETHER_MS if wait_ms >= _TOGETHER_MS else wait_ms // 2
+        board.wait(wait_ms)
         self._look(wait_ms)
 
     def _step(self, entry):
+        board = self._board
         if self.culprit is None:
-            self._board.scratch.write(entry.crumb)
+            board.scratch.write(entry.crumb)
         try:
-            entry.due.start(entry.task.step())
+            wants_ms = entry.task.step()
+            entry.due = board.ticks_add(board.ticks_ms(), wants_ms)
         except Exception as error:
             self._died(entry, error)
 
@@ -99,7 +102,10 @@ class Supervisor:
             return 0
         if self._button.is_busy():
             return ACTIVE_MS
-        wait_ms = self._wait_max_ms
+        board, wait_ms = self._board, self._wait_max_ms
+        now = board.ticks_ms()
         for entry in self._entries:
-            wait_ms = min(wait_ms, entry.due.left_ms(wait_ms))
-        return wait_ms
+            left_ms = board.ticks_diff(entry.due, now)
+            if left_ms < wait_ms:
+                wait_ms = left_ms
+        return max(0, wait_ms)

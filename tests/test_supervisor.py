@@ -196,3 +196,21 @@ def test_over_the_wrap_of_the_ticks() -> None:
     board, house = make(steady)
     run(board, house, 5000)
     assert board.ticks_ms() < 10_000 and 48 <= steady.steps <= 51
+
+
+def test_idle_tasks_fall_into_step() -> None:
+    """Two idle tasks a second apart would wake the loop twice as often as it has to be. Negative control: a wait too
+    short to be called idle brings nobody forward."""
+    early, late = Task("early"), Task("late", 1000)
+    board, house = make(early, late)
+    house.turn()
+    late.every_ms = 2000
+    run(board, house, 10_000)
+    board.waits.clear()
+    run(board, house, 20_000)
+    assert min(board.waits) >= 1990 and abs(early.steps - late.steps) <= 1
+    early.every_ms = 500
+    run(board, house, 2500)
+    steps = late.steps
+    run(board, house, 20_000)
+    assert late.steps - steps <= 11
