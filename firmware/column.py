@@ -35,8 +35,8 @@ _HEALTH_MS = 2000
 class Column:
     """`boot`: what boot.py found out: {"number": int, "mode": "normal" | "safe", "unhealthy": int}.
 
-    `config`: a validated configuration; `origin`: {"digest", "source"} of it; `errors`: what was wrong with the
-    current one.
+    `config`: a validated configuration, of which each part keeps what it needs; `origin`: {"digest", "source"} of it;
+    `errors`: what was wrong with the current one.
     In safe mode only what an alarm needs is run: no clock, no heartbeat, no commands.
     """
 
@@ -46,7 +46,7 @@ class Column:
     def __init__(self, board, boot: dict, config: dict, origin: dict, errors: list):
         self._board = board
         self._boot = boot
-        self._config = config
+        self._stuck_s = config["button"]["stuck_s"]
         self._origin = origin
         self._safe = boot["mode"] == "safe"
         self._reset = resets.last(board)
@@ -60,8 +60,8 @@ class Column:
         self.telemetry: Any = None
         self.clock = Clock(board, config["clock"], self._reset["clock_trusted"], self._clock_set)
         self.faults = Faults(self.clock, board.log, self._fault_changed)
-        self._restore()
-        self._connect_parts()
+        self._restore(config)
+        self._connect_parts(config)
         self._first_faults(errors)
 
     def run(self) -> None:
@@ -70,12 +70,12 @@ class Column:
 
     # -- putting it together
 
-    def _restore(self):
+    def _restore(self, config):
         """Journal and incidents, as the last boot left them."""
         board = self._board
         self.journal = Journal(board, self.faults.set)
         self.incidents = Incidents(
-            board, self._config, self.journal, self.clock, self._incident_closed, self._drill_ended, self._show
+            board, config, self.journal, self.clock, self._incident_closed, self._drill_ended, self._show
         )
         self.incidents.restore(self.journal.restore(), self._boot["number"])
         self.number = number = self.incidents.boot
@@ -86,8 +86,8 @@ class Column:
             if cause != "power-on":  # seconds ago, so the caller is still there; after a power cut nobody can tell
                 self.relay.close()
 
-    def _connect_parts(self):
-        board, config = self._board, self._config
+    def _connect_parts(self, config):
+        board = self._board
         self.messages = Messages(config, self.clock, self.number)
         self.telemetry = Telemetry(
             board, self.messages, self.outbox, config["telemetry"]["heartbeat_s"], self._birth, self._figures
@@ -96,7 +96,7 @@ class Column:
         self.commands = Commands(
             board, self.messages, self.outbox, self.clock, self.actions.table, self._command_refused
         )
-        self.uplink = self._make_uplink()
+        self.uplink = self._make_uplink(config)
         self.telemetry.uplink = self.uplink
         self.button = Button(
             board, config["button"], self._pressed, self.incidents.released, self._stuck, self.incidents.held
@@ -109,8 +109,8 @@ class Column:
         if self.clock.source != "none":
             self.supervisor.trust_clock()
 
-    def _make_uplink(self):
-        config, messages = self._config, self.messages
+    def _make_uplink(self, config):
+        messages = self.messages
         user, password = config["secrets"]["mqtt_user"], config["secrets"]["mqtt_password"]
         coder = Packets(
             config["device_id"].encode(),
@@ -217,7 +217,7 @@ class Column:
     # -- what the parts report
 
     def _stuck(self, is_stuck):
-        self.faults.set("button-stuck", "closed for %d s" % self._config["button"]["stuck_s"] if is_stuck else None)
+        self.faults.set("button-stuck", "closed for %d s" % self._stuck_s if is_stuck else None)
 
     def _look_around(self):
         self.faults.set("tamper", "the housing is open" if self._board.tamper_open() else None)

@@ -367,6 +367,7 @@ def fallback(chip: str) -> dict:
         "button": {"active_low": True},
         "relay": {"active_high": True},
         "link": {"type": "none"},
+        "broker": {"tls": None},
         "supply": {"divider": 1},
         "secrets": {},
     }

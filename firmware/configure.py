@@ -15,7 +15,7 @@ def configure(board):
             board.configure(config)
             return config, _origin(board, source), errors
         except (OSError, ValueError, TypeError) as error:
-            errors = errors + ["pins or link: the board refused them: %s" % error]
+            errors = errors + ["pins, link or certificates: the board refused them: %s" % error]
         config, source = configuration.last_good(board.flash, board.chip) if source == "current" else (None, "none")
     board.configure(configuration.fallback(board.chip))
     return None, None, errors

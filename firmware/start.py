@@ -6,6 +6,10 @@ _ONLY_AT_START = ("firmware.configure", "firmware.config", "firmware.config_file
 
 def run(board, boot: dict) -> None:
     """Never returns. `boot`: what boot.py left, see `Column`."""
+    _column(board, boot).run()  # and the configuration with its certificates is gone
+
+
+def _column(board, boot):
     from firmware.configure import configure
 
     config, origin, errors = configure(board)
@@ -18,4 +22,4 @@ def run(board, boot: dict) -> None:
         wait_for_technician(board, boot, errors)
     from firmware.column import Column
 
-    Column(board, boot, config, origin, errors).run()
+    return Column(board, boot, config, origin, errors)

@@ -22,7 +22,7 @@ gc.threshold(COLLECT_MIN_BYTES)
 from hal.esp32_contact import Contact  # noqa: E402
 from hal.esp32_flash import Flash  # noqa: E402
 from hal.esp32_link import make_link  # noqa: E402
-from hal.esp32_net import Datagram, Lookup, Stream  # noqa: E402
+from hal.esp32_net import Datagram, Lookup, Stream, make_context  # noqa: E402
 
 LOOK_MS = 3  # between looks at the contact while waiting: 5 ms would alias with 50 Hz, 10 ms lets knocks through
 LAMP_PWM_HZ = 1000
@@ -105,6 +105,8 @@ class Esp32Board:
         self.lamp = RgbLamp(pins)
         self.relay = Relay(pins["relay"], config["relay"]["active_high"])
         self.link = make_link(config["link"], config["secrets"])
+        tls = config["broker"]["tls"]
+        self._tls = make_context(tls["ca"], tls["cert"], config["secrets"]["tls_key"]) if tls else None
         self._tamper = None
         if pins["tamper"] is not None:
             self._tamper = machine.Pin(pins["tamper"], machine.Pin.IN, machine.Pin.PULL_UP)
@@ -186,8 +188,8 @@ class Esp32Board:
             running = self._lookups[name] = Lookup(name)
         return running
 
-    def dial(self, address, port, tls):
-        return Stream(address, port, tls, self._poll)
+    def dial(self, address, port, server_name):
+        return Stream(address, port, self._tls, server_name, self._poll)
 
     def datagram(self, address, port):
         return Datagram(address, port)

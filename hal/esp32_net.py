@@ -22,12 +22,13 @@ def _der(pem):
     return binascii.a2b_base64(pem[begin:end])
 
 
-def _context(options):
+def make_context(ca, cert, key):
+    """What every session's TLS begins with, from PEM texts, which it does not need again. Raises ValueError."""
     context = _tls.SSLContext(_tls.PROTOCOL_TLS_CLIENT)
     setattr(context, "verify_mode", _tls.CERT_REQUIRED)  # the stubs do not know the attribute
-    context.load_verify_locations(_der(options["ca"]))
-    if options["cert"] and options["key"]:
-        context.load_cert_chain(_der(options["cert"]), _der(options["key"]))
+    context.load_verify_locations(_der(ca))
+    if cert and key:
+        context.load_cert_chain(_der(cert), _der(key))
     return context
 
 
@@ -43,12 +44,13 @@ def _in_words(error):
 class Stream:
     """With TLS the handshake goes on inside `write` and `read_into`: mbedTLS offers no other way that does not wait."""
 
-    def __init__(self, address, port, tls, poll):
+    def __init__(self, address, port, context, server_name, poll):
+        """`context`: None for plain TCP."""
         self._poll = poll
         self._registered = None
         self._open = False
-        self._tls = tls
-        self._context = _context(tls) if tls else None  # before the socket: a bad certificate leaves nothing open
+        self._context = context
+        self._server_name = server_name
         self._sock = self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setblocking(False)
         if hasattr(socket, "TCP_NODELAY"):  # or a packet behind an unacknowledged one waits 40 ms
@@ -74,7 +76,7 @@ class Stream:
         if self._context:
             # do_handshake_on_connect spins on a silent peer in non-blocking mode.
             self._sock = self._context.wrap_socket(
-                self._socket, do_handshake_on_connect=False, server_hostname=self._tls["server_name"]
+                self._socket, do_handshake_on_connect=False, server_hostname=self._server_name
             )
         self._poll.register(self._sock, select.POLLIN)
         self._registered = self._sock

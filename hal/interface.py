@@ -171,7 +171,8 @@ class Board(Protocol):
         """Restart the chip; does not return."""
 
     def configure(self, config: dict[str, Any]) -> None:
-        """Take pins and link from a validated configuration document (or `config.fallback()`)."""
+        """Take pins, link and certificates from a validated configuration document (or `config.fallback()`), and keep
+        nothing else of it. Raises OSError, ValueError or TypeError for what the board cannot use."""
 
     # -- configured
     contact: Contact
@@ -187,8 +188,8 @@ class Board(Protocol):
 
     def lookup(self, name: str) -> Lookup: ...
 
-    def dial(self, address: str, port: int, tls: dict[str, Any] | None) -> Stream:
-        """Start a connection to a numeric address. `tls`: {"ca": PEM, "cert": PEM | None, "key": PEM | None,
-        "server_name": str}; raises OSError (ValueError for unusable certificates)."""
+    def dial(self, address: str, port: int, server_name: str | None) -> Stream:
+        """Start a connection to a numeric address: plain TCP without a `server_name`, else TLS with the configured
+        certificates to a broker whose own carries that name. Raises OSError."""
 
     def datagram(self, address: str, port: int) -> Datagram: ...

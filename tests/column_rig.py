@@ -48,7 +48,7 @@ class Rig:
         origin = {"digest": "0" * 16, "source": "last-good" if errors else "current"}
         self.column = make(self.board, found_by_boot, config, origin, list(errors))
 
-    def _dial(self, address: str, port: int, tls: Any) -> FakeStream:
+    def _dial(self, address: str, port: int, server_name: str | None) -> FakeStream:
         stream = FakeStream(self.board, self.answers)
         stream.on_heard = self._check
         self.streams.append(stream)

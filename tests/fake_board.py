@@ -232,7 +232,7 @@ class FakeBoard:
         self.dog: FakeWatchdog | None = None
         self.wakes: list[Callable[[], bool]] = []  # what else ends a wait: a stream with input
         self.names: dict[str, str | OSError | None] = {}
-        self.on_dial: Callable[[str, int, dict[str, Any] | None], Any] = _nobody_answers
+        self.on_dial: Callable[[str, int, str | None], Any] = _nobody_answers
         self.on_datagram: Callable[[str, int], Any] = _nobody_answers
 
     # -- for the tests
@@ -308,8 +308,8 @@ class FakeBoard:
     def lookup(self, name: str) -> FakeLookup:
         return FakeLookup(self.names.get(name, OSError(-2, f"no address for {name}")))
 
-    def dial(self, address: str, port: int, tls: dict[str, Any] | None) -> Any:
-        return self.on_dial(address, port, tls)
+    def dial(self, address: str, port: int, server_name: str | None) -> Any:
+        return self.on_dial(address, port, server_name)
 
     def datagram(self, address: str, port: int) -> Any:
         return self.on_datagram(address, port)

@@ -191,7 +191,7 @@ class Watched(socket.socket):
 join()
 socket.socket = Watched
 from hal.esp32_net import Stream
-stream = Stream("127.0.0.1", PORT, None, select.poll())
+stream = Stream("127.0.0.1", PORT, None, None, select.poll())
 while not stream.is_open():
     time.sleep_ms(2)
 print("sent", stream.write(b"x"))

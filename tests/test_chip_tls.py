@@ -12,6 +12,8 @@ from pole_probe import need, runtimes
 
 from sim.certs import Authority, Identity
 
+NET = Path(__file__).parent.parent / "hal" / "esp32_net.py"
+
 
 @pytest.fixture(params=runtimes())
 def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
@@ -132,3 +134,27 @@ def test_tls_without_the_certificate_that_the_server_wants_fails(
     files = _files(authority.client("column-1"))
     one = chip(_settings(tls_echo.port, "localhost", with_cert=False) + TLS, files).start()
     one.wait("failed OSError")
+
+
+UNUSABLE = """
+from hal.esp32_net import make_context
+def pem(name):
+    with open(name) as file:
+        return file.read()
+ca, cert, key = pem("ca.pem"), pem("cert.pem"), pem("key.pem")
+torn = "-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----\\n"
+for texts in (("text", cert, key), (torn, cert, key), (ca, torn, key), (ca, cert, torn), (ca, cert, key)):
+    try:
+        make_context(*texts)
+        print("taken")
+    except ValueError as error:
+        print("refused:", error)
+"""
+
+
+def test_unusable_certificates_are_refused_before_anything_is_dialled(chip: Make, authority: Authority) -> None:
+    identity = authority.client("column-1")
+    paths = {"ca.pem": identity.ca, "cert.pem": identity.cert, "key.pem": identity.key, "hal/esp32_net.py": NET}
+    one = chip(UNUSABLE, {name: path.read_bytes() for name, path in paths.items()}).start()
+    for why in ("refused: not PEM text", *["refused: invalid (cert|key)"] * 3, "taken"):
+        one.wait(why)

@@ -28,10 +28,17 @@ def test_a_numeric_address_is_not_looked_up() -> None:
     assert [is_address(text) for text in ("1.2.3.4", "broker.example", "1.2.3", "1.2.3.x")] == [True] + [False] * 3
 
 
-def test_tls_gets_its_certificates_and_the_name_to_check() -> None:
-    tls = {"ca": "CA", "cert": "CERT", "server_name": None}
-    rig = Rig(tls=tls).run(100)
-    assert rig.dialled[0][3] == {"ca": "CA", "cert": "CERT", "key": "KEY", "server_name": HOST}
+@pytest.mark.parametrize(
+    ("tls", "name"), [(None, None), ({"server_name": None}, HOST), ({"server_name": "other.example"}, "other.example")]
+)
+def test_tls_gets_the_name_to_check(tls: dict[str, Any] | None, name: str | None) -> None:
+    assert Rig(tls=tls).run(100).dialled[0][3] == name
+
+
+def test_certificates_are_not_kept_beside_the_board_s() -> None:
+    """They would take several KB of heap."""
+    rig = Rig(tls={"ca": "CA", "cert": "CERT", "server_name": None})
+    assert "CERT" not in repr(vars(rig.uplink))
 
 
 def test_alarms_go_before_everything_else() -> None:

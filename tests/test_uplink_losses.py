@@ -1,8 +1,6 @@
 # mypy: allow-untyped-calls
 """The uplink: names and their cache, and what comes back after a lost link."""
 
-from typing import Any
-
 import pytest
 from fake_board import EIO, FakeLookup, FlashMode
 from fake_net import CONNECT, FakeStream
@@ -54,9 +52,9 @@ def test_a_stale_address_does_not_lock_out_a_slow_name_server() -> None:
         one.result = lambda: ADDRESS if rig.board.now_ms - start > 4000 else None  # type: ignore[method-assign]
         return one
 
-    def dial(address: str, port: int, tls: Any) -> FakeStream:
+    def dial(address: str, port: int, server_name: str | None) -> FakeStream:
         rig.opened = True if address == ADDRESS else OSError(113, "no route")
-        return rig.dial(address, port, tls)
+        return rig.dial(address, port, server_name)
 
     rig.board.lookup = lookup  # type: ignore[method-assign, assignment]
     rig.board.on_dial = dial

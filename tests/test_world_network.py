@@ -3,7 +3,7 @@
 import struct
 
 import pytest
-from world_probe import BROKER, PORT, TLS, Probe
+from world_probe import BROKER, PORT, SERVER_NAME, Probe
 
 from hal.interface import Stream
 from sim.world import mqtt_wire as wire
@@ -18,7 +18,7 @@ PING, PONG = wire.packet(wire.PINGREQ), wire.packet(wire.PINGRESP)
 
 def _dialled(probe: Probe, tls: bool = False) -> Stream:
     probe.link_up()
-    return probe.board.dial(BROKER, PORT, TLS if tls else None)
+    return probe.board.dial(BROKER, PORT, SERVER_NAME if tls else None)
 
 
 def test_a_stream_opens_carries_bytes_and_closes() -> None:

@@ -62,7 +62,7 @@ class Rig:
         self.board.names[HOST] = ADDRESS
         self.answers = answers
         self.opened: bool | OSError = True
-        self.dialled: list[tuple[int, str, int, Any]] = []
+        self.dialled: list[tuple[int, str, int, str | None]] = []
         self.streams: list[FakeStream] = []
         self.board.on_dial = self.dial
         self.incidents = FakeIncidents()
@@ -72,7 +72,7 @@ class Rig:
                   "connect_timeout_s": TIMEOUT_S, "retry_max_s": RETRY_MAX_S}  # fmt: skip
         self.uplink = Uplink(
             self.board,
-            {"broker": broker, "secrets": {"tls_key": "KEY"}},
+            {"broker": broker},
             coder(),
             self.incidents,
             self.outbox,
@@ -83,8 +83,8 @@ class Rig:
             hold_off,
         )
 
-    def dial(self, address: str, port: int, tls: Any) -> FakeStream:
-        self.dialled.append((self.board.now_ms, address, port, tls))
+    def dial(self, address: str, port: int, server_name: str | None) -> FakeStream:
+        self.dialled.append((self.board.now_ms, address, port, server_name))
         stream = FakeStream(self.board, self.answers)
         stream.opened = self.opened
         self.streams.append(stream)

@@ -12,7 +12,7 @@ from sim.world.timeline import Timeline, dice
 from sim.world.trace import Trace
 
 BROKER, PORT = "10.0.0.2", 1883
-TLS: dict[str, Any] = {"ca": "", "cert": None, "key": None, "server_name": "x"}
+SERVER_NAME = "broker.example"
 CONFIG: dict[str, Any] = {"link": {"type": "wifi"}}
 
 
@@ -53,7 +53,7 @@ class Probe:
     def connected(self, tls: bool = False) -> Any:
         """An open stream to the broker."""
         self.link_up()
-        stream = self.board.dial(BROKER, PORT, TLS if tls else None)
+        stream = self.board.dial(BROKER, PORT, SERVER_NAME if tls else None)
         self.wait_for(stream.is_open)
         return stream
 

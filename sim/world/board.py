@@ -224,10 +224,10 @@ class VirtualBoard(Ticks):
         self.spend(self.hardware.costs.lookup_us)
         return VirtualLookup(self.hardware.network, name, self.spend, self.hardware.costs)
 
-    def dial(self, address: str, port: int, tls: dict[str, Any] | None) -> interface.Stream:
+    def dial(self, address: str, port: int, server_name: str | None) -> interface.Stream:
         self.spend(self.hardware.costs.dial_us)
         payer = Payer(self.spend, self.hardware.costs)
-        return VirtualStream(self.hardware.network.connect(address, port, payer, tls is not None))
+        return VirtualStream(self.hardware.network.connect(address, port, payer, server_name is not None))
 
     def datagram(self, address: str, port: int) -> interface.Datagram:
         self.spend(self.hardware.costs.stream_us)

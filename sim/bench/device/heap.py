@@ -50,7 +50,7 @@ class Presser:
             self._settle = 1 << 29  # done
             return _STEP_MS
         self._raised += 1
-        column._pressed(column._config["button"]["press_ms"], False)
+        column._pressed(column.button._press_ms, False)
         self.weigh()
         column.incidents.released()
         return 1

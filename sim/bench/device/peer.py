@@ -109,7 +109,7 @@ class _Ussl:
     def __init__(self, tls):
         from hal import esp32_net
 
-        self._context = esp32_net._context(tls)
+        self._context = esp32_net.make_context(tls["ca"], tls["cert"], tls["key"])
         self._name = tls["server_name"]
 
     def wrap_socket(self, sock):
