@@ -6,11 +6,11 @@ from typing import Any
 
 import segno
 
-# 112 is Kazakhstan's one number for all emergency services.
+# 102 is the police's number in Kazakhstan.
 HELP = (
-    "If the lamp stays dark, call 112",
-    "Если лампа не загорается, звоните 112",
-    "Шам жанбаса, 112-ге қоңырау шалыңыз",
+    "If the lamp stays dark, call 102",
+    "Если лампа не загорается, звоните 102",
+    "Шам жанбаса, 102-ге қоңырау шалыңыз",
 )
 _STYLE = """
 body { font-family: sans-serif; margin: 0 }
