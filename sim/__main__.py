@@ -2,18 +2,17 @@
 
 import argparse
 import importlib
-import re
 import sys
-import textwrap
-from collections.abc import Mapping
 from pathlib import Path
+
+from sim.arguments import byte_count, lists
 
 EXIT_MISSING_RUNTIME = 3
 DELEGATED = {
+    "board": ("sim.board", "one board on a serial port, for mpremote"),
     "demo": ("sim.demo", "three columns, a broker and a control centre, live or scripted"),
     "bench": ("sim.bench", "measure, side by side with stock umqtt.simple"),
 }
-_UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,12 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--config", type=Path, required=True, metavar="FILE", help="configuration document (JSON)")
     add("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
     add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one)")
-    add(
-        "--heap", type=_byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k"
-    )
+    add("--heap", type=byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k")
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance (default: %(default)s)")
     add("--chip", choices=CHIPS, default="esp32", help="(default: %(default)s)")
-    column.epilog = _lists(
+    column.epilog = lists(
         {
             "commands, one a line on standard input:": console.COMMANDS,
             "events, one JSON object a line:": console.EVENTS,
@@ -80,22 +77,6 @@ def _parser() -> argparse.ArgumentParser:
         commands.add_parser(name, help=text)
     parser.epilog = f"{column.format_usage()}\n{column.epilog}\n\n{config.format_usage()}"
     return parser
-
-
-def _lists(tables: Mapping[str, Mapping[str, str]]) -> str:
-    width = max(len(name) for table in tables.values() for name in table)
-    parts = []
-    for title, table in tables.items():
-        lines = "\n".join(f"{name:{width}}  {text}" for name, text in table.items())
-        parts.append(f"{title}\n{textwrap.indent(lines, '  ')}")
-    return "\n\n".join(parts)
-
-
-def _byte_count(text: str) -> int:
-    found = re.fullmatch(r"(\d+)([km]?)", text.lower())
-    if not found or not int(found[1]):
-        raise argparse.ArgumentTypeError(f"found {text!r}, must be a number of bytes such as 98304 or 96k")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 if __name__ == "__main__":

@@ -82,6 +82,9 @@ class Image:
     def remove(self, name: str) -> None:
         self._fs.remove(name)
 
+    def free_blocks(self) -> int:
+        return len(self._context.buffer) // BLOCK_BYTES - self._fs.used_block_count
+
     def names(self) -> list[str]:
         """Every file, as "firmware/lamp.mpy"."""
         return sorted(

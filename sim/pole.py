@@ -34,6 +34,7 @@ _BOOT_LINE = re.compile(r"boot: number=(\d+) cause=(\S+)")
 _MESSAGE = "\x01"
 
 Event = dict[str, Any]
+Readable = ChipProcess | socket.socket | int
 
 
 class Pole:
@@ -45,7 +46,7 @@ class Pole:
 
     def __init__(
         self,
-        config: Mapping[str, Any] | bytes,
+        config: Mapping[str, Any] | bytes | None,
         *,
         runtime: str = "cpython",
         flash_path: Path | None = None,
@@ -55,7 +56,8 @@ class Pole:
         on_event: Callable[[Event], None],
         sources: Path = flash.PROJECT,
     ) -> None:
-        """`config`: see `flash.build_image`. `flash_path`: made if missing, kept; None = a throw-away one.
+        """`config`: see `flash.build_image`; None = the flash as it is, empty if it is new. `flash_path`: made if
+        missing, kept; None = a throw-away one.
         `heap_bytes`: what the firmware has of MicroPython's heap; what the simulated modules take is added.
 
         Raises ValueError for unusable arguments, toolbox.ToolMissing when the runtime cannot be had.
@@ -65,7 +67,10 @@ class Pole:
         self._scratch = tempfile.TemporaryDirectory(prefix="sos-pole-")
         self._command = runtimes.command(runtime, heap_bytes, Path(self._scratch.name, "chip"))
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
-        flash.build_image(self.flash_path, config, mpy=runtime != "cpython", sources=sources)
+        if config is not None:
+            flash.build_image(self.flash_path, config, mpy=runtime != "cpython", sources=sources)
+        elif not self.flash_path.exists():
+            self.flash_path.write_bytes(flash.Image().content())
         self._chip_name, self._seed = chip, seed
         self._wiring = Wiring.of(flash.configuration_in_force(self.flash_path, chip))
         self._registers = Registers(Path(self._scratch.name, "registers"))
@@ -202,10 +207,7 @@ class Pole:
     def _step(self) -> None:
         if self._power and self._chip is None and time.monotonic() >= self._next_start:
             self._start()
-        sources: list[ChipProcess | socket.socket] = [self._wake_read]
-        if self._chip is not None:
-            sources.append(self._chip)
-        ready, _, _ = select.select(sources, [], [], POLL_S)
+        ready, _, _ = select.select(self._sources(), [], [], POLL_S)
         if self._wake_read in ready:
             self._wake_read.recv(4096)
         if self._chip in ready:
@@ -216,10 +218,14 @@ class Pole:
         while not self._tasks.empty():
             _perform(*self._tasks.get())
 
+    def _sources(self) -> list[Readable]:
+        """What the pole's thread waits for."""
+        return [self._wake_read] if self._chip is None else [self._wake_read, self._chip]
+
     def _start(self) -> None:
         level, coming = self._street.contact.at(now_us())
         wiring = self._wiring
-        settings = {
+        settings: dict[str, object] = {
             "flash": self.flash_path.resolve(),
             "registers": self._registers.path,
             "cause": self._cause,
@@ -232,11 +238,13 @@ class Pole:
             "link": int(self._street.link_up),
             "tamper": int(self._street.tamper_open),
         }
-        arguments = [f"{key}={value}" for key, value in settings.items()]
         self._reset_asked = None
-        self._chip = ChipProcess([*self._command, *arguments], flash.PROJECT)
+        self._chip = self._process(settings)
         if coming:
             self._send_edges(coming)
+
+    def _process(self, settings: Mapping[str, object]) -> ChipProcess:
+        return ChipProcess([*self._command, *(f"{key}={value}" for key, value in settings.items())], flash.PROJECT)
 
     def _power_on(self) -> None:
         if not self._power:

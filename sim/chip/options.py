@@ -21,6 +21,7 @@ KEYS = {
     "join_ms": (150, "from WLAN.connect() to an address"),
     "erase_us": (0, "the whole chip stalls for this long while a flash sector is erased (real: 45000)"),
     "tls_ms": (0, "the loop stalls for this long in a TLS handshake (real: 300 to 1000)"),
+    "board": ("", "settings (JSON) of a board with a serial port, see repl.py; empty = the console is lines"),
     "heap": (131072, "heap that CPython pretends to have, bytes"),
 }
 

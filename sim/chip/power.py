@@ -28,25 +28,31 @@ def on(arguments: list[str]) -> None:
     if not counters.UNITS[values["chip"]]:
         del machine.Counter
         del esp32.PCNT
+    if values["board"]:
+        from . import repl
+
+        repl.prepare(values["board"])
     try:
         board.mount(values["flash"], values["erase_us"])
     except OSError:
         _no_file_system()
-    namespace = board.install(
-        {
-            "machine": machine,
-            "network": network,
-            "esp32": esp32,
-            "time": time,
-            "os": _os,
-            "sys": _sys,
-            "socket": socket,
-            "select": select,
-            "tls": tls,
-            "ssl": tls,
-            "errno": errno,
-        }
-    )
+    modules = {
+        "machine": machine,
+        "network": network,
+        "esp32": esp32,
+        "time": time,
+        "os": _os,
+        "sys": _sys,
+        "socket": socket,
+        "select": select,
+        "tls": tls,
+        "ssl": tls,
+        "errno": errno,
+    }
+    if values["board"]:
+        repl.run(modules)
+    namespace = board.install(modules)
+    del modules
     gc.collect()
     _run(namespace)
 

@@ -13,6 +13,7 @@ options = {}
 registers = None
 ASK = object()  # the default of an argument that turns a question into a setting
 polls = []  # called on every touch: soft interrupts and timers
+uart = None  # takes what comes over the serial port, of a chip that has one
 
 
 def connect(values: dict, shared) -> None:
@@ -84,6 +85,8 @@ def _receive(line: str) -> None:
     elif kind == "adc":
         pin, microvolts = rest.split(" ")
         adc_uv[int(pin)] = int(microvolts)
+    elif kind == "uart" and uart is not None:
+        uart(rest)
     else:
         raise ValueError("must be edges, link, tamper, hang or adc")
 

@@ -1,0 +1,26 @@
+"""What the command lines share."""
+
+import argparse
+import re
+import textwrap
+from collections.abc import Mapping
+
+_UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
+
+
+def lists(tables: Mapping[str, Mapping[str, str]]) -> str:
+    """Titles with tables of names and what they mean, for the end of a help text."""
+    width = max(len(name) for table in tables.values() for name in table)
+    parts = []
+    for title, table in tables.items():
+        lines = "\n".join(f"{name:{width}}  {text}" for name, text in table.items())
+        parts.append(f"{title}\n{textwrap.indent(lines, '  ')}")
+    return "\n\n".join(parts)
+
+
+def byte_count(text: str) -> int:
+    """For argparse: 98304 or 96k or 1m."""
+    found = re.fullmatch(r"(\d+)([km]?)", text.lower())
+    if not found or not int(found[1]):
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be a number of bytes such as 98304 or 96k")
+    return int(found[1]) * _UNITS[found[2]]

@@ -1,0 +1,119 @@
+"""A pseudo-terminal that stands for the USB serial converter: it is there while the cable is in."""
+
+import os
+import pty
+import select
+import tempfile
+import time
+import tty
+from pathlib import Path
+
+READ_BYTES = 1024
+STALL_S = 1.0  # a program that holds the port open and reads nothing loses output after this
+
+
+class Port:
+    """Not thread-safe. What is written while no program has the port open is lost, as on a converter."""
+
+    def __init__(self, link: Path | None) -> None:
+        """`link`: a symbolic link to the terminal that is kept over `close` and `open`; an older link is replaced.
+
+        Raises ValueError when something else is there.
+        """
+        if link is not None and link.exists() and not link.is_symlink():
+            raise ValueError(f"{link} is there already and no symbolic link: give another path")
+        self._link = link
+        self._master: int | None = None
+        self._name = ""
+        self._out = b""
+        self._progress_s = 0.0
+        self.open()
+
+    @property
+    def path(self) -> str:
+        """What to give to `mpremote connect`: the link, if there is one."""
+        return str(self._link) if self._link is not None else self._name
+
+    @property
+    def name(self) -> str:
+        """The terminal itself."""
+        return self._name
+
+    @property
+    def is_open(self) -> bool:
+        return self._master is not None
+
+    @property
+    def is_backed_up(self) -> bool:
+        """True while the program at the port has not read what was written last."""
+        return bool(self._out)
+
+    def open(self) -> None:
+        """Plug the cable in."""
+        if self._master is not None:
+            return
+        self._master, slave = pty.openpty()
+        self._name = os.ttyname(slave)
+        tty.setraw(slave)
+        os.close(slave)  # from now on a hang-up tells that no program has the port open
+        os.set_blocking(self._master, False)
+        if self._link is not None:
+            beside = Path(tempfile.mkdtemp(dir=self._link.parent), "link")
+            beside.symlink_to(self._name)
+            beside.replace(self._link)
+            beside.parent.rmdir()
+
+    def close(self) -> None:
+        """Pull the cable out."""
+        if self._master is None:
+            return
+        if self._link is not None:
+            self._link.unlink(missing_ok=True)
+        os.close(self._master)
+        self._master, self._out = None, b""
+
+    def has_listener(self) -> bool:
+        """True while a program has the port open."""
+        return self._master is not None and not self._events() & select.POLLHUP
+
+    def readable(self) -> int | None:
+        """For select; None while there is nothing that it could wait for."""
+        return self._master if self.has_listener() else None
+
+    def read(self) -> bytes:
+        """What a program wrote, at most READ_BYTES; also when it has closed the port since."""
+        if self._master is None or not self._events() & select.POLLIN:
+            return b""
+        try:
+            return os.read(self._master, READ_BYTES)
+        except OSError:  # closed at the other end
+            return b""
+
+    def write(self, data: bytes) -> None:
+        """Send; what the program does not read yet is kept until `flush`, or lost when it reads nothing for STALL_S."""
+        if not self._out:
+            self._progress_s = time.monotonic()
+        self._out += data
+        self.flush()
+
+    def flush(self) -> None:
+        if self._master is None or not self._out:
+            return
+        if not self.has_listener():
+            self._out = b""
+            return
+        try:
+            written = os.write(self._master, self._out)
+        except OSError:  # full, or closed in this moment
+            written = 0
+        if written:
+            self._progress_s = time.monotonic()
+            self._out = self._out[written:]
+        elif time.monotonic() - self._progress_s > STALL_S:
+            self._out = b""
+
+    def _events(self) -> int:
+        assert self._master is not None
+        poll = select.poll()
+        poll.register(self._master, select.POLLIN)
+        return sum(events for _, events in poll.poll(0))
