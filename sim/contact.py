@@ -54,6 +54,8 @@ class Contact:
 
     def level_at(self, t_us: int) -> int:
         """0 or 1 at `t_us`. Raises ValueError for an instant more than HISTORY_US before the latest one asked about."""
+        if not self._times and self._horizon_us is None:
+            return self._base_level  # never touched
         self._seek(t_us)
         level = self.level
         self._fold(t_us - HISTORY_US)

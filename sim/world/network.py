@@ -108,7 +108,10 @@ class Network:
 
     def input_waiting(self) -> bool:
         """Some open stream of the board has input, or its end, or an error to report."""
-        return any(connection.readable() for connection in self.connections)
+        for connection in self.connections:  # asked at every turn: `any` with a generator takes three times as long
+            if connection.readable():
+                return True
+        return False
 
     def board_died(self) -> None:
         """The chip was reset or lost its power: its connections are gone, and nobody tells the servers."""
