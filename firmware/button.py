@@ -18,7 +18,7 @@ class Button:
 
     name = "button"
 
-    def __init__(self, board, config, on_press, on_release, on_stuck, held_at_boot=False):
+    def __init__(self, board, config, on_press, on_release, on_stuck, held_at_boot):
         self._board = board
         self._debouncer = debounce.Debouncer(config["press_ms"], config["release_ms"], config["stall_ms"])
         self._press_ms = config["press_ms"]
@@ -51,7 +51,7 @@ class Button:
         self._follow_level(closed)
         if self._debouncer.is_settled():
             self._busy.restart()
-        watched = 0 <= dt_ms <= asked_ms + _WAIT_SLACK_MS and asked_ms >= 0
+        watched = asked_ms >= 0 and dt_ms <= asked_ms + _WAIT_SLACK_MS
         self._report(self._debouncer.sample(dt_ms, closed, self._board.contact.closures(), watched), dt_ms)
 
     def step(self) -> int:

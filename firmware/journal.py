@@ -114,7 +114,7 @@ class Journal:
             self._board.log("journal: %s cannot be removed: %s" % (QUARANTINE, error))
 
     def _quarantine(self, lines):
-        self.quarantined += len(lines)
+        self.quarantined = len(lines)
         if self._flash.size(QUARANTINE) < QUARANTINE_MAX_BYTES:
             text = b"".join(line[:256] + b"\n" for line in lines)[:QUARANTINE_MAX_BYTES]
             self._guarded(lambda: self._flash.append(QUARANTINE, text))

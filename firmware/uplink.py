@@ -28,17 +28,13 @@ _DIALLING = const(2)
 _IN_SESSION = const(3)
 
 
-def _never():
-    return False
-
-
 class Uplink:
     """A task. `on_up()` when a session begins, `on_message(topic, payload)` for what the broker sends."""
 
     name = "uplink"
     every_turn = True  # input from the broker does not wait for a deadline
 
-    def __init__(self, board, config, coder, incidents, outbox, alarm, topics, on_up, on_message, hold_off=_never):
+    def __init__(self, board, config, coder, incidents, outbox, alarm, topics, on_up, on_message, hold_off):
         """`alarm(incident) -> bytes` builds a payload; `topics`: {"alarm": bytes, "subscribe": (bytes, ...)}."""
         self._board = board
         broker = config["broker"]
