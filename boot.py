@@ -2,13 +2,16 @@
 # main.py from running at all. Standard library only, so that damaged firmware files cannot stop it.
 #
 # Leaves `boot` for main.py: {"number": this boot's, "unhealthy": boots in a row before it that did not become healthy,
-# "mode": "normal", "safe" (after a boot loop) or "service" (a technician asked for one boot without the column)}.
+# "mode": "normal", "safe" (after a boot loop) or "service" (a technician asked for one boot without the column),
+# "folder": "a" or "b", where the firmware and the configuration in force are, or "" for the root}.
 import json
 import os
 from binascii import crc32
 
 BOOT_FILE = "boot.rec"  # framed as in firmware/record.py
 SERVICE_FILE = "service.req"  # its presence asks for one boot into the REPL, with no watchdog armed
+ACTIVE_FILE = "active"  # the folder in force, one letter, and until it proved healthy the one before it: "ba", "a/"
+FOLDERS = {"a": "a", "b": "b", "/": ""}
 SAFE_AFTER = 4
 FIRST_BASE = 1 << 24  # a flash without a readable record starts at random from here on: a replaced board or an erased
 # flash must not use an incident id again that the centre already knows, or the new alarm would pass for a repeat
@@ -59,16 +62,36 @@ def _service_asked():
         return False
 
 
+def _folder(is_looping):
+    """(the folder in force, has it just changed?): a new firmware that never became healthy gives way to the old."""
+    try:
+        with open(ACTIVE_FILE, "rb") as file:
+            active = file.read().decode()
+    except Exception:
+        return "", False
+    before = active[1:2]
+    if not is_looping or before not in FOLDERS:
+        return FOLDERS.get(active[:1], ""), False
+    try:
+        with open(ACTIVE_FILE + ".new", "wb") as file:
+            file.write(before.encode())
+        os.rename(ACTIVE_FILE + ".new", ACTIVE_FILE)
+    except Exception as error:
+        print("boot: %r" % error)  # this boot runs the old firmware all the same
+    return FOLDERS[before], True
+
+
 def _report():
     number, unhealthy = _count()
-    mode = "safe" if unhealthy >= SAFE_AFTER else "normal"
+    folder, went_back = _folder(unhealthy >= SAFE_AFTER)
+    mode = "safe" if unhealthy >= SAFE_AFTER and not went_back else "normal"
     if _service_asked():
         mode = "service"
-    return {"number": number, "unhealthy": unhealthy, "mode": mode}
+    return {"number": number, "unhealthy": unhealthy, "mode": mode, "folder": folder}
 
 
 try:
     boot = _report()
 except Exception as error:
     print("boot: %r" % error)
-    boot = {"number": FIRST_BASE, "unhealthy": 0, "mode": "normal"}
+    boot = {"number": FIRST_BASE, "unhealthy": 0, "mode": "normal", "folder": ""}

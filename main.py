@@ -4,6 +4,9 @@ import sys
 boot = globals()["boot"]  # left by boot.py, which runs in the same namespace
 RESTART_AFTER_S = 5  # time to read the traceback, and to interrupt with Ctrl-C
 
+if boot.get("folder"):  # an older boot.py knows of none
+    sys.path.insert(0, "/" + boot["folder"])
+
 for name in list(globals()):
     if name.startswith("_") and not name.startswith("__"):
         del globals()[name]  # boot.py's functions: not needed again, and 2 KB

@@ -66,6 +66,7 @@ class Column:
 
     def run(self) -> None:
         """Never returns."""
+        self._board.log("column: armed")
         self.supervisor.run()
 
     # -- putting it together

@@ -339,12 +339,12 @@ def _place_bytes(config):
     return sum(len(wire.encode(text)) - 2 for text in texts)  # as they go out, some characters escaped
 
 
-def load(flash, chip: str):
+def load(flash, chip: str, folder: str = ""):
     """(configuration or None, source, errors): source is "current", "last-good" or "none".
 
     A broken configuration falls back to the last one that worked; with neither, the caller says so and waits.
     """
-    document, errors = config_files.read(flash)
+    document, errors = config_files.read(flash, folder)
     if document is not None:
         config, errors = validate(document, chip)
         if config is not None:

@@ -11,10 +11,16 @@ CONFIG_FILE = "config.json"
 SECRETS_FILE = "secrets.json"
 
 
-def read(flash):
+def path(folder: str, name: str) -> str:
+    """`folder`: of the firmware in force, "" = root. The configuration lies beside it, so that both change at once."""
+    return folder + "/" + name if folder else name
+
+
+def read(flash, folder: str):
     """(the document with its secrets or None, errors)."""
-    document, errors = _parse(flash, CONFIG_FILE)
-    secrets, more = _parse(flash, SECRETS_FILE) if flash.size(SECRETS_FILE) else ({}, [])
+    document, errors = _parse(flash, path(folder, CONFIG_FILE))
+    secrets_file = path(folder, SECRETS_FILE)
+    secrets, more = _parse(flash, secrets_file) if flash.size(secrets_file) else ({}, [])
     if document is not None:
         if "secrets" in document:
             more.append("secrets: belong into %s, not into %s" % (SECRETS_FILE, CONFIG_FILE))
@@ -45,22 +51,22 @@ def read_good(flash):
         return None
 
 
-def put_on_trial(flash, source: str) -> None:
+def put_on_trial(flash, folder: str, source: str) -> None:
     """The configuration is about to be run on: if it is not the last one that worked, lay it ready to become it, which
     takes no memory when the time has come (firmware/resets.py, `certify`). Raises OSError."""
     flash.remove(TRIAL_FILE)  # of a boot that did not become healthy
     if source != "current":
         return
-    document, _ = read(flash)
+    document, _ = read(flash, folder)
     entry = record.frame(json.dumps(document).encode())
     if entry != flash.read(GOOD_FILE):
         flash.replace(TRIAL_FILE, entry)
 
 
-def digest(flash) -> str:
+def digest(flash, folder: str) -> str:
     """The first 16 hex digits of the SHA-256 of the configuration file: tells two columns' settings apart. All zeros
     when the file cannot be read (the column then runs on the last one that worked)."""
     try:
-        return hexlify(sha256(flash.read(CONFIG_FILE) or b"").digest()).decode()[:16]
+        return hexlify(sha256(flash.read(path(folder, CONFIG_FILE)) or b"").digest()).decode()[:16]
     except OSError:
         return "0" * 16

@@ -4,16 +4,17 @@ from firmware import config as configuration
 from firmware import config_files
 
 
-def configure(board):
+def configure(board, folder: str):
     """(configuration or None, origin, errors); the board is configured in any case.
 
+    `folder`: of the firmware in force, see boot.py.
     `origin`: {"digest": of the configuration file, "source": see config.load}.
     """
-    config, source, errors = configuration.load(board.flash, board.chip)
+    config, source, errors = configuration.load(board.flash, board.chip, folder)
     while config is not None:
         try:
             board.configure(config)
-            return config, _origin(board, source), errors
+            return config, _origin(board, folder, source), errors
         except (OSError, ValueError, TypeError) as error:
             errors = errors + ["pins, link or certificates: the board refused them: %s" % error]
         config, source = configuration.last_good(board.flash, board.chip) if source == "current" else (None, "none")
@@ -21,9 +22,9 @@ def configure(board):
     return None, None, errors
 
 
-def _origin(board, source):
+def _origin(board, folder, source):
     try:
-        config_files.put_on_trial(board.flash, source)
+        config_files.put_on_trial(board.flash, folder, source)
     except OSError as error:
         board.log("configuration: cannot be kept as good: %s" % error)
-    return {"digest": config_files.digest(board.flash), "source": source}
+    return {"digest": config_files.digest(board.flash, folder), "source": source}

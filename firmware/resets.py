@@ -9,6 +9,7 @@ from firmware import record
 
 RECORD_FILE = "reset.rec"
 BOOT_FILE = "boot.rec"  # written by boot.py: {"n": boot number, "u": boots in a row that did not become healthy}
+ACTIVE_FILE = "active"  # read by boot.py: the folder in force, and the one to go back to until this one was healthy
 GOOD_FILE = "config.good"  # the last configuration that worked, framed with its CRC
 TRIAL_FILE = "config.trial"  # the one of this boot, when it is another
 _TRACEBACK_MAX = 600  # characters: of which a birth message takes as many
@@ -44,11 +45,13 @@ def keep(board, culprit: str, traceback: str) -> None:
 
 
 def certify(board, boot: int) -> None:
-    """This boot became healthy: the boot-loop counter starts again, and its configuration is one that works."""
+    """This boot became healthy: the boot-loop counter starts again; its firmware and its configuration work."""
     try:
         board.flash.replace(BOOT_FILE, record.frame(b'{"n":%d,"u":0}' % boot))
         if board.flash.size(TRIAL_FILE):
             board.flash.rename(TRIAL_FILE, GOOD_FILE)
+        if board.flash.size(ACTIVE_FILE) > 1:
+            board.flash.replace(ACTIVE_FILE, board.flash.read(ACTIVE_FILE)[:1])
     except OSError as error:
         board.log("resets: health not recorded: %s" % error)
 

@@ -12,7 +12,7 @@ def run(board, boot: dict) -> None:
 def _column(board, boot):
     from firmware.configure import configure
 
-    config, origin, errors = configure(board)
+    config, origin, errors = configure(board, boot["folder"])
     del configure
     for module in _ONLY_AT_START:
         board.forget(module)

@@ -30,7 +30,7 @@ def framed(payload: bytes) -> bytes:
 
 
 def check(report: dict[str, Any]) -> None:
-    assert set(report) == {"number", "unhealthy", "mode"}
+    assert set(report) == {"number", "unhealthy", "mode", "folder"}
     assert type(report["number"]) is int and report["number"] > 0
     assert type(report["unhealthy"]) is int and report["mode"] in ("normal", "safe", "service")
 
@@ -53,7 +53,7 @@ def test_a_boot_loop_ends_in_safe_mode_until_a_boot_is_certified(flash: Path) ->
     assert modes == ["normal"] * SAFE_AFTER + ["safe"] * 2
     (flash / "boot.rec").write_bytes(framed(b'{"n":77,"u":0}'))  # as firmware/resets.py certifies
     report = boot()
-    assert report == {"number": 78, "unhealthy": 0, "mode": "normal"}
+    assert report == {"number": 78, "unhealthy": 0, "mode": "normal", "folder": ""}
 
 
 def test_the_record_is_what_the_firmware_certifies(flash: Path) -> None:
@@ -68,7 +68,7 @@ def test_the_record_is_what_the_firmware_certifies(flash: Path) -> None:
     board = FakeBoard()
     resets.certify(board, number)
     (flash / "boot.rec").write_bytes(board.flash.files["boot.rec"])
-    assert boot() == {"number": number + 1, "unhealthy": 0, "mode": "normal"}
+    assert boot() == {"number": number + 1, "unhealthy": 0, "mode": "normal", "folder": ""}
 
 
 def test_every_bit_flip_of_the_record_is_noticed(flash: Path) -> None:
@@ -137,3 +137,46 @@ def test_main_has_its_boot_report(flash: Path, capsys: pytest.CaptureFixture[str
     namespace = {"boot": boot()}
     runpy.run_path(str(Path(BOOT_PY).with_name("main.py")), init_globals=namespace)
     assert "service mode" in capsys.readouterr().out
+
+
+# -- the folder in force
+
+
+@pytest.mark.parametrize(
+    ("active", "folder"),
+    [(b"a", "a"), (b"b", "b"), (b"ba", "b"), (b"a/", "a"), (b"/a", ""), (b"", ""), (b"x", ""), (b"\xff\xfe", "")],
+)
+def test_the_folder_in_force_is_the_one_that_is_named(flash: Path, active: bytes, folder: str) -> None:
+    (flash / "active").write_bytes(active)
+    assert boot()["folder"] == folder
+    assert (flash / "active").read_bytes() == active
+
+
+@pytest.mark.parametrize(("active", "before"), [(b"ba", "a"), (b"ab", "b"), (b"a/", "")])
+def test_a_firmware_that_never_became_healthy_gives_way_to_the_one_before(
+    flash: Path, active: bytes, before: str
+) -> None:
+    """Red when `_folder` does not look at `is_looping`, or goes back again and again."""
+    (flash / "active").write_bytes(active)
+    reports = [boot() for _ in range(SAFE_AFTER + 3)]
+    assert [report["folder"] for report in reports] == [active[:1].decode()] * SAFE_AFTER + [before] * 3
+    assert [report["mode"] for report in reports] == ["normal"] * (SAFE_AFTER + 1) + ["safe"] * 2
+    assert (flash / "active").read_bytes() == active[1:]
+
+
+def test_a_firmware_that_proved_healthy_stays_whatever_comes(flash: Path) -> None:
+    from fake_board import FakeBoard
+
+    from firmware import resets
+
+    board = FakeBoard()
+    board.flash.files["active"] = b"ba"
+    resets.certify(board, 5)
+    (flash / "active").write_bytes(board.flash.files["active"])
+    assert [boot()["folder"] for _ in range(SAFE_AFTER + 2)] == ["b"] * (SAFE_AFTER + 2)
+
+
+def test_going_back_needs_no_room_on_the_flash(flash: Path) -> None:
+    (flash / "active").write_bytes(b"ba")
+    (flash / "active.new").mkdir()  # cannot be written
+    assert [boot()["folder"] for _ in range(SAFE_AFTER + 2)] == ["b"] * SAFE_AFTER + ["a"] * 2

@@ -26,7 +26,7 @@ def test_an_id_is_never_used_twice_even_if_the_boot_record_was_lost() -> None:
 def test_a_boot_becomes_healthy_and_its_configuration_good_in_time() -> None:
     rig = Rig()
     rig.board.flash.files.update({"config.json": b"{}", "secrets.json": b"{}"})
-    config_files.put_on_trial(rig.board.flash, "current")
+    config_files.put_on_trial(rig.board.flash, "", "current")
     rig.run(HEALTHY_MS - 3000)
     assert BOOT_FILE not in rig.board.flash.files and GOOD not in rig.board.flash.files
     rig.run(6000)
@@ -37,8 +37,8 @@ def test_a_boot_becomes_healthy_and_its_configuration_good_in_time() -> None:
 def test_a_fallback_is_not_kept_as_good() -> None:
     rig = Rig(errors=("broker.host: missing",))
     rig.board.flash.files.update({"config.json": b"{}", "secrets.json": b"{}"})
-    config_files.put_on_trial(rig.board.flash, "current")  # by a boot before, which did not become healthy
-    config_files.put_on_trial(rig.board.flash, "last-good")
+    config_files.put_on_trial(rig.board.flash, "", "current")  # by a boot before, which did not become healthy
+    config_files.put_on_trial(rig.board.flash, "", "last-good")
     rig.run(HEALTHY_MS + 3000)
     assert GOOD not in rig.board.flash.files and BOOT_FILE in rig.board.flash.files
     assert rig.fault("config")[0] == "running on last-good: broker.host: missing"

@@ -25,7 +25,7 @@ def put(board: FakeBoard, changed: dict[str, Any]) -> None:
 
 def run_healthily(board: FakeBoard) -> None:
     """What a boot does with its configuration, from the start until it counts as healthy."""
-    config_files.put_on_trial(board.flash, load(board.flash, "esp32")[1])
+    config_files.put_on_trial(board.flash, "", load(board.flash, "esp32")[1])
     resets.certify(board, 1)
     board.flash.files.pop("boot.rec", None)
 
@@ -104,7 +104,7 @@ def test_a_broken_configuration_loses_nothing_and_is_not_kept_as_good() -> None:
 def test_the_good_one_is_written_only_when_it_changed() -> None:
     board = good_board()
     good = board.flash.files["config.good"]
-    config_files.put_on_trial(board.flash, "current")
+    config_files.put_on_trial(board.flash, "", "current")
     assert "config.trial" not in board.flash.files
     put(board, document(device_id="another"))
     run_healthily(board)
@@ -114,25 +114,25 @@ def test_the_good_one_is_written_only_when_it_changed() -> None:
 def test_one_that_never_became_healthy_is_not_taken_for_good_later() -> None:
     board = good_board()
     put(board, document(device_id="another"))
-    config_files.put_on_trial(board.flash, "current")
+    config_files.put_on_trial(board.flash, "", "current")
     put(board, document())
     good = board.flash.files["config.good"]
     run_healthily(board)
     assert board.flash.files["config.good"] == good
     put(board, document(device_id="another"))
-    config_files.put_on_trial(board.flash, "current")
-    config_files.put_on_trial(board.flash, "last-good")
+    config_files.put_on_trial(board.flash, "", "current")
+    config_files.put_on_trial(board.flash, "", "last-good")
     resets.certify(board, 2)
     assert board.flash.files["config.good"] == good
 
 
 def test_the_digest_tells_configurations_apart_and_never_raises() -> None:
     board = good_board()
-    first = config_files.digest(board.flash)
+    first = config_files.digest(board.flash, "")
     put(board, document(device_id="another"))
-    assert len(first) == 16 and first != config_files.digest(board.flash)
+    assert len(first) == 16 and first != config_files.digest(board.flash, "")
     board.flash.mode = FlashMode.READ_ERROR
-    assert config_files.digest(board.flash) == "0" * 16
+    assert config_files.digest(board.flash, "") == "0" * 16
 
 
 def test_a_flash_that_cannot_be_read_is_said() -> None:
@@ -188,3 +188,16 @@ def test_the_document_has_every_key_with_its_range_and_default() -> None:
 def test_a_document_that_drifts_is_noticed(old: str, new: str) -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     assert text.count(old) == 1 and drift(text.replace(old, new))
+
+
+def test_the_configuration_of_the_folder_in_force_counts() -> None:
+    board = good_board()
+    other = json.loads(board.flash.files["config.json"])
+    other["device_id"] = "in-folder-b"
+    board.flash.files["b/config.json"] = json.dumps(other).encode()
+    board.flash.files["b/secrets.json"] = board.flash.files["secrets.json"]
+    assert load(board.flash, "esp32", "b")[0]["device_id"] == "in-folder-b"
+    assert load(board.flash, "esp32")[0]["device_id"] != "in-folder-b"
+    assert config_files.digest(board.flash, "b") != config_files.digest(board.flash, "")
+    config_files.put_on_trial(board.flash, "b", "current")
+    assert b"in-folder-b" in board.flash.files["config.trial"]

@@ -10,7 +10,7 @@ from test_config_files import good_board, put
 
 from firmware import start
 
-BOOT = {"number": 1 << 24, "mode": "normal", "unhealthy": 0}
+BOOT = {"number": 1 << 24, "mode": "normal", "unhealthy": 0, "folder": ""}
 
 
 class Enough(BaseException):
