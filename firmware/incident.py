@@ -16,6 +16,12 @@ DISPATCHED = const(4)
 CLOSED = const(5)
 
 ACK_STATES = {"received": RECEIVED, "accepted": ACCEPTED, "dispatched": DISPATCHED, "closed": CLOSED}
+
+# Whether the centre was asked if its `closed` holds after a further press too.
+_NOT_ASKED = const(0)
+_ASKING = const(1)
+_ASKED = const(2)  # and the broker has the question: the next `closed` is the answer
+_DOUBLINGS_MAX = const(12)  # of the pause between repeats: from the shortest that can be configured to the longest
 _CALLING_MS = const(1000)  # a further press of an answered incident shows `calling` for at least this long
 
 
@@ -32,6 +38,9 @@ class Incident:
         self.clock = "none"
         self.sent_press = 0  # the highest press that the broker has acknowledged
         self.in_flight = False
+        self._answered = False  # since the last press, and since the last connection was lost
+        self._known_press = 1  # whoever answers has heard of the first press; of a further one only if it was sent
+        self._asked = _NOT_ASKED
         self.age = Stopwatch(board, age_ms)
         self._last_press = Stopwatch(board, age_ms)
         self._repeat = Deadline(board, 0)  # expired: transmit as soon as the link lets us
@@ -43,6 +52,8 @@ class Incident:
 
     def press_again(self, age_ms: int) -> None:
         self.press += 1
+        self._answered = False
+        self._asked = _NOT_ASKED
         self._last_press.restart(age_ms)
         self._pulse = True
         self.transmit_now()
@@ -65,8 +76,9 @@ class Incident:
         self.in_flight = True
 
     def lost(self) -> None:
-        """The connection that carried it is gone: it has to go out again."""
+        """The connection that carried it is gone: it has to go out again, until the centre has said where it stands."""
         self.in_flight = False
+        self._answered = False
         self.transmit_now()
 
     def at_broker(self, press: int) -> None:
@@ -76,21 +88,43 @@ class Incident:
         self.state = max(self.state, SENT)
         if press < self.press:
             self.transmit_now()
-        elif self.state >= RECEIVED:
+            return
+        if self._asked == _ASKING:
+            self._asked = _ASKED
+        if self._answered:
             self._repeat.stop()
         else:
-            self._repeat.start(min(self._repeat_ms << min(self._tries, 8), self._repeat_max_ms))
+            self._repeat.start(min(self._repeat_ms << min(self._tries, _DOUBLINGS_MAX), self._repeat_max_ms))
             self._tries += 1
 
     def answered(self, state: int) -> bool:
         """The centre's own message for this id. True when it told something new."""
+        if state == CLOSED and self._is_in_doubt():
+            return False
+        if self.sent_press == self.press:
+            self._answered = True
+            self._known_press = self.press
+            self._repeat.stop()
         if state <= self.state:
             return False
         self.state = state
         self._pulse = False
-        if self.sent_press == self.press:
-            self._repeat.stop()
         return True
+
+    def _is_in_doubt(self):
+        """`closed` may have been on its way when somebody pressed again, and a broker's PUBACK does not tell that the
+        centre heard of that press. So the centre is asked once more: it answers every transmission."""
+        if self._known_press == self.press or self._asked == _ASKED:
+            return False
+        if self._asked == _NOT_ASKED:
+            self._asked = _ASKING
+            self._answered = False
+            self.transmit_now()
+        return True
+
+    def restored(self, state: int) -> None:
+        """The journal says that the centre had come so far."""
+        self.state = max(self.state, state)
 
     def date(self, now_ms: int, clock: str) -> None:
         """The clock can be trusted from now on: give the incident its time, or a late one its true age."""

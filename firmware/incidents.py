@@ -13,10 +13,6 @@ def boot_of(ident: str) -> int:
     return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
 
 
-def _nothing():
-    pass
-
-
 class Incidents:
     """A task. `on_change()`: the lamp may have something new to say.
 
@@ -24,7 +20,7 @@ class Incidents:
 
     name = "incidents"
 
-    def __init__(self, board, config, journal, clock, on_closed, on_drill, on_change=_nothing):
+    def __init__(self, board, config, journal, clock, on_closed, on_drill, on_change):
         self._board = board
         self._config = config["incident"]
         self._device_id = config["device_id"]
@@ -194,7 +190,7 @@ class Incidents:
         else:
             one = self._find(entry["id"])
             if kind == "state" and one:
-                one.answered(entry["s"])
+                one.restored(entry["s"])
                 if one.state == incident.CLOSED:
                     self._list.remove(one)
             elif one:  # a further press; or an `open` written twice, by a flash that failed after it had written

@@ -138,7 +138,58 @@ def test_a_further_press_goes_out_at_once_even_when_answered() -> None:
     board.advance(1000)
     assert one.lamp() == "help-coming", "and the centre is still dealing with it"
     at_broker(one)
+    assert one.due_in_ms(4711_000) == 15_000, "PUBACK is no answer to a further press either: a broker may drop it"
+    assert not one.answered(ACCEPTED), "nothing new"
     assert not one.is_due() and one.due_in_ms(4711) == 4711, "answered and delivered: no repeats"
+
+
+def test_a_press_that_crossed_the_closing_is_not_lost_with_it() -> None:
+    _, one = raised()
+    at_broker(one)
+    one.answered(RECEIVED)
+    one.press_again(45)
+    assert not one.answered(CLOSED) and one.state == RECEIVED, "said before the broker had the second press"
+    assert one.is_due()
+    at_broker(one)
+    one.answered(RECEIVED)
+    assert one.answered(CLOSED), "the centre has heard of it meanwhile"
+
+
+def test_a_closing_is_asked_for_again_when_only_the_broker_has_the_last_press() -> None:
+    board, one = raised()
+    at_broker(one)
+    one.answered(RECEIVED)
+    one.press_again(45)
+    at_broker(one)
+    assert not one.answered(CLOSED) and one.is_due(), "it may have crossed the press: ask"
+    one.transmitted()
+    assert not one.answered(CLOSED), "the question is not even there"
+    one.at_broker(2)
+    board.advance(15_000)
+    assert one.is_due(), "no answer: ask again"
+    one.transmitted()
+    one.at_broker(2)
+    assert one.answered(CLOSED)
+
+
+def test_after_a_lost_connection_the_centre_is_asked_where_it_stands() -> None:
+    board, one = raised()
+    at_broker(one)
+    one.answered(RECEIVED)
+    one.lost()
+    at_broker(one)
+    board.advance(15_000)
+    assert one.is_due(), "it may have been closed meanwhile, and nobody heard the question"
+    one.transmitted()
+    one.at_broker(1)
+    assert not one.answered(RECEIVED) and not one.is_due() and one.due_in_ms(4711) == 4711
+
+
+def test_what_the_journal_says_is_not_in_doubt() -> None:
+    _, one = raised()
+    one.press_again(45)
+    one.restored(CLOSED)
+    assert one.state == CLOSED
 
 
 def test_an_answer_does_not_stop_a_press_that_is_not_there_yet() -> None:
@@ -166,7 +217,7 @@ def test_open_window_of_600_s() -> None:
     assert not one.takes_presses(600_000)
     one.press_again(0)
     assert one.takes_presses(600_000)
-    one.answered(CLOSED)
+    one.restored(CLOSED)
     assert not one.takes_presses(600_000)
 
 
