@@ -35,11 +35,18 @@ class Rig:
         self.faults_told: list[tuple[str, str | None]] = []
         self.closed: list[str] = []
         self.drills: list[tuple[str, bool]] = []
+        self.changes = 0  # how often the lamp was told to look
         make: Any = Incidents
         make_journal: Any = Journal
         self.journal = make_journal(self.board, self._fault)
         self.incidents = make(
-            self.board, CONFIG, self.journal, self.clock, lambda one: self.closed.append(one.id), self._drill
+            self.board,
+            CONFIG,
+            self.journal,
+            self.clock,
+            lambda one: self.closed.append(one.id),
+            self._drill,
+            self._change,
         )
         self.incidents.restore(self.journal.restore(), boot)
 
@@ -49,6 +56,9 @@ class Rig:
             self.faults.pop(ident, None)
         else:
             self.faults[ident] = detail
+
+    def _change(self) -> None:
+        self.changes += 1
 
     def _drill(self, one: Any, answered: bool) -> None:
         self.drills.append((one.id, answered))

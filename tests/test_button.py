@@ -42,6 +42,11 @@ class Rig:
             self.board.wait(wait_ms)
             self.button.look(wait_ms)
 
+    def look_after(self, ms: int) -> None:
+        """One look after a wait of exactly so long, all of it watched."""
+        self.board.advance(ms)
+        self.button.look(ms)
+
     def stall(self, ms: int) -> None:
         """The loop does something else: the next look knows that it did not watch."""
         self.board.advance(ms)
@@ -54,7 +59,7 @@ def test_press_and_release() -> None:
     rig.run(1000)
     assert rig.seen_ms == [pytest.approx(143, abs=3)] and rig.releases == 1
     age_ms, in_stall = rig.presses[0]
-    assert 40 <= age_ms <= 45 and not in_stall
+    assert 40 <= age_ms <= 45 and in_stall is False
 
 
 def test_idle_asks_for_nothing_and_activity_for_every_millisecond() -> None:
@@ -91,6 +96,20 @@ def test_panic_burst_counts_up() -> None:
     assert len(rig.presses) == 12 and rig.releases == 12
 
 
+def test_calm_is_wanted_while_a_press_is_decided_and_for_300_ms_at_most() -> None:
+    rig = Rig()
+    assert not rig.button.wants_calm()
+    rig.board.contact.set(True)
+    rig.look_after(1)
+    for _ in range(button_module.CALM_MAX_MS - 1):  # 1 ms closed, 1 ms open: never decided
+        rig.board.contact.wave((0.5, rig.board.now_ms % 2))
+        assert rig.button.wants_calm()
+        rig.look_after(1)
+    assert rig.button.is_busy()
+    rig.look_after(1)
+    assert rig.button.is_busy() and not rig.button.wants_calm()
+
+
 # -- at boot
 
 
@@ -101,6 +120,13 @@ def test_held_at_boot_counts_once() -> None:
     rig.board.contact.set(False)
     rig.run(500)
     assert len(rig.presses) == 1 and rig.releases == 1
+
+
+def test_held_while_the_board_boots_counts_at_the_first_look() -> None:
+    """The rest of the start takes its time, and nobody looks meanwhile."""
+    rig = Rig(closed=True)
+    rig.stall(500)
+    assert [in_stall for _, in_stall in rig.presses] == [False]
 
 
 def test_held_since_before_the_boot_does_not_count_again() -> None:
@@ -135,6 +161,15 @@ def test_let_go_while_the_board_booted() -> None:
     assert len(rig.presses) == 1
 
 
+@pytest.mark.parametrize(("open_ms", "presses"), [(59, 0), (60, 1)])
+def test_a_gap_as_long_as_a_release_makes_it_a_new_press(open_ms: int, presses: int) -> None:
+    rig = Rig(closed=True, held_at_boot=True)
+    rig.board.contact.wave((1, 0), (1 + open_ms, 1))
+    for ms in (1, open_ms, 100):
+        rig.look_after(ms)
+    assert len(rig.presses) == presses
+
+
 def test_a_bounce_at_boot_does_not_make_the_held_button_a_new_press() -> None:
     rig = Rig(closed=True, held_at_boot=True)
     rig.board.contact.wave((10, 0), (40, 1))
@@ -158,6 +193,17 @@ def test_stuck_is_told_once_and_clears_on_release() -> None:
     rig.board.contact.wave((10, 1), (200, 0))
     rig.run(500)
     assert len(rig.presses) == 2, "a cleared button works again"
+
+
+def test_stuck_begins_with_the_60th_second() -> None:
+    rig = Rig()
+    rig.board.contact.set(True)
+    rig.look_after(1)
+    rig.look_after(40)
+    for ms, stuck in ((59_999, []), (1, [True])):
+        rig.board.advance(ms)
+        rig.button.step()
+        assert rig.stuck == stuck
 
 
 def test_held_for_59_s_is_not_stuck() -> None:
@@ -230,6 +276,38 @@ def test_a_wait_that_overran_was_a_stall(monkeypatch: pytest.MonkeyPatch) -> Non
         rig.button.look(100)
         rig.run(300)
         assert len(rig.presses) == expected
+
+
+@pytest.mark.parametrize(("late_ms", "presses"), [(button_module._WAIT_SLACK_MS, 0), (26, 1)])
+def test_a_wait_may_overrun_by_25_ms(late_ms: int, presses: int) -> None:
+    """Beyond it nobody knows what the contact did: what the counter saw is a press."""
+    rig = Rig()
+    rig.run(2000)
+    rig.board.contact.wave((1, 1), (2, 0))
+    rig.board.advance(100 + late_ms)
+    rig.button.look(100)
+    assert len(rig.presses) == presses
+
+
+def test_a_wait_for_nothing_was_watched_too() -> None:
+    """Closed for 35 ms before it and all the 9 ms that the turn before it took."""
+    rig = Rig()
+    rig.board.contact.wave((0, 1), (44, 0))
+    rig.look_after(1)
+    rig.look_after(34)
+    rig.board.advance(9)
+    rig.button.look(0)
+    assert len(rig.presses) == 1
+
+
+def test_the_age_of_a_press_counts_from_its_closure_also_over_a_stall() -> None:
+    """Without a counter it takes a few more looks to believe in it."""
+    rig = Rig(counts=False)
+    rig.board.contact.set(True)
+    rig.look_after(1)
+    rig.stall(300)
+    rig.run(100)
+    assert rig.presses == [(pytest.approx(335, abs=3), False)]
 
 
 def test_two_looks_in_one_tick_lose_no_time() -> None:
