@@ -11,6 +11,7 @@ EXIT_MISSING_RUNTIME = 3
 DELEGATED = {
     "board": ("sim.board", "one board on a serial port, for mpremote"),
     "demo": ("sim.demo", "three columns, a broker and a control centre, live or scripted"),
+    "campaign": ("sim.campaign.command", "hunt for a press that is lost, invented or lied about"),
     "bench": ("sim.bench", "measure, side by side with stock umqtt.simple"),
 }
 
