@@ -101,17 +101,21 @@ class Journal:
             return True
         except OSError as error:
             full = error.args and error.args[0] == 28  # ENOSPC
+            if full and self._spare():
+                return self._guarded(write)  # at once: a press must not wait in RAM when there is room for it
             self._on_fault("flash-full" if full else "journal", "cannot be written: %s" % error)
-            if full:
-                self._spare()
             return False
 
     def _spare(self):
-        """Make room: the quarantine is the only thing on the flash that can be spared."""
+        """Make room: the quarantine is the only thing on the flash that can be spared. False when there is none."""
+        if not self._flash.size(QUARANTINE):
+            return False
         try:
             self._flash.remove(QUARANTINE)
+            return True
         except OSError as error:
             self._board.log("journal: %s cannot be removed: %s" % (QUARANTINE, error))
+            return False
 
     def _quarantine(self, lines):
         self.quarantined = len(lines)

@@ -4,7 +4,7 @@ import random
 from collections.abc import Callable
 
 import pytest
-from fake_board import FakeFlash, FlashMode, PowerCut
+from fake_board import ENOSPC, FakeFlash, FlashMode, PowerCut
 from incident_rig import Rig
 
 from firmware import journal as module
@@ -129,6 +129,24 @@ def test_a_flash_that_refuses_stops_no_alarm(mode: FlashMode, fault: str) -> Non
     assert rig.faults == {}, "written as soon as it works"
     assert rig.reboot().open_ids() == rig.open_ids()
     assert (QUARANTINE in rig.board.flash.files) == (mode is not FlashMode.FULL), "a full flash spares the quarantine"
+
+
+def test_a_press_has_the_room_that_the_quarantine_took_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It does not wait in RAM for the next try, where a power cut would lose it."""
+    rig = Rig()
+    flash = rig.board.flash
+    flash.files[QUARANTINE] = b"old"
+    append = flash.append
+
+    def no_room(name: str, data: bytes) -> None:
+        if QUARANTINE in flash.files:
+            raise OSError(ENOSPC, "no space left")
+        append(name, data)
+
+    monkeypatch.setattr(flash, "append", no_room)
+    rig.incidents.press(0)
+    assert b'"open"' in flash.files[FILE] and QUARANTINE not in flash.files
+    assert rig.faults == {}
 
 
 def refused(presses: int) -> Rig:
