@@ -95,6 +95,7 @@ class Debouncer:
         self._net = max(0, self._net + closed_ms * _UP - open_ms * _DOWN)
         if self._net >= self._press:
             self._net = 0
+            self._quiet_ms = _QUIET_MS  # what was rejected just before was this press's own bounce
             self.pressed = True
             return PRESS
         return NOTHING

@@ -189,6 +189,17 @@ def test_interference_inside_a_stall_is_refused() -> None:
     assert settled().sample(300, False, 75, False) == PRESS_IN_STALL, "the limit is one closure in 4 ms"
 
 
+def test_the_bounce_of_the_press_before_is_no_noise() -> None:
+    filter_ = settled()
+    filter_.sample(3, True, 1, True)
+    filter_.sample(1, False, 0, True)  # it bounces
+    filter_.sample(1, True, 1, True)
+    assert filter_.sample(60, True, 0, True) == PRESS
+    filter_.sample(1, False, 0, True)
+    assert filter_.sample(300, False, 0, True) == RELEASE
+    assert filter_.sample(300, False, 1, False) == PRESS_IN_STALL
+
+
 def test_noise_just_before_a_stall_makes_it_untrustworthy() -> None:
     for quiet_ms, outcome in ((900, NOTHING), (1000, PRESS_IN_STALL)):
         filter_ = settled()
