@@ -31,5 +31,10 @@ def test_noise_between_records_costs_none(before: list[bytes], noise: bytes, aft
 
 
 def test_a_line_feed_is_refused() -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="line feed"):
         record.frame(b"a\nb")
+
+
+def test_a_damaged_line_is_given_back_whole() -> None:
+    """Also the first one, when what should stand before it is gone."""
+    assert record.split(b"torn" + record.frame(b"sound") + b"last") == ([b"sound"], [b"torn", b"last"])

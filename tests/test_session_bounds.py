@@ -21,13 +21,32 @@ def test_messages_come_through_and_qos_1_is_acknowledged() -> None:
     assert [one.pid for one in rig.stream.heard if one.kind == PUBACK] == [513]
 
 
+def test_a_message_that_the_broker_kept_comes_through() -> None:
+    rig = Rig().up()
+    kept = bytearray(publish(b"t", b"a", 513))
+    kept[0] |= 1
+    rig.stream.send(bytes(kept))
+    rig.run(20)
+    assert rig.messages == [(b"t", b"a")]
+
+
 @pytest.mark.parametrize("hostile", [b"\x00\x00", b"\x10\x00", b"\xf0\x00", b"\x41\x02\x00\x01", b"\x40\x00",
                                      b"\x40\x03\x00\x00\x00", b"\xd0\x01\x00", b"\x90\x02\x00\x00", b"\x20\x02\x00\x00",
                                      b"\x34\x05\x00\x01t\x00\x01", b"\x30\xff\xff\xff\xff"])  # fmt: skip
 def test_a_hostile_packet_drops_the_link_and_nothing_else(hostile: bytes) -> None:
     rig = Rig().up()
     rig.stream.send(hostile)
-    assert "hostile or broken packet" in rig.lost(100)[1]
+    assert "hostile or broken packet: " in rig.lost(100)[1]
+
+
+@pytest.mark.parametrize(
+    ("hostile", "why"),
+    [(b"\xf0\x00", "a packet of type 0xf0"), (b"\x40\x03\x00\x00\x00", "3 bytes in a packet of type 0x40")],
+)
+def test_what_was_wrong_with_a_packet_is_said(hostile: bytes, why: str) -> None:
+    rig = Rig().up()
+    rig.stream.send(hostile)
+    assert rig.lost(100)[1] == "hostile or broken packet: " + why
 
 
 def test_random_bytes_end_in_a_lost_link_or_nothing() -> None:
@@ -85,6 +104,19 @@ def test_a_broker_that_floods_and_reads_is_answered() -> None:
         rig.stream.send(publish(b"t", b"", i + 1))
     rig.run(500)
     assert [one.pid for one in rig.stream.heard if one.kind == PUBACK] == list(range(1, 101))
+
+
+def test_a_broker_that_reads_late_has_not_closed_the_connection() -> None:
+    """More than the column can hold is waiting, and none of it is lost."""
+    rig = Rig().up()
+    rig.stream.capacity = 0
+    for i in range(600):
+        rig.stream.send(publish(b"t", b"", i + 1))
+    rig.run(500)
+    assert rig.stream.unread() > 0, "or the test is none"
+    rig.stream.capacity = None
+    rig.run(1000)
+    assert [one.pid for one in rig.stream.heard if one.kind == PUBACK] == list(range(1, 601))
 
 
 # -- order and bounds
@@ -155,6 +187,22 @@ def test_the_window_is_bounded_and_telemetry_leaves_room_for_alarms() -> None:
     rig.stream.send(puback(rig.stream.published()[0].pid))
     rig.run(20)
     assert rig.session.takes_alarm() and not rig.session.takes_telemetry()
+
+
+def test_what_nobody_acknowledges_is_not_kept_by_the_broker() -> None:
+    rig = Rig().up()
+    rig.session.publish_once(b"heartbeat", b"x")
+    (one,) = rig.stream.published(b"heartbeat")
+    assert (one.qos, one.retain) == (0, False)
+
+
+def test_it_is_due_when_the_first_of_its_deadlines_is() -> None:
+    rig = Rig("connack suback").up()
+    up_ms = 50 - STEP_MS  # since the CONNACK
+    assert rig.session.next_ms(60_000) == KEEPALIVE_MS // 2 - up_ms
+    assert rig.session.next_ms(1) == 1
+    rig.run(KEEPALIVE_MS)  # two pings without an answer: it gives up before it would send a third
+    assert rig.session.next_ms(60_000) == pytest.approx(KEEPALIVE_MS // 4, abs=200)
 
 
 def test_it_says_when_it_is_due() -> None:
