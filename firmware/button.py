@@ -43,9 +43,9 @@ class Button:
     def look(self, asked_ms: int = -1) -> None:
         """Take one sample. `asked_ms` >= 0: we come from `board.wait(asked_ms)`, which watched the contact."""
         ticks = self._board.ticks_ms()
-        dt_ms = self._board.ticks_diff(ticks, self._last_ticks)
-        if dt_ms == 0:
+        if ticks == self._last_ticks:
             return  # less than a tick: the level is looked at in the next one
+        dt_ms = self._board.ticks_diff(ticks, self._last_ticks)
         self._last_ticks = ticks
         closed = self._board.contact.is_closed()
         self._follow_level(closed)

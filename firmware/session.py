@@ -11,6 +11,7 @@ from firmware.timing import Deadline
 _RESENDS = const(1)  # with DUP, before the link is given up
 _SENT_MAX = const(4)  # unacknowledged QoS 1 publishes: bounds RAM, the rest waits in the journal
 _TELEMETRY_MAX = const(2)  # of which at most so many may be telemetry's
+_EARLY_MS = const(20)  # a ping goes with a turn that comes anyway, rather than wake the loop again
 _READS_A_STEP = const(8)  # bounds one step under a flood
 _OUT_MAX = const(16)  # packets that wait to be written: a broker that sends and does not read gets no more attention
 
@@ -146,7 +147,7 @@ class Session:
         three quarters of a keepalive later: a dead link is found within 1.25 of them."""
         if self._ping_lost.expired():
             raise LinkLost("no answer to a ping")
-        if self._ping_due.expired():
+        if self._ping_due.left_ms(_EARLY_MS + 1) <= _EARLY_MS:
             self._queue(packets.PINGREQ_PACKET)
             self._ping_due.start(self._keepalive_ms // 2)
             if not self._ping_lost.running():

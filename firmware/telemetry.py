@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _IDLE_MS = 2000
+_EARLY_MS = 250  # a heartbeat goes with a turn that comes anyway, rather than wake the loop again
 
 
 class Telemetry:
@@ -45,8 +46,9 @@ class Telemetry:
 
     def step(self) -> int:
         self._uptime.ms()
-        if not self._next.expired():
-            return min(_IDLE_MS, self._next.left_ms(_IDLE_MS))
+        left_ms = self._next.left_ms(0)
+        if left_ms > _EARLY_MS:
+            return min(_IDLE_MS, left_ms)
         if not self.uplink.is_up():
             return _IDLE_MS
         figures = self._figures()
