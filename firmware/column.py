@@ -1,4 +1,4 @@
-"""The column: puts its parts together and walks an alarm through them.
+"""The column: walks an alarm through its parts, which firmware/assembly.py puts together.
 
 contact -> debouncer -> incident -> journal -> uplink -> broker; the answer comes the same road back to the incident,
 and the lamp only ever reads the incident.
@@ -7,27 +7,26 @@ and the lamp only ever reads the incident.
 import json
 
 from firmware import resets
-from firmware.button import Button
-from firmware.clock import Clock
-from firmware.commands import Actions, Commands
-from firmware.faults import Faults
 from firmware.incident import ACK_STATES
-from firmware.incidents import Incidents
-from firmware.journal import Journal
-from firmware.lamp import Lamp
-from firmware.link import LinkKeeper
-from firmware.messages import Messages
-from firmware.outbox import Outbox
-from firmware.packets import Packets
-from firmware.relay import Relay
-from firmware.supervisor import Supervisor
-from firmware.telemetry import Telemetry
 from firmware.timing import Deadline
-from firmware.uplink import Uplink
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from firmware.button import Button
+    from firmware.clock import Clock
+    from firmware.commands import Actions, Commands
+    from firmware.faults import Faults
+    from firmware.incidents import Incidents
+    from firmware.journal import Journal
+    from firmware.lamp import Lamp
+    from firmware.link import LinkKeeper
+    from firmware.messages import Messages
+    from firmware.outbox import Outbox
+    from firmware.relay import Relay
+    from firmware.supervisor import Supervisor
+    from firmware.uplink import Uplink
 
 _HEALTH_MS = 2000
 
@@ -43,111 +42,43 @@ class Column:
     name = "column"
     every_turn = True  # the lamp follows an answer or a PUBACK in the same turn
 
+    if TYPE_CHECKING:  # its parts
+        number: int  # of this boot
+        lamp: Lamp
+        relay: Relay
+        outbox: Outbox
+        clock: Clock
+        faults: Faults
+        journal: Journal
+        incidents: Incidents
+        messages: Messages
+        actions: Actions
+        commands: Commands
+        uplink: Uplink
+        button: Button
+        link: LinkKeeper
+        supervisor: Supervisor
+
     def __init__(self, board, boot: dict, config: dict, origin: dict, errors: list):
         self._board = board
         self._boot = boot
-        self._stuck_s = config["button"]["stuck_s"]
         self._origin = origin
-        self._safe = boot["mode"] == "safe"
+        self._stuck_s = config["button"]["stuck_s"]
         self._reset = resets.last(board)
+        self._ack_topic = b""
         self._healthy = Deadline(board, config["watchdog"]["healthy_s"] * 1000)
         self._first_session = True
-        self.lamp = Lamp(board)
-        self.lamp.show("out-of-service")  # until we know better
-        self.relay = Relay(board, config["relay"]["limit_s"])
-        self.relay.open()
-        self.outbox = Outbox()
         self.telemetry: Any = None
-        self.clock = Clock(board, config["clock"], self._reset["clock_trusted"], self._clock_set)
-        self.faults = Faults(self.clock, board.log, self._fault_changed)
-        self._restore(config)
-        self._connect_parts(config)
-        self._first_faults(errors)
+        from firmware.assembly import assemble  # gives us the rest, and is forgotten: 2 KB
+
+        assemble(self, board, config, errors)
+        del assemble
+        board.forget("firmware.assembly")
 
     def run(self) -> None:
         """Never returns."""
         self._board.log("column: armed")
         self.supervisor.run()
-
-    # -- putting it together
-
-    def _restore(self, config):
-        """Journal and incidents, as the last boot left them."""
-        board = self._board
-        self.journal = Journal(board, self.faults.set)
-        self.incidents = Incidents(
-            board, config, self.journal, self.clock, self._incident_closed, self._drill_ended, self._show
-        )
-        self.incidents.restore(self.journal.restore(), self._boot["number"])
-        self.number = number = self.incidents.boot
-        cause, culprit = self._reset["cause"], self._reset["culprit"]
-        board.log("boot: number=%d cause=%s mode=%s culprit=%s" % (number, cause, self._boot["mode"], culprit))
-        if self.incidents.count():
-            board.log("boot: %d incident(s) open from before" % self.incidents.count())
-            if cause != "power-on":  # seconds ago, so the caller is still there; after a power cut nobody can tell
-                self.relay.close()
-
-    def _connect_parts(self, config):
-        board = self._board
-        self.messages = Messages(config, self.clock, self.number)
-        self.telemetry = Telemetry(
-            board, self.messages, self.outbox, config["telemetry"]["heartbeat_s"], self._birth, self._figures
-        )
-        self.actions = Actions(board, self)
-        self.commands = Commands(
-            board, self.messages, self.outbox, self.clock, self.actions.table, self._command_refused
-        )
-        self.uplink = self._make_uplink(config)
-        self.telemetry.uplink = self.uplink
-        self.button = Button(
-            board, config["button"], self._pressed, self.incidents.released, self._stuck, self.incidents.held
-        )
-        self.link = LinkKeeper(board, config["link"]["restart_after_s"], self.uplink.down_ms)
-        tasks = [self.button, self.uplink, self.incidents, self, self.lamp, self.relay, self.link]
-        if not self._safe:
-            tasks += [self.telemetry, self.clock, self.commands]
-        self.supervisor = Supervisor(board, self.button, tasks, config["watchdog"]["timeout_s"] * 1000)
-        if self.clock.source != "none":
-            self.supervisor.trust_clock()
-
-    def _make_uplink(self, config):
-        messages = self.messages
-        user, password = config["secrets"]["mqtt_user"], config["secrets"]["mqtt_password"]
-        coder = Packets(
-            config["device_id"].encode(),
-            user.encode() if user else None,
-            password.encode() if password else None,
-            config["broker"]["keepalive_s"],
-            messages.topic("state"),
-            messages.state(False),
-        )
-        self._ack_topic = messages.topic("ack")
-        subscriptions = (self._ack_topic,) if self._safe else (self._ack_topic, messages.topic("cmd"))
-        return Uplink(
-            self._board,
-            config,
-            coder,
-            self.incidents,
-            self.outbox,
-            lambda incident: messages.alarm(incident, self.faults.ids()),
-            {"alarm": messages.topic("alarm"), "subscribe": subscriptions},
-            self._session_began,
-            self._message,
-            lambda: self.button.wants_calm(),
-        )
-
-    def _first_faults(self, errors):
-        if errors:
-            for error in errors:
-                self._board.log("configuration: %s" % error)
-            self.faults.set("config", "running on %s: %s" % (self._origin["source"], errors[0]))
-        if self._safe:
-            self.faults.set("boot-loop", "%d boots in a row did not become healthy" % self._boot["unhealthy"])
-        if self.clock.source == "none":
-            self.faults.set("clock-unset", "no time since power-up")
-        if self.journal.quarantined:
-            self.telemetry.event("journal-quarantined", {"records": self.journal.quarantined})
-        self.telemetry.event("boot", {"number": self.number, "cause": self._reset["cause"]})
 
     # -- the way of an alarm
 
@@ -160,6 +91,9 @@ class Column:
         self.supervisor.hurry()
         if in_stall:
             self.telemetry.event("press-in-stall", {"id": incident.id, "stall_ms": age_ms})
+
+    def _alarm(self, incident):
+        return self.messages.alarm(incident, self.faults.ids())
 
     def _message(self, topic, payload):
         """Whatever the broker sends. Only an acknowledgement of an open incident can change what the lamp says."""

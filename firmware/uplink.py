@@ -18,9 +18,6 @@ _URGENT_RETRY_MS = const(800)  # longest pause between attempts while an alarm w
 _URGENT_ATTEMPT_MS = const(3000)  # first attempt's limit while an alarm waits; it doubles up to connect_timeout_s
 _DOUBLINGS_MAX = const(10)
 
-# Of the configuration; not the certificates, which the board has.
-_KEPT = ("host", "port", "keepalive_s", "puback_timeout_s", "connect_timeout_s", "retry_max_s")
-
 # States, in the order in which they follow each other.
 _DOWN = const(0)
 _LOOKING_UP = const(1)
@@ -37,9 +34,7 @@ class Uplink:
     def __init__(self, board, config, coder, incidents, outbox, alarm, topics, on_up, on_message, hold_off):
         """`alarm(incident) -> bytes` builds a payload; `topics`: {"alarm": bytes, "subscribe": (bytes, ...)}."""
         self._board = board
-        broker = config["broker"]
-        self._config = {key: broker[key] for key in _KEPT}
-        self._server_name = (broker["tls"]["server_name"] or broker["host"]) if broker["tls"] else None
+        self._config = config["broker"]
         self._coder = coder
         self._incidents = incidents
         self._outbox = outbox
@@ -212,8 +207,10 @@ class Uplink:
     # -- connecting
 
     def _dial(self, address):
+        tls = self._config["tls"]
+        name = tls and (tls["server_name"] or self._config["host"])
         self._address = address
-        self._stream = self._board.dial(address, self._config["port"], self._server_name)
+        self._stream = self._board.dial(address, self._config["port"], name)
         self._state = _DIALLING
 
     def _attempt_ms(self):

@@ -222,6 +222,7 @@ class FakeBoard:
         self.logged: list[str] = []
         self.waits: list[int] = []
         self.collected = 0
+        self.forgotten: list[str] = []
         self.config: dict[str, Any] | None = None
         self.flash = FakeFlash()
         self.scratch = FakeScratch()
@@ -285,6 +286,9 @@ class FakeBoard:
 
     def collect(self) -> None:
         self.collected += 1
+
+    def forget(self, module: str) -> None:
+        self.forgotten.append(module)
 
     def describe_error(self, error: BaseException) -> str:
         return "".join(traceback.format_exception(error))

@@ -1,6 +1,7 @@
 # mypy: allow-untyped-calls
 """From a board to a running column: every kind of configuration, and a board that refuses one."""
 
+import json
 from typing import Any
 
 import pytest
@@ -8,9 +9,14 @@ from config_document import document
 from fake_board import FakeBoard
 from test_config_files import good_board, put
 
-from firmware import start
+from firmware import column, start
 
 BOOT = {"number": 1 << 24, "mode": "normal", "unhealthy": 0, "folder": ""}
+
+
+class Idle:
+    def run(self) -> None:
+        pass
 
 
 class Enough(BaseException):
@@ -18,7 +24,6 @@ class Enough(BaseException):
 
 
 def run(board: Any, turns: int = 40) -> Any:
-    board.forget = lambda module: None
     real, left = board.wait, [turns]
 
     def wait(timeout_ms: int) -> None:
@@ -45,6 +50,27 @@ class Picky(FakeBoard):
 def test_a_good_configuration_is_run() -> None:
     board = run(good_board())
     assert board.config["device_id"] == "petropavl-01" and "start" in board.link.calls and board.dog.fed_ms
+
+
+def test_what_only_the_start_needs_is_forgotten() -> None:
+    names = ("configure", "config", "config_files", "pins", "assembly")
+    assert run(good_board()).forgotten == ["firmware." + name for name in names]
+
+
+def test_the_certificates_stay_with_the_board_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the column's copy of the configuration they would take several KB of heap."""
+    made: list[Any] = []
+
+    def make(board: Any, boot: Any, config: Any, *_: Any) -> Idle:
+        made.append(config)
+        return Idle()
+
+    monkeypatch.setattr(column, "Column", make)
+    board = good_board()
+    taken: list[str] = []
+    monkeypatch.setattr(board, "configure", lambda config: taken.append(json.dumps(config)))
+    start.run(board, dict(BOOT))
+    assert "-----BEGIN" in taken[0] and "-----BEGIN" not in json.dumps(made[0])
 
 
 def test_a_broken_one_is_said_and_the_last_good_one_run() -> None:

@@ -35,12 +35,6 @@ def test_tls_gets_the_name_to_check(tls: dict[str, Any] | None, name: str | None
     assert Rig(tls=tls).run(100).dialled[0][3] == name
 
 
-def test_certificates_are_not_kept_beside_the_board_s() -> None:
-    """They would take several KB of heap."""
-    rig = Rig(tls={"ca": "CA", "cert": "CERT", "server_name": None})
-    assert "CERT" not in repr(vars(rig.uplink))
-
-
 def test_alarms_go_before_everything_else() -> None:
     rig = Rig()
     rig.outbox.add(b"event", b"boot")

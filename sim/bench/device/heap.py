@@ -72,7 +72,7 @@ def install(count, samples):
     def made(self, board, *arguments):
         make(self, board, *arguments)
         pressers.append(Presser(self, count, samples))
-        self.supervisor._entries.append(_Entry(board, pressers[0]))
+        self.supervisor._entries.append(_Entry(pressers[0], board.ticks_ms()))
 
     def published(self, topic, *arguments):
         publish(self, topic, *arguments)

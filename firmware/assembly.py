@@ -1,0 +1,114 @@
+"""Puts a column's parts together: the larger half of its constructor, apart because it is forgotten after the start."""
+
+from firmware.button import Button
+from firmware.clock import Clock
+from firmware.commands import Actions, Commands
+from firmware.faults import Faults
+from firmware.incidents import Incidents
+from firmware.journal import Journal
+from firmware.lamp import Lamp
+from firmware.link import LinkKeeper
+from firmware.messages import Messages
+from firmware.outbox import Outbox
+from firmware.packets import Packets
+from firmware.relay import Relay
+from firmware.supervisor import Supervisor
+from firmware.telemetry import Telemetry
+from firmware.uplink import Uplink
+
+
+def assemble(column, board, config, errors) -> None:
+    """Give `column` its parts: lamp and relay first, then what the last boot left, then what talks to the world."""
+    column.lamp = Lamp(board)
+    column.lamp.show("out-of-service")  # until we know better
+    column.relay = Relay(board, config["relay"]["limit_s"])
+    column.relay.open()
+    column.outbox = Outbox()
+    column.clock = Clock(board, config["clock"], column._reset["clock_trusted"], column._clock_set)
+    column.faults = Faults(column.clock, board.log, column._fault_changed)
+    _restore(column, board, config)
+    _connect(column, board, config)
+    _first_faults(column, board, errors)
+
+
+def _restore(column, board, config):
+    """Journal and incidents, as the last boot left them."""
+    column.journal = Journal(board, column.faults.set)
+    column.incidents = incidents = Incidents(
+        board, config, column.journal, column.clock, column._incident_closed, column._drill_ended, column._show
+    )
+    incidents.restore(column.journal.restore(), column._boot["number"])
+    column.number = number = incidents.boot
+    cause, culprit = column._reset["cause"], column._reset["culprit"]
+    board.log("boot: number=%d cause=%s mode=%s culprit=%s" % (number, cause, column._boot["mode"], culprit))
+    if incidents.count():
+        board.log("boot: %d incident(s) open from before" % incidents.count())
+        if cause != "power-on":  # seconds ago, so the caller is still there; after a power cut nobody can tell
+            column.relay.close()
+
+
+def _connect(column, board, config):
+    column.messages = messages = Messages(config, column.clock, column.number)
+    column.telemetry = Telemetry(
+        board, messages, column.outbox, config["telemetry"]["heartbeat_s"], column._birth, column._figures
+    )
+    column.actions = Actions(board, column)
+    column.commands = Commands(
+        board, messages, column.outbox, column.clock, column.actions.table, column._command_refused
+    )
+    column._ack_topic = messages.topic("ack")
+    column.button = button = Button(
+        board, config["button"], column._pressed, column.incidents.released, column._stuck, column.incidents.held
+    )
+    column.uplink = column.telemetry.uplink = uplink = _uplink(column, board, config)
+    column.link = LinkKeeper(board, config["link"]["restart_after_s"], uplink.down_ms)
+    tasks = [button, uplink, column.incidents, column, column.lamp, column.relay, column.link]
+    if not _is_safe(column):
+        tasks += [column.telemetry, column.clock, column.commands]
+    column.supervisor = Supervisor(board, button, tasks, config["watchdog"]["timeout_s"] * 1000)
+    if column.clock.source != "none":
+        column.supervisor.trust_clock()
+
+
+def _uplink(column, board, config):
+    messages = column.messages
+    user, password = config["secrets"]["mqtt_user"], config["secrets"]["mqtt_password"]
+    coder = Packets(
+        config["device_id"].encode(),
+        user.encode() if user else None,
+        password.encode() if password else None,
+        config["broker"]["keepalive_s"],
+        messages.topic("state"),
+        messages.state(False),
+    )
+    ack = column._ack_topic
+    return Uplink(
+        board,
+        config,
+        coder,
+        column.incidents,
+        column.outbox,
+        column._alarm,
+        {"alarm": messages.topic("alarm"), "subscribe": (ack,) if _is_safe(column) else (ack, messages.topic("cmd"))},
+        column._session_began,
+        column._message,
+        column.button.wants_calm,
+    )
+
+
+def _first_faults(column, board, errors):
+    if errors:
+        for error in errors:
+            board.log("configuration: %s" % error)
+        column.faults.set("config", "running on %s: %s" % (column._origin["source"], errors[0]))
+    if _is_safe(column):
+        column.faults.set("boot-loop", "%d boots in a row did not become healthy" % column._boot["unhealthy"])
+    if column.clock.source == "none":
+        column.faults.set("clock-unset", "no time since power-up")
+    if column.journal.quarantined:
+        column.telemetry.event("journal-quarantined", {"records": column.journal.quarantined})
+    column.telemetry.event("boot", {"number": column.number, "cause": column._reset["cause"]})
+
+
+def _is_safe(column):
+    return column._boot["mode"] == "safe"
