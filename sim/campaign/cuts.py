@@ -1,0 +1,141 @@
+"""Part of the campaign: the power goes at every flash operation of every kind of write, on the real LittleFS under
+real MicroPython, and the next boot has to have every press and raise the next alarm. How: sim/cuts/."""
+
+import itertools
+import time
+from collections.abc import Callable
+
+from rich.table import Table
+
+from sim import toolbox
+from sim.campaign.findings import Control, Findings, Violation
+from sim.cuts import lives
+from sim.cuts.controls import SABOTAGES
+from sim.cuts.hunt import Hunt, search
+from sim.cuts.stage import Break
+
+CONTROLS: dict[str, Control] = {name: sabotage.control for name, sabotage in SABOTAGES.items()}
+INVARIANTS = (
+    "no press lost", "no press invented", "no answer invented", "no answer forgotten", "no id twice",
+    "boots and alarms", "configuration usable", "no torn record", "programs only clear bits",
+)  # fmt: skip
+_SHOWN_MAX = 20  # violations of one search that are told one by one
+_BITS = 64
+# Every kind of write that the firmware is known to do, and every way in which the power goes.
+WRITES = frozenset(
+    (
+        *(f"append to journal.log: {kind}" for kind in ("open", "press", "release", "state")),
+        "append to journal.bad", "boot.py's own", "copy config.json", "remove config.trial", "remove journal.bad",
+        "remove reset.rec", "remove selftest.tmp", "rename config.trial to config.good",
+        "rename journal.log to journal.unread", "replace active", "replace boot.rec", "replace broker.addr",
+        "replace clock.floor", "replace config.trial", "replace journal.log", "replace reset.rec",
+        "replace selftest.tmp",
+    )
+)  # fmt: skip
+MODES = frozenset(("before", "half", "torn", "thin", "edge", "mixed", "zero", "after"))
+ALL = tuple((life, chip) for chip in range(len(lives.GEOMETRIES)) for life in range(len(lives.LIVES)))
+SHARE = ((1, 1),)  # of `make test`
+
+
+def run(budget_s: float, seed: int, control: str | None, say: Callable[[str], None]) -> Findings:
+    """The whole search takes 6 minutes of one core; one that has to stop before its end says so, as a violation."""
+    return explore(ALL, budget_s, seed, control, say)
+
+
+def explore(
+    plan: tuple[tuple[int, int], ...], budget_s: float, seed: int, control: str | None, say: Callable[[str], None]
+) -> Findings:
+    """`plan`: pairs of indexes into LIVES and GEOMETRIES. With a control: only until its complaint has come."""
+    started = time.monotonic()
+    findings = Findings("Power cuts on LittleFS", invariants=INVARIANTS)
+    kind: str | None = None
+    caught: str | None = None
+    breaks: tuple[Break, ...] = ()
+    if control is not None:
+        sabotage = SABOTAGES[control]
+        plan = ((lives.NAMES.index(sabotage.life), 0),)
+        kind, caught, breaks = sabotage.kind, sabotage.caught, sabotage.breaks
+
+    def enough(found: Hunt) -> bool:
+        if caught is not None and any(wrong.text.startswith(caught) for wrong in found.wrong):
+            return True
+        return time.monotonic() - started > budget_s
+
+    try:
+        found, complete = search(plan, seed, breaks, say, enough, _BITS, kind=kind)
+    except toolbox.ToolMissing as error:
+        findings.violations.append(Violation(f"the cuts could not be searched at all: {error}", "make tools"))
+        return findings
+    findings.wall_s = time.monotonic() - started
+    _report(findings, found, seed, control)
+    if plan == ALL:
+        findings.kinds = WRITES | MODES
+    if not complete and control is None:
+        findings.violations.append(
+            Violation(
+                f"the budget of {budget_s:.0f} s ended the search before every operation was cut", "make campaign"
+            )
+        )
+    return findings
+
+
+def replay(what: str, control: str | None) -> int:
+    """`what`: LIFE/GEOMETRY/OPERATION/MODE/SEED, all but the mode numbers. 1 = it happened again."""
+    life, chip, operation, mode, seed = _parsed(what)
+    breaks = SABOTAGES[control].breaks if control else ()
+    plan = [(life, chip)]
+    found, _ = search(plan, seed, breaks, lambda _: None, lambda _: False, _BITS, only=(operation, mode))
+    print(f"{lives.LIVES[life].name} on {lives.GEOMETRIES[chip].name}: operation {operation}, {mode}: "
+          f"{found.total('cuts')} cut, {found.total('checks')} checks")  # fmt: skip
+    for wrong in found.wrong:
+        print(f"  {wrong.kind}: {wrong.text}")
+    return int(bool(found.wrong))
+
+
+def _parsed(what: str) -> tuple[int, int, int, str, int]:
+    try:
+        life, chip, operation, mode, seed = what.split("/")
+        lives.LIVES[int(life)], lives.GEOMETRIES[int(chip)]
+        return int(life), int(chip), int(operation), mode, int(seed)
+    except (ValueError, IndexError) as error:
+        raise ValueError(f"found cuts:{what}, must be cuts:LIFE/GEOMETRY/OPERATION/MODE/SEED, as printed") from error
+
+
+def _report(findings: Findings, found: Hunt, seed: int, control: str | None) -> None:
+    findings.runs = found.total("cuts") + found.total("checks")
+    findings.simulated_s = found.simulated_s
+    for (kind, _), tally in found.rows.items():
+        findings.fired[kind] += tally.cuts
+    for mode, count in found.modes.items():
+        findings.fired[mode.split(" ")[0]] += count
+    findings.figures = {
+        "flash operations": f"{found.total('operations'):,}, each cut in 8 ways",
+        "cuts": f"{found.total('cuts'):,}, one process each",
+        "distinct images": f"{found.distinct_images:,}",
+        "checks": f"{found.total('checks'):,}, one process each; the same image and knowledge share one",
+        "programs over remains": f"{found.remains:,}, each noticed by LittleFS itself",
+    }
+    ending = f" --control {control}" if control else ""
+    for wrong in found.wrong[:_SHOWN_MAX]:
+        command = f"python -m sim campaign --replay 'cuts:{wrong.name}/{seed}'{ending}"
+        findings.violations.append(Violation(f"{wrong.text} (cut in: {wrong.kind})", command))
+    if len(found.wrong) > _SHOWN_MAX:
+        findings.violations.append(Violation(f"and {len(found.wrong) - _SHOWN_MAX} more of these", "the same search"))
+    findings.tables = [_table(found)]
+
+
+def _table(found: Hunt) -> Table:
+    table = Table(title="Power cuts: kind of write by flash chip", title_justify="left")
+    table.add_column("kind of write")
+    table.add_column("flash chip")
+    for heading in ("operations", "cuts", "images", "checks", "wrong"):
+        table.add_column(heading, justify="right")
+    rows = sorted((kind, chip) for kind, chip in found.rows if found.rows[kind, chip].operations)
+    for kind, group in itertools.groupby(rows, key=lambda row: row[0]):
+        for position, (_, chip) in enumerate(group):
+            tally = found.rows[kind, chip]
+            figures = (tally.operations, tally.cuts, tally.images, tally.checks, tally.wrong)
+            table.add_row("" if position else kind, chip, *(f"{figure:,}" for figure in figures))
+    totals = [found.total(field) for field in ("operations", "cuts", "images", "checks", "wrong")]
+    table.add_row("all", "", *(f"{figure:,}" for figure in totals), style="bold")
+    return table

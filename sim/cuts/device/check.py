@@ -1,0 +1,92 @@
+# mypy: ignore-errors
+# ruff: noqa: I001, PTH102, PTH123, PTH208, SIM105, UP031
+"""The next life on what a cut left: does the column come up, with every press, and raise the next alarm?"""
+
+from firmware import record
+from firmware.incident import RECEIVED
+
+from .board import Board, End
+from .column import SERVICE, boot, mount
+from .nor import Nor
+from .witness import Witness, complaints
+
+_RELEASE_MS = 30  # whoever held the button lets go
+_PRESS_MS = 150
+_PRESS_LENGTH_MS = 60
+_HEALTHY_MS = 1200  # every life's `watchdog.healthy_s` is 1: its writes after a cut are checked as well
+_LIMIT_MS = 20000
+_LATE = "too late"
+
+
+def check(order: dict, nor: Nor, boot_source: str) -> dict:
+    """{"wrong": [...], "remains": programs over what the cut left, "simulated_s"}. `order`: known, sizes, full (so
+    that some writes are refused), damaged (lines that were broken before)."""
+    try:
+        mount(nor, order["sizes"])
+    except OSError as error:
+        wrong = ["boots: the file system cannot be mounted (%s)" % error]
+        return {"wrong": wrong, "remains": nor.refused, "simulated_s": 0}
+    known = order["known"]
+    witness = Witness(known)
+    witness.closed_contact = known["held"]
+    script = [[_RELEASE_MS, "release", None]] if known["held"] else []
+    script += [[_PRESS_MS, "press", _PRESS_LENGTH_MS], [_LIMIT_MS, "end", _LATE]]
+    for _ in range(2):
+        board = Board(witness, script, "power-on", device=order["device"])
+        board.on_turn = lambda: _turn(board, witness, known)  # noqa: B023
+        came, why = boot(board, boot_source)
+        if why != SERVICE:  # the technician's one boot without a column
+            break
+    wrong = _came_up(came, known, order["damaged"], board)
+    if came:
+        wrong += _alarm(came, why, witness) + ([] if order["full"] else _troubles(board))
+    if came and not wrong:
+        mount(nor, order["sizes"])
+        wrong += _durable(witness, board)
+    return {"wrong": wrong, "remains": nor.refused, "simulated_s": board.us / 1000000}
+
+
+def _turn(board, witness, known) -> None:
+    """The centre answers from the new press on; the check is over when the person was told."""
+    if witness.made > known["made"]:
+        board.answer_new = "received"
+    if board.us >= _HEALTHY_MS * 1000 and board.told and witness.lamp in ("answered", "help-coming"):
+        raise End("told")
+
+
+def _came_up(came, known, damaged, board) -> list:
+    if came is None:
+        return ["boots: no column came up: %s" % board.logged[-2:]]
+    wrong = complaints(known, came.restored, came.number, came.mark)
+    if came.quarantined > damaged:
+        wrong.append("torn: %d damaged records in the journal" % (came.quarantined - damaged))
+    return wrong
+
+
+def _alarm(came, why, witness) -> list:
+    """It raises what it restored, and the new press; and the person is told."""
+    wrong = []
+    if why == _LATE:
+        wrong.append("alarms: nobody was told within %d s (lamp: %s)" % (_LIMIT_MS // 1000, witness.lamp))
+    sent = {ident: press for ident, press, _ in witness.published}
+    for ident, _, state in came.restored:
+        if state < RECEIVED and ident not in sent:
+            wrong.append("alarms: restored incident %s was not sent again" % ident)
+    if not any(press > came.presses.get(ident, 0) for ident, press in sent.items()):
+        wrong.append("alarms: the new press was not sent")
+    return wrong
+
+
+def _troubles(board) -> list:
+    """What a flash that has room must not make the column say."""
+    return ["boots: %s" % line for line in board.logged if "died" in line or "cannot be" in line][:1]
+
+
+def _durable(witness, board) -> list:
+    """What was sent last is on flash, read by a file system that was mounted anew."""
+    ident, press, _ = witness.published[-1]
+    records, _ = record.split(board.flash.read("journal.log") or b"")
+    wanted = (('"id": "%s"' % ident).encode(), ('"n": %d' % press).encode())
+    if not any(all(part in entry for part in wanted) for entry in records):
+        return ["lost: press %d of %s after the restart is not on flash" % (press, ident)]
+    return []
