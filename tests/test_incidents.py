@@ -130,7 +130,7 @@ def test_ids_are_unique_over_presses_drills_and_boots() -> None:
     assert len(set(seen)) == len(seen) == 30
 
 
-@pytest.mark.parametrize(("ident", "boot"), [("a-b-12-3", 12), ("a-b", 0), ("", 0), ("x-y-z", 0)])
+@pytest.mark.parametrize(("ident", "boot"), [("a-b-12-3", 12), ("a-b", 0), ("", 0), ("x-y-z", 0), ("a-x-3", 0)])
 def test_boot_of(ident: str, boot: int) -> None:
     assert boot_of(ident) == boot
 
