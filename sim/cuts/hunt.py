@@ -175,7 +175,8 @@ def _order(life: int, geometry: int, seed: int, only: tuple[int, str] | None, ki
     folders = sorted({name.rpartition("/")[0] for name in files} - {""})
     return {
         "do": "live", "blocks": chip.blocks, "sizes": chip.sizes, "boots": boots,
-        "left": 0 if one.full else chip.left, "files": files, "folders": folders, "history": one.history, "only": only, "kind": kind,
+        "left": 0 if one.full else chip.left, "files": files, "folders": folders, "history": one.history, "seed": seed,
+        "only": only, "kind": kind,
     }  # fmt: skip
 
 
