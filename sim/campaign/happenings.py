@@ -5,15 +5,15 @@ A happening is counted as fired only when the world saw it take effect (`Trace.t
 
 from collections.abc import Callable
 from functools import partial
-from random import Random
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from sim.campaign import traffic, troubles
+from sim.campaign.stage import Stage
 from sim.campaign.waves import CLASSES
 from sim.world.broker import BrokerFault
 from sim.world.conditions import Net
 from sim.world.flash import FlashFault
 from sim.world.hostile import SCRIPTS
-from sim.world.world import World
 
 Value = int | str
 Bounds = tuple[int, int] | tuple[str, ...]
@@ -21,26 +21,20 @@ Bounds = tuple[int, int] | tuple[str, ...]
 FAULT_MS = (200, 90_000)
 OFF_MS = (100, 60_000)
 SEEDS = (0, 999_999)
+POSITION = (0, 9_999)  # wraps around the file
 TASKS = ("button", "column", "uplink", "incidents", "lamp", "relay", "link", "telemetry", "clock", "commands")
-
-
-class Stage:
-    """The world while a storm is performed; nothing that a happening plans comes after the storm's end."""
-
-    def __init__(self, world: World, end_ms: int) -> None:
-        self.world = world
-        self.end_ms = end_ms
-
-    def after(self, delay_ms: float, action: Callable[[], Any]) -> None:
-        if self.world.now_ms + delay_ms <= self.end_ms:
-            self.world.at(self.world.now_ms + delay_ms, action)
+USES = (1, 60)  # of the board, by a task, until the fault bites
+YEAR_S = 31_536_000
 
 
 class Kind(NamedTuple):
-    """`act(stage, *values)` runs at the happening's time. `bounds`: of a number, or the words to choose from."""
+    """`act(stage, *values)` runs at the happening's time. `bounds`: of a number, or the words to choose from.
+
+    `lasts`: its first value, `for_ms`, may as well be for ever."""
 
     bounds: dict[str, Bounds]
     act: Callable[..., None]
+    lasts: bool = False
 
 
 def _network(condition: Net, stage: Stage, for_ms: int, value: int | None = None) -> None:
@@ -66,43 +60,12 @@ def _takeover(stage: Stage) -> None:
     stage.world.broker.takeover()
 
 
-def _wave(name: str, stage: Stage, for_ms: int, seed: int) -> None:
-    """It took effect when the column was there to see it from its beginning to its end, undisturbed."""
-    world, hardware = stage.world, stage.world.hardware
-    edges = CLASSES[name][0](Random(seed), for_ms)
-    world.wave(edges)
-    version, board = hardware.contact_version, world.board
-
-    def seen() -> None:
-        if hardware.contact_version == version and board is not None and world.board is board:
-            world.trace.took_effect(name)
-
-    stage.after(edges[-1][0] / 1_000, seen)
-
-
-def _stuck(stage: Stage, for_ms: int) -> None:
-    world, hardware = stage.world, stage.world.hardware
-    world.hold()
-    version = hardware.contact_version
-
-    def let_go() -> None:
-        if hardware.contact_version == version:
-            world.trace.took_effect("stuck")
-            world.release()
-
-    stage.after(for_ms, let_go)
-
-
-def _power_cut(stage: Stage, off_ms: int) -> None:
-    world = stage.world
-    if world.powered:
-        stage.after(off_ms, world.power_on)
-        world.trace.took_effect("power-cut")
-        world.power_off()
-
-
-def _hang(stage: Stage, task: str) -> None:
-    stage.world.hang(task)
+def _link_flap(stage: Stage, count: int, down_ms: int, up_ms: int) -> None:
+    if count:
+        stage.after(down_ms + up_ms, lambda: _link_flap(stage, count - 1, down_ms, up_ms))
+        if stage.world.board is not None and stage.world.board.ended is None:
+            stage.fired("link-flap")
+        _network(Net.LINK_DOWN, stage, down_ms)
 
 
 _VALUES: dict[Net | BrokerFault, tuple[str, int, int]] = {
@@ -110,8 +73,11 @@ _VALUES: dict[Net | BrokerFault, tuple[str, int, int]] = {
     Net.DRIP: ("gap_ms", 1, 40),
     Net.SHORT_WRITE: ("bytes", 0, 40),
     Net.LOOKUP_STALL: ("takes_ms", 1_000, 19_000),
+    Net.NTP_AHEAD: ("error_s", 1, YEAR_S),
+    Net.NTP_BEHIND: ("error_s", 1, YEAR_S),
     BrokerFault.LATE_PUBACK: ("late_ms", 500, 20_000),
     BrokerFault.CONNACK_REFUSED: ("code", 1, 5),
+    BrokerFault.RIVAL: ("after_ms", 1, 10_000),
 }
 
 
@@ -123,14 +89,43 @@ def _fault_bounds(fault: Net | BrokerFault) -> dict[str, Bounds]:
     return bounds
 
 
-KINDS: dict[str, Kind] = {
-    **{name: Kind({"for_ms": length, "seed": SEEDS}, partial(_wave, name)) for name, (_, length) in CLASSES.items()},
-    "stuck": Kind({"for_ms": (30_000, 300_000)}, _stuck),
-    **{f"network {fault.value}": Kind(_fault_bounds(fault), partial(_network, fault)) for fault in Net},
-    **{f"broker {fault.value}": Kind(_fault_bounds(fault), partial(_broker, fault)) for fault in BrokerFault},
+CONTACT = {
+    **{name: Kind({"for_ms": ms, "seed": SEEDS}, partial(troubles.wave, name)) for name, (_, ms) in CLASSES.items()},
+    "stuck": Kind({"for_ms": (61_000, 300_000)}, troubles.stuck, lasts=True),
+    "held-at-boot": Kind({"off_ms": OFF_MS, "held_ms": (1, 10_000)}, troubles.held_at_boot),
+    "wrap-in-press": Kind({"lead_ms": troubles.LEAD_MS}, troubles.wrap_in_press),
+}
+NETWORK = {
+    **{f"network {fault.value}": Kind(_fault_bounds(fault), partial(_network, fault), True) for fault in Net},
+    "link-flap": Kind({"count": (2, 20), "down_ms": (50, 5_000), "up_ms": (50, 5_000)}, _link_flap),
+}
+BROKER = {
+    **{f"broker {fault.value}": Kind(_fault_bounds(fault), partial(_broker, fault), True) for fault in BrokerFault},
     **{f"hostile {script}": Kind({}, partial(_hostile, script)) for script in SCRIPTS},
     "takeover": Kind({}, _takeover),
-    **{f"flash {fault.value}": Kind({"for_ms": FAULT_MS}, partial(_flash, fault)) for fault in FlashFault},
-    "power-cut": Kind({"off_ms": OFF_MS}, _power_cut),
-    "hang": Kind({"task": TASKS}, _hang),
+    "commands": Kind({"count": (1, 60), "gap_ms": (1, 2_000), "command": traffic.COMMANDS}, traffic.commands),
+    "bad-commands": Kind({"count": (1, 60), "gap_ms": (1, 2_000), "seed": SEEDS}, traffic.bad_commands),
+    "bad-answers": Kind({"count": (1, 60), "gap_ms": (1, 2_000), "seed": SEEDS}, traffic.bad_answers),
+    "retained-command": Kind({"for_ms": FAULT_MS, "command": traffic.COMMANDS}, traffic.retained_command, True),
 }
+FLASH = {
+    **{f"flash {fault.value}": Kind({"for_ms": FAULT_MS}, partial(_flash, fault), True) for fault in FlashFault},
+    "flip-bit": Kind({"file": troubles.FRAMED_FILES, "position": POSITION, "off_ms": OFF_MS}, troubles.flip_bit),
+    "truncate": Kind({"file": troubles.FILES, "position": POSITION, "off_ms": OFF_MS}, troubles.truncate),
+    "erase": Kind(
+        {"file": troubles.FILES, "position": POSITION, "length": (1, 4_096), "off_ms": OFF_MS}, troubles.erase
+    ),
+}
+BOARD = {
+    "power-cut": Kind({"off_ms": OFF_MS}, troubles.power_cut),
+    "cut-in-write": Kind({"share_percent": (0, 99), "off_ms": OFF_MS}, troubles.cut_in_write),
+    "reset": Kind({}, troubles.reset),
+    "reset-loop": Kind({"count": (5, 9), "gap_ms": (600, 6_000), "how": ("power", "pin")}, troubles.reset_loop),
+    "hang": Kind({"task": TASKS}, troubles.hang),
+    "task raises": Kind({"task": TASKS, "after_uses": USES}, troubles.raises),
+    "task no-heap": Kind({"after_uses": USES}, troubles.no_heap),
+    "task idle": Kind({"for_ms": FAULT_MS, "task": TASKS}, troubles.idle, lasts=True),
+    "task sleeps": Kind({"task": TASKS}, troubles.sleeps),
+}
+KINDS: dict[str, Kind] = {**CONTACT, **NETWORK, **BROKER, **FLASH, **BOARD}
+CONSEQUENCES = frozenset({"ticks-wrap"})  # not drawn: every storm comes to it that is long enough

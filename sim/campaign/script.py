@@ -17,10 +17,11 @@ from random import Random
 from typing import NamedTuple
 
 from sim.campaign import happenings, setting
-from sim.campaign.happenings import Bounds, Stage, Value
+from sim.campaign.happenings import Bounds, Value
+from sim.campaign.stage import Stage
 from sim.world.invariants import Violation
 
-KINDS = frozenset(happenings.KINDS)
+KINDS = frozenset(happenings.KINDS) | happenings.CONSEQUENCES  # all of them have to fire in a campaign
 MODES = ("heal", "never")
 LENGTH_MS = (60_000, 3_600_000)
 PRESSES = ("press", "bounce", "taps", "panic")  # every storm has some: without a press nothing can be lost
@@ -76,7 +77,7 @@ def generate(seed: int, mode: str) -> Storm:
     dice = Random(f"{mode}/{seed}")
     length_ms = _between(dice, LENGTH_MS)
     share = dice.uniform(*KINDS_SHARE)
-    kinds = [kind for kind in sorted(KINDS) if dice.random() < share] or ["press"]
+    kinds = [kind for kind in sorted(happenings.KINDS) if dice.random() < share] or ["press"]
     count = min(HAPPENINGS_MAX, 3 + int(length_ms / 60_000 * math.exp(dice.uniform(*map(math.log, PER_MINUTE)))))
     script = []
     for _ in range(count):
@@ -88,8 +89,7 @@ def generate(seed: int, mode: str) -> Storm:
 
 def _values(dice: Random, kind: str, mode: str, left_ms: int) -> tuple[Value, ...]:
     values = [_value(dice, bounds) for bounds in _bounds(kind).values()]
-    lasts = next(iter(_bounds(kind)), "") == "for_ms"
-    if lasts and mode == "never" and dice.random() < FOR_EVER_SHARE:
+    if happenings.KINDS[kind].lasts and mode == "never" and dice.random() < FOR_EVER_SHARE:
         values[0] = left_ms
     return tuple(values)
 
@@ -168,8 +168,8 @@ def load(text: str) -> Storm:
 
 def _happening(line: str) -> Happening:
     time, kind, *named = [part.strip() for part in line.split("  ") if part.strip()]
-    if kind not in KINDS:
-        raise ValueError(f"no kind {kind!r}; the kinds are: {', '.join(sorted(KINDS))}")
+    if kind not in happenings.KINDS:
+        raise ValueError(f"no kind {kind!r}; the kinds are: {', '.join(sorted(happenings.KINDS))}")
     pairs = dict(word.split("=", 1) for word in " ".join(named).split())
     if list(pairs) != list(_bounds(kind)):
         raise ValueError(f"{kind} takes {', '.join(_bounds(kind)) or 'no value'}")

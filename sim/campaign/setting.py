@@ -1,4 +1,4 @@
-"""The worlds in which storms take place: configurations, policies of the centre, chips, and where the ticks begin."""
+"""The worlds in which storms take place: configurations, policies of the centre, chips."""
 
 from collections.abc import Mapping
 from random import Random
@@ -27,7 +27,6 @@ POLICIES = {
     "operator": Policy(received_ms=300, accepted_ms=5_000, dispatched_ms=20_000, closed_ms=60_000),
     "nobody": Policy(received_ms=None),
 }
-BEFORE_WRAP_MS = (1, 3_600_000)
 
 
 def draw(dice: Random) -> dict[str, int | str]:

@@ -16,6 +16,7 @@ from sim.world.flash import FlashStore, VirtualFlash
 from sim.world.link import VirtualLink
 from sim.world.network import Network, VirtualDatagram, VirtualLookup
 from sim.world.peripherals import VirtualContact, VirtualLamp, VirtualRelay, VirtualScratch, VirtualWatchdog
+from sim.world.sabotage import Sabotage
 from sim.world.timeline import US_PER_MS, Timeline, WorldEvent
 from sim.world.trace import Trace
 
@@ -41,6 +42,7 @@ class Hardware:
         self.tamper_open: bool | None = False
         self.supply_mv: int | None = 12_000
         self.hang: str | None = None  # the task that hangs as soon as its name is written to scratch memory
+        self.sabotage = Sabotage(timeline, trace)
         self.pause_us: int | None = None
 
 
@@ -72,10 +74,13 @@ class VirtualBoard(Ticks):
         """Every operation passes through here: time goes on, and what happens meanwhile happens."""
         if self.ended is not None:
             raise self.ended
+        self.hardware.sabotage.board_used()
         if not duration_us:
             return
-        timeline = self.hardware.timeline
+        timeline = self._timeline
         end_us = timeline.now_us + duration_us
+        if (self.watchdog_us is None or self.watchdog_us >= end_us) and timeline.skip_to(end_us):
+            return
         try:
             while self.watchdog_us is not None and self.watchdog_us < end_us:
                 bite_us = self.watchdog_us

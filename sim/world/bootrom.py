@@ -41,7 +41,7 @@ class VirtualFile:
 
     def close(self) -> None:
         if self._writes and not self._closed:
-            self._flash.change("close", {self._name: self._store.spoil(self._data)}, len(self._data))
+            self._flash.change("close", {self._name: self._store.spoil(self._name, self._data)}, len(self._data))
         self._closed = True
 
     def __enter__(self) -> "VirtualFile":

@@ -30,10 +30,11 @@ class BrokerFault(StrEnum):
     NO_PINGRESP = "no-pingresp"
     NO_SUBACK = "no-suback"
     REFUSE_SUBSCRIBE = "refuse-subscribe"  # SUBACK 0x80
+    RIVAL = "rival"  # (ms) a second client with the same id: takes the session over, so long after it began
     DENY_ALARM = "deny-alarm"  # PUBACK for alarms, and nobody gets them
 
 
-DEFAULTS = {BrokerFault.CONNACK_REFUSED: 5, BrokerFault.LATE_PUBACK: 30_000}
+DEFAULTS = {BrokerFault.CONNACK_REFUSED: 5, BrokerFault.LATE_PUBACK: 30_000, BrokerFault.RIVAL: 500}
 
 
 class Session:
@@ -109,13 +110,17 @@ class Broker:
             self._trace.took_effect("takeover")
             self._drop(session)
 
+    def _taken_over(self, session: Session) -> None:
+        if session.connection in self._sessions:
+            self._drop(session)
+
     def subscribe(self, topic_filter: str, subscriber: Subscriber) -> None:
         """A local client (the centre)."""
         self._subscribers.append((topic_filter, subscriber))
 
-    def publish(self, message: wire.Publish) -> None:
-        """A local client's message goes to everybody who subscribed."""
-        self._forward(message)
+    def publish(self, message: wire.Publish) -> int:
+        """A local client's message goes to everybody who subscribed. Returns to how many columns."""
+        return self._forward(message)
 
     def connected(self) -> list[str]:
         """Ids of the clients that are connected."""
@@ -211,6 +216,8 @@ class Broker:
             if older is not session and older.connect and older.connect.client_id == connect.client_id:
                 self._drop(older)
         session.accepted = True
+        if self._bites(BrokerFault.RIVAL):
+            self._timeline.after(self.faults[BrokerFault.RIVAL] * US_PER_MS, lambda: self._taken_over(session))
         if connect.keepalive_s:
             self._watch_keepalive(session, connect.keepalive_s)
 
@@ -267,7 +274,7 @@ class Broker:
                 if wire.matches(topic_filter, message.topic):
                     self._deliver(session, message._replace(retain=True))
 
-    def _forward(self, message: wire.Publish) -> None:
+    def _forward(self, message: wire.Publish) -> int:
         if message.retain:
             self.retained.pop(message.topic, None)
             if message.payload:
@@ -275,9 +282,14 @@ class Broker:
         for topic_filter, subscriber in self._subscribers:
             if wire.matches(topic_filter, message.topic):
                 subscriber(message)
-        for session in list(self._sessions.values()):
-            if any(wire.matches(topic_filter, message.topic) for topic_filter in session.filters):
-                self._deliver(session, message._replace(retain=False))
+        readers = [
+            session
+            for session in self._sessions.values()
+            if any(wire.matches(topic_filter, message.topic) for topic_filter in session.filters)
+        ]
+        for session in readers:
+            self._deliver(session, message._replace(retain=False))
+        return len(readers)
 
     def _deliver(self, session: Session, message: wire.Publish) -> None:
         granted = max(q for f, q in session.filters.items() if wire.matches(f, message.topic))

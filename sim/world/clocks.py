@@ -6,6 +6,7 @@ from sim.world.costs import Costs
 from sim.world.timeline import US_PER_MS, Timeline
 
 PERIOD = 1 << 30
+HALF = PERIOD // 2
 BEFORE_WRAP_MS = 120_000  # a life starts at most so long before the ticks wrap
 UNSET_EPOCH_MS = 946_684_800_000  # 2000-01-01: what the chip's clock says after power-on
 PPM = 1_000_000
@@ -21,10 +22,14 @@ class Ticks:
     def ticks_ms(self) -> int:
         return (self._timeline.now_us // US_PER_MS + self._offset_ms) % PERIOD
 
+    def wrap_us(self) -> int:
+        """When these ticks wrap, or did, for the first time."""
+        return (PERIOD - self._offset_ms) * US_PER_MS
+
     @staticmethod
     def ticks_diff(later: int, earlier: int) -> int:
         """-2**29 .. 2**29 - 1, right for durations within half a period only."""
-        return (later - earlier + PERIOD // 2) % PERIOD - PERIOD // 2
+        return (later - earlier + HALF) % PERIOD - HALF
 
     @staticmethod
     def ticks_add(ticks: int, delta_ms: int) -> int:

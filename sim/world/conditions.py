@@ -24,6 +24,8 @@ class Net(StrEnum):
     NTP_SILENT = "ntp-silent"
     NTP_GARBAGE = "ntp-garbage"
     NTP_KISS = "ntp-kiss"  # "kiss of death": stratum 0
+    NTP_AHEAD = "ntp-ahead"  # (s) the server's clock is wrong
+    NTP_BEHIND = "ntp-behind"  # (s)
 
 
-DEFAULTS = {Net.LOOKUP_STALL: LOOKUP_GIVES_UP_MS, Net.LATENCY: 2_000, Net.DRIP: 50, Net.SHORT_WRITE: 7}
+DEFAULTS = {Net.LOOKUP_STALL: LOOKUP_GIVES_UP_MS, Net.LATENCY: 2_000, Net.DRIP: 50, Net.SHORT_WRITE: 7, **dict.fromkeys((Net.NTP_AHEAD, Net.NTP_BEHIND), 7_200)}

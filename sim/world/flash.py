@@ -10,6 +10,7 @@ from sim.world.trace import Trace
 
 CAPACITY_BYTES = 512 * 1024
 ENOENT, EIO, ENOSPC = 2, 5, 28
+ERASED = b"\xff"
 
 
 class FlashFault(StrEnum):
@@ -32,6 +33,8 @@ class FlashStore:
         self.trace = trace
         self.dice = dice
         self.capacity_bytes = capacity_bytes
+        self.on_write: Callable[[int], None] | None = None  # told once of the next write, with its microseconds
+        self.on_loss: Callable[[str, bytes, bytes], None] = lambda name, before, after: None
 
     def start(self, fault: FlashFault) -> None:
         self.faults[fault] = None
@@ -58,11 +61,34 @@ class FlashStore:
         data = bytearray(self.files[name])
         bit %= len(data) * 8
         data[bit // 8] ^= 1 << bit % 8
-        self.files[name] = bytes(data)
-        self.trace.add("condition", "flash", "flip-bit", name, bit)
+        self._damage(name, bytes(data), "flip-bit", bit)
 
-    def spoil(self, data: bytes) -> bytes:
+    def truncate(self, name: str, keep: int) -> None:
+        """A file at rest loses its end (`keep` wraps around the file)."""
+        keep %= len(self.files[name])
+        self._damage(name, self.files[name][:keep], "truncate", keep)
+
+    def erase(self, name: str, start: int, count: int) -> None:
+        """A stretch of a file at rest reads as erased flash does (`start` wraps around the file)."""
+        data = bytearray(self.files[name])
+        start %= len(data)
+        end = min(len(data), start + count)
+        data[start:end] = ERASED * (end - start)
+        self._damage(name, bytes(data), "erase", start)
+
+    def _damage(self, name: str, data: bytes, how: str, where: int) -> None:
+        before, self.files[name] = self.files[name], data
+        self.trace.add("condition", "file", how, name, where)
+        self.on_loss(name, before, data)
+
+    def spoil(self, name: str, data: bytes) -> bytes:
         """What of `data` reaches the chip under the faults of this moment; raises OSError when nothing does."""
+        stored = self._spoilt(data)
+        if stored != data:
+            self.on_loss(name, data, stored)
+        return stored
+
+    def _spoilt(self, data: bytes) -> bytes:
         if self._bites(FlashFault.WRITE_ERROR):
             raise OSError(EIO, "flash write failed")
         if len(data) > self.free_bytes():
@@ -102,12 +128,12 @@ class VirtualFlash:
 
     def append(self, name: str, data: bytes) -> None:
         self._spend(self._costs.flash_stat_us)
-        whole = self._store.files.get(name, b"") + self._store.spoil(bytes(data))
+        whole = self._store.files.get(name, b"") + self._store.spoil(name, bytes(data))
         self.change("append", {name: whole}, len(data))
 
     def replace(self, name: str, data: bytes) -> None:
         self._spend(self._costs.flash_stat_us)
-        self.change("replace", {name: self._store.spoil(bytes(data))}, len(data))
+        self.change("replace", {name: self._store.spoil(name, bytes(data))}, len(data))
 
     def rename(self, old: str, new: str) -> None:
         self._spend(self._costs.flash_stat_us)
@@ -133,8 +159,12 @@ class VirtualFlash:
         new one, by the dice, and never a mixture."""
         store = self._store
         store.written_bytes += length
+        takes_us = self._costs.flash_write_us(store.dice, length)
+        if store.on_write is not None:
+            told, store.on_write = store.on_write, None
+            told(takes_us)
         try:
-            self._spend(self._costs.flash_write_us(store.dice, length))
+            self._spend(takes_us)
         except WorldEvent:
             if store.dice.random() < 0.5:  # the cut came just after the commit
                 store.commit(operation, files)

@@ -16,6 +16,7 @@ from sim.world.broker import Broker
 from sim.world.centre import Case, Centre
 from sim.world.connection import Connection
 from sim.world.flash import FlashStore
+from sim.world.flash_watch import FlashWatch
 from sim.world.mqtt_wire import PUBLISH, ProtocolError, Publish, read_publish, take
 from sim.world.presses import PressWatch
 from sim.world.timeline import US_PER_MS, US_PER_S, Timeline
@@ -59,7 +60,7 @@ class Invariants:
         self._seed = seed
         self._timeline = timeline
         self._trace = trace
-        self._flash = flash
+        self._store = flash
         self._centre = centre
         self._durable: dict[str, int] = {}  # incident id -> presses on flash
         self._answers: dict[str, int] = {}  # incident id -> the highest state that the centre sent
@@ -71,7 +72,7 @@ class Invariants:
         self._written = bytearray()  # of the packet that the column is writing
         self._hang: str | None = None  # the task that hangs now
         self._culprit: str | None = None  # the task that the next birth message has to name
-        self._flash_was_faulty = False
+        self._flash = FlashWatch(timeline, flash)
         self._at_broker: dict[str, int] = {}  # incident id -> the highest press that the broker took
         self._repeated = False  # an id stood twice in the journal, and was complained about
         centre.on_alarm.append(self._alarm_at_centre)
@@ -99,21 +100,24 @@ class Invariants:
         """
         self.checks["I2"] += len(self.presses.presses) + len(self._notes)
         for press in self.presses.presses:
-            if press.noted and not self._flash_was_faulty and not self._was_noted(press.t_us):
+            if press.noted and not self._flash.excuses_silence(press.t_us) and not self._was_noted(press.t_us):
                 self.violate("I2", f"the press of {press.t_us / US_PER_S:.6f} s was never noted")
         for note in self._notes:
             case = self._centre.ledger.get(note.ident)
+            if note.press <= self._flash.lost.get(note.ident, 0):
+                continue
             if case is None or self._at_broker.get(note.ident, 0) < note.press:
                 self.violate("I2", f"{note.ident} press {note.press} of {note.t_us / US_PER_S:.6f} s never arrived")
         noted = {note.ident for note in self._notes}
         for ident, case in self._centre.ledger.items():
-            if ident not in noted and case.first["status"] == "actual" and not self._flash_was_faulty:
+            if ident not in noted and case.first["status"] == "actual" and not self._flash.excuses_id(ident):
                 self.violate("I3", f"the centre has incident {ident}, which was never opened on flash")
         if self._culprit is not None:
             self.violate("I7", f"task {self._culprit} hung, and the next birth message does not name it")
 
     def _was_noted(self, t_us: int) -> bool:
-        return any(t_us - BEFORE_US <= note.t_us <= t_us + AFTER_US for note in self._notes)
+        until_us = max(t_us, self._flash.well_again_us(t_us)) + AFTER_US
+        return any(t_us - BEFORE_US <= note.t_us <= until_us for note in self._notes)
 
     # -- lives
 
@@ -128,6 +132,7 @@ class Invariants:
     def life_ends(self, cause: str) -> None:
         self.presses.life_ends()
         self.checks["I7"] += 1
+        self._flash.life_ends()
         self._unsent.clear()
         self._culprit = self._hang if cause == "watchdog" else None  # a life without a birth message reports nothing
         if cause == "watchdog" and self._hang is None:
@@ -166,7 +171,14 @@ class Invariants:
             self._read_journal()
 
     def _see_condition(self, where: str, *what: Any) -> None:
-        self._flash_was_faulty = self._flash_was_faulty or where == "flash"
+        if where == "flash":
+            self._flash.changed()
+
+    def _see_died(self, task: str, why: str) -> None:
+        if why != "planned":
+            self.violate("I7", f"task {task} raised by itself: {why}")
+        if self._hang is None:
+            self._see_hang(task)
 
     def _see_hang(self, task: str) -> None:
         self._hang = task
@@ -191,7 +203,7 @@ class Invariants:
     # -- I1, I5: the journal
 
     def _read_journal(self) -> None:
-        good, _ = record.split(self._flash.files.get(journal.FILE, b""))
+        good, _ = record.split(self._store.files.get(journal.FILE, b""))
         durable: dict[str, int] = {}
         opened: list[str] = []
         for payload in good:
@@ -211,7 +223,7 @@ class Invariants:
     def _noted(self, ident: str, press: int) -> None:
         self.checks["I3"] += 1
         self._undurable_us = None
-        if not self._flash_was_faulty:  # else it may have waited in RAM for its place on flash
+        if not self._flash.is_sick():  # else it may have waited in RAM for its place on flash
             self.presses.noted()
         if press == 1 and any(note.ident == ident for note in self._notes):
             self.violate("I3", f"incident id {ident} was used again after it had left the journal")
@@ -221,7 +233,7 @@ class Invariants:
         self._notes.append(Note(self._timeline.now_us, ident, press))
 
     def _check_durable(self, what: str) -> None:
-        if self._flash_was_faulty:
+        if self._flash.is_sick():
             return
         self.checks["I1"] += 1
         if self._undurable_us is not None:
@@ -274,7 +286,7 @@ class Invariants:
         self._unsent.pop(ident, None)
         self.opened_us.setdefault(ident, self._timeline.now_us)
         self.checks["I1"] += 1
-        if press > self._durable.get(ident, 0) and not self._flash_was_faulty:
+        if press > self._durable.get(ident, 0) and not self._flash.excuses_sending(ident, press):
             self.violate("I1", f"alarm {ident} press {press} was sent before it was on flash")
 
     # -- I2, I3, I7: broker and centre

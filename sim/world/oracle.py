@@ -20,6 +20,9 @@ MAY_US = 36_000
 LEAK = (10, 8)  # MUST: open time counts 10/8; the firmware's own leak is 9/8
 RELEASE_US = 80_000  # open that long, the contact was released for certain
 STALL_US = 40_000
+BOUNCE_US = 190_000  # closures within so little time may be the bounce of a press that is under way
+NOISE_US = 1_050_000  # a closure that was rejected counts as noise for 1 s
+KEPT = 20  # presses: more than fit into any stall
 MEMORY_US = 10_000_000  # how long a may-press is remembered
 
 
@@ -58,6 +61,10 @@ class Oracle:
         self._running = False
         self._armed = True
         self._open_us = 0
+        self._held = False
+        self._pressed: list[Span] = []  # from what may have been a press to the certain release
+        self._pressed_us: int | None = None  # ... and the one that is not released yet
+        self._decided_us = 0  # when the last MUST press was
         self._may_spans: list[Span] = []
 
     def contact_changed(self, t_us: int, edges: list[tuple[int, int]]) -> None:
@@ -69,7 +76,12 @@ class Oracle:
         self.advance(t_us)
         self._running = running
         self._must.net_us = self._may.net_us = 0
-        self._armed = True
+        self._held = self._held and self.level_at(t_us)
+        self._armed = not self._held
+
+    def noted(self) -> None:
+        """The column noted a press: until it sees the contact open, that is the press, over resets as well."""
+        self._held = True
 
     def stall(self, start_us: int, end_us: int) -> None:
         """Nobody looked at the contact meanwhile."""
@@ -77,6 +89,31 @@ class Oracle:
             return
         if self._contact.level_at(start_us) or self._contact.closures_between(start_us, end_us):
             self._remember(end_us - 1, end_us)
+
+    def unseen(self, now_us: int) -> None:
+        """What fell into a stall need not have been recognised: a contact that is still closed counts from now on."""
+        self.advance(now_us)
+        self._must.net_us = 0
+        if self._contact.level_at(now_us):
+            self._armed = True
+
+    def level_at(self, t_us: int) -> bool:
+        return bool(self._contact.level_at(t_us))
+
+    def is_closed_between(self, start_us: int, end_us: int) -> bool:
+        edge_us = self._contact.next_edge_after(start_us)
+        return self.level_at(start_us) and (edge_us is None or edge_us >= end_us)
+
+    def was_released(self, t_us: int) -> bool:
+        """Nothing that may have been a press lies between the last certain release and that moment."""
+        return not any(since_us <= t_us < until_us for since_us, until_us in self._pressed) and not (
+            self._pressed_us is not None and self._pressed_us <= t_us
+        )
+
+    def is_noisy(self, now_us: int) -> bool:
+        """Closures lie behind us that came to no press."""
+        start_us, end_us = max(now_us - NOISE_US, self._decided_us), now_us - BOUNCE_US
+        return start_us < end_us and self._contact.closures_between(start_us, end_us) > 0
 
     def advance(self, t_us: int) -> list[int]:
         """Follow the contact up to `t_us`; the instants of new MUST presses."""
@@ -105,8 +142,13 @@ class Oracle:
 
     def _pass(self, duration_us: int, closed: bool, found: list[int]) -> None:
         self._open_us = 0 if closed else self._open_us + duration_us
-        if self._open_us >= RELEASE_US:
+        if self._open_us >= RELEASE_US and self._running:
             self._armed = True
+            self._held = False
+            if self._pressed_us is not None:
+                released_us = self._now_us + duration_us - (self._open_us - RELEASE_US)
+                self._pressed = [*self._pressed[-KEPT:], Span(self._pressed_us, released_us)]
+                self._pressed_us = None
         if not self._running:
             return
         at_us = self._may.add(duration_us, closed)
@@ -115,9 +157,12 @@ class Oracle:
         at_us = self._must.add(duration_us, closed)
         if at_us is not None and self._armed:
             self._armed = False
+            self._decided_us = self._now_us + at_us
             found.append(self._now_us + at_us)
 
     def _remember(self, start_us: int, end_us: int) -> None:
+        if self._pressed_us is None:
+            self._pressed_us = start_us
         spans = self._may_spans
         if spans and spans[-1].end_us >= start_us:
             spans[-1] = Span(min(spans[-1].start_us, start_us), max(spans[-1].end_us, end_us))

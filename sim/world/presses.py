@@ -74,6 +74,7 @@ class PressWatch:
         self._checks["I5"] += 1
         now_us = self._timeline.now_us
         self._follow()
+        self.oracle.noted()
         since_us = now_us - LATEST_US
         if self._stall[1] >= since_us:
             since_us = min(since_us, self._stall[0])
@@ -82,9 +83,31 @@ class PressWatch:
 
     def _stalled(self, start_us: int, end_us: int) -> None:
         self._follow()
+        if end_us - start_us > STALL_US and self.presses and self.presses[-1].t_us > start_us:
+            self._judge_stall(start_us, end_us)
         self.oracle.stall(start_us, end_us)
         if end_us - start_us > IN_STALL_US:
             self._stall = (start_us, end_us)
+
+    def _judge_stall(self, start_us: int, end_us: int) -> None:
+        """Take back the presses in a stall that nobody could tell from anything else behind it."""
+        kept = [press for press in self.presses if press.t_us <= start_us or self._can_tell(press, start_us, end_us)]
+        if len(kept) < len(self.presses) and self.oracle.was_released(start_us):
+            self.oracle.unseen(end_us)
+        self.presses[:] = kept
+
+    def _can_tell(self, press: Press, start_us: int, end_us: int) -> bool:
+        """Whether a press that falls into a stall has to be recognised behind it.
+
+        Without a counter only a contact that was closed before and is open now tells. With one, closures count unless
+        the last press had not been let go for certain, or the contact was noisy just before: see firmware/debounce.py.
+        """
+        oracle = self.oracle
+        if self._board is None or not self._board.contact.counts:
+            return oracle.level_at(start_us) and not oracle.level_at(end_us)
+        if oracle.is_noisy(start_us):
+            return False
+        return oracle.was_released(start_us) or oracle.is_closed_between(start_us, press.t_us)
 
     def _arm(self) -> None:
         if self._next is not None:
@@ -108,6 +131,8 @@ class PressWatch:
         """I6: the lamp follows within 50 ms; a stall that was under way already moves the end."""
         if board is None or board is not self._board:
             return  # reset meanwhile: a held button counts anew
+        if all(press.t_us != t_us for press in self.presses):
+            return  # it fell into a stall, and nobody could tell
         self._checks["I6"] += 1
         now_us = self._timeline.now_us
         began_us = t_us - BEFORE_DECISION_US

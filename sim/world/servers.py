@@ -25,10 +25,16 @@ class TimeServer:
             return None
         if bites(Net.NTP_GARBAGE):
             return bytes(self._network.dice.randrange(256) for _ in range(self._network.dice.randrange(1, 80)))
-        seconds, ms = divmod(self._true_epoch_ms(), 1000)
+        seconds, ms = divmod(self._true_epoch_ms() + self._error_ms(), 1000)
         stamp = struct.pack("!II", seconds + NTP_TO_UNIX_S, (ms << 32) // 1000)
         head = b"\xe4\x00\x06\xec" if bites(Net.NTP_KISS) else NTP_SERVER_HEAD
         return head + bytes(12) + stamp + data[40:48] + stamp + stamp
+
+    def _error_ms(self) -> int:
+        network = self._network
+        ahead_s = network.conditions[Net.NTP_AHEAD] if network.bites(Net.NTP_AHEAD) else 0
+        behind_s = network.conditions[Net.NTP_BEHIND] if network.bites(Net.NTP_BEHIND) else 0
+        return (ahead_s - behind_s) * 1000
 
 
 class Camera:

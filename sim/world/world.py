@@ -23,13 +23,14 @@ from sim.world.endings import ChipReset, Pause, PowerCut
 from sim.world.flash import FlashStore, VirtualFlash
 from sim.world.invariants import Invariants
 from sim.world.network import Network
+from sim.world.sabotage import WatchedTask
 from sim.world.servers import Camera, TimeServer
 from sim.world.timeline import US_PER_MS, Timeline, WorldError, dice
 from sim.world.trace import Trace
 
 umqtt_host.install()
 
-from firmware import column, start  # noqa: E402 - they import umqtt
+from firmware import column, config_files, start  # noqa: E402 - they import umqtt
 
 TRUE_EPOCH_MS = 1_893_456_000_000  # 2030-01-01: when the world begins
 BROKER, CAMERA, TIME = "10.0.0.2", "10.0.0.3", "10.0.0.4"
@@ -105,7 +106,7 @@ class World:
         self.powered = powered
         self.board: VirtualBoard | None = None
         self.column: Any = None
-        self._boot: dict[str, Any] | None = None
+        self.boot: dict[str, Any] | None = None  # what boot.py found out
         self._next_cause = "power-on"
         self._living = False  # the firmware is on the call stack
         self._dice = dice(seed, "street")
@@ -114,8 +115,12 @@ class World:
     def configure(self, document: dict[str, Any]) -> None:
         """Put a configuration document on flash, in its two files, as provisioning does; read at the next boot."""
         document = dict(document)
-        self.flash.files["secrets.json"] = json.dumps(document.pop("secrets", {})).encode()
-        self.flash.files["config.json"] = json.dumps(document).encode()
+        secrets = document.pop("secrets", {})
+        self._provisioned = {
+            config_files.SECRETS_FILE: json.dumps(secrets).encode(),
+            config_files.CONFIG_FILE: json.dumps(document).encode(),
+        }
+        self.flash.files.update(self._provisioned)
 
     # -- time
 
@@ -161,7 +166,18 @@ class World:
         self.broker.stop_all()
         for fault in list(self.flash.faults):
             self.flash.stop(fault)
+        self.hardware.sabotage.stop_all()
+        self.flash.on_write = None
+        self._repair_configuration()
         self.power_on()
+
+    def _repair_configuration(self) -> None:
+        """A technician copies the files again when they are damaged, and restarts a column that found none it could use."""
+        files = self.flash.files
+        damaged = [name for name, data in self._provisioned.items() if files.get(name) != data]
+        files.update(self._provisioned)
+        if damaged and self.column is None:
+            self.power_off()
 
     def check(self) -> None:
         """Raise Violation when an invariant, the protocol or the contract was broken."""
@@ -219,6 +235,15 @@ class World:
             self.powered = True
             self.trace.add("power", "on")
 
+    def reset(self) -> None:
+        """The reset pin, or a panic: the chip starts anew, and the power stays."""
+        if not self.powered:
+            return
+        if self._living:
+            raise ChipReset("hard")
+        if self.board is not None:
+            self._end("hard", "hard")
+
     def hang(self, task: str) -> None:
         """The named task hangs as soon as it runs."""
         self.hardware.hang = task
@@ -268,15 +293,23 @@ class World:
         self.trace.add("boot", len(self.boots), self._next_cause)
         self.invariants.life_begins(self.board)
         self.board.spend(self.hardware.costs.boot_us)
+        self._watch_wrap(self.board)
         flash = VirtualFlash(self.flash, self.board.spend, self.hardware.costs)
-        self._boot = run_boot(flash, self.flash)["boot"]
+        self.boot = run_boot(flash, self.flash)["boot"]
+
+    def _watch_wrap(self, board: VirtualBoard) -> None:
+        def wrapped() -> None:
+            if self.board is board:
+                self.trace.took_effect("ticks-wrap")
+
+        self.timeline.at(board.wrap_us(), wrapped)
 
     def _run_firmware(self) -> None:
-        assert self.board is not None and self._boot is not None
-        if self._boot["mode"] == "service":
+        assert self.board is not None and self.boot is not None
+        if self.boot["mode"] == "service":
             self._sit_at_the_prompt()
         with self._caught_column():
-            start.run(self.board, self._boot)
+            start.run(self.board, self.boot)
 
     def _sit_at_the_prompt(self) -> None:
         assert self.hardware.pause_us is not None
@@ -290,6 +323,7 @@ class World:
 
         def make(*arguments: Any) -> Any:
             self.column = original(*arguments)
+            self._watch(self.column.supervisor)
             return self.column
 
         vars(column)["Column"] = make
@@ -297,6 +331,12 @@ class World:
             yield
         finally:
             vars(column)["Column"] = original
+
+    def _watch(self, supervisor: Any) -> None:
+        sabotage = self.hardware.sabotage
+        for entry in supervisor._entries:
+            entry.task = WatchedTask(entry.task, sabotage)
+        supervisor._button = WatchedTask(supervisor._button, sabotage)
 
     def _end(self, cause: str, why: str) -> None:
         """This life is over; the next one begins with `cause`."""
@@ -315,4 +355,4 @@ class World:
         self.network.board_died()
         self.trace.add("lamp", 0, 0, 0)
         self.trace.add("relay", False)
-        self.board = self.column = self._boot = None
+        self.board = self.column = self.boot = None
