@@ -68,6 +68,7 @@ class Rig:
         self.incidents = FakeIncidents()
         self.outbox = Outbox()
         self.ups: list[int] = []
+        self.messages: list[tuple[bytes, bytes]] = []
         broker = {"host": host, "port": 8883, "keepalive_s": 12, "puback_timeout_s": 4, "tls": tls,
                   "connect_timeout_s": TIMEOUT_S, "retry_max_s": RETRY_MAX_S}  # fmt: skip
         self.uplink = Uplink(
@@ -79,7 +80,7 @@ class Rig:
             lambda incident: incident.id.encode(),
             TOPICS,
             lambda: self.ups.append(self.board.now_ms),
-            lambda topic, payload: None,
+            lambda topic, payload: self.messages.append((topic, payload)),
             hold_off,
         )
 
