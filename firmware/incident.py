@@ -39,7 +39,7 @@ class Incident:
         self.sent_press = 0  # the highest press that the broker has acknowledged
         self.in_flight = False
         self._answered = False  # since the last press, and since the last connection was lost
-        self._known_press = 1  # whoever answers has heard of the first press; of a further one only if it was sent
+        self._known_press = 1  # the centre has heard of it: of the first one if it says anything at all
         self._asked = _NOT_ASKED
         self.age = Stopwatch(board, age_ms)
         self._last_press = Stopwatch(board, age_ms)
@@ -101,11 +101,14 @@ class Incident:
         """The centre's own message for this id. True when it told something new."""
         if state == CLOSED and self._is_in_doubt():
             return False
-        if self.sent_press == self.press:
+        is_new = state > self.state
+        # What is new may be an operator's doing. What says nothing new answers a transmission: of the last press, as
+        # long as answers keep their order.
+        if self.sent_press == self.press and (self._known_press == self.press or not is_new):
             self._answered = True
             self._known_press = self.press
             self._repeat.stop()
-        if state <= self.state:
+        if not is_new:
             return False
         self.state = state
         self._pulse = False

@@ -172,6 +172,19 @@ def test_a_closing_is_asked_for_again_when_only_the_broker_has_the_last_press() 
     assert one.answered(CLOSED)
 
 
+def test_an_operator_who_goes_on_is_no_answer_to_a_further_press() -> None:
+    _, one = raised()
+    at_broker(one)
+    one.answered(RECEIVED)
+    one.press_again(45)
+    at_broker(one)  # and the broker threw it away
+    assert one.answered(ACCEPTED) and one.due_in_ms(4711_000) == 15_000
+    assert one.answered(DISPATCHED) and not one.answered(CLOSED) and one.is_due()
+    at_broker(one)  # now it did not
+    assert not one.answered(RECEIVED), "the centre opened it again"
+    assert not one.is_due() and one.answered(CLOSED)
+
+
 def test_after_a_lost_connection_the_centre_is_asked_where_it_stands() -> None:
     board, one = raised()
     at_broker(one)
