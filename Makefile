@@ -13,7 +13,7 @@ HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
 DEVICE := $(wildcard boot.py main.py firmware hal) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint types bench lock clean
+.PHONY: help venv tools run test lint types bench campaign soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,14 @@ types: venv ## mypy: the host's code, then the device's against the ESP32 stubs
 
 bench: tools ## measure, side by side with stock umqtt.simple
 	@$(PY) -m sim bench
+
+CAMPAIGN = $(PY) -m sim campaign $(if $(CONTROL),--control $(CONTROL)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+
+campaign: tools ## search for broken promises; BUDGET=minutes PARTS="storms year cuts" CONTROL=name SEED=n JSON=file
+	@$(CAMPAIGN) $(if $(BUDGET),--budget $(BUDGET)) $(if $(PARTS),--parts "$(PARTS)")
+
+soak: tools ## the campaign in real time: brokers under faults, endurance; BUDGET=minutes
+	@$(CAMPAIGN) --budget $(or $(BUDGET),60) --parts "$(or $(PARTS),brokers endurance)"
 
 lock: ## pin requirements.in anew into requirements.txt
 	@rm -rf .tools/lock-venv && $(PYTHON) -m venv .tools/lock-venv

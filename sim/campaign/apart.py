@@ -20,17 +20,17 @@ class PartFailed(Exception):
 
 
 def run_apart(
-    part: str,
+    name: str,
     budget_s: float,
     seed: int,
     control: str | None,
     say: Callable[[str], None],
     stopped: Callable[[], bool],
 ) -> Findings:
-    """`sim.campaign.PART.run` of the same arguments. Raises PartFailed, ToolMissing."""
+    """`run` of the module with that name, with the same arguments. Raises PartFailed, ToolMissing."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_perform, args=(there, part, budget_s, seed, control))
+    process = context.Process(target=_perform, args=(there, name, budget_s, seed, control))
     process.start()
     there.close()
     try:
@@ -64,12 +64,12 @@ def _end(process: multiprocessing.process.BaseProcess) -> None:
     process.join()
 
 
-def _perform(pipe: Connection, part: str, budget_s: float, seed: int, control: str | None) -> None:
+def _perform(pipe: Connection, name: str, budget_s: float, seed: int, control: str | None) -> None:
     """In the new process. Ctrl-C is the campaign's business, and SIGTERM leaves through every `finally`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     try:
-        module = importlib.import_module(f"sim.campaign.{part}")
+        module = importlib.import_module(name)
         findings = module.run(budget_s, seed, control, lambda text: pipe.send(("says", text)))
         pipe.send(("findings", findings))
     except ToolMissing as error:

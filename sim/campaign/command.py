@@ -42,9 +42,7 @@ def main(argv: list[str]) -> int:
         if arguments.replay is not None:
             part, _, what = arguments.replay.partition(":")
             return int(_module(part).replay(what, arguments.control))
-        parts = arguments.parts.split()
-        if arguments.control is not None:
-            parts = [part for part in parts if arguments.control in _module(part).CONTROLS] or _owner(arguments.control)
+        parts = arguments.parts.split() if arguments.control is None else _owner(arguments.control)
         seed = random.SystemRandom().randrange(1, 1_000_000) * 1_000 if arguments.seed is None else arguments.seed
         for part in parts:
             _module(part)
@@ -89,6 +87,7 @@ def _minutes(text: str) -> float:
 
 
 def _module(part: str) -> ModuleType:
+    """Raises UnknownPart."""
     if part not in PARTS:
         raise UnknownPart(f"no part {part!r}; the parts are: {', '.join(PARTS)}")
     name = f"sim.campaign.{part}"
@@ -104,7 +103,7 @@ def _controls() -> dict[str, dict[str, Control]]:
 
 
 def _owner(control: str) -> list[str]:
-    """The part that has the control, whatever parts were asked for."""
+    """The part that has the control, whatever parts were asked for. Raises UnknownControl."""
     known = {name: part for part, controls in _controls().items() for name in controls}
     if control not in known:
         raise UnknownControl(f"no control {control!r}; the controls are: {', '.join(known)}")
@@ -186,7 +185,7 @@ class Conductor:
         self._busy += 1
         try:
             self._findings[part] = run_apart(
-                part,
+                f"sim.campaign.{part}",
                 self._share_s(),
                 self._seed,
                 self._control,

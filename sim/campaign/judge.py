@@ -66,8 +66,9 @@ def compare(first: Verdict, second: Verdict) -> list[str]:
 
 
 def broken(violation: str) -> str:
-    """The name of the invariant (or `broker`, `contract`, `harness`) that a violation is about."""
-    return violation.split()[0].rstrip(":")
+    """What a violation is about: an invariant, `broker`, `contract`, or else the `harness` itself."""
+    word = violation.split()[0].rstrip(":")
+    return word if word in ("broker", "contract") or word[1:].isdigit() else "harness"
 
 
 def _perform(storm: Storm) -> Outcome:
