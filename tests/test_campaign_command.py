@@ -9,6 +9,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def parts(monkeypatch: Patch) -> dict[str, Any]:
             raise found[part]
         return found[part]
 
-    monkeypatch.setattr(command, "_module", lambda part: storms)
+    monkeypatch.setattr(command, "_module", lambda part: storms if part == "storms" else SimpleNamespace(CONTROLS={}))
     monkeypatch.setattr(command, "run_apart", lambda name, *_: result(name.rpartition(".")[2]))
     monkeypatch.setattr(storms, "run", lambda *_: result("storms"))
     return found
