@@ -32,6 +32,12 @@ def attempt_ms(rig: Rig) -> int:
     return rig.run_until(lambda: rig.uplink.last_error, 2 * TIMEOUT_MS)
 
 
+def found(rig: Rig) -> None:
+    """The look-up that is under way has an answer from now on."""
+    assert rig.uplink._lookup is not None
+    rig.uplink._lookup.address = ADDRESS
+
+
 # -- how long an attempt lasts
 
 
@@ -189,7 +195,7 @@ def test_it_asks_to_be_stepped_often_while_it_connects_and_seldom_while_it_waits
     assert rig.uplink.step() == 100
     rig.board.link.up, rig.opened, rig.board.names[HOST] = True, False, None
     assert [rig.uplink.step() for _ in range(2)] == [0, 10], "looking up"
-    rig.uplink._lookup.address = ADDRESS
+    found(rig)
     assert [rig.uplink.step() for _ in range(2)] == [0, 10], "dialling"
     rig.streams[0].opened, rig.streams[0].answers = True, []
     assert [rig.uplink.step() for _ in range(2)] == [0, 10], "no session yet"
@@ -228,6 +234,6 @@ def test_a_name_server_has_a_second_before_the_kept_address_is_tried(lookup_ms: 
     rig.board.flash.files[ADDRESS_FILE] = frame(b"%s 10.0.0.7" % HOST.encode())
     rig.board.names[HOST] = None
     rig.run(lookup_ms)
-    rig.uplink._lookup.address = ADDRESS
+    found(rig)
     rig.run(100)
     assert rig.dialled[0][1] == (ADDRESS if lookup_ms < 1000 else "10.0.0.7")
