@@ -10,6 +10,7 @@ from fake_board import FakeBoard
 from test_config_files import good_board, put
 
 from firmware import column, start
+from firmware.lamp import COLOURS
 
 BOOT = {"number": 1 << 24, "mode": "normal", "unhealthy": 0, "folder": ""}
 
@@ -109,3 +110,16 @@ def test_the_fall_back_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("firmware.config.last_good", lambda flash, chip: (None, "none"))
     with pytest.raises(KeyError):  # the fallback configuration has no device id
         test_one_that_the_board_refuses_falls_back_too()
+
+
+def test_a_technicians_interrupt_leaves_no_green_lamp_behind() -> None:
+    """Red without the `except` in `start.run`: the lamp keeps its last colour while nobody looks at the button."""
+    board = good_board()
+
+    def wait(_timeout_ms: int) -> None:
+        raise KeyboardInterrupt
+
+    board.wait = wait
+    with pytest.raises(KeyboardInterrupt):
+        start.run(board, dict(BOOT))
+    assert board.lamp.shown[-1][1] == COLOURS["out-of-service"]
