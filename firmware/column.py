@@ -174,6 +174,7 @@ class Column:
         self.telemetry.announce()
         self.faults.publish_all(self._first_session)
         self._first_session = False
+        self.telemetry.report()  # the longest message comes last, when the others have given their memory back
 
     def _command_refused(self, ident, why):
         self._board.log("command: %s refused: %s" % (ident, why))

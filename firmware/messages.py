@@ -8,7 +8,7 @@ TRACEBACK_MAX_CHARS = 600
 
 
 class Messages:
-    """Builds payloads (bytes) from the configuration and what the caller knows."""
+    """Builds payloads from the configuration and what the caller knows."""
 
     def __init__(self, config, clock, boot: int):
         self._device_id = config["device_id"]
@@ -22,7 +22,7 @@ class Messages:
     def topic(self, kind: str) -> bytes:
         return (self.root + kind).encode()
 
-    def alarm(self, incident, faults: list) -> bytes:
+    def alarm(self, incident, faults: list) -> bytearray:
         body = {
             "v": V,
             "event_type": "sos",
@@ -45,11 +45,11 @@ class Messages:
             payload = wire.encode(body)
         return payload
 
-    def state(self, online: bool) -> bytes:
+    def state(self, online: bool) -> bytearray:
         at = self._clock.now_text() if online else None
         return wire.encode({"v": V, "state": "online" if online else "offline", "boot": self._boot, "at": at})
 
-    def info(self, board, origin, reset, mode: str, capabilities: list) -> bytes:
+    def info(self, board, origin, reset, mode: str, capabilities: list) -> bytearray:
         """`origin`: {"digest", "source"} of the configuration; `reset`: {"cause", "culprit", "traceback"}."""
         text = reset.get("traceback")
         return wire.encode(
@@ -73,18 +73,18 @@ class Messages:
             }
         )
 
-    def heartbeat(self, figures: dict) -> bytes:
+    def heartbeat(self, figures: dict) -> bytearray:
         body = {"v": V, "boot": self._boot, "clock": self._clock.source, "at": self._clock.now_text()}
         body.update(figures)
         return wire.encode(body)
 
-    def fault(self, ident: str, since_ms, detail: str) -> bytes:
+    def fault(self, ident: str, since_ms, detail: str) -> bytearray:
         return wire.encode({"v": V, "id": ident, "since": self._clock.text(since_ms), "detail": detail})
 
-    def event(self, name: str, detail) -> bytes:
+    def event(self, name: str, detail) -> bytearray:
         return wire.encode({"v": V, "event": name, "at": self._clock.now_text(), "detail": detail})
 
-    def result(self, ident: str, error, detail) -> bytes:
+    def result(self, ident: str, error, detail) -> bytearray:
         return wire.encode({"v": V, "id": ident, "ok": error is None, "error": error, "detail": detail})
 
     def _stream(self):

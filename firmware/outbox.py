@@ -15,7 +15,8 @@ class Outbox:
         self._events = []
         self.dropped = 0
 
-    def retain(self, topic: bytes, payload: bytes) -> None:
+    def retain(self, topic: bytes, payload) -> None:
+        """`payload`: bytes, or for a long one a function that makes them when its turn has come."""
         self._retained = [one for one in self._retained if one[0] != topic]
         self._retained.append((topic, payload))
 

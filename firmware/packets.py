@@ -18,6 +18,7 @@ PUBLISH = const(0x30)
 PUBACK = const(0x40)
 SUBACK = const(0x90)
 PINGRESP = const(0xD0)
+DUP = const(8)
 
 PINGREQ_PACKET = b"\xc0\0"
 DISCONNECT_PACKET = b"\xe0\0"
@@ -110,14 +111,14 @@ class Packets:
         self._client.connect(True)
         return self._wire.take()
 
-    def publish(self, topic: bytes, payload: bytes, retain: bool, pid: int = 0, dup: bool = False) -> bytes:
-        """QoS 1 with `pid` 1..65535, QoS 0 without.
+    def publish(self, topic: bytes, payload: bytes, retain: bool, pid: int = 0) -> bytearray:
+        """QoS 1 with `pid` 1..65535, QoS 0 without. To send it once more, set `DUP` in its first byte.
 
         QoS 1 by the QoS 0 way: umqtt.simple would wait for the PUBACK and counts ids up to 65,536, which packs as 0.
         """
         if pid:
             payload = bytes((pid >> 8, pid & 0xFF)) + payload
-        self._client.publish(topic, payload, retain | (2 if pid else 0) | (8 if dup else 0), 0)
+        self._client.publish(topic, payload, retain | (2 if pid else 0), 0)
         return self._wire.take()
 
     def subscribe(self, topic: bytes, pid: int) -> bytes:

@@ -23,11 +23,9 @@ class LinkLost(Exception):
 class _Sent:
     """A QoS 1 publish that waits for its PUBACK."""
 
-    def __init__(self, board, pid, topic, payload, retain, token, puback_ms):
+    def __init__(self, board, pid, packet, token, puback_ms):
         self.pid = pid
-        self.topic = topic
-        self.payload = payload
-        self.retain = retain
+        self.packet = packet
         self.token = token
         self.resends = 0
         self.deadline = Deadline(board, puback_ms)
@@ -92,8 +90,9 @@ class Session:
     def publish(self, topic: bytes, payload: bytes, retain: bool, token, first: bool = False) -> None:
         """QoS 1. `first`: before everything that is queued and not yet begun (an alarm)."""
         pid = self._ids.next(tuple(one.pid for one in self._sent) + (self._suback,))
-        self._sent.append(_Sent(self._board, pid, topic, payload, retain, token, self._puback_ms))
-        self._queue(self._coder.publish(topic, payload, retain, pid), first)
+        packet = self._coder.publish(topic, payload, retain, pid)
+        self._sent.append(_Sent(self._board, pid, packet, token, self._puback_ms))
+        self._queue(packet, first)
         self._write()
 
     def publish_once(self, topic: bytes, payload: bytes) -> None:
@@ -140,7 +139,9 @@ class Session:
                     raise LinkLost("no PUBACK for %d ms, twice" % self._puback_ms)
                 one.resends += 1
                 one.deadline.start(self._puback_ms)
-                self._queue(self._coder.publish(one.topic, one.payload, one.retain, one.pid, True))
+                if one.packet not in self._out:  # else it has not even left
+                    one.packet[0] |= packets.DUP
+                    self._queue(one.packet)
 
     def _keep_alive(self):
         """Ping every half keepalive, whatever else is sent: writing to a dead link succeeds for a long time. Give up

@@ -27,13 +27,12 @@ class Telemetry:
         self.uplink: Any = None  # set once both exist
 
     def announce(self) -> None:
-        """A session begins: state and birth certificate, retained, then a heartbeat."""
+        """A session begins."""
         self._outbox.retain(self._messages.topic("state"), self._messages.state(True))
-        self.report()
 
     def report(self) -> None:
         """The command `report`: birth certificate and heartbeat now."""
-        self._outbox.retain(self._messages.topic("info"), self._birth())
+        self._outbox.retain(self._messages.topic("info"), self._birth)
         self._next.start(0)
 
     def event(self, name: str, detail) -> None:

@@ -184,7 +184,8 @@ class Uplink:
                 break
             self._outbox.taken(item)
             self._in_flight.append(item)
-            session.publish(item[0], item[1], item[2], item)
+            topic, payload, retain = item
+            session.publish(topic, payload() if callable(payload) else payload, retain, item)
 
     def publish_once(self, topic: bytes, payload: bytes) -> bool:
         """QoS 0, now or never: a heartbeat. False when there is no room for it."""

@@ -4,62 +4,55 @@ CPython's `json.dumps` would write six bytes for each of them, MicroPython's has
 """
 
 _ESCAPES = (("\\", "\\\\"), ('"', '\\"'), ("\n", "\\n"), ("\r", "\\r"), ("\t", "\\t"))  # the backslash first
-_PARTS_MAX = 64  # joined then: a list of hundreds would take more of a small heap than the message
 
 
-def encode(value) -> bytes:
+def encode(value) -> bytearray:
     """`value` (dict, list, tuple, str, int, float, bool, None) as compact JSON."""
-    parts = []
-
-    def put(part):
-        parts.append(part)
-        if len(parts) >= _PARTS_MAX:
-            parts[:] = ["".join(parts)]
-
-    _write(value, put)
-    return "".join(parts).encode()
+    out = bytearray()  # grows in place, as a rule: a list of parts would take as much again
+    _write(value, out)
+    return out
 
 
-def _write(value, put):
+def _write(value, out):
     if value is None:
-        put("null")
+        out.extend(b"null")
     elif value is True:
-        put("true")
+        out.extend(b"true")
     elif value is False:
-        put("false")
+        out.extend(b"false")
     elif isinstance(value, str):
-        _write_text(value, put)
+        _write_text(value, out)
     elif isinstance(value, dict):
-        _write_many("{", "}", value, put, value)
+        _write_many(b"{}", value, out, value)
     elif isinstance(value, (list, tuple)):
-        _write_many("[", "]", value, put, None)
+        _write_many(b"[]", value, out, None)
     elif isinstance(value, (int, float)):
-        put(str(value))
+        out.extend(str(value).encode())
     else:
         raise TypeError("not JSON: %s" % type(value).__name__)
 
 
-def _write_many(opening, closing, values, put, mapping):
-    put(opening)
+def _write_many(brackets, values, out, mapping):
+    out.append(brackets[0])
     first = True
     for item in values:
         if not first:
-            put(",")
+            out.extend(b",")
         first = False
         if mapping is not None:
-            _write_text(item, put)
-            put(":")
+            _write_text(item, out)
+            out.extend(b":")
             item = mapping[item]
-        _write(item, put)
-    put(closing)
+        _write(item, out)
+    out.append(brackets[1])
 
 
-def _write_text(text, put):
+def _write_text(text, out):
     for raw, safe in _ESCAPES:
         if raw in text:
             text = text.replace(raw, safe)
     if any(c < " " for c in text):
         text = "".join("\\u%04x" % ord(c) if c < " " else c for c in text)
-    put('"')
-    put(text)
-    put('"')
+    out.extend(b'"')
+    out.extend(text.encode())
+    out.extend(b'"')

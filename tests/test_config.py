@@ -267,8 +267,7 @@ def alarm(config: dict[str, Any]) -> bytes:
         id=f"{config['device_id']}-{1 << 30}-{10**6}", status="exercise", press=10**6, late=True, clock="kept",
         raised_at=1_800_000_000_000, age=SimpleNamespace(ms=lambda: 10**10),
     )  # fmt: skip
-    payload: bytes = messages.alarm(incident, [f"fault-{i:026}" for i in range(12)])
-    return payload
+    return bytes(messages.alarm(incident, [f"fault-{i:026}" for i in range(12)]))
 
 
 URI_REST = st.text(alphabet='xyz%"\\\\', max_size=150)

@@ -154,6 +154,18 @@ def test_an_alarm_goes_before_what_is_queued_but_never_into_a_packet_that_has_be
     assert [one.payload for one in rig.stream.heard if one.kind == PUBLISH] == [b"begun", b"alarm", b"queued"]
 
 
+def test_what_has_not_left_yet_is_not_sent_twice() -> None:
+    """The broker takes nothing for longer than a PUBACK may take."""
+    rig = Rig().up()
+    rig.stream.capacity = 0
+    rig.session.publish(ALARM, b"alarm", False, "a")
+    rig.run(PUBACK_MS + 100)
+    rig.stream.capacity = None
+    rig.run(20)
+    assert [(one.payload, one.dup) for one in rig.stream.heard if one.kind == PUBLISH] == [(b"alarm", False)]
+    assert rig.acknowledged == ["a"]
+
+
 def test_an_alarm_goes_first_when_nothing_has_begun() -> None:
     rig = Rig().up()
     rig.stream.capacity = 0

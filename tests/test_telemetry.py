@@ -71,7 +71,8 @@ class Rig:
         out = []
         while (item := self.outbox.next()) is not None:
             self.outbox.taken(item)
-            out.append(item)
+            topic, payload, retain = item
+            out.append((topic, payload() if callable(payload) else payload, retain))
         return out
 
 
@@ -114,6 +115,7 @@ def test_offline_it_is_silent_and_a_session_begins_with_a_heartbeat() -> None:
     rig.uplink.up = True
     rig.run(1)
     rig.task.announce()
+    rig.task.report()
     assert rig.waiting() == [(b"state", b"online", True), (b"info", b"birth", True)]
     rig.run(1)
     assert len(rig.uplink.beats) == 2, "at once, not in half a minute"
