@@ -39,7 +39,6 @@ class Incident:
         self.sent_press = 0  # the highest press that the broker has acknowledged
         self.in_flight = False
         self._answered = False  # since the last press, and since the last connection was lost
-        self._known_press = 1  # the centre has heard of it: of the first one if it says anything at all
         self._asked = _NOT_ASKED
         self.age = Stopwatch(board, age_ms)
         self._last_press = Stopwatch(board, age_ms)
@@ -102,11 +101,10 @@ class Incident:
         if state == CLOSED and self._is_in_doubt():
             return False
         is_new = state > self.state
-        # What is new may be an operator's doing. What says nothing new answers a transmission: of the last press, as
-        # long as answers keep their order.
-        if self.sent_press == self.press and (self._known_press == self.press or not is_new):
+        # Anything answers a first press. After a further one, what is new may be an operator's doing, who has not heard
+        # of it yet; what says nothing new answers a transmission.
+        if self.sent_press == self.press and (self.press == 1 or not is_new):
             self._answered = True
-            self._known_press = self.press
             self._repeat.stop()
         if not is_new:
             return False
@@ -115,9 +113,10 @@ class Incident:
         return True
 
     def _is_in_doubt(self):
-        """`closed` may have been on its way when somebody pressed again, and a broker's PUBACK does not tell that the
-        centre heard of that press. So the centre is asked once more: it answers every transmission."""
-        if self._known_press == self.press or self._asked == _ASKED:
+        """`closed` may have been said before somebody pressed again: no answer names a press, and a broker's PUBACK
+        does not tell that the centre heard of it. So after further presses the centre, which answers every
+        transmission, is asked once more."""
+        if self.press == 1 or self._asked == _ASKED:
             return False
         if self._asked == _NOT_ASKED:
             self._asked = _ASKING
