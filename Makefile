@@ -13,7 +13,7 @@ HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
 DEVICE := $(wildcard boot.py main.py firmware hal) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint types bench campaign soak lock clean
+.PHONY: help venv tools run test lint types bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,9 @@ campaign: tools ## search for broken promises; BUDGET=minutes PARTS="storms year
 
 soak: tools ## the campaign in real time: brokers under faults, endurance; BUDGET=minutes
 	@$(CAMPAIGN) --budget $(or $(BUDGET),60) --parts "$(or $(PARTS),brokers endurance)"
+
+mutation: tools ## how many small changes of the firmware the fast tests notice; a quarter of an hour
+	@$(PY) -m sim.mutation
 
 lock: ## pin requirements.in anew into requirements.txt
 	@rm -rf .tools/lock-venv && $(PYTHON) -m venv .tools/lock-venv
