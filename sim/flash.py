@@ -72,7 +72,7 @@ class Image:
         return len(self.read(name) or b"")
 
     def write(self, name: str, data: bytes) -> None:
-        """Raises OSError when the image is full."""
+        """Raises LittleFSError when the image is full."""
         folder = name.rpartition("/")[0]
         if folder:
             self._fs.makedirs(folder, exist_ok=True)

@@ -27,7 +27,7 @@ COMMANDS = {
 }
 EVENTS = {
     "port": "path: the terminal to connect to, or null while the cable is out",
-    "console": "state: off, start, boot.py, main.py, friendly or raw (at that prompt), exec (code from the line runs)",
+    "console": "state: off, start, boot.py, main.py, friendly or raw (at that prompt)",
 }
 
 

@@ -67,8 +67,8 @@ class Port:
         """Pull the cable out."""
         if self._master is None:
             return
-        if self._link is not None:
-            self._link.unlink(missing_ok=True)
+        if self._link is not None and self._link.is_symlink() and str(self._link.readlink()) == self._name:
+            self._link.unlink()  # unless another board has taken it over
         os.close(self._master)
         self._master, self._out = None, b""
 

@@ -30,7 +30,7 @@ _ROM_RESET = "0xc (SW_CPU_RESET)"
 class SerialBoard(Pole):
     """All that a `Pole` is (power_on, power_off, press, link, ..., events), plus a serial port.
 
-    More events: "port" (path, or null while the cable is out), "console" (state: see `console`).
+    More events: "port" (path, or null while the cable is out), "console" (state: as `console`, but for exec).
     """
 
     def __init__(
@@ -95,6 +95,11 @@ class SerialBoard(Pole):
     def port(self) -> str:
         """For `mpremote connect`: the link, if there is one."""
         return self._port.path
+
+    @property
+    def terminal(self) -> str:
+        """The terminal itself, /dev/pts/N: mpremote is faster over it, but waits for ever on a board that is silent."""
+        return self._port.name
 
     @property
     def is_plugged(self) -> bool:
@@ -242,8 +247,9 @@ class SerialBoard(Pole):
             self._prompt = state  # of which a soft reset keeps the kind
         if state in RUNNING and self._interrupt_at:
             self._interrupt_at = time.monotonic() + INTERRUPT_AFTER_S  # it has just begun to listen
+        if "exec" not in (state, self._state):  # a copy runs some code for every 256 bytes
+            self._emit("console", now_us(), state=state)
         self._state = state
-        self._emit("console", now_us(), state=state)
 
     def _show(self, data: bytes) -> None:
         """From the chip to the port."""

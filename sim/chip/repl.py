@@ -204,6 +204,7 @@ def _raw_paste(command: int) -> None:
             uart.send(b"\x01")
             room = WINDOW
     at = min(ends)
+    uart.put_back(data[at + 1 :])
     uart.send(b"\x04")
     if data[at] == CTRL_C:
         _execute(_interrupted, b"\x04")

@@ -17,12 +17,12 @@ from . import host, select, wires
 from .host_micropython import _libc
 
 CTRL_C = 3
-RECEIVE_BYTES = 4096  # what does not fit is lost, as on a UART (whose buffer on the ESP32 holds 260)
+RECEIVE_BYTES = 65536  # what does not fit is lost; a real ESP32 keeps 260
 _WAIT_MS = 20
 _SIGINT = 2
 _SIG_IGN = 1
 
-_received = _micropython.RingIO(RECEIVE_BYTES)  # type: ignore[attr-defined]
+_received = b""
 _interrupt = -1
 _wire = _sys.stdout.buffer
 _parent = _select.poll()
@@ -50,23 +50,34 @@ def set_interrupt(char: int) -> None:
 
 
 def receive(text: str) -> None:
+    global _received
     data = unhexlify(text)
-    if _interrupt >= 0 and _interrupt in data:
-        _received.write(data.replace(bytes([_interrupt]), b""))
+    interrupted = _interrupt >= 0 and _interrupt in data
+    if interrupted:
+        data = data.replace(bytes([_interrupt]), b"")
+    _received = (_received + data)[:RECEIVE_BYTES]
+    if interrupted:
         raise KeyboardInterrupt
-    _received.write(data)
 
 
 def pending() -> bool:
     wires.touch()
-    return _received.any() > 0
+    return bool(_received)
 
 
 def take(limit: int) -> bytes:
     """1 to `limit` received bytes; waits for the first."""
+    global _received
     while not pending():
         _parent.poll(_WAIT_MS)
-    return _received.read(limit)
+    data, _received = _received[:limit], _received[limit:]
+    return data
+
+
+def put_back(data: bytes) -> None:
+    """What was taken last and not used."""
+    global _received
+    _received = data + _received
 
 
 def send(data: bytes) -> None:
