@@ -73,7 +73,7 @@ class Supervisor:
         if self.culprit is None:
             board.scratch.write(entry.crumb)
         try:
-            wants_ms = entry.task.step()
+            wants_ms = min(entry.task.step(), _WAIT_MAX_MS)  # none sleeps for ever, whatever it asks for
             entry.due = board.ticks_add(board.ticks_ms(), wants_ms)
         except Exception as error:
             self._died(entry, error)

@@ -92,6 +92,13 @@ def test_tasks_run_when_they_want_to() -> None:
     assert 95 <= fast.steps <= 101 and 9 <= slow.steps <= 11
 
 
+def test_a_task_that_wants_to_sleep_for_days_is_woken() -> None:
+    sleeper = Task("link", 5 * 86_400_000)
+    board, house = make(sleeper)
+    run(board, house, 10_000)
+    assert sleeper.steps >= 5
+
+
 def test_every_turn_tasks_run_in_every_turn() -> None:
     eager = Task("column", 2000)
     eager.every_turn = True  # type: ignore[attr-defined]
