@@ -9,32 +9,27 @@ from pathlib import Path
 
 import pytest
 
+from sim.campaign.happenings import TASKS
+from sim.campaign.script import Outcome, generate, perform
 from sim.world.board import VirtualBoard
 from sim.world.broker import BrokerFault
 from sim.world.centre import Policy
 from sim.world.conditions import Net
 from sim.world.hostile import SCRIPTS
-from sim.world.weather import TASKS, Weather
 from sim.world.world import World, config_with
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
-WEATHER_SEEDS = range(100, 112)
-STORM = """
-from sim.world.weather import Weather
-from sim.world.world import World
-world = World(7)
-Weather(world).plan(900_000, 25)
-world.run(1_000_000)
-print(world.trace.digest(), world.trace.count, world.boots)
+STORM_SEED = 29  # of a quarter of an hour, with resets and cuts
+STORM = f"""
+from sim.campaign.script import generate, perform
+outcome = perform(generate({STORM_SEED}, "heal"))
+print(outcome.digest, outcome.simulated_s, sorted(outcome.fired.items()))
 """
 
 
-def storm(seed: int) -> World:
-    world = World(seed)
-    Weather(world).plan(900_000, 25)
-    world.run(1_000_000)
-    return world
+def storm(seed: int) -> Outcome:
+    return perform(generate(seed, "heal"))
 
 
 def in_process(hash_seed: str) -> str:
@@ -46,15 +41,15 @@ def in_process(hash_seed: str) -> str:
 def test_i9_the_same_seed_gives_the_same_trace_with_any_hash_seed() -> None:
     first, second = in_process("0"), in_process("4242")
     assert first == second
-    world = storm(7)
-    assert first.split()[0] == world.trace.digest()
-    assert storm(8).trace.digest() != world.trace.digest()
+    here = storm(STORM_SEED)
+    assert first.split()[0] == here.digest
+    assert storm(STORM_SEED + 1).digest != here.digest
 
 
 def test_i9_control_a_board_with_real_randomness_gives_another_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = storm(7).trace.digest()
+    first = storm(STORM_SEED).digest
     monkeypatch.setattr(VirtualBoard, "random", lambda self, below: int.from_bytes(os.urandom(4)) % below)
-    assert storm(7).trace.digest() != first
+    assert storm(STORM_SEED).digest != first
 
 
 def test_the_hash_covers_every_entry() -> None:
@@ -164,16 +159,6 @@ def test_presses_against_handshakes_that_never_stop() -> None:
         world.settle()
 
 
-@pytest.mark.parametrize("seed", WEATHER_SEEDS)
-def test_weather(seed: int) -> None:
-    """Half an hour of everything at once; the invariants judge."""
-    policies = [Policy(), Policy(received_ms=2_000), Policy(accepted_ms=5_000, closed_ms=60_000)]
-    world = World(seed, policy=policies[seed % 3])
-    Weather(world).plan(HOUR_MS // 2, 40)
-    world.run(HOUR_MS // 2)
-    world.settle()
-
-
 def test_a_run_may_be_paused_anywhere() -> None:
     world = World(1)
     for _ in range(200):
@@ -206,6 +191,14 @@ def test_a_broken_configuration_says_which_key_and_stays_up() -> None:
     assert any("location.geo" in str(entry.data[0]) for entry in world.trace.of("log"))
     assert world.trace.of("lamp")[0].data == (255, 0, 0)
     assert world.boots == ["power-on"]
+
+
+def test_a_board_without_a_configuration_stays_calm_while_its_contact_is_closed() -> None:
+    world = World(1, config_with(location={"geo": "nowhere"}))
+    world.at(20_000, world.hold)
+    world.run(60_000)
+    said = [entry for entry in world.trace.of("log") if "location.geo" in str(entry.data[0])]
+    assert len(said) == 6 and world.boots == ["power-on"]
 
 
 def test_service_mode_leaves_the_column_alone_for_one_boot() -> None:

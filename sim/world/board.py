@@ -62,6 +62,7 @@ class VirtualBoard(Ticks):
         self._cause = cause
         self._waiting = False
         self._has_looked = False
+        self.on_duty = False  # a column runs on it, with a configuration
         self.on_first_look: Callable[[], None] = lambda: None
         self._has_counter = chip not in CHIPS_WITHOUT_COUNTER
         self.flash: interface.Flash = VirtualFlash(hardware.flash, self.spend, hardware.costs)
@@ -101,7 +102,11 @@ class VirtualBoard(Ticks):
         if self.on_stall is not None and now_us - self.last_look_us > 2 * self.hardware.costs.look_period_us:
             self.on_stall(self.last_look_us, now_us)
         self.last_look_us = now_us
-        if not self._has_looked:
+
+    def sampled(self) -> None:
+        """The firmware read the contact: from its first look on it is there for a press."""
+        self.looked()
+        if self.on_duty and not self._has_looked:
             self._has_looked = True
             self.on_first_look()
 

@@ -28,4 +28,11 @@ class Net(StrEnum):
     NTP_BEHIND = "ntp-behind"  # (s)
 
 
-DEFAULTS = {Net.LOOKUP_STALL: LOOKUP_GIVES_UP_MS, Net.LATENCY: 2_000, Net.DRIP: 50, Net.SHORT_WRITE: 7, **dict.fromkeys((Net.NTP_AHEAD, Net.NTP_BEHIND), 7_200)}
+DEFAULTS = {
+    Net.LOOKUP_STALL: LOOKUP_GIVES_UP_MS,
+    Net.LATENCY: 2_000,
+    Net.DRIP: 50,
+    Net.SHORT_WRITE: 7,
+    Net.NTP_AHEAD: 7_200,
+    Net.NTP_BEHIND: 7_200,
+}

@@ -35,11 +35,19 @@ class Network:
         self._servers: dict[tuple[str, int], Server] = {}
         self._datagram_servers: dict[tuple[str, int], DatagramServer] = {}
 
-    # -- set-up and weather
+    # -- set-up and conditions
 
     def serve(self, name: str, address: str, port: int, server: Server) -> None:
         self.names[name] = address
         self._servers[address, port] = server
+
+    def move(self, name: str, address: str, port: int) -> None:
+        """A server moves: its name leads to another address, its connections are reset, the old address is deserted."""
+        server = self._servers.pop((self.names[name], port))
+        self.serve(name, address, port, server)
+        for connection in list(self.connections):
+            if connection.server is server:
+                connection.reset()
 
     def serve_datagrams(self, name: str, address: str, port: int, server: DatagramServer) -> None:
         self.names[name] = address

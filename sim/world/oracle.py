@@ -84,9 +84,10 @@ class Oracle:
         self._held = True
 
     def stall(self, start_us: int, end_us: int) -> None:
-        """Nobody looked at the contact meanwhile."""
-        if end_us - start_us <= STALL_US:
-            return
+        """Nobody looked at the contact meanwhile, for more than STALL_US."""
+        if not self.was_released(start_us) and self._contact.closures_between(start_us, end_us):
+            self._armed = False  # pressed before, and chattering since: a release is one that is seen
+            self._open_us = 0
         if self._contact.level_at(start_us) or self._contact.closures_between(start_us, end_us):
             self._remember(end_us - 1, end_us)
 
@@ -100,9 +101,13 @@ class Oracle:
     def level_at(self, t_us: int) -> bool:
         return bool(self._contact.level_at(t_us))
 
-    def is_closed_between(self, start_us: int, end_us: int) -> bool:
-        edge_us = self._contact.next_edge_after(start_us)
-        return self.level_at(start_us) and (edge_us is None or edge_us >= end_us)
+    def is_one_press(self, start_us: int, end_us: int) -> bool:
+        """What may have been a press before `start_us` already is the closure that is one at `end_us`."""
+        pressed = [span.start_us for span in self._pressed if span.start_us <= start_us < span.end_us]
+        if not pressed and self._pressed_us is not None:
+            pressed = [self._pressed_us]
+        edge_us = self._contact.next_edge_after(pressed[0]) if pressed else start_us
+        return edge_us is None or edge_us >= end_us
 
     def was_released(self, t_us: int) -> bool:
         """Nothing that may have been a press lies between the last certain release and that moment."""

@@ -27,7 +27,7 @@ class VirtualContact:
     def is_closed(self) -> bool:
         board = self._board
         board.spend(board.hardware.costs.look_us)
-        board.looked()
+        board.sampled()
         self.last_level = bool(board.hardware.contact.level_at(board.hardware.timeline.now_us))
         return self.last_level
 

@@ -69,12 +69,14 @@ class PressWatch:
         self._board = None
         self.oracle.running(self._timeline.now_us, False)
 
-    def noted(self) -> None:
-        """The column took something for a press just now: I5."""
-        self._checks["I5"] += 1
+    def noted(self, maybe_earlier: bool) -> None:
+        """The column took something for a press just now (or earlier, and only its record is new): I5."""
         now_us = self._timeline.now_us
         self._follow()
         self.oracle.noted()
+        if maybe_earlier:
+            return
+        self._checks["I5"] += 1
         since_us = now_us - LATEST_US
         if self._stall[1] >= since_us:
             since_us = min(since_us, self._stall[0])
@@ -83,9 +85,10 @@ class PressWatch:
 
     def _stalled(self, start_us: int, end_us: int) -> None:
         self._follow()
-        if end_us - start_us > STALL_US and self.presses and self.presses[-1].t_us > start_us:
-            self._judge_stall(start_us, end_us)
-        self.oracle.stall(start_us, end_us)
+        if end_us - start_us > STALL_US:
+            if self.presses and self.presses[-1].t_us > start_us:
+                self._judge_stall(start_us, end_us)
+            self.oracle.stall(start_us, end_us)
         if end_us - start_us > IN_STALL_US:
             self._stall = (start_us, end_us)
 
@@ -107,7 +110,7 @@ class PressWatch:
             return oracle.level_at(start_us) and not oracle.level_at(end_us)
         if oracle.is_noisy(start_us):
             return False
-        return oracle.was_released(start_us) or oracle.is_closed_between(start_us, press.t_us)
+        return oracle.was_released(start_us) or oracle.is_one_press(start_us, press.t_us)
 
     def _arm(self) -> None:
         if self._next is not None:

@@ -67,8 +67,12 @@ class Sabotage:
             raise MemoryError("memory allocation failed, allocating 512 bytes")
         raise Injected("planned by the world")
 
+    def idles(self, task: str) -> bool:
+        return self._idle_until_us.get(task, 0) > self._timeline.now_us
+
     def is_idle(self, task: str) -> bool:
-        if self._idle_until_us.get(task, 0) <= self._timeline.now_us:
+        """Asked when its step is due."""
+        if not self.idles(task):
             return False
         self._trace.took_effect(f"task {TaskFault.IDLE.value}")
         return True

@@ -50,6 +50,10 @@ class Timeline:
     def after(self, delay_us: int, action: Action) -> Event:
         return self.at(self.now_us + delay_us, action)
 
+    def planned(self) -> int:
+        """How many events are still to come."""
+        return len(self._heap)
+
     def advance_to(self, t_us: int, stop: Callable[[], bool] | None = None) -> bool:
         """Pass the time until `t_us`, running what is due; True = `stop` became true after an event: time stays there.
 

@@ -172,7 +172,7 @@ class World:
         self.power_on()
 
     def _repair_configuration(self) -> None:
-        """A technician copies the files again when they are damaged, and restarts a column that found none it could use."""
+        """A technician copies damaged files again, and restarts a column that found none it could use."""
         files = self.flash.files
         damaged = [name for name, data in self._provisioned.items() if files.get(name) != data]
         files.update(self._provisioned)
@@ -322,6 +322,8 @@ class World:
         original = column.Column
 
         def make(*arguments: Any) -> Any:
+            assert self.board is not None
+            self.board.on_duty = True
             self.column = original(*arguments)
             self._watch(self.column.supervisor)
             return self.column
