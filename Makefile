@@ -10,13 +10,15 @@ PIP := $(PY) -m pip --disable-pip-version-check --quiet --quiet
 PYTEST_ARGS ?= --numprocesses 4
 # What mypy checks against the ESP32 stubs: what runs on MicroPython. The rest of sim/chip is the host's.
 HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
-DEVICE := $(wildcard boot.py main.py firmware hal) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
+DEVICE := $(wildcard boot.py main.py firmware hal field/device/agent.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
+
+OUT ?= provisioned
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint types bench campaign soak mutation lock clean
+.PHONY: help venv tools run test lint types build provision flash flash-all bench campaign soak mutation lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) $(STUBS) ## make .venv with the pinned packages
 
@@ -51,6 +53,23 @@ lint: venv ## ruff
 types: venv ## mypy: the host's code, then the device's against the ESP32 stubs
 	$(PY) -m mypy
 	$(if $(DEVICE),$(PY) -m mypy --config-file mypy-device.ini $(DEVICE))
+
+build: venv ## build/bundle: what a board gets, with a manifest of hashes and a size budget
+	@$(PY) -m sim.toolbox umqtt
+	@$(PY) -m field.bundle
+
+provision: venv ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
+	@test -n "$(FLEET)" || { echo "error: which fleet? make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
+	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)"
+
+flash: venv ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID: bring a board up to date
+	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }
+	@$(MAKE) --no-print-directory flash-all BOARDS="$(PORT)=$(CONFIG)"
+
+flash-all: venv ## BOARDS="PORT=CONFIG PORT=CONFIG": several at once
+	@test -n "$(BOARDS)" || { echo 'error: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG"'; exit 2; }
+	@$(PY) -m sim.toolbox umqtt
+	@$(PY) -m field.flash $(BOARDS)
 
 bench: tools ## measure, side by side with stock umqtt.simple
 	@$(PY) -m sim bench

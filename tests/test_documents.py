@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "lib" / "README.md"]
-FOLDERS = ("boot.py", "main.py", "manifest.py", "Makefile", "firmware", "hal", "sim", "lib", "tests", "docs")
+FOLDERS = ("boot.py", "main.py", "manifest.py", "Makefile", "firmware", "hal", "field", "sim", "lib", "tests", "docs")
 PATH = re.compile(r"(?<![\w./-])(?:[\w-]+/)*[\w*-]+\.(?:py|md|json|yaml|toml)\b|(?<![\w./-])(?:[\w-]+/)+(?![\w*])")
 
 

@@ -1,0 +1,140 @@
+"""A board at the other end of a cable: mpremote's transport, with this project's agent on the board.
+
+    with Board("/dev/ttyUSB0") as board:
+        survey = board.survey()
+        board.send("a/firmware/lamp.mpy", data)
+
+Whatever goes wrong becomes a BoardError that says what happened and what to do next. Leaving the block restarts the
+board, so that a column goes back on duty; if the cable is pulled, its watchdog does that within 30 s.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import struct
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import serial
+from mpremote.transport import TransportError, TransportExecError
+from mpremote.transport_serial import SerialTransport
+
+AGENT = Path(__file__).with_name("device") / "agent.py"
+BAUD = 115_200
+CHUNK_BYTES = 1024
+READ_TIMEOUT_S = 10.0  # longest silence: a board that erases flash, or hashes its largest file
+GRACE_MS = 30_000
+_ATTEMPTS = 3
+
+
+class BoardError(Exception):
+    """What happened, on which port, and what to do next."""
+
+
+class Board:
+    """One connection; all names are paths on the board without a leading slash."""
+
+    def __init__(self, port: str, grace_ms: int = GRACE_MS) -> None:
+        """`grace_ms`: how long the board waits for the next command until its watchdog puts it back on duty."""
+        self.port = port
+        self._grace_ms = grace_ms
+        self.trips = 0  # commands that the board was asked to run
+        with self._explained("cannot be opened; is the cable in, and does no other program use the port?"):
+            self._transport = SerialTransport(os.path.realpath(port), baudrate=BAUD, timeout=READ_TIMEOUT_S)
+
+    def __enter__(self) -> Board:
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                with self._explained("gives no MicroPython prompt; is this the right port, and MicroPython on it?"):
+                    self._transport.enter_raw_repl(soft_reset=False)
+                    self.run(f"GRACE_MS = {self._grace_ms}\n" + AGENT.read_text("utf-8"))
+                return self
+            except BoardError:
+                if attempt == _ATTEMPTS:
+                    self.close()
+                    raise
+        raise AssertionError("unreachable")
+
+    def __exit__(self, *error: object) -> None:
+        if self._transport.in_raw_repl:
+            with contextlib.suppress(BoardError):
+                self.restart()
+        self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._transport.close()
+
+    def run(self, code: str) -> str:
+        """Run code on the board; returns what it printed. Raises BoardError."""
+        self.trips += 1
+        with self._explained("stopped answering; is the cable in?"):
+            output, trouble = self._transport.exec_raw(code, timeout=READ_TIMEOUT_S)
+        if trouble:
+            raise BoardError(f"{self.port}: the board says: {_last_line(trouble)} (in {code.splitlines()[0][:60]})")
+        return str(output.decode("utf-8", "replace"))
+
+    def survey(self) -> dict[str, Any]:
+        """Versions, room, and the SHA-256 of every file, in one round trip."""
+        return dict(json.loads(self.run("survey()")))
+
+    def send(self, name: str, data: bytes) -> Iterator[int]:
+        """Write a file in chunks; yields the bytes sent, chunk by chunk."""
+        self.run(f"begin({name!r})")
+        for start in range(0, len(data), CHUNK_BYTES):
+            chunk = data[start : start + CHUNK_BYTES]
+            self.run(f"put({base64.b64encode(chunk)!r})")
+            yield len(chunk)
+        self.run("end()")
+
+    def digests(self, names: list[str]) -> dict[str, str]:
+        """SHA-256 of files on the board."""
+        return dict(json.loads(self.run(f"digests({', '.join(repr(name) for name in names)})"))) if names else {}
+
+    def copy(self, pairs: list[tuple[str, str]]) -> None:
+        """Copy files on the board itself: (source, target) pairs."""
+        self.run(f"copy({pairs!r})")
+
+    def rename(self, source: str, target: str) -> None:
+        """Atomic on LittleFS: afterwards `target` is the old one or the new one."""
+        self.run(f"rename({source!r}, {target!r})")
+
+    def remove(self, name: str) -> None:
+        self.run(f"remove({name!r})")
+
+    def restart(self) -> None:
+        """A hard reset; the raw REPL is over then."""
+        with self._explained("did not take the reset; press its reset button"):
+            self._transport.exec_raw_no_follow("reset()")
+            self._transport.in_raw_repl = False
+
+    def lines(self, for_s: float) -> Iterator[str]:
+        """What the console says after `restart`, line by line, for so long; "" while it says nothing."""
+        deadline_s = time.monotonic() + for_s
+        rest = b""
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            with self._explained("went away; is the cable in?"):
+                self._transport.serial.timeout = min(left_s, 0.1)
+                rest += self._transport.serial.read(256)
+            *whole, rest = rest.split(b"\n")
+            for line in whole or [b""]:
+                yield line.decode("utf-8", "replace").strip()
+
+    @contextlib.contextmanager
+    def _explained(self, advice: str) -> Iterator[None]:
+        try:
+            yield
+        except TransportExecError as error:
+            raise BoardError(f"{self.port}: the board says: {_last_line(error.error_output)}") from error
+        except (TransportError, serial.SerialException, OSError, struct.error, ValueError) as error:
+            raise BoardError(f"{self.port}: {advice} ({error})") from error
+
+
+def _last_line(text: str | bytes) -> str:
+    lines = (text.decode("utf-8", "replace") if isinstance(text, bytes) else text).strip().splitlines()
+    return lines[-1] if lines else "nothing"

