@@ -156,7 +156,7 @@ class Uplink:
         if not was_up:
             self._begin()
         self._send()
-        return min(_IDLE_MS, session.next_ms(_IDLE_MS), self._incidents.due_in_ms(_IDLE_MS))
+        return min(session.next_ms(_IDLE_MS), self._incidents.due_in_ms(_IDLE_MS))
 
     # -- within a session
 

@@ -252,6 +252,23 @@ def test_closure_all_over_a_stall_counts() -> None:
     assert filter_.sample(300, True, 0, False) == PRESS
 
 
+def test_closure_all_over_a_stall_as_long_as_a_press_is_one() -> None:
+    filter_ = settled()
+    filter_.sample(1, True, 1, True)
+    assert filter_.sample(PRESS_MS, True, 0, False) == PRESS
+
+
+def test_an_open_contact_was_open_all_over_a_stall() -> None:
+    """Nothing says otherwise: the 39 ms before it drain by 26, and what is left is 8.6 ms of a press."""
+    filter_ = settled(Debouncer(PRESS_MS, RELEASE_MS, 26))
+    for dt_ms, closed in ((1, True), (38, True), (1, False)):
+        assert filter_.sample(dt_ms, closed, None, True) == NOTHING
+    assert filter_.sample(26, False, None, False) == NOTHING
+    assert filter_.sample(1, True, None, True) == NOTHING
+    assert filter_.sample(31, True, None, True) == NOTHING
+    assert filter_.sample(1, True, None, True) == PRESS
+
+
 def test_closure_over_a_stall_without_a_counter_counts_a_little_later() -> None:
     """Nobody can vouch that it was closed all the time: 8 ms of credit, the rest by looking."""
     filter_ = settled()

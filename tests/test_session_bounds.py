@@ -215,6 +215,7 @@ def test_it_is_due_when_the_first_of_its_deadlines_is() -> None:
     assert rig.session.next_ms(1) == 1
     rig.run(KEEPALIVE_MS)  # two pings without an answer: it gives up before it would send a third
     assert rig.session.next_ms(60_000) == pytest.approx(KEEPALIVE_MS // 4, abs=200)
+    assert rig.session.next_ms(1) == 1
 
 
 def test_it_says_when_it_is_due() -> None:
