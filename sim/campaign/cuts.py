@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from rich.table import Table
 
-from sim import toolbox
 from sim.campaign.findings import Control, Findings, Violation
 from sim.cuts import lives
 from sim.cuts.controls import SABOTAGES
@@ -34,11 +33,11 @@ WRITES = frozenset(
 )  # fmt: skip
 MODES = frozenset(("before", "half", "torn", "thin", "edge", "mixed", "zero", "after"))
 ALL = tuple((life, chip) for chip in range(len(lives.GEOMETRIES)) for life in range(len(lives.LIVES)))
-SHARE = ((1, 1),)  # of `make test`
+FULL_S = 300  # of one core is enough for all of it
 
 
 def run(budget_s: float, seed: int, control: str | None, say: Callable[[str], None]) -> Findings:
-    """The whole search takes 6 minutes of one core; one that has to stop before its end says so, as a violation."""
+    """Raises toolbox.ToolMissing without MicroPython. A budget below FULL_S is for a part of the lives."""
     return explore(ALL, budget_s, seed, control, say)
 
 
@@ -61,21 +60,16 @@ def explore(
             return True
         return time.monotonic() - started > budget_s
 
-    try:
-        found, complete = search(plan, seed, breaks, say, enough, _BITS, kind=kind)
-    except toolbox.ToolMissing as error:
-        findings.violations.append(Violation(f"the cuts could not be searched at all: {error}", "make tools"))
-        return findings
+    found, complete = search(plan, seed, breaks, say, enough, _BITS, kind=kind)
     findings.wall_s = time.monotonic() - started
     _report(findings, found, seed, control)
-    if plan == ALL:
+    if plan == ALL and (complete or budget_s >= FULL_S):
         findings.kinds = WRITES | MODES
     if not complete and control is None:
-        findings.violations.append(
-            Violation(
-                f"the budget of {budget_s:.0f} s ended the search before every operation was cut", "make campaign"
-            )
-        )
+        ended = f"a budget of {budget_s:.0f} s ended the search before every operation was cut"
+        findings.figures["INCOMPLETE"] = ended
+        if budget_s >= FULL_S:
+            findings.violations.append(Violation(ended, "make campaign"))
     return findings
 
 
@@ -121,6 +115,9 @@ def _report(findings: Findings, found: Hunt, seed: int, control: str | None) -> 
         findings.violations.append(Violation(f"{wrong.text} (cut in: {wrong.kind})", command))
     if len(found.wrong) > _SHOWN_MAX:
         findings.violations.append(Violation(f"and {len(found.wrong) - _SHOWN_MAX} more of these", "the same search"))
+    for kind in sorted({kind for (kind, _), tally in found.rows.items() if tally.operations} - WRITES):
+        text = f"a kind of write that nobody foresaw: {kind}: it belongs into WRITES of sim/campaign/cuts.py"
+        findings.violations.append(Violation(text, "make campaign"))
     findings.tables = [_table(found)]
 
 

@@ -164,6 +164,18 @@ def search(
     return found, True
 
 
+def remains(life: int, geometry: int, operation: int, mode: str, seed: int, bits: int = 64) -> bytes:
+    """The whole flash after that one cut. Raises Died, toolbox.ToolMissing."""
+    chip = lives.GEOMETRIES[geometry]
+    content = bytearray(chip.blocks * BLOCK_BYTES)
+    with stage.staged() as folder, devices(folder, bits) as (living, _):
+        head, body = next(living.order(_order(life, geometry, seed, (operation, mode), None)))
+    for position, block in enumerate(head["blocks"]):
+        piece = body[position * BLOCK_BYTES : (position + 1) * BLOCK_BYTES]
+        content[block * BLOCK_BYTES : (block + 1) * BLOCK_BYTES] = piece
+    return bytes(content)
+
+
 def _order(life: int, geometry: int, seed: int, only: tuple[int, str] | None, kind: str | None) -> dict[str, Any]:
     one, chip = lives.LIVES[life], lives.GEOMETRIES[geometry]
     boots = [
