@@ -47,12 +47,13 @@ class Button:
             return  # less than a tick: the level is looked at in the next one
         dt_ms = self._board.ticks_diff(ticks, self._last_ticks)
         self._last_ticks = ticks
+        closures = self._board.contact.closures()  # before the level: else a closure between the two counts twice
         closed = self._board.contact.is_closed()
         self._follow_level(closed)
         if self._debouncer.is_settled():
             self._busy.restart()
         watched = asked_ms >= 0 and dt_ms <= asked_ms + _WAIT_SLACK_MS
-        self._report(self._debouncer.sample(dt_ms, closed, self._board.contact.closures(), watched), dt_ms)
+        self._report(self._debouncer.sample(dt_ms, closed, closures, watched), dt_ms)
 
     def step(self) -> int:
         """Ask for looks as often as the debouncer needs them; watch for a stuck contact."""

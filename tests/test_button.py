@@ -318,3 +318,25 @@ def test_two_looks_in_one_tick_lose_no_time() -> None:
         rig.board.advance(0.25)
         rig.button.look(ACTIVE_MS)
     assert len(rig.presses) == 1
+
+
+def test_a_closure_between_the_two_questions_of_a_look_counts_once() -> None:
+    """Level and counter are asked one after the other, and the contact may close in between, in a stall of the loop."""
+    rig = Rig()
+    contact = rig.board.contact
+    honest = {"level": contact.is_closed, "counter": contact.closures}
+    asked: list[str] = []
+
+    def ask(what: str) -> Any:
+        asked.append(what)
+        answer = honest[what]()
+        if len(asked) == 1:
+            contact.wave((0, 1), (120, 0))
+        return answer
+
+    rig.run(100)
+    contact.is_closed = lambda: ask("level")  # type: ignore[method-assign]
+    contact.closures = lambda: ask("counter")  # type: ignore[method-assign]
+    rig.stall(100)
+    rig.run(500)
+    assert len(rig.presses) == 1 and rig.releases == 1
