@@ -6,7 +6,8 @@ from typing import Any
 
 DARK = "dark"
 CHANNELS = ("lamp_red", "lamp_green", "lamp_blue")
-SETTLE_US = 20_000  # a colour of which only one or two channels were written counts after this
+SETTLE_US = 200_000  # a colour of which only one or two channels were written counts after this: the chip's process
+# may lose the processor between two writes
 _DUTY_PER_STEP = 256  # duty_u16 has 16 bits, a colour 8
 
 
