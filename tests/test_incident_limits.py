@@ -51,6 +51,16 @@ def test_one_answer_of_any_kind_ends_the_repeats(state: int) -> None:
     assert not one.is_due()
 
 
+def test_an_answer_while_a_repeat_is_in_flight_ends_them_too() -> None:
+    board, one = raised()
+    at_broker(one)
+    board.advance(15_000)
+    one.transmitted()
+    one.answered(RECEIVED)
+    one.at_broker(1)
+    assert one.due_in_ms(NEVER_MS) == NEVER_MS
+
+
 def test_an_answer_to_an_earlier_press_does_not_end_them() -> None:
     """Negative control: one to this press does."""
     _, one = raised()

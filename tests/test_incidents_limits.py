@@ -128,6 +128,19 @@ def test_a_closed_one_does_not_come_back() -> None:
     assert again.incidents.count() == 0 and again.board.logged == []
 
 
+def test_a_closing_is_asked_for_again_also_when_the_presses_were_before_the_restart() -> None:
+    rig = Rig()
+    one = rig.incidents.press(0)
+    rig.incidents.press(0)
+    again = rig.reboot()
+    again.deliver()
+    again.incidents.answered(one.id, "closed")
+    assert again.incidents.count() == 1 and again.incidents.due() is not None
+    again.deliver()
+    again.incidents.answered(one.id, "closed")
+    assert again.incidents.count() == 0
+
+
 @pytest.mark.parametrize("state", STATES[:-1])
 def test_a_compaction_keeps_every_answer(state: str) -> None:
     rig = Rig()

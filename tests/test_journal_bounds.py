@@ -91,7 +91,7 @@ def test_a_compaction_writes_what_matters_and_clears_both_faults(mode: FlashMode
     rig.told.clear()
     rig.flash.mode = FlashMode.OK
     rig.journal.compact([{"k": "press", "id": "p", "n": number} for number in (2, 1)])
-    assert rig.numbers() == [2, 1] and split(rig.flash.files[FILE])[1] == []
+    assert split(rig.flash.files[FILE])[1] == [] and rig.numbers() == [2, 1]
     assert sorted(rig.told) == [("flash-full", False), ("journal", False)]
     rig.board.advance(RETRY_MS)
     rig.journal.step()

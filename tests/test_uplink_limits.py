@@ -202,6 +202,9 @@ def test_it_asks_to_be_stepped_often_while_it_connects_and_seldom_while_it_waits
     rig.streams[0].peer_closed = True
     Dice(rig, highest=True)
     assert [rig.uplink.step() for _ in range(2)] == [0, 500], "a pause"
+    rig = Rig(NUMERIC)
+    rig.opened = False
+    assert [rig.uplink.step() for _ in range(3)] == [0, 0, 10], "nothing to look up"
 
 
 def test_a_long_pause_is_cut_into_steps_of_2_s() -> None:
@@ -237,3 +240,4 @@ def test_a_name_server_has_a_second_before_the_kept_address_is_tried(lookup_ms: 
     found(rig)
     rig.run(100)
     assert rig.dialled[0][1] == (ADDRESS if lookup_ms < 1000 else "10.0.0.7")
+    assert any("takes too long" in line for line in rig.board.logged) is (lookup_ms > 1000)
