@@ -102,6 +102,12 @@ def test_a_soft_reset_runs_boot_and_main_from_the_friendly_prompt_only(typist: T
     typist.until(RAW)
 
 
+def test_what_is_typed_during_a_soft_reset_is_not_lost(typist: Typist) -> None:
+    friendly(typist)
+    typist.talk(b"\x01", RAW)
+    assert typist.talk(b"\x04print('typed ahead')\x04", b"\x04>").endswith(RAW + b"OKtyped ahead\r\n\x04\x04>")
+
+
 def test_a_hard_reset_starts_as_the_chip_does(typist: Typist) -> None:
     friendly(typist)
     shown = typist.talk(b"import machine; machine.reset()\r", b"main ran\r\n")

@@ -67,12 +67,13 @@ class SerialBoard(Pole):
         self._port = Port(link)
         self._had_listener = False
         self._waiting = b""  # from the port, for which the chip had no room
+        self._unread = b""  # what a chip had not read when it ended for a soft reset, which loses nothing
         self._interrupt_at = 0.0
         self._received = 0
         self._executions = 0
         self._unplug_at_bytes = self._faults.number("unplugged")
         self._unplug_at_execution = self._faults.number("unplugged-at")
-        self._state = OFF
+        self._state = self._told = OFF
         self._prompt = "friendly"
         try:
             super().__init__(
@@ -178,8 +179,11 @@ class SerialBoard(Pole):
         if cut and end is not None:
             data = data[: end - self._received]
         self._received += len(data)
-        if data and isinstance(self._chip, UartProcess) and "deaf" not in self._faults:
-            if not self._chip.receive(data):
+        if data and "deaf" not in self._faults:
+            if isinstance(self._chip, UartProcess):
+                if not self._chip.receive(data):
+                    self._waiting = data
+            elif self._power and self._cause == "soft":  # which takes nothing from the port's buffer
                 self._waiting = data
             if CTRL_C in data:
                 self._interrupt_at = time.monotonic() + INTERRUPT_AFTER_S
@@ -214,16 +218,20 @@ class SerialBoard(Pole):
         }
         path = Path(self._scratch.name, "board.json")
         path.write_text(json.dumps(board))
-        if self._cause != "soft":
+        if self._cause == "soft":
+            self._waiting = self._unread + self._waiting
+        else:
             self._show((_ROM % _ROM_CAUSES.get(self._cause, _ROM_RESET)).encode())
             if "noise" in self._faults:
                 self._noise()
+        self._unread = b""
         self._set_state("start")
         arguments = [f"{key}={value}" for key, value in {**settings, "board": path}.items()]
         return UartProcess([*self._command, *arguments], flash.PROJECT, self._show)
 
     def _kill(self) -> None:
         super()._kill()
+        self._waiting = b""
         self._set_state(OFF)
 
     def _message(self, text: str) -> None:
@@ -235,6 +243,8 @@ class SerialBoard(Pole):
                 self._executions += 1
                 if self._executions == self._unplug_at_execution:
                     self._unplug()
+        elif text.startswith('{"unread"'):
+            self._unread = bytes.fromhex(json.loads(text)["unread"])
         else:
             super()._message(text)
 
@@ -247,9 +257,10 @@ class SerialBoard(Pole):
             self._prompt = state  # of which a soft reset keeps the kind
         if state in RUNNING and self._interrupt_at:
             self._interrupt_at = time.monotonic() + INTERRUPT_AFTER_S  # it has just begun to listen
-        if "exec" not in (state, self._state):  # a copy runs some code for every 256 bytes
-            self._emit("console", now_us(), state=state)
         self._state = state
+        if state not in ("exec", self._told):  # a copy runs some code for every 256 bytes, and is at the prompt again
+            self._told = state
+            self._emit("console", now_us(), state=state)
 
     def _show(self, data: bytes) -> None:
         """From the chip to the port."""

@@ -9,6 +9,7 @@ import gc
 import io
 import json
 import sys as _host_sys
+from binascii import hexlify
 
 import micropython as _micropython
 import vfs as _vfs
@@ -109,6 +110,8 @@ def _tell(console: str) -> None:
 
 def _soft_reboot() -> None:
     uart.send(b"MPY: soft reboot\r\n")
+    if uart.pending():
+        host.say('\x01{"unread":"%s"}' % hexlify(uart.take(uart.RECEIVE_BYTES)).decode())
     machine.soft_reset()
 
 
