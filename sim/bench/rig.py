@@ -68,6 +68,10 @@ class Site:
     def desk_identity(self, transport: str) -> Identity | None:
         return self._authority.client("bench-desk") if transport != "plain" else None
 
+    def server_identity(self) -> Identity:
+        """For a broker of one's own on this machine."""
+        return self._authority.server()
+
     def tls(self, transport: str) -> dict[str, str] | None:
         """What hal/esp32_net.py takes, None for plain."""
         if transport == "plain":
