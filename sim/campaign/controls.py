@@ -274,21 +274,31 @@ def _fed_by_a_timer() -> Patch:
     return Patch(VirtualWatchdog, "__init__", automatic)
 
 
+@_control("dead-task-is-fed-for", "the watchdog is fed although a task has died", "I7")
+def _dead_task_is_fed_for() -> Patch:
+    honest: Callable[..., None] = supervisor.Supervisor._died
+
+    def died(self: Any, entry: Any, error: Exception) -> None:
+        honest(self, entry, error)
+        self.culprit = None
+
+    return Patch(supervisor.Supervisor, "_died", died)
+
+
 @_control("nobody-is-named", "a reset by the watchdog is reported without the task that hung", "I7")
 def _nobody_is_named() -> Patch:
     honest: Callable[..., dict[str, Any]] = resets.last
     return Patch(resets, "last", lambda board: {**honest(board), "culprit": None})
 
 
-@_control("offline-is-a-hang", "the watchdog is fed only while the broker is there", "I7")
+@_control("offline-is-a-hang", "the watchdog is fed only while the link is up", "I7")
 def _offline_is_a_hang() -> Patch:
     honest: Callable[..., None] = supervisor.Supervisor.turn
 
     def turn(self: Any) -> None:
-        line = next(entry.task for entry in self._entries if entry.task.name == uplink.Uplink.name)
         fed_us = self._board.watchdog_us
         honest(self)
-        if not line.is_up():
+        if not self._board.link.is_up():
             self._board.watchdog_us = fed_us
 
     return Patch(supervisor.Supervisor, "turn", turn)
@@ -318,7 +328,7 @@ def _hash_order() -> Patch:
     honest: Callable[..., Any] = outbox.Outbox.next
 
     def shuffled(self: Any) -> Any:
-        self._retained.sort(key=hash)
+        self._retained.sort(key=lambda one: hash(bytes(one[0])))
         return honest(self)
 
     return Patch(outbox.Outbox, "next", shuffled)
