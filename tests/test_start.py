@@ -112,14 +112,14 @@ def test_the_fall_back_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
         test_one_that_the_board_refuses_falls_back_too()
 
 
-def test_a_technicians_interrupt_leaves_no_green_lamp_behind() -> None:
+def test_a_technicians_interrupt_leaves_no_green_lamp_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Red without the `except` in `start.run`: the lamp keeps its last colour while nobody looks at the button."""
     board = good_board()
 
     def wait(_timeout_ms: int) -> None:
         raise KeyboardInterrupt
 
-    board.wait = wait
+    monkeypatch.setattr(board, "wait", wait)
     with pytest.raises(KeyboardInterrupt):
         start.run(board, dict(BOOT))
     assert board.lamp.shown[-1][1] == COLOURS["out-of-service"]
