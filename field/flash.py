@@ -22,6 +22,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from field import bundle
 from field.board import GRACE_MS, Board, BoardError
 from firmware import config as firmware_config
+from firmware.config_files import sealed
 
 SLOTS = ("a", "b")
 ACTIVE_FILE = "active"
@@ -69,7 +70,7 @@ def documents(path: Path, chip: str) -> dict[str, bytes]:
     if errors:
         raise FlashError(f"{file} is no valid configuration for an {chip}:\n  " + "\n  ".join(errors))
     secrets = document.pop("secrets", {})
-    return {CONFIG_FILE: _json(document), SECRETS_FILE: _json(secrets)}
+    return {CONFIG_FILE: sealed(_json(document)), SECRETS_FILE: sealed(_json(secrets))}
 
 
 def check_document(path: Path) -> None:

@@ -1,7 +1,11 @@
-"""The configuration's files: the current one, its secrets, and the last one that worked."""
+"""The configuration's files: the current one, its secrets, and the last one that worked.
+
+LittleFS keeps no checksum over file data, and one flipped bit makes another host or another pin of valid JSON. So a
+file may be sealed: its last member is then `crc`, the CRC-32 of every byte before it. One without is taken as it is.
+"""
 
 import json
-from binascii import hexlify
+from binascii import crc32, hexlify
 from hashlib import sha256
 
 from firmware import record
@@ -9,11 +13,29 @@ from firmware.resets import GOOD_FILE, TRIAL_FILE
 
 CONFIG_FILE = "config.json"
 SECRETS_FILE = "secrets.json"
+_SEAL = b'"crc":"'
 
 
 def path(folder: str, name: str) -> str:
     """`folder`: of the firmware in force, "" = root. The configuration lies beside it, so that both change at once."""
     return folder + "/" + name if folder else name
+
+
+def sealed(text: bytes) -> bytes:
+    """`text`, a JSON object without a seal, as it goes to a device."""
+    text = text.rstrip()[:-1].rstrip()
+    text += b"" if text == b"{" else b","
+    return text + _SEAL + b'%08x"}\n' % (crc32(text) & 0xFFFFFFFF)
+
+
+def _is_sealed(raw):
+    """Raises ValueError when the seal does not fit."""
+    at = raw.rfind(_SEAL)
+    if at < 0:
+        return False
+    if raw[at:].rstrip() != _SEAL + b'%08x"}' % (crc32(memoryview(raw)[:at]) & 0xFFFFFFFF):
+        raise ValueError("the seal `crc` does not fit: damaged, or changed by hand, who then removes the seal")
+    return True
 
 
 def read(flash, folder: str):
@@ -34,11 +56,14 @@ def _parse(flash, name):
         raw = flash.read(name)
         if raw is None:
             return None, ["%s: there is no such file on the device; copy one (see docs/flashing.md)" % name]
+        is_sealed = _is_sealed(raw)
         document = json.loads(raw.decode())
     except (ValueError, UnicodeError, OSError, RuntimeError, MemoryError) as error:
-        return None, ["%s: not readable as JSON (%s); copy it again" % (name, error)]
+        return None, ["%s: not readable (%s); copy it again" % (name, error)]
     if not isinstance(document, dict):
         return None, ["%s: found %s, must be a JSON object" % (name, type(document).__name__)]
+    if is_sealed:
+        del document["crc"]
     return document, []
 
 

@@ -16,7 +16,7 @@ from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 
 from firmware import config as firmware_config
-from firmware.config_files import CONFIG_FILE, SECRETS_FILE
+from firmware.config_files import CONFIG_FILE, SECRETS_FILE, sealed
 from sim import toolbox
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -141,7 +141,7 @@ def firmware_files(*, mpy: bool, sources: Path = PROJECT) -> dict[str, bytes]:
 
 
 def configuration_files(config: Mapping[str, Any] | bytes) -> dict[str, bytes]:
-    """The document as the device's two files; without "secrets" in it, those on the device stay."""
+    """The document as the device's two files, sealed; without "secrets" in it, those on the device stay."""
     if isinstance(config, bytes):
         try:
             document = json.loads(config)
@@ -150,9 +150,9 @@ def configuration_files(config: Mapping[str, Any] | bytes) -> dict[str, bytes]:
         if not isinstance(document, dict):
             return {CONFIG_FILE: config}  # the column itself says what is wrong with it
         config = document
-    files = {CONFIG_FILE: _json({k: v for k, v in config.items() if k != "secrets"})}
+    files = {CONFIG_FILE: sealed(_json({k: v for k, v in config.items() if k != "secrets"}))}
     if "secrets" in config:
-        files[SECRETS_FILE] = _json(config["secrets"])
+        files[SECRETS_FILE] = sealed(_json(config["secrets"]))
     return files
 
 

@@ -44,6 +44,12 @@ def names(path: Path) -> list[str]:
     return flash.Image(path.read_bytes()).names()
 
 
+def unsealed(raw: bytes | None) -> object:
+    document = json.loads(raw or b"")
+    assert len(document.pop("crc")) == 8
+    return document
+
+
 def edited(path: Path, name: str, data: bytes) -> None:
     image = flash.Image(path.read_bytes())
     image.write(name, data)
@@ -56,7 +62,7 @@ def test_configuration_and_secrets_lie_apart(tmp_path: Path, probe: Path) -> Non
     image = flash.Image(path.read_bytes())
     document = json.loads(image.read("config.json") or b"")
     assert "secrets" not in document and document["device_id"] == "probe-01"
-    assert json.loads(image.read("secrets.json") or b"") == CONFIG["secrets"]
+    assert unsealed(image.read("secrets.json")) == CONFIG["secrets"]
     assert path.stat().st_size == flash.SIZE_BYTES
 
 
@@ -97,7 +103,7 @@ def test_secrets_stay_when_the_document_has_none(tmp_path: Path, probe: Path) ->
     flash.build_image(path, CONFIG, mpy=False, sources=probe)
     without = {key: value for key, value in CONFIG.items() if key != "secrets"}
     flash.build_image(path, without, mpy=False, sources=probe)
-    assert json.loads(flash.Image(path.read_bytes()).read("secrets.json") or b"") == CONFIG["secrets"]
+    assert unsealed(flash.Image(path.read_bytes()).read("secrets.json")) == CONFIG["secrets"]
 
 
 @pytest.mark.parametrize("broken", [b'{"v": 1,', b"[]", b"\xff\xfe", b""])
