@@ -62,16 +62,29 @@ def _service_asked():
         return False
 
 
+def _some_folder():
+    """When `active` is damaged: one that has a firmware in it. One flipped bit must not end a column."""
+    for folder in ("a", "b"):
+        try:
+            os.stat(folder + "/firmware")
+            return folder
+        except Exception:
+            pass
+    return ""
+
+
 def _folder(is_looping):
     """(the folder in force, has it just changed?): a new firmware that never became healthy gives way to the old."""
     try:
         with open(ACTIVE_FILE, "rb") as file:
-            active = file.read().decode()
+            active = "".join(chr(byte) for byte in file.read(2))
     except Exception:
+        active = ""
+    if not active:
         return "", False
     before = active[1:2]
     if not is_looping or before not in FOLDERS:
-        return FOLDERS.get(active[:1], ""), False
+        return FOLDERS[active[0]] if active[:1] in FOLDERS else _some_folder(), False
     try:
         with open(ACTIVE_FILE + ".new", "wb") as file:
             file.write(before.encode())
