@@ -102,8 +102,12 @@ def run(names: Iterable[str], processes: int) -> None:
     environment = os.environ | {"CI": "1", "SEED": "1"}
     mutmut = str(Path(sys.executable).with_name("mutmut"))
     command = [mutmut, "run", "--max-children", str(processes), *names]
-    if status := subprocess.run(command, cwd=COPY, env=environment, check=False).returncode:
-        raise MutationError(f"mutmut ended with status {status}; what it says is above, its files are in {COPY}")
+    log = COPY / "mutmut.log"
+    with log.open("wb") as file:  # its progress is for a terminal: in a file it is a megabyte
+        output = None if sys.stdout.isatty() else file
+        status = subprocess.run(command, cwd=COPY, env=environment, stdout=output, stderr=output, check=False).returncode
+    if status:
+        raise MutationError(f"mutmut ended with status {status}; what it says is above or in {log}")
 
 
 def metas() -> list[Path]:

@@ -46,6 +46,7 @@ def test_a_contact_that_is_open_after_it_was_open_for_8_ms() -> None:
     watched(filter_, [(1, False)])
     assert filter_.sample(STALL_MS, False, 3, False) == NOTHING
     assert watched(filter_, [(RELEASE_MS - UNSEEN_MS - 1, False), (1, False)]) == [NOTHING, RELEASE]
+    assert filter_.is_settled()
 
 
 def test_a_contact_that_is_closed_after_it_has_not_begun_to_open() -> None:

@@ -2,7 +2,7 @@
 """The uplink at its limits: how long an attempt and a pause last, what goes first, and when it wants its next step."""
 
 import pytest
-from fake_board import FlashMode
+from fake_board import FakeLookup, FlashMode
 from fake_net import CONNECT, PUBLISH, SUBSCRIBE, TOPICS, publish, suback
 from uplink_rig import ADDRESS, HOST, RETRY_MAX_S, STEP_MS, TIMEOUT_S, FakeIncidents, Rig, gaps
 
@@ -96,6 +96,24 @@ def test_pauses_while_an_alarm_waits(highest: bool, pause_ms: int) -> None:
     rig.incidents.add("a-1")
     rig.run(20_000)
     assert gaps(rig) == [pytest.approx(pause_ms, abs=2 * STEP_MS)] * len(gaps(rig))
+
+
+def test_a_name_server_gets_twice_the_time_with_each_failure_up_to_half_an_attempt() -> None:
+    """Then the kept address is tried, and here it refuses."""
+    rig = Rig()
+    Dice(rig, highest=False)
+    rig.board.flash.files[ADDRESS_FILE] = frame(b"%s 10.0.0.7" % HOST.encode())
+    began: list[int] = []
+
+    def lookup(_: str) -> FakeLookup:
+        began.append(rig.board.now_ms)
+        return FakeLookup(None)
+
+    rig.board.lookup = lookup  # type: ignore[method-assign, assignment]
+    rig.opened = OSError(111, "refused")
+    rig.run(120_000)
+    took_ms = [dialled[0] - start_ms for dialled, start_ms in zip(rig.dialled, began, strict=False)]
+    assert took_ms[:6] == [pytest.approx(ms, abs=2 * STEP_MS) for ms in (1000, 2000, 4000, 8000, 10_000, 10_000)]
 
 
 def test_a_session_ends_the_growth_of_pauses() -> None:
@@ -205,6 +223,8 @@ def test_it_asks_to_be_stepped_often_while_it_connects_and_seldom_while_it_waits
     rig = Rig(NUMERIC)
     rig.opened = False
     assert [rig.uplink.step() for _ in range(3)] == [0, 0, 10], "nothing to look up"
+    rig = Rig(NUMERIC, hold_off=lambda: True)
+    assert [rig.uplink.step() for _ in range(2)] == [0, 1], "a press is being decided"
 
 
 def test_a_long_pause_is_cut_into_steps_of_2_s() -> None:
@@ -219,6 +239,7 @@ def test_a_long_pause_is_cut_into_steps_of_2_s() -> None:
 
 def test_what_goes_wrong_with_names_is_logged() -> None:
     rig = Rig()
+    assert rig.uplink.last_error == ""
     rig.board.names[HOST] = OSError(-2, "no such name")
     rig.run(200)
     assert any(HOST in line and "no such name" in line for line in rig.board.logged)
