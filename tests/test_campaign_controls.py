@@ -2,10 +2,22 @@
 
 import pytest
 
-from sim.campaign import controls, judge
+from sim.campaign import controls, judge, script
+from sim.campaign.script import Storm
 from sim.campaign.storms import INVARIANTS, Workers
 
 SEEDS = range(1, 150)
+# The campaign has to perform some hundreds of storms until one shows it: here it is, shrunk.
+RARE = {
+    "done-at-puback": """
+        seed 1
+        mode heal
+        length 60.000 s
+        setting chip=esp32 config=default policy=nobody
+        20.000 s  broker deny-alarm  for_ms=20000
+        25.000 s  press  for_ms=120 seed=4
+    """
+}
 TRACES = [name for name, control in controls.CONTROLS.items() if control.caught_by == "I9"]
 
 
@@ -16,8 +28,8 @@ def test_every_invariant_has_a_control() -> None:
 @pytest.mark.parametrize("name", [name for name in controls.CONTROLS if name not in TRACES])
 def test_a_control_is_caught(name: str) -> None:
     caught_by = controls.CONTROLS[name].caught_by
-    for seed in SEEDS:
-        storm = judge.name_of(seed)
+    storms: list[str | Storm] = [script.load(RARE[name])] if name in RARE else [judge.name_of(seed) for seed in SEEDS]
+    for storm in storms:
         if caught_by in map(judge.broken, judge.perform(storm, 1, name).violations):
             break
     else:
