@@ -13,7 +13,7 @@ STALL_S = 1.0  # a program that holds the port open and reads nothing loses outp
 
 
 class Port:
-    """Not thread-safe. What is written while no program has the port open is lost, as on a converter."""
+    """Not thread-safe. What is written while no program has the port open, or while the cable is out, is lost."""
 
     def __init__(self, link: Path | None) -> None:
         """`link`: a symbolic link to the terminal that is kept over `close` and `open`; an older link is replaced.
@@ -91,6 +91,8 @@ class Port:
 
     def write(self, data: bytes) -> None:
         """Send; what the program does not read yet is kept until `flush`, or lost when it reads nothing for STALL_S."""
+        if self._master is None:
+            return  # the cable is out
         if not self._out:
             self._progress_s = time.monotonic()
         self._out += data
