@@ -105,9 +105,9 @@ def run(names: Iterable[str], processes: int) -> None:
     log = COPY / "mutmut.log"
     with log.open("wb") as file:  # its progress is for a terminal: in a file it is a megabyte
         output = None if sys.stdout.isatty() else file
-        status = subprocess.run(command, cwd=COPY, env=environment, stdout=output, stderr=output, check=False).returncode
-    if status:
-        raise MutationError(f"mutmut ended with status {status}; what it says is above or in {log}")
+        ended = subprocess.run(command, cwd=COPY, env=environment, stdout=output, stderr=output, check=False)
+    if ended.returncode:
+        raise MutationError(f"mutmut ended with status {ended.returncode}; what it says is above or in {log}")
 
 
 def metas() -> list[Path]:
