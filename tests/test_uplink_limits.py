@@ -150,6 +150,22 @@ def test_an_alarm_is_never_kept_by_the_broker_and_goes_before_telemetry_that_wai
     assert [(one.topic, one.qos, one.retain) for one in sent] == [(TOPICS["alarm"], 1, False), (b"event", 1, False)]
 
 
+def test_a_long_message_is_put_together_when_its_turn_has_come_and_again_after_a_loss() -> None:
+    rig = Rig(answers="connack suback pingresp")
+    made: list[bytes] = []
+
+    def info() -> bytes:
+        made.append(b"info %d" % len(made))
+        return made[-1]
+
+    rig.outbox.retain(b"info", info)
+    assert made == []
+    rig.run(300)
+    rig.streams[0].peer_closed = True
+    rig.run(2000)
+    assert [[one.payload for one in stream.published(b"info")] for stream in rig.streams] == [[b"info 0"], [b"info 1"]]
+
+
 def test_several_alarms_that_wait_go_out_at_once() -> None:
     rig = Rig(answers="connack suback pingresp")
     for number in range(4):
