@@ -91,10 +91,13 @@ class Supervisor:
         if self.culprit is not None:
             return
         self.culprit = name
-        text = self._board.describe_error(error)
-        self._board.log("supervisor: task %s died:\n%s" % (name, text))
         self._board.scratch.write(resets.crumb(name, self.clock_trusted))
-        resets.keep(self._board, name, text)
+        try:
+            text = self._board.describe_error(error)
+            self._board.log("supervisor: task %s died:\n%s" % (name, text))
+            resets.keep(self._board, name, text)
+        except MemoryError:
+            pass  # what it died of may leave no room to say so: the crumb names it all the same
 
     def _wait_ms(self):
         if self._hurry:

@@ -151,6 +151,23 @@ def test_dying_with_a_dead_flash_still_starves_and_leaves_the_crumb() -> None:
     assert resets.last(board)["culprit"] == "uplink"
 
 
+@pytest.mark.parametrize("part", ["describe_error", "log"])
+def test_a_task_that_dies_of_memory_is_named_though_there_is_no_room_to_describe_it(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red without the `except MemoryError` of `_died`: the second error leaves the loop, and nobody is named."""
+
+    def no_room(*_: Any) -> None:
+        raise MemoryError
+
+    board, house = make(Task("uplink", 500, no_room), Task("lamp", 500))
+    monkeypatch.setattr(board, part, no_room)
+    run(board, house, 2000)
+    assert house.culprit == "uplink"
+    board.cause = "watchdog"
+    assert resets.last(board)["culprit"] == "uplink"
+
+
 @pytest.mark.parametrize("name", ["button", "uplink", "column"])
 def test_a_hang_leaves_its_name(name: str) -> None:
     tasks = [Task(each, 500, hang if each == name else lambda: None) for each in ("button", "uplink", "column")]
