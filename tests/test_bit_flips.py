@@ -83,7 +83,7 @@ def test_a_sealed_file_reads_as_what_was_sealed(text: bytes) -> None:
 
 
 def test_a_seal_that_does_not_fit_is_explained() -> None:
-    raw = config_files.sealed(lives.configuration()["config.json"].encode())
+    raw = lives.configuration()["config.json"].encode()
     files = {"config.json": raw.replace(b"1883", b"1884"), "secrets.json": b"{}"}
     document, errors = config_files.read(flips.Bench(files).flash, "")
     assert document is None and "config.json" in errors[0] and "removes the seal" in errors[0]

@@ -17,6 +17,7 @@ CONTROLS: dict[str, Control] = {name: sabotage.control for name, sabotage in SAB
 INVARIANTS = (
     "no press lost", "no press invented", "no answer invented", "no answer forgotten", "no id twice",
     "boots and alarms", "configuration usable", "no torn record", "programs only clear bits",
+    "a flipped bit is noticed",
 )  # fmt: skip
 _SHOWN_MAX = 20  # violations of one search that are told one by one
 _BITS = 64
@@ -31,7 +32,7 @@ WRITES = frozenset(
         "replace selftest.tmp",
     )
 )  # fmt: skip
-MODES = frozenset(("before", "half", "torn", "thin", "edge", "mixed", "zero", "after"))
+MODES = frozenset(("before", "half", "torn", "thin", "edge", "mixed", "zero", "after", "bit flip"))
 ALL = tuple((life, chip) for chip in range(len(lives.GEOMETRIES)) for life in range(len(lives.LIVES)))
 FULL_S = 300  # of one core is enough for all of it
 
@@ -63,6 +64,8 @@ def explore(
     found, complete = search(plan, seed, breaks, say, enough, _BITS, kind=kind)
     findings.wall_s = time.monotonic() - started
     _report(findings, found, seed, control)
+    if plan == ALL and control is None:
+        _flip(findings)
     if plan == ALL and (complete or budget_s >= FULL_S):
         findings.kinds = WRITES | MODES
     if not complete and control is None:
@@ -119,6 +122,23 @@ def _report(findings: Findings, found: Hunt, seed: int, control: str | None) -> 
         text = f"a kind of write that nobody foresaw: {kind}: it belongs into WRITES of sim/campaign/cuts.py"
         findings.violations.append(Violation(text, "make campaign"))
     findings.tables = [_table(found)]
+
+
+def _flip(findings: Findings) -> None:
+    from sim.cuts import flips  # it needs umqtt, which only a part that runs does
+
+    table = Table(title="Every bit flipped, one at a time", title_justify="left")
+    table.add_column("file")
+    for heading in ("bits", "noticed", "harmless", "wrong"):
+        table.add_column(heading, justify="right")
+    for one in flips.all_flips():
+        figures = (one.bits, one.detected, one.harmless, len(one.wrong))
+        table.add_row(one.file, *(f"{figure:,}" for figure in figures))
+        findings.runs += one.bits
+        findings.fired["bit flip"] += one.bits
+        for text in one.wrong[:_SHOWN_MAX]:
+            findings.violations.append(Violation(text, "python -m pytest tests/test_bit_flips.py"))
+    findings.tables.append(table)
 
 
 def _table(found: Hunt) -> Table:

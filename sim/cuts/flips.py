@@ -143,8 +143,10 @@ def _history(seq: int) -> list[dict[str, Any]]:
 
 
 def _configuration(seal: bool) -> dict[str, bytes]:
-    texts = {name: text.encode() for name, text in lives.configuration().items()}
-    return {name: config_files.sealed(text) for name, text in texts.items()} if seal else texts
+    if seal:
+        return {name: text.encode() for name, text in lives.configuration().items()}
+    files = {config_files.CONFIG_FILE: lives.document(), config_files.SECRETS_FILE: lives.SECRETS}
+    return {name: json.dumps(content).encode() for name, content in files.items()}
 
 
 def _with_good(files: dict[str, bytes]) -> dict[str, bytes]:

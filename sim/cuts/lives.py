@@ -8,6 +8,7 @@ import json
 from typing import Any, NamedTuple
 
 from firmware import record
+from firmware.config_files import sealed
 
 Script = list[list[Any]]
 END = "done"
@@ -80,7 +81,9 @@ def _framed(entry: dict[str, Any] | str) -> str:
 
 
 def configuration(mark: str = "old", folder: str = "") -> dict[str, str]:
-    return {f"{folder}config.json": json.dumps(document(mark)), f"{folder}secrets.json": json.dumps(SECRETS)}
+    """The two files, as they are put on a device."""
+    files = {f"{folder}config.json": document(mark), f"{folder}secrets.json": SECRETS}
+    return {name: sealed(json.dumps(content).encode()).decode() for name, content in files.items()}
 
 
 _WORKED = {
