@@ -6,8 +6,9 @@ _ONLY_AT_START = ("firmware.configure", "firmware.config", "firmware.config_file
 
 def run(board, boot: dict) -> None:
     """Never returns. `boot`: what boot.py left, see `Column`."""
+    column = _column(board, boot)  # and the configuration with its certificates is gone
     try:
-        _column(board, boot).run()  # and the configuration with its certificates is gone
+        column.run()
     except KeyboardInterrupt:  # from here on nobody looks at the button: the lamp must not promise it
         from firmware.lamp import COLOURS
 
