@@ -103,7 +103,7 @@ def _value(dice: Random, bounds: Bounds) -> Value:
 def _between(dice: Random, bounds: tuple[int, int]) -> int:
     """Small values as often as big ones: the logarithm is uniform."""
     low, high = bounds
-    return low - 1 + round(math.exp(dice.uniform(0, math.log(high - low + 2)))) if high > low else low
+    return min(high, low - 1 + int(math.exp(dice.uniform(0, math.log(high - low + 2)))))
 
 
 # -- performing
@@ -159,21 +159,30 @@ def load(text: str) -> Storm:
                 script.append(_happening(line))
         except ValueError as error:
             raise ValueError(f"line {number}, {line!r}: {error}") from None
-    missing = {"seed", "mode", "length", "setting"} - set(head)
-    if missing or head["mode"] not in MODES:
+    if {"seed", "mode", "length", "setting"} - set(head) or head["mode"] not in MODES or not head["seed"].isdigit():
         raise ValueError(f"a storm begins with seed, mode ({' or '.join(MODES)}), length and setting; see {__name__}")
-    pairs = dict(word.split("=", 1) for word in head["setting"].split())
-    return Storm(int(head["seed"]), head["mode"], _milliseconds(head["length"]), _typed(pairs), tuple(sorted(script)))
+    chosen = _typed(_named(head["setting"]))
+    setting.check(chosen)
+    return Storm(int(head["seed"]), head["mode"], _milliseconds(head["length"]), chosen, tuple(sorted(script)))
 
 
 def _happening(line: str) -> Happening:
-    time, kind, *named = [part.strip() for part in line.split("  ") if part.strip()]
+    time, kind, *named = [*(part.strip() for part in line.split("  ") if part.strip()), ""]
+    at_ms = _milliseconds(time)
     if kind not in happenings.KINDS:
         raise ValueError(f"no kind {kind!r}; the kinds are: {', '.join(sorted(happenings.KINDS))}")
-    pairs = dict(word.split("=", 1) for word in " ".join(named).split())
-    if list(pairs) != list(_bounds(kind)):
+    values = _typed(_named(" ".join(named)))
+    if list(values) != list(_bounds(kind)):
         raise ValueError(f"{kind} takes {', '.join(_bounds(kind)) or 'no value'}")
-    return Happening(_milliseconds(time), kind, tuple(_typed(pairs).values()))
+    for (name, value), bounds in zip(values.items(), _bounds(kind).values(), strict=True):
+        words = [bound for bound in bounds if isinstance(bound, str)]
+        if words and value not in words or not words and not isinstance(value, int):
+            raise ValueError(f"{name} of {kind} is {value!r}; right is {' or '.join(words) or 'a whole number'}")
+    return Happening(at_ms, kind, tuple(values.values()))
+
+
+def _named(text: str) -> dict[str, str]:
+    return {name: word for name, _, word in (pair.partition("=") for pair in text.split())}
 
 
 def _typed(pairs: dict[str, str]) -> dict[str, Value]:

@@ -30,7 +30,7 @@ POLICIES = {
 
 
 def draw(dice: Random) -> dict[str, int | str]:
-    """One setting. Raises nothing; `open_world` takes what it gives."""
+    """One setting."""
     return {
         "chip": dice.choice(CHIPS),
         "config": dice.choice(list(CONFIGS)),
@@ -38,7 +38,17 @@ def draw(dice: Random) -> dict[str, int | str]:
     }
 
 
+def check(setting: Setting) -> None:
+    """Raises ValueError for a setting that `open_world` cannot make."""
+    choices = {"chip": CHIPS, "config": tuple(CONFIGS), "policy": tuple(POLICIES)}
+    if set(setting) != set(choices):
+        raise ValueError(f"a setting has chip, config and policy, not {', '.join(setting)}")
+    for name, words in choices.items():
+        if setting[name] not in words:
+            raise ValueError(f"no {name} {setting[name]!r}; right is one of {', '.join(sorted(set(words)))}")
+
+
 def open_world(seed: int, setting: Setting) -> World:
-    """A new world in that setting. Raises KeyError for a word that is none of the above."""
+    """A new world in that setting, which `check` takes."""
     config = config_with(**CONFIGS[str(setting["config"])])
     return World(seed, config, chip=str(setting["chip"]), policy=POLICIES[str(setting["policy"])])

@@ -64,7 +64,6 @@ class Oracle:
         self._held = False
         self._pressed: list[Span] = []  # from what may have been a press to the certain release
         self._pressed_us: int | None = None  # ... and the one that is not released yet
-        self._decided_us = 0  # when the last MUST press was
         self._may_spans: list[Span] = []
 
     def contact_changed(self, t_us: int, edges: list[tuple[int, int]]) -> None:
@@ -85,10 +84,10 @@ class Oracle:
 
     def stall(self, start_us: int, end_us: int) -> None:
         """Nobody looked at the contact meanwhile, for more than STALL_US."""
-        if not self.was_released(start_us) and self._contact.closures_between(start_us, end_us):
-            self._armed = False  # pressed before, and chattering since: a release is one that is seen
-            self._open_us = 0
         if self._contact.level_at(start_us) or self._contact.closures_between(start_us, end_us):
+            if not self.was_released(start_us):
+                self._armed = False  # pressed before: its release is one that is seen
+                self._open_us = 0
             self._remember(end_us - 1, end_us)
 
     def unseen(self, now_us: int) -> None:
@@ -115,9 +114,11 @@ class Oracle:
             self._pressed_us is not None and self._pressed_us <= t_us
         )
 
-    def is_noisy(self, now_us: int) -> bool:
-        """Closures lie behind us that came to no press."""
-        start_us, end_us = max(now_us - NOISE_US, self._decided_us), now_us - BOUNCE_US
+    def is_noisy(self, now_us: int, press_us: int) -> bool:
+        """Closures lie before that moment that came to no press; the last press was at `press_us`."""
+        ends = [span.end_us for span in self._pressed if span.start_us <= press_us <= span.end_us]
+        released_us = max(ends, default=0)
+        start_us, end_us = max(now_us - NOISE_US, released_us), now_us - BOUNCE_US
         return start_us < end_us and self._contact.closures_between(start_us, end_us) > 0
 
     def advance(self, t_us: int) -> list[int]:
@@ -162,7 +163,6 @@ class Oracle:
         at_us = self._must.add(duration_us, closed)
         if at_us is not None and self._armed:
             self._armed = False
-            self._decided_us = self._now_us + at_us
             found.append(self._now_us + at_us)
 
     def _remember(self, start_us: int, end_us: int) -> None:

@@ -108,7 +108,8 @@ class PressWatch:
         oracle = self.oracle
         if self._board is None or not self._board.contact.counts:
             return oracle.level_at(start_us) and not oracle.level_at(end_us)
-        if oracle.is_noisy(start_us):
+        press_us = max((one.t_us for one in self.presses if one.t_us <= start_us), default=0)
+        if oracle.is_noisy(start_us, press_us):
             return False
         return oracle.was_released(start_us) or oracle.is_one_press(start_us, press.t_us)
 

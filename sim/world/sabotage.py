@@ -43,10 +43,12 @@ class Sabotage:
         self._victim, self._countdown = None, after_uses
 
     def idle(self, task: str, for_ms: int) -> None:
+        self._trace.add("condition", "task", TaskFault.IDLE.value, task)
         self._idle_until_us[task] = self._timeline.now_us + for_ms * US_PER_MS
 
     def sleeps(self, task: str) -> None:
         self._sleeper = task
+        self._trace.add("condition", "task", TaskFault.SLEEPS.value, task)
 
     def stop_all(self) -> None:
         self._countdown = 0
