@@ -143,11 +143,13 @@ class _Calendar:
         self._add(day + dice.randrange(QUARTER_DAYS), "tamper", None, dice.randint(MINUTE_MS, HOUR_MS))
 
     def outage(self, day: int) -> None:
-        """A week: first the link is gone, then it is back and leads nowhere. Somebody calls for help in it."""
-        half_ms = WEEK_DAYS * MS_PER_DAY // 2
+        """A week without a session: the link is gone, then the broker, and for an hour all vanishes on its way.
+        Somebody calls for help near its end."""
+        half_ms = MS_PER_DAY // 2
         self._add(day, "network link-down", 0, half_ms)
-        self._add(day + 2, "press", None, 800, self._seed())
-        self._add(day, "network black-hole", half_ms, half_ms)
+        self._add(day, "broker down", half_ms - HOUR_MS, WEEK_DAYS * MS_PER_DAY - half_ms + HOUR_MS)
+        self._add(day + 1, "network black-hole", 0, HOUR_MS)
+        self._add(day + WEEK_DAYS - 1, "press", 22 * HOUR_MS, 800, self._seed())
 
     def cut(self, day: int) -> None:
         self._add(day, "power-cut", None, self._dice.randint(100, 10 * MINUTE_MS))

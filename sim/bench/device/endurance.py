@@ -10,7 +10,6 @@ import json
 import micropython
 
 _WEIGHED_ALARMS = 3  # after each weighing at rest: what an alarm under way takes
-_LEAK_EVERY = 8  # alarms, of the negative control
 _START_MS = 3000
 
 
@@ -44,7 +43,7 @@ class Presser:
             _say(alarms=self._raised, live=gc.mem_alloc(), free=gc.mem_free(), lowest=self.lowest)
             micropython.mem_info()
         self._raised += 1
-        if self._leaks and self._raised % _LEAK_EVERY == 0:
+        if self._leaks:
             self._kept.append(bytes(15))
         column._pressed(40, False)
         self.weigh()
@@ -84,7 +83,7 @@ def install(every, first_id, control):
 
     def never_wraps(self, used):
         self._last += 1
-        return self._last
+        return self._last & 0xFFFF  # as it goes out
 
     Column.__init__, Session.publish, Column._acknowledgement = made, published, acknowledged
     if control == "wrap":
