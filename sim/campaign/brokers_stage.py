@@ -110,10 +110,13 @@ class Stage:
         before = dict(proxy.passed)
         column.press()
         end_s = time.monotonic() + SETTLE_S
-        while not (column.settled() and column.lamp == "answered") and time.monotonic() < end_s:
+        while not (column.settled() and column.lamp == "answered" or self._is_caught() or time.monotonic() > end_s):
             time.sleep(POLL_S)
         column.operate()
         return Saw({way: proxy.passed[way] - before.get(way, 0) for way in (UP, DOWN)})
+
+    def _is_caught(self) -> bool:
+        return self._control is not None and bool(self.book.wrong)
 
     def heal(self) -> None:
         self._stop_faults.set()
@@ -128,8 +131,8 @@ class Stage:
         asked_s = time.monotonic()
         end_s = asked_s + (CONTROL_SETTLE_S if self._control else SETTLE_S)
         while not all(column.settled() for column in self.columns.values()) and time.monotonic() < end_s:
-            if self._control and self.book.wrong:
-                break
+            if self._is_caught():
+                return  # the rest would only be noise
             time.sleep(POLL_S)
             if (asks := time.monotonic()) > asked_s + ASK_S:
                 asked_s = asks
