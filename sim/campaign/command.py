@@ -1,6 +1,7 @@
 """`make campaign`: hunts for a press that is lost, invented or lied about, until the budget is used up.
 
-The storms take every core that is free; the other parts run one after another beside them, in processes of their own.
+The other parts run beside the storms, as many at once as there are cores, in processes of their own. The storms take
+every core that is free, and at least one, but give way to the others.
 """
 
 import argparse
@@ -152,8 +153,7 @@ class Conductor:
         return self._status(campaign)
 
     def _perform(self, progress: Progress) -> None:
-        lanes = 1 if self._storming else min(_cores(), len(self._others))
-        with ThreadPoolExecutor(max(1, lanes)) as pool:
+        with ThreadPoolExecutor(_cores()) as pool:
             others = [pool.submit(self._apart, part, progress) for part in self._others]
             try:
                 if self._storming:
@@ -202,11 +202,9 @@ class Conductor:
             self._waiting -= 1
 
     def _share_s(self) -> float:
-        """Seconds for the next part: beside the storms they share what is left of the budget, else each has all."""
-        if not self._storming:
-            return self._budget_s
+        """Seconds for the next part: what is left of the budget, or its share when there are more parts than cores."""
         left_s = self._budget_s - (time.monotonic() - self._began_s)
-        return max(0.0, left_s) / max(1, self._waiting)
+        return max(0.0, left_s) * min(1.0, _cores() / max(1, self._waiting))
 
     def _interrupt(self, *_: object) -> None:
         if self._interrupted.is_set():  # a second Ctrl-C does not wait for the report

@@ -31,6 +31,7 @@ SHRUNK_MAX = 3  # storms that are shrunk, one for each invariant that was broken
 SHRINK_S = 60  # for each
 LISTED_MAX = 20  # violations that are listed; all of them are counted
 POLL_S = 0.5
+NICENESS = 5  # what runs beside the storms has to come to an end within the budget; they have none
 DAY_S = 86_400
 SAVED = Path("build") / "campaign"
 
@@ -71,7 +72,7 @@ class Workers(list[ProcessPoolExecutor]):
 
     def __init__(self, count: int) -> None:
         context = multiprocessing.get_context("spawn")
-        super().__init__(ProcessPoolExecutor(1, context, initializer=_ignore_ctrl_c) for _ in range(count))
+        super().__init__(ProcessPoolExecutor(1, context, initializer=_give_way) for _ in range(count))
 
     def __enter__(self) -> "Workers":
         before = os.environ.get("PYTHONHASHSEED")
@@ -88,8 +89,9 @@ class Workers(list[ProcessPoolExecutor]):
             worker.shutdown(cancel_futures=True)
 
 
-def _ignore_ctrl_c() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it ends the campaign, which then stops its workers
+def _give_way() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the campaign, which then stops its workers
+    os.nice(NICENESS)
 
 
 class _Job(NamedTuple):
