@@ -91,7 +91,7 @@ SABOTAGES = {
         "replace broker.addr",
     ),
     "press-written-twice": Sabotage(
-        Control("a further press is counted double in the journal", "no press invented"),
+        Control("a further press is counted double in the journal", "nothing invented"),
         (Break("firmware/incidents.py", '"n": newest.press}', '"n": newest.press + 1}'),),
         "invented",
         "call",
@@ -111,7 +111,7 @@ SABOTAGES = {
         "append to journal.log: state",
     ),
     "no-last-good": Sabotage(
-        Control("the last configuration that worked is not looked for", "configuration usable"),
+        Control("the last configuration that worked is not looked for", "it boots"),
         (
             Break(
                 "firmware/config_files.py",

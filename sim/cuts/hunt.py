@@ -39,6 +39,7 @@ class Hunt:
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], Tally] = {}  # (kind of write, geometry) -> figures
         self.modes: Counter[str] = Counter()
+        self.counted: Counter[str] = Counter()  # kind of write -> operations, as the device counted them
         self.wrong: list[Wrong] = []
         self.remains = 0  # programs over what a cut had left, which LittleFS had to notice by itself
         self.simulated_s = 0.0
@@ -196,14 +197,14 @@ def _judge(found: Hunt, head: dict[str, Any], body: bytes, life: int, geometry: 
     """One cut, or the end of the life: have what is left checked, unless the same was checked before."""
     chip = lives.GEOMETRIES[geometry].name
     if head.get("end"):
-        for kind, count in head["counts"].items():
-            found.row(kind, chip).operations += count
+        found.counted.update(head["counts"])
         for operation in head["refused"]:
             found.wrong.append(Wrong(f"{life}/{geometry}/{operation}/after", head["kind"], _REFUSED))
     name, kind = f"{life}/{geometry}/{head['operation']}/{head['mode']}", head["kind"]
     row = found.row(kind, chip)
     if not head.get("end"):
         row.cuts += 1
+        row.operations += head["mode"] == "before"
         found.modes[head["mode"]] += 1
     image = hashlib.blake2b(json.dumps(head["blocks"]).encode() + body, digest_size=16).digest()
     found.image(kind, chip, image)

@@ -3,6 +3,7 @@
 """What MicroPython's unix port lacks and its C library has: fork, memory outside the heap, framed pipes."""
 
 import json
+import struct
 import sys
 
 import ffi
@@ -12,12 +13,13 @@ _libc = ffi.open(None)
 _fork = _libc.func("i", "fork", "")
 _waitpid = _libc.func("i", "waitpid", "ipi")
 _exit = _libc.func("v", "_exit", "i")
-_alarm = _libc.func("I", "alarm", "I")
+_setrlimit = _libc.func("i", "setrlimit", "ip")
 _mmap = _libc.func("P", "mmap", "PLiiil")
 _PROT_READ_WRITE = 3
 _MAP_PRIVATE_ANONYMOUS = 0x22
 _LENGTH_DIGITS = 8
-CHILD_LIMIT_S = 60  # a child that hangs is killed by its alarm, and the status says so
+_RLIMIT_CPU = 0
+CHILD_LIMIT_S = 60  # of CPU: a child that spins is killed, and the status says so; one that waits for the host is not
 
 
 def memory(size: int) -> bytearray:
@@ -31,7 +33,7 @@ def in_child(work) -> int:
     if pid < 0:
         raise OSError("fork failed: too many processes or too little memory")
     if pid == 0:
-        _alarm(CHILD_LIMIT_S)
+        _setrlimit(_RLIMIT_CPU, struct.pack("LL", CHILD_LIMIT_S, CHILD_LIMIT_S))
         try:
             work()
         except BaseException as error:
