@@ -17,6 +17,7 @@ def watched(filter_: Debouncer, looks: Looks) -> list[int]:
 def held() -> Debouncer:
     filter_ = debouncer()
     assert watched(filter_, [(1000, False), (1, True), (PRESS_MS, True)]) == [NOTHING, NOTHING, PRESS]
+    assert filter_.is_settled(), "a hold needs no looks"
     return filter_
 
 
@@ -60,10 +61,11 @@ def test_a_contact_that_is_closed_after_it_has_not_begun_to_open() -> None:
 # -- noise
 
 
-def after_two_spikes(apart_ms: int, quiet_ms: int) -> int:
+def after_two_spikes(apart_ms: int, *quiet_ms: int) -> int:
     """Two closures too short for a press, then quiet, then a stall in which it closed once."""
     filter_ = debouncer()
-    watched(filter_, [(1000, False), (1, True), (1, False), (apart_ms - 1, True), (1, False), (quiet_ms, False)])
+    watched(filter_, [(1000, False), (1, True), (1, False), (apart_ms - 1, True), (1, False)])
+    watched(filter_, [(ms, False) for ms in quiet_ms])
     return filter_.sample(300, False, 1, False)
 
 
@@ -81,6 +83,7 @@ def test_a_quiet_second_between_two_spikes_begins_anew(apart_ms: int, outcome: i
 @pytest.mark.parametrize(("quiet_ms", "outcome"), [(_QUIET_MS - 1, NOTHING), (_QUIET_MS, PRESS_IN_STALL)])
 def test_noise_is_over_after_a_quiet_second(quiet_ms: int, outcome: int) -> None:
     assert after_two_spikes(500, quiet_ms) == outcome
+    assert after_two_spikes(500, 300, quiet_ms - 300) == outcome, "in two looks"
 
 
 def test_noise_adds_up_over_many_spikes() -> None:
