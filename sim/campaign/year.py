@@ -36,6 +36,7 @@ OVERTIME = 1.25  # a year that has come so far is brought to its end
 CLOCK_MAX_MS = 5_000  # off the true time at the end of a day with a time server
 HEARTBEATS_MIN = 0.9  # of those that the time has room for; a week is an outage
 UPTIME_MAX_S = 60  # what the column counts and what has passed
+OFTEN = 3  # a kind that happened so often in a year that was cut short has to have taken effect
 SAY_EVERY_S = 1.0
 
 CONTROLS = {
@@ -128,7 +129,7 @@ class Year:
         return 0 if before_us < 0 else 1 + before_us // (PERIOD * 1000)
 
     def fired(self) -> Counter[str]:
-        """How often each kind really took effect. A kind of which the world keeps no account fired when it happened."""
+        """How often each kind really took effect."""
         return Counter({kind: self.world.trace.effects[kind] for kind in self.planned})
 
     def name(self) -> str:
@@ -191,10 +192,10 @@ def _add(findings: Findings, year: Year, violations: list[str], control: str | N
     findings.runs += 1
     findings.simulated_s += year.world.now_ms / 1000
     findings.checks.update(year.world.invariants.checks)
-    fired = year.fired()
-    findings.fired.update(fired)
-    findings.kinds |= frozenset(year.planned)
+    findings.fired.update(year.fired())
     days = year.world.now_ms / MS_PER_DAY
+    enough = 1 if days >= year.days else OFTEN  # what happened just now may still be on its way
+    findings.kinds |= frozenset(kind for kind, count in year.planned.items() if count >= enough)
     findings.violations += [Violation(text, command_of("year", year.name(), control)) for text in violations]
     case = year.world.centre.ledger.values()
     if year.kind == "steady":
