@@ -93,5 +93,10 @@ def test_a_control_ends_the_search_and_is_shrunk(monkeypatch: pytest.MonkeyPatch
     assert storms.replay(str(path), None) == 0
 
 
+def test_one_core_is_enough_for_two_hash_seeds() -> None:
+    findings = storms.run(8.0, 40, None, lambda text: None, lambda: 1)
+    assert not findings.figures["performed again"].startswith("0 ")
+
+
 def test_no_core_is_a_search_that_stops() -> None:
     assert storms.run(60.0, 1, None, lambda text: None, lambda: 0).runs == 0

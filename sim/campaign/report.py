@@ -169,8 +169,8 @@ def _fired(campaign: Campaign) -> Table | None:
     """Every kind with how often it fired; a kind that had to and did not has a 0."""
     counts: dict[str, int] = {}
     for one in campaign.findings.values():
-        for kind in (*one.fired, *one.kinds):
-            counts[kind] = counts.get(kind, 0) + one.fired[kind] * (kind in one.fired)
+        for kind in one.kinds.union(+one.fired):
+            counts[kind] = counts.get(kind, 0) + one.fired[kind]
     if not counts:
         return None
     titles = [title for _ in range(FAULT_COLUMNS) for title in ("fault", "fired")]
@@ -185,9 +185,9 @@ def _fired(campaign: Campaign) -> Table | None:
 
 
 def _invariants(campaign: Campaign) -> Table:
-    broken = [violation.text for one in campaign.findings.values() for violation in one.violations]
     table = _table("What was checked", "part", "invariant", "checks", "violations", figures=("checks", "violations"))
     for one in campaign.findings.values():
+        broken = [violation.text for violation in one.violations]
         for name in one.invariants:
             count = one.checks[name]
             wrong = sum(text.startswith(name) for text in broken)

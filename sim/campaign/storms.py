@@ -132,6 +132,7 @@ class _Search:
             if not ends:
                 taken = [worker for worker, _ in busy.values()]
                 free = [worker for worker in self._workers if worker not in taken]
+                free.sort(key=lambda worker: self._twin_for(worker) is None)
                 for worker in free[: max(0, self._cores() - len(busy))]:
                     job = self._take_job(worker)
                     busy[worker.submit(judge.perform, job.name, self._times(job), self._control)] = worker, job
@@ -145,12 +146,14 @@ class _Search:
         return self._control is not None and CONTROLS[self._control].caught_by in self._broken
 
     def _take_job(self, worker: ProcessPoolExecutor) -> _Job:
-        for job in self._twins:
-            if job.not_by is not worker:
-                self._twins.remove(job)
-                return job
+        if job := self._twin_for(worker):
+            self._twins.remove(job)
+            return job
         self._next += 1
         return _Job(judge.name_of(self._next - 1))
+
+    def _twin_for(self, worker: ProcessPoolExecutor) -> _Job | None:
+        return next((job for job in self._twins if job.not_by is not worker), None)
 
     def _times(self, job: _Job) -> int:
         return 2 if self._has_twin(job) else 1
