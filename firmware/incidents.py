@@ -5,6 +5,7 @@ from firmware.incident import Incident
 
 _OPEN_MAX = const(16)  # bounds RAM and journal; a press beyond it joins the newest incident: none is refused
 _STEP_MS = const(2000)
+_RANDOM_BOOT = const(1 << 25)  # beyond what boot.py draws
 
 
 def boot_of(ident: str) -> int:
@@ -157,13 +158,15 @@ class Incidents:
     def restore(self, records, boot: int) -> None:
         """Rebuild what was open when the board went down. Damaged sequences cost at most the record in question.
 
-        `boot` becomes the boot number, or a higher one: an id is never used twice, even if the boot record was lost.
+        `boot` becomes the boot number, or a random one when the journal has its ids already: none is used twice. One
+        more than the journal's would not do: an id may be with the centre and in no journal (a flash that refuses).
         """
         self.boot = boot
         for entry in records:
             try:
                 self._replay(entry)
-                self.boot = max(self.boot, boot_of(entry.get("id", "")) + 1)
+                if boot_of(entry.get("id", "")) == boot:
+                    self.boot = _RANDOM_BOOT + self._board.random(_RANDOM_BOOT)
             except (KeyError, TypeError, AttributeError, ValueError):
                 self._board.log("journal: a record makes no sense and is left out: %s" % entry)
         self.clock_set()

@@ -161,14 +161,16 @@ def test_a_compaction_keeps_a_button_that_is_held_though_its_incident_is_over() 
     assert rig.reboot().incidents.held is False
 
 
-@pytest.mark.parametrize(("given", "lasts"), [(6, 8), (7, 8), (8, 8), (9, 9)])
-def test_the_boot_number_is_above_every_one_in_the_journal(given: int, lasts: int) -> None:
-    """Though the boot record may be lost: an id is never used twice."""
+@pytest.mark.parametrize("given", [6, 7, 8])
+def test_a_boot_number_that_the_journal_knows_is_not_used_again(given: int) -> None:
+    """And no other one is changed: one more than the journal's may be with the centre already, of a boot whose flash
+    refused to count it and to write down its alarm."""
     rig = Rig(boot=7)
     rig.incidents.press(0)
     rig.incidents.released()
     again = Rig(rig.board.flash, boot=given)
-    assert again.incidents.boot == lasts and again.board.logged == []
+    assert again.board.logged == []
+    assert again.incidents.boot == given if given != 7 else again.incidents.boot >= 1 << 25
 
 
 def test_an_alarm_whose_open_is_damaged_has_no_date() -> None:
