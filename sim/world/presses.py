@@ -103,14 +103,17 @@ class PressWatch:
         """Whether a press that falls into a stall has to be recognised behind it.
 
         Without a counter only a contact that was closed before and is open now tells. With one, closures count unless
-        the last press had not been let go for certain, or the contact was noisy just before: see firmware/debounce.py.
+        the contact was noisy just before: see firmware/debounce.py. Neither tells while the last press had not been let
+        go for certain.
         """
         oracle = self.oracle
         if self._board is None or not self._board.contact.counts:
-            return oracle.level_at(start_us) and not oracle.level_at(end_us)
-        press_us = max((one.t_us for one in self.presses if one.t_us <= start_us), default=0)
-        if oracle.is_noisy(start_us, press_us):
-            return False
+            if not oracle.level_at(start_us) or oracle.level_at(end_us):
+                return False
+        else:
+            press_us = max((one.t_us for one in self.presses if one.t_us <= start_us), default=0)
+            if oracle.is_noisy(start_us, press_us):
+                return False
         return oracle.was_released(start_us) or oracle.is_one_press(start_us, press.t_us)
 
     def _arm(self) -> None:
