@@ -22,8 +22,8 @@ PACKAGES = ("firmware", "hal")
 STAYS_SOURCE = ("boot.py", "main.py")  # MicroPython runs these two by name
 HOST_ONLY = ("hal/interface.py",)  # documentation for mypy: imports `typing`
 LIBRARY = "lib"  # third-party: copied only to boards whose MicroPython has it not frozen
-# A stock image loads .mpy files into its heap, though not all of them stay there: tests/test_memory.py runs the column in
-# 96 KB. This limit is there to be noticed: who adds a tenth to the firmware has to look at that test's figures.
+# A stock image loads .mpy files into its heap, though not all of them stay there: tests/test_memory.py runs the column
+# in 96 KB. This limit is there to be noticed: who adds a tenth to the firmware has to look at that test's figures.
 BUDGET_BYTES = 80 * 1024
 MPY_VERSION_BYTE = 1  # of a .mpy file's header
 EXIT_FAILED = 1
