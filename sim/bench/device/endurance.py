@@ -39,7 +39,7 @@ class Presser:
         if self._waits or column.incidents.count() or column.outbox.next() or column.uplink._in_flight:
             return 1
         if self._raised % self._every == 0:
-            gc.collect()
+            self._collect()
             _say(alarms=self._raised, live=gc.mem_alloc(), free=gc.mem_free(), lowest=self.lowest)
             micropython.mem_info()
         self._raised += 1
@@ -52,8 +52,11 @@ class Presser:
 
     def weigh(self):
         if self._raised % self._every <= _WEIGHED_ALARMS:
-            gc.collect()
-            self.lowest = min(self.lowest, gc.mem_free())
+            self._collect()
+
+    def _collect(self):
+        gc.collect()
+        self.lowest = min(self.lowest, gc.mem_free())
 
 
 def install(every, first_id, control):
