@@ -16,7 +16,15 @@ RARE = {
         setting chip=esp32 config=default policy=nobody
         20.000 s  broker deny-alarm  for_ms=20000
         25.000 s  press  for_ms=120 seed=4
-    """
+    """,
+    "never-repeated": """
+        seed 1
+        mode heal
+        length 60.000 s
+        setting chip=esp32 config=default policy=software
+        20.000 s  network black-hole  for_ms=30000
+        20.500 s  press  for_ms=120 seed=4
+    """,
 }
 TRACES = [name for name, control in controls.CONTROLS.items() if control.caught_by == "I9"]
 

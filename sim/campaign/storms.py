@@ -31,6 +31,7 @@ SHRUNK_MAX = 3  # storms that are shrunk, one for each invariant that was broken
 SHRINK_S = 60  # for each
 LISTED_MAX = 20  # violations that are listed; all of them are counted
 POLL_S = 0.5
+TABLE_WIDTH = 118  # the command under a storm is one line, to be copied
 NICENESS = 5  # what runs beside the storms has to come to an end within the budget; they have none
 DAY_S = 86_400
 SAVED = Path("build") / "campaign"
@@ -218,7 +219,8 @@ class _Search:
         path = SAVED / f"{invariant}-{name.replace(':', '-')}{f'-{self._control}' if self._control else ''}.storm"
         path.write_text(dump(small))
         title = f"{invariant}: storm {name} shrunk from {len(whole.script)} to {len(small.script)} happenings"
-        table = Table(title=title, title_justify="left", show_header=False, caption=self._replay(str(path)))
+        table = Table(title=title, title_justify="left", show_header=False, min_width=TABLE_WIDTH)
+        table.caption = self._replay(str(path))
         table.add_row(dump(small))
         self._findings.tables.append(table)
 
