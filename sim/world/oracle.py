@@ -22,6 +22,7 @@ RELEASE_US = 80_000  # open that long, the contact was released for certain
 STALL_US = 40_000
 BOUNCE_US = 190_000  # closures within so little time may be the bounce of a press that is under way
 NOISE_US = 1_050_000  # a closure that was rejected counts as noise for 1 s
+JOINED_US = 90_000  # later behind what may have been a press, and never released, it may be that press still
 KEPT = 20  # presses: more than fit into any stall
 MEMORY_US = 10_000_000  # how long a may-press is remembered
 
@@ -163,7 +164,9 @@ class Oracle:
         at_us = self._must.add(duration_us, closed)
         if at_us is not None and self._armed:
             self._armed = False
-            found.append(self._now_us + at_us)
+            must_us = self._now_us + at_us
+            if self._pressed_us is None or must_us - self._pressed_us <= JOINED_US:
+                found.append(must_us)
 
     def _remember(self, start_us: int, end_us: int) -> None:
         if self._pressed_us is None:
