@@ -3,6 +3,7 @@
 from firmware.button import Button
 from firmware.clock import Clock
 from firmware.commands import Actions, Commands
+from firmware.console import Console
 from firmware.faults import Faults
 from firmware.incidents import Incidents
 from firmware.journal import Journal
@@ -12,6 +13,7 @@ from firmware.messages import Messages
 from firmware.outbox import Outbox
 from firmware.packets import Packets
 from firmware.relay import Relay
+from firmware.selftest import SelfTest
 from firmware.supervisor import Supervisor
 from firmware.telemetry import Telemetry
 from firmware.uplink import Uplink
@@ -64,7 +66,10 @@ def _connect(column, board, config):
     column.link = LinkKeeper(board, config["link"]["restart_after_s"], uplink.down_ms)
     tasks = [button, uplink, column.incidents, column, column.lamp, column.relay, column.link]
     if not _is_safe(column):
-        tasks += [column.telemetry, column.clock, column.commands]
+        column.selftest = SelfTest(board, config, column)
+        tasks += [column.telemetry, column.clock, column.commands, column.selftest]
+    if board.typed(0) is not None:
+        tasks.append(Console(board, column))
     column.supervisor = Supervisor(board, button, tasks, config["watchdog"]["timeout_s"] * 1000)
     if column.clock.source != "none":
         column.supervisor.trust_clock()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from firmware.messages import Messages
     from firmware.outbox import Outbox
     from firmware.relay import Relay
+    from firmware.selftest import SelfTest
     from firmware.supervisor import Supervisor
     from firmware.uplink import Uplink
 
@@ -57,6 +58,7 @@ class Column:
         uplink: Uplink
         button: Button
         link: LinkKeeper
+        selftest: SelfTest  # but in safe mode, in which there are no drills either
         supervisor: Supervisor
 
     def __init__(self, board, boot: dict, config: dict, origin: dict, errors: list):
@@ -182,6 +184,7 @@ class Column:
 
     def _drill_ended(self, incident, answered):
         self.faults.set("drill-unanswered", None if answered else "no answer to %s" % incident.id)
+        self.selftest.drilled(answered)
         command = self.actions.drill_ended()
         if command is not None:
             error = None if answered else "the centre did not answer the test alarm"

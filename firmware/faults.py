@@ -10,6 +10,8 @@ KNOWN = (
     "flash-full",
     "journal",
     "not-subscribed",
+    "stream-down",
+    "supply",
     "tamper",
 )
 

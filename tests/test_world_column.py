@@ -67,7 +67,10 @@ def test_a_week_without_faults_has_no_reset_and_reports_all_the_time(capsys: pyt
     world.settle()
     assert world.boots == ["power-on"]
     assert world.centre.heartbeats == pytest.approx(7 * DAY_MS / 30_000, rel=0.01)
-    assert world.centre.ledger == {}
+    drills = [case for case in world.centre.ledger.values() if case.first["status"] == "test"]
+    assert len(drills) == len(world.centre.ledger), "nobody pressed"
+    assert 7 <= len(drills) <= 14, "one in 12 to 24 h"
+    assert not [topic for topic in world.centre.latest if "/fault/" in topic], "the camera answers, and so does the centre"
     with capsys.disabled():
         print(f"\n  one simulated week in {took_s:.1f} s: {7 * DAY_MS / 1000 / took_s:,.0f} simulated seconds a second")
 

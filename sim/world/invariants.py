@@ -61,6 +61,7 @@ class Invariants:
         self._timeline = timeline
         self._trace = trace
         self._store = flash
+        self._broker = broker
         self._centre = centre
         self._durable: dict[str, int] = {}  # incident id -> presses on flash
         self._answers: dict[str, int] = {}  # incident id -> the highest state that the centre sent
@@ -258,6 +259,8 @@ class Invariants:
 
     def wire(self, connection: Connection, data: bytes) -> None:
         """What the column's TCP took in one write, whole packets or not."""
+        if connection.server is not self._broker:
+            return
         if connection is not self._connection:
             self._connection, self._written = connection, bytearray()
         if not self._written:

@@ -1,6 +1,7 @@
 """The other servers of the virtual network: time and camera."""
 
 import struct
+from collections import deque
 from collections.abc import Callable
 
 from sim.world.conditions import Net
@@ -37,11 +38,39 @@ class TimeServer:
         return (ahead_s - behind_s) * 1000
 
 
+NEEDED_HEADERS = {"RTSP": ("cseq",), "HTTP": ("host",), "SIP": ("via", "from", "to", "call-id", "cseq", "max-forwards")}
+COPIED_HEADERS = ("via", "from", "to", "call-id", "cseq")
+ASKED_KEPT = 50
+
+
+def stream_answer(request: bytes, status: int = 200) -> bytes | None:
+    """What an RTSP, HTTP or SIP server says to OPTIONS or HEAD; None to what is not, or not yet, such a request."""
+    try:
+        head, end, _ = request.decode().partition("\r\n\r\n")
+        line, *rest = head.split("\r\n")
+        verb, _, version = line.split(" ")
+        headers = {name.lower(): value for name, value in (header.split(": ", 1) for header in rest)}
+    except ValueError:
+        return None
+    protocol = version.partition("/")[0]
+    needed = NEEDED_HEADERS.get(protocol)
+    if not end or verb not in ("OPTIONS", "HEAD") or needed is None or not set(needed) <= set(headers):
+        return None
+    copied = [f"{name}: {headers[name]}" for name in COPIED_HEADERS if name in headers]
+    return "\r\n".join([f"{version} {status} Says-So", *copied, "Content-Length: 0", "", ""]).encode()
+
+
 class Camera:
-    """A port that can be reached, or not: `up`. Says nothing."""
+    """Where the stream would be, on each of its ports.
+
+    `up`: it can be reached; `status` of its answers, None: it is silent; `asked`: the latest of what it was asked.
+    """
 
     def __init__(self) -> None:
         self.up = True
+        self.status: int | None = 200
+        self.asked: deque[bytes] = deque(maxlen=ASKED_KEPT)
+        self._unfinished: dict[Connection, bytes] = {}
 
     def accepts(self) -> bool:
         return self.up
@@ -50,10 +79,22 @@ class Camera:
         return self.up
 
     def opened(self, connection: Connection) -> None:
-        pass
+        self._unfinished[connection] = b""
 
     def received(self, connection: Connection, data: bytes) -> None:
-        pass
+        self._unfinished[connection] += data
+        answer = self.reply(self._unfinished[connection])
+        if answer is not None:
+            connection.send_from_server(answer)
 
     def closed(self, connection: Connection) -> None:
-        pass
+        self._unfinished.pop(connection, None)
+
+    def reply(self, data: bytes) -> bytes | None:
+        """Over UDP, and what is said over TCP."""
+        if not self.up:
+            return None
+        answer = stream_answer(data, self.status or 0)
+        if answer is not None:
+            self.asked.append(data)
+        return answer if self.status else None

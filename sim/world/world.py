@@ -35,7 +35,8 @@ from firmware import column, config_files, start  # noqa: E402 - they import umq
 TRUE_EPOCH_MS = 1_893_456_000_000  # 2030-01-01: when the world begins
 BROKER, CAMERA, TIME = "10.0.0.2", "10.0.0.3", "10.0.0.4"
 BROKER_NAME, CAMERA_NAME, TIME_NAME = "broker.example", "cameras.example", "time.example"
-BROKER_PORT, CAMERA_PORT, TIME_PORT = 8883, 554, 123
+BROKER_PORT, TIME_PORT = 8883, 123
+CAMERA_PORTS = (554, 80, 443, 5060)  # RTSP, HTTP, HTTPS, SIP (over UDP as well)
 SETTLE_MS = 180_000  # I2's bound: the longest back-off, a look-up that stalls, a handshake, an answer
 TAP_MS = 120
 BOUNCE_US = (100, 1_600)  # typical: 1.6 ms in all
@@ -100,7 +101,9 @@ class World:
         self.invariants = Invariants(seed, self.timeline, self.trace, self.flash, self.broker, self.centre)
         self.network.on_wire = self.invariants.wire
         self.network.serve(BROKER_NAME, BROKER, BROKER_PORT, self.broker)
-        self.network.serve(CAMERA_NAME, CAMERA, CAMERA_PORT, self.camera)
+        for port in CAMERA_PORTS:
+            self.network.serve(CAMERA_NAME, CAMERA, port, self.camera)
+            self.network.serve_datagrams(CAMERA_NAME, CAMERA, port, self.camera)
         self.network.serve_datagrams(TIME_NAME, TIME, TIME_PORT, TimeServer(self.network, self.true_epoch_ms))
         self.boots: list[str] = []  # the cause of each boot
         self.powered = powered
