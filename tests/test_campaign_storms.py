@@ -99,4 +99,4 @@ def test_one_core_is_enough_for_two_hash_seeds() -> None:
 
 
 def test_no_core_is_a_search_that_stops() -> None:
-    assert storms.run(60.0, 1, None, lambda text: None, lambda: 0).runs == 0
+    assert storms.run(60.0, 1, None, lambda text: None, lambda: -1).runs == 0

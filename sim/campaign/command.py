@@ -1,7 +1,7 @@
 """`make campaign`: hunts for a press that is lost, invented or lied about, until the budget is used up.
 
-The other parts run beside the storms, as many at once as there are cores, in processes of their own. The storms take
-every core that is free, and at least one, but give way to the others.
+The other parts run beside the storms, each on a core of its own: a year has to come to its end. The storms take every
+core that is free, so they begin in earnest when the power cuts are through.
 """
 
 import argparse
@@ -28,6 +28,7 @@ from sim.toolbox import ToolMissing
 PARTS = ("storms", "year", "cuts", "brokers", "endurance")
 DEFAULT_PARTS = ("storms", "year", "cuts")
 BUDGET_MIN = 15.0
+SHARES = {"cuts": 0.5}
 EXIT_RED = 1
 EXIT_USAGE = 2
 EXIT_MISSING_TOOL = 3
@@ -175,8 +176,10 @@ class Conductor:
         progress.say("storms", "")
 
     def _free_cores(self) -> int:
-        """For the storms; 0 = stop."""
-        return 0 if self._interrupted.is_set() else max(1, _cores() - self._busy)
+        """For the storms: what the others leave; below 0 = stop. A lone core is shared."""
+        if self._interrupted.is_set():
+            return -1
+        return max(0 if _cores() > 1 else 1, _cores() - self._busy)
 
     def _apart(self, part: str, progress: Progress) -> None:
         if self._interrupted.is_set():
@@ -186,7 +189,7 @@ class Conductor:
         try:
             self._findings[part] = run_apart(
                 f"sim.campaign.{part}",
-                self._share_s(),
+                self._share_s(part),
                 self._seed,
                 self._control,
                 partial(progress.say, part),
@@ -201,10 +204,12 @@ class Conductor:
             self._busy -= 1
             self._waiting -= 1
 
-    def _share_s(self) -> float:
-        """Seconds for the next part: what is left of the budget, or its share when there are more parts than cores."""
+    def _share_s(self, part: str) -> float:
+        """Seconds for a part: what is left of the budget, or its share when there are more parts than cores; the power
+        cuts leave half of it to the storms, which wait for their core."""
         left_s = self._budget_s - (time.monotonic() - self._began_s)
-        return max(0.0, left_s) * min(1.0, _cores() / max(1, self._waiting))
+        share = SHARES.get(part, 1.0) if self._storming else 1.0
+        return max(0.0, left_s) * min(share, _cores() / max(1, self._waiting))
 
     def _interrupt(self, *_: object) -> None:
         if self._interrupted.is_set():  # a second Ctrl-C does not wait for the report

@@ -48,7 +48,7 @@ def run(
     say: Callable[[str], None],
     cores: Callable[[], int] = all_cores,
 ) -> Findings:
-    """Storms from number `seed` on. `cores()`: how many may be performed at once just now; 0 = stop and report."""
+    """Storms from number `seed` on. `cores()`: how many may be performed at once just now; below 0 = stop and report."""
     with Workers(max(2, all_cores())) as workers:
         search = _Search(workers, seed, control, say, cores)
         search.go(time.monotonic() + budget_s)
@@ -129,7 +129,7 @@ class _Search:
     def go(self, until_s: float) -> None:
         busy: dict[Future[Verdict], tuple[ProcessPoolExecutor, _Job]] = {}
         while True:
-            ends = time.monotonic() >= until_s or not self._cores() or self._is_caught()
+            ends = time.monotonic() >= until_s or self._cores() < 0 or self._is_caught()
             if not ends:
                 taken = [worker for worker, _ in busy.values()]
                 free = [worker for worker in self._workers if worker not in taken]
@@ -139,6 +139,8 @@ class _Search:
                     busy[worker.submit(judge.perform, job.name, self._times(job), self._control)] = worker, job
             elif not busy:
                 return
+            if not busy:  # other parts have all the cores
+                time.sleep(POLL_S)
             done, _ = wait(busy, POLL_S, FIRST_COMPLETED)
             for future in done:
                 self._judge(future.result(), *busy.pop(future))
@@ -198,7 +200,7 @@ class _Search:
         """One storm for each invariant that was broken, to a file and a table."""
         wanted = self._broken if self._control is None else self._broken.keys() & {CONTROLS[self._control].caught_by}
         for invariant in sorted(wanted)[:SHRUNK_MAX]:
-            if self._cores():
+            if self._cores() >= 0:
                 self._shrink(invariant, self._broken[invariant])
 
     def _shrink(self, invariant: str, name: str) -> None:
@@ -207,7 +209,7 @@ class _Search:
 
         def fails(storm: Storm) -> bool:
             nonlocal tries
-            if time.monotonic() >= until_s or not self._cores():
+            if time.monotonic() >= until_s or self._cores() < 0:
                 return False
             tries += 1
             self._say(f"{name} breaks {invariant}: shrunk to {len(storm.script)} happenings, try {tries}")

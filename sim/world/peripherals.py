@@ -80,12 +80,13 @@ class VirtualScratch:
         return self._board.hardware.scratch
 
     def write(self, data: bytes) -> None:
-        self._board.spend(0)
+        board = self._board
+        board.spend(0)
         if len(data) > SCRATCH_BYTES:
             raise ValueError(f"scratch memory holds {SCRATCH_BYTES} bytes, not {len(data)}")
-        hardware = self._board.hardware
-        hardware.scratch = bytes(data)
-        if hardware.hang is not None and hardware.scratch.startswith(hardware.hang.encode()):
+        hardware = board.hardware
+        hardware.scratch = data
+        if hardware.hang is not None and data.startswith(hardware.hang.encode()):
             self._spin()
 
     def _spin(self) -> None:
