@@ -48,7 +48,7 @@ def run(
     say: Callable[[str], None],
     cores: Callable[[], int] = all_cores,
 ) -> Findings:
-    """Storms from number `seed` on. `cores()`: how many may be performed at once just now; below 0 = stop and report."""
+    """Storms from number `seed` on. `cores()`: how many may be performed at once just now; below 0 = stop."""
     with Workers(max(2, all_cores())) as workers:
         search = _Search(workers, seed, control, say, cores)
         search.go(time.monotonic() + budget_s)
