@@ -15,7 +15,7 @@ DEVICE := $(wildcard boot.py main.py firmware hal field/device/agent.py) $(filte
 OUT ?= provisioned
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint types build provision flash flash-all bench campaign soak mutation lock clean
+.PHONY: help venv tools run test lint types build provision image flash flash-all bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -61,6 +61,10 @@ build: venv ## build/bundle: what a board gets, with a manifest of hashes and a 
 provision: venv ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
 	@test -n "$(FLEET)" || { echo "error: which fleet? make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
 	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)"
+
+image: venv ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
+	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }
+	@$(PY) -m field.image "$(PORT)" "$(IMAGE)" --sha256 "$(SHA256)" $(if $(ERASE),--erase)
 
 flash: venv ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID: bring a board up to date
 	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }

@@ -93,11 +93,11 @@ def check_board(survey: dict[str, Any], mpy_version: int) -> str:
     version = tuple(survey["version"][:3])
     if version < MICROPYTHON_OLDEST:
         found, oldest = ".".join(map(str, version)), ".".join(map(str, MICROPYTHON_OLDEST))
-        raise FlashError(f"the board runs MicroPython {found}, must be {oldest} or newer; write an image: make esptool")
+        raise FlashError(f"the board runs MicroPython {found}, must be {oldest} or newer; write a newer one: make image")
     if survey["mpy"] & 0xFF != mpy_version:
         raise FlashError(
             f"the board's MicroPython loads .mpy version {survey['mpy'] & 0xFF}, the bundle has {mpy_version};"
-            " write a newer image (make esptool), or use another mpy-cross"
+            " write a newer image (make image), or use another mpy-cross"
         )
     return chip
 
