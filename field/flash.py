@@ -93,7 +93,7 @@ def check_board(survey: dict[str, Any], mpy_version: int) -> str:
     version = tuple(survey["version"][:3])
     if version < MICROPYTHON_OLDEST:
         found, oldest = ".".join(map(str, version)), ".".join(map(str, MICROPYTHON_OLDEST))
-        raise FlashError(f"the board runs MicroPython {found}, must be {oldest} or newer; write a newer one: make image")
+        raise FlashError(f"the board runs MicroPython {found}, must be {oldest} or newer: make image")
     if survey["mpy"] & 0xFF != mpy_version:
         raise FlashError(
             f"the board's MicroPython loads .mpy version {survey['mpy'] & 0xFF}, the bundle has {mpy_version};"
