@@ -3,6 +3,7 @@
 from firmware.button import Button
 from firmware.clock import Clock
 from firmware.commands import Actions, Commands
+from firmware.console import Console
 from firmware.faults import Faults
 from firmware.incidents import Incidents
 from firmware.journal import Journal
@@ -67,6 +68,8 @@ def _connect(column, board, config):
     if not _is_safe(column):
         column.selftest = SelfTest(board, config, column)
         tasks += [column.telemetry, column.clock, column.commands, column.selftest]
+    if board.typed(0) is not None:
+        tasks.append(Console(board, column))
     column.supervisor = Supervisor(board, button, tasks, config["watchdog"]["timeout_s"] * 1000)
     if column.clock.source != "none":
         column.supervisor.trust_clock()

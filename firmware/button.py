@@ -28,11 +28,13 @@ class Button:
         self._on_stuck = on_stuck
         self._release_ms = config["release_ms"]
         self._level = Stopwatch(board)  # since the contact last changed
-        self._held = Stopwatch(board)
+        self._held = Stopwatch(board)  # since the last press
         self._busy = Stopwatch(board)  # since the debouncer was last settled
         self._last_ticks = board.ticks_ms()
         self._held_at_boot = held_at_boot
         self.is_stuck = False
+        self.presses = 0  # since the board booted
+        self.closures = 0  # closing edges since then, where the chip counts them
         self._was_closed = board.contact.is_closed()
         board.contact.closures()  # forget what was counted before we looked
         if held_at_boot and not self._was_closed:
@@ -49,6 +51,7 @@ class Button:
         self._last_ticks = ticks
         closures = self._board.contact.closures()  # before the level: else a closure between the two counts twice
         closed = self._board.contact.is_closed()
+        self.closures += closures or 0
         self._follow_level(closed)
         if self._debouncer.is_settled():
             self._busy.restart()
@@ -57,7 +60,8 @@ class Button:
 
     def step(self) -> int:
         """Ask for looks as often as the debouncer needs them; watch for a stuck contact."""
-        if self._debouncer.pressed and not self.is_stuck and self._held.ms() >= self._stuck_ms:
+        held_ms = self._held.ms()
+        if held_ms >= self._stuck_ms and self._debouncer.pressed and not self.is_stuck:
             self.is_stuck = True
             self._on_stuck(True)
         return _IDLE_MS if self._debouncer.is_settled() else ACTIVE_MS
@@ -80,12 +84,14 @@ class Button:
     def _report(self, outcome, dt_ms):
         if outcome == debounce.PRESS:
             self._held.restart()
+            self.presses += 1
             if self._held_at_boot:
                 self._held_at_boot = False
             else:
                 self._on_press(max(self._level.ms(), self._press_ms), False)
         elif outcome == debounce.PRESS_IN_STALL:
             self._held.restart()
+            self.presses += 1
             self._held_at_boot = False
             self._on_press(dt_ms, True)
             if not self._debouncer.pressed:

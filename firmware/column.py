@@ -223,18 +223,9 @@ class Column:
         }
 
     def self_test(self) -> dict:
-        """Figures a technician wants; writes and reads back one small file."""
-        probe = b"selftest"
-        try:
-            self._board.flash.replace("selftest.tmp", probe)
-            flash = "ok" if self._board.flash.read("selftest.tmp") == probe else "reads back wrong"
-            self._board.flash.remove("selftest.tmp")
-        except OSError as error:
-            flash = str(error)
-        return {
-            "flash": flash,
-            "flash_free": self._board.flash.free_bytes(),
-            "heap_free": self._board.heap(),
-            "button": "stuck" if self.button.is_stuck else "ok",
-            "faults": self.faults.ids(),
-        }
+        """See firmware/examine.py, which is in memory only meanwhile."""
+        from firmware.examine import examine
+
+        result = examine(self._board, self)
+        self._board.forget("firmware.examine")
+        return result

@@ -17,22 +17,11 @@ _TRACEBACK_MAX = 600  # characters: of which a birth message takes as many
 
 def last(board) -> dict:
     """{"cause", "culprit", "traceback", "clock_trusted"} of the reset that led to this boot; forgets it."""
-    cause = board.reset_cause()
-    crumb, flags = _crumb_of(board.scratch.read())
-    report = {
-        "cause": cause,
-        "culprit": crumb if crumb and cause in ("watchdog", "hard") else None,
-        "traceback": None,
-        "clock_trusted": flags == b"T" and cause != "power-on",
-    }
-    try:
-        good, _ = record.split(board.flash.read(RECORD_FILE) or b"")
-        if good:
-            report.update(json.loads(good[-1].decode()))
-            board.flash.remove(RECORD_FILE)
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        board.log("resets: record unreadable: %s" % error)
-    return report
+    from firmware.last_reset import report
+
+    result = report(board)
+    board.forget("firmware.last_reset")
+    return result
 
 
 def keep(board, culprit: str, traceback: str) -> None:
@@ -59,14 +48,3 @@ def certify(board, boot: int) -> None:
 def crumb(name: str, clock_trusted: bool) -> bytes:
     """What stands in the scratch memory while `name` runs."""
     return name.encode() + (b"\0T" if clock_trusted else b"\0")
-
-
-def _crumb_of(data):
-    """(name of the task, flags) in the scratch memory; empty when there is nothing of ours."""
-    end = data.find(b"\0")
-    if end < 0:
-        return "", b""
-    try:
-        return data[:end].decode(), data[end + 1 : end + 2]
-    except UnicodeError:
-        return "", b""

@@ -53,7 +53,7 @@ class Uplink:
         self._attempt = Deadline(board)
         self._lookup_due = Deadline(board)
         self._failures = 0
-        self._down_for = Stopwatch(board)
+        self._state_for = Stopwatch(board)  # with a session, or without one
         self._state = _DOWN
         self.last_error = ""
 
@@ -61,7 +61,8 @@ class Uplink:
         return self._session is not None and self._session.is_up
 
     def down_ms(self) -> int:
-        return 0 if self.is_up() else self._down_for.ms()
+        state_ms = self._state_for.ms()
+        return 0 if self.is_up() else state_ms
 
     def unheard(self):
         """The first topic that the broker refused to let us hear, or none (empty)."""
@@ -162,6 +163,7 @@ class Uplink:
 
     def _begin(self):
         self._attempt.stop()
+        self._state_for.restart()
         self._failures = 0
         self.last_error = ""
         self._remember(self._address)
@@ -227,7 +229,7 @@ class Uplink:
         self._stream = self._session = self._lookup = None
         self._attempt.stop()
         if was_up:
-            self._down_for.restart()
+            self._state_for.restart()
         self._incidents.connection_lost()
         self._outbox.put_back(self._in_flight)
         self._in_flight = []

@@ -22,13 +22,12 @@ gc.threshold(COLLECT_MIN_BYTES)
 from hal.esp32_contact import Contact  # noqa: E402
 from hal.esp32_flash import Flash  # noqa: E402
 from hal.esp32_link import make_link  # noqa: E402
-from hal.esp32_net import Datagram, Lookup, Stream, make_context  # noqa: E402
+from hal.esp32_net import Datagram, Lookup, Stream  # noqa: E402
 
 LOOK_MS = 3  # between looks at the contact while waiting: 5 ms would alias with 50 Hz, 10 ms lets knocks through
 LAMP_PWM_HZ = 1000
 DUTY_MAX = 65535
 COLOUR_MAX = 255
-_CHIPS = ("ESP32C3", "ESP32S3", "ESP32S2", "ESP32")  # longest names first
 _EPOCH_2000_MS = 946684800000
 
 _CAUSES = {
@@ -37,18 +36,6 @@ _CAUSES = {
     machine.WDT_RESET: "watchdog",
     machine.SOFT_RESET: "soft",
 }
-
-
-def _hex(data):
-    return "".join("%02x" % byte for byte in data)
-
-
-def _chip():
-    name = os.uname().machine.upper().replace("-", "")
-    for chip in _CHIPS:
-        if chip in name:
-            return chip.lower()
-    return "esp32"
 
 
 class Scratch:
@@ -87,8 +74,10 @@ class Relay:
 
 class Esp32Board:
     def __init__(self):
-        self.chip = _chip()
-        self.uid = _hex(machine.unique_id())
+        from hal.esp32_start import chip, uid
+
+        self.chip = chip()
+        self.uid = uid()
         self.micropython = ".".join(str(part) for part in sys.implementation.version[:3])
         self.flash = Flash()
         self.scratch = Scratch()
@@ -97,6 +86,7 @@ class Esp32Board:
         self.ticks_add = time.ticks_add
         self._epoch_offset_ms = _EPOCH_2000_MS if time.gmtime(0)[0] == 2000 else 0
         self._poll = select.poll()
+        self._poll.register(sys.stdin, select.POLLIN)
         self._lookups = {}
 
     def configure(self, config):
@@ -106,7 +96,12 @@ class Esp32Board:
         self.relay = Relay(pins["relay"], config["relay"]["active_high"])
         self.link = make_link(config["link"], config["secrets"])
         tls = config["broker"]["tls"]
-        self._tls = make_context(tls["ca"], tls["cert"], config["secrets"]["tls_key"]) if tls else None
+        self._tls = None
+        if tls:
+            from hal.esp32_start import make_context
+
+            self._tls = make_context(tls["ca"], tls["cert"], config["secrets"]["tls_key"])
+        self.forget("hal.esp32_start")
         self._tamper = None
         if pins["tamper"] is not None:
             self._tamper = machine.Pin(pins["tamper"], machine.Pin.IN, machine.Pin.PULL_UP)
@@ -166,6 +161,18 @@ class Esp32Board:
 
     def log(self, text):
         print(text)
+
+    def typed(self, limit):
+        # One by one, for a read waits until it has all that it was asked for; the text stream even for a whole letter.
+        taken = b""
+        while len(taken) < limit:
+            for source, _ in self._poll.ipoll(0):
+                if source is sys.stdin:
+                    taken += sys.stdin.buffer.read(1)
+                    break
+            else:
+                break
+        return taken
 
     def watchdog(self, timeout_ms):
         return machine.WDT(timeout=timeout_ms)

@@ -41,5 +41,6 @@ class EthernetLink:
             "kind": "ethernet",
             "rssi_dbm": None,
             "address": self._nic.ifconfig()[0] if up else None,
+            "gateway": self._nic.ifconfig()[2] if up else None,
             "status": self._nic.status(),
         }

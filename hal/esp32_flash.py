@@ -41,6 +41,16 @@ class Flash:
         except OSError:
             return 0
 
+    def read_at(self, name, start, limit):
+        try:
+            with open(name, "rb") as file:
+                file.seek(start)
+                return file.read(limit)
+        except OSError as error:
+            if error.args[0] == _ENOENT:
+                return b""
+            raise
+
     def free_bytes(self):
         figures = os.statvfs("/")
         return figures[0] * figures[3]

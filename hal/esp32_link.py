@@ -46,5 +46,6 @@ class WifiLink:
             "kind": "wifi",
             "rssi_dbm": self._nic.status("rssi") if up else None,
             "address": self._nic.ifconfig()[0] if up else None,
+            "gateway": self._nic.ifconfig()[2] if up else None,
             "status": self._nic.status(),
         }

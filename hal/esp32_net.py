@@ -1,35 +1,13 @@
 """Sockets that never block: TCP, TLS and UDP, and the name look-up in a thread beside the loop."""
 
 import _thread
-import binascii
 import select
 import socket
-
-import tls as _tls
 
 _EAGAIN = 11
 _EINPROGRESS = 115
 _FATAL_ALERT = -0x7780  # mbedTLS: the peer ended the handshake with an alert
 _IN_PROGRESS = (_EINPROGRESS, 119, _EAGAIN)  # 119: lwIP's EINPROGRESS on the chip
-
-
-def _der(pem):
-    """The first block of a PEM text as DER, which every build of mbedTLS can read."""
-    begin = pem.find("-----", pem.find("-----") + 5) + 5  # no copies: a small heap has no room for them
-    end = pem.find("-----", begin)
-    if end < 0:
-        raise ValueError("not PEM text")
-    return binascii.a2b_base64(pem[begin:end])
-
-
-def make_context(ca, cert, key):
-    """What every session's TLS begins with, from PEM texts, which it does not need again. Raises ValueError."""
-    context = _tls.SSLContext(_tls.PROTOCOL_TLS_CLIENT)
-    setattr(context, "verify_mode", _tls.CERT_REQUIRED)  # the stubs do not know the attribute
-    context.load_verify_locations(_der(ca))
-    if cert and key:
-        context.load_cert_chain(_der(cert), _der(key))
-    return context
 
 
 def _in_words(error):

@@ -12,4 +12,4 @@ class NoLink:
         return False
 
     def describe(self):
-        return {"kind": "other", "rssi_dbm": None, "address": None, "status": None}
+        return {"kind": "other", "rssi_dbm": None, "address": None, "gateway": None, "status": None}

@@ -81,7 +81,8 @@ class Link(Protocol):
         """Joined and holding an address."""
 
     def describe(self) -> dict[str, Any]:
-        """{"kind": "wifi"|"ethernet", "rssi_dbm": int | None, "address": str | None, "status": int | None}."""
+        """{"kind": "wifi"|"ethernet", "rssi_dbm": int | None, "address": str | None, "gateway": str | None,
+        "status": int | None}."""
 
 
 class Flash(Protocol):
@@ -104,6 +105,9 @@ class Flash(Protocol):
 
     def size(self, name: str) -> int:
         """Bytes; 0 when there is none."""
+
+    def read_at(self, name: str, start: int, limit: int) -> bytes:
+        """At most `limit` bytes from `start` on; empty at the end, and when there is no such file."""
 
     def free_bytes(self) -> int: ...
 
@@ -163,6 +167,10 @@ class Board(Protocol):
 
     def log(self, text: str) -> None:
         """One line to the console."""
+
+    def typed(self, limit: int) -> bytes | None:
+        """At most `limit` bytes that came over the console; empty = none now; None = this board's console only
+        shows. What is there ends `wait` early."""
 
     def watchdog(self, timeout_ms: int) -> Watchdog:
         """Arm the hardware watchdog; it cannot be stopped again."""

@@ -72,6 +72,9 @@ class FakeFlash:
     def size(self, name: str) -> int:
         return len(self.files.get(name, b""))
 
+    def read_at(self, name: str, start: int, limit: int) -> bytes:
+        return (self.read(name) or b"")[start : start + limit]
+
     def free_bytes(self) -> int:
         return self.free
 
@@ -182,7 +185,8 @@ class FakeLink:
         return self.up
 
     def describe(self) -> dict[str, Any]:
-        return {"kind": "wifi", "rssi_dbm": -60, "address": "10.0.0.9" if self.up else None, "status": 1010}
+        address, gateway = ("10.0.0.9", "10.0.0.1") if self.up else (None, None)
+        return {"kind": "wifi", "rssi_dbm": -60, "address": address, "gateway": gateway, "status": 1010}
 
 
 class FakeLookup:
@@ -220,6 +224,7 @@ class FakeBoard:
         self.tamper: bool | None = None
         self.supply: int | None = None
         self.logged: list[str] = []
+        self.keys: bytearray | None = None  # typed and not read yet; None: the console only shows
         self.waits: list[int] = []
         self.collected = 0
         self.forgotten: list[str] = []
@@ -273,7 +278,7 @@ class FakeBoard:
         self.waits.append(timeout_ms)
         self.now_us += TURN_US
         left_ms = timeout_ms
-        while left_ms > 0 and not self.contact.has_changed() and not any(wake() for wake in self.wakes):
+        while left_ms > 0 and not self.contact.has_changed() and not self.keys and not any(w() for w in self.wakes):
             step_ms = min(left_ms, LOOK_MS)
             self.advance(step_ms)
             left_ms -= step_ms
@@ -295,6 +300,13 @@ class FakeBoard:
 
     def log(self, text: str) -> None:
         self.logged.append(text)
+
+    def typed(self, limit: int) -> bytes | None:
+        if self.keys is None:
+            return None
+        taken = bytes(self.keys[:limit])
+        del self.keys[:limit]
+        return taken
 
     def watchdog(self, timeout_ms: int) -> FakeWatchdog:
         self.dog = FakeWatchdog(self, timeout_ms)

@@ -12,7 +12,7 @@ from pole_probe import need, runtimes
 
 from sim.certs import Authority, Identity
 
-NET = Path(__file__).parent.parent / "hal" / "esp32_net.py"
+START = Path(__file__).parent.parent / "hal" / "esp32_start.py"
 
 
 @pytest.fixture(params=runtimes())
@@ -137,7 +137,7 @@ def test_tls_without_the_certificate_that_the_server_wants_fails(
 
 
 UNUSABLE = """
-from hal.esp32_net import make_context
+from hal.esp32_start import make_context
 def pem(name):
     with open(name) as file:
         return file.read()
@@ -154,7 +154,7 @@ for texts in (("text", cert, key), (torn, cert, key), (ca, torn, key), (ca, cert
 
 def test_unusable_certificates_are_refused_before_anything_is_dialled(chip: Make, authority: Authority) -> None:
     identity = authority.client("column-1")
-    paths = {"ca.pem": identity.ca, "cert.pem": identity.cert, "key.pem": identity.key, "hal/esp32_net.py": NET}
+    paths = {"ca.pem": identity.ca, "cert.pem": identity.cert, "key.pem": identity.key, "hal/esp32_start.py": START}
     one = chip(UNUSABLE, {name: path.read_bytes() for name, path in paths.items()}).start()
     for why in ("refused: not PEM text", *["refused: invalid (cert|key)"] * 3, "taken"):
         one.wait(why)

@@ -73,7 +73,7 @@ class Site:
         return self._authority.server()
 
     def tls(self, transport: str) -> dict[str, str] | None:
-        """What hal/esp32_net.py takes, None for plain."""
+        """What hal/esp32_start.py takes, None for plain."""
         if transport == "plain":
             return None
         return {

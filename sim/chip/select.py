@@ -20,20 +20,23 @@ class poll:
             self.modify(obj, eventmask)
             return
         self._streams.append([obj, obj.raw, eventmask])
-        self._host.register(obj.raw, eventmask)
+        if obj.raw is not None:
+            self._host.register(obj.raw, eventmask)
 
     def modify(self, obj, eventmask) -> None:
         entry = self._find(obj)
         if entry is None:
             raise errno.error("ENOENT")
         entry[2] = eventmask
-        self._host.register(obj.raw, eventmask)
+        if obj.raw is not None:
+            self._host.register(obj.raw, eventmask)
 
     def unregister(self, obj) -> None:
         entry = self._find(obj)
         if entry is not None:
             self._streams.remove(entry)
-            self._host.unregister(entry[1])
+            if entry[1] is not None:
+                self._host.unregister(entry[1])
 
     def poll(self, timeout=-1) -> list:
         return list(self.ipoll(timeout))

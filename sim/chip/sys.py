@@ -6,15 +6,29 @@ from . import wires
 
 if _host.implementation.name == "micropython":
     _version = _host.implementation.version
-    from sys import exit, maxsize, modules, path, print_exception, stderr, stdin, stdout  # noqa: F401
+    from sys import exit, maxsize, modules, path, print_exception, stderr, stdout  # noqa: F401
 else:
-    from sys import exit, stderr, stdin, stdout  # noqa: F401
+    from sys import exit, stderr, stdout  # noqa: F401
 
     from .cpython.importer import modules, path, print_exception  # type: ignore[no-redef]  # noqa: F401
 
     _version = (1, 26, 1, "")  # whose interface this is
     maxsize = 0x7FFFFFFF
 
+
+class _NoInput:
+    """`sys.stdin` of a chip whose console only shows; sim/chip/uart.py has that of one with a serial port."""
+
+    raw = None  # the host's standard input carries the parent's messages
+
+    def pending(self) -> bool:
+        return False
+
+    def flush(self) -> None:
+        pass
+
+
+stdin = _NoInput()
 RELEASE = "%d.%d.%d" % _version[:3]
 platform = "esp32"
 byteorder = "little"

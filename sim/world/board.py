@@ -204,6 +204,9 @@ class VirtualBoard(Ticks):
         self.spend(self.hardware.costs.log_us)
         self.hardware.trace.add("log", text)
 
+    def typed(self, limit: int) -> bytes | None:
+        return None  # nobody sits at this console
+
     def watchdog(self, timeout_ms: int) -> interface.Watchdog:
         return VirtualWatchdog(self, timeout_ms * US_PER_MS)
 

@@ -146,6 +146,10 @@ class VirtualFlash:
         if name in self._store.files:
             self.change("remove", {name: None}, 0)
 
+    def read_at(self, name: str, start: int, limit: int) -> bytes:
+        self._spend(self._costs.flash_read_us)
+        return self._store.files.get(name, b"")[start : start + limit]
+
     def size(self, name: str) -> int:
         self._spend(self._costs.flash_stat_us)
         return len(self._store.files.get(name, b""))

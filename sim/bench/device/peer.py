@@ -107,9 +107,9 @@ class _Ussl:
     """The `ussl` that umqtt.simple asks for, as older images had it, with the firmware's own certificates."""
 
     def __init__(self, tls):
-        from hal import esp32_net
+        from hal import esp32_start
 
-        self._context = esp32_net.make_context(tls["ca"], tls["cert"], tls["key"])
+        self._context = esp32_start.make_context(tls["ca"], tls["cert"], tls["key"])
         self._name = tls["server_name"]
 
     def wrap_socket(self, sock):

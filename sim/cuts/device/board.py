@@ -254,6 +254,9 @@ class Board:
     def tamper_open(self):
         return None
 
+    def typed(self, limit):
+        return None
+
     def supply_mv(self):
         return None
 

@@ -1,0 +1,15 @@
+"""The console's `help`."""
+
+COMMANDS = (
+    ("status", "everything the column knows about itself"),
+    ("logs", "last reset, faults, journal"),
+    ("lamp", "the lamp's colours one after the other, flickering; a press ends it"),
+    ("button", "10 s of what the contact does; a press is a REAL ALARM: call the centre first"),
+    ("test", "a test alarm to the centre and back"),
+    ("help", "this"),
+)
+
+
+def run(board, column):
+    for command, text in COMMANDS:
+        yield {"commands": [{"command": command, "does": text}]}

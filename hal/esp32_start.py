@@ -1,0 +1,40 @@
+"""What only the start needs of the chip: forgotten afterwards, see `Esp32Board.configure`."""
+
+import binascii
+import os
+
+import machine
+import tls as _tls
+
+_CHIPS = ("ESP32C3", "ESP32S3", "ESP32S2", "ESP32")  # longest names first
+
+
+def uid():
+    return "".join("%02x" % byte for byte in machine.unique_id())
+
+
+def chip():
+    name = os.uname().machine.upper().replace("-", "")
+    for known in _CHIPS:
+        if known in name:
+            return known.lower()
+    return "esp32"
+
+
+def _der(pem):
+    """The first block of a PEM text as DER, which every build of mbedTLS can read."""
+    begin = pem.find("-----", pem.find("-----") + 5) + 5  # no copies: a small heap has no room for them
+    end = pem.find("-----", begin)
+    if end < 0:
+        raise ValueError("not PEM text")
+    return binascii.a2b_base64(pem[begin:end])
+
+
+def make_context(ca, cert, key):
+    """What every session's TLS begins with, from PEM texts, which it does not need again. Raises ValueError."""
+    context = _tls.SSLContext(_tls.PROTOCOL_TLS_CLIENT)
+    setattr(context, "verify_mode", _tls.CERT_REQUIRED)  # the stubs do not know the attribute
+    context.load_verify_locations(_der(ca))
+    if cert and key:
+        context.load_cert_chain(_der(cert), _der(key))
+    return context
