@@ -44,13 +44,12 @@ class SelfTest:
         stream_due, drill_due = self._stream_due.expired(), self._drill_due.expired()
         if column.incidents.count() or column.button.is_busy() or not column.uplink.is_up():
             self._give_up()
-        elif self._look is not None or stream_due:
-            return self._look_on()
-        elif drill_due:
+            return _IDLE_MS
+        if drill_due:
             self._drill_due.stop()
             column.incidents.start_drill()
             column.supervisor.hurry()
-        return _IDLE_MS
+        return self._look_on() if stream_due or self._look is not None else _IDLE_MS
 
     def drilled(self, answered: bool) -> None:
         """A drill has ended, on schedule or by command: the next one counts from now."""

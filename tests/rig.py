@@ -21,7 +21,10 @@ SHOWN = 60  # events in the message of a failed test
 DEVICE_ROOT = "sos/v1/nko/{}/"
 ANSWERED_LAMPS = ("answered", "help-coming")
 RUNTIMES = ("virtual", "cpython", "micropython", "micropython32")
-TASKS = ("button", "uplink", "incidents", "column", "lamp", "relay", "link", "telemetry", "clock", "commands")
+TASKS = (
+    *("button", "uplink", "incidents", "column", "lamp", "relay", "link"),
+    *("telemetry", "clock", "commands", "selftest"),
+)
 # Ways for a broker to be away: SIGTERM, SIGKILL, SIGSTOP, CONNACK 5, and a port that accepts and says nothing.
 OUTAGES = ("stop", "kill", "freeze", "refuse", "black-hole")
 
@@ -131,6 +134,14 @@ class Rig(ABC):
     @abstractmethod
     def centre_answers(self) -> None:
         """Undo it: the next transmission of each alarm is answered `received`."""
+
+    @abstractmethod
+    def camera(self, up: bool = True, status: int | None = 200) -> dict[str, Any]:
+        """From now on the camera can be reached or not, and answers that status (None: nothing). Its URIs by kind."""
+
+    @abstractmethod
+    def asked(self) -> list[bytes]:
+        """What the camera was asked, the latest."""
 
     @abstractmethod
     def answer(self, ident: str, state: str) -> None:

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 from paho.mqtt import publish as paho
 from rig import Alarm, Event, Rig
+from rig_camera import HOST as CAMERA_HOST
+from rig_camera import CameraServer
 
 from sim.broker import Broker, Mosquitto
 from sim.centre import Centre, Ledger
@@ -39,6 +41,7 @@ class RealRig(Rig):
         self.sources = PROJECT
         self._outage = ""
         self._hole: socket.socket | None = None
+        self._camera: CameraServer | None = None
 
     @property
     def pole(self) -> Pole:
@@ -126,6 +129,20 @@ class RealRig(Rig):
     def centre_answers(self) -> None:
         self._centre.auto = "received"
 
+    def camera(self, up: bool = True, status: int | None = 200) -> dict[str, Any]:
+        if self._camera is None:
+            self._camera = CameraServer()
+        self._camera.status = status
+        if up:
+            self._camera.start()
+        else:
+            self._camera.stop()
+        place = f"{CAMERA_HOST}:{self._camera.port}"
+        return {"rtsp": f"rtsp://{place}/1", "http": f"http://{place}/1.jpg", "sip": f"sip:intercom@{place}"}
+
+    def asked(self) -> list[bytes]:
+        return list(self._camera.asked) if self._camera is not None else []
+
     def answer(self, ident: str, state: str) -> None:
         centre = self._centre
         actions: dict[str, Callable[[str], None]]
@@ -198,6 +215,8 @@ class RealRig(Rig):
             self._pole.close()
         if self._outage:
             self.mend_broker()
+        if self._camera is not None:
+            self._camera.stop()
         self._folder.cleanup()
 
 

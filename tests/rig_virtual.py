@@ -11,7 +11,7 @@ from sim.world.centre import Case, Policy
 from sim.world.conditions import Net
 from sim.world.mqtt_wire import Publish
 from sim.world.trace import Entry
-from sim.world.world import DEFAULT_CONFIG, World, config_with
+from sim.world.world import CAMERA_NAME, DEFAULT_CONFIG, World, config_with
 
 SLICE_MS = 10
 T = TypeVar("T")
@@ -79,6 +79,17 @@ class VirtualRig(Rig):
 
     def centre_answers(self) -> None:
         self._auto = True
+
+    def camera(self, up: bool = True, status: int | None = 200) -> dict[str, Any]:
+        self.world.camera.up, self.world.camera.status = up, status
+        return {
+            "rtsp": f"rtsp://{CAMERA_NAME}/1",
+            "http": f"http://{CAMERA_NAME}/1.jpg",
+            "sip": f"sip:intercom@{CAMERA_NAME}",
+        }
+
+    def asked(self) -> list[bytes]:
+        return list(self.world.camera.asked)
 
     def answer(self, ident: str, state: str) -> None:
         self.world.centre.answer(ident, state)

@@ -70,7 +70,7 @@ def test_a_week_without_faults_has_no_reset_and_reports_all_the_time(capsys: pyt
     drills = [case for case in world.centre.ledger.values() if case.first["status"] == "test"]
     assert len(drills) == len(world.centre.ledger), "nobody pressed"
     assert 7 <= len(drills) <= 14, "one in 12 to 24 h"
-    assert not [topic for topic in world.centre.latest if "/fault/" in topic], "the camera answers, and so does the centre"
+    assert not [topic for topic in world.centre.latest if "/fault/" in topic], "camera and centre answer"
     with capsys.disabled():
         print(f"\n  one simulated week in {took_s:.1f} s: {7 * DAY_MS / 1000 / took_s:,.0f} simulated seconds a second")
 
