@@ -15,7 +15,7 @@ DEVICE := $(wildcard boot.py main.py firmware hal field/device/agent.py) $(filte
 OUT ?= provisioned
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint types build provision image flash flash-all bench campaign soak mutation lock clean
+.PHONY: help venv tools run test lint types build provision image flash flash-all logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,18 @@ flash-all: venv ## BOARDS="PORT=CONFIG PORT=CONFIG": several at once
 	@test -n "$(BOARDS)" || { echo 'error: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG"'; exit 2; }
 	@$(PY) -m sim.toolbox umqtt
 	@$(PY) -m field.flash $(BOARDS)
+
+logs: venv ## PORT=/dev/ttyUSB0 [JSON=1]: last reset, faults and journal of a column on duty
+	@test -n "$(PORT)" || { echo "error: make logs PORT=/dev/ttyUSB0"; exit 2; }
+	@$(PY) -m field.logs "$(PORT)" $(if $(JSON),--json)
+
+watch: venv ## PORT=/dev/ttyUSB0 [JSON=1]: lamp, button, link and queue of a column on duty, live
+	@test -n "$(PORT)" || { echo "error: make watch PORT=/dev/ttyUSB0"; exit 2; }
+	@$(PY) -m field.watch "$(PORT)" $(if $(JSON),--json)
+
+shell: venv ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the column off duty meanwhile
+	@test -n "$(PORT)" || { echo "error: make shell PORT=/dev/ttyUSB0"; exit 2; }
+	@$(PY) -m field.shell "$(PORT)" $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: tools ## measure, side by side with stock umqtt.simple
 	@$(PY) -m sim bench

@@ -113,6 +113,12 @@ class Board:
             self._transport.exec_raw_no_follow("reset()")
             self._transport.in_raw_repl = False
 
+    def to_prompt(self) -> None:
+        """Leave the board at its friendly prompt, off duty, to another program; its watchdog keeps the grace."""
+        with self._explained("does not leave the raw prompt"):
+            self._transport.exit_raw_repl()
+        self.close()
+
     def lines(self, for_s: float) -> Iterator[str]:
         """What the console says after `restart`, line by line, for so long; "" while it says nothing."""
         deadline_s = time.monotonic() + for_s

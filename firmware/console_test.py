@@ -11,6 +11,7 @@ def run(board, column):
     if not column.uplink.is_up():
         raise ValueError("no session with the broker; see status")
     incidents = column.incidents
+    yield {"limit_s": incidents._config["answer_s"]}
     incidents.start_drill()
     column.supervisor.hurry()
     drill, sent_ms, broker_ms = incidents._drill, None, None

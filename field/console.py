@@ -1,0 +1,176 @@
+"""Asks a column on duty, over its serial console, without stopping it: no reset, no Ctrl-C, no prompt.
+
+    with Console("/dev/ttyUSB0") as console:
+        answer = console.ask("status")
+
+On the command line: `python -m field.console PORT status` prints the answer as JSON. What a column answers is in
+docs/diagnosing.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import serial
+
+BAUD = 115_200
+PREFIX = b"console: "
+COMMANDS = ("status", "logs", "lamp", "button", "test", "help")
+FIRST_LINE_S = 4.0  # then the command is sent once more: a column that is short of memory says nothing
+SILENCE_S = 20.0  # longest between two lines: `button` looks for 10 s, `test` waits for the centre
+ATTEMPTS = 2
+EXIT_FAILED, EXIT_REFUSED = 1, 3
+NOBODY = "One that was interrupted comes back by itself; one without this console needs: make flash"
+_READ_S = 0.1
+_READ_BYTES = 4096
+_LINE_MAX = 65536  # bytes: more without a line feed is no console
+
+Line = dict[str, Any]
+
+
+class ConsoleError(Exception):
+    """What happened, on which port, and what to do next."""
+
+
+class Refused(ConsoleError):
+    """The column answered, and says why it cannot do that."""
+
+
+class Console:
+    """One connection. `on_log(text)` is told what the column says of its own accord."""
+
+    def __init__(self, port: str, on_log: Callable[[str], None] = lambda text: None) -> None:
+        self.port = port
+        self._on_log = on_log
+        self._rest = b""
+        with self._explained("cannot be opened; is the cable in, and does no other program use the port?"):
+            # DTR and RTS are left alone, so that both rise together: a board's reset circuit acts when they differ.
+            self._serial = serial.Serial(os.path.realpath(port), BAUD, timeout=_READ_S, exclusive=True)
+
+    def __enter__(self) -> Console:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError, serial.SerialException):
+            self._serial.close()
+
+    def ask(self, command: str) -> Line:
+        """The whole answer: its lines as one object. Raises Refused, ConsoleError."""
+        answer: Line = {}
+        for line in self.lines(command):
+            merge(answer, line)
+        return answer
+
+    def lines(self, command: str) -> Iterator[Line]:
+        """The answer line by line, as it comes, without the last one. Raises Refused, ConsoleError."""
+        for attempt in range(1, ATTEMPTS + 1):
+            self._send(command)
+            heard = False
+            for line in self._heard(FIRST_LINE_S):
+                if line.get("re") != command:
+                    continue  # the end of an answer that somebody else asked for
+                heard = True
+                if "ok" not in line:
+                    yield line
+                elif line["ok"]:
+                    return
+                else:
+                    raise Refused(f"{self.port}: {command}: {line.get('error', 'refused')}")
+            if heard:
+                raise ConsoleError(f"{self.port}: the answer to {command} broke off; ask again")
+            if attempt == ATTEMPTS:
+                raise ConsoleError(f"{self.port}: nobody answers; is a column on duty there? {NOBODY}")
+
+    def listen(self, for_s: float) -> None:
+        """Nothing is asked; `on_log` hears what the column says meanwhile."""
+        deadline_s = time.monotonic() + for_s
+        while time.monotonic() < deadline_s:
+            self._read()
+
+    def _send(self, command: str) -> None:
+        with self._explained("does not take a command; is the cable in?"):
+            self._serial.write(f"\n{command}\n".encode())  # the first line feed ends what was left of another line
+
+    def _heard(self, first_s: float) -> Iterator[Line]:
+        """The console's lines, until there is silence."""
+        deadline_s = time.monotonic() + first_s
+        while time.monotonic() < deadline_s:
+            for line in self._read():
+                deadline_s = time.monotonic() + SILENCE_S
+                yield line
+
+    def _read(self) -> list[Line]:
+        with self._explained("went away; is the cable in? The column is still on duty"):
+            self._rest += self._serial.read(max(1, min(self._serial.in_waiting, _READ_BYTES)))
+        *whole, self._rest = self._rest.split(b"\n")
+        self._rest = self._rest[-_LINE_MAX:]
+        found = []
+        for raw in whole:
+            text = raw.strip()
+            line = _parsed(text)
+            if line is not None:
+                found.append(line)
+            elif text:
+                self._on_log(text.decode("utf-8", "replace"))
+        return found
+
+    @contextlib.contextmanager
+    def _explained(self, advice: str) -> Iterator[None]:
+        try:
+            yield
+        except (serial.SerialException, OSError, ValueError) as error:
+            raise ConsoleError(f"{self.port}: {advice} ({error})") from error
+
+
+def merge(answer: Line, line: Line) -> None:
+    """Add one line to an answer: lists grow, anything else is set; `re` is not the answer's."""
+    for key, value in line.items():
+        if key == "re":
+            continue
+        if isinstance(value, list):
+            answer.setdefault(key, []).extend(value)
+        elif isinstance(value, dict):
+            answer.setdefault(key, {}).update(value)
+        else:
+            answer[key] = value
+
+
+def _parsed(text: bytes) -> Line | None:
+    """A line of the console; None for all else. What another task had begun to say may stand before it."""
+    _, found, body = text.partition(PREFIX)
+    if not found:
+        return None
+    try:
+        line = json.loads(body)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) else None
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Exit status: 0, EXIT_FAILED (nobody answers), EXIT_REFUSED (the column says no)."""
+    parser = argparse.ArgumentParser(prog="python -m field.console", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
+    parser.add_argument("command", choices=COMMANDS)
+    arguments = parser.parse_args(argv)
+    try:
+        with Console(arguments.port) as console:
+            print(json.dumps(console.ask(arguments.command), ensure_ascii=False, indent=1))
+    except ConsoleError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_REFUSED if isinstance(error, Refused) else EXIT_FAILED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
