@@ -196,7 +196,7 @@ class Esp32Board:
         return running
 
     def dial(self, address, port, server_name):
-        return Stream(address, port, self._tls, server_name, self._poll)
+        return Stream(address, port, self._tls if server_name else None, server_name, self._poll)
 
     def datagram(self, address, port):
         return Datagram(address, port)
