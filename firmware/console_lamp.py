@@ -20,6 +20,7 @@ def run(board, column):
                 yield _LOOK_MS
                 if column.lamp.state != "identify":
                     raise ValueError("the lamp is needed: it shows %s" % column.lamp.state)
+                column.lamp.step()  # from steady it may have asked for its next step in 2 s
     finally:
         lamp.COLOURS["identify"], lamp.IDENTIFY_OTHER = identify, other
         column.actions._identify.stop()
