@@ -31,7 +31,7 @@ def text(logs: dict[str, Any]) -> Iterator[str]:
 def _record(one: dict[str, Any]) -> str:
     if "damaged" in one:
         return f"damaged: {one['damaged']}"
-    rest = " ".join(f"{key}={value}" for key, value in one.items() if key != "k")
+    rest = " ".join(f"{key}={one[key]}" for key in sorted(one, key=lambda key: (key != "id", key)) if key != "k")
     return f"{one.get('k', '?')} {rest}".rstrip()
 
 
