@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from firmware.messages import Messages
     from firmware.outbox import Outbox
     from firmware.relay import Relay
-    from firmware.selftest import SelfTest
     from firmware.supervisor import Supervisor
     from firmware.uplink import Uplink
 
@@ -58,7 +57,6 @@ class Column:
         uplink: Uplink
         button: Button
         link: LinkKeeper
-        selftest: SelfTest  # but in safe mode, in which there are no drills either
         supervisor: Supervisor
 
     def __init__(self, board, boot: dict, config: dict, origin: dict, errors: list):
@@ -71,6 +69,7 @@ class Column:
         self._healthy = Deadline(board, config["watchdog"]["healthy_s"] * 1000)
         self._first_session = True
         self.telemetry: Any = None
+        self.selftest: Any = None  # nor is there one in safe mode, in which there are no drills either
         from firmware.assembly import assemble  # gives us the rest, and is forgotten: 2 KB
 
         assemble(self, board, config, errors)
@@ -88,13 +87,20 @@ class Column:
         self.lamp.show("calling")
         incident = self.incidents.press(age_ms)  # on flash when it returns
         self.relay.close()
+        self._make_room()
         self._board.log("press: incident %s press %d" % (incident.id, incident.press))
         self.uplink.kick()
         self.supervisor.hurry()
         if in_stall:
             self.telemetry.event("press-in-stall", {"id": incident.id, "stall_ms": age_ms})
 
+    def _make_room(self):
+        """A look at the stream takes 3 KB, which on a small heap are the alarm's."""
+        if self.selftest:
+            self.selftest.give_up()
+
     def _alarm(self, incident):
+        self._make_room()
         return self.messages.alarm(incident, self.faults.ids())
 
     def _message(self, topic, payload):
@@ -193,6 +199,7 @@ class Column:
     # -- what it says about itself
 
     def _birth(self):
+        self._make_room()
         return self.messages.info(self._board, self._origin, self._reset, self._boot["mode"], self._capabilities())
 
     def _capabilities(self):

@@ -43,7 +43,7 @@ class SelfTest:
         # Both are asked each time: that keeps their stopwatches going, see timing.py.
         stream_due, drill_due = self._stream_due.expired(), self._drill_due.expired()
         if column.incidents.count() or column.button.is_busy() or not column.uplink.is_up():
-            self._give_up()
+            self.give_up()
             return _IDLE_MS
         if drill_due:
             self._drill_due.stop()
@@ -54,6 +54,13 @@ class SelfTest:
     def drilled(self, answered: bool) -> None:
         """A drill has ended, on schedule or by command: the next one counts from now."""
         self._plan(self._drill_due, self._drill_ms, answered)
+
+    def give_up(self) -> None:
+        """Something better is to be done: a look ends without a verdict, gives its memory back, and comes again."""
+        if self._look is not None:
+            self._look.close()
+            self._look = None
+            self._board.forget("firmware.probe")
 
     def _plan(self, due, every_ms, is_good):
         """Half fixed, half random: columns that were switched on together do not ask the centre together."""
@@ -74,7 +81,7 @@ class SelfTest:
         except StopIteration:
             self._looked(None)
         except MemoryError:  # tells nothing about the stream
-            self._give_up()
+            self.give_up()
             self._plan(self._stream_due, self._stream_ms, False)
         except (OSError, ImportError) as error:
             self._looked(str(error))
@@ -83,7 +90,7 @@ class SelfTest:
     def _looked(self, error):
         """`error`: what is wrong, or None when every endpoint answered."""
         column = self._column
-        self._give_up()
+        self.give_up()
         self._plan(self._stream_due, self._stream_ms, error is None)
         self._failures = self._failures + 1 if error else 0
         if not error:
@@ -92,12 +99,6 @@ class SelfTest:
             column.faults.set("stream-down", None)
         elif self._failures > _FAILURES_MAX:
             column.faults.set("stream-down", error)
-
-    def _give_up(self):
-        if self._look is not None:
-            self._look.close()
-            self._look = None
-            self._board.forget("firmware.probe")
 
     # -- the supply
 
