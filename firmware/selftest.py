@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _IDLE_MS = const(2000)
 _POLL_MS = const(50)
 _AGAIN_MS = const(300000)  # at the latest, after a failure
+_ROOM_BYTES = const(12288)  # of free heap, or no look: with less of it an alarm might find no room behind one
 _FAILURES_MAX = const(1)  # in a row, until the stream counts as down: one lost datagram is no fault
 _HYSTERESIS = const(32)  # the supply has to rise by this share of its limit until it counts as good again
 
@@ -73,6 +74,9 @@ class SelfTest:
     def _look_on(self):
         try:
             if self._look is None:
+                self._board.collect()
+                if self._board.heap() < _ROOM_BYTES:
+                    raise MemoryError
                 from firmware.probe import probe  # 3 KB, forgotten again afterwards
 
                 self._look = probe(self._board, self._uris)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from cli_probe import run_sim
 from pole_probe import PATIENCE_S, Recorder, need
+from rig_camera import CameraServer
 
 from sim.broker import Mosquitto, Tls
-from sim.centre import Centre, Incident
+from sim.centre import Centre, Incident, Ledger
 from sim.certs import Authority
 from sim.pole import Pole
 
@@ -22,6 +23,8 @@ ALARMS = 30
 OUTAGE_AT = WARM_UP + ALARMS // 2
 FALL_MAX_BYTES = 800  # between the halves: the collector takes old stack for references, now more and now less
 FREE_MIN_BYTES = 4000
+ROOMY_BYTES = 104 * 1024  # room for a look at the stream, see docs/architecture.md
+SELFTESTS_S = 30
 LEAK_BYTES = 64  # an alarm: what must be noticed
 QUICK: dict[str, dict[str, Any]] = {
     "telemetry": {"heartbeat_s": 1},
@@ -100,6 +103,45 @@ def test_alarms_and_an_outage_in_a_small_heap(authority: Authority) -> None:
     free = list(beats.values())
     assert len(free) >= 8 and min(free) >= FREE_MIN_BYTES, free
     assert fall_bytes(free) < FALL_MAX_BYTES, free
+
+
+@pytest.mark.parametrize("heap_bytes", [HEAP_BYTES, ROOMY_BYTES])
+def test_self_tests_beside_alarms(authority: Authority, heap_bytes: int) -> None:
+    """Drills, presses, and where there is room looks at three endpoints. Red when a small heap has looks as well."""
+    seen, beats, camera = Recorder(), {}, CameraServer()
+    broker = Mosquitto(tls=Tls(authority))
+    document = configuration(authority, broker)
+    place = f"127.0.0.1:{camera.port}"
+    document["stream"] = {"rtsp": f"rtsp://{place}/1", "http": f"http://{place}/1", "sip": f"sip:a@{place}"}
+    document["selftest"] = {"stream_s": 2, "drill_s": 4}
+    with (
+        broker,
+        Centre(broker.host, broker.port, tls=authority.client("centre"), check_qos=True) as centre,
+        Pole(document, runtime="micropython32", heap_bytes=heap_bytes, on_event=seen) as pole,
+    ):
+        pole.power_on()
+        seen.wait("lamp", state="ready")
+        end_s = time.monotonic() + SELFTESTS_S
+        while time.monotonic() < end_s:
+            time.sleep(3)
+            figures = beat(centre)
+            beats[figures["seq"]] = figures["heap_free"]
+            pole.press(120)
+            actual = centre.wait_for(open_calls, PATIENCE_S, "the call of a person")
+            time.sleep(0.15)
+            centre.close(actual[0].id)
+        incidents, faults = centre.ledger().of(DEVICE), beat(centre)["faults"]
+        events = seen.events + seen.drain(1.5)
+    camera.stop()
+    drills = [one for one in incidents if one.alarm["status"] == "test"]
+    assert len(drills) >= 4 and faults == ["clock-unset"], (drills, faults)
+    assert len(camera.asked) >= 15 if heap_bytes == ROOMY_BYTES else not camera.asked, camera.asked
+    assert not [event for event in events if event["event"] == "reset"], [e["text"] for e in events if "text" in e]
+    assert centre.violations == [] and min(beats.values()) >= FREE_MIN_BYTES, beats
+
+
+def open_calls(ledger: Ledger) -> list[Incident]:
+    return [one for one in ledger.of(DEVICE) if one.alarm["status"] == "actual" and one.state == "received"]
 
 
 def test_a_leak_would_be_noticed() -> None:

@@ -119,6 +119,14 @@ def test_no_room_for_a_look_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None
     assert endpoint.asked_ms == [] and rig.column.faults.ids() == ["clock-unset"]
 
 
+@pytest.mark.parametrize(("free", "looks"), [(12_287, False), (12_288, True)])
+def test_a_small_heap_is_left_to_the_alarms(free: int, looks: bool) -> None:
+    rig, endpoint = make(stream_s=10)
+    rig.board.heap_free = free
+    rig.up().run(60_000)
+    assert bool(endpoint.asked_ms) is looks and rig.column.faults.ids() == ["clock-unset"]
+
+
 def test_a_drill_is_answered_or_a_fault_and_comes_again() -> None:
     rig, _ = make(drill_s=3600)
     rig.up().run(3_700_000)
