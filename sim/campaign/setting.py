@@ -19,6 +19,7 @@ CONFIGS: dict[str, dict[str, dict[str, Any]]] = {
         "watchdog": {"timeout_s": 4, "healthy_s": 10},
         "telemetry": {"heartbeat_s": 2},
         "clock": {"every_s": 60},
+        "selftest": {"stream_s": 10, "drill_s": 15},
     },
 }
 POLICIES = {

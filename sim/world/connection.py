@@ -251,5 +251,7 @@ class VirtualStream:
 
     def close(self) -> None:
         connection = self._connection
+        if not connection.open_here:
+            return  # the board may be dead: what it left half done is closed by Python's collector, at no cost
         connection.payer.spend(connection.payer.costs.stream_us)
         connection.close_here()
