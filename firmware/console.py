@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 _READ_BYTES = const(32)  # a turn
 _IDLE_MS = const(2000)
+NEEDS_BYTES = 10240  # of free heap: 6 KB for an answer, and as much as an alarm may want meanwhile
 
 
 class Console:
@@ -32,6 +33,11 @@ class Console:
                     return 1  # reading files can wait
                 typed = self._board.typed(_READ_BYTES)
                 if not typed.strip():
+                    return _IDLE_MS
+                self._board.collect()
+                if self._board.heap() < NEEDS_BYTES:
+                    if b"\n" in typed:
+                        self._board.log('console: {"re":"","ok":false,"error":"too little memory is free"}')
                     return _IDLE_MS
                 from firmware.console_talk import Talk
 

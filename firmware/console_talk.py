@@ -17,6 +17,7 @@ LINE_MAX = 120  # bytes; what is longer is ignored, and so is a line with anythi
 WORD_MAX = 16  # characters: nothing longer is a command, least of all our own answer on a line that echoes
 AGAIN_MS = const(200)  # from one command's beginning to the next's: a flood of them costs little more than one
 LINGER_MS = const(3000)  # for the rest of a line, and for the next one
+NEEDS_BYTES = 7168  # of free heap: as in console.py, less what this takes itself
 _BYTES_A_MS = const(11)  # of a port at 115,200 baud
 
 
@@ -71,8 +72,11 @@ class Talk:
         if self._answer is not None:
             self._end("another command came")
         self._word, self._asked = self._asked, ""
+        self._board.collect()
         self._again.start(AGAIN_MS)
         try:
+            if self._board.heap() < NEEDS_BYTES:
+                raise ValueError("too little memory is free")
             self._answer = _load(self._word)(self._board, self._column)
         except Exception as error:
             self._end(_in_words(error))

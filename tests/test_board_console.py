@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import test_memory
 from board_probe import Bench, Typist, bench
 from cli_probe import run_sim
 from pole_probe import PATIENCE_S, need
 
 from field import logs, watch
 from field.console import COMMANDS, EXIT_FAILED, Console, ConsoleError, Refused
-from sim.broker import EmbeddedBroker
-from sim.centre import Centre
+from sim.broker import EmbeddedBroker, Mosquitto, Tls
+from sim.centre import Centre, Incident
+from sim.certs import Authority
 from sim.flash import PROJECT
 
 pytestmark = pytest.mark.micropython
@@ -280,3 +282,60 @@ def test_what_is_wrong_stands_out() -> None:
         "and 4 more",
     ):
         assert words in text
+
+
+# -- a small heap, over mutual TLS
+
+PROMPT_BYTES = 10_960  # what the simulation of the serial port takes more than that of a chip without one
+
+
+def raised(centre: Centre, number: int) -> Incident:
+    return centre.wait_for(
+        lambda ledger: next(iter(ledger.of(test_memory.DEVICE)[number:]), None), PATIENCE_S, f"alarm {number + 1}"
+    )
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize(("heap_bytes", "is_answered"), [(96 * 1024, False), (102 * 1024, True)])
+def test_questions_never_take_the_memory_of_an_alarm(tmp_path: Path, heap_bytes: int, is_answered: bool) -> None:
+    need("micropython32")
+    need("mosquitto")
+    authority = Authority(tmp_path / "pki")
+    over, answers, refusals = threading.Event(), [], []
+
+    def asks(port: str) -> None:
+        with Console(port) as console:
+            while not over.is_set():
+                try:
+                    answers.append(console.ask("status"))
+                except Refused as error:
+                    refusals.append(str(error))
+                    time.sleep(0.05)
+
+    with (
+        Mosquitto(tls=Tls(authority)) as broker,
+        Centre(broker.host, broker.port, tls=authority.client("centre")) as centre,
+        bench(
+            tmp_path,
+            test_memory.configuration(authority, broker),
+            runtime="micropython32",
+            heap_bytes=heap_bytes + PROMPT_BYTES,
+        ) as desk,
+    ):
+        desk.seen.wait("lamp", BOOT_S, state="ready")
+        asking = threading.Thread(target=asks, args=(desk.board.port,))
+        asking.start()
+        try:
+            for number in range(8):
+                desk.board.press(120)
+                one = raised(centre, number)
+                time.sleep(0.25)
+                centre.close(one.id)
+                time.sleep(0.25)
+        finally:
+            over.set()
+            asking.join()
+        events = desk.seen.events + desk.seen.drain(0.2)
+    assert not [event for event in events if event["event"] == "reset"]
+    assert bool(answers) == is_answered and all("too little memory" in why for why in refusals)
+    assert is_answered or refusals

@@ -178,6 +178,16 @@ def test_no_memory_for_an_answer_is_survived(rig: Rig, monkeypatch: pytest.Monke
     assert typed(rig, b"help\n")[-1]["ok"] is True
 
 
+@pytest.mark.parametrize("free", [console.NEEDS_BYTES - 1, 0])
+def test_an_answer_takes_no_memory_that_an_alarm_may_need(rig: Rig, free: int) -> None:
+    rig.board.heap_free = free
+    assert typed(rig, b"status\n") == [{"re": "", "ok": False, "error": "too little memory is free"}]
+    rig.board.heap_free = console.NEEDS_BYTES
+    typed(rig, b"help\n", 300)
+    rig.board.heap_free = console_talk.NEEDS_BYTES - 1
+    assert typed(rig, b"status\n")[-1] == {"re": "status", "ok": False, "error": "too little memory is free"}
+
+
 def test_a_board_that_only_shows_has_no_console() -> None:
     rig = Rig().up()
     assert "console" not in [entry.task.name for entry in rig.column.supervisor._entries]
