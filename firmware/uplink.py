@@ -177,9 +177,9 @@ class Uplink:
             incident = self._incidents.due()
             if incident is None:
                 break
-            incident.transmitted()
             token = (incident, incident.press)
             session.publish(self._topics["alarm"], self._alarm(incident), False, token, True)
+            incident.transmitted()  # and no sooner: until then nothing else may be sent
         while session.takes_telemetry():
             item = self._outbox.next()
             if item is None:
@@ -190,8 +190,9 @@ class Uplink:
             session.publish(topic, payload() if callable(payload) else payload, retain, item)
 
     def publish_once(self, topic: bytes, payload: bytes) -> bool:
-        """QoS 0, now or never: a heartbeat. False when there is no room for it."""
-        if self._session is None or not self._session.takes_telemetry():
+        """QoS 0, now or never: a heartbeat. False when there is no room for it, or when an alarm has to go first: one
+        that was raised since this task's step, or this task is dead."""
+        if self._session is None or not self._session.takes_telemetry() or self._incidents.due() is not None:
             return False
         try:
             self._session.publish_once(topic, payload)

@@ -156,3 +156,25 @@ def test_it_begins_each_session_with_a_connect() -> None:
     rig.streams[0].peer_closed = True
     rig.run(3000)
     assert [stream.heard[0].kind for stream in rig.streams] == [CONNECT] * 2
+
+
+def test_a_heartbeat_waits_for_an_alarm_that_is_due() -> None:
+    """Raised since the uplink's step, or the uplink is dead: the telemetry task still has the session."""
+    rig = Rig().run(300)
+    alarm = rig.incidents.add("a-1")
+    assert rig.uplink.publish_once(b"heartbeat", b"x") is False
+    rig.run(30)
+    assert alarm.sent == 1 and rig.uplink.publish_once(b"heartbeat", b"x") is True
+    assert len(rig.streams[0].published(b"heartbeat")) == 1
+
+
+def test_an_alarm_that_could_not_be_built_is_not_in_flight(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_room(incident: object) -> bytes:
+        raise MemoryError("memory allocation failed, allocating 512 bytes")
+
+    rig = Rig().run(300)
+    alarm = rig.incidents.add("a-1")
+    monkeypatch.setattr(rig.uplink, "_alarm", no_room)
+    with pytest.raises(MemoryError):
+        rig.uplink.step()
+    assert not alarm.in_flight and rig.uplink.publish_once(b"heartbeat", b"x") is False
