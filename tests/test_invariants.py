@@ -8,6 +8,7 @@ import pytest
 from firmware import column, debounce, incident, incidents, journal, lamp, messages, resets, session
 from sim.world.centre import Policy
 from sim.world.flash import FlashFault
+from sim.world.flash_watch import presses_in
 from sim.world.invariants import Violation
 from sim.world.oracle import Oracle
 from sim.world.peripherals import VirtualWatchdog
@@ -96,6 +97,57 @@ def test_i3_an_alarm_whose_time_changes(monkeypatch: Patch) -> None:
     world.press()
     world.run(20_000)
     assert "changed its raised_at" in complaints(world)
+
+
+def forgetful_world(*presses_ms: int) -> World:
+    """Compactions at 30 s, until the flash has spoilt the record of the one incident; the column still knows it."""
+    world = World(5)
+
+    def forget() -> None:
+        while incident_ids(world):
+            world.column.incidents.compact()
+
+    for at_ms in presses_ms:
+        world.at(at_ms, world.press)
+    world.at(30_000, lambda: world.flash.start(FlashFault.CORRUPT_BIT))
+    world.at(30_001, forget)
+    world.at(32_000, lambda: world.flash.stop(FlashFault.CORRUPT_BIT))
+    world.run(60_000)
+    assert incident_ids(world) == set() and world.column.incidents.count() == 1
+    return world
+
+
+def incident_ids(world: World) -> set[str]:
+    return set(presses_in(world.flash.files[journal.FILE]))
+
+
+@pytest.mark.parametrize("how", ["a compaction", "a further press"])
+def test_i3_and_i5_do_not_blame_a_column_that_knows_what_its_flash_forgot(how: str) -> None:
+    world = forgetful_world(20_000, 21_000)
+    if how == "a compaction":
+        world.column.incidents.compact()
+    else:
+        world.press()
+    world.run(20_000)
+    assert incident_ids(world)
+    world.settle()
+
+
+def test_i3_an_id_that_is_used_twice_over_a_spoilt_record(monkeypatch: Patch) -> None:
+    monkeypatch.setattr(incidents.Incidents, "_next_id", lambda self: "petropavl-01-1-1")
+    world = forgetful_world(20_000)
+    world.column.incidents._list.clear()
+    world.press()
+    world.run(20_000)
+    assert "was used again after it had left the journal" in complaints(world)
+
+
+def test_i5_a_press_out_of_nothing_over_a_spoilt_record() -> None:
+    world = forgetful_world(20_000, 21_000)
+    world.column.incidents._list[0].press = 1
+    world.column._pressed(40, False)
+    world.run(20_000)
+    assert "the contact shows none" in complaints(world)
 
 
 @pytest.mark.parametrize("state", ["answered", "help-coming"])

@@ -66,6 +66,10 @@ class FlashWatch:
             return True
         return press <= self.lost.get(ident, 0)
 
+    def is_recalled(self, ident: str, press: int) -> bool:
+        """A record of that press was spoilt before: when the journal tells of it (again), it may be from RAM."""
+        return press <= self.lost.get(ident, 0)
+
     def excuses_id(self, ident: str) -> bool:
         """The incident may be unknown to the journal for ever."""
         return ident in self._sent_sick or ident in self.lost
