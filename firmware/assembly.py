@@ -1,9 +1,9 @@
 """Puts a column's parts together: the larger half of its constructor, apart because it is forgotten after the start."""
 
+from firmware import const
 from firmware.button import Button
 from firmware.clock import Clock
 from firmware.commands import Actions, Commands
-from firmware.console import Console
 from firmware.faults import Faults
 from firmware.incidents import Incidents
 from firmware.journal import Journal
@@ -13,10 +13,11 @@ from firmware.messages import Messages
 from firmware.outbox import Outbox
 from firmware.packets import Packets
 from firmware.relay import Relay
-from firmware.selftest import SelfTest
 from firmware.supervisor import Supervisor
 from firmware.telemetry import Telemetry
 from firmware.uplink import Uplink
+
+_ROOM_BYTES = const(12000)  # of free heap before the first session: what that and an alarm take, and both of these
 
 
 def assemble(column, board, config, errors) -> None:
@@ -66,13 +67,31 @@ def _connect(column, board, config):
     column.link = LinkKeeper(board, config["link"]["restart_after_s"], uplink.down_ms)
     tasks = [button, uplink, column.incidents, column, column.lamp, column.relay, column.link]
     if not _is_safe(column):
-        column.selftest = SelfTest(board, config, column)
-        tasks += [column.telemetry, column.clock, column.commands, column.selftest]
-    if board.typed(0) is not None:
-        tasks.append(Console(board, column))
+        tasks += [column.telemetry, column.clock, column.commands]
+    tasks += _comforts(column, board, config)
     column.supervisor = Supervisor(board, button, tasks, config["watchdog"]["timeout_s"] * 1000)
     if column.clock.source != "none":
         column.supervisor.trust_clock()
+
+
+def _comforts(column, board, config):
+    """What an alarm does not need, if it leaves an alarm its room: a board with little heap has none of it."""
+    board.collect()
+    free = board.heap()
+    if free < _ROOM_BYTES:
+        board.log("column: no self-test and no console: %d bytes of heap are free, %d are needed" % (free, _ROOM_BYTES))
+        return []
+    tasks = []
+    if not _is_safe(column):
+        from firmware.selftest import SelfTest
+
+        column.selftest = SelfTest(board, config, column)
+        tasks.append(column.selftest)
+    if board.typed(0) is not None:
+        from firmware.console import Console
+
+        tasks.append(Console(board, column))
+    return tasks
 
 
 def _uplink(column, board, config):

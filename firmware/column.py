@@ -190,7 +190,8 @@ class Column:
 
     def _drill_ended(self, incident, answered):
         self.faults.set("drill-unanswered", None if answered else "no answer to %s" % incident.id)
-        self.selftest.drilled(answered)
+        if self.selftest:
+            self.selftest.drilled(answered)
         command = self.actions.drill_ended()
         if command is not None:
             error = None if answered else "the centre did not answer the test alarm"

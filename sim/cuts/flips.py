@@ -55,6 +55,9 @@ class Bench:
         self.scratch = self
         self.set_ms = 0
 
+    def forget(self, module: str) -> None:
+        pass
+
     def ticks_ms(self) -> int:
         return 0
 
