@@ -38,6 +38,7 @@ class Incident:
         self.clock = "none"
         self.sent_press = 0  # the highest press that the broker has acknowledged
         self.in_flight = False
+        self.sealed = False  # the journal was damaged: it may have had more presses, and takes none
         self._answered = False  # since the last press, and since the last connection was lost
         self._asked = _NOT_ASKED
         self.age = Stopwatch(board, age_ms)

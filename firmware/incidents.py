@@ -2,6 +2,7 @@
 
 from firmware import const, incident
 from firmware.incident import Incident
+from firmware.journal import SEALED
 
 _OPEN_MAX = const(16)  # bounds RAM and journal; a press beyond it joins the newest incident: none is refused
 _STEP_MS = const(2000)
@@ -45,7 +46,9 @@ class Incidents:
         """A debounced press: on flash when this returns (or queued for it, with the fault raised)."""
         newest = self._list[-1] if self._list else None
         self.held = True
-        if newest and (newest.takes_presses(self._open_ms) or len(self._list) >= _OPEN_MAX):
+        # The centre drops a press whose number it has seen: one that may have been given already is not given again.
+        joins = newest and newest.takes_presses(self._open_ms) and not newest.sealed
+        if joins or len(self._list) >= _OPEN_MAX:
             newest.press_again(age_ms)
             self._journal.add({"k": "press", "id": newest.id, "n": newest.press})
             return newest
@@ -177,12 +180,17 @@ class Incidents:
             yield _opened(one)
             if one.state >= incident.RECEIVED:
                 yield {"k": "state", "id": one.id, "s": one.state}
+            if one.sealed:
+                yield SEALED
         yield {"k": "held"} if self.held else {"k": "release"}
 
     def _replay(self, entry):
         kind = entry["k"]
         if kind in ("release", "held"):
             self.held = kind == "held"
+        elif kind == "sealed":
+            for one in self._list:
+                one.sealed = True
         elif kind in ("open", "press") and self._find(entry["id"]) is None:  # its `open` may be damaged
             restored = Incident(self._board, entry["id"], self._config, late=True)
             restored.raised_at = entry.get("at")

@@ -4,6 +4,7 @@ Records (`k` is the kind):
   {"k":"open","id","n","at","clock"}  an incident was raised; `at` Unix ms or null, `n` presses so far
   {"k":"press","id","n"}              a further press of it
   {"k":"state","id","s"}              what the centre answered (`acknowledgement` states)
+  {"k":"sealed"}                      records were damaged: of the incidents before this one presses may be missing
   {"k":"release"} / {"k":"held"}      the button was let go after the last press, or not yet (after a compaction)
 An incident leaves the journal at compaction, once it is closed or its retention has ended.
 
@@ -21,6 +22,7 @@ UNREAD = "journal.unread"
 COMPACT_ABOVE_BYTES = 4096
 QUARANTINE_MAX_BYTES = 4096
 _RETRY_MS = const(5000)
+SEALED = {"k": "sealed"}
 _UNSAVED_MAX = const(200)  # records that wait in RAM for a flash that refuses to write
 
 
@@ -37,7 +39,8 @@ class Journal:
         self.quarantined = 0
 
     def restore(self):
-        """Yield each readable record, in order. Damaged lines go to `journal.bad`; the file is then written anew."""
+        """Yield each readable record, in order. Damaged lines go to `journal.bad`; the file is then written anew,
+        and ends with `sealed`, as does what we yield."""
         try:
             data = self._flash.read(FILE) or b""
         except OSError as error:
@@ -55,7 +58,9 @@ class Journal:
         if bad:
             self._quarantine(bad)
             sound = b"".join(record.frame(line) for line, _ in record.lines(data) if line not in bad)
+            sound += _framed(SEALED)
             self._guarded(lambda: self._flash.replace(FILE, sound))
+            yield SEALED
 
     def add(self, entry: dict) -> bool:
         """Append one record; True once it is on flash. It stays queued in RAM when the flash refuses."""

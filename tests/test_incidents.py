@@ -177,6 +177,52 @@ def test_a_press_whose_open_is_damaged_is_still_an_alarm() -> None:
     assert again.open_ids() == [one.id] and again.incidents.due().press == 2
 
 
+def damaged() -> Rig:
+    """Two incidents at the centre, the newest with three presses: the record of the third is spoilt, and a reset."""
+    rig = Rig()
+    rig.incidents.press(0)
+    rig.board.advance(700_000)
+    for _ in range(3):
+        rig.incidents.press(0)
+    rig.board.flash.files["journal.log"] = rig.board.flash.files["journal.log"].replace(b'"n": 3', b'"n": 7')
+    return rig.reboot()
+
+
+@pytest.mark.parametrize("resets", [0, 1])
+@pytest.mark.parametrize("is_compacted", [False, True])
+def test_a_press_after_a_damaged_journal_is_never_one_that_the_centre_has_seen(resets: int, is_compacted: bool) -> None:
+    rig = damaged()
+    older, newest = rig.open_ids()
+    if is_compacted:
+        rig.incidents.compact()
+    for _ in range(resets):
+        rig = rig.reboot()
+    raised = rig.incidents.press(0)
+    assert raised.press == 1 and rig.open_ids() == [older, newest, raised.id], "number 3 was given already"
+    assert rig.incidents.press(0) is raised and raised.press == 2, "the new one takes presses as ever"
+    rig.incidents.compact()
+    again = rig.reboot()
+    assert again.incidents.press(0).id == raised.id, "after a further reset too"
+    assert [one.sealed for one in again.incidents._list] == [True, True, False]
+
+
+def test_a_sound_journal_seals_nothing() -> None:
+    rig = Rig()
+    one = rig.incidents.press(0)
+    again = rig.reboot()
+    assert again.incidents.press(0).id == one.id
+    again.incidents.compact()
+    assert b"sealed" not in again.board.flash.files["journal.log"]
+
+
+def test_no_more_incidents_are_opened_than_are_kept_after_damage_either() -> None:
+    rig = damaged()
+    while rig.incidents.count() < module._OPEN_MAX:
+        rig.incidents.press(0).sealed = True
+    newest = rig.open_ids()[-1]
+    assert rig.incidents.press(0).id == newest and rig.incidents.count() == module._OPEN_MAX
+
+
 def test_held_survives() -> None:
     rig = Rig()
     rig.incidents.press(0)

@@ -6,7 +6,7 @@ import pytest
 from fake_board import FakeBoard, FlashMode
 
 from firmware import journal as module
-from firmware.journal import COMPACT_ABOVE_BYTES, FILE, QUARANTINE, QUARANTINE_MAX_BYTES, UNREAD, Journal
+from firmware.journal import COMPACT_ABOVE_BYTES, FILE, QUARANTINE, QUARANTINE_MAX_BYTES, SEALED, UNREAD, Journal
 from firmware.record import frame, split
 
 RETRY_MS = 5000
@@ -25,7 +25,7 @@ class Rig:
         return [self.journal.add({"k": "press", "id": "p", "n": first + number}) for number in range(count)]
 
     def numbers(self) -> list[int]:
-        return [entry["n"] for entry in self.journal.restore()]
+        return [entry["n"] for entry in self.journal.restore() if entry != SEALED]
 
 
 def test_add_says_whether_it_is_on_flash() -> None:
