@@ -255,7 +255,7 @@ def test_i7_an_exception_that_leaves_the_firmware(monkeypatch: Patch) -> None:
 
 
 def test_i8_telemetry_that_goes_first(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(session.Session, "takes_alarm", lambda self: False)
+    monkeypatch.setattr(incidents.Incidents, "due", lambda self: None)
     world = World(5)
     world.at(33_000, world.press)  # a heartbeat is due at 34 s
     world.at(35_000, monkeypatch.undo)
