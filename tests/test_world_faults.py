@@ -1,14 +1,21 @@
 """The world's faults of flash, tasks, time servers and rivals do what they say, and excuse nothing else."""
 
+from collections import Counter
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 
 from firmware import debounce, journal, supervisor
 from sim.world.broker import BrokerFault
 from sim.world.conditions import Net
+from sim.world.costs import Costs
 from sim.world.flash import FlashFault
 from sim.world.flash_watch import presses_in
 from sim.world.invariants import Violation
+from sim.world.presses import PressWatch
 from sim.world.sabotage import Sabotage
+from sim.world.timeline import Timeline
 from sim.world.world import World, config_with
 
 Patch = pytest.MonkeyPatch
@@ -232,12 +239,12 @@ def test_a_rival_takes_every_session_over() -> None:
 # -- presses in a stall: what can be told, and what cannot
 
 
-def stalled(chip: str, monkeypatch: Patch | None = None) -> World:
-    """Two seconds of stall by handshakes, a press of 60 ms in the middle of each."""
-    world = World(6, chip=chip)
+def stalled(chip: str, for_ms: int = 60, tls_chunks: int = 2) -> World:
+    """A second or two of stall by handshakes, a press in the middle of each."""
+    world = World(6, chip=chip, costs=Costs(tls_chunks=tls_chunks))
     for n in range(12):
         world.at(20_000 + n * 5_000, world.broker.takeover)
-        world.at(20_300 + n * 5_000 + n * 37, lambda: world.press(60))
+        world.at(20_300 + n * 5_000 + n * 37, lambda: world.press(for_ms))
     world.run(90_000)
     return world
 
@@ -255,3 +262,35 @@ def test_and_not_of_one_that_cannot() -> None:
     world = stalled("esp32c3")
     world.settle()
     assert len(world.invariants.presses.presses) < len(stalled("esp32").invariants.presses.presses)
+
+
+def test_a_press_that_outlasts_the_stall_is_demanded_of_any_chip(monkeypatch: Patch) -> None:
+    world = stalled("esp32c3", 2_000, tls_chunks=1)
+    world.settle()
+    assert len(world.invariants.presses.presses) >= 10  # it was 3 of 12 once, and nobody noticed
+
+    def swallows(self: debounce.Debouncer, dt_ms: int, was_closed: bool, closed: bool, *_: object) -> int:
+        self.pressed = closed
+        return debounce.NOTHING
+
+    monkeypatch.setattr(debounce.Debouncer, "_after_stall", swallows)
+    deaf = stalled("esp32c3", 2_000, tls_chunks=1)
+    with pytest.raises(Violation, match="I[26] "):
+        deaf.settle()
+
+
+@pytest.mark.parametrize(
+    ("counts", "behind_ms", "demanded"), [(False, 44, False), (False, 46, True), (True, 4, False), (True, 6, True)]
+)
+def test_what_is_behind_a_stall_has_to_be_a_press_by_itself(counts: bool, behind_ms: int, demanded: bool) -> None:
+    """100 ms of stall; the last 40 ms of it are the press's, and so many behind it. With a counter all of it counts."""
+    timeline = Timeline()
+    watch = PressWatch(timeline, lambda *_: None, Counter(), lambda: True)
+    board: Any = SimpleNamespace(contact=SimpleNamespace(counts=counts), unseen_us=lambda: 0)
+    watch.life_begins(board)
+    board.on_first_look()
+    watch.contact_changed([(160_000, 1), (200_000 + behind_ms * 1000, 0)])
+    timeline.advance_to(200_000)
+    board.on_stall(100_000, 200_000)
+    timeline.advance_to(1_000_000)
+    assert bool(watch.presses) is demanded

@@ -92,11 +92,17 @@ class Oracle:
             self._remember(end_us - 1, end_us)
 
     def unseen(self, now_us: int) -> None:
-        """What fell into a stall need not have been recognised: a contact that is still closed counts from now on."""
+        """For how long the contact was closed in the stall that has just ended, nobody can tell: none of it counts."""
         self.advance(now_us)
         self._must.net_us = 0
+
+    def taken_back(self, now_us: int) -> None:
+        """A press in a stall need not have been recognised: a contact that is still closed counts from now on. Whoever
+        did recognise it does so now, so what comes 45 ms from now is in time for both."""
+        self.unseen(now_us)
         if self._contact.level_at(now_us):
             self._armed = True
+            self._pressed_us = None  # as if it had closed just now
 
     def level_at(self, t_us: int) -> bool:
         return bool(self._contact.level_at(t_us))

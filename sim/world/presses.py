@@ -88,19 +88,21 @@ class PressWatch:
         if end_us - start_us > STALL_US:
             if self.presses and self.presses[-1].t_us > start_us:
                 self._judge_stall(start_us, end_us)
+            elif self.oracle.was_released(start_us) and not self._can_tell(end_us, start_us, end_us):
+                self.oracle.unseen(end_us)  # a press that begins in it: what is behind it has to be one by itself
             self.oracle.stall(start_us, end_us)
         if end_us - start_us > IN_STALL_US:
             self._stall = (start_us, end_us)
 
     def _judge_stall(self, start_us: int, end_us: int) -> None:
         """Take back the presses in a stall that nobody could tell from anything else behind it."""
-        kept = [press for press in self.presses if press.t_us <= start_us or self._can_tell(press, start_us, end_us)]
+        kept = [one for one in self.presses if one.t_us <= start_us or self._can_tell(one.t_us, start_us, end_us)]
         if len(kept) < len(self.presses) and self.oracle.was_released(start_us):
-            self.oracle.unseen(end_us)
+            self.oracle.taken_back(end_us)
         self.presses[:] = kept
 
-    def _can_tell(self, press: Press, start_us: int, end_us: int) -> bool:
-        """Whether a press that falls into a stall has to be recognised behind it.
+    def _can_tell(self, press_us: int, start_us: int, end_us: int) -> bool:
+        """Whether a press that falls into a stall, decided at `press_us`, has to be recognised behind it.
 
         Without a counter only a contact that was closed before and is open now tells. With one, closures count unless
         the contact was noisy just before: see firmware/debounce.py. Neither tells while the last press had not been let
@@ -111,10 +113,10 @@ class PressWatch:
             if not oracle.level_at(start_us) or oracle.level_at(end_us):
                 return False
         else:
-            press_us = max((one.t_us for one in self.presses if one.t_us <= start_us), default=0)
-            if oracle.is_noisy(start_us, press_us):
+            last_us = max((one.t_us for one in self.presses if one.t_us <= start_us), default=0)
+            if oracle.is_noisy(start_us, last_us):
                 return False
-        return oracle.was_released(start_us) or oracle.is_one_press(start_us, press.t_us)
+        return oracle.was_released(start_us) or oracle.is_one_press(start_us, press_us)
 
     def _arm(self) -> None:
         if self._next is not None:
