@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from firmware import column, debounce, incident, incidents, journal, lamp, messages, resets, session
+from sim.world.broker import BrokerFault
 from sim.world.centre import Policy
 from sim.world.flash import FlashFault
 from sim.world.flash_watch import presses_in
@@ -165,6 +166,28 @@ def test_i4_a_puback_is_no_answer(monkeypatch: Patch) -> None:
 
     monkeypatch.setattr(incident.Incident, "at_broker", flattered)
     assert "the lamp says answered, and the centre did not" in complaints(pressed_world(Policy(received_ms=None)))
+
+
+def test_i4_a_spoilt_record_excuses_no_comfort_while_the_column_knows(monkeypatch: Patch) -> None:
+    """The first incident was answered; the second is spoilt on flash, and the broker throws it away."""
+    short = config_with(incident={"open_s": 20, "retention_s": 600})
+
+    def spoilt_world(before_press: Callable[[], None] = lambda: None) -> World:
+        world = World(5, short)
+        world.at(59_000, before_press)
+        world.at(20_000, world.press)
+        world.at(50_000, lambda: world.flash.start(FlashFault.CORRUPT_BIT))
+        world.at(50_000, lambda: world.broker.start(BrokerFault.DENY_ALARM))
+        world.at(60_000, world.press)
+        world.run(70_000)
+        return world
+
+    world = spoilt_world()
+    world.reset()
+    world.run(10_000)
+    assert world.invariants.lamp == "answered" and world.invariants.violations == []
+    liar = spoilt_world(lambda: monkeypatch.setattr(incident.Incident, "lamp", lambda self: "answered"))
+    assert "the lamp says answered, and the centre did not" in "".join(liar.invariants.violations)
 
 
 def test_i5_a_press_out_of_nothing() -> None:

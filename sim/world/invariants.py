@@ -16,7 +16,7 @@ from sim.world.broker import Broker
 from sim.world.centre import Case, Centre
 from sim.world.connection import Connection
 from sim.world.flash import FlashStore
-from sim.world.flash_watch import FlashWatch
+from sim.world.flash_watch import FlashWatch, presses_in
 from sim.world.mqtt_wire import PUBLISH, ProtocolError, Publish, read_publish, take
 from sim.world.presses import PressWatch
 from sim.world.timeline import US_PER_MS, US_PER_S, Timeline
@@ -65,6 +65,7 @@ class Invariants:
         self._centre = centre
         self._durable: dict[str, int] = {}  # incident id -> presses on flash
         self._told: Counter[tuple[str, int]] = Counter()  # (incident id, press) -> records of it on flash
+        self._forgotten: set[str] = set()  # incidents that the flash had spoilt when this life began
         self._answers: dict[str, int] = {}  # incident id -> the highest state that the centre sent
         self._raised_at: dict[str, str] = {}
         self._unsent: dict[str, int] = {}  # incident id -> since when it waits for its first transmission
@@ -129,6 +130,8 @@ class Invariants:
         self._hang = None
         self._undurable_us = None
         self._recalls = bool(self._durable)
+        known = presses_in(self._store.files.get(journal.FILE, b""))
+        self._forgotten = self._flash.lost.keys() - known.keys()
         self.presses.life_begins(board)
         self._board = board
 
@@ -255,13 +258,13 @@ class Invariants:
     # -- I4
 
     def _check_answered(self, state: str) -> None:
-        """The lamp tells of the newest incident, or of an older one when the newest is over."""
+        """The lamp tells of the newest incident, or of an older one when the newest is over, or nobody knows of it."""
         self.checks["I4"] += 1
         needed = ACK_STATES[NEEDED_ANSWER[state]]
         for ident in reversed(self.opened_us):
             if self._answers.get(ident, 0) >= needed:
                 return
-            if ident not in self.closed_us:
+            if ident not in self.closed_us and ident not in self._forgotten:
                 break
         self.violate("I4", f"the lamp says {state}, and the centre did not")
 
