@@ -189,6 +189,7 @@ class Incidents:
         if kind in ("release", "held"):
             self.held = kind == "held"
         elif kind == "sealed":
+            self.held = False  # the release may be what was damaged: better a second alarm than none
             for one in self._list:
                 one.sealed = True
         elif kind in ("open", "press") and self._find(entry["id"]) is None:  # its `open` may be damaged

@@ -206,6 +206,14 @@ def test_a_press_after_a_damaged_journal_is_never_one_that_the_centre_has_seen(r
     assert [one.sealed for one in again.incidents._list] == [True, True, False]
 
 
+def test_a_damaged_journal_does_not_vouch_for_a_finger_on_the_button() -> None:
+    """Else a new press, held while the column boots, passes for the one before, whose release was damaged."""
+    rig = damaged()
+    assert rig.incidents.held is False
+    rig.incidents.press(0)
+    assert rig.reboot().incidents.held is True
+
+
 def test_a_sound_journal_seals_nothing() -> None:
     rig = Rig()
     one = rig.incidents.press(0)
