@@ -115,6 +115,8 @@ class VirtualBoard(Ticks):
         if self.ended is None and hardware.pause_us is not None and timeline.now_us >= hardware.pause_us:
             raise Pause
         self.spend(hardware.costs.turn_us)
+        if timeout_ms > 0 and hardware.network.input_waiting():
+            self.spend(hardware.costs.busy_turn_us)  # nobody has read it: the loop turns as fast as a chip can
         self.looked()
         deadline_us = timeline.now_us + max(0, timeout_ms) * US_PER_MS
         if hardware.pause_us is not None:

@@ -24,6 +24,7 @@ class Costs:
     log_us: int = 100
     collect_us: int = 5_000
     turn_us: int = 50  # entering `wait`: keeps a loop that never sleeps from standing still in time
+    busy_turn_us: int = 2_000  # of a loop that does not sleep, because a socket has something to read: an estimate
     look_us: int = 5
     boot_us: int = 400_000  # from power to boot.py
     look_period_us: int = 3 * US_PER_MS  # how often `wait` looks at the contact
