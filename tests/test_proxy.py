@@ -160,7 +160,7 @@ def test_what_lost_nothing_outlives_the_hole(proxy: Proxy) -> None:
 def test_refused_while_it_lasts(proxy: Proxy) -> None:
     with dial(proxy) as peer:
         proxy.weather = Weather(refuse=True)
-        with pytest.raises(ConnectionRefusedError):
+        with pytest.raises((ConnectionRefusedError, TimeoutError)):  # a SYN that meets the closing socket is dropped
             dial(proxy)
         peer.sendall(HELLO)
         assert read(peer, len(HELLO)) == HELLO, "what stands stays"

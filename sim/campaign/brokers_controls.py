@@ -32,5 +32,5 @@ BREAKS = {
         "firmware/incident.py", "self.state = max(self.state, SENT)", "self.state = max(self.state, RECEIVED)"
     ),
     "no-resend": Break("firmware/uplink.py", "        self._incidents.connection_lost()\n", ""),
-    "incident-per-press": Break("firmware/incidents.py", "newest.takes_presses(self._open_ms) or ", ""),
+    "incident-per-press": Break("firmware/incidents.py", "newest.takes_presses(self._open_ms) and ", "False and "),
 }
