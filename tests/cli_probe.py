@@ -19,10 +19,12 @@ COMMAND = [sys.executable, "-m", "sim"]
 class Column:
     """The process, its events, and a way to command it."""
 
+    command = "column"
+
     def __init__(self, *arguments: str) -> None:
         self.seen = Recorder()
         self.process = subprocess.Popen(
-            [*COMMAND, "column", *arguments],
+            [*COMMAND, self.command, *arguments],
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

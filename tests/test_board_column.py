@@ -1,9 +1,6 @@
 """The column's firmware on a virtual board: on duty, taken off duty through the port, and back; the command line."""
 
 import json
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +8,8 @@ from typing import Any
 
 import pytest
 from board_probe import Bench, Typist, bench
-from cli_probe import run_sim
-from pole_probe import Recorder, need
+from cli_probe import Column, run_sim
+from pole_probe import need
 
 from firmware import pins
 from sim import flash
@@ -98,29 +95,10 @@ def test_a_blank_board_becomes_a_column_over_the_port(
 # -- the command line
 
 
-class Program:
+class Program(Column):
     """`python -m sim board` as a process."""
 
-    def __init__(self, *arguments: str) -> None:
-        self.seen = Recorder()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "sim", "board", *arguments],
-            cwd=flash.PROJECT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        threading.Thread(target=self._listen, daemon=True).start()
-
-    def _listen(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            self.seen(json.loads(line))
-
-    def say(self, line: str) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
+    command = "board"
 
 
 @pytest.fixture
