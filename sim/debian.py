@@ -3,6 +3,7 @@
 apt runs on a private configuration made from the machine's own sources (mirror and keys), with only the
 suite and the architectures changed; it checks signatures and hashes as always. A program so unpacked runs
 through the loader and libraries unpacked beside it, so that it does not matter how old the machine's are.
+(Not so the browser, which starts itself again: see sim/chromium.py.)
 """
 
 import os
@@ -10,7 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 SUITE = "trixie"
@@ -36,16 +37,32 @@ def architecture(bits: int) -> str:
     return ARCH_32BIT[native]
 
 
-def unpack(package: str, version: str, arch: str, tools: Path) -> Path:
+def own_suite() -> str:
+    """The suite that this machine's programs come from. Raises DebianError."""
+    return next(s for s in mirror()["suites"].split() if _is_suite(s))
+
+
+def unpack(
+    package: str,
+    version: str,
+    arch: str,
+    tools: Path,
+    *,
+    suite: str = SUITE,
+    also: Container[str] = (),
+    without: tuple[str, ...] = (),
+) -> Path:
     """Fetch `package` (its version a pattern such as "1.2*") with its libraries; return its folder.
 
+    `also`: names of packages that it depends on and that are no libraries. `without`: how the names of
+    libraries begin that it does not need.
     Unpacks beside and renames, so the folder is whole or absent. The caller keeps others out.
     Raises DebianError.
     """
     target = tools / "debian" / f"{package}-{arch}"
     if target.is_dir():
         return target
-    apt = _configure(tools / "apt", arch)
+    apt = _configure(tools / "apt", arch, suite)
     _run(["apt-get", *apt, "update"])
     plan = _run(["apt-get", *apt, "install", "--simulate", "--no-install-recommends",
                  f"{package}:{arch}={version}"])  # fmt: skip
@@ -53,7 +70,7 @@ def unpack(package: str, version: str, arch: str, tools: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         debs, root = Path(scratch, "debs"), Path(scratch, "root")
         debs.mkdir()
-        _run(["apt-get", *apt, "download", *_wanted(plan, package, arch)], cwd=debs)
+        _run(["apt-get", *apt, "download", *_wanted(plan, package, arch, also, without)], cwd=debs)
         for deb in sorted(debs.glob("*.deb")):
             _run(["dpkg-deb", "--extract", str(deb), str(root)])
         root.rename(target)
@@ -88,10 +105,14 @@ def mirror(folder: Path = SOURCES) -> Stanza:
     Raises DebianError when there is none.
     """
     for stanza in sources(folder):
-        suites = [s for s in stanza.get("suites", "").split() if re.fullmatch(r"[a-z]+", s)]
-        if suites and "main" in stanza.get("components", "").split():
+        if any(map(_is_suite, stanza.get("suites", "").split())) and "main" in stanza.get("components", "").split():
             return stanza
     raise DebianError(f"no Debian source with component main in {folder}")
+
+
+def _is_suite(name: str) -> bool:
+    """Not one of -updates, -security or -backports."""
+    return re.fullmatch(r"[a-z]+", name) is not None
 
 
 def _one_line(line: str) -> Stanza | None:
@@ -114,7 +135,7 @@ def _deb822(block: str) -> Stanza:
     return {name.lower(): value for name, value in fields}
 
 
-def _configure(folder: Path, arch: str) -> list[str]:
+def _configure(folder: Path, arch: str, suite: str) -> list[str]:
     """Write the private configuration into `folder`; return apt-get's options that select it."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         raise DebianError("this machine has no apt-get")
@@ -122,7 +143,7 @@ def _configure(folder: Path, arch: str) -> list[str]:
         (folder / name).mkdir(parents=True, exist_ok=True)
     native = architecture(64)
     stanza = {k: v for k, v in mirror().items() if k in ("uris", "signed-by", "trusted")}
-    stanza |= {"types": "deb", "suites": SUITE, "components": "main", "architectures": f"{native} {arch}"}
+    stanza |= {"types": "deb", "suites": suite, "components": "main", "architectures": f"{native} {arch}"}
     (folder / "debian.sources").write_text("".join(f"{k}: {v}\n" for k, v in stanza.items()))
     (folder / "status").touch()
     settings = {
@@ -144,11 +165,16 @@ def _configure(folder: Path, arch: str) -> list[str]:
     return [f"--config-file={config}", "--quiet"]
 
 
-def _wanted(plan: str, package: str, arch: str) -> list[str]:
+def _wanted(
+    plan: str, package: str, arch: str, also: Container[str] = (), without: tuple[str, ...] = ()
+) -> list[str]:
     """From apt's plan: the package and its libraries (what else it names serves an installation)."""
     found = re.findall(r"^Inst ([^\s:]+)\S* \((\S+) .*\[(\S+)\]", plan, re.MULTILINE)
-    own = [(n, v, a) for n, v, a in found if a == arch and (n == package or n.startswith("lib"))]
-    return [f"{name}:{its_arch}={version}" for name, version, its_arch in own]
+    return [
+        f"{name}:{its_arch}={version}" for name, version, its_arch in found
+        if name == package or name in also
+        or its_arch == arch and name.startswith("lib") and not name.startswith(without)
+    ]  # fmt: skip
 
 
 def _run(argv: list[str], cwd: Path | None = None) -> str:

@@ -1,4 +1,4 @@
-"""The tools of tests and simulations, got without root: MicroPython, mosquitto, device libraries.
+"""The tools of tests and simulations, got without root: MicroPython, mosquitto, Chromium, device libraries.
 
 Each is looked for on PATH first, then fetched into the git-ignored folder .tools (device libraries: into
 lib) once; after that no network is needed. `python -m sim.toolbox [NAME ...]` fetches and checks all, or
@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sim import debian
+from sim import chromium, debian
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
@@ -196,6 +196,7 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "micropython32": lambda: _micropython(32),
     "mosquitto": lambda: _mosquitto("usr/sbin/mosquitto"),
     "mosquitto_passwd": lambda: _mosquitto("usr/bin/mosquitto_passwd"),
+    "chromium": lambda: [chromium.find(TOOLS)],
 }
 TOOL_NAMES = tuple(_FINDERS)
 _BY_HAND = {
@@ -204,6 +205,7 @@ _BY_HAND = {
     "micropython32": "put a 32-bit micropython >= 1.24 (unix port) on PATH",
     "mosquitto": "install mosquitto 2 so that it is on PATH",
     "mosquitto_passwd": "install mosquitto 2 so that mosquitto_passwd is on PATH",
+    "chromium": "install chromium or chromium-headless-shell so that it is on PATH",
 }
 
 
@@ -225,6 +227,8 @@ def check(name: str) -> str:
     if name.startswith("micropython"):
         bits, *version = _probe(argv)
         return f"{'.'.join(map(str, version))}, {bits} bits"
+    if name == "chromium":
+        return chromium.version(argv[0]) or "runs"
     if name == "mosquitto":
         _check_accepts(argv)
     done = _output([*argv, "--help"])

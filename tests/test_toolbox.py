@@ -213,7 +213,7 @@ def test_failed_download_leaves_no_package(tmp_path: Path, monkeypatch: pytest.M
         return ""
 
     monkeypatch.setattr(debian, "_run", run)
-    monkeypatch.setattr(debian, "_configure", lambda folder, arch: [])
+    monkeypatch.setattr(debian, "_configure", lambda folder, arch, suite: [])
     with pytest.raises(debian.DebianError, match="Hash Sum"):
         debian.unpack("thing", "1.*", "amd64", tmp_path)
     assert list((tmp_path / "debian").iterdir()) == []
