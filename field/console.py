@@ -22,7 +22,7 @@ import serial
 
 BAUD = 115_200
 PREFIX = b"console: "
-COMMANDS = ("status", "logs", "lamp", "button", "test", "help")
+COMMANDS = ("status", "files", "logs", "lamp", "button", "test", "help")
 FIRST_LINE_S = 4.0  # then the command is sent once more: a column that is short of memory says nothing
 SILENCE_S = 20.0  # longest between two lines: `button` looks for 10 s, `test` waits for the centre
 ATTEMPTS = 2
@@ -40,7 +40,11 @@ class ConsoleError(Exception):
 
 
 class Refused(ConsoleError):
-    """The column answered, and says why it cannot do that."""
+    """The column answered, and says why it cannot do that: `why`, in its own words."""
+
+    def __init__(self, where: str, why: str) -> None:
+        super().__init__(f"{where}: {why}")
+        self.why = why
 
 
 class Console:
@@ -85,7 +89,7 @@ class Console:
                 elif line["ok"]:
                     return
                 else:
-                    raise Refused(f"{self.port}: {command}: {line.get('error', 'refused')}")
+                    raise Refused(f"{self.port}: {command}", str(line.get("error", "refused")))
             if heard:
                 raise ConsoleError(f"{self.port}: the answer to {command} broke off; ask again")
             if attempt == ATTEMPTS:
@@ -97,9 +101,13 @@ class Console:
         while time.monotonic() < deadline_s:
             self._read()
 
-    def _send(self, command: str) -> None:
+    def type(self, data: bytes) -> None:
+        """Type anything, ask nothing. Raises ConsoleError."""
         with self._explained("does not take a command; is the cable in?"):
-            self._serial.write(f"\n{command}\n".encode())  # the first line feed ends what was left of another line
+            self._serial.write(data)
+
+    def _send(self, command: str) -> None:
+        self.type(f"\n{command}\n".encode())  # the first line feed ends what was left of another line
 
     def _heard(self, first_s: float) -> Iterator[Line]:
         """The console's lines, until there is silence."""

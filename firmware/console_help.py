@@ -2,6 +2,7 @@
 
 COMMANDS = (
     ("status", "everything the column knows about itself"),
+    ("files", "what is on flash: each file's hash"),
     ("logs", "last reset, faults, journal"),
     ("lamp", "the lamp's colours one after the other, flickering; a press ends it"),
     ("button", "10 s of what the contact does; a press is a REAL ALARM: call the centre first"),

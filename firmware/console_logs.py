@@ -10,7 +10,7 @@ _FAULTS = const(16)
 
 
 def run(board, column):
-    from firmware.console_files import lines
+    from firmware.console_pieces import lines
 
     reset = column._reset
     yield {"reset": {"cause": reset["cause"], "culprit": reset["culprit"], "boot": column.number}}

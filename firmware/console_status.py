@@ -3,15 +3,18 @@
 from firmware import VERSION, const, journal
 
 _AT_ONCE = const(4)  # records of the journal: a millisecond or two
-_TEXT_MAX = const(80)
+_TEXT_MAX = const(160)
+_STAGES = ("lookup", "lookup", "connect", "session")  # of the uplink, in the order of its states
 
 
 def run(board, column):
-    from firmware.console_files import lines
+    from firmware.console_pieces import lines
 
     folder, mode = column._boot.get("folder", ""), column._boot["mode"]
     yield {"firmware": {"version": VERSION, "folder": folder, "boot": column.number, "mode": mode}}
-    yield {"config": column._origin}
+    yield {"configured": True, "config": column._origin}
+    yield {"names": _names(column)}
+    yield {"limits": {"low_mv": column.selftest._low_mv or None if column.selftest else None}}
     yield {"chip": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython}}
     reset = column._reset
     yield {"reset": {"cause": reset["cause"], "culprit": reset["culprit"], "traceback": bool(reset["traceback"])}}
@@ -33,7 +36,8 @@ def run(board, column):
     outgoing = len(outbox._retained) + len(outbox._events)
     yield {"queue": {"open": incidents.count(), "waiting": incidents.waiting(), "outbox": outgoing}}
     yield {"faults": column.faults.ids()}
-    yield {"clock": {"source": column.clock.source, "now": column.clock.now_text()}}
+    clock = column.clock
+    yield {"clock": {"source": clock.source, "now": clock.now_text(), "server": clock._server}}
     link = board.link.describe()
     link["up"] = board.link.is_up()
     yield {"link": link}
@@ -61,5 +65,14 @@ def _broker(uplink):
         "address": uplink._address,
         "session": uplink.is_up(),
         "since_s": uplink._state_for.ms() // 1000,
-        "error": uplink.last_error[:_TEXT_MAX],
+        "error": uplink.last_error.strip()[:_TEXT_MAX],
+        "failed_in": _STAGES[uplink.failed_in] if uplink.last_error else None,
     }
+
+
+def _names(column):
+    """Who it is, and whose certificate the broker has to show."""
+    region, device_id = column.messages.root.split("/")[2:4]
+    tls = column.uplink._config["tls"]
+    server_name = tls and (tls["server_name"] or column.uplink._config["host"])
+    return {"device_id": device_id, "region": region, "server_name": server_name}

@@ -100,7 +100,7 @@ class Talk:
             self._answer.close()
             self._answer = None
         self._board.forget("firmware.console_" + self._word)
-        self._board.forget("firmware.console_files")
+        self._board.forget("firmware.console_pieces")
 
     def _end(self, error):
         self.close()
@@ -117,6 +117,8 @@ def _load(word):
     """A command's generator function."""
     if word == "status":
         from firmware.console_status import run
+    elif word == "files":
+        from firmware.console_files import run
     elif word == "logs":
         from firmware.console_logs import run
     elif word == "lamp":

@@ -56,6 +56,7 @@ class Uplink:
         self._state_for = Stopwatch(board)  # with a session, or without one
         self._state = _DOWN
         self.last_error = ""
+        self.failed_in = _DOWN  # the state that it came from
 
     def is_up(self) -> bool:
         return self._session is not None and self._session.is_up
@@ -214,8 +215,8 @@ class Uplink:
         tls = self._config["tls"]
         name = tls and (tls["server_name"] or self._config["host"])
         self._address = address
-        self._stream = self._board.dial(address, self._config["port"], name)
         self._state = _DIALLING
+        self._stream = self._board.dial(address, self._config["port"], name)
 
     def _attempt_ms(self):
         limit_ms = self._config["connect_timeout_s"] * 1000
@@ -236,6 +237,7 @@ class Uplink:
         self._in_flight = []
         self._retry.start(self._pause_ms(was_up))
         self._failures += 1
+        self.failed_in = self._state
         self._state = _DOWN
         if str(error) != self.last_error:  # an outage of a week is one line, not a hundred thousand
             self.last_error = str(error)

@@ -37,10 +37,13 @@ class EthernetLink:
 
     def describe(self):
         up = self._nic.isconnected()
+        address, netmask, gateway, dns = self._nic.ifconfig() if up else (None, None, None, None)
         return {
             "kind": "ethernet",
             "rssi_dbm": None,
-            "address": self._nic.ifconfig()[0] if up else None,
-            "gateway": self._nic.ifconfig()[2] if up else None,
+            "address": address,
+            "netmask": netmask,
+            "gateway": gateway,
+            "dns": dns,
             "status": self._nic.status(),
         }

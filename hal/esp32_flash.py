@@ -51,6 +51,9 @@ class Flash:
                 return b""
             raise
 
+    def entries(self, folder):
+        return os.ilistdir(folder)
+
     def free_bytes(self):
         figures = os.statvfs("/")
         return figures[0] * figures[3]

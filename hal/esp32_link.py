@@ -42,10 +42,13 @@ class WifiLink:
 
     def describe(self):
         up = self._nic.isconnected()
+        address, netmask, gateway, dns = self._nic.ifconfig() if up else (None, None, None, None)
         return {
             "kind": "wifi",
             "rssi_dbm": self._nic.status("rssi") if up else None,
-            "address": self._nic.ifconfig()[0] if up else None,
-            "gateway": self._nic.ifconfig()[2] if up else None,
+            "address": address,
+            "netmask": netmask,
+            "gateway": gateway,
+            "dns": dns,
             "status": self._nic.status(),
         }

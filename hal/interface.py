@@ -10,6 +10,7 @@ Rules that hold for every method:
 - Nothing here decides anything: debouncing, retries, deadlines and patterns live in `firmware/`.
 """
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 
@@ -81,7 +82,7 @@ class Link(Protocol):
         """Joined and holding an address."""
 
     def describe(self) -> dict[str, Any]:
-        """{"kind": "wifi"|"ethernet", "rssi_dbm": int | None, "address": str | None, "gateway": str | None,
+        """{"kind": "wifi"|"ethernet", "rssi_dbm": int | None, "address", "netmask", "gateway", "dns": str | None,
         "status": int | None}."""
 
 
@@ -108,6 +109,9 @@ class Flash(Protocol):
 
     def read_at(self, name: str, start: int, limit: int) -> bytes:
         """At most `limit` bytes from `start` on; empty at the end, and when there is no such file."""
+
+    def entries(self, folder: str) -> Iterator[tuple[Any, ...]]:
+        """(name, 0x4000 of a folder or 0x8000 of a file, ...) of each entry. Raises OSError: no such folder."""
 
     def free_bytes(self) -> int: ...
 

@@ -7,7 +7,7 @@ flash fails has a name. Link, streams and look-ups are scripted by whoever needs
 
 import random
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -74,6 +74,13 @@ class FakeFlash:
 
     def read_at(self, name: str, start: int, limit: int) -> bytes:
         return (self.read(name) or b"")[start : start + limit]
+
+    def entries(self, folder: str) -> Iterator[tuple[Any, ...]]:
+        below = [name.removeprefix(folder + "/") for name in self.files if name.startswith(folder + "/")]
+        if not below:
+            raise OSError(ENOENT, folder)
+        for name in dict.fromkeys(name.partition("/")[0] for name in below):
+            yield name, 0x8000 if name in below else 0x4000, 0
 
     def free_bytes(self) -> int:
         return self.free
@@ -185,8 +192,9 @@ class FakeLink:
         return self.up
 
     def describe(self) -> dict[str, Any]:
-        address, gateway = ("10.0.0.9", "10.0.0.1") if self.up else (None, None)
-        return {"kind": "wifi", "rssi_dbm": -60, "address": address, "gateway": gateway, "status": 1010}
+        address, netmask, gateway = ("10.0.0.9", "255.0.0.0", "10.0.0.1") if self.up else (None, None, None)
+        network = {"address": address, "netmask": netmask, "gateway": gateway, "dns": gateway}
+        return {"kind": "wifi", "rssi_dbm": -60, **network, "status": 1010}
 
 
 class FakeLookup:

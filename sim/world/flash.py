@@ -1,8 +1,9 @@
 """The flash chip and its LittleFS: files whose changes happen at close or not at all, wear counted, faults by name."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
+from typing import Any
 
 from sim.world.costs import Costs
 from sim.world.timeline import WorldEvent
@@ -153,6 +154,14 @@ class VirtualFlash:
     def size(self, name: str) -> int:
         self._spend(self._costs.flash_stat_us)
         return len(self._store.files.get(name, b""))
+
+    def entries(self, folder: str) -> Iterator[tuple[Any, ...]]:
+        self._spend(self._costs.flash_stat_us)
+        below = [name.removeprefix(folder + "/") for name in self._store.files if name.startswith(folder + "/")]
+        if not below:
+            raise OSError(ENOENT, f"no folder {folder}")
+        for name in dict.fromkeys(name.partition("/")[0] for name in below):
+            yield name, 0x8000 if name in below else 0x4000, 0
 
     def free_bytes(self) -> int:
         self._spend(self._costs.flash_stat_us)
