@@ -53,12 +53,14 @@ class Pole:
         heap_bytes: int | None = None,
         seed: int = 0,
         chip: str = "esp32",
+        wired_for: Mapping[str, Any] | None = None,
         on_event: Callable[[Event], None],
         sources: Path = flash.PROJECT,
     ) -> None:
         """`config`: see `flash.build_image`; None = the flash as it is, empty if it is new. `flash_path`: made if
         missing, kept; None = a throw-away one.
         `heap_bytes`: what the firmware has of MicroPython's heap; what the simulated modules take is added.
+        `wired_for`: the validated configuration that tells which pin leads where; None = the one on the flash.
 
         Raises ValueError for unusable arguments, toolbox.ToolMissing when the runtime cannot be had.
         """
@@ -72,7 +74,7 @@ class Pole:
         elif not self.flash_path.exists():
             self.flash_path.write_bytes(flash.Image().content())
         self._chip_name, self._seed = chip, seed
-        self._wiring = Wiring.of(flash.configuration_in_force(self.flash_path, chip))
+        self._wiring = Wiring.of(wired_for or flash.configuration_in_force(self.flash_path, chip))
         self._registers = Registers(Path(self._scratch.name, "registers"))
         self._street = Street()
         self._eye = Eye(self._wiring, COLOURS, self._emit)
@@ -104,6 +106,10 @@ class Pole:
     def power_off(self) -> None:
         """At once, in the middle of anything; returns when the column is dark."""
         self._do(self._power_off)
+
+    def reset(self) -> None:
+        """The reset button on the board: the RTC's memory stays. Nothing happens without power."""
+        self._do(self._reset_button)
 
     def press(self, duration_ms: float) -> None:
         """Close the contact now, open it after `duration_ms`."""
@@ -255,6 +261,11 @@ class Pole:
         if self._chip is not None:
             self._kill()
         self._registers.power_cut()
+
+    def _reset_button(self) -> None:
+        if self._chip is not None:
+            self._kill()
+            self._reset("hard")
 
     def _kill(self) -> None:
         """End the chip's process, after reporting what it showed until now."""

@@ -1,0 +1,80 @@
+"""`python -m sim pillar`: one column with its camera, its intercom and a page where a person can press the button.
+
+Standard output has one JSON object a line: {"event": "pillar", "url": ...} when the page is there, then the events
+of `python -m sim column`. It runs until it is interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from sim import toolbox
+from sim.pillar.pillar import Pillar
+from sim.pillar.server import PillarServer
+from sim.runtimes import RUNTIMES
+
+EXIT_USAGE = 2
+EXIT_MISSING_RUNTIME = 3
+
+
+def main(argv: list[str]) -> int:
+    """Run it; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    try:
+        config = json.loads(arguments.config.read_bytes())
+        host, port = arguments.listen
+        with PillarServer(host, port, public_url=arguments.public_url) as server:
+            return _serve(server, config, arguments, over)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        print(f"error: {error}; make a configuration with: python -m sim config --help", file=sys.stderr)
+        return EXIT_USAGE
+    except toolbox.ToolMissing as error:
+        print(f"error: {error}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
+        return EXIT_MISSING_RUNTIME
+
+
+def _serve(server: PillarServer, config: Any, arguments: argparse.Namespace, over: threading.Event) -> int:
+    if not isinstance(config, dict) or not isinstance(config.get("device_id"), str):
+        raise ValueError(f"{arguments.config}: must be a JSON object with a device_id")
+    config = server.configured(config)
+    pole = {"runtime": arguments.runtime, "flash_path": arguments.flash, "seed": arguments.seed}
+    with server.add(Pillar(config, on_event=_print, **pole)) as pillar:
+        _print({"t_ms": pillar.now_ms(), "event": "pillar", "url": server.page(pillar.device_id)})
+        pillar.power_on()
+        over.wait()
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sim pillar", description=__doc__)
+    add = parser.add_argument
+    add("--config", type=Path, required=True, metavar="FILE", help="configuration document (JSON); its stream.webrtc "
+        "and stream.http are replaced by this pillar's own")  # fmt: skip
+    add("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
+    add("--listen", type=_endpoint, default=("127.0.0.1", 8090), metavar="HOST:PORT", help="(default: 127.0.0.1:8090)")
+    add("--public-url", metavar="URL", help="how others reach it, if not as it listens: http://HOST:PORT")
+    add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one)")
+    add("--seed", type=int, default=0, metavar="N", help="of the chip's chance (default: %(default)s)")
+    return parser
+
+
+def _endpoint(text: str) -> tuple[str, int]:
+    found = re.fullmatch(r"(?:\[([0-9a-fA-F:]+)\]|([^:\s\[\]]+)):(\d{1,5})", text)
+    if not found or int(found[3]) > 65535:
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be HOST:PORT such as 127.0.0.1:8090")
+    return found[1] or found[2], int(found[3])
+
+
+def _print(event: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,197 @@
+"""One pillar: a column in real time, and the camera and intercom that stand beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from sim.pillar.button import Button
+from sim.pillar.camera import Camera
+from sim.pillar.intercom import Intercom
+from sim.pole import Pole
+
+KEPT_LINES = 200
+
+Event = dict[str, Any]
+PoleMaker = Callable[..., Pole]
+
+
+class Pillar:
+    """A column with its camera and intercom. All methods may be called from any thread.
+
+    It has the methods of `sim.pole.Pole`, so that whoever acts on columns can act on pillars. Camera and intercom have
+    a supply and a network of their own: they outlive the column's. The relay's closing starts the intercom's call.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        *,
+        on_event: Callable[[Event], None] = lambda event: None,
+        make_pole: PoleMaker = Pole,
+        **pole: Any,
+    ) -> None:
+        """`config`: the whole document; `on_event` and the other keywords are `make_pole`'s (runtime, seed, ...).
+
+        The column is without power until `power_on`. Raises what `make_pole` raises.
+        """
+        self.device_id = str(config["device_id"])
+        self.camera = Camera(self.device_id)
+        self.intercom = Intercom(self.device_id, self._changed)
+        self._height_m = float(config["location"].get("height_m", 1.0))
+        self._address = str(config["location"]["address"])
+        self._on_event = on_event
+        self._lock = threading.Lock()
+        self._listeners: set[Callable[[], None]] = set()
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._line_count = 0
+        self._lamp, self._relay, self._boot = "dark", False, 0
+        self._power, self._link, self._tamper = False, True, False
+        self._closed = False
+        self.pole = make_pole(config, on_event=self._event, **pole)
+        self.button = Button(self.pole.wave, self._changed)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # -- what a person or a fault does to the column: as `sim.pole.Pole`
+
+    def power_on(self) -> None:
+        self._power = True
+        self.pole.power_on()
+        self._changed()
+
+    def power_off(self) -> None:
+        self._power = False
+        self.pole.power_off()
+        self._changed()
+
+    def reset(self) -> None:
+        self.pole.reset()
+
+    def press(self, duration_ms: float) -> None:
+        self.button.press(duration_ms)
+
+    def hold(self, finger: Hashable = "") -> None:
+        """`finger`: whose; the contact is closed while any finger is on it."""
+        self.button.hold(finger)
+        self._changed()
+
+    def release(self, finger: Hashable = "") -> None:
+        self.button.release(finger)
+        self._changed()
+
+    def wave(self, edges: Sequence[tuple[int, int]]) -> None:
+        self.button.wave(edges)
+
+    def stick(self, on: bool) -> None:
+        """The contact stays closed whatever the fingers do."""
+        self.button.stick(on)
+        self._changed()
+
+    def chatter(self, on: bool) -> None:
+        """The contact is loose, for 10 s."""
+        self.button.chatter(on)
+        self._changed()
+
+    def link(self, up: bool) -> None:
+        self._link = up
+        self.pole.link(up)
+        self._changed()
+
+    def tamper(self, is_open: bool) -> None:
+        self._tamper = is_open
+        self.pole.tamper(is_open)
+        self._changed()
+
+    def hang(self, task: str) -> None:
+        self.pole.hang(task)
+
+    def now_ms(self) -> int:
+        return self.pole.now_ms()
+
+    def close(self) -> None:
+        """Ends the column's process. Harmless when closed already."""
+        self._closed = True
+        self.button.close()
+        self.pole.close()
+
+    # -- what can be known
+
+    def about(self) -> dict[str, Any]:
+        """What does not change."""
+        return {
+            "device_id": self.device_id,
+            "address": self._address,
+            "height_m": self._height_m,
+            "pitch_hz": self.intercom.pitch_hz,
+        }
+
+    def state(self) -> dict[str, Any]:
+        """What a person in front of it sees and hears, and what the technician has done."""
+        return {
+            "lamp": self._lamp,
+            "relay": self._relay,
+            "heard": round(self.intercom.heard, 2),
+            "held": self.button.held,
+            "stuck": self.button.stuck,
+            "chatter": self.button.chattering,
+            "power": self._power,
+            "link": self._link,
+            "tamper": self._tamper,
+            "boot": self._boot,
+        }
+
+    def lines(self, since: int) -> tuple[list[str], int]:
+        """Lines of the console, number `since` and later as far as they are kept, and the number of the next."""
+        with self._lock:
+            missed = min(self._line_count - since, len(self._lines))
+            return (list(self._lines)[-missed:] if missed > 0 else []), self._line_count
+
+    @contextlib.contextmanager
+    def listening(self, listener: Callable[[], None]) -> Any:
+        """Within, `listener` is called after each change, in any thread: it must not wait."""
+        with self._lock:
+            self._listeners.add(listener)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listeners.discard(listener)
+
+    def _event(self, event: Event) -> None:
+        """In the pole's thread."""
+        match event["event"]:
+            case "lamp":
+                self._lamp = self.camera.lamp = event["state"]
+            case "relay":
+                self._relay = event["closed"]
+                self.intercom.call(event["closed"])
+            case "boot":
+                self._boot = event["boot"]
+            case "reset":
+                self._say(f"reset: {event['cause']}" + (f", culprit {event['culprit']}" if "culprit" in event else ""))
+            case "log":
+                self._say(event["text"])
+        self._changed()
+        self._on_event(event)
+
+    def _say(self, line: str) -> None:
+        with self._lock:
+            self._lines.append(line)
+            self._line_count += 1
+
+    def _changed(self) -> None:
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener()
