@@ -6,16 +6,18 @@ PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
 STUBS := .tools/stubs/.installed
 PIP := $(PY) -m pip --disable-pip-version-check --quiet --quiet
-# Most tests wait for a process or a clock, so more workers than cores.
-PYTEST_ARGS ?= --numprocesses 4
+# Most tests wait for a process or a clock, so more workers than cores. A group (the browser's) stays on one worker.
+PYTEST_ARGS ?= --numprocesses 4 --dist loadgroup
 # What mypy checks against the ESP32 stubs: what runs on MicroPython. The rest of sim/chip is the host's.
 HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
 DEVICE := $(wildcard boot.py main.py firmware hal field/device/agent.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
 
 OUT ?= provisioned
+SITE ?= build/site
+LINK ?= build/board
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run test lint types build provision image flash flash-all logs watch shell bench campaign soak mutation lock clean
+.PHONY: help venv tools run desk pictures test lint types build provision site board image flash flash-all logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,9 +42,17 @@ $(STUBS): requirements-stubs.txt $(STAMP)
 tools: venv ## fetch and check MicroPython, mosquitto and the device libraries
 	@$(PY) -m sim.toolbox
 
-run: venv ## the demonstration: three columns, a broker and a control centre
+run: venv ## three columns and the desk in the browser; UI=terminal, UI=script (in a pipe); RUNTIME=micropython
 	@$(PY) -m sim.toolbox umqtt
-	@$(PY) -m sim demo
+	@$(PY) -m sim demo $(if $(UI),--ui $(UI)) $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(FOLDER),--folder "$(FOLDER)")
+
+desk: venv ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk for columns elsewhere
+	@test -n "$(BROKER)" -a -n "$(FOLDER)" || { echo "error: make desk BROKER=HOST:PORT FOLDER=register"; exit 2; }
+	@$(PY) -m sim desk --broker "$(BROKER)" --folder "$(FOLDER)" $(ARGS)
+
+pictures: tools ## docs/img anew: the desk, a pillar (by their tests), the terminal
+	@$(PY) -m pytest -q tests/test_browser_pictures.py --pictures docs/img
+	@$(PY) -m sim demo --picture docs/img/terminal.svg
 
 test: lint types tools ## lint, types and all tests; STRICT=1: a missing runtime is a failure
 	$(PY) -m pytest $(PYTEST_ARGS)
@@ -61,6 +71,16 @@ build: venv ## build/bundle: what a board gets, with a manifest of hashes and a 
 provision: venv ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
 	@test -n "$(FLEET)" || { echo "error: which fleet? make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
 	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)"
+
+site: venv ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
+	@$(PY) -m sim.toolbox mosquitto > /dev/null
+	@$(PY) -m sim site "$(OUT)" --state "$(SITE)" $(foreach name,$(BREAK),--break "$(name)")
+
+board: venv ## CONFIG=provisioned/columns/ID [LINK=build/board]: a virtual board, its serial port is LINK
+	@test -n "$(CONFIG)" || { echo "error: make board CONFIG=provisioned/columns/ID"; exit 2; }
+	@$(PY) -m sim.toolbox micropython umqtt > /dev/null
+	@mkdir -p "$(dir $(LINK))"
+	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SITE)/connect-to" --flash "$(LINK).img" --link "$(LINK)"
 
 image: venv ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
 	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }

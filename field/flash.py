@@ -55,8 +55,8 @@ class Plan(NamedTuple):
     is_current: bool  # the board has it all already, in force
 
 
-def documents(path: Path, chip: str) -> dict[str, bytes]:
-    """The configuration's files, from one document or from config.json beside secrets.json. Raises FlashError."""
+def read_document(path: Path) -> dict[str, Any]:
+    """A configuration from one document, or from config.json beside secrets.json; not validated. Raises FlashError."""
     file = path / CONFIG_FILE if path.is_dir() else path
     try:
         document = json.loads(file.read_text("utf-8"))
@@ -65,9 +65,15 @@ def documents(path: Path, chip: str) -> dict[str, bytes]:
             document["secrets"] = json.loads(beside.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise FlashError(f"{file}: {error}; must be a configuration document or a folder of provisioning") from error
+    return document
+
+
+def documents(path: Path, chip: str) -> dict[str, bytes]:
+    """The configuration's files, as a board gets them. Raises FlashError when it is none, or none for that chip."""
+    document = read_document(path)
     _, errors = firmware_config.validate(document, chip)
     if errors:
-        raise FlashError(f"{file} is no valid configuration for an {chip}:\n  " + "\n  ".join(errors))
+        raise FlashError(f"{path} is no valid configuration for an {chip}:\n  " + "\n  ".join(errors))
     return bundle.configuration_files({"secrets": {}, **document})
 
 

@@ -3,7 +3,7 @@
 Written into OUT (default: provisioned/, never part of the repository):
   ca/          the authority; whoever has ca.key can make columns: keep it offline
   broker/      mosquitto.conf, access list, passwords, server certificate and key
-  columns/ID/  config.json and secrets.json, as `make flash` wants them; certificate and key
+  columns/ID/  config.json and secrets.json, as `make flash` wants them; certificate and key; the chip's name
   centre/      user, password, certificate and key of the control centre
   labels.html  a label for each pillar, to be printed
 
@@ -28,6 +28,7 @@ AUTHORITY_YEARS = 30
 YEARS = 15
 RENEW_BEFORE_DAYS = 2 * 365
 PASSWORD_BYTES = 24
+CHIP_FILE = "chip"  # in a column's folder: which board to take for it
 EXIT_FAILED = 1
 
 
@@ -65,7 +66,7 @@ class Provisioning:
         for folder in (self._out, self._out / "columns"):
             made_private(folder)
         self._ca_key = self._authority(found.shared.get("authority", {}).get("name", AUTHORITY))
-        passwords = {name: self._column(name, document) for name, document in found.columns.items()}
+        passwords = {name: self._column(name, found) for name in found.columns}
         passwords[access.CENTRE] = self._centre(found.shared["broker"])
         self._broker(found, passwords)
         write(self._out / "labels.html", labels.page(found.columns), is_secret=False)
@@ -98,11 +99,11 @@ class Provisioning:
         self._issuer = certificates.common_name(self._ca_pem)
         return key
 
-    def _column(self, name: str, document: dict[str, Any]) -> str:
+    def _column(self, name: str, found: fleet.Fleet) -> str:
         folder = made_private(self._out / "columns" / name)
         key, cert = self._identity(folder, name, certificates.CLIENT)
         password = self._kept_password(folder / "secrets.json", "mqtt_password")
-        document = json.loads(json.dumps(document))
+        document = json.loads(json.dumps(found.columns[name]))
         document["broker"]["tls"] = {
             "ca": self._ca_pem.decode("ascii"),
             "cert": cert.decode("ascii"),
@@ -112,6 +113,7 @@ class Provisioning:
         hidden |= {"mqtt_user": name, "mqtt_password": password, "tls_key": certificates.key_pem(key).decode("ascii")}
         write(folder / "config.json", _json(document), is_secret=False)
         write(folder / "secrets.json", _json(hidden), is_secret=True)
+        write(folder / CHIP_FILE, found.chips[name] + "\n", is_secret=False)
         return password
 
     def _centre(self, broker: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ class EthernetLink:
             options["ref_clk_mode"] = machine.Pin.OUT if config["ref_clk_out"] else machine.Pin.IN
         if config["spi"] is not None:
             options["spi"] = machine.SPI(config["spi"], baudrate=_SPI_BAUD)
-        name = "PHY_" + (config["phy"] or "LAN8720")
+        name = config["phy"] or "PHY_LAN8720"
         if not hasattr(network, name):
             raise ValueError("link.phy: this board's MicroPython has no %s" % name)
         options["phy_type"] = getattr(network, name)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from pole_probe import need
 from rig import RUNTIMES, Rig
-from rig_real import RealRig, TimeServer
+from rig_real import RealRig
 from rig_virtual import VirtualRig
 
 from sim import toolbox
 from sim.broker import Mosquitto
 from sim.centre import Centre
+from sim.site.servers import TimeServer
 
 SEED = int(
     os.environ.setdefault("SEED", str(random.SystemRandom().randrange(1 << 31)))

@@ -1,7 +1,6 @@
 """The rig in real time: a `Pole` on some runtime, a real mosquitto, and the real control centre."""
 
 import socket
-import struct
 import tempfile
 import threading
 import time
@@ -11,14 +10,13 @@ from typing import Any, TypeVar
 
 from paho.mqtt import publish as paho
 from rig import Alarm, Event, Rig
-from rig_camera import HOST as CAMERA_HOST
-from rig_camera import CameraServer
 
 from sim.broker import Broker, Mosquitto
 from sim.centre import Centre, Ledger
 from sim.flash import PROJECT
 from sim.pole import Pole
-from sim.world.servers import NTP_BYTES, NTP_SERVER_HEAD, NTP_TO_UNIX_S
+from sim.site.servers import HOST as CAMERA_HOST
+from sim.site.servers import StreamServer
 from sim.world.world import config_with
 
 LOOK_S = 0.02  # how often the centre's ledger is looked at; the column's own events are told at once
@@ -41,7 +39,7 @@ class RealRig(Rig):
         self.sources = PROJECT
         self._outage = ""
         self._hole: socket.socket | None = None
-        self._camera: CameraServer | None = None
+        self._camera: StreamServer | None = None
 
     @property
     def pole(self) -> Pole:
@@ -131,7 +129,7 @@ class RealRig(Rig):
 
     def camera(self, up: bool = True, status: int | None = 200) -> dict[str, Any]:
         if self._camera is None:
-            self._camera = CameraServer()
+            self._camera = StreamServer()
         self._camera.status = status
         if up:
             self._camera.start()
@@ -221,33 +219,3 @@ class RealRig(Rig):
 
 
 _ECHO = b'{"v":1,"event":"echo","at":null,"detail":""}'
-
-
-class TimeServer:
-    """Network time for real columns, as RFC 5905 has it, in a thread; a context manager."""
-
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((host, 0))
-        self.port = int(self._socket.getsockname()[1])
-        self._thread = threading.Thread(target=self._serve, name="ntp", daemon=True)
-
-    def __enter__(self) -> "TimeServer":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.sendto(b"", self._socket.getsockname())
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            data, peer = self._socket.recvfrom(512)
-            if not data:
-                return
-            if len(data) < NTP_BYTES:
-                continue
-            seconds, ns = divmod(time.time_ns(), 1_000_000_000)
-            stamp = struct.pack("!II", seconds + NTP_TO_UNIX_S, (ns << 32) // 1_000_000_000)
-            self._socket.sendto(NTP_SERVER_HEAD + bytes(12) + stamp + data[40:48] + stamp + stamp, peer)

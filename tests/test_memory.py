@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from cli_probe import run_sim
 from pole_probe import PATIENCE_S, Recorder, need
-from rig_camera import CameraServer
 
 from sim.broker import Mosquitto, Tls
 from sim.centre import Centre, Incident, Ledger
 from sim.certs import Authority
 from sim.pole import Pole
+from sim.site.servers import StreamServer
 
 DEVICE = "memory-01"
 HEAP_BYTES = 96 * 1024  # docs/architecture.md says the same
@@ -108,7 +108,7 @@ def test_alarms_and_an_outage_in_a_small_heap(authority: Authority) -> None:
 @pytest.mark.parametrize("heap_bytes", [HEAP_BYTES, ROOMY_BYTES])
 def test_self_tests_beside_alarms(authority: Authority, heap_bytes: int) -> None:
     """Presses, and where there is room drills and looks at three endpoints. Red when a small heap has them as well."""
-    seen, beats, camera = Recorder(), {}, CameraServer()
+    seen, beats, camera = Recorder(), {}, StreamServer()
     broker = Mosquitto(tls=Tls(authority))
     document = configuration(authority, broker)
     place = f"127.0.0.1:{camera.port}"

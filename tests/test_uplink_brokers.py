@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from conftest import SEED, runtime_parameters
 from pole_probe import need
-from rig_real import RealRig, TimeServer
+from rig_real import RealRig
 
 from sim.broker import Broker, EmbeddedBroker, Mosquitto, Tls
 from sim.centre import Centre
 from sim.certs import Authority, Identity
+from sim.site.servers import TimeServer
 
 DEVICE = "tls-column"
 ANSWER_S = 1

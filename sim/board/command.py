@@ -16,6 +16,7 @@ from sim import console, toolbox
 from sim.arguments import byte_count, lists
 from sim.board.faults import FAULTS
 from sim.board.serial import SerialBoard
+from sim.board.wiring import wired_for
 from sim.chip.options import CHIPS
 
 EXIT_USAGE = 2
@@ -42,13 +43,18 @@ def main(argv: list[str]) -> int:
         return EXIT_USAGE
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
+        chip, wiring = arguments.chip or CHIPS[0], None
+        if arguments.wired_for is not None:
+            chip, wiring = wired_for(arguments.wired_for, arguments.chip)
         with SerialBoard(
             config,
             runtime=arguments.runtime,
             flash_path=arguments.flash,
             heap_bytes=arguments.heap,
             seed=arguments.seed,
-            chip=arguments.chip,
+            chip=chip,
+            wired_for=wiring,
+            servers=arguments.servers,
             link=arguments.link,
             faults=arguments.fault,
             usb_powered=arguments.usb_powered,
@@ -100,10 +106,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="configuration document: flash the firmware with it",
     )
+    add("--wired-for", type=Path, metavar="CONFIG", help="document or folder of provisioning: blank, but wired for it")
+    add("--servers", type=Path, metavar="FILE", help="where they are simulated; written by: python -m sim site")
     add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one, empty)")
     add("--link", type=Path, metavar="PATH", help="symbolic link to the terminal, kept over unplug and plug")
     add("--runtime", choices=RUNTIMES, default=RUNTIMES[0], help="(default: %(default)s)")
-    add("--chip", choices=CHIPS, default="esp32", help="(default: %(default)s)")
+    add("--chip", choices=CHIPS, help=f"(default: that of --wired-for, else {CHIPS[0]})")
     add("--heap", type=byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k")
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance and of faults (default: %(default)s)")
     add("--usb-powered", action="store_true", help="the cable is the supply: `unplug` cuts the power")

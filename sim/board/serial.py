@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sim import flash, toolbox
+from sim import connect_to, flash, toolbox
 from sim.board.faults import Faults
 from sim.board.port import Port
 from sim.board.wire import UartProcess
@@ -42,6 +42,8 @@ class SerialBoard(Pole):
         heap_bytes: int | None = None,
         seed: int = 0,
         chip: str = "esp32",
+        wired_for: Mapping[str, Any] | None = None,
+        servers: Path | None = None,
         link: Path | None = None,
         faults: Sequence[str] = (),
         usb_powered: bool = False,
@@ -49,8 +51,10 @@ class SerialBoard(Pole):
     ) -> None:
         """The board is off until `power_on()`; its port is there at once.
 
-        `config`, `flash_path`, `heap_bytes`, `seed`, `chip`: as for a `Pole`; without a configuration on the flash, the
-        button, lamp and relay are wired to the chip's default pins, and they stay wired as they are at the start.
+        `config`, `flash_path`, `heap_bytes`, `seed`, `chip`, `wired_for`: as for a `Pole`; without a configuration on
+        the flash or in `wired_for`, the button, lamp and relay are wired to the chip's default pins, and they stay
+        wired as they are at the start.
+        `servers`: see sim/connect_to.py; read at each start of the chip, there is no harm if it is not there.
         `runtime`: micropython or micropython32. `link`: symbolic link to the port, kept over `unplug` and `plug`.
         `faults`: see FAULTS. `usb_powered`: the cable is the supply.
 
@@ -63,6 +67,8 @@ class SerialBoard(Pole):
         self._faults = Faults.parse(faults)
         self._usb_powered = usb_powered
         self._frozen = None if "no-umqtt" in self._faults else toolbox.device_libraries()
+        self._servers = servers
+        connect_to.read(servers)
         self._chance = random.Random(seed)
         self._port = Port(link)
         self._had_listener = False
@@ -83,6 +89,7 @@ class SerialBoard(Pole):
                 heap_bytes=heap_bytes,
                 seed=seed,
                 chip=chip,
+                wired_for=wired_for,
                 on_event=on_event,
             )
             self._faults.spoil(self.flash_path)
@@ -226,8 +233,16 @@ class SerialBoard(Pole):
                 self._noise()
         self._unread = b""
         self._set_state("start")
-        arguments = [f"{key}={value}" for key, value in {**settings, "board": path}.items()]
+        settings = {**settings, "board": path, "connect_to": self._table()}
+        arguments = [f"{key}={value}" for key, value in settings.items()]
         return UartProcess([*self._command, *arguments], flash.PROJECT, self._show)
+
+    def _table(self) -> str:
+        try:
+            return connect_to.read(self._servers)
+        except (OSError, ValueError) as error:
+            self._log(f"pole: {error}")
+            return ""
 
     def _kill(self) -> None:
         super()._kill()

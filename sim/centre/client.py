@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import threading
 import time
 import uuid
@@ -39,7 +40,8 @@ class Centre:
     `auto`: how far software takes an incident by itself: "received" (as a real centre), "accepted",
     "dispatched", or None for a centre that is silent (only `accept`, `dispatch` and `close` answer then). It
     may be changed at any time.
-    `tls`: the centre's own certificate, for mutual TLS. `check_qos`: also hold the QoS against the contract;
+    `tls`: the centre's own certificate, for mutual TLS; `server_name`: what the broker's has to be for, if not `host`.
+    `check_qos`: also hold the QoS against the contract;
     only with brokers that deliver with the publisher's QoS (mosquitto does, amqtt does not).
     `on_change` is called without arguments in the network's thread after each message.
     """
@@ -52,6 +54,7 @@ class Centre:
         auto: str | None = "received",
         name: str = "centre",
         tls: Identity | None = None,
+        server_name: str | None = None,
         user: str | None = None,
         password: str | None = None,
         check_qos: bool = False,
@@ -69,7 +72,7 @@ class Centre:
         if user is not None:
             self._client.username_pw_set(user, password)
         if tls is not None:
-            self._client.tls_set(str(tls.ca), str(tls.cert), str(tls.key))
+            self._client.tls_set_context(_context(tls, server_name or host))
         # paho counts in whole seconds by its types only; waiting less shortens every outage.
         self._client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)  # type: ignore[arg-type]
         self._client.on_socket_open = _no_delay
@@ -258,6 +261,19 @@ class Centre:
 def _no_delay(client: mqtt.Client, userdata: object, sock: Any) -> None:
     """An answer must not wait for Nagle's algorithm: it would add up to 40 ms."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _context(tls: Identity, server_name: str) -> ssl.SSLContext:
+    """paho checks the broker's certificate against the address that it connects to; this one against a name."""
+
+    class Context(ssl.SSLContext):
+        def wrap_socket(self, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+            return super().wrap_socket(*arguments, **{**options, "server_hostname": server_name})
+
+    context = Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(tls.ca)
+    context.load_cert_chain(tls.cert, tls.key)
+    return context
 
 
 def _utc(ahead_s: float = 0) -> str:

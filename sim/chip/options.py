@@ -18,6 +18,7 @@ KEYS = {
     "tamper": (0, "1 = housing open"),
     "ssid": ("", "name of the access point in reach; empty = whichever is asked for"),
     "password": ("", "its password; empty = whichever is given"),
+    "connect_to": ("", "HOST:PORT:IP:PORT,... of servers that are elsewhere than they seem, see routes.py"),
     "join_ms": (150, "from WLAN.connect() to an address"),
     "erase_us": (0, "the whole chip stalls for this long while a flash sector is erased (real: 45000)"),
     "tls_ms": (0, "the loop stalls for this long in a TLS handshake (real: 300 to 1000)"),

@@ -28,6 +28,10 @@ def on(arguments: list[str]) -> None:
     if not counters.UNITS[values["chip"]]:
         del machine.Counter
         del esp32.PCNT
+    if values["connect_to"]:
+        from . import routes
+
+        routes.follow(values["connect_to"])
     if values["board"]:
         from . import repl
 

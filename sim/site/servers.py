@@ -1,28 +1,36 @@
-"""The camera of the real rigs: RTSP, HTTP and SIP on one TCP port and on the UDP port of the same number."""
+"""Stand-ins for what a column asks beside its broker: the other end of its streams, and a time server."""
 
+import socket
 import socketserver
+import struct
 import threading
+import time
 from collections import deque
 from typing import Any
 
-from sim.world.servers import ASKED_KEPT, stream_answer
+from sim.world.servers import ASKED_KEPT, NTP_BYTES, NTP_SERVER_HEAD, NTP_TO_UNIX_S, stream_answer
 
 HOST = "127.0.0.1"
 REQUEST_MAX = 2048
 SILENCE_S = 60.0  # for how long a client of a camera that says nothing may wait
 
 
-class CameraServer:
-    """`status` of its answers, None: it is silent; `asked`: the latest requests."""
+class StreamServer:
+    """RTSP, HTTP and SIP on one TCP port and on the UDP port of the same number.
 
-    def __init__(self) -> None:
+    `status` of its answers, None: it is silent; `asked`: the latest requests.
+    """
+
+    def __init__(self, port: int = 0) -> None:
+        """`port`: 0 = a free one. Raises OSError when it is taken."""
         self.status: int | None = 200
         self.asked: deque[bytes] = deque(maxlen=ASKED_KEPT)
-        self.port = 0
+        self.port = port
         self._servers: list[socketserver.BaseServer] = []
         self.start()
 
     def start(self) -> None:
+        """Again, on the same port."""
         if self._servers:
             return
         camera = self
@@ -70,3 +78,35 @@ class _Tcp(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
     daemon_threads = True
     block_on_close = False
+
+
+class TimeServer:
+    """Network time for real columns, as RFC 5905 has it, in a thread; a context manager. `silent`: no answers."""
+
+    def __init__(self, port: int = 0) -> None:
+        """`port`: 0 = a free one. Raises OSError when it is taken."""
+        self.silent = False
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind((HOST, port))
+        self.port = int(self._socket.getsockname()[1])
+        self._thread = threading.Thread(target=self._serve, name="ntp", daemon=True)
+
+    def __enter__(self) -> "TimeServer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.sendto(b"", self._socket.getsockname())
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            data, peer = self._socket.recvfrom(512)
+            if not data:
+                return
+            if len(data) < NTP_BYTES or self.silent:
+                continue
+            seconds, ns = divmod(time.time_ns(), 1_000_000_000)
+            stamp = struct.pack("!II", seconds + NTP_TO_UNIX_S, (ns << 32) // 1_000_000_000)
+            self._socket.sendto(NTP_SERVER_HEAD + bytes(12) + stamp + data[40:48] + stamp + stamp, peer)
