@@ -22,7 +22,7 @@ import serial
 
 BAUD = 115_200
 PREFIX = b"console: "
-COMMANDS = ("status", "files", "logs", "lamp", "button", "test", "help")
+COMMANDS = ("status", "files", "net", "certs", "stream", "access", "logs", "lamp", "button", "test", "help")
 FIRST_LINE_S = 4.0  # then the command is sent once more: a column that is short of memory says nothing
 SILENCE_S = 20.0  # longest between two lines: `button` looks for 10 s, `test` waits for the centre
 ATTEMPTS = 2

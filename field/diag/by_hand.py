@@ -1,0 +1,131 @@
+"""The lamp and the button: what only a person at the column can see and do. Asked on a terminal only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from field.console import Console, Refused
+from field.diag.board_checks import SoFar
+from field.diag.finding import Finding, Untold, fails, passes, untested, warns
+from field.diag.interview import Answer, Column, Lamp
+from field.diag.waveform import picture
+from field.diag.words import Words
+
+BOUNCES_MANY = 20  # a press: a new contact bounces a few times
+YES, NO, AGAIN = "yes", "no", "again"
+
+
+class Person:
+    """Whoever sits at the terminal. `ask(prompt)` returns what was typed, and raises EOFError at the end of input."""
+
+    def __init__(self, words: Words, ask: Callable[[str], str], show: Callable[[str], None]) -> None:
+        self.words = words
+        self.show = show
+        self._ask = ask
+
+    def choose(self, question: str, *choices: str) -> str:
+        """One of YES, NO, AGAIN; an empty line is NO."""
+        letters = {choice: self.words(f"answer.{choice}") for choice in choices}
+        prompt = f"{question} [{' / '.join(f'{letter} = {self.words(choice)}' for choice, letter in letters.items())}] "
+        while True:
+            typed = self._ask(prompt).strip().lower()
+            if not typed:
+                return NO
+            for choice, letter in letters.items():
+                if typed in (letter, self.words(choice), choice[0], choice):
+                    return choice
+
+
+def try_lamp(console: Console, column: Column, person: Person) -> None:
+    """Raises ConsoleError, EOFError."""
+    lamp = None
+    while lamp is None:
+        person.show(person.words("lamp.watch"))
+        shown = []
+        try:
+            for line in console.lines("lamp"):
+                for colour in line.get("colours", []):
+                    person.show("  " + person.words(f"colour.{colour}"))
+                    shown.append(colour)
+        except Refused as error:
+            column.lamp_refusal = error.why
+            return
+        lamp = _seen(shown, person)
+    column.lamp = lamp
+
+
+def _seen(shown: list[str], person: Person) -> Lamp | None:
+    """None: once more, please."""
+    wrong = []
+    for colour in shown:
+        question = person.words("lamp.seen", colour=person.words(f"colour.{colour}"))
+        answer = person.choose(question, YES, NO, AGAIN)
+        if answer == AGAIN:
+            return None
+        if answer == NO:
+            wrong.append(colour)
+    return Lamp(shown, wrong)
+
+
+def try_button(console: Console, column: Column, person: Person) -> None:
+    """Raises ConsoleError, EOFError."""
+    person.show(person.words("button.warning"))
+    if person.choose(person.words("button.now"), YES, NO) != YES:
+        return
+    lines, refusal = [], None
+    try:
+        for line in console.lines("button"):
+            if "lasts_ms" in line:
+                person.show(person.words("button.press", seconds=line["lasts_ms"] // 1000))
+            lines.append(line)
+    except Refused as error:
+        refusal = error.why
+    column.answers["button"], column.is_button_tried = Answer(lines, refusal), True
+    said = column.answers["button"].said
+    for from_ms, to_ms, row in picture(said.get("samples", []), said.get("lasts_ms", 0)):
+        person.show(f"  {from_ms:5} ms {row} {to_ms} ms")
+
+
+# -- judged
+
+
+def button(column: Column, _: SoFar) -> Finding:
+    contact = column.status["button"]
+    if contact["stuck"] or column.fault("button-stuck") is not None:
+        return fails("button", "stuck")
+    if not column.is_button_tried:
+        return warns("button", "closed") if contact["closed"] else untested("button", "unasked")
+    said = column.told("button").said
+    if column.answers["button"].refusal is not None:
+        raise Untold("refused", why=column.answers["button"].refusal)
+    return _pressed(said)
+
+
+def _pressed(said: dict[str, Any]) -> Finding:
+    closures = said["closures"] if said["counts"] else sum(closed for _, closed, _ in said["samples"][1:])
+    values = {"presses": said["presses"], "closures": closures, "alarm": said["alarm"] or "-"}
+    if said["stuck"]:
+        return fails("button", "stuck")
+    if said["presses"]:
+        bounces = closures - said["presses"]
+        is_bad = bounces > BOUNCES_MANY * said["presses"]
+        return (warns if is_bad else passes)("button", "bounces" if is_bad else "ok", bounces=max(0, bounces), **values)
+    return fails("button", "short", **values) if closures else fails("button", "unfelt")
+
+
+def lamp(column: Column, _: SoFar) -> Finding:
+    if column.lamp_refusal is not None:
+        raise Untold("refused", why=column.lamp_refusal)
+    if column.lamp is None:
+        return untested("lamp", "unasked")
+    if not column.lamp.wrong:
+        return passes("lamp", "ok", colours=column.lamp.shown)
+    return fails("lamp", "dark") if column.lamp.wrong == column.lamp.shown else _wrong(column.lamp.wrong)
+
+
+def _wrong(colours: list[str]) -> Finding:
+    return fails("lamp", "wrong", colours=colours)
+
+
+CHECKS: dict[str, Any] = {check.__name__: check for check in (lamp, button)}
