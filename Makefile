@@ -17,7 +17,7 @@ SITE ?= build/site
 LINK ?= build/board
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run desk pictures test lint types build provision site board image flash flash-all logs watch shell bench campaign soak mutation lock clean
+.PHONY: help venv tools run desk pictures test lint types build provision site board image flash flash-all diag logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -94,6 +94,11 @@ flash-all: venv ## BOARDS="PORT=CONFIG PORT=CONFIG": several at once
 	@test -n "$(BOARDS)" || { echo 'error: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG"'; exit 2; }
 	@$(PY) -m sim.toolbox umqtt
 	@$(PY) -m field.flash $(BOARDS)
+
+diag: venv ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
+	@test -n "$(PORT)" || { echo "error: make diag PORT=/dev/ttyUSB0"; exit 2; }
+	@$(PY) -m sim.toolbox umqtt > /dev/null
+	@$(PY) -m field.diag "$(PORT)" $(if $(JSON),--json)
 
 logs: venv ## PORT=/dev/ttyUSB0 [JSON=1]: last reset, faults and journal of a column on duty
 	@test -n "$(PORT)" || { echo "error: make logs PORT=/dev/ttyUSB0"; exit 2; }
