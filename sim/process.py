@@ -14,8 +14,8 @@ _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
-def _die_with_parent() -> None:
-    """Even a chip that hangs, and so reads no end of file, goes when its pole is killed."""
+def die_with_parent() -> None:
+    """Run in a new process, it goes when the one that started it is killed, even if it hangs and reads no end of file."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -32,7 +32,7 @@ class ChipProcess:
             stderr=subprocess.STDOUT,
             bufsize=0,
             start_new_session=True,  # Ctrl-C is for the pole, which then ends the chip
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout

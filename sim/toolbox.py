@@ -39,6 +39,7 @@ import sys, vfs, tls
 vfs.VfsLfs2
 print(64 if sys.maxsize >> 32 else 32, *sys.implementation[1][:3])
 """
+MORE_PATH = ":/usr/sbin:/usr/local/sbin"
 PROBE_TIMEOUT_S = 20
 START_TIMEOUT_S = 10
 
@@ -64,6 +65,12 @@ def find(name: str) -> list[str] | None:
     except ToolMissing as error:
         print(f"!!! MISSING {error}", file=sys.stderr, flush=True)
         return None
+
+
+def at_hand(name: str) -> bool:
+    """Whether the tool (one of Debian's packages) is here already, so that it need not be fetched."""
+    path = os.environ.get("PATH", os.defpath) + MORE_PATH
+    return shutil.which(name, path=path) is not None or any(TOOLS.glob(f"debian/{name}-*"))
 
 
 def micropython(bits: int = 64) -> list[str] | None:
@@ -183,7 +190,7 @@ def _output(argv: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _mosquitto(program: str) -> list[str]:
-    path = os.environ.get("PATH", os.defpath) + ":/usr/sbin:/usr/local/sbin"
+    path = os.environ.get("PATH", os.defpath) + MORE_PATH
     if system := shutil.which(Path(program).name, path=path):
         return [system]
     root = debian.unpack("mosquitto", MOSQUITTO_VERSION, debian.architecture(64), TOOLS)

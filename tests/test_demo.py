@@ -92,7 +92,7 @@ def test_a_failed_step_is_told_and_is_the_exit_status(
 
     monkeypatch.setattr(Scenario, "steps", lose)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert main(["--script"]) == 1
+    assert main(["--ui", "script"]) == 1
     lines = capsys.readouterr().out.splitlines()
     assert lines[-2:] == ["FAIL lost: an alarm was lost", "1 passed, 1 failed"]
 

@@ -1,5 +1,5 @@
-"""The demonstration, `make run` or `python -m sim demo`: a live view on a terminal, else a scripted
-scenario."""
+"""The demonstration, `make run` or `python -m sim demo`: three columns and a desk in the browser (or all of it on the
+terminal); without a terminal a scripted scenario."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import argparse
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 from sim.pole import RUNTIMES
 
+UIS = ("desk", "terminal", "script")
 KEYS = (
-    "Keys: 1-3 press a button; h, p, l and then 1-3: hold, power, link of that column; b: broker; "
+    "Keys of the terminal view: 1-3 press a button; h, p, l and then 1-3: hold, power, link of that column; b: broker; "
     "up and down choose an incident, a, d, c accept, dispatch, close it; q quits."
 )
+EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -26,16 +29,20 @@ def main(argv: list[str]) -> int:
     try:
         if arguments.picture is not None:
             return _picture(arguments.picture, arguments.runtime)
-        if arguments.script or not _has_terminal():
-            return _script(arguments.runtime)
-        return _screen(arguments.runtime)
+        match arguments.ui or ("desk" if _has_terminal() else "script"):
+            case "desk":
+                return _desk(arguments.runtime, arguments.folder)
+            case "terminal":
+                return _screen(arguments.runtime)
+        return _script(arguments.runtime)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m sim demo", description=__doc__, epilog=KEYS)
-    parser.add_argument("--script", action="store_true", help="the scripted scenario, even on a terminal")
+    parser.add_argument("--ui", choices=UIS, help="(default: desk on a terminal, else script)")
+    parser.add_argument("--folder", type=Path, metavar="DIR", help="the desk's, kept (default: a throw-away one)")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="play a little, save the screen as SVG")
     parser.add_argument("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
     return parser
@@ -55,7 +62,24 @@ def _script(runtime: str) -> int:
     return 0 if all_passed else 1
 
 
+def _desk(runtime: str, folder: Path | None) -> int:
+    from sim.broker import BrokerError
+    from sim.demo.desk import DeskError
+    from sim.demo.live import run
+    from sim.toolbox import ToolMissing
+
+    with tempfile.TemporaryDirectory(prefix="sos-desk-") as scratch:
+        try:
+            return run(runtime, folder or Path(scratch))
+        except (BrokerError, DeskError, ToolMissing, OSError) as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+
 def _screen(runtime: str) -> int:
+    if not _has_terminal():
+        print("error: the terminal view needs a terminal; without one there is --ui script", file=sys.stderr)
+        return EXIT_USAGE
     from sim.demo.screen import TownApp
     from sim.demo.town import Town, real_pole
 

@@ -1,0 +1,96 @@
+"""A city with a desk: a broker, columns that people can press in the browser, and the desk as a process of its own.
+
+Nobody but the desk answers alarms here; the town of sim/demo/town.py has a control centre inside instead.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from sim.broker import Broker
+from sim.demo.desk import DeskProcess
+from sim.demo.places import PLACES, Place, configuration
+from sim.pillar import Pillar, PillarServer
+
+Event = dict[str, Any]
+
+
+class City:
+    """A context manager: inside, everything runs. All methods may be called from any thread.
+
+    `folder` is the desk's. `desk_port` and `pillar_port`: of the pages, 0 for any. `adjust` may change a column's
+    configuration before it is built. Raises OSError if a port is taken, BrokerError, DeskError, toolbox.ToolMissing.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        folder: Path,
+        places: Sequence[Place] = PLACES,
+        *,
+        runtime: str = "cpython",
+        desk_port: int = 0,
+        pillar_port: int = 0,
+        adjust: Callable[[dict[str, Any]], None] = lambda config: None,
+    ) -> None:
+        self.broker = broker
+        self.desk = DeskProcess(folder, broker.host, broker.port, listen=desk_port)
+        self.pillars: dict[str, Pillar] = {}
+        self._places, self._runtime, self._adjust = tuple(places), runtime, adjust
+        self._server = PillarServer(port=pillar_port)
+        self._lamps: dict[str, list[str]] = {}
+        self._changed = threading.Condition()
+        self._life = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as life:
+            life.enter_context(self.broker)
+            life.enter_context(self._server)
+            life.enter_context(self.desk)
+            for place in self._places:
+                life.enter_context(self._build(place))
+            for pillar in self.pillars.values():
+                pillar.power_on()
+            self._life = life.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._life.close()
+
+    def page(self, device_id: str) -> str:
+        """The URL of a pillar's page."""
+        return self._server.page(device_id)
+
+    def lamps(self, device_id: str) -> list[str]:
+        """Every state that a column's lamp has shown, one after the other."""
+        with self._changed:
+            return list(self._lamps[device_id])
+
+    def wait_for_lamp(self, device_id: str, state: str, timeout_s: float) -> None:
+        """Raises TimeoutError."""
+        with self._changed:
+            shown = self._lamps[device_id]
+            if not self._changed.wait_for(lambda: shown[-1:] == [state], timeout_s):
+                raise TimeoutError(f"{device_id}: the lamp is not {state} within {timeout_s:.0f} s: {shown[-5:]}")
+
+    def _build(self, place: Place) -> Pillar:
+        config = self._server.configured(configuration(place, self.broker.host, self.broker.port))
+        self._adjust(config)
+        self._lamps[place.device_id] = []
+        pillar = Pillar(config, runtime=self._runtime, on_event=lambda event: self._event(place.device_id, event))
+        self.pillars[place.device_id] = pillar
+        return self._server.add(pillar)
+
+    def _event(self, device_id: str, event: Event) -> None:
+        """In the pole's thread."""
+        if event["event"] == "lamp":
+            with self._changed:
+                self._lamps[device_id].append(event["state"])
+                self._changed.notify_all()

@@ -1,0 +1,56 @@
+"""`make run` on a terminal: the city runs until Ctrl-C, its pages are in the browser."""
+
+from __future__ import annotations
+
+import socket
+import time
+import webbrowser
+from pathlib import Path
+
+from sim import toolbox
+from sim.broker import Broker, EmbeddedBroker, Mosquitto
+from sim.demo.city import City
+from sim.demo.desk import HOST, has_display
+from sim.demo.places import PLACES
+
+DESK_PORT, PILLAR_PORT = 8080, 8090
+LOOK_S = 0.5
+
+
+def run(runtime: str, folder: Path) -> int:
+    """Print where the pages are, show the desk if there is a screen; returns when interrupted (KeyboardInterrupt)."""
+    broker = _broker()
+    with City(
+        broker, folder, runtime=runtime, desk_port=_free(DESK_PORT), pillar_port=_free(PILLAR_PORT)
+    ) as city:
+        _tell(city, broker, folder)
+        if has_display():
+            webbrowser.open(city.desk.url)
+        while True:
+            time.sleep(LOOK_S)
+            if not city.desk.running:
+                print("The desk has ended; here it comes again, with everything it had.", flush=True)
+                city.desk.start()
+
+
+def _tell(city: City, broker: Broker, folder: Path) -> None:
+    print("Three columns in Petropavlovsk and their desk. Press a button on a pillar's page, answer on the desk's.\n")
+    print(f"  desk      {city.desk.url}")
+    for number, place in enumerate(PLACES):
+        print(f"  {'' if number else 'pillars':8}  {city.page(place.device_id):42} {place.name}")
+    print(f"  broker    {type(broker).__name__} on {broker.host}:{broker.port}")
+    print(f"  register  {folder}\n\nCtrl-C ends it. All of it on the terminal: make run UI=terminal", flush=True)
+
+
+def _broker() -> Broker:
+    """mosquitto where there is one already; nothing is fetched for a first look."""
+    return Mosquitto(persistence=True) if toolbox.at_hand("mosquitto") else EmbeddedBroker()
+
+
+def _free(port: int) -> int:
+    """The port, or 0 (any) if it is taken."""
+    try:
+        socket.create_server((HOST, port)).close()
+    except OSError:
+        return 0
+    return port
