@@ -12,6 +12,7 @@ DELEGATED = {
     "board": ("sim.board", "one board on a serial port, for mpremote"),
     "site": ("sim.site", "broker, centre, cameras and clock of a provisioned fleet, for boards"),
     "pillar": ("sim.pillar.command", "one column with camera, intercom and a page to press its button"),
+    "desk": ("sim.centre.web.command", "the control centre's desk, in the browser"),
     "demo": ("sim.demo", "three columns, a broker and a control centre, live or scripted"),
     "campaign": ("sim.campaign.command", "hunt for a press that is lost, invented or lied about"),
     "bench": ("sim.bench", "measure, side by side with stock umqtt.simple"),

@@ -1,0 +1,95 @@
+"""The register as files: CSV for a spreadsheet, JSON for a program. Pure.
+
+A spreadsheet runs a cell that begins like a formula, and texts of an incident come from columns and from people: such
+a cell gets an apostrophe in front, which spreadsheets show as nothing or as itself and never run. `read_csv` takes it
+off again.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+Incident = Mapping[str, Any]
+
+FIELDS = (
+    *("id", "device_id", "region", "status", "site", "address", "lat", "lon", "press", "transmissions", "reopened"),
+    *("state", "by", "outcome", "note", "late", "clock", "age_ms"),
+    *("raised", "received", "accepted", "dispatched", "closed"),  # times in UTC
+    *("raised_ms", "received_ms", "accepted_ms", "dispatched_ms", "closed_ms"),
+    *("contact_to_sent_ms", "sent_to_desk_ms", "desk_to_register_ms", "register_to_answer_ms"),
+    *("faults", "fw"),
+)
+TIMES = ("raised", "received", "accepted", "dispatched", "closed")
+BOM = "\ufeff"  # without it a spreadsheet takes UTF-8 for something else
+DANGEROUS = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # full-width forms count too
+APOSTROPHE = "'"
+
+
+def csv_text(incidents: Iterable[Incident]) -> Iterator[str]:
+    """The file, line by line; the first one names the fields."""
+    yield BOM + _line(FIELDS)
+    for incident in incidents:
+        flat = _flat(incident)
+        yield _line([_cell(flat[field]) for field in FIELDS])
+
+
+def json_text(incidents: Iterable[Incident], **head: Any) -> Iterator[str]:
+    """An object with `head` and the list `incidents`, one of them a line."""
+    yield json.dumps(head)[:-1] + (", " if head else "") + '"incidents": ['
+    before = "\n"
+    for incident in incidents:
+        yield before + json.dumps(incident)
+        before = ",\n"
+    yield "\n]}\n"
+
+
+def read_csv(text: str) -> list[dict[str, str]]:
+    """The rows of an exported file, with the apostrophes taken off."""
+    rows = csv.DictReader(io.StringIO(text.removeprefix(BOM), newline=""))
+    return [{field: value.removeprefix(APOSTROPHE) for field, value in row.items()} for row in rows]
+
+
+def safe(text: str) -> str:
+    """The text as a cell that no spreadsheet runs, also when it drops what cannot be seen in front."""
+    first = next((char for char in text if char.isprintable() and not char.isspace()), "")
+    shown = text[:1]
+    return APOSTROPHE + text if first in DANGEROUS or shown in ("\t", "\r", "\n") else text
+
+
+def utc(at_ms: int | None) -> str:
+    """A time as RFC 3339 in UTC with milliseconds; None is the empty text."""
+    if at_ms is None:
+        return ""
+    at = datetime.fromtimestamp(at_ms // 1000, UTC).replace(microsecond=at_ms % 1000 * 1000)
+    return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _flat(incident: Incident) -> dict[str, Any]:
+    times = {name: utc(incident[f"{name}_ms"]) for name in TIMES}
+    flat = {**incident["location"], **incident["legs"], **incident, **times}
+    return {**flat, "faults": " ".join(incident["faults"])}
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    # A number is none of somebody else's text: a place south of the equator keeps its sign.
+    return str(value) if isinstance(value, int | float) else safe(_clean(str(value)))
+
+
+def _clean(text: str) -> str:
+    """Without what no file can hold: NUL, and halves of a surrogate pair."""
+    return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+
+
+def _line(cells: Iterable[str]) -> str:
+    made = io.StringIO(newline="")
+    csv.writer(made, lineterminator="\r\n").writerow(cells)
+    return made.getvalue()
