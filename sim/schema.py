@@ -6,6 +6,7 @@ module adds what a schema cannot say: that a payload agrees with its topic, and 
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from functools import cache
@@ -98,11 +99,11 @@ def _parse(topic: str, payload: bytes, max_bytes: int | None) -> Any:
         raise _error(topic, f"payload, byte {error.start}", here, "UTF-8") from None
 
     def no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise _error(topic, key, f"{keys.count(key)} times", "there once")
-        return dict(pairs)
+        document = dict(pairs)
+        if len(document) < len(pairs):
+            key, times = Counter(key for key, _ in pairs).most_common(1)[0]
+            raise _error(topic, key, f"{times} times", "there once")
+        return document
 
     def no_constant(name: str) -> None:  # Python reads NaN and Infinity, JSON has neither
         raise _error(topic, "payload", name, "a JSON number")

@@ -1,0 +1,58 @@
+"""What the desk puts up with: everything that comes over MQTT may be hostile, well-formed or not.
+
+The schemas say what a message must have; this says how much of anything there may be. A message that is refused here
+is answered by nobody, and a real column sends its alarm again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from typing import Any
+
+PAYLOAD_MAX = 16 * 1024  # bytes; the longest of a real column are 2 KiB
+DEPTH_MAX = 12
+INTEGER_MAX = 2**53 - 1  # beyond it browsers round
+COLUMNS_MAX = 2000
+FAULTS_MAX = 64  # of one column
+OPEN_MAX = 64  # open incidents of one column that ask for help; a real one keeps 16
+DRILLS_MAX = 500  # of one column; the oldest go
+BURST = 150  # messages of one column that may come at once: a full journal and a birth are 60
+PER_SECOND = 10.0
+BUCKETS_MAX = 2 * COLUMNS_MAX
+
+
+def unstorable(document: Any, depth: int = 0) -> str | None:
+    """Why this JSON value cannot be kept and shown as it is; None if it can."""
+    if depth > DEPTH_MAX:
+        return f"nested deeper than {DEPTH_MAX}"
+    if isinstance(document, dict):
+        parts = [*document, *document.values()]
+        return next((why for part in parts if (why := unstorable(part, depth + 1))), None)
+    if isinstance(document, list):
+        return next((why for part in document if (why := unstorable(part, depth + 1))), None)
+    if isinstance(document, str) and any("\ud800" <= character <= "\udfff" for character in document):
+        return "half of a surrogate pair in a text"
+    if isinstance(document, float) and not math.isfinite(document):
+        return "a number that is not finite"
+    if isinstance(document, int | float) and abs(document) > INTEGER_MAX:
+        return f"a number beyond {INTEGER_MAX}"
+    return None
+
+
+class Flood:
+    """How much each sender may say: a bucket of BURST messages, refilled with PER_SECOND. Pure; times in ms."""
+
+    def __init__(self, burst: float = BURST, per_second: float = PER_SECOND) -> None:
+        self._burst, self._per_ms = burst, per_second / 1000
+        self._left: OrderedDict[str, tuple[float, int]] = OrderedDict()
+
+    def admits(self, sender: str, now_ms: int) -> bool:
+        """Whether `sender` may say one more thing now."""
+        left, then_ms = self._left.pop(sender, (self._burst, now_ms))
+        left = min(self._burst, left + max(0, now_ms - then_ms) * self._per_ms)
+        admitted = left >= 1
+        self._left[sender] = (left - admitted, now_ms)
+        while len(self._left) > BUCKETS_MAX:
+            self._left.popitem(last=False)
+        return admitted
