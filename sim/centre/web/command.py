@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import json
 import logging
@@ -16,7 +17,7 @@ import re
 import signal
 import ssl
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,9 +55,7 @@ def main(argv: list[str]) -> int:
     try:
         if argv[:1] == ["account"]:
             return _account(_account_parser().parse_args(argv[1:]))
-        arguments = _parser().parse_args(argv)
-        _check_pairs(arguments)
-        asyncio.run(_run(arguments))
+        asyncio.run(_run(parse(argv)))
         return 0
     except (SetupError, AccountError, RegisterError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -66,34 +65,41 @@ def main(argv: list[str]) -> int:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    folder = _folder(arguments.folder)
-    guard = _guard(arguments, folder)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serving(arguments) as (url, _):
+        print(json.dumps({"event": "desk", "url": url}), flush=True)
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Server]]:
+    """The whole desk, on duty and listening: its address and its server. `arguments`: see `parse`.
+
+    Raises SetupError, AccountError, RegisterError and OSError."""
+    guard = _guard(arguments, _folder(arguments.folder))
     encryption = _encryption(arguments)
-    with Register(folder / REGISTER_FILE) as register:
+    with Register(arguments.folder / REGISTER_FILE) as register:
         duty = _duty(arguments, register, lambda change: server.feed.notify(change))
         player = Player(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
         server = Server(Desk(arguments.name, register, duty, arguments.tiles), guard, player)
         runner = web.AppRunner(server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S)
         await runner.setup()
         try:
+            site = web.TCPSite(runner, *arguments.listen, ssl_context=encryption, shutdown_timeout=SHUTDOWN_S)
+            await site.start()
             await asyncio.to_thread(duty.start)
-            await _serve(runner, arguments.listen, encryption)
+            try:
+                yield _url(arguments.listen[0], runner.addresses[0][1], encryption is not None), server
+            finally:
+                await asyncio.to_thread(duty.stop)
         finally:
             await runner.cleanup()
-            await asyncio.to_thread(duty.stop)
 
 
-async def _serve(runner: web.AppRunner, listen: Address, encryption: ssl.SSLContext | None) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    site = web.TCPSite(runner, *listen, ssl_context=encryption, shutdown_timeout=SHUTDOWN_S)
-    await site.start()
-    port = runner.addresses[0][1]
-    host = f"[{listen[0]}]" if ":" in listen[0] else listen[0]
-    url = f"{'https' if encryption else 'http'}://{host}:{port}/"
-    print(json.dumps({"event": "desk", "url": url}), flush=True)
-    await stop.wait()
+def _url(host: str, port: int, encrypted: bool) -> str:
+    return f"{'https' if encrypted else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
 def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable[[Change], None]) -> Duty:
@@ -168,6 +174,13 @@ def _new_password() -> str:
 
 
 # The command line
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments of the desk. Raises SetupError, or exits as argparse does."""
+    arguments = _parser().parse_args(argv)
+    _check_pairs(arguments)
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -63,8 +63,9 @@ class Guard:
 
     def middlewares(self) -> list[Any]:
         """In the order in which a request passes them."""
-        return [refusals, web.middleware(self._check)]
+        return [refusals, self._check]
 
+    @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         self._check_host(request)
         if request.path.startswith("/api/"):
