@@ -26,7 +26,7 @@ HOST_ONLY = ("hal/interface.py",)  # documentation for mypy: imports `typing`
 LIBRARY = "lib"  # third-party: copied only to boards whose MicroPython has it not frozen
 # A stock image loads .mpy files into its heap, though not all of them stay there: tests/test_memory.py runs the column
 # in 96 KB. This limit is there to be noticed: who adds a tenth to the firmware has to look at that test's figures.
-BUDGET_BYTES = 88 * 1024  # 8 KB of it, firmware/console_*.py and probe.py, are in the heap only while they run
+BUDGET_BYTES = 92 * 1024  # 15 KB of it, firmware/console_*.py and probe.py, are in the heap only while they run
 MPY_VERSION_BYTE = 1  # of a .mpy file's header
 EXIT_FAILED = 1
 

@@ -3,6 +3,10 @@
 COMMANDS = (
     ("status", "everything the column knows about itself"),
     ("files", "what is on flash: each file's hash"),
+    ("net", "addresses for the names it needs, gateway"),
+    ("certs", "the certificates of its TLS"),
+    ("stream", "a look at the stream's endpoints"),
+    ("access", "does the broker's access list hold it to its own prefix?"),
     ("logs", "last reset, faults, journal"),
     ("lamp", "the lamp's colours one after the other, flickering; a press ends it"),
     ("button", "10 s of what the contact does; a press is a REAL ALARM: call the centre first"),

@@ -119,6 +119,14 @@ def _load(word):
         from firmware.console_status import run
     elif word == "files":
         from firmware.console_files import run
+    elif word == "net":
+        from firmware.console_net import run
+    elif word == "certs":
+        from firmware.console_certs import run
+    elif word == "stream":
+        from firmware.console_stream import run
+    elif word == "access":
+        from firmware.console_access import run
     elif word == "logs":
         from firmware.console_logs import run
     elif word == "lamp":

@@ -37,14 +37,20 @@ def probe(board, uris):
             talk.close()
 
 
-def _talk(board, kind, uri):
-    scheme, _, place = uri.partition(":")
-    options = path = ""
-    if scheme in ("sip", "sips"):  # sip:user@host:port;options?headers
-        uri = uri.partition("?")[0]
-        place, _, options = uri[len(scheme) + 1 :].rpartition("@")[2].partition(";")
+def place_of(uri):
+    """(scheme, "host" or "host:port", what follows it)"""
+    scheme, _, rest = uri.partition(":")
+    if scheme in ("sip", "sips"):  # sip:user@host:port;options
+        place, _, rest = rest.rpartition("@")[2].partition(";")
     else:
-        place, _, path = place[2:].partition("/")
+        place, _, rest = rest[2:].partition("/")
+    return scheme, place, rest
+
+
+def _talk(board, kind, uri):
+    if uri.startswith("sip"):
+        uri = uri.partition("?")[0]  # its headers are for a call
+    scheme, place, rest = place_of(uri)
     host, _, port = place.partition(":")
     port = int(port) if port else _PORTS[scheme]
     lookup = board.lookup(host)
@@ -53,7 +59,7 @@ def _talk(board, kind, uri):
         yield
         address = lookup.result()
     if scheme == "sip":
-        over_udp = "transport=tcp" not in options.lower()
+        over_udp = "transport=tcp" not in rest.lower()
         mark = "z9hG4bK%d" % board.random(1 << 30)  # RFC 3261: tells the answer to this question from a stray
         question = _sip(uri, board.link.describe()["address"], "UDP" if over_udp else "TCP", mark).encode()
         if over_udp:
@@ -63,7 +69,7 @@ def _talk(board, kind, uri):
         question = ("OPTIONS %s RTSP/1.0\r\nCSeq: 1\r\n\r\n" % uri).encode()
     elif scheme == "http":
         verb = "HEAD" if kind == "http" else "OPTIONS"
-        question = ("%s /%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (verb, path, place)).encode()
+        question = ("%s /%s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n\r\n" % (verb, rest, place)).encode()
     else:
         question = None
     head = yield from _over_tcp(board.dial(address, port, None), question)

@@ -192,6 +192,8 @@ class Session:
             self._take_puback(self._short(packet, 2))
         elif kind == packets.SUBACK:
             self._take_suback(self._short(packet, 3))
+        elif kind == packets.UNSUBACK:
+            self._short(packet, 2)  # console_access.py asked, and waits for nothing
         elif kind == packets.PINGRESP:
             self._short(packet, 0)
             self._ping_lost.stop()

@@ -73,6 +73,9 @@ class Stream:
         except (OSError, ValueError) as error:
             raise _in_words(error)
 
+    def certificate(self):
+        return self._sock.getpeercert(True) if self._context else None  # type: ignore[attr-defined]
+
     def close(self):
         try:
             if self._registered is not None:

@@ -50,6 +50,9 @@ class Stream(Protocol):
     def write(self, data: Any) -> int:
         """Bytes taken (0 = none just now); the caller offers the rest again later."""
 
+    def certificate(self) -> bytes | None:
+        """The peer's certificate as DER; None without TLS. To be asked of a stream that has received something."""
+
     def close(self) -> None:
         """Never raises."""
 

@@ -70,6 +70,7 @@ class FakeStream:
         self.capacity: int | None = None  # bytes that one write takes; None: all
         self.write_error: OSError | None = None
         self.peer_closed = False
+        self.peer: bytes | None = None  # its certificate
         self.closed = False
         self.writes: list[bytes] = []
         self.heard: list[Heard] = []
@@ -103,6 +104,9 @@ class FakeStream:
             self._pending += taken
             self._understand()
         return len(taken)
+
+    def certificate(self) -> bytes | None:
+        return self.peer
 
     def close(self) -> None:
         self.closed = True

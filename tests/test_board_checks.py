@@ -1,10 +1,8 @@
 """The console's commands for a check-up, on a virtual board: real MicroPython over its serial port."""
 
 import hashlib
-from pathlib import Path
 
 import pytest
-from pole_probe import need
 from test_board_console import RUNTIMES, Duty, duty  # noqa: F401  (a fixture)
 
 from field import bundle
@@ -14,7 +12,7 @@ pytestmark = pytest.mark.micropython
 
 
 def both(test: object) -> object:
-    return pytest.mark.parametrize("duty", RUNTIMES, indirect=True)(test)  # type: ignore[arg-type]
+    return pytest.mark.parametrize("duty", RUNTIMES, indirect=True)(test)
 
 
 @both

@@ -1,16 +1,22 @@
 # mypy: allow-untyped-calls
-"""The console's commands for a check-up: `files` and what `status` says for it."""
+"""The console's commands for a check-up: `files`, `net`, `stream`, `certs`, and what `status` says for it."""
 
+import base64
 import hashlib
+import json
+import random
 from collections.abc import Callable
 from typing import Any
 
 import column_rig
 import pytest
 from column_rig import Rig
+from config_document import document
 from test_console import TypingBoard, merged, typed
+from test_probe import FakeEndpoint
 
-from firmware import config_files, console_files
+from firmware import config_files, console_files, record
+from sim.world.servers import stream_answer
 
 FOLDER = "a"
 LONG_MS = 8000
@@ -173,3 +179,140 @@ def refused(*_: Any) -> Any:
 def broker_of(rig: Rig, ms: int = 30_000) -> Any:
     rig.run(ms)
     return merged(typed(rig, b"status\n", 3000))["broker"]
+
+
+# -- net
+
+
+def lookups(rig: Rig, ms: int = LONG_MS) -> list[dict[str, Any]]:
+    return [line["lookup"] for line in typed(rig, b"net\n", ms) if "lookup" in line]
+
+
+STREAMS = {
+    "rtsp": "rtsp://cameras.example:8554/1?user=a@b",
+    "http": "http://cameras.example/1.jpg",
+    "sip": "sip:door@pbx.example:5070;transport=tcp",
+}
+HOSTS = ["broker.example", "cameras.example", "pbx.example", "time.example"]
+
+
+def test_net_finds_an_address_for_each_name_once() -> None:
+    rig = Rig(stream=STREAMS, clock__server="time.example")
+    rig.board.names.update({name: f"10.0.0.{at}" for at, name in enumerate(HOSTS, 2)})
+    rig.up()
+    lines = typed(rig, b"net\n", LONG_MS)
+    found = [line["lookup"] for line in lines if "lookup" in line]
+    assert [(one["what"], one["host"], one["address"], one["error"]) for one in found] == [
+        ("broker", "broker.example", "10.0.0.2", ""),
+        ("stream", "cameras.example", "10.0.0.3", ""),
+        ("stream", "pbx.example", "10.0.0.4", ""),
+        ("clock", "time.example", "10.0.0.5", ""),
+    ]
+    answer = merged(lines)
+    assert (answer["gateway"], answer["netmask"], answer["dns"]) == ("10.0.0.1", "255.0.0.0", "10.0.0.1")
+    assert answer["ok"] is True and "firmware.probe" in rig.board.forgotten
+
+
+def test_a_name_without_an_address_is_told_and_the_next_one_asked() -> None:
+    rig = Rig(stream={"rtsp": "rtsp://cameras.example/1"}, clock__server="10.0.0.77").up()
+    broker, stream, clock = lookups(rig)
+    assert broker["address"] == "10.0.0.2" and clock["address"] == "10.0.0.77" and clock["ms"] == 0
+    assert stream["address"] is None and "no address for cameras.example" in stream["error"]
+
+
+def test_a_dead_name_server_ends_the_patience() -> None:
+    rig = Rig(stream=STREAMS, clock__server="time.example").up()
+    rig.board.names.update(dict.fromkeys(HOSTS))
+    found = lookups(rig, 20_000)
+    assert [one["address"] for one in found] == [None] * 4
+    assert found[0]["ms"] >= 8000 and all(1000 <= one["ms"] < 1500 for one in found[1:])
+
+
+# -- stream
+
+
+def looks(rig: Rig, ms: int = 30_000) -> list[dict[str, Any]]:
+    return [line["stream"] for line in typed(rig, b"stream\n", ms) if "stream" in line]
+
+
+def with_endpoints(**endpoints: FakeEndpoint) -> Rig:
+    """`cameras`, `pbx`: what answers there."""
+    rig = Rig(stream={"rtsp": "rtsp://cameras.example/1", "sip": "sip:door@pbx.example;transport=tcp"})
+    addresses = {"cameras": "10.0.0.3", "pbx": "10.0.0.4"}
+    rig.board.names.update({f"{name}.example": address for name, address in addresses.items()})
+    by_address = {addresses[name]: endpoint for name, endpoint in endpoints.items()}
+    dial = rig._dial
+    rig.board.on_dial = lambda address, port, name: by_address.get(address) or dial(address, port, name)
+    return rig.up()
+
+
+def test_stream_looks_at_each_endpoint() -> None:
+    rig = with_endpoints(cameras=FakeEndpoint(), pbx=FakeEndpoint(lambda data: stream_answer(data, 503)))
+    camera, pbx = looks(rig)
+    assert camera["uri"] == "rtsp://cameras.example/1" and camera["ok"] is True and camera["error"] == ""
+    assert pbx["ok"] is False and pbx["error"] == "answers 503" and 0 <= pbx["ms"] < 2000
+
+
+def test_a_silent_endpoint_costs_six_seconds_and_is_closed() -> None:
+    silent = FakeEndpoint(lambda data: None)
+    camera, pbx = looks(with_endpoints(cameras=silent, pbx=FakeEndpoint()))
+    assert camera["error"] == "no answer within 6 s" and 6000 <= camera["ms"] < 7000
+    assert silent.closed and pbx["ok"] is True
+
+
+def test_an_alarm_ends_the_look() -> None:
+    silent = FakeEndpoint(lambda data: None)
+    rig = with_endpoints(cameras=silent, pbx=FakeEndpoint())
+    typed(rig, b"stream\n", 300)
+    assert not silent.closed
+    rig.press()
+    rig.run(200)
+    assert silent.closed and rig.lamp() in ("calling", "sent")
+    assert "the memory is the alarm's" in typed(rig, b"stream\n")[-1]["error"]
+
+
+# -- certs
+
+
+def joined(answer: dict[str, Any], whose: str) -> bytes:
+    return base64.b64decode("".join(answer[whose]), validate=True)
+
+
+def pem(der: bytes, width: int) -> str:
+    text = base64.b64encode(der).decode()
+    body = "\n".join(text[at : at + width] for at in range(0, len(text), width))
+    return f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----\n"
+
+
+@pytest.mark.parametrize("width", [64, 76, 93])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_certs_are_the_files_and_the_peers(width: int, separators: tuple[str, str]) -> None:
+    """With 93 letters a line, a piece ends within an escape: red when that half is taken for base64."""
+    dice = random.Random(width)
+    ca, own, peer = dice.randbytes(700), dice.randbytes(811), dice.randbytes(901)
+    rig = Rig().up()
+    content = document(broker__tls={"ca": pem(ca, width) + pem(own, 64), "cert": pem(own, width)})
+    content["location"]["address"] = 'улица "ca" и "cert": никогда'
+    key = content.pop("secrets")["tls_key"]
+    rig.board.flash.files[config_files.CONFIG_FILE] = json.dumps(content, separators=separators).encode()
+    rig.streams[-1].peer = peer
+    lines = typed(rig, b"certs\n", LONG_MS)
+    answer = merged(lines)
+    assert answer["ok"] is True
+    assert [joined(answer, whose) for whose in ("ca", "own", "broker")] == [ca, own, peer]
+    assert key not in json.dumps(lines) and max(len(json.dumps(line)) for line in lines) < 160
+
+
+def test_certs_of_the_last_good_configuration() -> None:
+    rig = Rig(errors=("broker: wrong",)).up()
+    content = document(broker__tls={"ca": pem(b"good ca", 64), "cert": pem(b"good own", 64)})
+    rig.board.flash.files["config.good"] = record.frame(json.dumps(content).encode())
+    answer = merged(typed(rig, b"certs\n", LONG_MS))
+    assert joined(answer, "ca") == b"good ca" and joined(answer, "own") == b"good own"
+
+
+def test_certs_says_null_for_what_is_not_there() -> None:
+    rig = Rig(broker__tls=None, broker__insecure=True).up()
+    rig.board.flash.files[config_files.CONFIG_FILE] = json.dumps(document(broker__tls=None)).encode()
+    answer = merged(typed(rig, b"certs\n", LONG_MS))
+    assert answer["ok"] is True and [answer[whose] for whose in ("ca", "own", "broker")] == [None] * 3
