@@ -6,6 +6,7 @@ made; afterwards a picture costs a copy and a few small pastes (0.1 ms), and not
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from datetime import UTC, datetime
@@ -24,6 +25,12 @@ CLOCK_AT, CLOCK_PX = (12, 324), 26
 CAR_TOP, CAR_SIZE = 252, (88, 36)
 CAR_LOOP_S = 8.0
 _CLOCK = "0123456789:.- Z"
+# Video has black at 16 and white at 235 (BT.601), still pictures have 0 and 255.
+_BYTES = np.arange(256)
+_VIDEO_LUMA = np.round(16 + _BYTES * 219 / 255).astype(np.uint8)
+_VIDEO_CHROMA = np.round(128 + (_BYTES - 128) * 224 / 255).astype(np.uint8)
+_FULL_LUMA = np.clip(np.round((_BYTES - 16) * 255 / 219), 0, 255).astype(np.uint8)
+_FULL_CHROMA = np.clip(np.round(128 + (_BYTES - 128) * 255 / 224), 0, 255).astype(np.uint8)
 
 Plane = npt.NDArray[np.uint8]
 Planes = tuple[Plane, Plane, Plane]  # Y, U, V
@@ -52,12 +59,11 @@ class Camera:
 
     def jpeg(self) -> bytes:
         """The picture of now."""
-        import io
-
-        luma, blue, red = _split(self.picture())
-        chroma = [Image.fromarray(plane).resize((WIDTH, HEIGHT)) for plane in (blue, red)]
+        luma, *chroma = _split(self.picture())
+        planes = [Image.fromarray(_FULL_LUMA[luma])]
+        planes += [Image.fromarray(_FULL_CHROMA[plane]).resize((WIDTH, HEIGHT)) for plane in chroma]
         out = io.BytesIO()
-        Image.merge("YCbCr", (Image.fromarray(luma), *chroma)).save(out, "JPEG", quality=75)
+        Image.merge("YCbCr", planes).save(out, "JPEG", quality=75)
         return out.getvalue()
 
     def _draw(self, at_s: float, now: datetime) -> Plane:
@@ -82,16 +88,16 @@ def _split(picture: Plane, width: int = WIDTH, height: int = HEIGHT) -> Planes:
 
 def _planes(image: Image.Image) -> Plane:
     """An RGB image of even size as planar YUV 4:2:0."""
-    luma, blue, red = image.convert("YCbCr").split()
+    luma, *chroma = image.convert("YCbCr").split()
     half = (image.width // 2, image.height // 2)
-    small = [np.asarray(plane.resize(half, Image.Resampling.BOX)).reshape(-1) for plane in (blue, red)]
-    return np.concatenate([np.asarray(luma).reshape(-1), *small]).reshape(-1, image.width)
+    small = [np.asarray(plane.resize(half, Image.Resampling.BOX)) for plane in chroma]
+    parts = [_VIDEO_LUMA[np.asarray(luma)], *(_VIDEO_CHROMA[plane] for plane in small)]
+    return np.concatenate([part.reshape(-1) for part in parts]).reshape(-1, image.width)
 
 
 def _yuv(colour: tuple[int, int, int]) -> tuple[int, int, int]:
-    found = Image.new("RGB", (1, 1), colour).convert("YCbCr").getpixel((0, 0))
-    assert isinstance(found, tuple)
-    return int(found[0]), int(found[1]), int(found[2])
+    luma, blue, red = _split(_planes(Image.new("RGB", (2, 2), colour)), 2, 2)
+    return int(luma[0, 0]), int(blue[0, 0]), int(red[0, 0])
 
 
 def _fill(planes: Planes, at: tuple[int, int], size: tuple[int, int], colour: tuple[int, int, int]) -> None:
