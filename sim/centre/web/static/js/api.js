@@ -1,0 +1,50 @@
+// Requests to the desk's server: same origin, JSON, with a time limit.
+
+const LIMIT_MS = 10000;
+let onUnauthorized = () => {};
+
+/** What to do when the server no longer knows who we are. */
+export const setUnauthorized = (act) => { onUnauthorized = act; };
+
+/** The server refused (`status`, with its own words) or did not answer (`status` 0). */
+export class Refused extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/** One request; resolves to the response. Rejects with Refused. */
+export async function send(method, path, body, type = "application/json") {
+  const options = { method, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(LIMIT_MS) };
+  if (body !== undefined) {
+    options.body = type === "application/json" ? JSON.stringify(body) : body;
+    options.headers = { "Content-Type": type };
+  }
+  let answer;
+  try {
+    answer = await fetch(path, options);
+  } catch {
+    throw new Refused(0, "");
+  }
+  if (answer.ok) return answer;
+  if (answer.status === 401 && path !== "/api/login") onUnauthorized();
+  const said = await answer.json().catch(() => ({}));
+  throw new Refused(answer.status, typeof said?.error === "string" ? said.error : `HTTP ${answer.status}`);
+}
+
+export const get = async (path) => (await send("GET", path)).json();
+
+/** Resolves to the answer's document, or null if it has none. */
+export async function post(path, body = {}) {
+  const answer = await send("POST", path, body);
+  return answer.status === 204 ? null : answer.json().catch(() => null);
+}
+
+/** "?a=1&b=2" of what is not empty. */
+export function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined);
+  return given.length ? "?" + new URLSearchParams(given.map(([name, value]) => [name, String(value)])) : "";
+}
+
+export const incidentPath = (id, tail = "") => `/api/incidents/${encodeURIComponent(id)}${tail}`;

@@ -1,0 +1,176 @@
+// The list of columns, and the panel of one: its true state, what it says of itself, and commands to it.
+
+import { Refused, post } from "./api.js";
+import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
+import { t } from "./i18n.js";
+import { isOpen, on, select, store } from "./store.js";
+import { ageText, momentText, nowMs, spanText } from "./time.js";
+import { columnText, faultText, placeText, siteText, statusText } from "./words.js";
+
+const URGENCY = { alarm: 0, silent: 1, offline: 1, fault: 2, ready: 3 };
+const COMMANDS = ["identify", "selftest", "report", "drill", "restart"];
+
+let shown = null;
+let filter = "";
+
+const matches = (column) => `${column.device_id} ${column.address ?? ""}`.toLocaleLowerCase().includes(filter);
+
+function createRow({ device_id: id }) {
+  const open = button({ class: "column-open" }, () => select("column", id), el("span", { class: "lamp", "aria-hidden": "true" }),
+    el("span", { class: "column-text" }, el("b"), el("small"), el("span", { class: "column-says" })));
+  return el("li", { testid: `column-${id}` }, open);
+}
+
+function updateRow(row, column) {
+  setAttribute(row, "data-status", column.status);
+  const { kind, id } = store.selected ?? {};
+  setAttribute(row, "data-selected", kind === "column" && id === column.device_id);
+  setText(row.querySelector("b"), placeText(column));
+  setText(row.querySelector("small"), plain(column.device_id, 40));
+  setText(row.querySelector(".column-says"), columnText(column));
+}
+
+function renderList() {
+  const all = [...store.columns.values()];
+  const found = all.filter(matches).sort((a, b) => (URGENCY[a.status] ?? 2) - (URGENCY[b.status] ?? 2) || (a.device_id < b.device_id ? -1 : 1));
+  keyed(document.getElementById("columns"), found, (one) => one.device_id, createRow, updateRow);
+  const none = document.getElementById("columns-none");
+  none.hidden = found.length > 0;
+  setText(none, all.length ? t("columns.no-match") : t("columns.none"));
+}
+
+/** "All 15 columns are ready." or what is not so; nothing while a call is open: the strips say it then. */
+function renderCalm() {
+  const all = [...store.columns.values()];
+  const open = [...store.incidents.values()].some((one) => isOpen(one) && one.status === "actual");
+  const calm = document.getElementById("calm");
+  const count = (...statuses) => all.filter((one) => statuses.includes(one.status)).length;
+  const [silent, faulty] = [count("silent", "offline"), count("fault")];
+  setAttribute(calm, "data-well", !silent && !faulty);
+  let text = "";
+  if (!open && all.length) {
+    text = silent || faulty
+      ? [silent && t("calm.silent", { n: silent }), faulty && t("calm.fault", { n: faulty }), t("calm.of", { n: all.length })].filter(Boolean).join(" · ")
+      : t("calm.well", { n: all.length });
+    text = `${t("calm.no-call")} ${text}`;
+  }
+  setText(calm, text);
+  calm.hidden = !text;
+}
+
+// -- the panel of one column
+
+function build(id) {
+  const parts = { place: el("h2", { class: "place" }), facts: el("p", { class: "facts" }), says: el("p", { class: "state" }),
+    faults: el("ul", { class: "doubts" }), data: el("dl", { class: "legs" }), calls: el("p", { class: "calls" }), said: el("p", { class: "said", role: "status", testid: "command-said" }),
+    commands: el("div", { class: "commands" }) };
+  const leave = button({ class: "leave", testid: "panel-close" }, () => select("column", null), "×");
+  setAttribute(leave, "aria-label", t("panel.close"));
+  for (const cmd of COMMANDS) parts.commands.append(button({ class: "quiet", testid: `command-${cmd}`, "data-command": cmd }, () => command(cmd)));
+  const node = el("article", { class: "panel column-panel", testid: "column-panel", "data-id": id },
+    el("header", { class: "panel-head" }, leave, parts.place, parts.facts, parts.says),
+    el("div", { class: "panel-scroll" }, parts.calls, parts.faults, parts.data, el("h3", { "data-t": "command.title" }), parts.commands, parts.said));
+  return { id, node, parts, asked: "" };
+}
+
+function facts(column) {
+  const heartbeat = column.heartbeat ?? {};
+  const info = column.info ?? {};
+  const given = (value, text) => (value === null || value === undefined || value === "" ? "" : text(value));
+  return [
+    ["heard", given(column.heard_ms, (ms) => t("fact.heard", { time: momentText(ms), age: ageText(nowMs() - ms) }))],
+    ["link", given(column.link, (link) => plain(link, 20)) + given(column.rssi_dbm, (dbm) => `, ${dbm} dBm`)],
+    ["supply", given(column.supply_mv, (mv) => t("unit.v", { n: (mv / 1000).toFixed(1) }))],
+    ["clock", given(column.clock, (clock) => t(`clock.${["ntp", "kept"].includes(clock) ? clock : "none"}`))],
+    ["uptime", given(heartbeat.uptime_s, (s) => spanText(s * 1000))],
+    ["reset", given(info.reset?.cause, (cause) => plain(cause, 20)) + given(info.reset?.culprit, (culprit) => `: ${plain(culprit, 40)}`)],
+    ["queue", given(heartbeat.queue, (n) => String(n))],
+    ["mode", given(column.mode, (mode) => plain(mode, 20))],
+    ["fw", given(column.fw, (fw) => plain(fw, 40))],
+    ["hw", [info.hw?.chip, info.hw?.micropython, info.hw?.uid].filter(Boolean).map((part) => plain(part, 40)).join(" · ")],
+    ["config", [info.config?.digest, info.config?.source].filter(Boolean).map((part) => plain(part, 64)).join(" · ")],
+  ].filter(([, text]) => text);
+}
+
+function update() {
+  const column = shown && store.columns.get(shown.id);
+  if (!column) return;
+  const { node, parts } = shown;
+  setAttribute(node, "data-status", column.status);
+  setText(parts.place, placeText(column));
+  setText(parts.facts, [plain(column.device_id, 40), siteText(column.site), plain(column.region, 40)].filter(Boolean).join(" · "));
+  setText(parts.says, statusText(column.status) + (column.status === "ready" ? "" : ": " + columnText(column)));
+  const faults = (column.faults ?? []).slice(0, 40);
+  keyed(parts.faults, faults, (fault) => fault.id, () => el("li", {}, el("span"), el("small")), (row, fault) => {
+    setText(row.firstChild, faultText(fault.id));
+    const since = fault.since ? t("fact.since", { time: momentText(Date.parse(fault.since)) }) : "";
+    setText(row.lastChild, [since, plain(fault.detail)].filter(Boolean).join(" · "));
+  });
+  keyed(parts.data, facts(column), ([name]) => name, () => el("div", {}, el("dt"), el("dd")), (row, [name, text]) => {
+    setText(row.firstChild, t(`fact.${name}.name`));
+    setText(row.lastChild, text);
+  });
+  keyed(parts.calls, (column.open ?? []).map((id) => ({ id })), (one) => one.id,
+    ({ id }) => button({ class: "primary" }, () => select("incident", id)), (node_, { id }) => setText(node_, t("column.open-call", { id: plain(id, 60) })));
+  for (const node_ of parts.commands.children) {
+    const cmd = node_.dataset.command;
+    setText(node_, shown.asked === cmd ? t("command.sure") : t(`command.${cmd}`));
+  }
+}
+
+/** Restart and drill ask once more: one takes the column away for seconds, the other lights its lamp. */
+async function command(cmd) {
+  const mine = shown;
+  if (cmd === "restart" && mine.asked !== cmd) {
+    mine.asked = cmd;
+    return update();
+  }
+  mine.asked = "";
+  update();
+  setText(mine.parts.said, t("command.sending"));
+  try {
+    await post(`/api/columns/${encodeURIComponent(mine.id)}/command`, { cmd });
+    setText(mine.parts.said, t("command.sent", { command: t(`command.${cmd}`) }));
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    setText(mine.parts.said, error.status === 0 ? t("failed.no-answer") : t("failed.refused", { why: plain(error.message) }));
+  }
+}
+
+function show() {
+  const id = store.selected?.kind === "column" && store.columns.has(store.selected.id) ? store.selected.id : null;
+  if (shown && shown.id !== id) {
+    shown.node.remove();
+    shown = null;
+  }
+  if (id !== null && !shown) {
+    shown = build(id);
+    document.getElementById("side").append(shown.node);
+    translate();
+  }
+  update();
+  renderList();
+}
+
+function translate() {
+  for (const node of shown?.node.querySelectorAll("[data-t]") ?? []) node.textContent = t(node.dataset.t);
+}
+
+/** Draws everything anew, in the present language. */
+export function render() {
+  translate();
+  renderList();
+  renderCalm();
+  update();
+}
+
+export const tick = update;
+
+export function setFilter(text) {
+  filter = text.trim().toLocaleLowerCase();
+  renderList();
+}
+
+on("selected", show);
+on("columns", () => { renderList(); renderCalm(); update(); });
+on("incidents", renderCalm);

@@ -1,0 +1,102 @@
+// The live feed: a WebSocket that tells what changed; after each connect everything is read anew.
+
+import { get, incidentPath } from "./api.js";
+import { putColumn, putIncident, resyncColumns, resyncIncidents, store, tell } from "./store.js";
+import { nowMs, setServerTime } from "./time.js";
+
+const RETRY_FIRST_MS = 300;
+const RETRY_MAX_MS = 4000;
+const SILENT_MS = 12000; // the server speaks every 5 s
+const OPEN_MAX = 200;
+
+let socket = null;
+let retryMs = RETRY_FIRST_MS;
+let heardAt = 0;
+let during = null; // messages that come while everything is read: they are newer than what is read
+let wanted = false;
+let watch = 0;
+
+function setDesk(server, broker) {
+  const was = store.server && store.broker;
+  if (was && !(server && broker)) store.lostMs = nowMs();
+  if (server && broker) store.lostMs = null;
+  else store.lostMs ??= nowMs();
+  [store.server, store.broker] = [server, broker];
+  tell("desk");
+}
+
+function take(message) {
+  if (message.kind === "incident") putIncident(message.incident);
+  else if (message.kind === "column") putColumn(message.column);
+  else if (message.kind === "desk") {
+    setServerTime(message.now_ms);
+    if (store.server) setDesk(true, Boolean(message.broker));
+  }
+}
+
+async function resync() {
+  during = [];
+  const [config, columns, open] = await Promise.all([
+    get("/api/config"), get("/api/columns"), get(`/api/incidents?state=open&limit=${OPEN_MAX}`),
+  ]);
+  store.config = config;
+  setServerTime(config.now_ms);
+  resyncColumns(columns);
+  const vanished = resyncIncidents(open);
+  for (const message of during) take(message);
+  during = null;
+  setDesk(true, Boolean(config.broker));
+  for (const id of vanished) get(incidentPath(id)).then(putIncident, () => {});
+}
+
+function connect() {
+  const address = new URL("/api/feed", location.href);
+  address.protocol = location.protocol === "https:" ? "wss:" : "ws:";
+  const mine = new WebSocket(address);
+  socket = mine;
+  heardAt = performance.now();
+  mine.onopen = () => {
+    heardAt = performance.now();
+    resync().then(() => { retryMs = RETRY_FIRST_MS; }, () => mine.close());
+  };
+  mine.onmessage = (event) => {
+    heardAt = performance.now();
+    let message;
+    try {
+      message = JSON.parse(event.data);
+    } catch {
+      return;
+    }
+    take(message);
+    during?.push(message);
+  };
+  mine.onclose = () => lost(mine);
+}
+
+function lost(mine) {
+  if (socket !== mine) return;
+  socket = null;
+  setDesk(false, false);
+  if (!wanted) return;
+  setTimeout(() => { if (wanted && !socket) connect(); }, retryMs * (0.75 + Math.random() / 2));
+  retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
+}
+
+/** Keeps the page up to date from now on. */
+export function start() {
+  if (wanted) return;
+  wanted = true;
+  connect();
+  watch ||= setInterval(() => {
+    if (!socket || performance.now() - heardAt < SILENT_MS) return;
+    const dead = socket; // a half-open connection: its close may take minutes
+    dead.close();
+    lost(dead);
+  }, 1000);
+}
+
+/** Stops until `start`. */
+export function stop() {
+  wanted = false;
+  socket?.close();
+}

@@ -1,0 +1,58 @@
+// Words of the page in the language of the reader.
+
+const FALLBACK = "en";
+const KEPT = "sos-language";
+// By hand: not every browser has Kazakh.
+const PLURAL = {
+  en: (n) => (n === 1 ? "one" : "other"),
+  kk: (n) => (n === 1 ? "one" : "other"),
+  ru: (n) => {
+    if (!Number.isInteger(n)) return "other";
+    const [ten, hundred] = [n % 10, n % 100];
+    if (ten === 1 && hundred !== 11) return "one";
+    return ten >= 2 && ten <= 4 && (hundred < 12 || hundred > 14) ? "few" : "many";
+  },
+};
+export const NAMES = { en: "English", ru: "Русский", kk: "Қазақша" };
+
+let words = {};
+let language = FALLBACK;
+const listeners = [];
+
+export const current = () => language;
+export const onLanguage = (listener) => listeners.push(listener);
+
+/** Fetches and shows `wanted`; keeps the choice. Rejects if its words cannot be fetched: the old ones stay. */
+export async function use(wanted) {
+  const known = wanted in NAMES ? wanted : FALLBACK;
+  const answer = await fetch(`/static/i18n/${known}.json`);
+  if (!answer.ok) throw new Error(`language ${known}: HTTP ${answer.status}`);
+  words = await answer.json();
+  language = known;
+  localStorage.setItem(KEPT, known);
+  document.documentElement.lang = known;
+  apply(document);
+  for (const listener of listeners) listener();
+}
+
+/** The language to begin with: the one chosen before, else the browser's. */
+export function preferred() {
+  const wishes = [localStorage.getItem(KEPT), ...navigator.languages.map((tag) => tag.slice(0, 2))];
+  return wishes.find((wish) => wish in NAMES) ?? FALLBACK;
+}
+
+export const has = (key) => key in words;
+
+/** The words for `key`, with `{name}` replaced; with a number `n` the right plural. */
+export function t(key, values = {}) {
+  let text = words[key] ?? key;
+  if (typeof text === "object") text = text[PLURAL[language](values.n)] ?? text.other;
+  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+}
+
+/** Fills the elements that name their words: data-t, data-t-label, data-t-placeholder. */
+export function apply(root) {
+  for (const node of root.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const node of root.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+  for (const node of root.querySelectorAll("[data-t-placeholder]")) node.placeholder = t(node.dataset.tPlaceholder);
+}

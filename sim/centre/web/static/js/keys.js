@@ -1,0 +1,40 @@
+// The keyboard: single keys, by their place on the board, so that they work with a Cyrillic layout too.
+
+import { el } from "./dom.js";
+import { t } from "./i18n.js";
+
+const KEPT = "sos-keys";
+const SHOWN = [["A", "accept"], ["D", "dispatch"], ["C", "close"], ["P", "play"], ["M", "mic"], ["N", "next"], ["J / K", "walk"],
+  ["/", "filter"], ["1 2 3", "views"], ["S", "sound"], ["?", "help"], ["Esc", "leave"]];
+const PLACES = { KeyA: "accept", KeyD: "dispatch", KeyC: "close", KeyP: "play", KeyM: "mic", KeyN: "next", KeyJ: "down", KeyK: "up",
+  KeyS: "sound", Digit1: "board", Digit2: "register", Digit3: "statistics" };
+
+const typing = (target) => target instanceof Element && target.closest("input, select, textarea, dialog[open]") !== null;
+
+/** The action that a key event asks for, or null. */
+export function actionOf(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing) return null;
+  if (event.key === "Escape") return "leave";
+  if (typing(event.target)) return null;
+  if (event.key === "?" || (event.code === "Slash" && event.shiftKey)) return "help";
+  if (event.key === "/" || event.code === "Slash") return "filter";
+  return event.shiftKey ? null : PLACES[event.code] ?? null;
+}
+
+export const enabled = () => localStorage.getItem(KEPT) !== "off";
+export const enable = (on) => localStorage.setItem(KEPT, on ? "on" : "off");
+
+/** Calls `actions[name]()` for each key; what it does with the event is then over. */
+export function listen(actions) {
+  document.addEventListener("keydown", (event) => {
+    const name = actionOf(event);
+    if (!name || !actions[name] || (!enabled() && name !== "leave")) return;
+    if (name === "leave" && document.querySelector("dialog[open]")) return; // the dialog closes itself
+    if (name !== "leave") event.preventDefault();
+    actions[name]();
+  });
+}
+
+export function showKeys(host) {
+  host.replaceChildren(...SHOWN.flatMap(([key, name]) => [el("dt", {}, el("kbd", { text: key })), el("dd", { text: t(`keys.${name}`) })]));
+}

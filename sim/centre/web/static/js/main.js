@@ -1,0 +1,231 @@
+// Puts the page together: language, login, feed, views, sound, keyboard.
+
+import { Refused, get, post, setUnauthorized } from "./api.js";
+import * as columns from "./columns.js";
+import { el, plain, setAttribute, setText } from "./dom.js";
+import * as feed from "./feed.js";
+import { NAMES, current, onLanguage, preferred, t, use } from "./i18n.js";
+import * as keys from "./keys.js";
+import * as map from "./map.js";
+import * as panel from "./panel.js";
+import * as register from "./register.js";
+import * as sound from "./sound.js";
+import * as statistics from "./statistics.js";
+import { go, isOpen, isUnanswered, on, openCalls, select, selectedIncident, store } from "./store.js";
+import * as strips from "./strips.js";
+import * as theme from "./theme.js";
+import { clockText, momentText, nowMs } from "./time.js";
+
+const VIEWS = ["board", "register", "statistics"];
+const LOST_CHIME_MS = 3000;
+
+const id = (name) => document.getElementById(name);
+
+// -- views
+
+function showView(view) {
+  document.body.dataset.view = view;
+  for (const name of VIEWS) id(name).hidden = name !== view;
+  for (const tab of document.querySelectorAll("[data-go]")) setAttribute(tab, "aria-current", tab.dataset.go === view ? "page" : null);
+}
+
+function showSide() {
+  const open = store.selected !== null && id("side").childElementCount > 0;
+  id("side").hidden = !open;
+  document.body.dataset.side = open ? store.selected.kind : "none";
+  if (store.selected?.kind === "column") map.reveal(store.columns.get(store.selected.id));
+}
+
+// -- who answers, and is there anybody to hear
+
+function showDesk() {
+  const state = !store.server ? "no-server" : store.broker ? "connected" : "no-broker";
+  const node = id("desk-state");
+  setAttribute(node, "data-state", state);
+  setText(node, t(`desk.${state}`));
+  const name = plain(store.config.name, 40);
+  setText(id("desk-name"), name || t("brand"));
+  const banner = id("banner");
+  const lost = state !== "connected" && store.lostMs !== null;
+  banner.hidden = !lost;
+  setText(banner, lost ? t(`banner.${state}`, { time: momentText(store.lostMs) }) : "");
+}
+
+let lostTimer = 0;
+on("desk", () => {
+  showDesk();
+  const lost = store.lostMs !== null;
+  if (lost && !lostTimer) lostTimer = setTimeout(() => sound.chime(), LOST_CHIME_MS);
+  if (!lost) {
+    clearTimeout(lostTimer);
+    lostTimer = 0;
+  }
+});
+
+// -- sound
+
+function showSound() {
+  const { state, ringing, hushedForMs } = sound.status();
+  const node = id("sound");
+  setAttribute(node, "data-state", state);
+  setAttribute(node, "data-ringing", String(ringing && state === "on"));
+  const text = state === "hushed" ? t("sound.hushed", { n: Math.ceil(hushedForMs / 1000) })
+    : state === "blocked" ? t("sound.blocked") : ringing ? t("sound.ringing") : t("sound.on");
+  setText(node, text);
+}
+
+function toggleSound() {
+  const { state, ringing } = sound.status();
+  if (state === "blocked") sound.wake();
+  else if (state === "hushed") sound.unhush();
+  else if (ringing) sound.hush();
+  else sound.chime(); // nothing rings: let the officer hear that it would
+  showSound();
+}
+
+// -- calls
+
+on("press", ({ incident, again }) => {
+  sound.unhush();
+  if (again && !isUnanswered(incident)) sound.chime();
+  const shown = selectedIncident();
+  if (!shown || !isOpen(shown)) select("incident", incident.id);
+});
+on("incidents", () => {
+  sound.setRinging(openCalls().some(isUnanswered));
+  showSide();
+});
+on("selected", showSide);
+on("view", showView);
+
+/** The oldest call that nobody has accepted, else the next open one. */
+function next() {
+  const calls = openCalls();
+  const waiting = calls.filter(isUnanswered);
+  const pool = waiting.length ? waiting : calls;
+  const at = pool.findIndex((one) => one.id === store.selected?.id);
+  if (pool.length) select("incident", pool[(at + 1) % pool.length].id);
+}
+
+function walk(step) {
+  const order = [...document.querySelectorAll("#strips > .strip")].map((node) => node.dataset.id);
+  const at = order.indexOf(store.selected?.id);
+  if (order.length) select("incident", order[at < 0 ? 0 : (at + step + order.length) % order.length]);
+}
+
+function leave() {
+  const active = document.activeElement;
+  if (active instanceof HTMLElement && active.closest("input, select, textarea")) active.blur();
+  else if (store.selected) select("incident", null);
+}
+
+function openHelp() {
+  keys.showKeys(id("help-keys"));
+  id("keys-on").checked = keys.enabled();
+  id("help").showModal();
+}
+
+function focusFilter() {
+  if (store.view === "register") return register.focusFilter();
+  go("board");
+  id("filter").focus();
+}
+
+// -- login
+
+async function enter() {
+  store.me = await get("/api/me");
+  const stranger = store.me.accounts && store.me.name === null;
+  id("login").hidden = !stranger;
+  setAttribute(document.body, "data-stranger", stranger || null);
+  id("logout").hidden = !store.me.accounts || stranger;
+  setText(id("logout"), t("logout", { name: plain(store.me.name, 40) }));
+  if (stranger) {
+    feed.stop();
+    sound.setRinging(false);
+    panel.stopMedia();
+    id("login").elements.name.focus();
+  } else {
+    feed.start();
+  }
+}
+
+async function login(event) {
+  event.preventDefault();
+  const form = id("login");
+  const [name, password] = [form.elements.name.value, form.elements.password.value];
+  setText(id("login-wrong"), "");
+  try {
+    await post("/api/login", { name, password });
+    form.elements.password.value = "";
+    await enter();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    const known = { 0: "failed.no-answer", 401: "login.wrong", 429: "login.slow" }[error.status];
+    setText(id("login-wrong"), known ? t(known) : plain(error.message));
+  }
+}
+
+// -- the whole
+
+function translateAll() {
+  for (const part of [strips, columns, map, panel, register, statistics]) part.render();
+  showDesk();
+  showSound();
+  theme.show(id("theme"));
+  setText(id("logout"), t("logout", { name: plain(store.me?.name, 40) }));
+  if (id("help").open) keys.showKeys(id("help-keys"));
+}
+
+function everySecond() {
+  setText(id("clock"), clockText(nowMs()));
+  strips.tick();
+  panel.tick();
+  columns.tick();
+  showSound();
+}
+
+function wire() {
+  for (const tab of document.querySelectorAll("[data-go]")) tab.addEventListener("click", () => go(tab.dataset.go));
+  id("language").append(...Object.entries(NAMES).map(([code, name]) => el("option", { value: code, text: name, lang: code })));
+  id("language").addEventListener("change", (event) => use(event.target.value).catch(() => { event.target.value = current(); }));
+  id("filter").addEventListener("input", (event) => columns.setFilter(event.target.value));
+  id("sound").addEventListener("click", toggleSound);
+  id("theme").addEventListener("click", () => theme.next(id("theme")));
+  id("help-open").addEventListener("click", openHelp);
+  id("keys-on").addEventListener("change", (event) => keys.enable(event.target.checked));
+  id("login").addEventListener("submit", login);
+  id("logout").addEventListener("click", () => post("/api/logout").finally(() => location.reload()));
+  const touched = (event) => { if (!event.target.closest?.("#sound")) sound.wake(); }; // that button wakes it by itself
+  for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, touched, { capture: true });
+  window.addEventListener("pagehide", panel.stopMedia);
+  sound.onSound(showSound);
+  keys.listen({
+    accept: () => panel.press("accept"), dispatch: () => panel.press("dispatch"), close: () => panel.press("close"),
+    play: panel.play, mic: panel.talk, next, down: () => walk(1), up: () => walk(-1), filter: focusFilter, help: openHelp,
+    board: () => go("board"), register: () => go("register"), statistics: () => go("statistics"), sound: toggleSound, leave,
+  });
+}
+
+async function begin() {
+  theme.start();
+  map.mount(id("map-host"));
+  register.mount(id("register"));
+  statistics.mount(id("statistics"));
+  wire();
+  onLanguage(translateAll);
+  await use(preferred());
+  id("language").value = current();
+  showView(store.view);
+  setUnauthorized(() => { if (id("login").hidden) enter().catch(() => {}); });
+  setInterval(everySecond, 1000);
+  everySecond();
+  sound.audio();
+  await enter();
+}
+
+begin().catch((error) => {
+  const banner = id("banner");
+  banner.hidden = false;
+  banner.textContent = `${error.message} / Reload the page. / Обновите страницу. / Бетті жаңартыңыз.`;
+});

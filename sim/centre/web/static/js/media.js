@@ -1,0 +1,62 @@
+// Picture and sound of a call: the video, its two buttons, and what goes on in words.
+
+import { button, el, plain, setAttribute, setText } from "./dom.js";
+import { t } from "./i18n.js";
+import { Player } from "./player.js";
+
+/** Makes `parts.media` and gives { toggle, toggleTalk, stop, update }. */
+export function media(incidentId, parts) {
+  const video = el("video", { testid: "video", playsinline: true, "data-t-label": "media.label" });
+  const words = el("p", { class: "media-state", testid: "media-state", role: "status" });
+  const bar = el("span", { class: "level-bar" });
+  const level = el("span", { class: "level", testid: "level", "data-level": "0", "aria-hidden": "true" }, bar);
+  const play = button({ class: "do", testid: "play", "aria-keyshortcuts": "p" }, toggle);
+  const mic = button({ class: "do mic", testid: "mic", "aria-keyshortcuts": "m", "aria-pressed": "false" }, toggleTalk);
+  parts.media = el("section", { class: "media" }, el("div", { class: "screen" }, video, words),
+    el("div", { class: "media-row" }, play, mic, level));
+  const player = new Player(video, draw, (loud) => {
+    level.dataset.level = loud.toFixed(3);
+    bar.style.width = `${Math.round(Math.min(1, loud * 2) * 100)}%`;
+  });
+  let visible = false; // whether this call names a stream that a browser can show
+
+  function said() {
+    if (!visible) return t("media.none");
+    if (player.state === "failed") return t("media.failed", { why: plain(player.why) });
+    if (player.state === "playing") return "";
+    return t(`media.${player.state}`);
+  }
+
+  function draw() {
+    const running = player.state === "connecting" || player.state === "playing";
+    setText(words, said());
+    setAttribute(parts.media, "data-state", player.state);
+    setText(play, running ? t("media.stop") : t("media.play"));
+    play.append(el("kbd", { text: "P", "aria-hidden": "true" }));
+    play.disabled = !visible;
+    const refused = player.refusal ? t(`mic.${player.refusal}`) : "";
+    setText(mic, refused || (player.live ? t("mic.live") : t("mic.talk")));
+    mic.append(el("kbd", { text: "M", "aria-hidden": "true" }));
+    mic.disabled = !visible;
+    setAttribute(mic, "aria-pressed", String(player.live));
+    mic.classList.toggle("live", player.live);
+  }
+
+  function toggle() {
+    if (!visible) return;
+    if (player.state === "connecting" || player.state === "playing") player.stop();
+    else player.start(incidentId);
+  }
+
+  async function toggleTalk() {
+    if (!visible) return;
+    if (player.state !== "playing" && player.state !== "connecting") player.start(incidentId);
+    await player.talk(!player.live);
+  }
+
+  function update(incident) {
+    visible = Boolean(incident.stream?.webrtc);
+    draw();
+  }
+  return { toggle, toggleTalk, update, stop: () => player.stop() };
+}

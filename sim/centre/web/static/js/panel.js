@@ -1,0 +1,251 @@
+// The panel of one call: the place first, then who does what, what is uncertain, picture and sound, and how it came here.
+
+import { act, failure, isBusy } from "./actions.js";
+import { get, incidentPath } from "./api.js";
+import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
+import { t } from "./i18n.js";
+import { media } from "./media.js";
+import { isActual, isOpen, isUnanswered, on, select, selectedIncident, store } from "./store.js";
+import { ageText, clockText, momentText, nowMs } from "./time.js";
+import { badges, doubts, entryNote, entryText, legText, legs, outcomeText, placeText, pressedAt, pressedText, siteText,
+  stateText } from "./words.js";
+
+const NOTE_MAX = 1000;
+const STEPS = { accept: "accepted", dispatch: "dispatched", close: "closed" };
+const RANK = { new: 0, received: 1, accepted: 2, dispatched: 3, closed: 4 };
+const KEY = { accept: "A", dispatch: "D", close: "C" };
+
+let shown = null; // { id, node, parts, player, timeline, reading, again }
+
+function section(title, ...children) {
+  return el("section", { class: "part" }, el("h3", { "data-t": title, text: t(title) }), ...children);
+}
+
+function actionButton(what) {
+  const key = el("kbd", { text: KEY[what], "aria-hidden": "true" });
+  return button({ class: `do do-${what}`, testid: what, "aria-keyshortcuts": KEY[what].toLowerCase() }, () => press(what),
+    el("span"), key);
+}
+
+/** The close form: an outcome must be chosen, nothing is preset. */
+function closeForm(parts) {
+  parts.outcome = el("select", { testid: "outcome", on: { change: () => { parts.confirm.disabled = !parts.outcome.value; } } });
+  parts.confirm = button({ class: "do primary", testid: "close-confirm" }, () => confirmClose());
+  parts.confirm.disabled = true;
+  parts.cancel = button({ class: "quiet", testid: "close-cancel" }, () => closing(false));
+  parts.outcomeLabel = el("label", { class: "outcome" }, el("span", { "data-t": "close.outcome" }), parts.outcome);
+  return el("div", { class: "close-form", hidden: true }, parts.outcomeLabel, parts.confirm, parts.cancel);
+}
+
+function build(id) {
+  const parts = { facts: el("p", { class: "facts" }), place: el("h2", { class: "place" }), state: el("p", { class: "state", role: "status" }),
+    pressed: el("p", { class: "pressed" }), doubts: el("ul", { class: "doubts", testid: "doubts" }), legs: el("dl", { class: "legs", testid: "legs" }),
+    timeline: el("ol", { class: "timeline", testid: "timeline" }), streams: el("ul", { class: "addresses" }),
+    failure: el("p", { class: "wrong", role: "alert", testid: "failure" }) };
+  parts.form = closeForm(parts);
+  parts.note = el("textarea", { testid: "note", rows: "1", maxlength: String(NOTE_MAX), "data-t-placeholder": "note.placeholder", "data-t-label": "note.placeholder" });
+  parts.noteSave = button({ class: "quiet", testid: "note-save", "data-t": "note.save" }, saveNote);
+  for (const what of Object.keys(STEPS)) parts[what] = actionButton(what);
+  const player = media(id, parts);
+  const leave = button({ class: "leave", testid: "panel-close", "data-t-label": "panel.close" }, () => select("incident", null), "×");
+  parts.doubtful = section("doubt.title", parts.doubts);
+  const scroll = el("div", { class: "panel-scroll" },
+    el("div", { class: "panel-two" }, parts.media, parts.doubtful), section("leg.title", parts.legs), section("entry.title", parts.timeline),
+    el("details", { class: "part" }, el("summary", { "data-t": "stream.addresses" }), parts.streams));
+  const node = el("article", { class: "panel", testid: "incident", "data-id": id },
+    el("header", { class: "panel-head" }, leave, parts.place, parts.facts, parts.pressed, parts.state), scroll,
+    el("footer", { class: "panel-foot" }, parts.failure, el("div", { class: "note-row" }, parts.note, parts.noteSave), parts.form,
+      el("div", { class: "do-row" }, parts.accept, parts.dispatch, parts.close)));
+  return { id, node, parts, player, timeline: [], reading: false, again: false };
+}
+
+function updateSteps(incident, parts) {
+  const rank = RANK[incident.state] ?? 0;
+  const next = rank < 2 ? "accept" : rank < 3 ? "dispatch" : "close";
+  for (const [what, state] of Object.entries(STEPS)) {
+    const done = rank >= RANK[state];
+    const at = incident[`${state}_ms`];
+    const text = done ? `✓ ${t(`done.${what}`)}${at ? " " + clockText(at) : ""}` : t(`do.${what}`);
+    setText(parts[what].querySelector("span"), text);
+    parts[what].disabled = done || isBusy(incident.id);
+    parts[what].classList.toggle("primary", what === next && !done);
+    parts[what].classList.toggle("done", done);
+  }
+  if (!isOpen(incident)) parts.form.hidden = true;
+  parts.confirm.disabled = !parts.outcome.value || isBusy(incident.id);
+  setText(parts.confirm, t("close.confirm"));
+  setText(parts.cancel, t("close.cancel"));
+  parts.noteSave.disabled = isBusy(incident.id);
+  const chosen = parts.outcome.value;
+  const outcomes = store.config.outcomes ?? [];
+  if (parts.outcome.dataset.lang !== document.documentElement.lang || parts.outcome.options.length !== outcomes.length + 1) {
+    parts.outcome.replaceChildren(el("option", { value: "", text: t("close.choose") }),
+      ...outcomes.map((outcome) => el("option", { value: outcome, text: outcomeText(outcome) })));
+    parts.outcome.dataset.lang = document.documentElement.lang;
+    parts.outcome.value = chosen;
+  }
+}
+
+function updateHead(incident, node, parts) {
+  setAttribute(node, "data-state", incident.state);
+  setAttribute(node, "data-waits", isActual(incident) && isUnanswered(incident));
+  setText(parts.place, placeText(incident));
+  const { site, geo, height_m: height } = incident.location ?? {};
+  const facts = [plain(incident.device_id, 40), siteText(site), Number.isFinite(height) ? t("fact.height", { n: height }) : "",
+    plain(geo, 60).replace(/^geo:/, "").replace(/;.*$/, "")];
+  if (!isActual(incident)) facts.unshift(t(`kind.${incident.status === "exercise" ? "exercise" : "test"}`));
+  const items = [...badges(incident).map((badge) => ({ ...badge, badge: true })),
+    ...facts.filter(Boolean).map((text, index) => ({ kind: `fact-${index}`, text }))];
+  keyed(parts.facts, items, (item) => item.kind, () => el("span"), (span, item) => {
+    setAttribute(span, "class", item.badge ? "badge" : "fact");
+    setText(span, item.text);
+  });
+  const note = incident.state === "closed" && incident.note ? ` ${plain(incident.note, NOTE_MAX)}` : "";
+  setText(parts.state, stateText(incident) + note);
+}
+
+function updateLegs(incident, parts) {
+  const known = legs(incident);
+  const total = known.some((leg) => leg.ms === null) ? null : known.reduce((sum, leg) => sum + leg.ms, 0);
+  const rows = [...known, { key: "total", ms: total }];
+  keyed(parts.legs, rows, (leg) => leg.key, () => el("div", {}, el("dt"), el("dd")), (row, leg) => {
+    setAttribute(row, "data-leg", leg.key);
+    setText(row.firstChild, t(`leg.${leg.key}`));
+    setText(row.lastChild, legText(leg.ms));
+  });
+}
+
+function updateTimeline(entries, parts) {
+  keyed(parts.timeline, entries.map((entry, index) => ({ ...entry, index })), (entry) => `${entry.index}-${entry.kind}`,
+    () => el("li", {}, el("time"), el("span"), el("q")), (row, entry) => {
+      setAttribute(row, "data-kind", entry.kind);
+      setText(row.children[0], momentText(entry.at_ms));
+      setText(row.children[1], entryText(entry));
+      setText(row.children[2], entryNote(entry));
+      row.children[2].hidden = !row.children[2].textContent;
+    });
+}
+
+function update() {
+  const incident = selectedIncident();
+  if (!shown || !incident) return;
+  const { node, parts } = shown;
+  updateHead(incident, node, parts);
+  updateSteps(incident, parts);
+  updateLegs(incident, parts);
+  updateTimeline(shown.timeline, parts);
+  const sentences = doubts(incident, store.columns.get(incident.device_id));
+  keyed(parts.doubts, sentences.map((text) => ({ text })), (one) => one.text, () => el("li"), (row, one) => setText(row, one.text));
+  parts.doubtful.hidden = !sentences.length;
+  const named = ["rtsp", "webrtc", "http", "sip"].filter((form) => incident.stream?.[form]);
+  keyed(parts.streams, named, (form) => form, () => el("li"), (row, form) => setText(row, plain(incident.stream[form])));
+  setText(parts.failure, failure(incident.id));
+  shown.player.update(incident);
+  tick();
+}
+
+/** The age of the press, every second. */
+export function tick() {
+  const incident = selectedIncident();
+  if (!shown || !incident) return;
+  const at = pressedAt(incident);
+  const values = { time: pressedText(incident), age: ageText((incident.closed_ms && !isOpen(incident) ? incident.closed_ms : nowMs()) - at.ms) };
+  setText(shown.parts.pressed, t(isOpen(incident) ? "panel.pressed" : "panel.lasted", values));
+}
+
+/** Reads the timeline; a change while it is read makes it be read again. */
+async function readTimeline() {
+  const mine = shown;
+  if (mine.reading) {
+    mine.again = true;
+    return;
+  }
+  mine.reading = true;
+  do {
+    mine.again = false;
+    const whole = await get(incidentPath(mine.id)).catch(() => null);
+    if (Array.isArray(whole?.timeline)) mine.timeline = whole.timeline;
+  } while (mine.again);
+  mine.reading = false;
+  if (shown === mine) update();
+}
+
+function show() {
+  const incident = selectedIncident();
+  if (shown && shown.id !== incident?.id) {
+    shown.player.stop();
+    shown.node.remove();
+    shown = null;
+  }
+  if (!incident) return;
+  if (!shown) {
+    shown = build(incident.id);
+    document.getElementById("side").append(shown.node);
+    translate();
+    readTimeline();
+  }
+  update();
+}
+
+function translate() {
+  if (!shown) return;
+  for (const node of shown.node.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const node of shown.node.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
+  for (const node of shown.node.querySelectorAll("[data-t-placeholder]")) node.placeholder = t(node.dataset.tPlaceholder);
+}
+
+/** Draws everything anew, in the present language. */
+export function render() {
+  translate();
+  update();
+}
+
+// -- what the officer does
+
+function closing(open) {
+  const { form, outcome, close } = shown.parts;
+  form.hidden = !open;
+  if (open) outcome.focus();
+  else close.focus();
+}
+
+async function confirmClose() {
+  const { parts, id } = shown;
+  if (!parts.outcome.value) return;
+  if (await act(id, "close", { outcome: parts.outcome.value, note: parts.note.value.trim() })) {
+    parts.form.hidden = true;
+    parts.note.value = "";
+  }
+}
+
+async function saveNote() {
+  const { parts, id } = shown;
+  const text = parts.note.value.trim();
+  if (!text) return parts.note.focus();
+  if (await act(id, "note", { text })) {
+    parts.note.value = "";
+    readTimeline();
+  }
+}
+
+/** A step for the call that is shown: accept, dispatch, close (which asks for the outcome first). */
+export function press(what) {
+  const incident = selectedIncident();
+  if (!shown || !incident || shown.parts[what].disabled) return;
+  if (what === "close") closing(shown.parts.form.hidden);
+  else act(incident.id, what);
+}
+
+/** Picture (p) and microphone (m) of the call that is shown. */
+export const play = () => shown?.player.toggle();
+export const talk = () => shown?.player.toggleTalk();
+export const stopMedia = () => shown?.player.stop();
+
+on("selected", show);
+on("incidents", (id) => {
+  if (!shown || (id !== null && id !== shown.id)) return;
+  update();
+  readTimeline();
+});
+on("busy", (id) => { if (shown?.id === id) update(); });
+on("columns", update);

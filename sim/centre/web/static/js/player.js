@@ -1,0 +1,161 @@
+// Sees and hears the place: WebRTC by WHEP, through the desk's server, which knows where this call's stream is.
+
+import { audio } from "./sound.js";
+import { Refused, incidentPath, send } from "./api.js";
+
+const GATHER_MS = 400; // host candidates only: there is no server to ask
+const LEVEL_EVERY_MS = 100;
+
+export class Player {
+  #video; #changed; #peer = null; #resource = null; #microphone = null; #sender = null; #meter = null; #timer = 0;
+
+  /** `changed()` is called whenever something below differs; `level(0..1)` hears how loud the place is. */
+  constructor(video, changed, level) {
+    this.#video = video;
+    this.#changed = changed;
+    this.level = level;
+    this.incident = null;
+    this.state = "idle"; // idle, connecting, playing, failed, ended
+    this.why = "";
+    this.live = false; // whether the place hears us
+    this.refusal = ""; // why there is no microphone: "insecure", "denied"
+    video.addEventListener("playing", () => { if (this.#peer) this.#set("playing"); });
+  }
+
+  #set(state, why = "") {
+    this.state = state;
+    this.why = why;
+    this.#changed();
+  }
+
+  /** To be called from a click: browsers play sound only then. */
+  async start(incidentId) {
+    this.stop();
+    this.incident = incidentId;
+    this.#set("connecting");
+    const peer = new RTCPeerConnection();
+    this.#peer = peer;
+    const stream = new MediaStream();
+    peer.ontrack = (event) => this.#track(peer, stream, event.track);
+    peer.onconnectionstatechange = () => this.#moved(peer);
+    peer.addTransceiver("video", { direction: "recvonly" });
+    this.#sender = peer.addTransceiver("audio", { direction: "sendrecv" }).sender; // the microphone may come later
+    try {
+      await peer.setLocalDescription(await peer.createOffer());
+      await gathered(peer);
+      const path = incidentPath(incidentId, "/whep");
+      const answer = await send("POST", path, peer.localDescription.sdp, "application/sdp");
+      const sdp = await answer.text();
+      const resource = ownPath(answer.headers.get("Location"));
+      if (peer !== this.#peer) return end(resource); // stopped meanwhile
+      this.#resource = resource;
+      await peer.setRemoteDescription({ type: "answer", sdp });
+    } catch (error) {
+      if (peer !== this.#peer) return;
+      const why = error instanceof Refused ? error.message : String(error.message ?? error);
+      this.stop();
+      this.#set("failed", why);
+    }
+  }
+
+  #track(peer, stream, track) {
+    if (peer !== this.#peer) return;
+    stream.addTrack(track);
+    if (this.#video.srcObject !== stream) this.#video.srcObject = stream;
+    this.#video.play().catch(() => {});
+    if (track.kind === "audio") this.#listen(track);
+  }
+
+  #listen(track) {
+    this.#meter?.disconnect();
+    const analyser = audio().createAnalyser();
+    analyser.fftSize = 1024;
+    this.#meter = audio().createMediaStreamSource(new MediaStream([track]));
+    this.#meter.connect(analyser);
+    const samples = new Float32Array(analyser.fftSize);
+    clearInterval(this.#timer);
+    this.#timer = setInterval(() => {
+      analyser.getFloatTimeDomainData(samples);
+      let sum = 0;
+      for (const sample of samples) sum += sample * sample;
+      this.level(Math.min(1, Math.sqrt(sum / samples.length) * Math.SQRT2));
+    }, LEVEL_EVERY_MS);
+  }
+
+  #moved(peer) {
+    if (peer !== this.#peer) return;
+    if (peer.connectionState === "failed" || peer.connectionState === "closed") {
+      const lost = this.state === "playing";
+      this.stop();
+      this.#set(lost ? "ended" : "failed", "");
+    }
+  }
+
+  /** Turns the microphone on or off; resolves when it is done. Starting the picture first is the caller's part. */
+  async talk(on) {
+    this.refusal = "";
+    if (on && !navigator.mediaDevices) {
+      this.refusal = "insecure";
+    } else if (on && this.#sender) {
+      const sender = this.#sender;
+      try {
+        const heard = await navigator.mediaDevices.getUserMedia({
+          audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+        });
+        if (sender !== this.#sender) heard.getTracks().forEach((track) => track.stop());
+        else {
+          [this.#microphone] = heard.getAudioTracks();
+          await sender.replaceTrack(this.#microphone);
+          this.live = true;
+        }
+      } catch {
+        this.refusal = "denied";
+      }
+    } else if (!on) {
+      this.#silence();
+    }
+    this.#changed();
+  }
+
+  #silence() {
+    this.#sender?.replaceTrack(null).catch(() => {});
+    this.#microphone?.stop();
+    this.#microphone = null;
+    this.live = false;
+  }
+
+  /** Ends picture and sound; nothing is left open, here or at the camera. */
+  stop() {
+    if (!this.#peer) return;
+    const [peer, resource] = [this.#peer, this.#resource];
+    this.#silence();
+    [this.#peer, this.#resource, this.#sender] = [null, null, null];
+    clearInterval(this.#timer);
+    this.#meter?.disconnect();
+    this.#meter = null;
+    peer.close();
+    this.#video.srcObject = null;
+    this.level(0);
+    end(resource);
+    this.#set("idle");
+  }
+}
+
+/** A Location is followed only to where the desk's own server has such things. */
+function ownPath(location) {
+  if (!location) return null;
+  const url = new URL(location, window.location.href);
+  return url.origin === window.location.origin && url.pathname.startsWith("/api/whep/") ? url.pathname : null;
+}
+
+function end(resource) {
+  if (resource) fetch(resource, { method: "DELETE", keepalive: true }).catch(() => {});
+}
+
+function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    setTimeout(resolve, GATHER_MS);
+    peer.onicegatheringstatechange = () => { if (peer.iceGatheringState === "complete") resolve(); };
+  });
+}

@@ -1,0 +1,104 @@
+// The desk's sounds: a two-tone ring as long as a call waits, a chime for everything else. Made here, no files.
+
+const RATE = 22050;
+const HUSH_MS = 60000;
+const RING = [ // [from s, to s, Hz]: two high-low pairs, then a pause in which one can speak
+  [0.0, 0.22, 988], [0.24, 0.46, 740], [0.55, 0.77, 988], [0.79, 1.01, 740],
+];
+const RING_S = 2.2;
+const CHIME = [[0.0, 0.16, 523], [0.18, 0.45, 392]];
+const CHIME_S = 0.5;
+const EDGE_S = 0.012;
+const LOUD = 0.6;
+
+let context = null;
+let ring = null; // the looping source while it rings
+let wanted = false; // a call waits
+let hushedUntil = 0;
+let hushTimer = 0;
+const listeners = [];
+
+export const onSound = (listener) => listeners.push(listener);
+const changed = () => { for (const listener of listeners) listener(); };
+
+/** The page's one AudioContext. */
+export function audio() {
+  if (!context) {
+    context = new AudioContext();
+    context.onstatechange = changed;
+  }
+  return context;
+}
+
+function buffer(tones, lasts) {
+  const made = audio().createBuffer(1, Math.round(lasts * RATE), RATE);
+  const samples = made.getChannelData(0);
+  for (const [from, to, hz] of tones) {
+    for (let i = Math.round(from * RATE); i < to * RATE; i++) {
+      const at = i / RATE;
+      const edge = Math.min(1, (at - from) / EDGE_S, (to - at) / EDGE_S);
+      const wave = Math.sin(2 * Math.PI * hz * at) + 0.3 * Math.sin(6 * Math.PI * hz * at);
+      samples[i] = LOUD * Math.max(0, edge) * wave / 1.3;
+    }
+  }
+  return made;
+}
+
+function play(tones, lasts, loop) {
+  const source = audio().createBufferSource();
+  source.buffer = buffer(tones, lasts);
+  source.loop = loop;
+  source.connect(audio().destination);
+  source.start();
+  return source;
+}
+
+const hushed = () => Date.now() < hushedUntil;
+
+function apply() {
+  const on = wanted && !hushed();
+  if (on && !ring) ring = play(RING, RING_S, true);
+  if (!on && ring) {
+    ring.stop();
+    ring = null;
+  }
+  changed();
+}
+
+/** Rings while `waits`. The loop runs in the audio engine: a page in the background rings as well. */
+export function setRinging(waits) {
+  if (wanted === waits) return;
+  wanted = waits;
+  if (!waits) hushedUntil = 0;
+  apply();
+}
+
+/** Once; not while the bell rings. */
+export function chime() {
+  if (!ring && audio().state === "running") play(CHIME, CHIME_S, false);
+}
+
+/** Quiet for a minute; whatever happens then anew ends the quiet. */
+export function hush() {
+  hushedUntil = Date.now() + HUSH_MS;
+  clearTimeout(hushTimer);
+  hushTimer = setTimeout(unhush, HUSH_MS);
+  apply();
+}
+
+export function unhush() {
+  hushedUntil = 0;
+  clearTimeout(hushTimer);
+  apply();
+}
+
+/** Browsers are silent until the person has touched the page: to be called from such a touch. */
+export function wake() {
+  if (audio().state !== "running") audio().resume().catch(() => {});
+}
+
+/** { state: "blocked" | "hushed" | "on", ringing, hushedForMs } */
+export function status() {
+  const state = audio().state !== "running" ? "blocked" : hushed() ? "hushed" : "on";
+  return { state, ringing: ring !== null, hushedForMs: Math.max(0, hushedUntil - Date.now()) };
+}

@@ -1,0 +1,103 @@
+// Figures: how many calls and what came of them, how fast, how much of the time each column was there.
+
+import { Refused, get, query } from "./api.js";
+import { el, plain } from "./dom.js";
+import { t } from "./i18n.js";
+import { on, store } from "./store.js";
+import { momentText, nowMs, spanText } from "./time.js";
+import { outcomeText, placeText, siteText } from "./words.js";
+
+const DAYS = [7, 30, 365];
+const DAY_MS = 86400000;
+
+let host = null;
+let days = DAYS[2];
+let found = null;
+let asked = 0;
+
+function bars(title, counts, textOf) {
+  const entries = Object.entries(counts ?? {});
+  const most = Math.max(1, ...entries.map(([, n]) => n));
+  const rows = entries.map(([name, n]) => {
+    const bar = el("span", { class: "bar-fill" });
+    bar.style.width = `${(100 * n) / most}%`;
+    return el("tr", { "data-name": name }, el("th", { scope: "row", text: textOf(name) }), el("td", { class: "number", text: String(n) }),
+      el("td", { class: "bar-cell", "aria-hidden": "true" }, bar));
+  });
+  const body = rows.length ? el("table", {}, el("tbody", {}, ...rows)) : el("p", { class: "none", text: t("statistics.nothing") });
+  return el("section", { class: "card" }, el("h3", { text: t(title) }), body);
+}
+
+const figure = (ms) => (ms === null || ms === undefined ? "–" : spanText(ms));
+
+function times(title, values, testid) {
+  const heads = ["p50", "p95", "p99", "n"];
+  const text = (name) => (name === "n" ? String(values?.n ?? 0) : figure(values?.[name]));
+  return el("section", { class: "card", testid }, el("h3", { text: t(title) }), el("table", {},
+    el("tbody", {}, ...heads.map((name) => el("tr", {}, el("th", { scope: "row", text: t(`statistics.${name}`) }),
+      el("td", { class: "number", "data-figure": name, text: text(name) }))))));
+}
+
+/** A share as a percentage that never rounds up to 100: that would be a promise. */
+function share(value) {
+  if (value === null || value === undefined) return "–";
+  const digits = value > 0.99 && value < 1 ? 3 : 1;
+  return `${(Math.floor(value * 100 * 10 ** digits) / 10 ** digits).toFixed(value === 1 ? 0 : digits)} %`;
+}
+
+function availability(list) {
+  const rows = (list ?? []).map((row) => el("tr", { "data-device": row.device_id },
+    el("th", { scope: "row", text: store.columns.has(row.device_id) ? placeText(store.columns.get(row.device_id)) : plain(row.device_id, 40) }),
+    el("td", { class: "number", text: share(row.days7) }), el("td", { class: "number", text: share(row.months12) })));
+  const head = el("thead", {}, el("tr", {}, el("th", { scope: "col", text: t("statistics.column") }),
+    el("th", { scope: "col", text: t("statistics.days7") }), el("th", { scope: "col", text: t("statistics.months12") })));
+  return el("section", { class: "card wide", testid: "availability" }, el("h3", { text: t("statistics.availability") }),
+    el("table", {}, head, el("tbody", {}, ...rows)), el("p", { class: "none", text: t("statistics.availability-note") }));
+}
+
+function draw() {
+  const chooser = el("select", { testid: "statistics-days", on: { change: (event) => { days = Number(event.target.value); read(); } } },
+    ...DAYS.map((n) => el("option", { value: String(n), text: t("statistics.days", { n }) })));
+  chooser.value = String(days);
+  const head = el("div", { class: "statistics-head" }, el("h2", { text: t("nav.statistics") }),
+    el("label", {}, el("span", { text: t("statistics.period") }), chooser));
+  if (!found) return host.replaceChildren(head);
+  const drills = found.drills ?? {};
+  const last = Object.values(drills.last_ms ?? {});
+  const drillNote = last.length ? t("statistics.drill-last", { time: momentText(Math.max(...last)) }) : "";
+  host.replaceChildren(head,
+    el("p", { class: "total", testid: "statistics-total", text: t("statistics.total", { n: found.total ?? 0 }) + (found.open ? ` ${t("statistics.open", { n: found.open })}` : "") }),
+    el("div", { class: "cards" },
+      bars("statistics.by_outcome", found.by_outcome, outcomeText), bars("statistics.by_site", found.by_site, siteText),
+      bars("statistics.by_month", found.by_month, (month) => plain(month, 10)),
+      times("statistics.press_to_desk", found.press_to_desk_ms, "press-to-desk"),
+      times("statistics.press_to_accept", found.press_to_accept_ms, "press-to-accept"), availability(found.availability)),
+    el("h2", { text: t("register.drills") }),
+    el("p", { class: "total", testid: "statistics-drills", text: [t("statistics.drills", { n: drills.total ?? 0 }), drillNote].filter(Boolean).join(" ") }),
+    el("div", { class: "cards" }, times("statistics.press_to_desk", drills.press_to_desk_ms, "drill-to-desk")));
+}
+
+async function read() {
+  const mine = ++asked;
+  try {
+    const answer = await get("/api/statistics" + query({ from_ms: Math.round(nowMs() - days * DAY_MS) }));
+    if (mine !== asked) return;
+    found = answer;
+    draw();
+  } catch (error) {
+    if (!(error instanceof Refused) || mine !== asked) return;
+    draw();
+    host.append(el("p", { class: "wrong", role: "alert", text: error.status === 0 ? t("failed.no-answer") : plain(error.message) }));
+  }
+}
+
+export function mount(element) {
+  host = element;
+}
+
+/** Draws everything anew, in the present language. */
+export function render() {
+  if (store.view === "statistics") draw();
+}
+
+on("view", (view) => { if (view === "statistics") read(); });

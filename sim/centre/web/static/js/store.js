@@ -1,0 +1,91 @@
+// What the page knows, and who wants to hear of changes.
+
+const STATES = ["new", "received", "accepted", "dispatched", "closed"];
+
+export const store = {
+  me: null,
+  config: {},
+  columns: new Map(), // device_id -> column
+  incidents: new Map(), // id -> incident: all open ones, and closed ones seen since the page was opened
+  selected: null, // { kind: "incident" | "column", id } or null
+  view: "board",
+  server: false, // is there a feed
+  broker: false,
+  lostMs: null, // since when there is no feed or no broker
+};
+
+const listeners = new Map();
+
+/** `listener(what)` hears of changes of `topic`: incidents, columns, selected, desk, view, press. */
+export function on(topic, listener) {
+  listeners.set(topic, [...(listeners.get(topic) ?? []), listener]);
+}
+
+export function tell(topic, what) {
+  for (const listener of listeners.get(topic) ?? []) listener(what);
+}
+
+const rank = (incident) => [
+  incident.reopened ?? 0, Math.max(0, STATES.indexOf(incident.state)), incident.press ?? 0, incident.transmissions ?? 0,
+];
+
+/** Whether `next` was written before `known`: the feed and an answer to a click may overtake each other. */
+export function isOlder(next, known) {
+  const [a, b] = [rank(next), rank(known)];
+  const first = a.findIndex((value, index) => value !== b[index]);
+  return first >= 0 && a[first] < b[first];
+}
+
+export const isActual = (incident) => incident.status === "actual";
+export const isOpen = (incident) => incident.state !== "closed";
+export const isUnanswered = (incident) => incident.state === "new" || incident.state === "received";
+
+/** Open calls that are no drill, oldest first. */
+export function openCalls() {
+  return [...store.incidents.values()].filter((one) => isActual(one) && isOpen(one))
+    .sort((a, b) => a.received_ms - b.received_ms || (a.id < b.id ? -1 : 1));
+}
+
+/** A new state of one incident. Tells `incidents`, and `press` when somebody pressed (again). */
+export function putIncident(incident) {
+  if (typeof incident?.id !== "string") return;
+  const known = store.incidents.get(incident.id);
+  if (known && isOlder(incident, known)) return;
+  store.incidents.set(incident.id, known ? { ...known, ...incident } : incident);
+  const again = known && (incident.press > known.press || incident.reopened > known.reopened);
+  if (isActual(incident) && isOpen(incident) && (!known || again)) tell("press", { incident, again: Boolean(known) });
+  tell("incidents", incident.id);
+}
+
+export function putColumn(column) {
+  if (typeof column?.device_id !== "string") return;
+  store.columns.set(column.device_id, column);
+  tell("columns", column.device_id);
+}
+
+/** All open incidents as the server has them now: one that it no longer has open was closed meanwhile. */
+export function resyncIncidents(open) {
+  const ids = new Set(open.map((incident) => incident.id));
+  const vanished = [...store.incidents.values()].filter((one) => isOpen(one) && !ids.has(one.id));
+  for (const incident of open) putIncident(incident);
+  tell("incidents", null);
+  return vanished.map((one) => one.id);
+}
+
+export function resyncColumns(columns) {
+  store.columns = new Map(columns.map((column) => [column.device_id, column]));
+  tell("columns", null);
+}
+
+export function select(kind, id) {
+  store.selected = id === null ? null : { kind, id };
+  tell("selected", store.selected);
+}
+
+export const selectedIncident = () =>
+  (store.selected?.kind === "incident" ? store.incidents.get(store.selected.id) : undefined) ?? null;
+
+export function go(view) {
+  store.view = view;
+  tell("view", view);
+}

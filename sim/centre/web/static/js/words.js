@@ -1,0 +1,149 @@
+// What is known of a call and of a column, in words. Pure: no page, no requests.
+
+import { has, t } from "./i18n.js";
+import { plain } from "./dom.js";
+import { clockText, momentText, nowMs, spanText } from "./time.js";
+
+const WAITED_MS = 10000; // a call that left later than this had to wait for its connection
+const FRESH_MS = 2 * 60 * 60 * 1000;
+
+/** The address, or what else tells the place. */
+export function placeText(thing) {
+  const address = thing.location?.address ?? thing.address;
+  return plain(address) || plain(thing.device_id);
+}
+
+export function siteText(site) {
+  return has(`site.${site}`) ? t(`site.${site}`) : "";
+}
+
+export function faultText(id) {
+  return has(`fault.${id}`) ? t(`fault.${id}`) : t("fault.unknown", { id: plain(id, 40) });
+}
+
+/** When the button was pressed: { ms, exact, atLeast }: exact, or counted back over a restart, or perhaps older. */
+export function pressedAt(incident) {
+  if (incident.clock === "ntp" && Number.isFinite(incident.raised_ms)) {
+    return { ms: incident.raised_ms, exact: true, atLeast: false };
+  }
+  const age = incident.legs?.contact_to_sent_ms ?? incident.age_ms ?? 0; // exact within one run of the column
+  return { ms: incident.received_ms - age, exact: !incident.late, atLeast: incident.late && incident.clock !== "kept" };
+}
+
+/** "21:09:41", "about 21:09:41", "21:09:41 or earlier" */
+export function pressedText(incident) {
+  const at = pressedAt(incident);
+  const time = momentText(at.ms);
+  if (at.atLeast) return t("pressed.earlier", { time });
+  return at.exact ? time : t("pressed.about", { time });
+}
+
+/** Badges of a strip: [{ kind, text }]. */
+export function badges(incident) {
+  const found = [];
+  if (incident.reopened > 0) found.push({ kind: "reopened", text: t("badge.reopened") });
+  if (incident.press > 1) found.push({ kind: "press", text: t("badge.press", { n: incident.press }) });
+  if (incident.late) found.push({ kind: "late", text: t("badge.late") });
+  if (incident.clock === "none") found.push({ kind: "clock", text: t("badge.clock") });
+  return found;
+}
+
+/** Who has done what with the call, in one sentence. */
+export function stateText(incident) {
+  const by = plain(incident.by, 64) || t("unknown");
+  switch (incident.state) {
+    case "accepted": return t("state.accepted", { by, time: momentText(incident.accepted_ms) });
+    case "dispatched": return t("state.dispatched", { by, time: momentText(incident.dispatched_ms) });
+    case "closed": return t("state.closed", { by, time: momentText(incident.closed_ms), outcome: outcomeText(incident.outcome) });
+    default: return t("state.waiting");
+  }
+}
+
+export function outcomeText(outcome) {
+  return has(`outcome.${outcome}`) ? t(`outcome.${outcome}`) : plain(outcome, 40);
+}
+
+export function statusText(status) {
+  return has(`status.${status}`) ? t(`status.${status}`) : plain(status, 40);
+}
+
+function clockDoubts(incident) {
+  const age = incident.legs?.contact_to_sent_ms ?? incident.age_ms ?? 0;
+  const found = [];
+  if (incident.late && incident.clock === "none") found.push(t("doubt.late-none", { age: spanText(age) }));
+  else if (incident.late) found.push(t("doubt.late", { age: spanText(age) }));
+  else if (age > WAITED_MS) found.push(t("doubt.waited", { age: spanText(age) }));
+  if (incident.clock === "none" && !incident.late) found.push(t("doubt.none"));
+  if (incident.clock === "kept") found.push(t("doubt.kept"));
+  return found;
+}
+
+function streamDoubts(stream) {
+  const okMs = stream?.ok_at ? Date.parse(stream.ok_at) : NaN;
+  const named = ["webrtc", "rtsp", "http", "sip"].some((form) => stream?.[form]);
+  if (!named) return [t("doubt.no-stream")];
+  if (Number.isNaN(okMs)) return [t("doubt.stream-never")];
+  return nowMs() - okMs > FRESH_MS ? [t("doubt.stream-old", { age: spanText(nowMs() - okMs) })] : [];
+}
+
+/** Everything about this call that is not certain, most important first: sentences. `column` may be missing. */
+export function doubts(incident, column) {
+  const found = clockDoubts(incident);
+  if (column?.status === "silent" || column?.status === "offline") {
+    const since = column.silent_since_ms ?? column.heard_ms;
+    found.unshift(t("doubt.silent", { time: momentText(since) }));
+  }
+  found.push(...(incident.faults ?? []).filter((id) => id !== "clock-unset" || incident.clock === "ntp").slice(0, 20).map(faultText));
+  return [...found, ...streamDoubts(incident.stream)];
+}
+
+/** The way of the call: [{ key, ms }] with ms null where no common clock tells it. */
+export function legs(incident) {
+  const known = incident.legs ?? {};
+  return ["contact_to_sent_ms", "sent_to_desk_ms", "desk_to_register_ms", "register_to_answer_ms"]
+    .map((key) => ({ key, ms: Number.isFinite(known[key]) ? known[key] : null }));
+}
+
+export const legText = (ms) => (ms === null ? t("leg.unknown") : spanText(ms));
+
+/** One line of a column: its status in words. */
+export function columnText(column) {
+  if (column.status === "silent" || column.status === "offline") {
+    return t(`column.${column.status}`, { time: momentText(column.silent_since_ms ?? column.heard_ms) });
+  }
+  if (column.status === "fault") {
+    const ids = (column.faults ?? []).map((fault) => faultText(fault.id ?? fault));
+    return ids.length ? ids.join(" ") : t("column.fault");
+  }
+  if (column.status === "alarm") {
+    return t("column.alarm", { n: column.open?.length ?? 1 });
+  }
+  return has(`column.${column.status}`) ? t(`column.${column.status}`) : plain(column.status, 40);
+}
+
+/** What a silent column said last: "All was well", or its faults. */
+export function lastWords(column) {
+  const faults = (column.faults ?? []).map((fault) => faultText(fault.id ?? fault));
+  const said = faults.length ? faults.join(" ") : t("silence.well");
+  return t("silence.last", { time: clockOrDate(column.heard_ms), said });
+}
+
+const clockOrDate = (ms) => (ms ? momentText(ms) : t("unknown"));
+
+/** One entry of a timeline, in words. */
+export function entryText(entry) {
+  const detail = entry.detail;
+  const values = { by: plain(entry.by, 64) || t("unknown") };
+  if (entry.kind === "closed") values.outcome = outcomeText(detail?.outcome ?? detail ?? "");
+  if (entry.kind === "press") values.n = detail?.press ?? 1;
+  if (has(`entry.${entry.kind}`)) return t(`entry.${entry.kind}`, values);
+  return plain(entry.kind, 40);
+}
+
+/** The free text of an entry: a note, an operator's remark at closing. */
+export function entryNote(entry) {
+  if (entry.kind === "note") return plain(typeof entry.detail === "string" ? entry.detail : entry.detail?.text, 2000);
+  return plain(entry.detail?.note, 2000);
+}
+
+export const shortTime = (ms) => (ms ? clockText(ms) : "");
