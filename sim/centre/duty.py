@@ -62,7 +62,8 @@ class Duty:
     """A desk named `name` at the broker `host`:`port`. All methods may be called from any thread.
 
     `tls`: the desk's own certificate, for mutual TLS, or only the authority that the broker's must be from.
-    `on_change` is called after each change, in the thread that made it, without a lock held; it must not wait. `now_ms`: the wall clock.
+    `on_change` is called after each change, in the thread that made it, without a lock held; it must not wait.
+    `now_ms`: the wall clock.
     """
 
     def __init__(
