@@ -37,7 +37,9 @@ def wanted(request: web.Request, *, limit: int = LIMIT) -> dict[str, Any]:
         elif key in NUMBERS:
             found[key] = number(value, key, NUMBERS[key])
         elif key == "device_id":
-            found[key] = _name(value, key, DEVICE_ID)
+            if not DEVICE_ID.fullmatch(value):
+                raise Refusal(400, f"{key}: 1 to 32 of the characters a-z, 0-9 and '-'")
+            found[key] = value
         else:
             raise Refusal(400, f"unknown filter {key[:40]!r}; known: {', '.join([*WORDS, 'device_id', *NUMBERS])}")
     found.setdefault("limit", limit)

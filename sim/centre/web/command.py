@@ -84,10 +84,12 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
         duty = _duty(arguments, register, lambda change: server.feed.notify(change))
         player = Player(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
         server = Server(Desk(arguments.name, register, duty, arguments.tiles), guard, player)
-        runner = web.AppRunner(server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S)
+        runner = web.AppRunner(
+            server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
+        )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, *arguments.listen, ssl_context=encryption, shutdown_timeout=SHUTDOWN_S)
+            site = web.TCPSite(runner, *arguments.listen, ssl_context=encryption)
             await site.start()
             await asyncio.to_thread(duty.start)
             try:
