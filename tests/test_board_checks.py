@@ -1,30 +1,119 @@
 """The console's commands for a check-up, on a virtual board: real MicroPython over its serial port."""
 
 import hashlib
+import itertools
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from test_board_console import RUNTIMES, Duty, duty  # noqa: F401  (a fixture)
+from board_probe import bench
+from cli_probe import run_sim
+from pole_probe import need
+from test_board_console import BOOT_S, DEVICE, RUNTIMES, Duty
 
 from field import bundle
-from field.console import Console
+from field.console import Console, ConsoleError, Refused
+from sim.broker import EmbeddedBroker
+from sim.broker.base import free_port
+from sim.centre import Centre
+from sim.site.servers import StreamServer
 
 pytestmark = pytest.mark.micropython
+both = pytest.mark.parametrize("site", RUNTIMES, indirect=True)
 
 
-def both(test: object) -> object:
-    return pytest.mark.parametrize("duty", RUNTIMES, indirect=True)(test)
+class Site:
+    def __init__(self, duty: Duty, camera: StreamServer, streams: dict[str, str]) -> None:
+        self.duty, self.camera, self.streams = duty, camera, streams
+        self.port = duty.board.port
+
+
+@pytest.fixture
+def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A column with a camera that answers, an intercom that refuses and a picture that nobody has an address for."""
+    need(request.param)
+    camera = StreamServer()
+    streams = {
+        "rtsp": f"rtsp://localhost:{camera.port}/1",
+        "sip": f"sip:door@localhost:{free_port()};transport=tcp",
+        "http": "http://nobody.invalid/1.jpg",
+    }
+    with EmbeddedBroker() as broker:
+        made = run_sim("config", "--device-id", DEVICE, "--region", "nko", "--broker", f"{broker.host}:{broker.port}")
+        assert made.returncode == 0, made.stderr
+        document = {**json.loads(made.stdout), "stream": streams, "clock": {"server": "localhost", "port": free_port()}}
+        with (
+            Centre(broker.host, broker.port) as centre,
+            bench(tmp_path, document, runtime=request.param) as desk,
+        ):
+            desk.seen.wait("lamp", BOOT_S, state="ready")
+            yield Site(Duty(desk, centre), camera, streams)
+    camera.stop()
+
+
+def each(console: Console, command: str, key: str) -> list[Any]:
+    return [line[key] for line in console.lines(command) if key in line]
 
 
 @both
-def test_its_files_are_the_bundles(duty: Duty) -> None:  # noqa: F811
-    with Console(duty.board.port) as console:
+def test_files_net_and_stream_on_duty(site: Site) -> None:
+    with Console(site.port) as console:
         answer = console.ask("files")
-    made = bundle.make()
-    everything = made.files | {name.removeprefix("lib/"): data for name, data in made.libraries.items()}
-    wanted = {name: hashlib.sha256(data).hexdigest()[:16] for name, data in everything.items()}
-    assert {name: answer["files"].get(name) for name in wanted if not name.startswith("umqtt/")} == {
-        name: digest for name, digest in wanted.items() if not name.startswith("umqtt/")
-    }
+        lookups, looks = each(console, "net", "lookup"), each(console, "stream", "stream")
+        network = console.ask("net")
+    wanted = {name: hashlib.sha256(data).hexdigest()[:16] for name, data in bundle.make().files.items()}
+    found = {name: digest for name, digest in answer["files"].items() if not name.startswith("umqtt/")}
+    assert found == wanted
     assert answer["sealed"] == {"config.json": True, "secrets.json": True} and answer["folder"] == ""
-    duty.alarm()
-    assert duty.resets() == []
+
+    assert [(one["what"], one["host"], one["address"]) for one in lookups] == [
+        ("broker", "127.0.0.1", "127.0.0.1"),
+        ("stream", "nobody.invalid", None),
+        ("stream", "localhost", "127.0.0.1"),
+        ("clock", "localhost", "127.0.0.1"),
+    ]
+    assert "no address for nobody.invalid" in lookups[1]["error"] and lookups[2]["error"] == ""
+    assert network["gateway"] == network["dns"] == "192.168.4.1" and network["netmask"] == "255.255.255.0"
+
+    by_uri = {one["uri"]: one for one in looks}
+    assert set(by_uri) == set(site.streams.values())
+    assert by_uri[site.streams["rtsp"]]["ok"] is True and site.camera.asked[0].startswith(b"OPTIONS rtsp://")
+    assert "refused" in by_uri[site.streams["sip"]]["error"] and "no address" in by_uri[site.streams["http"]]["error"]
+    site.duty.alarm()
+    assert site.duty.resets() == []
+
+
+@both
+def test_alarms_arrive_while_a_check_up_runs(site: Site) -> None:
+    over, answered, trouble = threading.Event(), list[str](), list[str]()
+
+    def asks() -> None:
+        try:
+            with Console(site.port) as console:
+                for command in itertools.cycle(("files", "net", "certs", "stream", "access", "status")):
+                    if over.is_set():
+                        return
+                    try:
+                        console.ask(command)
+                        answered.append(command)
+                    except Refused as error:
+                        if "an alarm is open" not in str(error):
+                            trouble.append(str(error))
+        except ConsoleError as error:
+            trouble.append(str(error))
+
+    asking = threading.Thread(target=asks)
+    asking.start()
+    try:
+        raised = [site.duty.alarm() for _ in range(6)]
+        while len(set(answered)) < 4 and asking.is_alive():
+            asking.join(0.1)
+        raised.append(site.duty.alarm())
+    finally:
+        over.set()
+        asking.join()
+    assert trouble == [] and len(set(raised)) == 7 and {"files", "net", "certs", "status"} <= set(answered)
+    assert site.duty.resets() == []

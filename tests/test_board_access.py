@@ -1,0 +1,114 @@
+"""The console's `access` and `certs` on a virtual board, against real mosquitto."""
+
+import base64
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import test_memory
+from board_probe import Bench, bench
+from cli_probe import run_sim
+from cryptography import x509
+from pole_probe import PATIENCE_S, need
+
+from field.access import CENTRE, access_list
+from field.console import Console, Refused
+from sim.broker import Mosquitto, Tls
+from sim.centre import Centre
+from sim.certs import Authority
+
+pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
+BOOT_S = 20.0
+REGION, DEVICE, OTHER = "nko", "access-01", "access-02"
+USERS = {DEVICE: "secret", OTHER: "secret2", CENTRE: "secret3"}
+PROPER = access_list([(REGION, DEVICE), (REGION, OTHER)])
+
+
+def with_hole(line: str) -> str:
+    """The proper list, and one more line for our column."""
+    return PROPER.replace(f"user {DEVICE}\n", f"user {DEVICE}\n{line}\n")
+
+
+def configuration(broker: Mosquitto) -> dict[str, Any]:
+    made = run_sim("config", "--device-id", DEVICE, "--region", REGION, "--broker", f"{broker.host}:{broker.port}")
+    assert made.returncode == 0, made.stderr
+    document: dict[str, Any] = json.loads(made.stdout)
+    document.setdefault("secrets", {}).update({"mqtt_user": DEVICE, "mqtt_password": USERS[DEVICE]})
+    return document
+
+
+@pytest.fixture
+def desk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[Bench, Centre]]:
+    """(a column on duty, its centre); the parameter: (runtime, access list)."""
+    runtime, acl = request.param
+    need(runtime)
+    need("mosquitto")
+    with (
+        Mosquitto(users=USERS, acl=acl) as broker,
+        Centre(broker.host, broker.port, user=CENTRE, password=USERS[CENTRE]) as centre,
+        bench(tmp_path, configuration(broker), runtime=runtime) as desk,
+    ):
+        desk.seen.wait("lamp", BOOT_S, state="ready")
+        yield desk, centre
+
+
+def cases(*made: tuple[str, str, dict[str, Any]]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(("desk", "wanted"), [((runtime, acl), wanted) for runtime, acl, wanted in made],
+                                   indirect=["desk"])  # fmt: skip
+
+
+CONFINED = {"own_ack": False, "states": 0, "foreign": False}
+
+
+@cases(
+    ("micropython", PROPER, CONFINED),
+    ("micropython32", PROPER, CONFINED),
+    ("micropython", with_hole("topic readwrite #"), {"own_ack": True, "states": 1, "foreign": True}),
+    ("micropython32", with_hole("topic readwrite #"), {"own_ack": True, "states": 1, "foreign": True}),
+    ("micropython", with_hole("topic read sos/v1/#"), {"own_ack": False, "states": 1, "foreign": False}),
+    ("micropython", with_hole("topic write sos/v1/+/+/ack"), {"own_ack": True, "states": 0, "foreign": False}),
+)
+def test_a_list_that_confines_and_lists_that_do_not(desk: tuple[Bench, Centre], wanted: dict[str, Any]) -> None:
+    """Asked twice, for the first time must leave nothing behind; then the column alarms, on the same session."""
+    board, centre = desk[0].board, desk[1]
+    with Console(board.port) as console:
+        for _ in range(2):
+            assert console.ask("access")["access"] == wanted
+        status = console.ask("status")
+        assert status["broker"]["session"] and "not-subscribed" not in status["faults"]
+        since_s = status["broker"]["since_s"]
+        board.press(150)
+        raised = centre.wait_for(lambda ledger: next(iter(ledger.of(DEVICE)), None), PATIENCE_S, "the alarm")
+        with pytest.raises(Refused, match="an alarm is open"):
+            console.ask("access")
+        time.sleep(0.25)
+        centre.close(raised.id)
+        assert desk[0].seen.wait("lamp", PATIENCE_S, state="ready")
+        assert console.ask("status")["broker"]["since_s"] >= since_s, "one session all the time"
+
+
+@pytest.mark.parametrize("runtime", ["micropython", "micropython32"])
+def test_certs_are_those_of_the_files_and_the_broker(tmp_path: Path, runtime: str) -> None:
+    need(runtime)
+    need("mosquitto")
+    authority = Authority(tmp_path / "pki")
+    shown = authority.server()
+    with Mosquitto(tls=Tls(authority, server=shown)) as broker:
+        document = test_memory.configuration(authority, broker)
+        with bench(tmp_path, document, runtime=runtime) as desk, Console(desk.board.port) as console:
+            desk.seen.wait("lamp", BOOT_S, state="ready")
+            answer = console.ask("certs")
+            broker.stop()
+            desk.seen.wait("lamp", BOOT_S, state="out-of-service")
+            assert console.ask("certs")["broker"] is None
+    wanted = {"own": document["broker"]["tls"]["cert"], "ca": document["broker"]["tls"]["ca"]}
+    wanted["broker"] = shown.cert.read_text()
+    for whose, text in wanted.items():
+        assert certificate(answer, whose) == x509.load_pem_x509_certificate(text.encode()), whose
+
+
+def certificate(answer: dict[str, Any], whose: str) -> x509.Certificate:
+    return x509.load_der_x509_certificate(base64.b64decode("".join(answer[whose]), validate=True))
