@@ -6,6 +6,8 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pole_probe import need
@@ -17,6 +19,12 @@ from sim import toolbox
 from sim.broker import Mosquitto
 from sim.centre import Centre
 from sim.site.servers import TimeServer
+
+if TYPE_CHECKING:
+    from browser_probe import Visitor
+    from playwright.sync_api import Browser
+
+    from sim.demo.city import City
 
 SEED = int(
     os.environ.setdefault("SEED", str(random.SystemRandom().randrange(1 << 31)))
@@ -49,6 +57,40 @@ def mosquitto() -> Iterator[Mosquitto]:
     need("mosquitto")
     with Mosquitto() as broker:
         yield broker
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", type=Path, metavar="FOLDER", help="the pages' pictures are written here, too")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """A headless Chromium. Of the tests in its group only one runs at a time."""
+    need("chromium")
+    from browser_probe import chromium  # Playwright takes its time
+
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def city() -> Iterator["City"]:
+    """Three columns, a broker and a desk, for all tests of a module."""
+    need("mosquitto")
+    from browser_probe import running_city
+
+    with running_city() as city:
+        yield city
+
+
+@pytest.fixture
+def visitor(browser: "Browser") -> Iterator["Visitor"]:
+    """Opens pages; whatever goes wrong on one of them fails the test."""
+    from browser_probe import Visitor
+
+    visitor = Visitor(browser)
+    yield visitor
+    visitor.leave()
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""A city with a desk: a broker, columns that people can press in the browser, and the desk as a process of its own.
+"""A city with a desk: a broker, a clock, columns to press in the browser, and the desk as a process of its own.
 
 Nobody but the desk answers alarms here; the town of sim/demo/town.py has a control centre inside instead.
 """
@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from sim.broker import Broker
-from sim.demo.desk import DeskProcess
+from sim.demo.desk import HOST, DeskProcess
 from sim.demo.places import PLACES, Place, configuration
 from sim.pillar import Pillar, PillarServer
+from sim.site.servers import TimeServer
 
 Event = dict[str, Any]
 
@@ -42,13 +43,14 @@ class City:
         self.desk = DeskProcess(folder, broker.host, broker.port, listen=desk_port)
         self.pillars: dict[str, Pillar] = {}
         self._places, self._runtime, self._adjust = tuple(places), runtime, adjust
-        self._server = PillarServer(port=pillar_port)
+        self._server, self._clock = PillarServer(port=pillar_port), TimeServer()
         self._lamps: dict[str, list[str]] = {}
         self._changed = threading.Condition()
         self._life = ExitStack()
 
     def __enter__(self) -> Self:
         with ExitStack() as life:
+            life.enter_context(self._clock)
             life.enter_context(self.broker)
             life.enter_context(self._server)
             life.enter_context(self.desk)
@@ -81,7 +83,9 @@ class City:
                 raise TimeoutError(f"{device_id}: the lamp is not {state} within {timeout_s:.0f} s: {shown[-5:]}")
 
     def _build(self, place: Place) -> Pillar:
-        config = self._server.configured(configuration(place, self.broker.host, self.broker.port))
+        config = configuration(place, self.broker.host, self.broker.port)
+        config["stream"] = self._server.stream(place.device_id)
+        config["clock"] = {"server": HOST, "port": self._clock.port}
         self._adjust(config)
         self._lamps[place.device_id] = []
         pillar = Pillar(config, runtime=self._runtime, on_event=lambda event: self._event(place.device_id, event))
