@@ -99,7 +99,7 @@ function update() {
   setAttribute(node, "data-status", column.status);
   setText(parts.place, placeText(column));
   setText(parts.facts, [plain(column.device_id, 40), siteText(column.site), plain(column.region, 40)].filter(Boolean).join(" · "));
-  setText(parts.says, statusText(column.status) + (column.status === "ready" ? "" : ": " + columnText(column)));
+  setText(parts.says, column.status === "fault" ? statusText(column.status) : columnText(column));
   const faults = (column.faults ?? []).slice(0, 40);
   keyed(parts.faults, faults, (fault) => fault.id, () => el("li", {}, el("span"), el("small")), (row, fault) => {
     setText(row.firstChild, faultText(fault.id));
@@ -111,14 +111,15 @@ function update() {
     setText(row.lastChild, text);
   });
   keyed(parts.calls, (column.open ?? []).map((id) => ({ id })), (one) => one.id,
-    ({ id }) => button({ class: "primary" }, () => select("incident", id)), (node_, { id }) => setText(node_, t("column.open-call", { id: plain(id, 60) })));
-  for (const node_ of parts.commands.children) {
-    const cmd = node_.dataset.command;
-    setText(node_, shown.asked === cmd ? t("command.sure") : t(`command.${cmd}`));
+    ({ id }) => button({ class: "primary" }, () => select("incident", id)), (one, { id }) => setText(one, t("column.open-call", { id: plain(id, 60) })));
+  for (const one of parts.commands.children) {
+    const cmd = one.dataset.command;
+    setText(one, shown.asked === cmd ? t("command.sure") : t(`command.${cmd}`));
+    one.hidden = cmd === "restart" && store.me?.role !== "admin";
   }
 }
 
-/** Restart and drill ask once more: one takes the column away for seconds, the other lights its lamp. */
+/** Restart asks once more: the column is away for seconds. */
 async function command(cmd) {
   const mine = shown;
   if (cmd === "restart" && mine.asked !== cmd) {

@@ -64,7 +64,6 @@ const SHAPES = {
 const SIGNS = { fault: "!", silent: "?", offline: "?", alarm: "SOS" };
 
 function createMarker({ device_id: id }) {
-  const choose = (event) => { event.preventDefault(); select("column", id); };
   const open = () => {
     const call = openCalls().filter((one) => one.device_id === id).sort((a, b) => isUnanswered(b) - isUnanswered(a))[0];
     if (call) select("incident", call.id);
@@ -72,7 +71,11 @@ function createMarker({ device_id: id }) {
   };
   return svg("g", {
     class: "marker", tabindex: "0", role: "button", testid: `marker-${id}`,
-    on: { click: open, keydown: (event) => { if (event.key === "Enter" || event.key === " ") { choose(event); open(); } } },
+    on: { click: open, keydown: (event) => {
+      if (event.key !== "Enter" && event.key !== " ") return;
+      event.preventDefault();
+      open();
+    } },
   }, svg("circle", { class: "halo", r: "22" }), svg("path", { class: "shape" }),
   svg("text", { class: "sign", "text-anchor": "middle", y: "4" }), svg("text", { class: "label" }));
 }
@@ -99,10 +102,16 @@ function drawMarkers(width, height) {
   const taken = [...at.values()].map(({ x, y }) => ({ left: x - 10, right: x + 10, top: y - 10, bottom: y + 10 }));
   const labels = new Map();
   for (const column of [...columns].reverse()) { // the most urgent chooses first
-    const text = plain(column.status === "alarm" ? placeText(column) : column.device_id, 42);
-    const found = side(at.get(column.device_id), text.length * (column.status === "alarm" ? 8.4 : 7), taken, width);
-    if (found) taken.push(found.box);
-    labels.set(column.device_id, { text, place: found?.place ?? (column.status === "alarm" ? SIDES[0] : null) });
+    const big = column.status === "alarm";
+    const names = big ? [plain(placeText(column), 42), plain(column.device_id, 32)] : [plain(column.device_id, 32)];
+    for (const text of names) {
+      const found = side(at.get(column.device_id), text.length * (big ? 9.2 : 7.4), taken, width);
+      if (!found) continue;
+      taken.push(found.box);
+      labels.set(column.device_id, { text, place: found.place });
+      break;
+    }
+    if (big && !labels.has(column.device_id)) labels.set(column.device_id, { text: names[1], place: SIDES[2] }); // over the others
   }
   keyed(layers.markers, columns, (column) => column.device_id, createMarker, (node, column) => {
     const { x, y } = at.get(column.device_id);
@@ -113,8 +122,8 @@ function drawMarkers(width, height) {
     setAttribute(node, "aria-label", `${placeText(column)}: ${statusText(column.status)}`);
     setAttribute(node.children[1], "d", SHAPES[column.status] ?? SHAPES.ready);
     setText(node.children[2], SIGNS[column.status] ?? "");
-    const { text, place } = labels.get(column.device_id);
-    setText(node.children[3], place ? text : "");
+    const { text = "", place } = labels.get(column.device_id) ?? {};
+    setText(node.children[3], text);
     setAttribute(node.children[3], "x", place?.x ?? 0);
     setAttribute(node.children[3], "y", place?.y ?? 0);
     setAttribute(node.children[3], "text-anchor", place?.anchor ?? "start");

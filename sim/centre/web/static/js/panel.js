@@ -50,10 +50,11 @@ function build(id) {
   const leave = button({ class: "leave", testid: "panel-close", "data-t-label": "panel.close" }, () => select("incident", null), "×");
   parts.doubtful = section("doubt.title", parts.doubts);
   const scroll = el("div", { class: "panel-scroll" },
-    el("div", { class: "panel-two" }, parts.media, parts.doubtful), section("leg.title", parts.legs), section("entry.title", parts.timeline),
+    el("div", { class: "panel-two" }, parts.media, el("div", { class: "panel-right" }, parts.doubtful, section("leg.title", parts.legs))),
+    section("entry.title", parts.timeline),
     el("details", { class: "part" }, el("summary", { "data-t": "stream.addresses" }), parts.streams));
   const node = el("article", { class: "panel", testid: "incident", "data-id": id },
-    el("header", { class: "panel-head" }, leave, parts.place, parts.facts, parts.pressed, parts.state), scroll,
+    el("header", { class: "panel-head" }, leave, parts.place, parts.facts, el("div", { class: "panel-now" }, parts.pressed, parts.state)), scroll,
     el("footer", { class: "panel-foot" }, parts.failure, el("div", { class: "note-row" }, parts.note, parts.noteSave), parts.form,
       el("div", { class: "do-row" }, parts.accept, parts.dispatch, parts.close)));
   return { id, node, parts, player, timeline: [], reading: false, again: false };

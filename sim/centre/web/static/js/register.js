@@ -4,7 +4,7 @@ import { Refused, get, query } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { isActual, on, putIncident, select, store } from "./store.js";
-import { momentText, spanText } from "./time.js";
+import { momentText, spanText, stampText } from "./time.js";
 import { outcomeText, placeText, pressedAt, pressedText, siteText } from "./words.js";
 
 const LIMIT = 500;
@@ -43,7 +43,7 @@ function dayMs(text, days = 0) {
 function filters() {
   return {
     state: fields.state.value || "all", status: fields.status.value, site: fields.site.value, outcome: fields.outcome.value,
-    device_id: fields.device.value, from_ms: dayMs(fields.from.value), to_ms: fields.to.value ? dayMs(fields.to.value, 1) - 1 : "",
+    device_id: fields.device.value, from_ms: dayMs(fields.from.value), to_ms: dayMs(fields.to.value, 1),
   };
 }
 
@@ -98,8 +98,8 @@ function updateRow(row, incident) {
   setAttribute(row, "data-state", incident.state);
   setAttribute(row, "data-status", incident.status);
   setAttribute(row, "data-selected", store.selected?.id === incident.id);
-  const texts = [pressedText(incident), null, siteText(incident.location?.site), t(`state-short.${incident.state}`), outcomeText(incident.outcome ?? ""),
-    since(incident, incident.accepted_ms), plain(incident.by, 40), String(incident.press), plain(incident.id, 60)];
+  const texts = [pressedText(incident, stampText), null, siteText(incident.location?.site), t(`state-short.${incident.state}`), outcomeText(incident.outcome ?? ""),
+    since(incident, incident.accepted_ms), plain(incident.accepted_by || incident.by, 40), String(incident.press), plain(incident.id, 60)];
   texts.forEach((text, index) => { if (text !== null) setText(row.children[index], text); });
   setText(row.querySelector(".row-open"), placeText(incident));
 }

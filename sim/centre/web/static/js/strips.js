@@ -1,13 +1,12 @@
 // The strips across the page: one for each open call, one for each column that fell silent.
 
-import { button, el, keyed, setAttribute, setText } from "./dom.js";
+import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { act } from "./actions.js";
 import { chime } from "./sound.js";
 import { isUnanswered, on, openCalls, select, store, go } from "./store.js";
 import { ageText, momentText, nowMs } from "./time.js";
-import { badges, lastWords, placeText, pressedAt, pressedText, siteText, stateText } from "./words.js";
-import { plain } from "./dom.js";
+import { badges, isSilent, lastWords, placeText, pressedAt, pressedText, siteText, stateText } from "./words.js";
 
 const COMPACT_FROM = 4;
 const NOTED = "sos-noted";
@@ -78,7 +77,9 @@ function renderStrips() {
   setAttribute(host, "data-compact", calls.length >= COMPACT_FROM);
   keyed(host, calls, (one) => one.id, createStrip, updateStrip);
   const waiting = calls.filter(isUnanswered).length;
-  setText(document.getElementById("tally"), calls.length < 2 ? "" : t("tally", { n: calls.length, waiting }));
+  const tally = document.getElementById("tally");
+  tally.hidden = calls.length < COMPACT_FROM;
+  setText(tally, t("tally", { n: calls.length, waiting }));
   const title = waiting ? `(${waiting}) ${placeText(calls[0])}` : t("title", { name: plain(store.config.name, 40) });
   if (document.title !== title) document.title = title;
   setAttribute(document.getElementById("favicon"), "href", waiting ? "/static/alarm.svg" : "/static/calm.svg");
@@ -87,7 +88,6 @@ function renderStrips() {
 // -- columns that fell silent
 
 const silence = (column) => `${column.device_id} ${column.silent_since_ms}`;
-const isSilent = (column) => column.status === "silent" || column.status === "offline";
 
 function createSilence({ device_id: id }) {
   const show = button({ class: "strip-place" }, () => { go("board"); select("column", id); });
@@ -104,13 +104,13 @@ function createSilence({ device_id: id }) {
 function updateSilence(node, column) {
   setText(node.querySelector(".strip-place"), t("silence.title", { place: placeText(column) }));
   const facts = [
-    plain(column.device_id, 40), t("silence.since", { time: momentText(column.silent_since_ms ?? column.heard_ms) }),
+    plain(column.device_id, 40), t("silence.since", { time: momentText(column.silent_since_ms) }),
     lastWords(column),
   ];
   keyed(node.querySelector(".strip-facts"), facts.map((text, index) => ({ text, index })), (fact) => String(fact.index),
     () => el("span", { class: "fact" }), (span, fact) => setText(span, fact.text));
   setText(node.querySelector(".silence-note"), t("silence.noted"));
-  setText(node.querySelector(".strip-age"), ageText(nowMs() - (column.silent_since_ms ?? column.heard_ms)));
+  setText(node.querySelector(".strip-age"), ageText(nowMs() - (column.silent_since_ms)));
 }
 
 function renderSilences() {
@@ -136,7 +136,7 @@ export function tick() {
   }
   for (const node of document.querySelectorAll("#silences > .silence")) {
     const column = store.columns.get(node.dataset.key);
-    if (column) setText(node.querySelector(".strip-age"), ageText(nowMs() - (column.silent_since_ms ?? column.heard_ms)));
+    if (column) setText(node.querySelector(".strip-age"), ageText(nowMs() - (column.silent_since_ms)));
   }
 }
 

@@ -4,6 +4,7 @@ import { setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 
 const KEPT = "sos-theme";
+const SIGNS = { auto: "◐", day: "○", night: "●" };
 const ORDER = ["auto", "day", "night"];
 const dark = matchMedia("(prefers-color-scheme: dark)");
 
@@ -20,7 +21,8 @@ export function start() {
 }
 
 export function show(node) {
-  setText(node, t(`theme.${chosen()}`));
+  setText(node, SIGNS[chosen()]);
+  for (const name of ["aria-label", "title"]) setAttribute(node, name, t(`theme.${chosen()}`));
 }
 
 /** The next one; shows it on its button. */

@@ -2,6 +2,7 @@
 
 import { current, t } from "./i18n.js";
 
+const NEAR_MS = 12 * 60 * 60 * 1000;
 let offsetMs = 0;
 
 /** The desk's server says that it is `serverMs` now: ages do not depend on this computer's clock. */
@@ -26,10 +27,14 @@ export function dateText(ms) {
   return current() === "en" ? `${year}-${month}-${day}` : `${day}.${month}.${year}`;
 }
 
-/** The time, with the date unless it is today. */
+/** The time with its date. */
+export const stampText = (ms) => `${dateText(ms)} ${clockText(ms)}`;
+
+/** The time, with the date unless it is today or only hours away. */
 export function momentText(ms) {
-  if (ms === null || ms === undefined) return "";
-  return dateText(ms) === dateText(nowMs()) ? clockText(ms) : `${dateText(ms)} ${clockText(ms)}`;
+  if (ms === null || ms === undefined || Number.isNaN(ms)) return "";
+  const near = dateText(ms) === dateText(nowMs()) || Math.abs(nowMs() - ms) < NEAR_MS;
+  return near ? clockText(ms) : stampText(ms);
 }
 
 /** Ticking age: "2:13", "1:02:13", from a day on in days. */

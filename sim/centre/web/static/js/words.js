@@ -2,7 +2,7 @@
 
 import { has, t } from "./i18n.js";
 import { plain } from "./dom.js";
-import { clockText, momentText, nowMs, spanText } from "./time.js";
+import { momentText, nowMs, spanText } from "./time.js";
 
 const WAITED_MS = 10000; // a call that left later than this had to wait for its connection
 const FRESH_MS = 2 * 60 * 60 * 1000;
@@ -30,10 +30,10 @@ export function pressedAt(incident) {
   return { ms: incident.received_ms - age, exact: !incident.late, atLeast: incident.late && incident.clock !== "kept" };
 }
 
-/** "21:09:41", "about 21:09:41", "21:09:41 or earlier" */
-export function pressedText(incident) {
+/** "21:09:41", "about 21:09:41", "21:09:41 or earlier"; `textOf` writes the time. */
+export function pressedText(incident, textOf = momentText) {
   const at = pressedAt(incident);
-  const time = momentText(at.ms);
+  const time = textOf(at.ms);
   if (at.atLeast) return t("pressed.earlier", { time });
   return at.exact ? time : t("pressed.about", { time });
 }
@@ -89,10 +89,7 @@ function streamDoubts(stream) {
 /** Everything about this call that is not certain, most important first: sentences. `column` may be missing. */
 export function doubts(incident, column) {
   const found = clockDoubts(incident);
-  if (column?.status === "silent" || column?.status === "offline") {
-    const since = column.silent_since_ms ?? column.heard_ms;
-    found.unshift(t("doubt.silent", { time: momentText(since) }));
-  }
+  if (column && isSilent(column)) found.unshift(t("doubt.silent", { time: momentText(column.silent_since_ms) }));
   found.push(...(incident.faults ?? []).filter((id) => id !== "clock-unset" || incident.clock === "ntp").slice(0, 20).map(faultText));
   return [...found, ...streamDoubts(incident.stream)];
 }
@@ -106,10 +103,15 @@ export function legs(incident) {
 
 export const legText = (ms) => (ms === null ? t("leg.unknown") : spanText(ms));
 
+/** Whether the column fell silent, whatever else is the matter with it. */
+export const isSilent = (column) => Number.isFinite(column.silent_since_ms)
+  && (["silent", "offline"].includes(column.presence) || ["silent", "offline"].includes(column.status));
+
 /** One line of a column: its status in words. */
 export function columnText(column) {
   if (column.status === "silent" || column.status === "offline") {
-    return t(`column.${column.status}`, { time: momentText(column.silent_since_ms ?? column.heard_ms) });
+    if (!isSilent(column)) return t("column.unheard");
+    return t(`column.${column.status}`, { time: momentText(column.silent_since_ms) });
   }
   if (column.status === "fault") {
     const ids = (column.faults ?? []).map((fault) => faultText(fault.id ?? fault));
@@ -125,10 +127,8 @@ export function columnText(column) {
 export function lastWords(column) {
   const faults = (column.faults ?? []).map((fault) => faultText(fault.id ?? fault));
   const said = faults.length ? faults.join(" ") : t("silence.well");
-  return t("silence.last", { time: clockOrDate(column.heard_ms), said });
+  return t("silence.last", { time: column.heard_ms ? momentText(column.heard_ms) : t("unknown"), said });
 }
-
-const clockOrDate = (ms) => (ms ? momentText(ms) : t("unknown"));
 
 /** One entry of a timeline, in words. */
 export function entryText(entry) {
@@ -145,5 +145,3 @@ export function entryNote(entry) {
   if (entry.kind === "note") return plain(typeof entry.detail === "string" ? entry.detail : entry.detail?.text, 2000);
   return plain(entry.detail?.note, 2000);
 }
-
-export const shortTime = (ms) => (ms ? clockText(ms) : "");
