@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from field.diag.finding import Finding, Untold, fails, passes, untested, warns
-from field.diag.interview import Column
+from field.diag.interview import Column, untold
 
 MICROPYTHON_OLDEST = (1, 24)
 FLASH_FULL_BYTES = 16 * 1024  # the journal is written anew beside the old one, and so is the last good configuration
@@ -95,7 +95,8 @@ def versions(column: Column, _: SoFar) -> Finding:
 
 def files(column: Column, so_far: SoFar) -> Finding:
     answer = column.told("files")
-    _told_to_the_end(answer.refusal)
+    if answer.refusal is not None:
+        raise untold(answer)
     found = {name.removeprefix("lib/"): str(digest) for name, digest in answer.said.get("files", {}).items()}
     wrong, missing, strange = compare(found, column.build.files, column.build.libraries)
     if not wrong + missing + strange:
@@ -179,6 +180,8 @@ def heap(column: Column, _: SoFar) -> Finding:
 
 def clock(column: Column, so_far: SoFar) -> Finding:
     found = column.status["clock"]
+    if found["source"] != "ntp" and column.status["firmware"]["mode"] == "safe":
+        raise Untold("blocked", because="duty")  # nobody asks for the time then
     if found["source"] == "none":
         if "server" in found and found["server"] is None:
             return fails("clock", "serverless")
@@ -215,11 +218,6 @@ def tamper(column: Column, _: SoFar) -> Finding:
     if is_open is None:
         return untested("tamper", "unfitted")
     return warns("tamper", "open") if is_open else passes("tamper", "ok")
-
-
-def _told_to_the_end(refusal: str | None) -> None:
-    if refusal is not None:
-        raise Untold("refused", why=refusal)
 
 
 def _names(names: list[str]) -> str:

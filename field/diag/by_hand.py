@@ -8,7 +8,7 @@ from typing import Any
 from field.console import Console, Refused
 from field.diag.board_checks import SoFar
 from field.diag.finding import Finding, Untold, fails, passes, untested, warns
-from field.diag.interview import Answer, Column, Lamp
+from field.diag.interview import Answer, Column, Lamp, untold
 from field.diag.waveform import picture
 from field.diag.words import Words
 
@@ -27,13 +27,13 @@ class Person:
     def choose(self, question: str, *choices: str) -> str:
         """One of YES, NO, AGAIN; an empty line is NO."""
         letters = {choice: self.words(f"answer.{choice}") for choice in choices}
-        prompt = f"{question} [{' / '.join(f'{letter} = {self.words(choice)}' for choice, letter in letters.items())}] "
+        prompt = f"{question} [{' / '.join(f'{letter} = {self.words(f'choice.{choice}')}' for choice, letter in letters.items())}] "
         while True:
             typed = self._ask(prompt).strip().lower()
             if not typed:
                 return NO
             for choice, letter in letters.items():
-                if typed in (letter, self.words(choice), choice[0], choice):
+                if typed in (letter, self.words(f"choice.{choice}"), choice[0], choice):
                     return choice
 
 
@@ -98,7 +98,7 @@ def button(column: Column, _: SoFar) -> Finding:
         return warns("button", "closed") if contact["closed"] else untested("button", "unasked")
     said = column.told("button").said
     if column.answers["button"].refusal is not None:
-        raise Untold("refused", why=column.answers["button"].refusal)
+        raise untold(column.answers["button"])
     return _pressed(said)
 
 
@@ -109,8 +109,9 @@ def _pressed(said: dict[str, Any]) -> Finding:
         return fails("button", "stuck")
     if said["presses"]:
         bounces = closures - said["presses"]
+        values["bounces"] = max(0, bounces)
         is_bad = bounces > BOUNCES_MANY * said["presses"]
-        return (warns if is_bad else passes)("button", "bounces" if is_bad else "ok", bounces=max(0, bounces), **values)
+        return warns("button", "bounces", **values) if is_bad else passes("button", "ok", **values)
     return fails("button", "short", **values) if closures else fails("button", "unfelt")
 
 

@@ -19,7 +19,7 @@ from field.diag.absence import find_out
 from field.diag.finding import Finding, Untold, Verdict
 from field.diag.interview import STATUS, Build, Column, interview
 from field.diag.judge import judge, worst
-from field.diag.network_checks import way_end
+from field.diag.network_checks import WAY, way_end
 from field.diag.words import LANGUAGES, Words, choose
 from firmware import VERSION
 
@@ -112,6 +112,8 @@ def for_people(checkup: Checkup, words: Words) -> int:
     if checkup.trouble is not None:
         print(words("trouble", why=checkup.trouble), file=sys.stderr)
     print(table.summary(checkup.findings(), words))
+    if any(one.line in WAY and one.verdict is Verdict.FAIL for one in checkup.findings()):
+        print(words("again-later"))
     return checkup.status()
 
 

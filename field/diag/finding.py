@@ -57,7 +57,7 @@ class Finding:
         return f"{ANY if self.says in EVERYWHERE else self.line}.{self.says}"
 
 
-EVERYWHERE = ("blocked", "cannot-say", "refused", "not-reached")
+EVERYWHERE = ("blocked", "cannot-say", "refused", "alarm-open", "not-reached")
 
 
 class Untold(Exception):

@@ -18,6 +18,7 @@ SETTLE_S = 12.0  # a column that has just started looks for its broker and its t
 _EVERY_S = 1.0
 _UNKNOWN = "unknown command"
 _SHORT_OF_MEMORY = "too little memory"
+_ALARM_OPEN = "an alarm is open"
 
 
 class Answer(NamedTuple):
@@ -108,6 +109,12 @@ class Column:
         return next((str(one.get("detail", "")) for one in told if one.get("id") == ident), "")
 
 
+def untold(answer: Answer) -> Untold:
+    """The column would not, for a reason that is no fault of the line's."""
+    why = answer.refusal or "-"
+    return Untold("alarm-open") if why.startswith(_ALARM_OPEN) else Untold("refused", why=why)
+
+
 def ask(console: Console, word: str) -> Answer:
     """Raises ConsoleError when nobody answers, or the cable is pulled."""
     lines: list[Line] = []
@@ -123,6 +130,7 @@ def interview(console: Console, column: Column, say: Callable[[str], None]) -> N
     """Fills `column.answers`; `say(word)` before each question. Raises ConsoleError: what was answered stays there."""
     say(STATUS)
     column.answers[STATUS] = _settled(console)
+    column.now = datetime.datetime.now(datetime.UTC)  # to be compared with what its clock said
     status = column.answers[STATUS]
     if status.refusal is not None or status.said.get("configured") is False:
         return

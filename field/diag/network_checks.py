@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from field.diag.board_checks import SoFar
 from field.diag.dates import Dates, dates_of
 from field.diag.finding import Finding, Untold, fails, passes, warns
-from field.diag.interview import Column
+from field.diag.interview import Column, untold
 
 SIGNAL_WEAK_DBM = -75
 CERTIFICATE_DAYS = 30
@@ -23,12 +23,12 @@ class End(NamedTuple):
     says: str
 
 
-# What the column says of its last attempt -> where it ended. The first that fits.
+# What the column says of its last attempt, and at its end in which stage that ended -> the line. The first that fits.
 _ENDS = tuple(
     (re.compile(pattern, re.IGNORECASE), End(line, says))
     for pattern, line, says in (
         (r"^the link is down", "link", "down"),
-        (r"^no address for", "lookup", "lost"),
+        (r"^no address for|@lookup", "lookup", "lost"),
         (r"certificate is refused", "tls", "broker-refused"),
         (r"the broker refuses us", "tls", "column-refused"),
         (r"^TLS|MBEDTLS|SSL|^\(?-\d{3,}", "tls", "broken"),
@@ -39,7 +39,9 @@ _ENDS = tuple(
         (r"hostile or broken packet", "login", "stranger"),
         (r"closed the connection", "login", "closed"),
         (r"no PUBACK|no answer to", "broker", "frozen"),
+        (r"no session within.*@session", "broker", "frozen"),
         (r"no session within", "broker", "silent"),
+        (r"@session", "tls", "broken"),
         (r"refused", "broker", "down"),
         (r"", "broker", "unreachable"),
     )
@@ -53,10 +55,20 @@ def way_end(column: Column) -> End | None:
         return End("link", "down")
     if status["broker"]["session"]:
         return None
-    error = str(status["broker"]["error"])
+    error = _error(column)
     if not error:
         return End("broker", "untried")
-    return next(end for pattern, end in _ENDS if pattern.search(error))
+    told = f"{error} @{status['broker'].get('failed_in')}"
+    end = next(end for pattern, end in _ENDS if pattern.search(told))
+    if end.line == "tls" and not status["broker"]["tls"]:
+        return End("login", "closed")
+    if end.says in ("closed", "frozen") and _expired(column) is not None:
+        return End("tls", "broken")  # a broker may hang up on a certificate without a word
+    return end
+
+
+def _error(column: Column) -> str:
+    return " ".join(str(column.status["broker"]["error"]).split())
 
 
 def _passed(column: Column, line: str) -> End | None:
@@ -111,7 +123,7 @@ def broker(column: Column, _: SoFar) -> Finding:
     end, found = _passed(column, "broker"), column.status["broker"]
     values = {"host": found["host"], "port": found["port"], "address": found["address"] or "-"}
     if end is not None:
-        return fails("broker", end.says, error=found["error"], **values)
+        return fails("broker", end.says, error=_error(column), **values)
     return passes("broker", "ok", **values)
 
 
@@ -119,15 +131,14 @@ def tls(column: Column, _: SoFar) -> Finding:
     end, found = _passed(column, "tls"), column.status["broker"]
     if not found["tls"]:
         return warns("tls", "plain")
-    dates = _dates(column)
-    expired = next((one for one in dates if one.ends <= column.now), None)
+    dates, expired = _dates(column), _expired(column)
     if expired is not None:
         return fails("tls", f"{expired.whose}-expired", name=expired.name, date=expired.day)
     early = next((one for one in dates if one.begins > column.now), None)
     if early is not None:
         return fails("tls", "early", name=early.name, date=early.begins.date().isoformat())
     if end is not None:
-        error = str(found["error"])
+        error = _error(column)
         is_old = end.says == "broker-refused" and "expired" in error
         return fails("tls", "broker-old" if is_old else end.says, error=error, host=found["host"])
     if not dates:
@@ -145,10 +156,14 @@ def _dates(column: Column) -> list[Dates]:
     return own + ([column.seen_broker] if column.seen_broker is not None else [])
 
 
+def _expired(column: Column) -> Dates | None:
+    return next((one for one in _dates(column) if one.ends <= column.now), None)
+
+
 def login(column: Column, _: SoFar) -> Finding:
-    end, error = _passed(column, "login"), str(column.status["broker"]["error"])
+    end = _passed(column, "login")
     if end is not None:
-        return fails("login", end.says, error=error)
+        return fails("login", end.says, error=_error(column))
     return passes("login", "ok", since=column.status["broker"]["since_s"])
 
 
@@ -160,7 +175,7 @@ def access(column: Column, _: SoFar) -> Finding:
     answer = column.told("access")
     found = answer.said.get("access")
     if found is None:
-        raise Untold("refused", why=answer.refusal or "-")
+        raise untold(answer)
     if found["foreign"]:
         return fails("access", "foreign")
     if found["own_ack"]:
@@ -185,7 +200,7 @@ def stream(column: Column, so_far: SoFar) -> Finding:
     if down:
         return fails("stream", "down", what="; ".join(f"{one['uri']}: {one['error']}" for one in down))
     if answer.refusal is not None or not found:
-        raise Untold("refused", why=answer.refusal or "-")
+        raise untold(answer)
     return passes("stream", "ok", count=len(found), ms=max(one["ms"] for one in found))
 
 
@@ -197,11 +212,11 @@ def alarm(column: Column, _: SoFar) -> Finding:
     said = answer.said
     legs = {key: _ms(said.get(key)) for key in ("sent_ms", "broker_ms", "centre_ms")}
     if answer.refusal is None:
-        says = "slow" if said["centre_ms"] > ANSWER_SLOW_MS else "ok"
-        return warns("alarm", says, **legs) if says == "slow" else passes("alarm", says, **legs)
+        is_slow = said["centre_ms"] > ANSWER_SLOW_MS
+        return warns("alarm", "slow", **legs) if is_slow else passes("alarm", "ok", **legs)
     if "did not answer" in answer.refusal:
         return fails("alarm", "unanswered", **legs) if said.get("broker_ms") is not None else fails("alarm", "unsent")
-    raise Untold("refused", why=answer.refusal)
+    raise untold(answer)
 
 
 def _ms(value: int | None) -> str:
