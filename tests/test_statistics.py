@@ -166,7 +166,7 @@ def test_a_month_is_one_of_the_desks_own_time() -> None:
 
 def test_availability_of_each_column_over_both_windows() -> None:
     day_ms = 24 * HOUR_MS
-    presence = {
+    presence: dict[str, Rows] = {
         "b": [
             {"from_ms": NOW_MS - 30 * day_ms, "to_ms": NOW_MS - 20 * day_ms, "kind": "up"},
             {"from_ms": NOW_MS - 20 * day_ms, "to_ms": NOW_MS - 10 * day_ms, "kind": "silent"},

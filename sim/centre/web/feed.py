@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -20,6 +21,9 @@ BROWSERS_MAX = 100
 HEARD_MAX_BYTES = 1024  # a browser has nothing to say here
 PING_S = 15.0
 
+RETRY_S = 0.5
+
+log = logging.getLogger("desk")
 Message = dict[str, Any]
 Read = Callable[[Iterable[tuple[str, str]]], list[Message]]
 
@@ -94,7 +98,15 @@ class Feed:
             await self._changed.wait()
             self._changed.clear()
             changes, self._changes = self._changes, {}
-            for message in await asyncio.to_thread(self._read, changes):
+            try:
+                messages = await asyncio.to_thread(self._read, changes)
+            except Exception:
+                log.exception("the feed could not read %d changes; once more in %s s", len(changes), RETRY_S)
+                await asyncio.sleep(RETRY_S)
+                self._changes = {**changes, **self._changes}
+                self._changed.set()
+                continue
+            for message in messages:
                 self._tell(message)
 
     async def _tell_time(self) -> None:

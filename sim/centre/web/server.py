@@ -136,8 +136,8 @@ class Server:
     # Picture and sound
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
-        incident = await asyncio.to_thread(self.desk.incident, asking.incident_id(request))
         offer = await asking.body(request, SDP, SDP_MAX_BYTES)
+        incident = await asyncio.to_thread(self.desk.incident, asking.incident_id(request))
         name, answer = await self.player.call(incident["stream"]["webrtc"], offer)
         headers = {"Location": f"/api/whep/{name}"}
         return web.Response(status=201, body=answer, content_type=SDP, headers=headers)
