@@ -14,6 +14,7 @@ from field.diag.words import Words
 
 BOUNCES_MANY = 20  # a press: a new contact bounces a few times
 YES, NO, AGAIN = "yes", "no", "again"
+_LATIN = {YES: "y", NO: "n", AGAIN: "r"}  # understood in every language: not every keyboard has the other letters
 
 
 class Person:
@@ -26,14 +27,14 @@ class Person:
 
     def choose(self, question: str, *choices: str) -> str:
         """One of YES, NO, AGAIN; an empty line is NO."""
-        letters = {choice: self.words(f"answer.{choice}") for choice in choices}
-        prompt = f"{question} [{' / '.join(f'{letter} = {self.words(f'choice.{choice}')}' for choice, letter in letters.items())}] "
+        accepted = {choice: (self.words(f"answer.{choice}"), self.words(f"choice.{choice}")) for choice in choices}
+        offer = " / ".join(f"{letter} = {word}" for letter, word in accepted.values())
         while True:
-            typed = self._ask(prompt).strip().lower()
+            typed = self._ask(f"{question} [{offer}] ").strip().lower()
             if not typed:
                 return NO
-            for choice, letter in letters.items():
-                if typed in (letter, self.words(f"choice.{choice}"), choice[0], choice):
+            for choice, texts in accepted.items():
+                if typed in (*texts, _LATIN[choice]):
                     return choice
 
 
