@@ -12,6 +12,7 @@ from typing import Any, Self
 from sim.pillar.button import Button
 from sim.pillar.camera import Camera
 from sim.pillar.intercom import Intercom
+from sim.pillar.watchers import Watchers
 from sim.pole import Pole
 
 KEPT_LINES = 200
@@ -40,13 +41,14 @@ class Pillar:
         The column is without power until `power_on`. Raises what `make_pole` raises.
         """
         self.device_id = str(config["device_id"])
+        self._lock = threading.Lock()
+        self._listeners: set[Callable[[], None]] = set()
         self.camera = Camera(self.device_id)
         self.intercom = Intercom(self.device_id, self._changed)
+        self.watchers = Watchers(self._changed)
         self._height_m = float(config["location"].get("height_m", 1.0))
         self._address = str(config["location"]["address"])
         self._on_event = on_event
-        self._lock = threading.Lock()
-        self._listeners: set[Callable[[], None]] = set()
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._line_count = 0
         self._lamp, self._relay, self._boot = "dark", False, 0
@@ -142,6 +144,7 @@ class Pillar:
             "lamp": self._lamp,
             "relay": self._relay,
             "heard": round(self.intercom.heard, 2),
+            "watchers": self.watchers.count,
             "held": self.button.held,
             "stuck": self.button.stuck,
             "chatter": self.button.chattering,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 
 WATCHERS_MAX = 4
 
@@ -13,19 +14,24 @@ class Full(Exception):
 
 
 class Watchers:
-    """Counts those who watch one pillar, by WHEP or by MPEG-TS. For one event loop."""
+    """Counts those who watch one pillar, by WHEP or by MPEG-TS. `changed` is called without arguments."""
 
-    def __init__(self, limit: int = WATCHERS_MAX) -> None:
-        self._limit = limit
+    def __init__(self, changed: Callable[[], None] = lambda: None, limit: int = WATCHERS_MAX) -> None:
+        self._changed, self._limit = changed, limit
+        self._lock = threading.Lock()
         self.count = 0
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:
         """Take a place for as long as the block lasts. Raises Full."""
-        if self.count >= self._limit:
-            raise Full(f"{self._limit} watch this pillar already, and no more can: try again later")
-        self.count += 1
+        with self._lock:
+            if self.count >= self._limit:
+                raise Full(f"{self._limit} watch this pillar already, and no more can: try again later")
+            self.count += 1
+        self._changed()
         try:
             yield
         finally:
-            self.count -= 1
+            with self._lock:
+                self.count -= 1
+            self._changed()

@@ -25,7 +25,7 @@ from aiohttp.typedefs import Handler, Middleware
 from sim.pillar import mpeg_ts
 from sim.pillar.feed import Feed
 from sim.pillar.pillar import Pillar
-from sim.pillar.watchers import Full, Watchers
+from sim.pillar.watchers import Full
 from sim.pillar.whep import OFFER_BYTES_MAX, BadOffer, Whep
 
 STATIC = Path(__file__).parent / "static"
@@ -50,8 +50,7 @@ class Site:
 
     def __init__(self, pillar: Pillar) -> None:
         self.pillar = pillar
-        self.watchers = Watchers()
-        self.whep = Whep(pillar.camera, pillar.intercom, self.watchers)
+        self.whep = Whep(pillar.camera, pillar.intercom, pillar.watchers)
         self.hands = ThreadPoolExecutor(1, f"hands-{pillar.device_id}")
         self.feeds: set[Feed] = set()
 
@@ -139,7 +138,7 @@ class Town:
     async def stream(self, request: web.Request) -> web.StreamResponse:
         site = self.site(request)
         try:
-            with site.watchers.place():
+            with site.pillar.watchers.place():
                 response = web.StreamResponse(headers={"Content-Type": mpeg_ts.CONTENT_TYPE})
                 await response.prepare(request)
                 with contextlib.suppress(TimeoutError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ import aioice.ice
 import numpy as np
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
+from aiortc.sdp import SessionDescription
 from av import AudioFrame, AudioResampler
 
 from sim.pillar import intercom
@@ -30,6 +32,7 @@ CONNECT_S = 15.0  # from the answer to the connection, else the place is another
 MEDIA_LINE = re.compile(r"^m=(\S+)", re.M)
 MDNS_CANDIDATE = re.compile(r"^(a=candidate:(?:\S+ ){4})[0-9a-zA-Z-]+\.local ", re.M)
 LOOPBACK = "127.0.0.1"
+log = logging.getLogger(__name__)
 
 _addresses = aioice.ice.get_host_addresses
 
@@ -40,6 +43,8 @@ def _addresses_and_loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:
 
 
 aioice.ice.get_host_addresses = _addresses_and_loopback
+# A watcher who vanished without a word gives up its place after some 8 s; RFC 7675 would have it keep it for 30.
+aioice.ice.CONSENT_INTERVAL, aioice.ice.CONSENT_FAILURES = 2, 4
 
 
 class BadOffer(ValueError):
@@ -136,6 +141,8 @@ class Session:
                 task.cancel()
         try:
             await self._connection.close()
+        except Exception:
+            log.exception("a connection did not close in order")
         finally:
             self._over()
 
@@ -176,6 +183,14 @@ def check(offer: str) -> None:
         raise BadOffer(f"this offer has the media {', '.join(kinds)[:80]}: must be one audio, one video, or both")
     if offer.count("a=candidate:") > CANDIDATES_MAX:
         raise BadOffer(f"this offer has more than {CANDIDATES_MAX} candidates")
+    try:
+        parsed = SessionDescription.parse(offer)
+    except Exception as error:  # whatever aiortc stumbles over in it
+        raise BadOffer(f"this SDP cannot be read: {type(error).__name__}: {error}") from error
+    names = [media.rtp.muxId for media in parsed.media]
+    bundled = [name for group in parsed.group for name in group.items]
+    if len(set(names)) != len(names) or not set(bundled) <= set(names):  # aiortc would mix up its transports
+        raise BadOffer("this offer's a=mid are not all different, or a=group names one that is not there")
 
 
 def _reachable(offer: str, peer: str) -> str:

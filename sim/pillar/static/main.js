@@ -15,7 +15,7 @@ const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 
 let about = { device_id: "", address: "", height_m: 1, pitch_hz: 0 };
-let state = { lamp: "dark", relay: false, heard: 0, held: false, boot: 0 };
+let state = { lamp: "dark", relay: false, heard: 0, held: false, watchers: 0, boot: 0 };
 const lines = [];
 
 function showAbout() {
@@ -38,6 +38,7 @@ function showState() {
   $("relay").dataset.closed = state.relay;
   const speaking = state.relay && state.heard > SPEAKS;
   say($("call"), t(speaking ? "speaking" : state.relay ? "calling" : "silent"));
+  $("watchers").textContent = t(state.watchers ? "watched" : "unwatched", { n: state.watchers });
   $("heard").value = state.heard;
   $("heard").dataset.level = state.heard;
   for (const [number, wave] of $("grille").querySelectorAll("path").entries()) {
