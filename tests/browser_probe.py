@@ -130,6 +130,15 @@ class Visitor:
         dialog.dismiss()
 
 
+def until(page: Page, look: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
+    """Wait until `look()` is true and return its value. The page goes on meanwhile."""
+    deadline = time.monotonic() + timeout_s
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
+        page.wait_for_timeout(POLL_MS)
+    return found
+
+
 class Probe:
     """A page and its parts by their data-testid."""
 
@@ -142,12 +151,8 @@ class Probe:
         return self.page.locator(f'[data-testid="{name}"]{wanted}')
 
     def until(self, look: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
-        """Wait until `look()` is true and return its value. The page goes on meanwhile."""
-        deadline = time.monotonic() + timeout_s
-        while not (found := look()):
-            assert time.monotonic() < deadline, f"not within {timeout_s:.0f} s: {what}"
-            self.page.wait_for_timeout(POLL_MS)
-        return found
+        """Wait until `look()` is true and return its value."""
+        return until(self.page, look, what, timeout_s)
 
 
 class DeskPage(Probe):

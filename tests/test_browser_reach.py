@@ -1,0 +1,133 @@
+"""The pages without a mouse, on a phone, on a small screen, and in three languages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from browser_probe import MARKS, PHONE, PRESS_MS, WIDE, DeskPage, Visitor
+from playwright.sync_api import Locator, Page, ViewportSize, expect
+
+if TYPE_CHECKING:
+    from sim.demo.city import City
+
+pytestmark = [*MARKS, pytest.mark.timeout(240)]
+
+TARGET_PX = 44
+TAB_LIMIT = 60
+
+
+def fits(page: Page) -> bool:
+    """Nothing is to be scrolled sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def tab_to(desk: DeskPage, part: Locator) -> None:
+    """As somebody without a mouse gets there."""
+    for _ in range(TAB_LIMIT):
+        if part.evaluate("node => node === document.activeElement"):
+            return
+        desk.page.keyboard.press("Tab")
+    raise AssertionError("the keyboard does not get there")
+
+
+def test_a_whole_call_by_keyboard_alone(city: City, visitor: Visitor) -> None:
+    pillar = visitor.pillar(city.page("petropavl-01"))
+    desk = visitor.desk(city.desk.url)
+    keyboard = desk.page.keyboard
+    pillar.get("button").focus()
+    pillar.page.keyboard.down("Space")
+    pillar.page.wait_for_timeout(PRESS_MS)
+    pillar.page.keyboard.up("Space")
+    incident = desk.call_from("petropavl-01")
+    expect(desk.get("incident", id=incident)).to_be_visible()
+    keyboard.press("p")
+    desk.sees_and_hears()
+    keyboard.press("a")
+    desk.becomes(incident, "accepted")
+    pillar.shows("help-coming")
+    keyboard.press("d")
+    desk.becomes(incident, "dispatched")
+    keyboard.press("c")
+    expect(desk.get("outcome")).to_be_focused()
+    keyboard.press("ArrowDown")
+    tab_to(desk, desk.get("close-confirm"))
+    keyboard.press("Enter")
+    desk.becomes(incident, "closed")
+    keyboard.press("Escape")
+    keyboard.press("2")
+    expect(desk.row(incident)).to_have_attribute("data-state", "closed")
+    keyboard.press("?")
+    expect(desk.get("help")).to_be_visible()
+    keyboard.press("Escape")
+    expect(desk.get("help")).not_to_be_visible()
+
+
+def test_the_button_is_held_as_long_as_the_key(city: City, visitor: Visitor) -> None:
+    pillar = visitor.pillar(city.page("petropavl-02"))
+    desk = visitor.desk(city.desk.url)
+    pillar.get("button").focus()
+    pillar.page.keyboard.down("Enter")
+    pillar.until(lambda: city.pillars["petropavl-02"].state()["held"], "the finger on the button")
+    incident = desk.call_from("petropavl-02")
+    assert city.pillars["petropavl-02"].state()["held"], "the call goes out while the button is held"
+    pillar.page.keyboard.up("Enter")
+    pillar.until(lambda: not city.pillars["petropavl-02"].state()["held"], "no finger on the button")
+    desk.open(incident)
+    desk.get("accept").click()
+    desk.becomes(incident, "accepted")
+    desk.close(incident, "false")
+
+
+def test_a_call_on_a_phone(city: City, visitor: Visitor) -> None:
+    pillar = visitor.pillar(city.page("school-07-01"), PHONE)
+    desk = visitor.desk(city.desk.url, PHONE, has_touch=True, is_mobile=True)
+    assert fits(desk.page) and fits(pillar.page)
+    pillar.press()
+    incident = desk.call_from("school-07-01")
+    strip = desk.get("strip", id=incident)
+    expect(strip).to_be_in_viewport()
+    box = desk.get("strip-accept").bounding_box()
+    assert box is not None and box["height"] >= TARGET_PX and box["width"] >= TARGET_PX, box
+    desk.get("strip-accept").tap()
+    desk.becomes(incident, "accepted")
+    assert fits(desk.page)
+    for part in ("play", "dispatch", "close"):
+        desk.get(part).scroll_into_view_if_needed()
+        expect(desk.get(part)).to_be_in_viewport()
+    desk.get("close").tap()
+    desk.get("outcome").select_option("help-given")
+    desk.get("close-confirm").tap()
+    desk.becomes(incident, "closed")
+    pillar.shows("ready")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["1280x720", "phone"])
+def test_no_view_is_to_be_scrolled_sideways(city: City, visitor: Visitor, viewport: ViewportSize) -> None:
+    desk = visitor.desk(city.desk.url, viewport)
+    expect(desk.get("column-petropavl-01")).to_be_visible()
+    for view in ("1", "2", "3"):
+        desk.page.keyboard.press(view)
+        desk.until(lambda: fits(desk.page), f"view {view} fits")
+
+
+def test_a_page_that_is_too_wide_is_noticed(visitor: Visitor) -> None:
+    page = visitor.page("data:text/html,<div style='width:2000px'>wide</div>")
+    assert not fits(page)
+
+
+@pytest.mark.parametrize(("language", "word"), [("ru", "Приня"), ("kk", "Қабылда"), ("en", "Accept")])
+def test_the_desk_speaks(city: City, visitor: Visitor, language: str, word: str) -> None:
+    pillar = visitor.pillar(city.page("petropavl-01"))
+    desk = visitor.desk(city.desk.url)
+    desk.get("language").select_option(language)
+    expect(desk.page.locator("html")).to_have_attribute("lang", language)
+    pillar.press()
+    incident = desk.call_from("petropavl-01")
+    expect(desk.get("strip-accept")).to_contain_text(word)
+    desk.open(incident)
+    expect(desk.get("accept")).to_contain_text(word)
+    desk.get("accept").click()
+    desk.becomes(incident, "accepted")
+    desk.close(incident, "false")
+    pillar.shows("ready")
