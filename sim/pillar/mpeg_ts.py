@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 
 import av
@@ -17,6 +18,7 @@ from sim.pillar.media import Pace, audio_frame, video_frame
 
 CONTENT_TYPE = "video/mp2t"
 SLOW_S = 10.0  # a player that takes nothing for so long is gone
+SEND_BUFFER_BYTES = 65_536  # some seconds; by itself the system would collect minutes for a player that stalls
 VIDEO_BPS, AUDIO_BPS = 600_000, 64_000
 _BLOCKS_PER_TICK = intercom.BLOCKS_PER_S / camera.RATE
 
@@ -57,6 +59,13 @@ class TransportStream:
 
     def close(self) -> None:
         self._container.close()
+
+
+def keep_short(transport: asyncio.BaseTransport | None) -> None:
+    """Nothing old is kept for a player that stalls."""
+    connection = transport.get_extra_info("socket") if transport is not None else None
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 async def send(source: Camera, voice: Intercom, write: Callable[[bytes], Awaitable[None]]) -> None:

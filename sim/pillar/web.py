@@ -141,6 +141,7 @@ class Town:
             with site.pillar.watchers.place():
                 response = web.StreamResponse(headers={"Content-Type": mpeg_ts.CONTENT_TYPE})
                 await response.prepare(request)
+                mpeg_ts.keep_short(request.transport)
                 with contextlib.suppress(TimeoutError):
                     await mpeg_ts.send(site.pillar.camera, site.pillar.intercom, response.write)
                 return response
