@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 import pytest
+from aiohttp import web
 from desk_rig import Answer, DeskRig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -137,7 +138,7 @@ def test_a_desk_that_looks_at_the_origin_only_if_there_is_one_is_noticed(
 ) -> None:
     strict = guard.Guard._check_origin
 
-    def lax(self: guard.Guard, request: guard.web.Request) -> None:
+    def lax(self: guard.Guard, request: web.Request) -> None:
         if "Origin" in request.headers:
             strict(self, request)
 

@@ -61,7 +61,8 @@ class Player:
         """End all calls."""
         await asyncio.gather(*(self.hang_up(name) for name in list(self._calls)))
         if self._client is not None:
-            await self._client.close()
+            client, self._client = self._client, None
+            await client.close()
 
     async def call(self, address: str | None, offer: bytes) -> tuple[str, bytes]:
         """(name of the call, the camera's answer). Raises Refusal: 409 nothing to play, 403 not allowed, 502 and 504
