@@ -25,8 +25,8 @@ def run(board, column):
         except OSError as why:
             error = str(why)
         yield {"lookup": {"what": what, "host": host, "address": address, "error": error, "ms": since.ms()}}
-    link = board.link.describe()
-    yield {key: link[key] for key in ("gateway", "netmask", "dns")}
+    _, netmask, gateway, dns = board.link.describe()["network"] or (None, None, None, None)
+    yield {"gateway": gateway, "netmask": netmask, "dns": dns}
 
 
 def _hosts(board, column):

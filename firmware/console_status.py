@@ -39,7 +39,8 @@ def run(board, column):
     clock = column.clock
     yield {"clock": {"source": clock.source, "now": clock.now_text(), "server": clock._server}}
     link = board.link.describe()
-    link["up"] = board.link.is_up()
+    address, netmask, gateway, dns = link.pop("network") or (None, None, None, None)
+    link.update({"up": board.link.is_up(), "address": address, "netmask": netmask, "gateway": gateway, "dns": dns})
     yield {"link": link}
     yield {"broker": _broker(column.uplink)}
     button = column.button

@@ -61,7 +61,8 @@ def _talk(board, kind, uri):
     if scheme == "sip":
         over_udp = "transport=tcp" not in rest.lower()
         mark = "z9hG4bK%d" % board.random(1 << 30)  # RFC 3261: tells the answer to this question from a stray
-        question = _sip(uri, board.link.describe()["address"], "UDP" if over_udp else "TCP", mark).encode()
+        ours = (board.link.describe()["network"] or ("0.0.0.0",))[0]
+        question = _sip(uri, ours, "UDP" if over_udp else "TCP", mark).encode()
         if over_udp:
             head = yield from _over_udp(board.datagram(address, port), Deadline(board, 0), question, mark.encode())
             return _judge(scheme, head)

@@ -13,6 +13,7 @@ _SENT_MAX = const(4)  # unacknowledged QoS 1 publishes: bounds RAM, the rest wai
 _TELEMETRY_MAX = const(2)  # of which at most so many may be telemetry's
 _EARLY_MS = const(20)  # a ping goes with a turn that comes anyway, rather than wake the loop again
 _READS_A_STEP = const(8)  # bounds one step under a flood
+_UNSUBACK = const(0xB0)
 _OUT_MAX = const(16)  # packets that wait to be written: a broker that sends and does not read gets no more attention
 
 
@@ -192,7 +193,7 @@ class Session:
             self._take_puback(self._short(packet, 2))
         elif kind == packets.SUBACK:
             self._take_suback(self._short(packet, 3))
-        elif kind == packets.UNSUBACK:
+        elif kind == _UNSUBACK:
             self._short(packet, 2)  # console_access.py asked, and waits for nothing
         elif kind == packets.PINGRESP:
             self._short(packet, 0)

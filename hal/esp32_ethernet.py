@@ -37,13 +37,9 @@ class EthernetLink:
 
     def describe(self):
         up = self._nic.isconnected()
-        address, netmask, gateway, dns = self._nic.ifconfig() if up else (None, None, None, None)
         return {
             "kind": "ethernet",
             "rssi_dbm": None,
-            "address": address,
-            "netmask": netmask,
-            "gateway": gateway,
-            "dns": dns,
+            "network": self._nic.ifconfig() if up else None,
             "status": self._nic.status(),
         }

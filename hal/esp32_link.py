@@ -42,13 +42,9 @@ class WifiLink:
 
     def describe(self):
         up = self._nic.isconnected()
-        address, netmask, gateway, dns = self._nic.ifconfig() if up else (None, None, None, None)
         return {
             "kind": "wifi",
             "rssi_dbm": self._nic.status("rssi") if up else None,
-            "address": address,
-            "netmask": netmask,
-            "gateway": gateway,
-            "dns": dns,
+            "network": self._nic.ifconfig() if up else None,
             "status": self._nic.status(),
         }

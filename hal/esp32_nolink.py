@@ -12,12 +12,4 @@ class NoLink:
         return False
 
     def describe(self):
-        return {
-            "kind": "other",
-            "rssi_dbm": None,
-            "address": None,
-            "netmask": None,
-            "gateway": None,
-            "dns": None,
-            "status": None,
-        }
+        return {"kind": "other", "rssi_dbm": None, "network": None, "status": None}

@@ -85,7 +85,7 @@ class Link(Protocol):
         """Joined and holding an address."""
 
     def describe(self) -> dict[str, Any]:
-        """{"kind": "wifi"|"ethernet", "rssi_dbm": int | None, "address", "netmask", "gateway", "dns": str | None,
+        """{"kind": "wifi"|"ethernet", "rssi_dbm": int | None, "network": (address, netmask, gateway, dns) | None,
         "status": int | None}."""
 
 

@@ -192,9 +192,8 @@ class FakeLink:
         return self.up
 
     def describe(self) -> dict[str, Any]:
-        address, netmask, gateway = ("10.0.0.9", "255.0.0.0", "10.0.0.1") if self.up else (None, None, None)
-        network = {"address": address, "netmask": netmask, "gateway": gateway, "dns": gateway}
-        return {"kind": "wifi", "rssi_dbm": -60, **network, "status": 1010}
+        network = ("10.0.0.9", "255.0.0.0", "10.0.0.1", "10.0.0.53") if self.up else None
+        return {"kind": "wifi", "rssi_dbm": -60, "network": network, "status": 1010}
 
 
 class FakeLookup:

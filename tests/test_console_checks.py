@@ -156,7 +156,7 @@ def test_status_names_what_it_was_told_to_be() -> None:
     assert status["configured"] is True and status["limits"] == {"low_mv": 11_000}
     assert status["names"] == {"device_id": "petropavl-01", "region": "nko", "server_name": "broker.example"}
     assert status["clock"]["server"] == "time.example" and status["broker"]["failed_in"] is None
-    assert status["link"]["netmask"] == "255.0.0.0" and status["link"]["dns"] == "10.0.0.1"
+    assert status["link"]["netmask"] == "255.0.0.0" and status["link"]["dns"] == "10.0.0.53"
 
 
 def test_status_tells_the_step_at_which_the_way_to_the_centre_ends() -> None:
@@ -209,7 +209,7 @@ def test_net_finds_an_address_for_each_name_once() -> None:
         ("clock", "time.example", "10.0.0.5", ""),
     ]
     answer = merged(lines)
-    assert (answer["gateway"], answer["netmask"], answer["dns"]) == ("10.0.0.1", "255.0.0.0", "10.0.0.1")
+    assert (answer["gateway"], answer["netmask"], answer["dns"]) == ("10.0.0.1", "255.0.0.0", "10.0.0.53")
     assert answer["ok"] is True and "firmware.probe" in rig.board.forgotten
 
 

@@ -49,10 +49,7 @@ class VirtualLink:
         return {
             "kind": self._kind,
             "rssi_dbm": rssi_dbm,
-            "address": "10.0.0.7" if up else None,
-            "netmask": "255.255.255.0" if up else None,
-            "gateway": "10.0.0.1" if up else None,
-            "dns": "10.0.0.1" if up else None,
+            "network": ("10.0.0.7", "255.255.255.0", "10.0.0.1", "10.0.0.1") if up else None,
             "status": STATUS_UP if up else STATUS_JOINING,
         }
 
