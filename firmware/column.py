@@ -115,13 +115,15 @@ class Column:
     def _acknowledgement(self, payload):
         try:
             body = json.loads(payload.decode())
-            ident, state = body["id"], body["state"]
+            ident, state, heard = body["id"], body["state"], body.get("heard")
             if body["v"] != 1 or state not in ACK_STATES or not isinstance(ident, str):
                 raise ValueError("v, id or state")
+            if heard is not None and not (type(heard) is int and heard > 0):
+                raise ValueError("heard")
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError) as error:
             self.telemetry.event("ack-refused", "malformed: %s" % error)
             return
-        if self.incidents.answered(ident, state):
+        if self.incidents.answered(ident, state, heard):
             self._board.log("answer: %s %s" % (ident, state))
 
     def _incident_closed(self, incident):

@@ -97,14 +97,20 @@ class Incident:
             self._repeat.start(min(self._repeat_ms << min(self._tries, _DOUBLINGS_MAX), self._repeat_max_ms))
             self._tries += 1
 
-    def answered(self, state: int) -> bool:
-        """The centre's own message for this id. True when it told something new."""
-        if state == CLOSED and self._is_in_doubt():
-            return False
+    def answered(self, state: int, heard: int | None = None) -> bool:
+        """The centre's own message for this id. True when it told something new.
+
+        `heard`: the highest press that the centre knew of when it said so; None: it did not tell."""
+        if state == CLOSED and (self._is_in_doubt() if heard is None else heard < self.press):
+            return False  # the repeats go on until the centre has heard of the last press
         is_new = state > self.state
-        # Anything answers a first press. After a further one, what is new may be an operator's doing, who has not heard
-        # of it yet; what says nothing new answers a transmission.
-        if self.sent_press == self.press and (self.press == 1 or not is_new):
+        if heard is None:
+            # Anything answers a first press. After a further one, what is new may be an operator's doing, who has not
+            # heard of it yet; what says nothing new answers a transmission.
+            covers = self.sent_press == self.press and (self.press == 1 or not is_new)
+        else:
+            covers = heard >= self.press
+        if covers:
             self._answered = True
             self._repeat.stop()
         if not is_new:
@@ -114,9 +120,9 @@ class Incident:
         return True
 
     def _is_in_doubt(self):
-        """`closed` may have been said before somebody pressed again: no answer names a press, and a broker's PUBACK
-        does not tell that the centre heard of it. So after further presses the centre, which answers every
-        transmission, is asked once more."""
+        """`closed` without a press may have been said before somebody pressed again, and a broker's PUBACK does not
+        tell that the centre heard of it. So after further presses the centre, which answers every transmission, is
+        asked once more."""
         if self.press == 1 or self._asked == _ASKED:
             return False
         if self._asked == _NOT_ASKED:

@@ -95,8 +95,8 @@ class Incidents:
         if self._drill:
             self._drill.lost()
 
-    def answered(self, ident: str, state: str) -> bool:
-        """The centre's answer. False for an id that is not open here (counted; it changes nothing)."""
+    def answered(self, ident: str, state: str, heard: int | None = None) -> bool:
+        """The centre's answer, see `Incident`. False for an id that is not open here (counted; it changes nothing)."""
         if self._drill and ident == self._drill.id:
             self._end_drill(True)
             return True
@@ -104,7 +104,7 @@ class Incidents:
         if one is None:
             self.unknown_answers += 1
             return False
-        if one.answered(incident.ACK_STATES[state]):
+        if one.answered(incident.ACK_STATES[state], heard):
             self._journal.add({"k": "state", "id": ident, "s": one.state})
             if one.state == incident.CLOSED:
                 self._list.remove(one)

@@ -74,6 +74,9 @@ NOT_AN_ANSWER: list[tuple[str, Any]] = [
     ("ack", b"\xff"),
     ("ack", b"[" * 900),
     ("ack", b"5"),
+    ("ack", {"v": 1, "id": "ID", "state": "received", "heard": 0}),
+    ("ack", {"v": 1, "id": "ID", "state": "received", "heard": True}),
+    ("ack", {"v": 1, "id": "ID", "state": "received", "heard": "1"}),
     ("state", {"v": 1, "id": "ID", "state": "received"}),  # a topic that nobody subscribed to
     ("cmd", {"v": 1, "id": "ID", "state": "received"}),
 ]
@@ -97,12 +100,12 @@ def test_only_the_centres_word_on_this_incident_changes_the_lamp(kind: str, body
 def test_a_lamp_that_believes_anything_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken by taking every answer for one to the open incident."""
     real = Incidents.answered
-    monkeypatch.setattr(Incidents, "answered", lambda self, ident, state: real(self, self.current().id, state))
+    monkeypatch.setattr(Incidents, "answered", lambda self, ident, *told: real(self, self.current().id, *told))
     with pytest.raises(AssertionError):
         test_only_the_centres_word_on_this_incident_changes_the_lamp(*NOT_AN_ANSWER[0])
 
 
-@pytest.mark.parametrize("body", [body for kind, body in NOT_AN_ANSWER[1:8]], ids=repr)
+@pytest.mark.parametrize("body", [body for kind, body in NOT_AN_ANSWER[1:11]], ids=repr)
 def test_a_malformed_answer_is_reported(body: Any) -> None:
     rig, _ = after("ack", {**body, "id": "other"} if isinstance(body, dict) and body.get("id") == "ID" else body)
     assert len(rig.events("ack-refused")) == 1

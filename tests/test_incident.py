@@ -208,6 +208,38 @@ def test_after_a_lost_connection_the_centre_is_asked_where_it_stands() -> None:
     assert not one.answered(RECEIVED) and not one.is_due() and one.due_in_ms(4711) == 4711
 
 
+def test_a_press_is_repeated_until_an_answer_has_heard_of_it() -> None:
+    """Goes red when `heard` is not looked at: what says nothing new would be the answer to press 2."""
+    _, one = raised()
+    at_broker(one)
+    assert one.answered(RECEIVED, 1) and one.due_in_ms(4711) == 4711
+    one.press_again(45)
+    at_broker(one)
+    assert not one.answered(RECEIVED, 1) and one.due_in_ms(4711_000) == 15_000, "it answers a repeat of press 1"
+    assert one.answered(ACCEPTED, 1) and one.due_in_ms(4711_000) == 15_000, "nobody but press 1 was accepted"
+    assert not one.answered(ACCEPTED, 2) and one.due_in_ms(4711) == 4711
+
+
+def test_a_closing_that_has_not_heard_of_the_last_press_closes_nothing() -> None:
+    """Goes red when `heard` is not looked at: the second old `closed` would be taken for the answer to the question,
+    and press 2, which the broker dropped, would be gone."""
+    _, one = raised()
+    at_broker(one)
+    one.answered(RECEIVED, 1)
+    one.press_again(45)
+    at_broker(one)
+    for _ in range(3):
+        assert not one.answered(CLOSED, 1) and one.state == RECEIVED and one.due_in_ms(4711_000) == 15_000
+    assert one.answered(CLOSED, 2)
+
+
+def test_a_closing_that_has_heard_of_the_last_press_is_not_asked_about() -> None:
+    _, one = raised()
+    one.press_again(45)
+    one.transmitted()
+    assert one.answered(CLOSED, 2), "the centre's answer overtook the broker's PUBACK"
+
+
 def test_what_the_journal_says_is_not_in_doubt() -> None:
     _, one = raised()
     one.press_again(45)

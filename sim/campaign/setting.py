@@ -24,7 +24,7 @@ CONFIGS: dict[str, dict[str, dict[str, Any]]] = {
 }
 POLICIES = {
     "software": Policy(),
-    "slow": Policy(received_ms=2_000),
+    "slow": Policy(received_ms=2_000, tells_heard=False),
     "operator": Policy(received_ms=300, accepted_ms=5_000, dispatched_ms=20_000, closed_ms=60_000),
     "nobody": Policy(received_ms=None),
 }

@@ -192,6 +192,7 @@ class Centre:
             "state": incident.state,
             "by": incident.by,
             "at": _utc(),
+            "heard": incident.press,
         }
         if incident.outcome:
             ack["outcome"] = incident.outcome

@@ -36,11 +36,12 @@ def make_client(
 
 
 def ack(incident: Incident) -> dict[str, Any]:
-    """The decision that the incident's state comes from: every desk that repeats it says the same."""
+    """The decision that the incident's state comes from: every desk that repeats it says the same, but for `heard`."""
     decisive = incident.decisive(incident.state)
     assert decisive is not None, incident
     decision, press = decisive
     document = {"v": 1, "id": incident.id, "state": incident.state, "at": utc(decision.at_ms), "press": press}
+    document["heard"] = incident.press
     if decision.by:
         document["by"] = decision.by
     if decision.outcome:

@@ -102,8 +102,8 @@ SABOTAGES = {
         (
             Break(
                 "firmware/incidents.py",
-                "        if one.answered(incident.ACK_STATES[state]):\n",
-                "        if one.answered(incident.ACK_STATES[state]):\n            self._on_change()\n",
+                "        if one.answered(incident.ACK_STATES[state], heard):\n",
+                "        if one.answered(incident.ACK_STATES[state], heard):\n            self._on_change()\n",
             ),
         ),
         "forgotten",

@@ -25,6 +25,7 @@ class Policy:
     closed_ms: int | None = None
     outcome: str = "help-given"
     answer_repeats: bool = True  # a repeated alarm gets the last answer once more
+    tells_heard: bool = True  # an answer says which press the centre has heard of
 
 
 @dataclass
@@ -71,6 +72,8 @@ class Centre:
         case.states.append(state)
         by = SOFTWARE if state == "received" else OPERATOR
         body: dict[str, Any] = {"v": 1, "id": ident, "state": state, "by": by}
+        if self.policy.tells_heard:
+            body["heard"] = case.press
         if state == "closed":
             body["outcome"] = outcome or self.policy.outcome
         self._send(case.topic.rsplit("/", 1)[0] + "/ack", body)
