@@ -17,6 +17,7 @@ pytestmark = [*MARKS, pytest.mark.timeout(240)]
 
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "img"
 COLOURS_MIN = 200
+SETTLED_MS = 1500  # no more animations, and a camera's picture of now
 SIZES: dict[str, ViewportSize] = {"desk": {"width": 1280, "height": 800}, "pillar": {"width": 900, "height": 640}}
 
 
@@ -49,6 +50,9 @@ def test_the_desk_with_a_call_and_a_silent_column(city: City, visitor: Visitor, 
     desk.open(incident)
     desk.get("play").click()
     desk.sees_and_hears()
+    city.pillars["petropavl-01"].press(PRESS_MS)
+    expect(desk.get("strip", id=incident)).to_have_attribute("data-press", "2")
+    desk.page.wait_for_timeout(SETTLED_MS)
     take(desk.page, folder / "desk.png")
     city.pillars["petropavl-02"].power_on()
     desk.get("accept").click()
@@ -74,6 +78,7 @@ def test_a_pillar_whose_call_was_taken(city: City, visitor: Visitor, folder: Pat
     desk.open(incident)
     desk.get("accept").click()
     pillar.shows("help-coming")
+    pillar.page.wait_for_timeout(SETTLED_MS)
     take(pillar.page, folder / "pillar.png")
     desk.close(incident, "help-given")
 
