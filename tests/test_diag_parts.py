@@ -109,6 +109,8 @@ def test_a_closing_at_the_very_end_stays_in_the_picture() -> None:
         (["configuration: pins: x"], "unconfigured"),
         (["boot: number=1", "configuration: pins: x", "configuration: pins: x"], "unconfigured"),
         (["configuration: pins: x", ">>> status"], "prompt"),
+        ([">>> status", "boot: number=3", "column: armed", "uplink: session"], "armed"),
+        (["column: armed", "MicroPython v1.25.0"], "prompt"),
     ],
 )
 def test_who_is_there_when_nobody_answers(heard: list[str], kind: str) -> None:

@@ -59,7 +59,7 @@ def _absent(column: Column) -> Finding:
         return fails("duty", "prompt", port=column.port)
     if kind == "unconfigured":
         return fails("duty", "unconfigured", errors=heard)
-    if kind == "strange":
+    if kind != "nobody":
         return fails("duty", "strange-talk", port=column.port, heard=heard)
     return fails("duty", "nobody", port=column.port)
 

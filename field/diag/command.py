@@ -15,7 +15,7 @@ from rich.console import Console as Terminal
 from field import bundle
 from field.console import Console, ConsoleError
 from field.diag import by_hand, dates, table
-from field.diag.absence import find_out
+from field.diag.absence import ARMED, find_out
 from field.diag.finding import Finding, Untold, Verdict
 from field.diag.interview import STATUS, Build, Column, interview
 from field.diag.judge import judge, worst
@@ -25,7 +25,7 @@ from firmware import VERSION
 
 EXIT_FAILED, EXIT_USAGE, EXIT_NOBODY = 1, 2, 3
 BY_HAND = tuple(by_hand.CHECKS)
-_ALONE = ("nobody", "strange")  # kinds of absence: no column
+_ALONE = ("nobody", "strange", ARMED)  # kinds of absence: no column
 
 
 class Checkup:
@@ -43,17 +43,27 @@ class Checkup:
         heard: list[str] = []
         try:
             with Console(self.column.port, heard.append) as console:
-                try:
-                    interview(console, self.column, say)
-                except ConsoleError:
-                    if STATUS in self.column.answers:
-                        raise
-                    self.column.absence = find_out(console, heard)
+                if not self._interviewed(console, say, heard):
                     return
                 self._look_at_broker()
                 then(console, self)
         except ConsoleError as error:
             self.trouble = str(error)
+
+    def _interviewed(self, console: Console, say: Callable[[str], None], heard: list[str]) -> bool:
+        for is_last in (False, True):
+            try:
+                interview(console, self.column, say)
+                return True
+            except ConsoleError:
+                if STATUS in self.column.answers:
+                    raise
+                absence = find_out(console, heard)
+            if is_last or absence.kind != ARMED:
+                self.column.absence = absence
+                return False
+            heard.clear()
+        raise AssertionError("unreachable")
 
     def findings(self) -> list[Finding]:
         self.column.build = self._build.result()
