@@ -182,6 +182,13 @@ def test_commands_reach_the_column(desk: DeskRig, street: Street) -> None:
     answer = desk.post("/api/columns/petropavl-01/command", {"cmd": "identify"})
     assert answer.status == 202
     assert street.hears("cmd", cmd="identify")["id"] == answer.json["id"]
+    street.say("result", id=answer.json["id"])
+
+    def events() -> list[dict[str, Any]]:
+        return list(desk.get("/api/columns/petropavl-01/events").json)
+
+    wait_for(lambda: len(events()) >= 2, "the command and its result among the column's events")
+    assert {each["detail"]["id"] for each in events() if each["event"] in ("command", "result")} == {answer.json["id"]}
     for document in ({"cmd": "explode"}, {}, {"cmd": ["restart"]}):
         assert desk.post("/api/columns/petropavl-01/command", document).status == 400
     assert desk.post("/api/columns/PETROPAVL/command", {"cmd": "report"}).status == 404
@@ -238,7 +245,9 @@ def test_what_is_exported_is_what_is_registered(desk: DeskRig, street: Street) -
     cells = [cell for row in csv.reader(io.StringIO(text, newline="")) for cell in row]
     assert not [cell for cell in cells if cell.startswith(("=", "+", "@"))]
     document = json.loads(desk.get("/api/export.json").body)
-    assert document["incidents"] == desk.get("/api/incidents").json and document["desk"] == "desk-1"
+    assert document["desk"] == "desk-1" and document["exported_ms"] > 0
+    for exported, listed in zip(document["incidents"], desk.get("/api/incidents").json, strict=True):
+        assert exported.pop("timeline")[0]["kind"] == "press" and exported == listed
     for name in ("id", "state", "by", "outcome", "note"):
         assert {row["device_id"]: row[name] for row in document["incidents"]} == {
             device: row[name] for device, row in rows.items()

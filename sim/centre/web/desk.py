@@ -19,6 +19,7 @@ from sim.centre.web import views
 from sim.centre.web.refusal import Refusal
 
 MANY = 1_000_000  # incidents: all of them
+EVENTS = 100
 LANGUAGES = ("en", "ru", "kk")
 Document = dict[str, Any]
 
@@ -59,6 +60,10 @@ class Desk:
             waiting[row["device_id"]].append(row["id"])
         return [views.column(row, waiting[row["device_id"]]) for row in self.register.columns()]
 
+    def events(self, device_id: str) -> list[Document]:
+        """What happened to one column of late, commands and their results too: {at_ms, event, detail}, newest first."""
+        return self.register.events(device_id, EVENTS)
+
     def incidents(self, wanted: Mapping[str, Any]) -> list[Document]:
         """Those that the filter wants, newest first. No limit cuts off open calls, and none is behind a drill: who asks
         what is open must hear of every call, however many drills somebody makes up."""
@@ -74,6 +79,11 @@ class Desk:
         if row is None:
             raise Refusal(404, f"no incident {incident_id[:80]!r} in the register")
         return {**views.incident(row), "timeline": row["timeline"]}
+
+    def with_timelines(self, wanted: Mapping[str, Any]) -> list[Document]:
+        """As `incidents`, each with its timeline. A drill may be dropped while they are read."""
+        rows = [self.register.incident(found["id"]) for found in self.incidents(wanted)]
+        return [{**views.incident(row), "timeline": row["timeline"]} for row in rows if row is not None]
 
     def statistics(self, wanted: Mapping[str, Any]) -> Document:
         """Counts, times and availability; `wanted` narrows the incidents, availability is as of now."""

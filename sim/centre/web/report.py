@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
 from aiohttp import web
 
@@ -30,17 +31,19 @@ class Report:
 
     async def csv(self, request: web.Request) -> web.StreamResponse:
         """The incidents as a table."""
-        return await self._file(request, "csv", "text/csv", export.csv_text(await self._incidents(request)))
+        found = await self._read(request, self._desk.incidents)
+        return await self._file(request, "csv", "text/csv", export.csv_text(found))
 
     async def json(self, request: web.Request) -> web.StreamResponse:
-        """The incidents as they are in the API."""
+        """The incidents as they are in the API, with their timelines."""
+        found = await self._read(request, self._desk.with_timelines)
         head = {"desk": self._desk.name, "exported_ms": now_ms()}
-        lines = export.json_text(await self._incidents(request), **head)
+        lines = export.json_text(found, **head)
         return await self._file(request, "json", "application/json", lines)
 
-    async def _incidents(self, request: web.Request) -> list[Document]:
+    async def _read(self, request: web.Request, read: Callable[[dict[str, Any]], list[Document]]) -> list[Document]:
         wanted = asking.wanted(request, limit=EXPORT_MAX + 1)
-        found = await asyncio.to_thread(self._desk.incidents, wanted)
+        found = await asyncio.to_thread(read, wanted)
         if len(found) > EXPORT_MAX:
             raise Refusal(413, f"more than {EXPORT_MAX} incidents: ask for a part of them with from_ms and to_ms")
         return found

@@ -52,6 +52,7 @@ class Server:
                 web.post("/api/logout", login.logout),
                 web.get("/api/config", self._config),
                 web.get("/api/columns", self._columns),
+                web.get("/api/columns/{device_id}/events", self._events),
                 web.post("/api/columns/{device_id}/command", self._command),
                 web.get("/api/incidents", self._incidents),
                 web.get(one, self._incident),
@@ -86,6 +87,9 @@ class Server:
 
     async def _columns(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(await asyncio.to_thread(self.desk.columns))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(await asyncio.to_thread(self.desk.events, asking.device_id(request)))
 
     async def _incidents(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(await asyncio.to_thread(self.desk.incidents, asking.wanted(request)))
