@@ -1,7 +1,7 @@
 """A desk as a process, for tests that kill it: `python duty_process.py '{"path", "port", "name", "fault"}'`.
 
-Prints `connected`, then answers each line of its input: a JSON list of a method's name and its arguments. `fault`: where
-it kills itself, or in which way it is wrong, one of FAULTS.
+Prints `connected`, then answers each line of its input: a JSON list of a method's name and its arguments. `fault`:
+where it kills itself, or in which way it is wrong, one of FAULTS.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ class Street:
         self._broker = broker
         self._mqtt = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"street-{os.urandom(4).hex()}")
         self._mqtt.reconnect_delay_set(1, 1)
-        self._mqtt.on_connect = lambda *_: self._mqtt.subscribe("sos/v1/+/+/ack", 1)
+        self._mqtt.on_connect = self._subscribe
         self._mqtt.on_subscribe = lambda *_: self._ready.set()
         self._mqtt.on_disconnect = lambda *_: self._ready.clear()
         self._mqtt.on_message = self._hear
@@ -93,6 +93,9 @@ class Street:
     def __exit__(self, *_: object) -> None:
         self._mqtt.disconnect()
         self._mqtt.loop_stop()
+
+    def _subscribe(self, *_: object) -> None:
+        self._mqtt.subscribe("sos/v1/+/+/ack", 1)
 
     def _hear(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
         schema.validate(message.topic, bytes(message.payload), qos=message.qos, retain=message.retain)
@@ -130,6 +133,9 @@ class Street:
         """What has been answered to one incident so far."""
         with self._arrived:
             return [one["state"] for one in self.acks if one["id"] == incident_id]
+
+    def has(self, incident_id: str, state: str, times: int) -> bool:
+        return self.states(incident_id).count(state) == times
 
     def flush(self) -> None:
         """What was said before has left for the desks, and what they had answered by then is here."""

@@ -94,7 +94,7 @@ def test_killed_between_press_and_accept(tmp_path: Path, broker: Mosquitto, stre
 
 @pytest.mark.parametrize("fault", ["before-commit", "after-commit", "before-answer"])
 def test_killed_while_the_operator_accepts(fault: str, tmp_path: Path, broker: Mosquitto, street: Street) -> None:
-    """The operator sees that it failed; what has been committed is answered by the next desk, the rest did not happen."""
+    """The operator sees that it failed; what is committed, the next desk answers; the rest did not happen."""
     with DeskProcess(tmp_path, broker):
         incident_id = street.press()
         street.wait_for(incident_id, "received")
@@ -116,7 +116,9 @@ def test_an_alarm_while_no_desk_runs_is_there_when_one_does(tmp_path: Path, brok
     comes_back(incident_id, tmp_path, broker, street)
 
 
-def test_an_alarm_survives_that_desk_and_broker_are_killed(tmp_path: Path, broker: Mosquitto, street: Street) -> None:
+def test_an_alarm_survives_a_dead_desk_and_a_restarted_broker(
+    tmp_path: Path, broker: Mosquitto, street: Street
+) -> None:
     with DeskProcess(tmp_path, broker):
         pass
     first = street.press()

@@ -96,7 +96,7 @@ class Duty:
         must not wait for ours."""
         self._alive_ms = 0
         self._connected = self._stale = False
-        self._trouble = "not started"
+        self._trouble, self._disk_trouble = "not started", ""
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._tick_on, name=f"{name}-ticker", daemon=True)
         register.end_presences(register.alive_ms())
@@ -118,7 +118,7 @@ class Duty:
         client = make_client(self.register.desk_id(), tls, user, password)
         client.on_connect = self._on_connect
         client.on_connect_fail = lambda *_: self._set_connected(False, "the broker cannot be reached")
-        client.on_disconnect = lambda *_: self._set_connected(False, "the broker has gone")
+        client.on_disconnect = lambda *_: self._set_connected(False, "the broker has gone" if self._connected else "")
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_publish = lambda client, data, mid, *_: self._published.append(mid)
@@ -159,8 +159,8 @@ class Duty:
 
     @property
     def trouble(self) -> str:
-        """Why it is not connected, in words; "" while it is."""
-        return self._trouble
+        """What is wrong with the broker or the register, in words; "" when nothing is."""
+        return self._disk_trouble or self._trouble
 
     def wait_connected(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Wait until the subscription stands. Raises TimeoutError."""
@@ -252,8 +252,11 @@ class Duty:
 
     def _start_over(self, error: sqlite3.Error) -> None:
         """The register did not take it. What it has taken is the truth; the rest comes again over a new connection."""
-        log.error("desk %s: register %s: %s: starting over from what is in it", self.name, self.register.path, error)
-        self._stale, self._batch = True, Batch()
+        trouble = f"the register cannot be written: {error}"
+        if trouble != self._disk_trouble:
+            log.error("desk %s: %s: %s: starting over from what is in it", self.name, self.register.path, trouble)
+            self._told.append(STATUS)
+        self._stale, self._batch, self._disk_trouble = True, Batch(), trouble
         connection: Any = self._client.socket()
         if connection is not None:
             with contextlib.suppress(OSError):
@@ -274,6 +277,9 @@ class Duty:
             batch = Batch(receipts=batch.receipts, violations=[(now_ms, "", f"cannot be written: {error!r}")])
             batch.write(self.register, self._ledger, self._silence, now_ms)
         self._batch = Batch()
+        if self._disk_trouble:
+            self._disk_trouble = ""
+            self._told.append(STATUS)
         for receipt in batch.receipts:
             self._client.ack(*receipt)
         registered_ms = self._now_ms()
@@ -355,8 +361,10 @@ class Duty:
         """Without a broker nothing is heard, and that is nobody's silence."""
         with contextlib.suppress(sqlite3.Error), self._changing():
             now_ms, before = self._now_ms(), (self._connected, self._trouble)
-            self._connected, self._trouble = connected, trouble
-            if before != (connected, trouble):
+            if connected or trouble:  # without a new one, what was said of the broker before still holds
+                self._trouble = trouble
+            self._connected = connected
+            if before != (self._connected, self._trouble):
                 self._told.append(STATUS)
             if not connected:
                 self._batch.receipts.clear()  # they were of that connection

@@ -91,6 +91,8 @@ class Incident:
         current = closings if self.is_open else closings[:-1]
         after = current[-1] if current else 0
         found = ((one, press) for (press, each), one in self.decisions.items() if each == state and press > after)
+        if state == "closed":  # one that knew of more presses than have arrived counts when they do
+            found = ((one, press) for one, press in found if press <= self.press)
         return min(found, default=None)
 
 

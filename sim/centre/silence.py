@@ -27,7 +27,7 @@ class Limits:
     wire_ms: int = 20_000
     cellular_ms: int = 90_000
     beats: float = 2.5
-    offline_ms: int = 1_000
+    offline_ms: int = 500
     """How long a column may be offline that is only connecting again."""
 
 
