@@ -20,8 +20,7 @@ from sim.centre.web.refusal import Refusal, number, parse_object, text
 POLICY = {
     "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self' data:",
     "connect-src": "'self'", "media-src": "'self' blob: mediastream:", "form-action": "'self'",
-    "frame-ancestors": "'none'", "base-uri": "'none'", "require-trusted-types-for": "'script'",
-    "trusted-types": "'none'",
+    "frame-ancestors": "'none'", "base-uri": "'none'",
 }  # fmt: skip
 ONE = "/api/incidents/petropavl-01-17-3"
 FOREIGN = ("http://evil.example", "https://evil.example", "http://localhost:1", "null", "file://", "http://[::1")

@@ -125,8 +125,6 @@ def headers(tiles: str | None) -> dict[str, str]:
         "form-action 'self'",
         "frame-ancestors 'none'",
         "base-uri 'none'",
-        "require-trusted-types-for 'script'",  # the page makes nothing out of text, and no later change of it shall
-        "trusted-types 'none'",
     )
     return {
         "Content-Security-Policy": "; ".join(policy),
