@@ -150,10 +150,10 @@ def test_every_word_that_is_asked_for_exists_and_every_one_is_used() -> None:
 
 
 def test_the_lamps_words_are_those_of_the_document() -> None:
-    """docs/diagnosing.md is what technicians learn; the page says the same."""
+    """docs/diagnostics.md is what technicians learn; the page says the same."""
     rows = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in (PROJECT / "docs" / "diagnosing.md").read_text().splitlines()
+        for line in (PROJECT / "docs" / "diagnostics.md").read_text().splitlines()
         if line.count("|") == 6
     ]
     told = {row[1].strip("`").replace("-", "dark") if row[1] == "-" else row[1].strip("`"): row[2:] for row in rows}
@@ -211,7 +211,7 @@ def test_the_lamp_has_the_firmwares_colours_and_rhythms() -> None:
     colours, css = variables(), STYLES["lamp.css"]
     for state, colour in COLOURS.items():
         assert colours[f"lamp-{state}"] == "#{:02x}{:02x}{:02x}".format(*colour)
-        rule = rf'\[data-state="{state}"\] {{{{ --lamp: var\(--lamp-{state}\);(?: --rhythm: (\w+) (\d+)ms;)? }}}}'
+        rule = rf'\[data-state="{state}"\] {{ --lamp: var\(--lamp-{state}\);(?: --rhythm: (\w+) (\d+)ms;)? }}'
         found = re.search(rule, css)
         assert found, state
         on_ms, off_ms = RHYTHMS.get(state, (0, 0))
