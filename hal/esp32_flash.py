@@ -55,5 +55,6 @@ class Flash:
         return os.ilistdir(folder)
 
     def free_bytes(self):
-        figures = os.statvfs("/")
-        return figures[0] * figures[3]
+        size, _, blocks, free = os.statvfs("/")[:4]
+        # Nearly full, LittleFS counts blocks twice that files share: fewer than none are free, which wraps around.
+        return size * free if 0 <= free <= blocks else 0

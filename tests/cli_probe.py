@@ -19,12 +19,13 @@ COMMAND = [sys.executable, "-m", "sim"]
 class Column:
     """The process, its events, and a way to command it."""
 
+    program = COMMAND
     command = "column"
 
     def __init__(self, *arguments: str) -> None:
         self.seen = Recorder()
         self.process = subprocess.Popen(
-            [*COMMAND, self.command, *arguments],
+            [*self.program, self.command, *arguments],
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

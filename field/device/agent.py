@@ -56,7 +56,7 @@ def has_frozen_umqtt():
 
 def survey():
     gc.collect()
-    space = os.statvfs("/")
+    size, _, blocks, free = os.statvfs("/")[:4]
     files = {path[1:]: digest(path) for path in walk("")}
     answer = {
         "files": files,
@@ -65,7 +65,7 @@ def survey():
         "mpy": getattr(sys.implementation, "_mpy", 0),
         "active": _active(),
         "umqtt": has_frozen_umqtt(),
-        "free_bytes": space[0] * space[3],
+        "free_bytes": size * free if 0 <= free <= blocks else 0,  # see hal/esp32_flash.py
         "heap_free_bytes": gc.mem_free(),
     }
     print(json.dumps(answer))

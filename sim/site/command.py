@@ -30,7 +30,7 @@ COMMANDS = {
 EVENTS = {
     "ready": "servers: the file for boards; columns: how many were provisioned",
     "column": "device_id, online: true, false or null (nothing of it yet): as the centre has heard",
-    "alarm": "device_id, id, press, status (real or test), state: as the centre has it",
+    "alarm": "device_id, id, press, status (actual or test), state: as the centre has it",
     "broken, mended": "what",
     "expired": "config: a folder for `make flash`",
     "closed": "count: of incidents",
