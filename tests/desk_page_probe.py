@@ -1,4 +1,4 @@
-"""A desk's server with nothing behind it: serves the desk's page as the real one does, and plays what a test tells it to."""
+"""A desk's server with nothing behind it: serves the page as the real one does, and plays what a test tells it to."""
 
 from __future__ import annotations
 
@@ -40,10 +40,11 @@ def column(device_id: str, **changes: Any) -> Document:
     return {
         "device_id": device_id, "region": "nko", "address": f"Address of {device_id}",
         "geo": {"lat": 54.8667, "lon": 69.15}, "site": "public", "online": True, "silent_since_ms": None,
-        "heard_ms": at - 2000, "boot": 17, "fw": "0.1.0", "mode": "normal", "link": "wifi", "rssi_dbm": -61,
-        "supply_mv": 12140, "clock": "ntp", "faults": [], "open": [], "status": "ready",
+        "presence": "up", "heard_ms": at - 2000, "boot": 17, "fw": "0.1.0", "mode": "normal", "link": "wifi",
+        "rssi_dbm": -61, "supply_mv": 12140, "clock": "ntp", "faults": [], "open": [], "status": "ready",
         "info": {"hw": {"chip": "esp32", "uid": "a0b1c2d3e4f5", "micropython": "1.26.1"},
-                 "reset": {"cause": "power-on", "culprit": None}, "config": {"digest": "9f86d081884c7d65", "source": "current"}},
+                 "reset": {"cause": "power-on", "culprit": None},
+                 "config": {"digest": "9f86d081884c7d65", "source": "current"}},
         "heartbeat": {"uptime_s": 2464, "queue": 0},
     } | changes  # fmt: skip
 
@@ -125,6 +126,10 @@ class FakeDesk:
         self.broker = broker
         self.say({"kind": "desk", "broker": broker, "now_ms": now_ms()})
 
+    def hang_up(self) -> None:
+        """All feeds end; a stranger gets no new one."""
+        self._call(self._close_feeds(None))
+
     def stop(self) -> None:
         """The server goes away, and with it all feeds."""
         if self._runner is not None:
@@ -159,11 +164,13 @@ class FakeDesk:
         for feed in list(self._feeds):
             await feed.send_str(text)
 
-    async def _close_feeds(self, _: web.Application) -> None:
+    async def _close_feeds(self, _: object) -> None:
         for feed in list(self._feeds):
             await feed.close()
 
     async def _feed(self, request: web.Request) -> web.WebSocketResponse:
+        if self._stranger():
+            raise web.HTTPUnauthorized
         feed = web.WebSocketResponse()
         await feed.prepare(request)
         self._feeds.add(feed)
@@ -174,12 +181,15 @@ class FakeDesk:
             self._feeds.discard(feed)
         return feed
 
+    def _stranger(self) -> bool:
+        return bool(self.me["accounts"]) and self.me["name"] is None
+
     async def _get(self, request: web.Request) -> web.Response:
         tail = request.match_info["tail"]
         self.gets.append(f"{tail}?{request.query_string}")
         if tail == "me":
             return web.json_response(self.me)
-        if self.me["accounts"] and self.me["name"] is None:
+        if self._stranger():
             return web.json_response({"error": "log in"}, status=401)
         if tail == "config":
             return web.json_response(
@@ -199,7 +209,9 @@ class FakeDesk:
 
     def _select(self, request: web.Request) -> list[Document]:
         wanted = request.query.get("state", "all")
-        rows = [one for one in self.incidents.values() if wanted == "all" or (one["state"] != "closed") == (wanted == "open")]
+        rows = list(self.incidents.values())
+        if wanted != "all":
+            rows = [one for one in rows if (one["state"] != "closed") == (wanted == "open")]
         for key in ("device_id", "outcome"):
             if key in request.query:
                 rows = [one for one in rows if one[key] == request.query[key]]
@@ -209,7 +221,7 @@ class FakeDesk:
 
     async def _post(self, request: web.Request) -> web.Response:
         tail = request.match_info["tail"]
-        document = await request.json() if request.content_type == "application/json" else await request.text()
+        document: Any = await (request.json() if request.content_type == "application/json" else request.text())
         self.posts.append((tail, document))
         if tail == "login":
             if document != {"name": "operator 1", "password": "correct horse"}:

@@ -15,6 +15,7 @@ let heardAt = 0;
 let during = null; // messages that come while everything is read: they are newer than what is read
 let wanted = false;
 let watch = 0;
+let askWho = async () => {};
 
 function setDesk(server, broker) {
   const was = store.server && store.broker;
@@ -26,9 +27,9 @@ function setDesk(server, broker) {
 }
 
 function take(message) {
-  if (message.kind === "incident") putIncident(message.incident);
-  else if (message.kind === "column") putColumn(message.column);
-  else if (message.kind === "desk") {
+  if (message?.kind === "incident") putIncident(message.incident);
+  else if (message?.kind === "column") putColumn(message.column);
+  else if (message?.kind === "desk") {
     setServerTime(message.now_ms);
     if (store.server) setDesk(true, Boolean(message.broker));
   }
@@ -37,7 +38,7 @@ function take(message) {
 async function resync() {
   during = [];
   const [config, columns, open] = await Promise.all([
-    get("/api/config"), get("/api/columns"), get(`/api/incidents?state=open&limit=${OPEN_MAX}`),
+    get("/api/config"), get("/api/columns"), get(`/api/incidents?state=open&status=actual&limit=${OPEN_MAX}`),
   ]);
   store.config = config;
   setServerTime(config.now_ms);
@@ -78,12 +79,16 @@ function lost(mine) {
   socket = null;
   setDesk(false, false);
   if (!wanted) return;
-  setTimeout(() => { if (wanted && !socket) connect(); }, retryMs * (0.75 + Math.random() / 2));
+  setTimeout(async () => {
+    await askWho().catch(() => {}); // a feed that is refused does not say why: perhaps the session is over
+    if (wanted && !socket) connect();
+  }, retryMs * (0.75 + Math.random() / 2));
   retryMs = Math.min(retryMs * 2, RETRY_MAX_MS);
 }
 
-/** Keeps the page up to date from now on. */
-export function start() {
+/** Keeps the page up to date from now on. `who()` is asked before each new attempt whether we are still known. */
+export function start(who) {
+  askWho = who;
   if (wanted) return;
   wanted = true;
   connect();

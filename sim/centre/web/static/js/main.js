@@ -146,7 +146,7 @@ async function enter() {
     panel.stopMedia();
     id("login").elements.name.focus();
   } else {
-    feed.start();
+    feed.start(enter);
   }
 }
 

@@ -111,7 +111,7 @@ function drawMarkers(width, height) {
       labels.set(column.device_id, { text, place: found.place });
       break;
     }
-    if (big && !labels.has(column.device_id)) labels.set(column.device_id, { text: names[1], place: SIDES[2] }); // over the others
+    if (isSelected(column) && !labels.has(column.device_id)) labels.set(column.device_id, { text: names[1], place: SIDES[2] }); // over the others
   }
   keyed(layers.markers, columns, (column) => column.device_id, createMarker, (node, column) => {
     const { x, y } = at.get(column.device_id);

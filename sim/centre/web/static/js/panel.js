@@ -47,14 +47,14 @@ function build(id) {
   parts.noteSave = button({ class: "quiet", testid: "note-save", "data-t": "note.save" }, saveNote);
   for (const what of Object.keys(STEPS)) parts[what] = actionButton(what);
   const player = media(id, parts);
-  const leave = button({ class: "leave", testid: "panel-close", "data-t-label": "panel.close" }, () => select("incident", null), "×");
+  parts.leave = button({ class: "leave", testid: "panel-close", "data-t-label": "panel.close" }, () => select("incident", null), "×");
   parts.doubtful = section("doubt.title", parts.doubts);
   const scroll = el("div", { class: "panel-scroll" },
     el("div", { class: "panel-two" }, parts.media, el("div", { class: "panel-right" }, parts.doubtful, section("leg.title", parts.legs))),
     section("entry.title", parts.timeline),
     el("details", { class: "part" }, el("summary", { "data-t": "stream.addresses" }), parts.streams));
   const node = el("article", { class: "panel", testid: "incident", "data-id": id },
-    el("header", { class: "panel-head" }, leave, parts.place, parts.facts, el("div", { class: "panel-now" }, parts.pressed, parts.state)), scroll,
+    el("header", { class: "panel-head" }, parts.leave, parts.place, parts.facts, el("div", { class: "panel-now" }, parts.pressed, parts.state)), scroll,
     el("footer", { class: "panel-foot" }, parts.failure, el("div", { class: "note-row" }, parts.note, parts.noteSave), parts.form,
       el("div", { class: "do-row" }, parts.accept, parts.dispatch, parts.close)));
   return { id, node, parts, player, timeline: [], reading: false, again: false };
@@ -68,15 +68,21 @@ function updateSteps(incident, parts) {
     const at = incident[`${state}_ms`];
     const text = done ? `✓ ${t(`done.${what}`)}${at ? " " + clockText(at) : ""}` : t(`do.${what}`);
     setText(parts[what].querySelector("span"), text);
-    parts[what].disabled = done || isBusy(incident.id);
+    const loses = done && document.activeElement === parts[what];
+    parts[what].disabled = done;
+    if (loses) parts[next].focus();
+    parts[what].hidden = !isActual(incident);
     parts[what].classList.toggle("primary", what === next && !done);
     parts[what].classList.toggle("done", done);
   }
-  if (!isOpen(incident)) parts.form.hidden = true;
-  parts.confirm.disabled = !parts.outcome.value || isBusy(incident.id);
+  if (!isOpen(incident) && !parts.form.hidden) {
+    if (parts.form.contains(document.activeElement)) parts.leave.focus();
+    parts.form.hidden = true;
+  }
+  parts.confirm.disabled = !parts.outcome.value;
+  setAttribute(parts.confirm, "aria-busy", isBusy(incident.id));
   setText(parts.confirm, t("close.confirm"));
   setText(parts.cancel, t("close.cancel"));
-  parts.noteSave.disabled = isBusy(incident.id);
   const chosen = parts.outcome.value;
   const outcomes = store.config.outcomes ?? [];
   if (parts.outcome.dataset.lang !== document.documentElement.lang || parts.outcome.options.length !== outcomes.length + 1) {
@@ -89,6 +95,7 @@ function updateSteps(incident, parts) {
 
 function updateHead(incident, node, parts) {
   setAttribute(node, "data-state", incident.state);
+  setAttribute(node, "aria-busy", isBusy(incident.id) ? "true" : null);
   setAttribute(node, "data-waits", isActual(incident) && isUnanswered(incident));
   setText(parts.place, placeText(incident));
   const { site, geo, height_m: height } = incident.location ?? {};
@@ -214,7 +221,6 @@ async function confirmClose() {
   const { parts, id } = shown;
   if (!parts.outcome.value) return;
   if (await act(id, "close", { outcome: parts.outcome.value, note: parts.note.value.trim() })) {
-    parts.form.hidden = true;
     parts.note.value = "";
   }
 }

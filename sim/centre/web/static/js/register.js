@@ -98,7 +98,7 @@ function updateRow(row, incident) {
   setAttribute(row, "data-state", incident.state);
   setAttribute(row, "data-status", incident.status);
   setAttribute(row, "data-selected", store.selected?.id === incident.id);
-  const texts = [pressedText(incident, stampText), null, siteText(incident.location?.site), t(`state-short.${incident.state}`), outcomeText(incident.outcome ?? ""),
+  const texts = [pressedText(incident, stampText), null, siteText(incident.location?.site), t(`state-short.${isActual(incident) ? incident.state : "drill"}`), outcomeText(incident.outcome ?? ""),
     since(incident, incident.accepted_ms), plain(incident.accepted_by || incident.by, 40), String(incident.press), plain(incident.id, 60)];
   texts.forEach((text, index) => { if (text !== null) setText(row.children[index], text); });
   setText(row.querySelector(".row-open"), placeText(incident));

@@ -2,6 +2,8 @@
 
 const STATES = ["new", "received", "accepted", "dispatched", "closed"];
 
+const KEPT_MAX = 500;
+
 export const store = {
   me: null,
   config: {},
@@ -51,6 +53,7 @@ export function putIncident(incident) {
   if (typeof incident?.id !== "string") return;
   const known = store.incidents.get(incident.id);
   if (known && isOlder(incident, known)) return;
+  forget();
   store.incidents.set(incident.id, known ? { ...known, ...incident } : incident);
   const again = known && (incident.press > known.press || incident.reopened > known.reopened);
   if (isActual(incident) && isOpen(incident) && (!known || again)) tell("press", { incident, again: Boolean(known) });
@@ -63,10 +66,17 @@ export function putColumn(column) {
   tell("columns", column.device_id);
 }
 
-/** All open incidents as the server has them now: one that it no longer has open was closed meanwhile. */
+/** A page stays open for months: what is over is forgotten, oldest first. */
+function forget() {
+  if (store.incidents.size <= KEPT_MAX) return;
+  const over = [...store.incidents.values()].filter((one) => !(isActual(one) && isOpen(one)) && one.id !== store.selected?.id);
+  for (const one of over.slice(0, store.incidents.size - KEPT_MAX)) store.incidents.delete(one.id);
+}
+
+/** All open calls as the server has them now: one that it no longer has open was closed meanwhile. */
 export function resyncIncidents(open) {
   const ids = new Set(open.map((incident) => incident.id));
-  const vanished = [...store.incidents.values()].filter((one) => isOpen(one) && !ids.has(one.id));
+  const vanished = [...store.incidents.values()].filter((one) => isActual(one) && isOpen(one) && !ids.has(one.id));
   for (const incident of open) putIncident(incident);
   tell("incidents", null);
   return vanished.map((one) => one.id);

@@ -54,6 +54,7 @@ function updateStrip(node, incident) {
   });
   setText(node.querySelector(".strip-state"), waits ? "" : stateText(incident));
   const accept = node.querySelector(".strip-accept");
+  if (!waits && document.activeElement === accept) node.querySelector(".strip-place").focus(); // not lost with the button
   accept.hidden = !waits;
   setText(accept, t("do.accept"));
   setAttribute(accept, "aria-label", `${t("do.accept")}: ${placeText(incident)}`);

@@ -50,6 +50,7 @@ export function badges(incident) {
 
 /** Who has done what with the call, in one sentence. */
 export function stateText(incident) {
+  if (incident.status !== "actual") return t("state.drill");
   const by = plain(incident.by, 64) || t("unknown");
   switch (incident.state) {
     case "accepted": return t("state.accepted", { by, time: momentText(incident.accepted_ms) });

@@ -1,0 +1,374 @@
+"""The desk's page in a browser, before a server that plays what the test tells it: what the officer sees and does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from browser_probe import PHONE, DeskPage, Visitor
+from desk_page_probe import FakeDesk, column, incident, now_ms
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+
+HOUR_MS = 3_600_000
+HOSTILE = "\u202e<img src=x onerror=pwned(1)>\u0000" + "W" * 5000
+
+
+@pytest.fixture
+def server() -> Iterator[FakeDesk]:
+    with FakeDesk() as server:
+        server.columns = {name: column(name) for name in ("park-01", "park-02", "school-01")}
+        yield server
+
+
+@pytest.fixture
+def desk(server: FakeDesk, visitor: Visitor) -> DeskPage:
+    return visitor.desk(server.url)
+
+
+# -- calls
+
+
+def test_calm_is_said_and_nothing_else(desk: DeskPage) -> None:
+    expect(desk.page.locator("#calm")).to_have_text("No open calls. All 3 columns are ready.")
+    assert desk.strips() == []
+    assert not desk.is_ringing()
+    expect(desk.page.locator("#side")).to_be_hidden()
+    assert desk.page.title() == "desk-1 · SOS"
+
+
+def test_a_call_shows_its_place_first_and_asks_to_be_accepted(server: FakeDesk, desk: DeskPage) -> None:
+    server.put(column("park-01", status="alarm", open=["park-01-17-1"]), incident("park-01-17-1"))
+    strip = desk.get("strip", id="park-01-17-1")
+    expect(strip).to_be_visible()
+    expect(strip).to_have_attribute("role", "alert")
+    assert strip.inner_text().startswith("Address of park-01")
+    box = strip.bounding_box()
+    assert box is not None and box["width"] == 1280
+    desk.until(desk.is_ringing, "the bell")
+    assert desk.page.title() == "(1) Address of park-01"
+    panel = desk.get("incident", id="park-01-17-1")
+    expect(panel.locator("h2")).to_have_text("Address of park-01")
+    expect(panel).to_contain_text("Nobody has accepted this call yet.")
+    expect(desk.page.locator("#calm")).to_be_hidden()
+
+
+def test_the_steps_of_a_call(server: FakeDesk, desk: DeskPage) -> None:
+    server.put(incident("park-01-17-1"))
+    desk.open("park-01-17-1")
+    desk.get("accept").click()
+    desk.becomes("park-01-17-1", "accepted")
+    desk.until(lambda: not desk.is_ringing(), "quiet")
+    expect(desk.get("accept")).to_be_disabled()
+    expect(desk.get("strip")).to_contain_text("Accepted: operator")
+    desk.get("dispatch").click()
+    desk.becomes("park-01-17-1", "dispatched")
+    desk.get("close").click()
+    expect(desk.get("close-confirm")).to_be_disabled()  # nothing is preset: the outcome is a decision
+    desk.get("note").fill("  two lines\nof text ")
+    desk.get("outcome").select_option("help-given")
+    desk.get("close-confirm").click()
+    desk.becomes("park-01-17-1", "closed")
+    assert desk.strips() == []
+    path = "incidents/park-01-17-1/"
+    closing = {"outcome": "help-given", "note": "two lines\nof text"}
+    assert server.posts == [(path + "accept", {}), (path + "dispatch", {}), (path + "close", closing)]
+    expect(desk.get("incident")).to_contain_text("Help given")
+
+
+def test_a_double_click_is_one_step(server: FakeDesk, desk: DeskPage) -> None:
+    """The second click of a double click lands on what has come to stand there: the next call's button."""
+    server.put(incident("park-01-17-1", at_ms=now_ms() - 2000), incident("park-02-3-1"))
+    expect(desk.get("strip")).to_have_count(2)
+    desk.get("strip", id="park-01-17-1").locator("[data-testid=strip-accept]").dblclick()
+    desk.becomes("park-01-17-1", "accepted")
+    desk.page.wait_for_timeout(300)
+    assert [path for path, _ in server.posts] == ["incidents/park-01-17-1/accept"]
+    desk.get("strip", id="park-02-3-1").locator("[data-testid=strip-accept]").click()  # the control
+    desk.becomes("park-02-3-1", "accepted")
+
+
+def test_what_waits_stands_above_what_is_taken_and_a_new_call_moves_nothing(server: FakeDesk, desk: DeskPage) -> None:
+    at_ms = now_ms()
+    server.put(*(incident(f"park-0{n}-1-1", at_ms=at_ms + n) for n in (1, 2, 3)))
+    expect(desk.get("strip")).to_have_count(3)
+    desk.open("park-02-1-1")
+    desk.get("accept").click()
+    desk.becomes("park-02-1-1", "accepted")
+    assert desk.strips() == ["park-01-1-1", "park-03-1-1", "park-02-1-1"]
+    before = desk.get("dispatch").bounding_box()
+    server.put(incident("park-04-1-1", at_ms=at_ms + 4))
+    expect(desk.get("strip")).to_have_count(4)
+    assert desk.strips() == ["park-01-1-1", "park-03-1-1", "park-04-1-1", "park-02-1-1"]
+    expect(desk.get("incident")).to_have_attribute("data-id", "park-02-1-1")
+    assert desk.get("dispatch").bounding_box() == before, "the buttons stay under the hand"
+
+
+def test_a_refusal_is_said_and_the_call_shown_as_it_is(server: FakeDesk, desk: DeskPage, visitor: Visitor) -> None:
+    server.put(incident("park-01-17-1"))
+    desk.open("park-01-17-1")
+    server.refuse = "park-01-17-1 is 'closed': it cannot become 'accepted'"
+    server.incidents["park-01-17-1"] |= {"state": "closed", "by": "operator 4", "outcome": "false"}
+    desk.get("accept").click()
+    expect(desk.get("failure")).to_contain_text("Refused: park-01-17-1 is 'closed'")
+    desk.becomes("park-01-17-1", "closed")
+    expect(desk.get("incident")).to_contain_text("operator 4")
+    visitor.wrong.clear()  # the browser's own word on the 409
+
+
+def test_a_second_press_is_a_badge_a_pulse_and_not_a_new_call(server: FakeDesk, desk: DeskPage) -> None:
+    server.put(incident("park-01-17-1", state="accepted", by="operator 4", accepted_ms=now_ms()))
+    strip = desk.get("strip", id="park-01-17-1")
+    expect(strip).not_to_contain_text("times")
+    server.put({**server.incidents["park-01-17-1"], "press": 2, "transmissions": 2})
+    expect(strip).to_contain_text("pressed 2 times")
+    assert "pulse" in (strip.get_attribute("class") or "")
+    assert len(desk.strips()) == 1
+
+
+def test_an_older_message_does_not_undo_a_newer_one(server: FakeDesk, desk: DeskPage) -> None:
+    first = incident("park-01-17-1")
+    server.put(first)
+    desk.open("park-01-17-1")
+    desk.get("accept").click()
+    desk.becomes("park-01-17-1", "accepted")
+    server.say({"kind": "incident", "incident": first})
+    server.put(incident("park-02-1-1"))
+    expect(desk.get("strip")).to_have_count(2)
+    expect(desk.get("strip", id="park-01-17-1")).to_have_attribute("data-state", "accepted")
+    server.say({"kind": "incident", "incident": {**first, "reopened": 1, "press": 2}})  # but a new press does
+    expect(desk.get("strip", id="park-01-17-1")).to_have_attribute("data-state", "received")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, None),
+        ({"late": True, "age_ms": 5_000_000}, "Sent 1 h 23 min after the press"),
+        ({"late": True, "clock": "none", "raised_ms": None, "age_ms": 94210}, "At least 1 min 34 s passed"),
+        ({"clock": "none", "raised_ms": None}, "clock is not set"),
+        ({"clock": "kept"}, "was not checked since its restart"),
+        ({"age_ms": 42_000}, "the call waited 42 s"),
+        ({"faults": ["tamper", "x-new"]}, "housing is open"),
+        ({"faults": ["tamper", "x-new"]}, "Fault: x-new."),
+        ({"stream": {"ok_at": None}}, "no camera and no intercom"),
+        ({"stream": {"rtsp": "rtsp://a/b", "ok_at": None}}, "has not reached its camera yet"),
+        ({"stream": {"rtsp": "rtsp://a/b", "ok_at": "2026-01-01T00:00:00.000Z"}}, "last reached its camera"),
+    ],
+)
+def test_what_is_uncertain_is_said_in_words(
+    server: FakeDesk, desk: DeskPage, changes: dict[str, object], said: str | None
+) -> None:
+    legs = {"contact_to_sent_ms": changes.get("age_ms", 61), "sent_to_desk_ms": None, "desk_to_register_ms": 5,
+            "register_to_answer_ms": 2}  # fmt: skip
+    server.put(incident("park-01-17-1", **changes, legs=legs))
+    desk.open("park-01-17-1")
+    expect(desk.get("legs").locator("[data-leg=total] dd")).to_have_text("not known")
+    if said is None:
+        expect(desk.get("doubts")).to_be_hidden()
+    else:
+        expect(desk.get("doubts")).to_contain_text(said)
+
+
+def test_a_column_that_is_silent_under_an_open_call_is_told(server: FakeDesk, desk: DeskPage) -> None:
+    server.put(incident("park-01-17-1"))
+    desk.open("park-01-17-1")
+    gone = {"presence": "offline", "silent_since_ms": now_ms() - 5000}
+    server.put(column("park-01", status="alarm", open=["park-01-17-1"], **gone))
+    expect(desk.get("doubts")).to_contain_text("may not show your answer")
+    expect(desk.get("silent-park-01")).to_be_visible()
+
+
+def test_a_drill_is_in_the_register_only(server: FakeDesk, desk: DeskPage) -> None:
+    server.put(incident("park-01-17-1", status="test"), incident("park-01-17-2", status="exercise"))
+    server.put(incident("park-02-1-1"))
+    expect(desk.get("strip")).to_have_count(1)
+    desk.page.keyboard.press("2")
+    expect(desk.page.locator("[data-testid=register-drills] tr[data-id]")).to_have_count(2)
+    desk.row("park-01-17-1").locator("button").click()
+    expect(desk.get("incident", id="park-01-17-1")).to_contain_text("Nothing is to be done")
+    expect(desk.get("accept")).to_be_hidden()
+
+
+# -- the server, the broker, the columns
+
+
+def test_a_lost_server_is_said_and_everything_read_anew(server: FakeDesk, visitor: Visitor) -> None:
+    visitor.servers_go_away = True
+    server.put(incident("park-01-17-1"))
+    desk = visitor.desk(server.url)
+    expect(desk.get("strip")).to_have_count(1)
+    server.stop()
+    expect(desk.get("desk-state")).to_have_attribute("data-state", "no-server")
+    expect(desk.page.locator("#banner")).to_contain_text("New calls are NOT shown here")
+    assert desk.strips() == ["park-01-17-1"]
+    server.incidents["park-01-17-1"] |= {"state": "closed", "outcome": "false", "closed_ms": now_ms()}
+    server.incidents["park-02-1-1"] = incident("park-02-1-1")
+    server.timelines["park-02-1-1"] = []
+    server.start_again()
+    expect(desk.get("desk-state")).to_have_attribute("data-state", "connected")
+    expect(desk.page.locator("#banner")).to_be_hidden()
+    expect(desk.get("strip", id="park-02-1-1")).to_be_visible()
+    expect(desk.get("strip", id="park-01-17-1")).to_have_count(0)
+
+
+def test_a_broker_that_is_away_is_said(server: FakeDesk, desk: DeskPage) -> None:
+    server.say_desk(broker=False)
+    expect(desk.get("desk-state")).to_have_attribute("data-state", "no-broker")
+    expect(desk.page.locator("#banner")).to_contain_text("New calls cannot arrive")
+    server.say_desk(broker=True)
+    expect(desk.page.locator("#banner")).to_be_hidden()
+
+
+def test_messages_that_make_no_sense_change_nothing(server: FakeDesk, desk: DeskPage) -> None:
+    for message in ("{", "null", "[]", {"kind": "x"}, {"kind": "incident"}, {"kind": "column", "column": 5},
+                    {"kind": "incident", "incident": {"id": 7}}):  # fmt: skip
+        server.say(message)
+    server.put(incident("park-01-17-1"))
+    expect(desk.get("strip")).to_have_count(1)
+    expect(desk.get("desk-state")).to_have_attribute("data-state", "connected")
+
+
+def test_a_silent_column_stays_on_top_until_it_is_noted(server: FakeDesk, desk: DeskPage) -> None:
+    gone = {"status": "silent", "presence": "silent", "silent_since_ms": now_ms() - 60_000}
+    fault = {"id": "supply", "since": None, "detail": "9100 mV"}
+    server.put(column("park-02", **gone, faults=[fault]))
+    silence = desk.get("silent-park-02")
+    expect(silence).to_contain_text("The column's supply voltage is low.")
+    expect(desk.get("column-park-02")).to_have_attribute("data-status", "silent")
+    desk.get("silent-noted-park-02").click()
+    expect(silence).to_have_count(0)
+    expect(desk.page.locator("#calm")).to_contain_text("silent: 1")
+    server.put(column("park-02", **gone))
+    server.put(column("park-01", **gone))
+    expect(desk.get("silent-park-01")).to_be_visible()
+    expect(silence).to_have_count(0)
+    server.put(column("park-02", **gone | {"silent_since_ms": now_ms()}))  # it came back, and fell silent again
+    expect(silence).to_be_visible()
+
+
+def test_a_column_nobody_has_heard_is_no_silence(server: FakeDesk, desk: DeskPage) -> None:
+    server.put(column("new-01", status="offline", online=None, presence=None, heard_ms=None, geo=None, address=None))
+    expect(desk.get("column-new-01")).to_contain_text("Not heard yet")
+    assert desk.get("silent-new-01").count() == 0
+
+
+def test_commands_to_a_column(server: FakeDesk, desk: DeskPage) -> None:
+    server.me["role"] = "admin"
+    desk.page.reload()
+    desk.get("column-park-01").locator("button").click()
+    desk.get("command-identify").click()
+    expect(desk.get("command-said")).to_contain_text("Sent: Flash its lamp")
+    desk.get("command-restart").click()
+    assert [document for _, document in server.posts] == [{"cmd": "identify"}]
+    desk.get("command-restart").click()  # asked twice
+    expect(desk.get("command-said")).to_contain_text("Sent: Restart")
+    assert server.posts[-1] == ("columns/park-01/command", {"cmd": "restart"})
+
+
+def test_who_is_no_admin_restarts_nothing(desk: DeskPage) -> None:
+    desk.get("column-park-01").locator("button").click()
+    expect(desk.get("command-selftest")).to_be_visible()
+    expect(desk.get("command-restart")).to_be_hidden()
+
+
+# -- text from outside
+
+
+def test_text_from_outside_is_text_short_and_without_tricks(server: FakeDesk, desk: DeskPage) -> None:
+    place = {"geo": HOSTILE, "address": HOSTILE, "site": "toString", "height_m": HOSTILE, "lat": None, "lon": None}
+    stream = {"rtsp": HOSTILE, "webrtc": None, "http": "javascript:pwned(2)", "ok_at": HOSTILE}
+    texts = {"by": HOSTILE, "note": HOSTILE, "fw": HOSTILE}
+    fault = {"id": HOSTILE, "since": HOSTILE, "detail": HOSTILE}
+    info = {"hw": {"chip": HOSTILE}}
+    server.put(incident("evil-01-1-1", location=place, stream=stream, faults=[HOSTILE], **texts))
+    server.put(
+        column("evil-01", address=HOSTILE, faults=[fault], link=HOSTILE, mode=HOSTILE, info=info, status="fault")
+    )
+    desk.open("evil-01-1-1")
+    text = desk.page.locator("body").inner_text()
+    assert "<img src=x" in text and "\u202e" not in text
+    assert "W" * 400 not in text
+    desk.get("column-evil-01").locator("button").click()
+    expect(desk.get("column-panel")).to_contain_text("<img src=x")
+    desk.page.keyboard.press("2")
+    expect(desk.row("evil-01-1-1")).to_be_visible()
+    assert desk.page.evaluate("document.documentElement.scrollWidth") <= 1280
+    assert desk.page.locator("img, a[href^=javascript]").count() == 0
+
+
+# -- the register
+
+
+def test_the_register_filters_and_its_files_have_the_same_filter(server: FakeDesk, desk: DeskPage) -> None:
+    closed = {"state": "closed", "by": "operator 4", "closed_ms": now_ms()}
+    server.put(incident("park-01-1-1", **closed, outcome="false"), incident("school-01-1-1"))
+    server.put(incident("park-02-1-1", **closed, outcome="criminal"))
+    desk.page.keyboard.press("2")
+    rows = desk.page.locator("[data-testid=register-calls] tr[data-id]")
+    expect(rows).to_have_count(3)
+    desk.get("register-outcome").select_option("criminal")
+    expect(rows).to_have_count(1)
+    expect(rows).to_have_attribute("data-outcome", "criminal")
+    desk.get("register-from").fill("2026-01-02")
+    desk.get("register-to").fill("2026-12-31")
+    expect(desk.get("export-csv")).to_have_attribute(
+        "href", "/api/export.csv?state=all&outcome=criminal&from_ms=1767312000000&to_ms=1798761600000"
+    )
+    desk.get("register-clear").click()
+    expect(rows).to_have_count(3)
+    expect(desk.get("export-json")).to_have_attribute("href", "/api/export.json?state=all")
+
+
+def test_the_statistics_are_shown(server: FakeDesk, desk: DeskPage) -> None:
+    desk.page.keyboard.press("3")
+    expect(desk.get("statistics-total")).to_have_text("Calls: 8. Open now: 1.")
+    expect(desk.get("press-to-desk").locator("[data-figure=p99]")).to_have_text("1 min 1 s")
+    shares = desk.get("availability").locator("tbody td").all_inner_texts()
+    assert shares == ["100 %", "99.987 %", "91.2 %", "–"], "a share that is not whole is never rounded up to 100"
+    expect(desk.get("statistics-drills")).to_contain_text("12")
+
+
+# -- who
+
+
+def test_a_stranger_sees_the_login_and_nothing_else(server: FakeDesk, visitor: Visitor) -> None:
+    server.me = {"name": None, "accounts": True, "role": None}
+    server.put(incident("park-01-17-1"))
+    desk = DeskPage(visitor.page(server.url))
+    expect(desk.get("login")).to_be_visible()
+    expect(desk.page.locator("header")).to_be_hidden()
+    assert not [path for path in server.gets if not path.startswith("me")], "nothing is asked for"
+    desk.get("login-name").fill("operator 1")
+    desk.get("login-password").fill("wrong")
+    desk.get("login-submit").click()
+    expect(desk.page.locator("#login-wrong")).to_have_text("Name or password is wrong.")
+    desk.get("login-password").fill("correct horse")
+    desk.page.keyboard.press("Enter")
+    expect(desk.get("strip")).to_be_visible()
+    expect(desk.get("login")).to_be_hidden()
+    expect(desk.get("logout")).to_have_text("Log out operator 1")
+    visitor.wrong.clear()  # the browser's own word on the 401
+
+
+def test_a_session_that_ends_leads_to_the_login(server: FakeDesk, visitor: Visitor) -> None:
+    visitor.servers_go_away = True
+    server.me = {"name": "operator 1", "accounts": True, "role": "operator"}
+    desk = visitor.desk(server.url)
+    server.put(incident("park-01-17-1"))
+    desk.until(desk.is_ringing, "the bell")
+    server.me = {**server.me, "name": None}
+    server.hang_up()
+    expect(desk.get("login")).to_be_visible()
+    assert not desk.get("strip").is_visible()
+    visitor.wrong.clear()  # the browser's own word on the 401
+
+
+def test_a_phone_shows_the_call_and_its_buttons_at_once(server: FakeDesk, visitor: Visitor) -> None:
+    desk = visitor.desk(server.url, PHONE)
+    server.put(*(incident(f"park-{n:02}-1-1", at_ms=now_ms() + n) for n in range(10)))
+    expect(desk.get("strip")).to_have_count(10)
+    for part in ("accept", "dispatch", "close"):
+        expect(desk.get(part)).to_be_in_viewport(ratio=1)
+    expect(desk.get("strip").first).to_be_in_viewport(ratio=1)
