@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,21 +115,26 @@ def test_a_column_that_falls_silent_is_an_alarm_of_its_own(city: City, visitor: 
     expect(desk.get("column-school-07-01")).to_have_attribute("data-status", "ready")
 
 
-def test_two_desks_agree(city: City, visitor: Visitor, tmp_path: Path) -> None:
-    with DeskProcess(tmp_path / "second", city.broker.host, city.broker.port, name="desk-2") as second:
-        pillar = visitor.pillar(city.page("petropavl-01"))
-        desks = [visitor.desk(city.desk.url), visitor.desk(second.url)]
-        pillar.press()
-        incident = desks[0].call_from("petropavl-01")
-        assert desks[1].call_from("petropavl-01") == incident
-        for desk in desks:
-            desk.open(incident)
-        desks[1].get("accept").click()
-        for desk in desks:
-            desk.becomes(incident, "accepted")
-            expect(desk.get("sound")).to_have_attribute("data-ringing", "false")
-        pillar.shows("help-coming")
-        desks[0].close(incident, "false")
-        desks[1].becomes(incident, "closed")
-        assert desks[1].strips() == []
-        pillar.shows("ready")
+@pytest.fixture
+def second_desk(city: City, tmp_path: Path) -> Iterator[DeskProcess]:
+    with DeskProcess(tmp_path / "second", city.broker.host, city.broker.port, name="desk-2") as desk:
+        yield desk
+
+
+def test_two_desks_agree(city: City, second_desk: DeskProcess, visitor: Visitor) -> None:
+    pillar = visitor.pillar(city.page("petropavl-01"))
+    desks = [visitor.desk(city.desk.url), visitor.desk(second_desk.url)]
+    pillar.press()
+    incident = desks[0].call_from("petropavl-01")
+    assert desks[1].call_from("petropavl-01") == incident
+    for desk in desks:
+        desk.open(incident)
+    desks[1].get("accept").click()
+    for desk in desks:
+        desk.becomes(incident, "accepted")
+        expect(desk.get("sound")).to_have_attribute("data-ringing", "false")
+    pillar.shows("help-coming")
+    desks[0].close(incident, "false")
+    desks[1].becomes(incident, "closed")
+    assert desks[1].strips() == []
+    pillar.shows("ready")
