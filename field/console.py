@@ -4,7 +4,7 @@
         answer = console.ask("status")
 
 On the command line: `python -m field.console PORT status` prints the answer as JSON. What a column answers is in
-docs/diagnosing.md.
+docs/diagnostics.md.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ FLASH_LOW_BYTES = 64 * 1024
 HEAP_LOW_BYTES = 8 * 1024  # left beside a command that runs; with less of it the self-test does not begin
 SUPPLY_NEAR = 1.05  # of its limit
 CLOCK_OFF_S = 10  # between the column and this laptop
-NAMES_SHOWN = 3
+NAMES_SHOWN = ERRORS_SHOWN = 3
 ROOTS = ("boot.py", "main.py")
 # The line to which each fault of the column belongs.
 FAULTS = {
@@ -43,7 +43,7 @@ def duty(column: Column, _: SoFar) -> Finding:
     if answer.refusal is not None:
         return fails("duty", "refuses", why=answer.refusal)
     if status.get("configured") is False:
-        return fails("duty", "unconfigured", errors="; ".join(map(str, status.get("errors", []))) or "-")
+        return fails("duty", "unconfigured", errors="; ".join(status.get("errors", [])[:ERRORS_SHOWN]) or "-")
     firmware = status["firmware"]
     if firmware["mode"] != "normal":
         return fails("duty", "safe", mode=firmware["mode"])
