@@ -70,9 +70,10 @@ class PureDesk:
 
 
 class Street:
-    """Speaks for any column, each thing once, and hears every answer. A context manager."""
+    """Speaks for any column, each thing once, and hears the answers (to one column, or to all). A context manager."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, hears: str = "+") -> None:
+        self._hears = hears
         self.acks: list[dict[str, Any]] = []
         self._arrived = threading.Condition()
         self._ready = threading.Event()
@@ -95,7 +96,7 @@ class Street:
         self._mqtt.loop_stop()
 
     def _subscribe(self, *_: object) -> None:
-        self._mqtt.subscribe("sos/v1/+/+/ack", 1)
+        self._mqtt.subscribe(f"sos/v1/+/{self._hears}/ack", 1)
 
     def _hear(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
         schema.validate(message.topic, bytes(message.payload), qos=message.qos, retain=message.retain)
