@@ -9,10 +9,12 @@ from http.cookies import SimpleCookie
 from pathlib import Path
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from argon2 import PasswordHasher
 from desk_rig import PASSWORD, Answer, DeskRig, add_account
 
 from sim.centre.web.accounts import AccountError, Accounts
+from sim.centre.web.guard import Guard
 from sim.centre.web.sessions import ADDRESS_TRIES, COOKIE, TRIES, TRY_WINDOW_S, VALID_S, Attempts, Sessions
 
 NAME = "Ерлан 4"
@@ -153,6 +155,33 @@ def test_after_some_wrong_passwords_the_right_one_has_to_wait_too(desk: DeskRig)
     late = desk.log_in(NAME)
     assert late.status == 429 and 0 < int(late.headers["Retry-After"]) <= TRY_WINDOW_S
     assert desk.log_in("nobody", "wrong horse battery").status == 401  # another name is not held up by it
+
+
+def test_behind_a_proxy_the_tries_of_one_do_not_keep_out_all(desk: DeskRig) -> None:
+    def login(*forwarded: str, password: str = PASSWORD) -> int:
+        headers = {"X-Forwarded-For": ", ".join(forwarded)}
+        return desk.post("/api/login", {"name": NAME, "password": password}, headers).status
+
+    for number in range(TRIES):  # what they say of themselves changes nothing: the proxy adds the last one
+        assert login(f"198.51.100.{number}", "203.0.113.7", password="wrong horse battery") == 401
+    assert login("203.0.113.7") == 429
+    assert login("203.0.113.8") == 204
+
+
+@pytest.mark.parametrize(
+    ("proxied", "nearest", "whose"),
+    [
+        (False, "127.0.0.1", "203.0.113.7"),  # a proxy on this machine
+        (True, "10.0.0.2", "203.0.113.7"),
+        (False, "10.0.0.2", "10.0.0.2"),  # no proxy: anybody may write that header
+    ],
+)
+def test_whose_request_it_is(folder: Path, proxied: bool, nearest: str, whose: str) -> None:
+    accounts = cheap(folder)
+    guard = Guard(accounts, Sessions(folder, accounts), True, True, proxied=proxied)
+    request = make_mocked_request("POST", "/api/login", {"X-Forwarded-For": "1.2.3.4, 203.0.113.7"})
+    assert guard.address(request.clone(remote=nearest)) == whose
+    assert guard.address(make_mocked_request("GET", "/").clone(remote=nearest)) == nearest
 
 
 def test_a_desk_that_counts_no_tries_is_noticed(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from collections.abc import Iterator
 from urllib.parse import quote, urlsplit
 
 import pytest
 from aiohttp import web
+from contract_examples import DOCS
 from desk_rig import Answer, DeskRig
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -273,3 +275,22 @@ def test_numbers(value: str) -> None:
     with pytest.raises(Refusal):
         number(value, "limit", 100)
     assert number("100", "limit", 100) == 100
+
+
+# -- the document
+
+
+def documented(text: str) -> set[tuple[str, str]]:
+    return {(method, path) for method, path in re.findall(r"`(GET|POST|DELETE) (/\S*)`", text)}
+
+
+def served(desk: DeskRig) -> set[tuple[str, str]]:
+    routes = desk.server.application().router.routes()
+    known = {(each.method, each.resource.canonical) for each in routes if each.resource and each.method != "HEAD"}
+    return {(method, "/static/..." if path == "/static" else path) for method, path in known}
+
+
+def test_the_document_names_what_is_served(desk: DeskRig) -> None:
+    text = (DOCS / "desk-api.md").read_text()
+    assert documented(text) == served(desk)
+    assert documented(text.replace("`GET /api/feed`", "")) != served(desk)

@@ -131,7 +131,7 @@ def _guard(arguments: argparse.Namespace, folder: Path) -> Guard:
             "--insecure-http behind a proxy that encrypts"
         )
     sessions = Sessions(folder, accounts)
-    return Guard(accounts, sessions, outside, arguments.tls_cert is not None, arguments.tiles)
+    return Guard(accounts, sessions, outside, arguments.tls_cert is not None, arguments.tiles, arguments.insecure_http)
 
 
 def _encryption(arguments: argparse.Namespace) -> ssl.SSLContext | None:

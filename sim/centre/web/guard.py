@@ -40,13 +40,15 @@ class Person:
 
 @dataclass(frozen=True)
 class Guard:
-    """`required`: accounts are needed even if there are none (somebody else than this machine can reach the desk)."""
+    """`required`: accounts are needed even if there are none (somebody else than this machine can reach the desk).
+    `proxied`: requests come through a proxy on another machine, which says whose they are."""
 
     accounts: Accounts
     sessions: Sessions
     required: bool
     encrypted: bool
     tiles: str | None = None
+    proxied: bool = False
 
     @property
     def with_accounts(self) -> bool:
@@ -60,6 +62,12 @@ class Guard:
         token = request.cookies.get(COOKIE)
         account = self.sessions.find(token) if token else None
         return Person(account.name, account.role) if account else None
+
+    def address(self, request: web.Request) -> str:
+        """Where it comes from. A proxy adds whom it heard at the end of X-Forwarded-For; the rest is hearsay."""
+        nearest = request.remote or ""
+        said = ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()
+        return said if said and (self.proxied or is_loopback(nearest)) else nearest
 
     def middlewares(self) -> list[Any]:
         """In the order in which a request passes them."""

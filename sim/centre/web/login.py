@@ -43,7 +43,7 @@ class Login:
         password = document.get("password")
         if not isinstance(password, str) or len(password) > PASSWORD_MAX or not password.isprintable():
             raise Refusal(400, f"password: must be a string of at most {PASSWORD_MAX} printable characters")
-        address = request.remote or ""
+        address = self._guard.address(request)
         wait_s = math.ceil(self._attempts.begin(name, address))
         if wait_s:
             raise Refusal(429, f"too many tries; the next one in {wait_s} s", {"Retry-After": str(wait_s)})
