@@ -104,8 +104,9 @@ class Watcher:
         self._tasks: list[asyncio.Task[None]] = []
         self.connection.on("track", lambda track: self._tasks.append(asyncio.ensure_future(self._take(track))))
 
-    async def offer(self, microphone: MediaStreamTrack | None = None) -> str:
-        self.connection.addTransceiver("video", direction="recvonly")
+    async def offer(self, microphone: MediaStreamTrack | None = None, *, video: bool = True) -> str:
+        if video:
+            self.connection.addTransceiver("video", direction="recvonly")
         if microphone is None:
             self.connection.addTransceiver("audio", direction="recvonly")
         else:
@@ -113,9 +114,9 @@ class Watcher:
         await self.connection.setLocalDescription(await self.connection.createOffer())
         return str(self.connection.localDescription.sdp)
 
-    async def call(self, microphone: MediaStreamTrack | None = None) -> int:
+    async def call(self, microphone: MediaStreamTrack | None = None, *, video: bool = True) -> int:
         """The status of the answer."""
-        offer = await self.offer(microphone)
+        offer = await self.offer(microphone, video=video)
         async with self._http.post(self.url, data=offer, headers=SDP) as response:
             self.status, self.text = response.status, await response.text()
             self.session = response.headers.get("Location", "")
@@ -145,12 +146,14 @@ class Watcher:
 
 
 @contextlib.asynccontextmanager
-async def watching(url: str, microphone: MediaStreamTrack | None = None) -> AsyncIterator[Watcher]:
+async def watching(
+    url: str, microphone: MediaStreamTrack | None = None, *, video: bool = True
+) -> AsyncIterator[Watcher]:
     """A watcher who was let in."""
     async with aiohttp.ClientSession() as http:
         watcher = Watcher(http, url)
         try:
-            assert await watcher.call(microphone) == 201, watcher.text
+            assert await watcher.call(microphone, video=video) == 201, watcher.text
             yield watcher
         finally:
             await watcher.close()
@@ -171,4 +174,5 @@ def pitch_of(blocks: list[npt.NDArray[np.int16]]) -> float:
 
 
 def loudness(blocks: list[npt.NDArray[np.int16]]) -> int:
-    return int(np.max(np.abs(np.concatenate(blocks).astype(np.int32))))
+    """The largest sample; -1 of nothing at all, which is no silence."""
+    return int(np.max(np.abs(np.concatenate(blocks).astype(np.int32)))) if blocks else -1

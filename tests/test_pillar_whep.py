@@ -118,6 +118,41 @@ def test_the_operators_voice_arrives_during_the_call_only(town: TestTown) -> Non
     run(speak())
 
 
+def test_the_operator_and_the_person_at_the_pillar_hear_each_other(town: TestTown) -> None:
+    server, pillar, pole = town
+    pole.show("relay", closed=True)
+
+    async def talk() -> None:
+        async with (
+            watching(url(server), Voice(300)) as operator,
+            watching(f"{server.page(DEVICE)}person", Voice(700), video=False) as person,
+        ):
+            assert f"/{DEVICE}/person/" in person.session
+            await until(lambda: loudness(operator.sound[-5:]) > 5000, "the person, five times as loud as the tone")
+            await until(lambda: loudness(person.sound[-5:]) > 5000, "the operator")
+            said, heard = len(operator.sound), len(person.sound)
+            await until(lambda: len(operator.sound) >= said + SOUND_BLOCKS, "a second of the person")
+            await until(lambda: len(person.sound) >= heard + SOUND_BLOCKS, "a second of the operator")
+            assert abs(pitch_of(operator.sound[said:]) - 700) < PITCH_ERROR_HZ
+            assert abs(pitch_of(person.sound[heard:]) - 300) < PITCH_ERROR_HZ
+            assert pillar.state()["watchers"] == 1, "who stands at the pillar is no watcher"
+            assert await person.hang_up() == 200
+            await until(lambda: loudness(operator.sound[-5:]) < 5000, "the tone again")
+
+    run(talk())
+
+
+def test_who_asks_for_pictures_at_the_pillars_own_side_gets_none(town: TestTown) -> None:
+    server, pillar, _ = town
+
+    async def listen() -> None:
+        async with watching(f"{server.page(DEVICE)}person") as person:
+            await until(lambda: len(person.sound) >= 10, "sound")
+            assert person.pictures == [] and pillar.camera.drawn == 0
+
+    run(listen())
+
+
 def test_delete_frees_everything(town: TestTown) -> None:
     server, pillar, _ = town
 

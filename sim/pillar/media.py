@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from fractions import Fraction
 
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
@@ -11,8 +12,9 @@ from av import AudioFrame, VideoFrame
 
 from sim.pillar import camera, intercom
 from sim.pillar.camera import Camera
-from sim.pillar.intercom import Intercom, Samples
+from sim.pillar.intercom import Samples
 
+Sound = Callable[[int], Samples]  # gives the block of that number
 LATE_S = 0.5  # behind by more than this, the pace leaves out what it missed
 
 
@@ -65,16 +67,16 @@ class CameraTrack(MediaStreamTrack):
         return video_frame(self._source, number)
 
 
-class IntercomTrack(MediaStreamTrack):
+class SoundTrack(MediaStreamTrack):
     kind = "audio"
 
-    def __init__(self, source: Intercom) -> None:
+    def __init__(self, source: Sound) -> None:
         super().__init__()
-        self._source = source
+        self._source, self._first = source, intercom.block_now()
         self._pace = Pace(intercom.BLOCKS_PER_S)
 
     async def recv(self) -> AudioFrame:
         number = await self._pace.tick()
         if self.readyState != "live":
             raise MediaStreamError
-        return audio_frame(self._source.block(number), number * intercom.BLOCK)
+        return audio_frame(self._source(self._first + number), number * intercom.BLOCK)

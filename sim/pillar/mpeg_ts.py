@@ -13,8 +13,7 @@ from av.video.stream import VideoStream
 
 from sim.pillar import camera, intercom
 from sim.pillar.camera import Camera
-from sim.pillar.intercom import Intercom
-from sim.pillar.media import Pace, audio_frame, video_frame
+from sim.pillar.media import Pace, Sound, audio_frame, video_frame
 
 CONTENT_TYPE = "video/mp2t"
 SLOW_S = 10.0  # a player that takes nothing for so long is gone
@@ -26,8 +25,8 @@ _BLOCKS_PER_TICK = intercom.BLOCKS_PER_S / camera.RATE
 class TransportStream:
     """The encoders of one watcher. Not for several threads at once."""
 
-    def __init__(self, source: Camera, voice: Intercom) -> None:
-        self._source, self._voice = source, voice
+    def __init__(self, source: Camera, sound: Sound) -> None:
+        self._source, self._heard, self._first = source, sound, intercom.block_now()
         self._packets = bytearray()
         self._blocks = 0
         self._container = av.open(self, "w", format="mpegts", container_options={"flush_packets": "1"})
@@ -51,7 +50,7 @@ class TransportStream:
         first, self._blocks = self._blocks, int((tick + 1) * _BLOCKS_PER_TICK)
         first = max(first, self._blocks - intercom.BLOCKS_PER_S)
         if first < self._blocks:
-            sound = np.concatenate([self._voice.block(number) for number in range(first, self._blocks)])
+            sound = np.concatenate([self._heard(self._first + number) for number in range(first, self._blocks)])
             self._container.mux(self._sound.encode(audio_frame(sound, first * intercom.BLOCK)))
         packets = bytes(self._packets)
         self._packets.clear()
@@ -68,12 +67,12 @@ def keep_short(transport: asyncio.BaseTransport | None) -> None:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
-async def send(source: Camera, voice: Intercom, write: Callable[[bytes], Awaitable[None]]) -> None:
+async def send(source: Camera, sound: Sound, write: Callable[[bytes], Awaitable[None]]) -> None:
     """Stream into `write` until it raises; that ends it without an error.
 
     Raises TimeoutError for a player that takes nothing.
     """
-    stream, pace = TransportStream(source, voice), Pace(camera.RATE)
+    stream, pace = TransportStream(source, sound), Pace(camera.RATE)
     try:
         while True:
             packets = await asyncio.to_thread(stream.step, await pace.tick())

@@ -4,6 +4,7 @@ GET /                  the list of the pillars
 GET /ID/               the pillar's page
 GET /ID/feed           websocket: see sim/pillar/feed.py
 POST /ID/whep          SDP offer -> 201, SDP answer and Location; DELETE on that Location ends it
+POST /ID/person        the same for somebody who stands at the pillar: the loudspeaker's sound, a microphone
 GET /ID/stream.ts      MPEG-TS: H.264 and AAC
 GET /ID/picture.jpg    the camera's picture of now
 """
@@ -25,11 +26,12 @@ from aiohttp.typedefs import Handler, Middleware
 from sim.pillar import mpeg_ts
 from sim.pillar.feed import Feed
 from sim.pillar.pillar import Pillar
-from sim.pillar.watchers import Full
-from sim.pillar.whep import OFFER_BYTES_MAX, BadOffer, Whep
+from sim.pillar.watchers import Full, Watchers
+from sim.pillar.whep import OFFER_BYTES_MAX, BadOffer, Side, Whep
 
 STATIC = Path(__file__).parent / "static"
 PAGES_MAX = 32  # open pages of one pillar
+PERSONS_MAX = 2  # who speak at one pillar
 RETRY_S = "2"
 SDP = "application/sdp"
 HEADERS = {
@@ -50,13 +52,15 @@ class Site:
 
     def __init__(self, pillar: Pillar) -> None:
         self.pillar = pillar
-        self.whep = Whep(pillar.camera, pillar.intercom, pillar.watchers)
+        phone = pillar.intercom
+        self.whep = Whep(Side(phone.to_operator, phone.operator, pillar.camera), pillar.watchers)
+        self.person = Whep(Side(phone.to_person, phone.person), Watchers(limit=PERSONS_MAX))
         self.hands = ThreadPoolExecutor(1, f"hands-{pillar.device_id}")
         self.feeds: set[Feed] = set()
 
     async def close(self) -> None:
         await asyncio.gather(*(feed.close() for feed in list(self.feeds)))
-        await self.whep.close()
+        await asyncio.gather(self.whep.close(), self.person.close())
         self.hands.shutdown(wait=False)
 
 
@@ -103,23 +107,21 @@ class Town:
             site.feeds.discard(feed)
 
     async def offer(self, request: web.Request) -> web.Response:
-        site = self.site(request)
+        whep = self._whep(request)
         if request.content_type != SDP:
             raise web.HTTPUnsupportedMediaType(text=f"an offer is {SDP}, not {request.content_type}")
         if (request.content_length or 0) > OFFER_BYTES_MAX:
             raise web.HTTPRequestEntityTooLarge(OFFER_BYTES_MAX, request.content_length or 0)
         try:
             offer = (await request.read()).decode()
-            name, answer = await site.whep.answer(offer, request.remote or "")
+            name, answer = await whep.answer(offer, request.remote or "")
         except UnicodeDecodeError:
             raise web.HTTPBadRequest(text="an offer is text in UTF-8") from None
         except BadOffer as error:
             raise web.HTTPBadRequest(text=str(error)) from None
         except Full as error:
             raise web.HTTPServiceUnavailable(text=str(error), headers={"Retry-After": RETRY_S}) from None
-        return web.Response(
-            status=201, text=answer, content_type=SDP, headers={"Location": f"/{site.pillar.device_id}/whep/{name}"}
-        )
+        return web.Response(status=201, text=answer, content_type=SDP, headers={"Location": f"{request.path}/{name}"})
 
     async def options(self, request: web.Request) -> web.Response:
         """Also what a column asks, to find out whether the stream is there."""
@@ -127,9 +129,13 @@ class Town:
         return web.Response(status=204, headers={"Allow": "OPTIONS, POST", "Accept-Post": SDP})
 
     async def hang_up(self, request: web.Request) -> web.Response:
-        if not await self.site(request).whep.end(request.match_info["session"]):
+        if not await self._whep(request).end(request.match_info["session"]):
             raise web.HTTPNotFound(text="no such session: it has ended already")
         return web.Response(status=200)
+
+    def _whep(self, request: web.Request) -> Whep:
+        site = self.site(request)
+        return site.whep if request.match_info["side"] == "whep" else site.person
 
     async def stream_head(self, request: web.Request) -> web.Response:
         self.site(request)
@@ -143,7 +149,7 @@ class Town:
                 await response.prepare(request)
                 mpeg_ts.keep_short(request.transport)
                 with contextlib.suppress(TimeoutError):
-                    await mpeg_ts.send(site.pillar.camera, site.pillar.intercom, response.write)
+                    await mpeg_ts.send(site.pillar.camera, site.pillar.intercom.to_operator, response.write)
                 return response
         except Full as error:
             raise web.HTTPServiceUnavailable(text=str(error), headers={"Retry-After": RETRY_S}) from None
@@ -167,9 +173,9 @@ def town_app(pillars: Mapping[str, Pillar], *, hosts: frozenset[str] | None = No
         web.get("/{device_id}", _with_slash),
         web.get("/{device_id}/", town.page),
         web.get("/{device_id}/feed", town.feed, allow_head=False),
-        web.post("/{device_id}/whep", town.offer),
+        web.post("/{device_id}/{side:whep|person}", town.offer),
         web.route("OPTIONS", "/{device_id}/whep", town.options),
-        web.delete("/{device_id}/whep/{session}", town.hang_up),
+        web.delete("/{device_id}/{side:whep|person}/{session}", town.hang_up),
         web.get("/{device_id}/stream.ts", town.stream, allow_head=False),
         web.head("/{device_id}/stream.ts", town.stream_head),
         web.get("/{device_id}/picture.jpg", town.picture),

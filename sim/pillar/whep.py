@@ -1,6 +1,6 @@
 """WebRTC of one pillar by WHEP: an SDP offer is answered, and picture and sound flow until DELETE or silence.
 
-The operator's microphone may come the other way on the same audio line; nothing else is accepted.
+A microphone may come the other way on the same audio line; nothing else is accepted.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ import logging
 import re
 import secrets
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 import aioice.ice
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import SessionDescription
 from av import AudioFrame, AudioResampler
 
 from sim.pillar import intercom
 from sim.pillar.camera import Camera
-from sim.pillar.intercom import Intercom
-from sim.pillar.media import CameraTrack, IntercomTrack
+from sim.pillar.intercom import Samples
+from sim.pillar.media import CameraTrack, Sound, SoundTrack
 from sim.pillar.watchers import Watchers
 
 OFFER_BYTES_MAX = 32_768
@@ -51,11 +53,20 @@ class BadOffer(ValueError):
     """An offer that cannot be answered; the text says why."""
 
 
-class Whep:
-    """The sessions of one pillar. For one event loop."""
+@dataclass(frozen=True)
+class Side:
+    """What a session of this side of the intercom gets, and what it gives: a microphone."""
 
-    def __init__(self, camera: Camera, voice: Intercom, watchers: Watchers) -> None:
-        self._camera, self._voice, self._watchers = camera, voice, watchers
+    sound: Sound
+    microphone: Callable[[], AbstractContextManager[Callable[[Samples], None]]]
+    camera: Camera | None = None
+
+
+class Whep:
+    """The sessions of one side of a pillar. For one event loop."""
+
+    def __init__(self, side: Side, watchers: Watchers) -> None:
+        self._side, self._watchers = side, watchers
         self._sessions: dict[str, Session] = {}
 
     @property
@@ -71,7 +82,7 @@ class Whep:
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._watchers.place())
             name = secrets.token_urlsafe(16)
-            session = Session(self._camera, self._voice)
+            session = Session(self._side)
             stack.callback(self._sessions.pop, name, None)
             self._sessions[name] = session
             try:
@@ -97,8 +108,8 @@ class Whep:
 class Session:
     """One watcher's connection."""
 
-    def __init__(self, camera: Camera, voice: Intercom) -> None:
-        self._camera, self._voice = camera, voice
+    def __init__(self, side: Side) -> None:
+        self._side = side
         self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))  # no STUN server is asked for anything
         self._tasks: set[asyncio.Task[None]] = set()
         self._over: Callable[[], None] = lambda: None
@@ -112,16 +123,22 @@ class Session:
         try:
             await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             for transceiver in connection.getTransceivers():
-                is_video = transceiver.kind == "video"
-                # aiortc would decode what comes, without a bound: pictures are of no use here
-                transceiver.direction = "sendonly" if is_video else "sendrecv"
-                track = CameraTrack(self._camera) if is_video else IntercomTrack(self._voice)
-                transceiver.sender.replaceTrack(track)
+                self._attach(transceiver)
             await connection.setLocalDescription(await connection.createAnswer())
         except Exception as error:  # whatever aiortc stumbles over in it
             raise BadOffer(f"this offer cannot be answered: {type(error).__name__}: {error}") from error
         self._start(self._give_up())
         return str(connection.localDescription.sdp)
+
+    def _attach(self, transceiver: RTCRtpTransceiver) -> None:
+        if transceiver.kind == "audio":
+            transceiver.direction = "sendrecv"
+            transceiver.sender.replaceTrack(SoundTrack(self._side.sound))
+        elif self._side.camera is not None:
+            transceiver.direction = "sendonly"  # what came would be decoded, without a bound, for nobody
+            transceiver.sender.replaceTrack(CameraTrack(self._side.camera))
+        else:
+            transceiver.direction = "inactive"
 
     def when_over(self, over: Callable[[], None]) -> None:
         """`over` is called once when the session has ended, at once if it has."""
@@ -161,12 +178,12 @@ class Session:
 
     async def _listen(self, track: MediaStreamTrack) -> None:
         resampler = AudioResampler("s16", "mono", intercom.RATE_HZ)
-        with contextlib.suppress(MediaStreamError):
+        with contextlib.suppress(MediaStreamError), self._side.microphone() as hear:
             while True:
                 frame = await track.recv()
                 assert isinstance(frame, AudioFrame)
                 for part in resampler.resample(frame):
-                    self._voice.hear(part.to_ndarray().reshape(-1).astype(np.int16, copy=False))
+                    hear(part.to_ndarray().reshape(-1).astype(np.int16, copy=False))
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
