@@ -25,7 +25,11 @@ def last_resort(error):
 
 
 if boot["mode"] == "service":
-    print("main: service mode: the column is not running; reset the board to put it back on duty")
+    import machine
+
+    SERVICE_MIN = 30  # then the board goes back on duty by itself: technicians get called away
+    machine.WDT(timeout=SERVICE_MIN * 60000)  # nobody feeds it
+    print("main: service mode: the column is not running; back on duty with a reset, or in %d min" % SERVICE_MIN)
 else:
     try:
         from firmware.start import run

@@ -22,9 +22,12 @@ _BYTES_A_MS = const(11)  # of a port at 115,200 baud
 
 
 class Talk:
-    def __init__(self, board, column):
+    """`load(word)`: a command's generator function; raises ValueError for what is none."""
+
+    def __init__(self, board, column, load=None):
         self._board = board
         self._column = column
+        self._load = load or _load
         self._line = bytearray()
         self._is_garbage = False
         self._asked = ""  # the last command that came: its turn is next
@@ -77,7 +80,7 @@ class Talk:
         try:
             if self._board.heap() < NEEDS_BYTES:
                 raise ValueError("too little memory is free")
-            self._answer = _load(self._word)(self._board, self._column)
+            self._answer = self._load(self._word)(self._board, self._column)
         except Exception as error:
             self._end(_in_words(error))
 

@@ -117,3 +117,17 @@ def test_alarms_arrive_while_a_check_up_runs(site: Site) -> None:
         asking.join()
     assert trouble == [] and len(set(raised)) == 7 and {"files", "net", "certs", "status"} <= set(answered)
     assert site.duty.resets() == []
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_a_column_without_a_configuration_says_so(tmp_path: Path, runtime: str) -> None:
+    need(runtime)
+    with bench(tmp_path, b'{"v": 1}', runtime=runtime) as desk:
+        desk.seen.wait("lamp", BOOT_S, state="out-of-service")
+        with Console(desk.board.port) as console:
+            for _ in range(2):
+                status = console.ask("status")
+                assert status["configured"] is False and any("device_id" in text for text in status["errors"])
+                assert status["firmware"]["mode"] == "unconfigured" and status["chip"]["chip"] == "esp32"
+            with pytest.raises(Refused, match="no usable configuration"):
+                console.ask("files")

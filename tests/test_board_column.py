@@ -59,7 +59,7 @@ def test_a_board_on_duty_raises_alarms_and_talks_on_its_port(
         desk.seen.wait("lamp", BOOT_S, state="answered")  # from its journal
 
 
-def test_a_service_request_takes_it_off_duty_without_a_watchdog(
+def test_a_service_request_takes_it_off_duty_for_longer_than_its_watchdog(
     tmp_path: Path, broker: EmbeddedBroker, config: dict[str, Any]
 ) -> None:
     with Centre(broker.host, broker.port) as centre, bench(tmp_path, config) as desk:
@@ -71,6 +71,19 @@ def test_a_service_request_takes_it_off_duty_without_a_watchdog(
         assert desk.does("resume", "eval", "boot['mode']") == "service\n"
         assert "service.req" not in desk.does("fs", "ls")
         desk.does("reset")
+        desk.seen.wait("lamp", BOOT_S, state="ready")
+        alarm(desk, centre)
+
+
+def test_service_ends_by_itself(tmp_path: Path, broker: EmbeddedBroker, config: dict[str, Any]) -> None:
+    """Red when main.py leaves the watchdog alone: a board that nobody resets would be off duty for ever."""
+    shorter = "t = open('main.py').read(); f = open('main.py', 'w'); f.write(t.replace('* 60000', '* 100')); f.close()"
+    with Centre(broker.host, broker.port) as centre, bench(tmp_path, config) as desk:
+        desk.seen.wait("lamp", BOOT_S, state="ready")
+        desk.does("resume", "exec", shorter + "; open('service.req', 'w').close()", "+", "reset")
+        desk.seen.wait("reset", cause="hard")
+        desk.console("friendly")
+        desk.seen.wait("reset", BOOT_S, cause="watchdog")
         desk.seen.wait("lamp", BOOT_S, state="ready")
         alarm(desk, centre)
 

@@ -98,6 +98,38 @@ def test_with_none_that_works_it_waits_and_says_so_again_and_again() -> None:
     assert board.config["link"] == {"type": "none"} and board.lamp.shown
 
 
+def asked(typed: bytes) -> tuple[FakeBoard, list[dict[str, Any]]]:
+    """A board without a usable configuration, and what its console answers."""
+    board = FakeBoard()
+    put(board, document(device_id="Ä", broker__port=0))
+    board.keys = bytearray(typed)
+    run(board, turns=700)
+    return board, [json.loads(line.partition("console: ")[2]) for line in board.logged if line.startswith("console: ")]
+
+
+def test_without_a_configuration_it_says_so_when_it_is_asked() -> None:
+    board, said = asked(b"\xff\xfegarbage\nstatus\n")
+    assert [line["re"] for line in said] == ["status"] * len(said) and said[-1]["ok"] is True
+    assert said[0]["configured"] is False and said[1]["firmware"]["mode"] == "unconfigured"
+    errors = [line["errors"][0] for line in said if "errors" in line]
+    assert [text.partition(":")[0] for text in errors] == ["device_id", "broker.port"]
+    assert board.dog is not None and len(board.dog.fed_ms) > 600 and board.now_ms > 10_000
+
+
+def test_without_a_configuration_there_is_only_status() -> None:
+    for word in (b"files", b"help", b"test"):
+        (line,) = asked(word + b"\n")[1]
+        assert line["ok"] is False and "no usable configuration; see status" in line["error"]
+
+
+def test_a_flood_of_questions_does_not_keep_it_from_feeding_its_watchdog() -> None:
+    board, said = asked(b"x\r\nstatus\n" * 2000)
+    assert board.dog is not None
+    fed_ms = board.dog.fed_ms
+    assert max(after - before for before, after in zip(fed_ms, fed_ms[1:], strict=False)) < 1000
+    assert any(line.get("ok") for line in said)
+
+
 def test_a_refused_one_without_a_good_one_waits() -> None:
     board = Picky()
     put(board, document(device_id="refused"))

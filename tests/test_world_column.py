@@ -16,7 +16,7 @@ from sim.world.broker import BrokerFault
 from sim.world.centre import Policy
 from sim.world.conditions import Net
 from sim.world.hostile import SCRIPTS
-from sim.world.world import World, config_with
+from sim.world.world import SERVICE_MS, World, config_with
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -213,6 +213,19 @@ def test_service_mode_leaves_the_column_alone_for_one_boot() -> None:
     world.power_on()
     world.run(60_000)
     assert len(world.centre.births) == 1
+
+
+def test_service_mode_ends_by_itself() -> None:
+    world = World(1)
+    world.flash.files["service.req"] = b""
+    world.run(SERVICE_MS - 60_000)
+    assert world.centre.births == [] and world.boots == ["power-on"]
+    world.run(120_000)
+    assert world.boots == ["power-on", "watchdog"] and len(world.centre.births) == 1
+
+
+def test_the_world_knows_how_long_main_lets_service_last() -> None:
+    assert f"SERVICE_MIN = {SERVICE_MS // 60_000} " in (ROOT / "main.py").read_text()
 
 
 def test_a_forged_connack_from_a_broker_that_gave_none() -> None:

@@ -38,6 +38,7 @@ BROKER_NAME, CAMERA_NAME, TIME_NAME = "broker.example", "cameras.example", "time
 BROKER_PORT, TIME_PORT = 8883, 123
 CAMERA_PORTS = (554, 80, 443, 5060)  # RTSP, HTTP, HTTPS, SIP (over UDP as well)
 SETTLE_MS = 180_000  # I2's bound: the longest back-off, a look-up that stalls, a handshake, an answer
+SERVICE_MS = 30 * 60_000  # main.py's
 TAP_MS = 120
 BOUNCE_US = (100, 1_600)  # typical: 1.6 ms in all
 BOUNCES = (0, 3)
@@ -310,13 +311,16 @@ class World:
     def _run_firmware(self) -> None:
         assert self.board is not None and self.boot is not None
         if self.boot["mode"] == "service":
-            self._sit_at_the_prompt()
+            self._sit_at_the_prompt(self.board)
         with self._caught_column():
             start.run(self.board, self.boot)
 
-    def _sit_at_the_prompt(self) -> None:
+    def _sit_at_the_prompt(self, board: VirtualBoard) -> None:
+        """Until the pause, or until the watchdog that main.py leaves behind ends it."""
         assert self.hardware.pause_us is not None
-        self.timeline.advance_to(self.hardware.pause_us)
+        if board.watchdog_us is None:
+            board.watchdog(SERVICE_MS)
+        board.spend(self.hardware.pause_us - self.timeline.now_us)
         raise Pause
 
     @contextmanager
