@@ -144,7 +144,7 @@ def test_the_languages_are_not_mixed_up() -> None:
 def test_every_word_that_is_asked_for_exists_and_every_one_is_used() -> None:
     known = set(words()["en"])
     asked = set(re.findall(r'data-t(?:-label)?="([\w-]+)"', PAGE))
-    asked |= {key for text in SCRIPTS.values() for key in re.findall(r'[?:(]\s*"([a-z-]+)"', text)} & known
+    asked |= {key for text in SCRIPTS.values() for key in re.findall(r'[=?:(]\s*"([a-z-]+)"', text)} & known
     asked |= {f"lamp-{state}" for state in [*COLOURS, "dark"]}
     assert asked == known
 

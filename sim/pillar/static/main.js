@@ -1,6 +1,7 @@
 // The page of one pillar: shows what the feed tells, sends what the visitor does.
 
 import { connect } from "./feed.js";
+import { stand } from "./intercom.js";
 import { watch } from "./picture.js";
 import { touchable } from "./touch.js";
 import { NAMES, apply, current, t, use } from "./words.js";
@@ -46,7 +47,7 @@ function showState() {
     wave.style.opacity = state.heard > (number + 1) * SPEAKS ? 1 : 0;
   }
   $("button").setAttribute("aria-pressed", state.held);
-  for (const key of document.querySelectorAll("[role=switch]")) key.setAttribute("aria-checked", state[key.dataset.do]);
+  for (const key of document.querySelectorAll("[role=switch][data-do]")) key.setAttribute("aria-checked", state[key.dataset.do]);
   const relay = t(state.relay ? "closed" : "open");
   $("technical").textContent = t("technical", { lamp: state.lamp, relay, boot: state.boot, pitch: about.pitch_hz });
 }
@@ -84,6 +85,7 @@ function drawGrille() {
 function speak(language) {
   use(language);
   apply(document);
+  showStanding();
   showAbout();
   showState();
 }
@@ -93,6 +95,33 @@ function openHatch() {
   $("inside").hidden = !open;
   $("hatch").setAttribute("aria-expanded", open);
   if (open) $("inside").scrollIntoView({ block: "nearest" });
+}
+
+let standing = null; // the connection to the intercom, of somebody who stands at the pillar
+let how = ""; // what is to be said about it
+
+function showStanding() {
+  $("person").setAttribute("aria-checked", standing !== null);
+  say($("standing"), how && t(how));
+}
+
+async function toggleStanding() {
+  if (standing) {
+    standing.end();
+    standing = null;
+    return showStanding();
+  }
+  $("person").disabled = true;
+  how = "";
+  try {
+    standing = await stand(() => { standing = null; how = ""; showStanding(); });
+    how = standing.speaks ? "" : "listening";
+  } catch (error) {
+    console.warn(error);
+    how = "alone";
+  }
+  $("person").disabled = false;
+  showStanding();
 }
 
 drawGrille();
@@ -122,4 +151,5 @@ for (const key of document.querySelectorAll("[data-do]")) {
   const what = key.dataset.do;
   key.addEventListener("click", () => send(what === "reset" ? { do: what } : { do: what, on: !state[what] }));
 }
+$("person").addEventListener("click", toggleStanding);
 watch($("picture"));
