@@ -32,11 +32,19 @@ def test_a_message_that_the_broker_kept_comes_through() -> None:
 
 @pytest.mark.parametrize("hostile", [b"\x00\x00", b"\x10\x00", b"\xf0\x00", b"\x41\x02\x00\x01", b"\x40\x00",
                                      b"\x40\x03\x00\x00\x00", b"\xd0\x01\x00", b"\x90\x02\x00\x00", b"\x20\x02\x00\x00",
-                                     b"\x34\x05\x00\x01t\x00\x01", b"\x30\xff\xff\xff\xff"])  # fmt: skip
+                                     b"\x34\x05\x00\x01t\x00\x01", b"\x30\xff\xff\xff\xff", b"\xb0\x03\x00\x00\x00",
+                                     b"\xb0\x00"])  # fmt: skip
 def test_a_hostile_packet_drops_the_link_and_nothing_else(hostile: bytes) -> None:
     rig = Rig().up()
     rig.stream.send(hostile)
     assert "hostile or broken packet: " in rig.lost(100)[1]
+
+
+def test_an_unsuback_is_taken_note_of_and_no_more() -> None:
+    rig = Rig().up()
+    rig.stream.send(b"\xb0\x02\x00\x09")
+    rig.run(100)
+    assert rig.session.is_up and rig.stream.writes == [] and rig.session.foreign_acks == 0
 
 
 @pytest.mark.parametrize(

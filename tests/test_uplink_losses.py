@@ -1,11 +1,14 @@
 # mypy: allow-untyped-calls
 """The uplink: names and their cache, and what comes back after a lost link."""
 
+from typing import Any
+
 import pytest
 from fake_board import EIO, FakeLookup, FlashMode
 from fake_net import CONNECT, FakeStream
-from uplink_rig import ADDRESS, HOST, Rig
+from uplink_rig import ADDRESS, HOST, RETRY_MAX_S, Rig
 
+from firmware import uplink
 from firmware.outbox import Outbox
 from firmware.record import frame
 from firmware.uplink import ADDRESS_FILE, Uplink
@@ -178,3 +181,28 @@ def test_an_alarm_that_could_not_be_built_is_not_in_flight(monkeypatch: pytest.M
     with pytest.raises(MemoryError):
         rig.uplink.step()
     assert not alarm.in_flight and rig.uplink.publish_once(b"heartbeat", b"x") is False
+
+
+def test_it_remembers_in_which_state_it_failed() -> None:
+    rig = Rig()
+    assert rig.uplink.failed_in == uplink._DOWN and rig.uplink.last_error == ""
+    rig.board.names[HOST] = OSError(-2, "no such name")
+    assert failed_in(rig) == uplink._LOOKING_UP
+    rig.board.names[HOST] = ADDRESS
+    rig.opened = OSError("connection refused")
+    assert failed_in(rig) == uplink._DIALLING
+    rig.opened, rig.answers = True, ""
+    assert failed_in(rig) == uplink._IN_SESSION
+    rig.board.on_dial = nobody
+    assert failed_in(rig) == uplink._DIALLING
+
+
+def nobody(*_: Any) -> Any:
+    raise OSError(113, "no route to host")
+
+
+def failed_in(rig: Rig) -> int:
+    """Of the next attempt."""
+    rig.uplink.last_error = ""
+    rig.run_until(lambda: rig.uplink.last_error, 2 * RETRY_MAX_S * 1000)
+    return rig.uplink.failed_in
