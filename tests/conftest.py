@@ -14,6 +14,7 @@ from pole_probe import need
 from rig import RUNTIMES, Rig
 from rig_real import RealRig
 from rig_virtual import VirtualRig
+from whole_rig import Street, Whole
 
 from sim import toolbox
 from sim.broker import Mosquitto
@@ -151,3 +152,18 @@ def virtual_rig() -> Iterator[VirtualRig]:
     with contextlib.closing(VirtualRig(SEED)) as made:
         yield made
         made.check()
+
+
+@pytest.fixture(scope="module")
+def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+    with contextlib.closing(Street(tmp_path_factory.mktemp("street"))) as made:
+        yield made
+
+
+@pytest.fixture
+def whole(street: Street) -> Iterator[Whole]:
+    """A provisioned and flashed column on duty, at its site; see Street."""
+    column = street.column()
+    yield column
+    if not column.is_sound:
+        street.close()

@@ -3,15 +3,13 @@ TLS, passwords and access list: all is well; then each thing is broken, and exac
 """
 
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pole_probe import need
-from whole_rig import EXAMPLE, Checkup, Whole
+from whole_rig import COLUMN, Checkup, Whole
 
 from field import bundle
 from sim.board.faults import fill
@@ -19,16 +17,7 @@ from sim.flash import Image
 
 pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
 
-COLUMN = "petropavl-03"  # ESP32-S3, Ethernet
 ASKED_OF_A_PERSON = ["lamp", "button"]
-# What else takes minutes: a start counts as a good one, a button as stuck.
-IMPATIENT = "\n[common.watchdog]\nhealthy_s = 1\n\n[common.button]\nstuck_s = 5\n"
-
-
-def made(folder: Path, device_id: str, fleet: Path = EXAMPLE) -> Whole:
-    for tool in ("micropython", "mosquitto"):
-        need(tool)
-    return Whole(folder, device_id, fleet)
 
 
 def all_pass(found: Checkup) -> None:
@@ -37,54 +26,12 @@ def all_pass(found: Checkup) -> None:
     assert found.document["exit"] == 0
 
 
-class Street:
-    """One column on duty for all tests of this file, and a new one after a test that did not mend what it broke."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._whole: Whole | None = None
-        self._count = 0
-        self._fleet = Path(shutil.copytree(EXAMPLE.parent, folder / "fleet"), EXAMPLE.name)
-        with self._fleet.with_name("fleet.toml").open("a") as file:
-            file.write(IMPATIENT)
-
-    def column(self) -> Whole:
-        if self._whole is None:
-            self._count += 1
-            folder = self._folder / str(self._count)
-            folder.mkdir()
-            self._whole = made(folder, COLUMN, self._fleet)
-            verdict = self._whole.flash()
-            assert "folder a is in force; armed after" in verdict and "connected to" in verdict
-            self._whole.has_session()
-        return self._whole
-
-    def close(self) -> None:
-        if self._whole is not None:
-            self._whole.close()
-            self._whole = None
-
-
-@pytest.fixture(scope="module")
-def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    with closing(Street(tmp_path_factory.mktemp("street"))) as made:
-        yield made
-
-
-@pytest.fixture
-def whole(street: Street) -> Iterator[Whole]:
-    column = street.column()
-    yield column
-    if not column.is_sound:
-        street.close()
-
-
 # -- all is well
 
 
 @pytest.mark.parametrize("device_id", ["petropavl-01", "petropavl-school-1"])  # Ethernet on an ESP32, Wi-Fi on a C3
 def test_a_provisioned_board_is_flashed_goes_on_duty_and_passes(tmp_path: Path, device_id: str) -> None:
-    with closing(made(tmp_path, device_id)) as running:
+    with closing(Whole(tmp_path, device_id)) as running:
         assert "connected to" in running.flash()
         assert running.site.seen.wait("column", device_id=device_id, online=True)
         found = running.diag()

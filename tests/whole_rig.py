@@ -3,17 +3,22 @@
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from cli_probe import Column
+from pole_probe import need
 
 from sim.flash import PROJECT, Image
 
 EXAMPLE = PROJECT / "examples" / "petropavl" / "fleet.csv"
+COLUMN = "petropavl-03"  # ESP32-S3, Ethernet, tamper switch and supply fitted
 PATIENCE_S = 60.0
+# What else takes minutes: a start counts as a good one, a button as stuck.
+IMPATIENT = "\n[common.watchdog]\nhealthy_s = 1\n\n[common.button]\nstuck_s = 5\n"
 MAKE = ["make", "--silent", "--no-print-directory"]
 # What a `make test` around these tests would pass on to them.
 for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"):
@@ -75,6 +80,8 @@ class Whole:
     """A provisioned fleet, its site, and one board. `on_duty()` flashes it; everything lies in `folder`."""
 
     def __init__(self, folder: Path, device_id: str, fleet: Path = EXAMPLE) -> None:
+        for tool in ("micropython", "mosquitto"):
+            need(tool)
         self.device_id = device_id
         self.is_sound = True  # a test may say no
         self.provisioned, self.port = folder / "provisioned", folder / "board"
@@ -152,3 +159,31 @@ class Whole:
         running = Running(target, **variables)
         self._stack.callback(running.close)
         return running
+
+
+class Street:
+    """One column on duty for all tests of a file, and a new one after a test that did not mend what it broke."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._whole: Whole | None = None
+        self._count = 0
+        self._fleet = Path(shutil.copytree(EXAMPLE.parent, folder / "fleet"), EXAMPLE.name)
+        with self._fleet.with_name("fleet.toml").open("a") as file:
+            file.write(IMPATIENT)
+
+    def column(self) -> Whole:
+        if self._whole is None:
+            self._count += 1
+            folder = self._folder / str(self._count)
+            folder.mkdir()
+            self._whole = Whole(folder, COLUMN, self._fleet)
+            verdict = self._whole.flash()
+            assert "folder a is in force; armed after" in verdict and "connected to" in verdict
+            self._whole.has_session()
+        return self._whole
+
+    def close(self) -> None:
+        if self._whole is not None:
+            self._whole.close()
+            self._whole = None
