@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import time
 from typing import TYPE_CHECKING
 
@@ -122,8 +123,7 @@ def alarm_of(device_id: str, number: int) -> tuple[str, bytes]:
 
 
 def test_a_strip_is_there_within_200_ms_of_the_message(city: City, visitor: Visitor) -> None:
-    """Of several calls the quickest counts: the machine may be busy, but a page that asks now and then, or a desk that
-    tells it now and then, is never this quick."""
+    """Half of several calls: the machine may be busy. A desk that tells its pages only twice a second goes red here."""
     desk = visitor.desk(city.desk.url)
     took_ms = []
     for number in range(1, STRIP_ATTEMPTS + 1):
@@ -135,7 +135,7 @@ def test_a_strip_is_there_within_200_ms_of_the_message(city: City, visitor: Visi
         took_ms.append(desk.strip_shown_ms(incident) - sent_ms)
         finish(desk, incident)
     print(f"from the message to the strip: {sorted(took_ms)} ms")
-    assert min(took_ms) <= STRIP_MS, took_ms
+    assert statistics.median(took_ms) <= STRIP_MS, took_ms
 
 
 def finish(desk: DeskPage, incident: str) -> None:
@@ -146,7 +146,7 @@ def finish(desk: DeskPage, incident: str) -> None:
 
 
 def test_the_picture_is_there_within_a_second_of_the_click(city: City, visitor: Visitor) -> None:
-    """Of several attempts the quickest counts, as above."""
+    """Of several attempts the quickest counts."""
     pillar = visitor.pillar(city.page("petropavl-01"))
     desk = visitor.desk(city.desk.url)
     pillar.press()
