@@ -24,6 +24,8 @@ BAUD = 115_200
 PREFIX = b"console: "
 COMMANDS = ("status", "files", "net", "certs", "stream", "access", "logs", "lamp", "button", "test", "help")
 FIRST_LINE_S = 4.0  # then the command is sent once more: a column that is short of memory says nothing
+# These wait for the network before they say anything. Sent once more they would begin anew.
+FIRST_LINE_SLOW_S = {"net": 12.0, "stream": 12.0, "access": 12.0}
 SILENCE_S = 20.0  # longest between two lines: `button` looks for 10 s, `test` waits for the centre
 ATTEMPTS = 2
 EXIT_FAILED, EXIT_REFUSED = 1, 3
@@ -80,7 +82,7 @@ class Console:
         for attempt in range(1, ATTEMPTS + 1):
             self._send(command)
             heard = False
-            for line in self._heard(FIRST_LINE_S):
+            for line in self._heard(FIRST_LINE_SLOW_S.get(command, FIRST_LINE_S)):
                 if line.get("re") not in (command, ""):  # none: too little memory even to read the word
                     continue  # the end of an answer that somebody else asked for
                 heard = True

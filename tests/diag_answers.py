@@ -12,11 +12,18 @@ from field.diag.interview import Answer, Build, Column
 from field.diag.judge import judge
 
 NOW = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+
+
 DIGEST = "0123456789abcdef" * 4
 FILES = {"firmware/lamp.mpy": DIGEST, "firmware/__init__.mpy": DIGEST[::-1], "hal/esp32.mpy": DIGEST, "boot.py": DIGEST}
 LIBRARIES = {"umqtt/simple.mpy": DIGEST}
 BUILD = Build("1.0.0", FILES, LIBRARIES)
 STREAMS = ("rtsp://cameras.example/petropavl-07", "sip:petropavl-07@intercom.example")
+
+
+def text(moment: datetime.datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.125Z")
+
 
 STATUS: dict[str, Any] = {
     "firmware": {"folder": "a", "boot": 25660700, "mode": "normal", "version": "1.0.0"},
@@ -32,7 +39,7 @@ STATUS: dict[str, Any] = {
     "journal": {"bytes": 262, "damaged": 0, "records": 4, "unsaved": 0, "quarantine_bytes": 0},
     "queue": {"open": 0, "outbox": 0, "waiting": 0},
     "faults": [],
-    "clock": {"server": "time.example", "source": "ntp", "now": NOW.strftime("%Y-%m-%dT%H:%M:%S.125Z")},
+    "clock": {"server": "time.example", "source": "ntp", "now": text(NOW)},
     "link": {
         "up": True, "status": 1010, "rssi_dbm": -61, "address": "192.168.4.20", "dns": "192.168.4.1",
         "gateway": "192.168.4.1", "kind": "wifi", "netmask": "255.255.255.0",
@@ -109,6 +116,12 @@ class Recorded:
         else:
             line[section] = {**line[section], **values}
         return self
+
+    def clock_goes_on(self) -> None:
+        """Its clock is right, also when it is asked long after the recording."""
+        clock: dict[str, Any] = next((line["clock"] for line in self.lines["status"] if "clock" in line), {})
+        if clock.get("now") == text(NOW):
+            self.status("clock", now=text(datetime.datetime.now(datetime.UTC)))
 
     def fault(self, ident: str, detail: str = "detail") -> "Recorded":
         self.lines["logs"].append({"faults": [{"id": ident, "since": None, "detail": detail}]})

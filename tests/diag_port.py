@@ -72,6 +72,7 @@ class FakeColumn(FakePort):
         if not word:
             return
         self.asked.append(word)
+        self._recorded.clock_goes_on()
         for line in self._recorded.lines.get(word, []):
             self._line({**line, "re": word})
         refusal = self._recorded.refusals.get(word, None if word in self._recorded.lines else UNKNOWN)

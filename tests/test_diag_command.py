@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from board_probe import Typist
 from diag_answers import BUILD, SOUND, UNKNOWN, Recorded
 from diag_port import FakeColumn, FakePort, Say
 
+from field.console import Console
 from field.diag import command, words
 from field.diag.finding import LINES
 from field.diag.interview import QUESTIONS, Build
@@ -196,6 +198,26 @@ def test_a_port_that_cannot_be_opened(tmp_path: Path, capsys: pytest.CaptureFixt
     document = json.loads(out)
     assert status == command.EXIT_NOBODY and "cannot be opened" in document["error"]
     assert set(verdicts(document).values()) == {"-"}
+
+
+# -- a column that takes its time
+
+
+@pytest.mark.parametrize(("word", "times"), [("stream", 1), ("access", 1), ("net", 1), ("files", 2)])
+def test_what_waits_for_the_network_is_asked_once(word: str, times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Asked again, a column begins anew; what answers at once is asked again when nothing comes."""
+    monkeypatch.setattr("field.console.FIRST_LINE_S", 0.2)
+    asked: list[str] = []
+
+    def late(line: str, say: Say) -> None:
+        if line:
+            asked.append(line)
+            threading.Timer(0.6 if len(asked) == 1 else 0.0, say, (answer,)).start()
+
+    answer = b'console: {"re":"%s","ok":true}\r\n' % word.encode()
+    with FakePort(late) as port, Console(port.port) as console:
+        assert console.ask(word) == {}
+    assert asked == [word] * times
 
 
 # -- the cable comes out

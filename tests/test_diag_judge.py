@@ -90,6 +90,12 @@ BREAKS: list[tuple[str, Break, str]] = [
     ("running on the last good", lambda it: it.status("config", source="last-good").fault("config"),
      "configuration.fallback"),
     ("clock unset", lambda it: it.status("clock", source="none", now=None).fault("clock-unset"), "clock.unset"),
+    (
+        "clock unset, certificates seem to be of the future",
+        lambda it: it.status("clock", source="none", now=None).fault("clock-unset").away(
+            TLS_REFUSED + "The certificate validity starts in the future", "session"),
+        "clock.unset",
+    ),
     ("no time server", lambda it: it.status("clock", source="none", now=None, server=None).fault("clock-unset"),
      "clock.serverless"),
     ("journal damaged", lambda it: it.status("journal", damaged=2), "journal.damaged"),

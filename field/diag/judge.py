@@ -7,7 +7,7 @@ from field.diag.finding import LINES, Finding, Untold, Verdict, untested
 from field.diag.interview import Column
 
 CHECKS = {**board_checks.CHECKS, **network_checks.CHECKS, **by_hand.CHECKS}
-FIRST = ("duty", "versions", "flash", "link", "lookup")  # others look at what these found
+FIRST = ("duty", "versions", "flash", "link", "lookup", "clock")  # others look at what these found
 
 
 def judge(column: Column) -> list[Finding]:
@@ -25,10 +25,16 @@ def _one(line: str, column: Column, so_far: dict[str, Finding]) -> Finding:
     try:
         finding: Finding = CHECKS[line](column, so_far)
     except Untold as why:
-        return untested(line, why.says, why.because, **why.values)
+        return untested(line, why.says, _root(why.because, so_far), **why.values)
     except KeyError as missing:  # an older firmware knows less about itself
         return untested(line, "cannot-say", command=str(missing))
     return finding
+
+
+def _root(because: str, so_far: dict[str, Finding]) -> str:
+    """The line that failed, where `because` could itself not be tested for it."""
+    finding = so_far.get(because)
+    return finding.because if finding is not None and finding.because else because
 
 
 def worst(findings: list[Finding]) -> Verdict:

@@ -139,6 +139,8 @@ def tls(column: Column, _: SoFar) -> Finding:
         return fails("tls", "early", name=early.name, date=early.begins.date().isoformat())
     if end is not None:
         error = _error(column)
+        if "future" in error and column.status["clock"]["source"] == "none":
+            raise Untold("blocked", because="clock")  # which stands in the past: certificates seem not valid yet
         is_old = end.says == "broker-refused" and "expired" in error
         return fails("tls", "broker-old" if is_old else end.says, error=error, host=found["host"])
     if not dates:
