@@ -17,6 +17,7 @@ from typing import Any
 from sim.broker import HOST
 from sim.centre.batch import Batch
 from sim.centre.duty import Duty
+from sim.centre.ledger import LedgerError
 from sim.centre.register import Register
 
 write = Batch.write
@@ -90,7 +91,10 @@ def main() -> None:
             print("connected", flush=True)
             for line in sys.stdin:
                 name, *words = json.loads(line)
-                print(json.dumps(getattr(duty, name)(*words)), flush=True)
+                try:
+                    print(json.dumps(getattr(duty, name)(*words)), flush=True)
+                except LedgerError as error:
+                    print(json.dumps({"refused": str(error)}), flush=True)
 
 
 if __name__ == "__main__":

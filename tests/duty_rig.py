@@ -167,7 +167,13 @@ class DeskProcess:
         return self._process.stdout.readline().strip()
 
     def do(self, *words: str) -> str:
-        """An operator's action; what it gave."""
+        """An operator's action, which is not refused; what it gave, "" when that was its end."""
+        answer = self.try_to(*words)
+        assert "refused" not in answer, answer
+        return answer
+
+    def try_to(self, *words: str) -> str:
+        """An operator's action; what it gave, or that it was refused."""
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(words) + "\n")
         self._process.stdin.flush()

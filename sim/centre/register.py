@@ -61,9 +61,9 @@ class Register(Reading):
 
     def close(self) -> None:
         """Close the file, and let others have it. A second time it does nothing."""
-        with self._mutex, self._reading:
+        with self._mutex:
             if self._lock >= 0:
-                self._reader.close()
+                super().close()
                 self._db.close()
                 os.close(self._lock)
                 self._lock = -1

@@ -22,6 +22,11 @@ class Reading:
         self._reader: sqlite3.Connection = connect(path)
         self._reader.execute("PRAGMA query_only = ON")
 
+    def close(self) -> None:
+        """Close the file; a second time it does nothing."""
+        with self._reading:
+            self._reader.close()
+
     def alive_ms(self) -> int:
         """When the desk was last known to run; 0 if never."""
         row = self._read("SELECT value FROM desk WHERE name = 'alive_ms'")
