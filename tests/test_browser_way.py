@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 pytestmark = [*MARKS, pytest.mark.timeout(240)]
 
 STRIP_MS = 200
-STRIP_ATTEMPTS = 10
+STRIP_ATTEMPTS = 7
+QUIET_MS = 700
 AGAIN_MS = 500  # sooner than a finger can, it would be a bounce
 MEDIA_MS = 1000
 MEDIA_ATTEMPTS = 5
@@ -123,10 +124,11 @@ def alarm_of(device_id: str, number: int) -> tuple[str, bytes]:
 
 
 def test_a_strip_is_there_within_200_ms_of_the_message(city: City, visitor: Visitor) -> None:
-    """Half of several calls: the machine may be busy. A desk that tells its pages only twice a second goes red here."""
+    """Half of several calls: the machine may be busy. A desk that waits half a second before it tells its pages is red."""
     desk = visitor.desk(city.desk.url)
     took_ms = []
     for number in range(1, STRIP_ATTEMPTS + 1):
+        desk.page.wait_for_timeout(QUIET_MS)  # what was told before does not hurry this one along
         topic, payload = alarm_of("quick-01", number)
         sent_ms = time.time_ns() // 1_000_000
         paho.single(topic, payload, qos=1, hostname=city.broker.host, port=city.broker.port)
