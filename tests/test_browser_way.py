@@ -124,7 +124,7 @@ def alarm_of(device_id: str, number: int) -> tuple[str, bytes]:
 
 
 def test_a_strip_is_there_within_200_ms_of_the_message(city: City, visitor: Visitor) -> None:
-    """Half of several calls: the machine may be busy. A desk that waits half a second before it tells its pages is red."""
+    """Half of several calls: the machine may be busy. A desk that tells its pages half a second late is red."""
     desk = visitor.desk(city.desk.url)
     took_ms = []
     for number in range(1, STRIP_ATTEMPTS + 1):
