@@ -5,12 +5,17 @@ import json
 import os
 import pty
 import select
+import subprocess
+import sys
 import threading
 import tty
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+from board_probe import Typist
 from diag_answers import UNKNOWN, Recorded
+
+from sim.flash import PROJECT
 
 Say = Callable[[bytes], None]
 
@@ -85,3 +90,20 @@ class FakeColumn(FakePort):
                 self.pull()
                 return
         self.say(b"uplink: something else\r\nconsole: " + json.dumps(line, ensure_ascii=False).encode() + b"\r\n")
+
+
+@contextlib.contextmanager
+def dialogue(port: str, *arguments: str) -> Iterator[tuple[Typist, "subprocess.Popen[bytes]"]]:
+    """`python -m field.diag` at a terminal of its own, and somebody who types there."""
+    ours, theirs = pty.openpty()
+    program = [sys.executable, "-m", "field.diag", port, *arguments]
+    process = subprocess.Popen(program, cwd=PROJECT, stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    typist = Typist.__new__(Typist)
+    typist._file, typist.shown = ours, b""
+    with typist:
+        try:
+            yield typist, process
+        finally:
+            process.kill()
+            process.wait()

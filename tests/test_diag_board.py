@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from board_probe import Bench, Typist, bench
+from diag_port import dialogue
 from pole_probe import PATIENCE_S, need
 
 from field.access import CENTRE, access_list
@@ -152,6 +153,27 @@ def test_an_access_list_that_is_too_wide_fails_in_its_line_and_is_well_again(str
         street.broker.start()
     street.until_status(lambda status, document: status == 0)
     street.alarm()
+
+
+def test_a_technician_presses_the_real_button(street: Street) -> None:
+    with dialogue(street.port, "--lang", "en") as (typist, process):
+        for colour in (b"red", b"green", b"blue", b"white"):
+            typist.until(b"Did you see " + colour, PATIENCE_S)
+            typist.type(b"y\n")
+        typist.until(b"Test the button now?")
+        before = len(street.centre.look(lambda ledger: ledger.of(DEVICE)))
+        typist.talk(b"y\n", b"You have 10 s")
+        street.desk.board.press(250)
+        raised = street.centre.wait_for(
+            lambda ledger: next(iter(ledger.of(DEVICE)[before:]), None), PATIENCE_S, "the alarm"
+        )
+        shown = typist.until(b"the centre closes alarm " + raised.id.encode(), PATIENCE_S)
+        assert process.wait(PATIENCE_S) == 0
+    text = shown.decode()
+    assert "all seen: red, green, blue, white" in text and "presses 1" in text
+    assert text.count("█") > 20, "a press of 250 ms fills the enlarged row behind its first closing"
+    street.centre.close(raised.id)
+    street.desk.seen.wait("lamp", PATIENCE_S, state="ready")
 
 
 def test_a_cable_pulled_in_the_middle_leaves_the_column_on_duty(street: Street) -> None:

@@ -1,27 +1,19 @@
 """`make diag` as a program: its table, its JSON, its exit status, its questions, and a cable that is pulled."""
 
-import contextlib
 import json
-import os
-import pty
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
-from board_probe import Typist
 from diag_answers import BUILD, SOUND, UNKNOWN, Recorded
-from diag_port import FakeColumn, FakePort, Say
+from diag_port import FakeColumn, FakePort, Say, dialogue
 
 from field.console import Console
 from field.diag import command, words
 from field.diag.finding import LINES
 from field.diag.interview import QUESTIONS, Build
-from sim.flash import PROJECT
 
 SCHEMA = json.loads((Path(command.__file__).parent / "schema.json").read_text("utf-8"))
 PATIENCE_S = 30.0
@@ -245,23 +237,6 @@ def test_the_table_of_a_pulled_cable_ends_with_the_reason(capsys: pytest.Capture
 
 
 # -- a person at the terminal
-
-
-@contextlib.contextmanager
-def dialogue(port: str, *arguments: str) -> Iterator[tuple[Typist, "subprocess.Popen[bytes]"]]:
-    """`python -m field.diag` at a terminal of its own, and somebody who types there."""
-    ours, theirs = pty.openpty()
-    program = [sys.executable, "-m", "field.diag", port, *arguments]
-    process = subprocess.Popen(program, cwd=PROJECT, stdin=theirs, stdout=theirs, stderr=theirs)
-    os.close(theirs)
-    typist = Typist.__new__(Typist)
-    typist._file, typist.shown = ours, b""
-    with typist:
-        try:
-            yield typist, process
-        finally:
-            process.kill()
-            process.wait()
 
 
 REAL_BUILD = command.our_build
