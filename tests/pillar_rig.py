@@ -7,6 +7,7 @@ import contextlib
 import math
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -157,6 +158,23 @@ async def watching(
             yield watcher
         finally:
             await watcher.close()
+
+
+def open_sockets() -> int:
+    """Of this process."""
+    found = 0
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            found += str(descriptor.readlink()).startswith("socket:")
+    return found
+
+
+def assert_all_is_free(pillar: Pillar, sockets: int) -> None:
+    wait_until(lambda: pillar.watchers.count == 0, "nobody watches")
+    wait_until(lambda: open_sockets() <= sockets, "the sessions' sockets are closed")
+    drawn = pillar.camera.drawn
+    time.sleep(0.5)  # in which a camera that is still looked through draws seven pictures
+    assert pillar.camera.drawn == drawn, "nobody watches, and pictures are drawn"
 
 
 def run(work: Awaitable[None]) -> None:

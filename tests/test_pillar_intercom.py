@@ -96,6 +96,15 @@ def test_what_is_spoken_comes_out_whole_in_order_and_once(clock: SimpleNamespace
     assert not line.read(FIRST + LEAD + BLOCKS_PER_S).any(), "a second later it came again"
 
 
+def test_what_is_older_than_a_second_is_forgotten(clock: SimpleNamespace) -> None:
+    """Red without the lower bound of `read`: in its place stands what was said a second later."""
+    line = Line()
+    for number in range(BLOCKS_PER_S + 5):
+        line.write(ramp(number % 30))
+        clock.now_s += 1 / BLOCKS_PER_S
+    assert not line.read(FIRST + LEAD).any() and line.read(FIRST + LEAD + 5).any()
+
+
 def test_after_a_pause_it_begins_anew(clock: SimpleNamespace) -> None:
     line = Line()
     line.write(ramp(0))
