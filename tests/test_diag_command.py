@@ -12,6 +12,7 @@ from diag_port import FakeColumn, FakePort, Say, dialogue
 
 from field.console import Console
 from field.diag import command, words
+from field.diag.checkup import our_build
 from field.diag.finding import LINES
 from field.diag.interview import QUESTIONS, Build
 
@@ -21,7 +22,7 @@ PATIENCE_S = 30.0
 
 @pytest.fixture(autouse=True)
 def _quick_build(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(command, "our_build", lambda: BUILD)
+    monkeypatch.setattr("field.diag.command.our_build", lambda: BUILD)
 
 
 def run(port: str, capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
@@ -239,13 +240,10 @@ def test_the_table_of_a_pulled_cable_ends_with_the_reason(capsys: pytest.Capture
 # -- a person at the terminal
 
 
-REAL_BUILD = command.our_build
-
-
 @pytest.fixture(scope="module")
 def build() -> Build:
     """Of the program itself, which a fixture replaces in this process only."""
-    return REAL_BUILD()
+    return our_build()
 
 
 def at_the_column(build: Build) -> Recorded:
@@ -301,6 +299,14 @@ def test_a_terminal_that_closes_ends_the_questions(build: Build) -> None:
         typist.talk(b"\x04", b"not asked")
         assert process.wait(PATIENCE_S) == 0
         assert "button" not in column.asked
+
+
+def test_of_a_board_that_is_no_column_nothing_is_asked(build: Build) -> None:
+    recorded = Recorded().says("status", {"configured": False}, {"errors": ["pins.button: missing"]})
+    with FakeColumn(recorded) as column, dialogue(column.port, "--lang", "en") as (typist, process):
+        typist.until(b"no usable configuration: pins.button: missing", PATIENCE_S)
+        assert process.wait(PATIENCE_S) == command.EXIT_FAILED
+        assert column.asked == ["status"]
 
 
 def test_a_stuck_button_is_not_to_be_pressed(build: Build) -> None:

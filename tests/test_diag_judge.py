@@ -5,11 +5,12 @@ from collections.abc import Callable
 import pytest
 from diag_answers import NOW, SOUND, STREAMS, UNKNOWN, Recorded, endpoint, lookup, pieces
 
-from field.diag import words
+from field.diag import network_checks, words
 from field.diag.board_checks import FAULTS
 from field.diag.finding import LINES, Verdict
 from field.diag.interview import Absence, Lamp
-from field.diag.judge import judge, worst
+from field.diag.judge import judge
+from field.diag.network_checks import WAY
 from firmware import faults
 
 TLS_REFUSED = "TLS: the broker's certificate is refused: "
@@ -21,7 +22,6 @@ def test_a_sound_column_passes_in_every_line_but_those_that_need_a_person() -> N
     assert tuple(found) == LINES
     assert {line for line, one in found.items() if one.verdict is not Verdict.PASS} == {"lamp", "button"}
     assert found["lamp"].key == "lamp.unasked" and found["button"].key == "button.unasked"
-    assert worst(list(found.values())) is Verdict.PASS
 
 
 def test_what_is_found_is_told_in_figures() -> None:
@@ -130,6 +130,31 @@ def test_a_break_fails_its_line_and_no_other(broken: Break, key: str) -> None:
         assert all(words.Words(language).advice(found[line])), "each failure has its cause and the next step"
 
 
+ON_THE_WAY = [one for one in BREAKS if one[2].partition(".")[0] in WAY]
+
+
+def claimed(broken: Break, key: str) -> list[str]:
+    """Lines behind the end of the way to the centre that say more than that they were not tested."""
+    recorded = Recorded()
+    broken(recorded)
+    found, line = recorded.judged(), key.partition(".")[0]
+    if recorded.column().status["broker"]["session"]:
+        return []  # which is older than what is broken
+    behind = (*WAY[WAY.index(line) + 1 :], "access", "alarm")
+    return [one for one in behind if (found[one].verdict, found[one].because) != (Verdict.UNTESTED, line)]
+
+
+@pytest.mark.parametrize(("broken", "key"), [one[1:] for one in ON_THE_WAY], ids=[one[0] for one in ON_THE_WAY])
+def test_nothing_is_claimed_of_what_lies_behind_the_end_of_the_way(broken: Break, key: str) -> None:
+    assert claimed(broken, key) == []
+
+
+def test_a_claim_about_what_was_not_reached_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(network_checks, "_passed", lambda column, line: None)
+    broken, key = next(one[1:] for one in BREAKS if one[0] == "broker down")
+    assert claimed(broken, key) == ["tls", "login"]
+
+
 def test_a_line_rests_on_those_above_it_only() -> None:
     for _, broken, _ in BREAKS:
         recorded = Recorded()
@@ -166,7 +191,6 @@ def test_what_is_odd_warns_and_is_no_failure(odd: Break, key: str) -> None:
     sound, found = Recorded().judged(), recorded.judged()
     line = key.partition(".")[0]
     assert found[line].key == key and found[line].verdict is Verdict.WARN
-    assert worst(list(found.values())) is Verdict.WARN
     assert [other for other in LINES if other != line and found[other] != sound[other]] == []
 
 

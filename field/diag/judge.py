@@ -35,10 +35,3 @@ def _root(because: str, so_far: dict[str, Finding]) -> str:
     """The line that failed, where `because` could itself not be tested for it."""
     finding = so_far.get(because)
     return finding.because if finding is not None and finding.because else because
-
-
-def worst(findings: list[Finding]) -> Verdict:
-    for verdict in (Verdict.FAIL, Verdict.WARN):
-        if any(one.verdict is verdict for one in findings):
-            return verdict
-    return Verdict.PASS

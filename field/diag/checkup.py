@@ -1,0 +1,85 @@
+"""One visit to one column: the interview, who is there if nobody answers, and what this laptop can see by itself."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from field import bundle
+from field.console import Console, ConsoleError
+from field.diag import dates
+from field.diag.absence import ARMED, find_out
+from field.diag.finding import Finding, Untold
+from field.diag.interview import STATUS, Build, Column, interview
+from field.diag.judge import judge
+from field.diag.network_checks import way_end
+from firmware import VERSION
+
+_ALONE = ("nobody", "strange", ARMED)  # kinds of absence: no column
+
+
+class Checkup:
+    """One visit to one column. `trouble`: what ended it early, or None."""
+
+    def __init__(self, port: str, build: Future[Build]) -> None:
+        now = datetime.datetime.now(datetime.UTC)
+        self.column = Column(port, Build("", {}, {}), now)
+        self.trouble: str | None = None
+        self._build = build
+
+    def ask(self, say: Callable[[str], None], then: Callable[[Console], None]) -> None:
+        """All questions, and `then` what a person is asked, on the same connection."""
+        heard: list[str] = []
+        try:
+            with Console(self.column.port, heard.append) as console:
+                if not self._interviewed(console, say, heard):
+                    return
+                self._look_at_broker()
+                then(console)
+        except ConsoleError as error:
+            self.trouble = str(error)
+
+    def _interviewed(self, console: Console, say: Callable[[str], None], heard: list[str]) -> bool:
+        for is_last in (False, True):
+            try:
+                interview(console, self.column, say)
+                return True
+            except ConsoleError:
+                if STATUS in self.column.answers:
+                    raise
+                absence = find_out(console, heard)
+            if is_last or absence.kind != ARMED:
+                self.column.absence = absence
+                return False
+            heard.clear()
+        raise AssertionError("unreachable")
+
+    @property
+    def found_nobody(self) -> bool:
+        """Nobody answers, or not to the end."""
+        absence = self.column.absence
+        return self.trouble is not None or absence is not None and absence.kind in _ALONE
+
+    def findings(self) -> list[Finding]:
+        self.column.build = self._build.result()
+        return judge(self.column)
+
+    def _look_at_broker(self) -> None:
+        """The column refuses the broker's certificate: this laptop may see its dates."""
+        try:
+            end, broker = way_end(self.column), self.column.status["broker"]
+        except (Untold, KeyError):
+            return
+        if end is not None and end.line == "tls" and end.says != "column-refused" and broker["address"]:
+            seen = dates.broker_seen_from_here(broker["address"], broker["port"], broker["host"])
+            self.column.seen_broker = seen
+
+
+def our_build() -> Build:
+    """What this laptop would flash. Raises bundle.BuildError."""
+    made = bundle.make()
+    files = {name: hashlib.sha256(data).hexdigest() for name, data in made.files.items()}
+    libraries = {name.partition("/")[2]: hashlib.sha256(data).hexdigest() for name, data in made.libraries.items()}
+    return Build(VERSION, files, libraries)
