@@ -146,6 +146,7 @@ class FakeDesk:
         app = web.Application()
         app.add_routes([
             web.get("/", self._index), web.static("/static", STATIC), web.get("/api/feed", self._feed),
+            web.get("/tiles/{tail:.*}", self._tile),
             web.get("/api/{tail:.*}", self._get), web.post("/api/{tail:.*}", self._post),
         ])  # fmt: skip
         app.on_response_prepare.append(_add_headers)
@@ -159,6 +160,9 @@ class FakeDesk:
 
     async def _index(self, _: web.Request) -> web.FileResponse:
         return web.FileResponse(STATIC / "index.html")
+
+    async def _tile(self, _: web.Request) -> web.FileResponse:
+        return web.FileResponse(STATIC / "calm.svg")
 
     async def _say(self, text: str) -> None:
         for feed in list(self._feeds):

@@ -147,34 +147,46 @@ def test_an_older_message_does_not_undo_a_newer_one(server: FakeDesk, desk: Desk
     expect(desk.get("strip", id="park-01-17-1")).to_have_attribute("data-state", "received")
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({}, None),
-        ({"late": True, "age_ms": 5_000_000}, "Sent 1 h 23 min after the press"),
-        ({"late": True, "clock": "none", "raised_ms": None, "age_ms": 94210}, "At least 1 min 34 s passed"),
-        ({"clock": "none", "raised_ms": None}, "clock is not set"),
-        ({"clock": "kept"}, "was not checked since its restart"),
-        ({"age_ms": 42_000}, "the call waited 42 s"),
-        ({"faults": ["tamper", "x-new"]}, "housing is open"),
-        ({"faults": ["tamper", "x-new"]}, "Fault: x-new."),
-        ({"stream": {"ok_at": None}}, "no camera and no intercom"),
-        ({"stream": {"rtsp": "rtsp://a/b", "ok_at": None}}, "has not reached its camera yet"),
-        ({"stream": {"rtsp": "rtsp://a/b", "ok_at": "2026-01-01T00:00:00.000Z"}}, "last reached its camera"),
-    ],
-)
-def test_what_is_uncertain_is_said_in_words(
-    server: FakeDesk, desk: DeskPage, changes: dict[str, object], said: str | None
-) -> None:
-    legs = {"contact_to_sent_ms": changes.get("age_ms", 61), "sent_to_desk_ms": None, "desk_to_register_ms": 5,
-            "register_to_answer_ms": 2}  # fmt: skip
-    server.put(incident("park-01-17-1", **changes, legs=legs))
-    desk.open("park-01-17-1")
-    expect(desk.get("legs").locator("[data-leg=total] dd")).to_have_text("not known")
-    if said is None:
-        expect(desk.get("doubts")).to_be_hidden()
-    else:
-        expect(desk.get("doubts")).to_contain_text(said)
+DOUBTS: list[tuple[dict[str, object], tuple[str, ...]]] = [
+    ({}, ()),
+    ({"late": True, "age_ms": 5_000_000}, ("Sent 1 h 23 min after the press",)),
+    ({"late": True, "clock": "none", "raised_ms": None, "age_ms": 94210}, ("At least 1 min 34 s passed",)),
+    ({"clock": "none", "raised_ms": None}, ("clock is not set",)),
+    ({"clock": "kept"}, ("was not checked since its restart",)),
+    ({"age_ms": 42_000}, ("the call waited 42 s",)),
+    ({"faults": ["tamper", "x-new"]}, ("housing is open", "Fault: x-new.")),
+    ({"stream": {"ok_at": None}}, ("no camera and no intercom",)),
+    ({"stream": {"rtsp": "rtsp://a/b", "ok_at": None}}, ("has not reached its camera yet",)),
+    ({"stream": {"rtsp": "rtsp://a/b", "ok_at": "2026-01-01T00:00:00.000Z"}}, ("last reached its camera",)),
+]
+
+
+def test_what_is_uncertain_is_said_in_words(server: FakeDesk, desk: DeskPage) -> None:
+    for number, (changes, said) in enumerate(DOUBTS, 1):
+        legs = {"contact_to_sent_ms": changes.get("age_ms", 61), "sent_to_desk_ms": None, "desk_to_register_ms": 5,
+                "register_to_answer_ms": 2}  # fmt: skip
+        server.put(incident(f"park-01-1-{number}", **changes, legs=legs))
+        desk.page.keyboard.press("Escape")
+        desk.open(f"park-01-1-{number}")
+        expect(desk.get("legs").locator("[data-leg=total] dd")).to_have_text("not known")
+        expect(desk.get("doubts").locator("li")).to_have_count(len(said))
+        for words in said:
+            expect(desk.get("doubts")).to_contain_text(words)
+
+
+def test_the_time_of_a_press_is_no_more_exact_than_it_is(server: FakeDesk, desk: DeskPage) -> None:
+    at_ms = 1767607200000  # 2026-01-05 10:00:00 UTC
+    lame: dict[str, object] = {"raised_ms": None, "age_ms": 60_000, "legs": {"contact_to_sent_ms": 60_000}}
+    cases: list[tuple[dict[str, object], str]] = [
+        ({"raised_ms": at_ms}, "pressed 2026-01-05 10:00:00"),
+        ({**lame, "clock": "none"}, "pressed 2026-01-05 09:59:00"),
+        ({**lame, "clock": "kept", "late": True}, "pressed about 2026-01-05 09:59:00"),
+        ({**lame, "clock": "none", "late": True}, "pressed 2026-01-05 09:59:00 or earlier"),
+    ]
+    for number, (changes, said) in enumerate(cases, 1):
+        server.put(incident(f"park-01-1-{number}", at_ms=at_ms, **changes))
+        pressed = desk.get("strip", id=f"park-01-1-{number}").locator(".fact-pressed")
+        expect(pressed).to_have_text(said)
 
 
 def test_a_column_that_is_silent_under_an_open_call_is_told(server: FakeDesk, desk: DeskPage) -> None:

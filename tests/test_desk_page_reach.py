@@ -331,4 +331,3 @@ def test_tiles_lie_under_the_columns_when_there_are_any(server: FakeDesk, visito
     expect(tiled.page.locator("image").first).to_be_attached()
     first = tiled.page.locator("image").first.get_attribute("href")
     assert first is not None and re.fullmatch(re.escape(server.url) + r"/tiles/1[0-9]/\d{3,}/\d{3,}\.png", first)
-    visitor.wrong.clear()  # there is no such server

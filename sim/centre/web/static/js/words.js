@@ -136,7 +136,7 @@ export function entryText(entry) {
   const detail = entry.detail;
   const values = { by: plain(entry.by, 64) || t("unknown") };
   if (entry.kind === "closed") values.outcome = outcomeText(detail?.outcome ?? detail ?? "");
-  if (entry.kind === "press") values.n = detail?.press ?? 1;
+  if (entry.kind === "press" && detail?.press > 1) return t("entry.press-again", { n: plain(detail.press, 10) });
   if (has(`entry.${entry.kind}`)) return t(`entry.${entry.kind}`, values);
   return plain(entry.kind, 40);
 }
