@@ -177,6 +177,7 @@ def test_a_technician_presses_the_real_button(street: Street) -> None:
 
 
 def test_a_cable_pulled_in_the_middle_leaves_the_column_on_duty(street: Street) -> None:
+    street.until_status(lambda status, document: status == 0)  # from now on `status` is asked once
     program = [sys.executable, "-m", "field.diag", street.port, "--json"]
     with subprocess.Popen(program, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as running:
         street.desk.board.unplug_after(received=len("\nstatus\n\nfiles\n"))
