@@ -22,7 +22,7 @@ from sim.broker import Broker
 from sim.centre.batch import Batch
 from sim.centre.intake import Intake
 from sim.centre.ledger import Ledger
-from sim.centre.session import ack
+from sim.centre.session import ack, no_delay
 from sim.centre.silence import Silence
 
 PATIENCE_S = 60.0  # of a loaded machine
@@ -80,6 +80,7 @@ class Street:
         self._broker = broker
         self._mqtt = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"street-{os.urandom(4).hex()}")
         self._mqtt.reconnect_delay_set(1, 1)
+        self._mqtt.on_socket_open = no_delay
         self._mqtt.on_connect = self._subscribe
         self._mqtt.on_subscribe = lambda *_: self._ready.set()
         self._mqtt.on_disconnect = lambda *_: self._ready.clear()

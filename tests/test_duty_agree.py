@@ -200,13 +200,15 @@ def test_a_closing_of_a_press_that_nobody_has_heard_of_ends_nothing() -> None:
     assert desk.ledger.incidents[INCIDENT].state == "received"
 
 
-def test_an_answer_without_a_press_counts_for_the_first_only() -> None:
+def test_an_answer_that_does_not_say_what_it_had_heard_of_counts_for_the_first_press_only() -> None:
     desk = PureDesk("desk-a")
     for press in (1, 2):
         desk.take(topic_of(DEVICE, "alarm"), alarm_of(press=press), press)
     closing = {"v": 1, "id": INCIDENT, "state": "closed", "outcome": "false"}
     desk.take(topic_of(DEVICE, "ack"), closing, 3)
     assert desk.ledger.incidents[INCIDENT].is_open
+    desk.take(topic_of(DEVICE, "ack"), {**closing, "heard": 2}, 4)
+    assert not desk.ledger.incidents[INCIDENT].is_open
 
 
 def test_what_two_desks_say_is_the_contract() -> None:

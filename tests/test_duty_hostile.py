@@ -165,7 +165,7 @@ JSON = st.recursive(
 KINDS = st.sampled_from([topic.split("/", 4)[4] for topic, *_ in EXAMPLES])
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.tuples(KINDS, st.booleans(), st.dictionaries(st.text(max_size=6), JSON, max_size=3)), max_size=8))
 def test_whatever_gets_in_can_be_written_and_shown(
     tmp_path_factory: pytest.TempPathFactory, messages: list[tuple[str, bool, dict[str, Any]]]

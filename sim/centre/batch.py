@@ -52,7 +52,7 @@ class Batch:
 
     def changes(self) -> list[Change]:
         """What it changes, each once."""
-        incidents = [*self.incidents, *(entry[0] for entry in self.entries)]
+        incidents = [*self.incidents, *(one[0] for one in self.entries), *(one[0] for one in self.answered)]
         columns = [*self.columns, *(event[0] for event in self.events)]
         return list(
             dict.fromkeys(

@@ -178,10 +178,10 @@ class Ledger:
 
     def agree(self, ack: dict[str, Any], now_ms: int) -> bool:
         """Enter a valid acknowledgement that another desk has sent (or this one: then nothing changes); whether
-        it changed anything. Without a `press` it counts for the first press only: it must not end one unheard of."""
+        it changed anything. If it does not say what it had heard of, it counts for the first press only."""
         incident = self.incidents.get(ack["id"])
         decisions = incident.decisions if incident else self.early.setdefault(ack["id"], {})
-        key = ack.get("press", 1), ack["state"]
+        key = ack.get("press", ack.get("heard", 1)), ack["state"]
         at_ms = milliseconds(ack["at"]) if "at" in ack else now_ms
         told = Decision(at_ms, ack.get("by", "")[:BY_MAX], ack.get("outcome", ""))
         if (decisions.get(key) or told) < told or decisions.get(key) == told:

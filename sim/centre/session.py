@@ -31,7 +31,7 @@ def make_client(
         client.tls_set(str(tls))
     # paho counts in whole seconds by its types only; waiting less shortens every outage.
     client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)  # type: ignore[arg-type]
-    client.on_socket_open = _no_delay
+    client.on_socket_open = no_delay
     return client
 
 
@@ -54,6 +54,6 @@ def utc(at_ms: int) -> str:
     return (EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _no_delay(client: mqtt.Client, userdata: object, sock: Any) -> None:
-    """An answer must not wait for Nagle's algorithm: it would add up to 40 ms."""
+def no_delay(client: mqtt.Client, userdata: object, sock: Any) -> None:
+    """For `on_socket_open`: an answer must not wait for Nagle's algorithm: it would add up to 40 ms."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

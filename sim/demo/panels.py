@@ -8,6 +8,7 @@ from rich.text import Text
 
 from firmware.lamp import COLOURS
 from sim.centre import Incident, Ledger
+from sim.centre.ledger import NEVER_S
 from sim.demo.town import News, Post, Town
 
 INCIDENT_ROWS = 5
@@ -43,7 +44,7 @@ def post(post: Post, ledger: Ledger) -> Text:
     text.append(*_flag(bool(online), "online", "OFFLINE" if column else "unknown"))
     text.append(f"  boot {post.boots}\n")
     queue = column.heartbeat.get("queue", "?") if column and online else "?"
-    heard = f"{time.monotonic() - column.heard_s:.0f} s ago" if column else "never"
+    heard = f"{time.monotonic() - column.heard_s:.0f} s ago" if column and column.heard_s > NEVER_S else "never"
     text.append(f"queue {queue}  heard {heard}\n")
     text.append(f"relay {'closed' if post.relay_closed else 'open'}{'  HELD' if post.held else ''}\n")
     text.append("last alarm ").append(_last_alarm(post, ledger))
