@@ -3,6 +3,9 @@
 import { button, el, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { Player } from "./player.js";
+import { isOpen } from "./store.js";
+
+const key = (text) => el("kbd", { text, "aria-hidden": "true" });
 
 /** Makes `parts.media` and gives { toggle, toggleTalk, stop, update }. */
 export function media(incidentId, parts) {
@@ -10,33 +13,33 @@ export function media(incidentId, parts) {
   const words = el("p", { class: "media-state", testid: "media-state", role: "status" });
   const bar = el("span", { class: "level-bar" });
   const level = el("span", { class: "level", testid: "level", "data-level": "0", "aria-hidden": "true" }, bar);
-  const play = button({ class: "do", testid: "play", "aria-keyshortcuts": "p" }, toggle);
-  const mic = button({ class: "do mic", testid: "mic", "aria-keyshortcuts": "m", "aria-pressed": "false" }, toggleTalk);
+  const play = button({ class: "do", testid: "play", "aria-keyshortcuts": "p" }, toggle, el("span"), key("P"));
+  const mic = button({ class: "do mic", testid: "mic", "aria-keyshortcuts": "m", "aria-pressed": "false" }, toggleTalk, el("span"), key("M"));
   parts.media = el("section", { class: "media" }, el("div", { class: "screen" }, video, words),
     el("div", { class: "media-row" }, play, mic, level));
   const player = new Player(video, draw, (loud) => {
     level.dataset.level = loud.toFixed(3);
     bar.style.width = `${Math.round(Math.min(1, loud * 2) * 100)}%`;
   });
+  let open = true;
   let visible = false; // whether this call names a stream that a browser can show
 
   function said() {
     if (!visible) return t("media.none");
     if (player.state === "failed") return t("media.failed", { why: plain(player.why) });
-    if (player.state === "playing") return "";
+    if (player.state === "playing") return player.stalled ? t("media.stalled") : "";
     return t(`media.${player.state}`);
   }
 
   function draw() {
     const running = player.state === "connecting" || player.state === "playing";
     setText(words, said());
+    words.classList.toggle("over", player.stalled);
     setAttribute(parts.media, "data-state", player.state);
-    setText(play, running ? t("media.stop") : t("media.play"));
-    play.append(el("kbd", { text: "P", "aria-hidden": "true" }));
+    setText(play.firstChild, running ? t("media.stop") : t("media.play"));
     play.disabled = !visible;
     const refused = player.refusal ? t(`mic.${player.refusal}`) : "";
-    setText(mic, refused || (player.live ? t("mic.live") : t("mic.talk")));
-    mic.append(el("kbd", { text: "M", "aria-hidden": "true" }));
+    setText(mic.firstChild, refused || (player.live ? t("mic.live") : t("mic.talk")));
     mic.disabled = !visible;
     setAttribute(mic, "aria-pressed", String(player.live));
     mic.classList.toggle("live", player.live);
@@ -56,6 +59,8 @@ export function media(incidentId, parts) {
 
   function update(incident) {
     visible = Boolean(incident.stream?.webrtc);
+    if (open && !isOpen(incident)) player.stop(); // nobody listens in on a place whose call is over
+    open = isOpen(incident);
     draw();
   }
   return { toggle, toggleTalk, update, stop: () => player.stop() };

@@ -5,9 +5,11 @@ import { Refused, incidentPath, send } from "./api.js";
 
 const GATHER_MS = 400; // host candidates only: there is no server to ask
 const LEVEL_EVERY_MS = 100;
+const LOOK_EVERY_MS = 500;
+const STALLED_MS = 2000; // without a new picture: what is seen is the past
 
 export class Player {
-  #video; #changed; #peer = null; #resource = null; #microphone = null; #sender = null; #meter = null; #timer = 0;
+  #video; #changed; #peer = null; #resource = null; #microphone = null; #sender = null; #meter = null; #timer = 0; #look = 0;
 
   /** `changed()` is called whenever something below differs; `level(0..1)` hears how loud the place is. */
   constructor(video, changed, level) {
@@ -17,6 +19,7 @@ export class Player {
     this.incident = null;
     this.state = "idle"; // idle, connecting, playing, failed, ended
     this.why = "";
+    this.stalled = false; // whether the picture stands still
     this.live = false; // whether the place hears us
     this.refusal = ""; // why there is no microphone: "insecure", "denied"
     video.addEventListener("playing", () => { if (this.#peer) this.#set("playing"); });
@@ -28,6 +31,20 @@ export class Player {
     this.#changed();
   }
 
+  /** A picture that stands still must not pass for the present. */
+  #watch() {
+    let [frames, since] = [-1, performance.now()];
+    clearInterval(this.#look);
+    this.#look = setInterval(() => {
+      const now = this.#video.getVideoPlaybackQuality().totalVideoFrames;
+      if (now !== frames || document.hidden) [frames, since] = [now, performance.now()];
+      const stalled = this.state === "playing" && performance.now() - since > STALLED_MS;
+      if (stalled === this.stalled) return;
+      this.stalled = stalled;
+      this.#changed();
+    }, LOOK_EVERY_MS);
+  }
+
   /** To be called from a click: browsers play sound only then. */
   async start(incidentId) {
     this.stop();
@@ -35,6 +52,7 @@ export class Player {
     this.#set("connecting");
     const peer = new RTCPeerConnection();
     this.#peer = peer;
+    this.#watch();
     const stream = new MediaStream();
     peer.ontrack = (event) => this.#track(peer, stream, event.track);
     peer.onconnectionstatechange = () => this.#moved(peer);
@@ -131,6 +149,8 @@ export class Player {
     this.#silence();
     [this.#peer, this.#resource, this.#sender] = [null, null, null];
     clearInterval(this.#timer);
+    clearInterval(this.#look);
+    this.stalled = false;
     this.#meter?.disconnect();
     this.#meter = null;
     peer.close();

@@ -1,0 +1,93 @@
+"""The register, the statistics and the login on the desk's page, before a server that plays what a test tells it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from browser_probe import DeskPage, Visitor
+from desk_page_probe import FakeDesk, column, incident, now_ms
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+
+UNKNOWN = re.compile("status of 401|response code: 401")  # what a browser says of a request by nobody it knows
+
+
+@pytest.fixture
+def server() -> Iterator[FakeDesk]:
+    with FakeDesk() as server:
+        server.columns = {name: column(name) for name in ("park-01", "park-02", "school-01")}
+        yield server
+
+
+@pytest.fixture
+def desk(server: FakeDesk, visitor: Visitor) -> DeskPage:
+    return visitor.desk(server.url)
+
+
+# -- the register
+
+
+def test_the_register_filters_and_its_files_have_the_same_filter(server: FakeDesk, desk: DeskPage) -> None:
+    closed = {"state": "closed", "by": "operator 4", "closed_ms": now_ms()}
+    server.put(incident("park-01-1-1", **closed, outcome="false"), incident("school-01-1-1"))
+    server.put(incident("park-02-1-1", **closed, outcome="criminal"))
+    desk.page.keyboard.press("2")
+    rows = desk.page.locator("[data-testid=register-calls] tr[data-id]")
+    expect(rows).to_have_count(3)
+    desk.get("register-outcome").select_option("criminal")
+    expect(rows).to_have_count(1)
+    expect(rows).to_have_attribute("data-outcome", "criminal")
+    desk.get("register-from").fill("2026-01-02")
+    desk.get("register-to").fill("2026-12-31")
+    expect(desk.get("export-csv")).to_have_attribute(
+        "href", "/api/export.csv?state=all&outcome=criminal&from_ms=1767312000000&to_ms=1798761600000"
+    )
+    desk.get("register-clear").click()
+    expect(rows).to_have_count(3)
+    expect(desk.get("export-json")).to_have_attribute("href", "/api/export.json?state=all")
+
+
+def test_the_statistics_are_shown(server: FakeDesk, desk: DeskPage) -> None:
+    desk.page.keyboard.press("3")
+    expect(desk.get("statistics-total")).to_have_text("Calls: 8. Open now: 1.")
+    expect(desk.get("press-to-desk").locator("[data-figure=p99]")).to_have_text("1 min 1 s")
+    shares = desk.get("availability").locator("tbody td").all_inner_texts()
+    assert shares == ["100 %", "99.987 %", "91.2 %", "–"], "a share that is not whole is never rounded up to 100"
+    expect(desk.get("statistics-drills")).to_contain_text("12")
+
+
+# -- who
+
+
+def test_a_stranger_sees_the_login_and_nothing_else(server: FakeDesk, visitor: Visitor) -> None:
+    visitor.may_say = UNKNOWN
+    server.me = {"name": None, "accounts": True, "role": None}
+    server.put(incident("park-01-17-1"))
+    desk = DeskPage(visitor.page(server.url))
+    expect(desk.get("login")).to_be_visible()
+    expect(desk.page.locator("header")).to_be_hidden()
+    assert not [path for path in server.gets if not path.startswith("me")], "nothing is asked for"
+    desk.get("login-name").fill("operator 1")
+    desk.get("login-password").fill("wrong")
+    desk.get("login-submit").click()
+    expect(desk.page.locator("#login-wrong")).to_have_text("Name or password is wrong.")
+    desk.get("login-password").fill("correct horse")
+    desk.page.keyboard.press("Enter")
+    expect(desk.get("strip")).to_be_visible()
+    expect(desk.get("login")).to_be_hidden()
+    expect(desk.get("logout")).to_have_text("Log out operator 1")
+
+
+def test_a_session_that_ends_leads_to_the_login(server: FakeDesk, visitor: Visitor) -> None:
+    visitor.may_say = UNKNOWN
+    server.me = {"name": "operator 1", "accounts": True, "role": "operator"}
+    desk = visitor.desk(server.url)
+    server.put(incident("park-01-17-1"))
+    expect(desk.get("timeline").locator("li")).to_have_count(1)  # nothing more is being asked for
+    server.me = {**server.me, "name": None}
+    server.hang_up()
+    expect(desk.get("login")).to_be_visible()
+    assert not desk.get("strip").is_visible()
