@@ -52,7 +52,7 @@ def test_a_sound_column_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert status == 0 and document["device_id"] == "petropavl-07" and document["error"] is None
     assert {line for line, verdict in verdicts(document).items() if verdict != "PASS"} == {"lamp", "button"}
     alarm = next(one for one in document["lines"] if one["line"] == "alarm")
-    assert alarm["values"] == {"sent_ms": "1", "broker_ms": "3", "centre_ms": "5"} and alarm["cause"] is None
+    assert alarm["values"] == {"sent_ms": 1, "broker_ms": 3, "centre_ms": 5} and alarm["cause"] is None
 
 
 def test_one_failure_is_exit_status_1_with_its_advice(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,12 @@ def test_what_is_found_is_told_in_figures() -> None:
     assert "petropavl-07:" in told["tls"] and "in 300 days" in told["tls"], "the first of the three that ends"
 
 
+def test_a_leg_without_a_time_is_a_dash() -> None:
+    recorded = Recorded().says("test", {"sent_ms": 1, "broker_ms": None, "centre_ms": 5})
+    found = recorded.judged()["alarm"]
+    assert found.key == "alarm.ok" and "broker - ms" in words.Words("en").text(found)
+
+
 Break = Callable[[Recorded], object]
 BREAKS: list[tuple[str, Break, str]] = [
     ("wrong password", lambda it: it.away("the broker refused us: not authorised", "session"), "login.password"),

@@ -212,17 +212,13 @@ def alarm(column: Column, _: SoFar) -> Finding:
     _session(column)
     answer = column.told("test")
     said = answer.said
-    legs = {key: _ms(said.get(key)) for key in ("sent_ms", "broker_ms", "centre_ms")}
+    legs = {key: said.get(key) for key in ("sent_ms", "broker_ms", "centre_ms")}
     if answer.refusal is None:
         is_slow = said["centre_ms"] > ANSWER_SLOW_MS
         return warns("alarm", "slow", **legs) if is_slow else passes("alarm", "ok", **legs)
     if "did not answer" in answer.refusal:
         return fails("alarm", "unanswered", **legs) if said.get("broker_ms") is not None else fails("alarm", "unsent")
     raise untold(answer)
-
-
-def _ms(value: int | None) -> str:
-    return "-" if value is None else str(value)
 
 
 CHECKS: dict[str, Any] = {check.__name__: check for check in (link, lookup, broker, tls, login, access, stream, alarm)}

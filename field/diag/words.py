@@ -40,7 +40,7 @@ class Words:
         return self(f"{finding.key}.cause", **values), self(f"{finding.key}.next", **values)
 
     def _values(self, finding: Finding) -> dict[str, object]:
-        values = dict(finding.values)
+        values = {key: "-" if value is None else value for key, value in finding.values.items()}
         if finding.because:
             values["because"] = self.line(finding.because)
         if isinstance(colours := values.get("colours"), list):
