@@ -25,6 +25,7 @@ PRESS_MS = 150
 POLL_MS = 50
 WIDE: ViewportSize = {"width": 1280, "height": 720}
 PHONE: ViewportSize = {"width": 390, "height": 844}
+NOTHING = re.compile(r"(?!)")
 # What a page says while its server is away: that is no mistake of the page.
 AWAY = re.compile(r"net::ERR_(CONNECTION_\w+|EMPTY_RESPONSE|INCOMPLETE_CHUNKED_ENCODING|SOCKET_NOT_CONNECTED)")
 # Notes on every page when each strip came, and whether foreign markup ran or became an element.
@@ -88,6 +89,8 @@ class Visitor:
         self.wrong: list[str] = []
         self.servers_go_away = False
         """Set where a server is killed: a page may complain that it does not answer."""
+        self.may_say = NOTHING
+        """What else the pages may complain of."""
 
     def page(self, url: str, viewport: ViewportSize = WIDE, **context: Any) -> Page:
         found = self._browser.new_context(viewport=viewport, locale="en-GB", timezone_id="UTC", **context)
@@ -122,8 +125,10 @@ class Visitor:
         assert not self.wrong, self.wrong
 
     def _hear(self, url: str, message: ConsoleMessage) -> None:
-        if message.type == "error" and not (self.servers_go_away and AWAY.search(message.text)):
-            self.wrong.append(f"{url}: {message.text} ({message.location.get('url')})")
+        text = f"{message.text} ({message.location.get('url')})"
+        away = self.servers_go_away and AWAY.search(text)
+        if message.type == "error" and not away and not self.may_say.search(text):
+            self.wrong.append(f"{url}: {text}")
 
     def _refuse(self, url: str, dialog: Dialog) -> None:
         self.wrong.append(f"{url}: a dialog: {dialog.message}")

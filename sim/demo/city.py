@@ -18,6 +18,9 @@ from sim.demo.places import PLACES, Place, configuration
 from sim.pillar import Pillar, PillarServer
 from sim.site.servers import TimeServer
 
+TAMPER_PIN = 27
+STUCK_S = 20  # a minute in the street: whoever tries it wants to see it
+
 Event = dict[str, Any]
 
 
@@ -38,9 +41,10 @@ class City:
         desk_port: int = 0,
         pillar_port: int = 0,
         adjust: Callable[[dict[str, Any]], None] = lambda config: None,
+        desk_arguments: Sequence[str] = (),
     ) -> None:
         self.broker = broker
-        self.desk = DeskProcess(folder, broker.host, broker.port, listen=desk_port)
+        self.desk = DeskProcess(folder, broker.host, broker.port, listen=desk_port, arguments=desk_arguments)
         self.pillars: dict[str, Pillar] = {}
         self._places, self._runtime, self._adjust = tuple(places), runtime, adjust
         self._server, self._clock = PillarServer(port=pillar_port), TimeServer()
@@ -86,6 +90,8 @@ class City:
         config = configuration(place, self.broker.host, self.broker.port)
         config["stream"] = self._server.stream(place.device_id)
         config["clock"] = {"server": HOST, "port": self._clock.port}
+        config["pins"]["tamper"] = TAMPER_PIN
+        config["button"] = {"stuck_s": STUCK_S}
         self._adjust(config)
         self._lamps[place.device_id] = []
         pillar = Pillar(config, runtime=self._runtime, on_event=lambda event: self._event(place.device_id, event))
