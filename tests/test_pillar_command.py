@@ -62,6 +62,15 @@ def test_it_serves_its_page_and_runs_its_column_until_it_is_told_to_end(config: 
         wait_until(lambda: not any(Path(f"/proc/{chip}").exists() for chip in chips), "the chip has ended with it")
 
 
+def test_a_broken_configuration_runs_and_names_the_key(tmp_path: Path) -> None:
+    """As `python -m sim column` does."""
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps({"v": 1, "device_id": "test-01", "location": 7, "stream": "here"}))
+    with pillar(path) as process:
+        process.seen.wait("pillar", BOOT_TIMEOUT_S)
+        process.seen.wait_for(lambda event: "location" in event.get("text", ""), BOOT_TIMEOUT_S, "the broken key")
+
+
 @pytest.mark.parametrize(
     ("document", "told"),
     [

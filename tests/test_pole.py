@@ -51,6 +51,15 @@ def chip_pid(pole: Pole) -> int:
     return pole.chip_pid
 
 
+def test_the_reset_button_starts_the_chip_again(pole: Pole, seen: Recorder) -> None:
+    pole.reset()  # without power nothing happens
+    pole.power_on()
+    seen.wait("boot", boot=1, cause="power-on")
+    pole.reset()
+    assert "culprit" not in seen.wait("reset", cause="hard")
+    seen.wait("boot", boot=2, cause="hard")
+
+
 def test_a_press_is_seen_and_a_power_cut_is_dark(pole: Pole, seen: Recorder) -> None:
     pole.power_on()
     assert seen.wait("boot")["boot"] == 1

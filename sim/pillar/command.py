@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
         host, port = arguments.listen
         with PillarServer(host, port, public_url=arguments.public_url) as server:
             return _serve(server, config, arguments, over)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:
         print(f"error: {error}; make a configuration with: python -m sim config --help", file=sys.stderr)
         return EXIT_USAGE
     except toolbox.ToolMissing as error:

@@ -24,6 +24,7 @@ MESSAGE_BYTES_MAX = 1024
 PAUSE_S = 0.05  # between two messages of state: more often nobody can see
 LOOK_S = 0.25  # levels fade by themselves
 HEARTBEAT_S = 10.0  # a browser that vanished is noticed within 1.5 of it
+CLOSE_S = 1.0  # for a page to say goodbye
 LINES_AT_FIRST = 40
 
 SWITCHES = {
@@ -71,7 +72,7 @@ class Feed:
 
     def __init__(self, pillar: Pillar, hands: ThreadPoolExecutor) -> None:
         self._pillar, self._hands = pillar, hands
-        self._socket = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, heartbeat=HEARTBEAT_S)
+        self._socket = web.WebSocketResponse(max_msg_size=MESSAGE_BYTES_MAX, heartbeat=HEARTBEAT_S, timeout=CLOSE_S)
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
         """Until the page goes away."""

@@ -16,6 +16,7 @@ from sim.pillar.watchers import Watchers
 from sim.pole import Pole
 
 KEPT_LINES = 200
+HEIGHT_MAX_M = 5.0  # of a button: docs/configuration.md
 
 Event = dict[str, Any]
 PoleMaker = Callable[..., Pole]
@@ -46,8 +47,12 @@ class Pillar:
         self.camera = Camera(self.device_id)
         self.intercom = Intercom(self.device_id, self._changed)
         self.watchers = Watchers(self._changed)
-        self._height_m = float(config["location"].get("height_m", 1.0))
-        self._address = str(config["location"]["address"])
+        # A column runs with a broken configuration, too, and says so; its pillar is in nobody's way.
+        place = config.get("location")
+        place = place if isinstance(place, dict) else {}
+        height_m = place.get("height_m")
+        self._height_m = height_m if isinstance(height_m, int | float) and 0 <= height_m <= HEIGHT_MAX_M else 1.0
+        self._address = str(place.get("address", ""))
         self._on_event = on_event
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._line_count = 0

@@ -77,7 +77,9 @@ class PillarServer:
 
     def configured(self, config: dict[str, Any]) -> dict[str, Any]:
         """A copy of a column's configuration whose stream is here."""
-        return {**config, "stream": {**config.get("stream", {}), **self.stream(config["device_id"])}}
+        stream = config.get("stream")
+        stream = stream if isinstance(stream, dict) else {}
+        return {**config, "stream": {**stream, **self.stream(config["device_id"])}}
 
     def _serve(self) -> None:
         asyncio.set_event_loop(self._loop)
