@@ -115,6 +115,20 @@ def test_a_flood_is_not_read_and_others_are() -> None:
     assert desk.ledger.early
 
 
+def test_after_a_flood_of_repeats_a_new_call_gets_in() -> None:
+    """The desk was away for a weekend, and all that the broker has kept comes within a second."""
+    desk, topic = PureDesk("desk"), topic_of(OTHER, "alarm")
+    answers = [desk.take(topic, alarm_of(OTHER), 1) for _ in range(1000)]
+    assert sum(map(len, answers)) == limits.BURST
+    assert desk.take(topic, alarm_of(OTHER, press=2), 1) == []  # it is open already, and the column says it again
+    assert desk.take(topic, alarm_of(OTHER, seq=8, status="test"), 1) == []
+    assert desk.take(topic, alarm_of(OTHER, seq=9), 1)[0]["state"] == "received"
+    assert desk.take(topic, b"x" * MIB, 1) == [] and desk.take(topic, b"x", 1) == []
+    desk.decide(alarm_of(OTHER)["id"], "closed", "operator", "false", 1)
+    assert desk.take(topic, alarm_of(OTHER), 1) == []
+    assert desk.take(topic, alarm_of(OTHER, press=2), 1)[0]["state"] == "received"
+
+
 def test_a_flood_of_names_is_bounded() -> None:
     flood = limits.Flood()
     for number in range(limits.BUCKETS_MAX + 100):
