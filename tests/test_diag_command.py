@@ -1,6 +1,8 @@
 """`make diag` as a program: its table, its JSON, its exit status, its questions, and a cable that is pulled."""
 
 import json
+import socket
+import ssl
 import threading
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from field.diag import command, words
 from field.diag.checkup import our_build
 from field.diag.finding import LINES
 from field.diag.interview import QUESTIONS, Build
+from sim.certs import Authority
 
 SCHEMA = json.loads((Path(command.__file__).parent / "schema.json").read_text("utf-8"))
 PATIENCE_S = 30.0
@@ -83,6 +86,29 @@ def test_an_old_firmware_is_asked_all_and_refuses_without_a_crash(capsys: pytest
         status, out, _ = run(column.port, capsys)
         assert column.asked == ["status", *QUESTIONS]
     assert status == 0 and out.count("this firmware cannot say (") == 3
+
+
+def test_this_laptop_looks_at_a_certificate_that_the_column_refuses(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The column cannot tell its dates; the broker shows them to anybody."""
+    identity = Authority(tmp_path).server(("broker.example",), expired=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(identity.cert, identity.key)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def show() -> None:
+            with context.wrap_socket(server.accept()[0], server_side=True):
+                pass
+
+        showing = threading.Thread(target=show)
+        showing.start()
+        recorded = Recorded().away("TLS: the broker's certificate is refused: unknown reason", "session")
+        recorded.status("broker", address="127.0.0.1", port=server.getsockname()[1])
+        _, document = as_json(recorded, capsys)
+        showing.join()
+    tls = next(one for one in document["lines"] if one["line"] == "tls")
+    assert tls["finding"] == "tls.broker-expired" and tls["values"]["name"] == "broker.example"
 
 
 # -- for people
