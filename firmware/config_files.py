@@ -10,15 +10,10 @@ from hashlib import sha256
 
 from firmware import record
 from firmware.resets import GOOD_FILE, TRIAL_FILE
-
-CONFIG_FILE = "config.json"
-SECRETS_FILE = "secrets.json"
-_SEAL = b'"crc":"'
-
-
-def path(folder: str, name: str) -> str:
-    """`folder`: of the firmware in force, "" = root. The configuration lies beside it, so that both change at once."""
-    return folder + "/" + name if folder else name
+from firmware.seal import CONFIG_FILE as CONFIG_FILE
+from firmware.seal import SEAL as _SEAL
+from firmware.seal import SECRETS_FILE as SECRETS_FILE
+from firmware.seal import path as path
 
 
 def sealed(text: bytes) -> bytes:

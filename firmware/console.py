@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _READ_BYTES = const(32)  # a turn
 _IDLE_MS = const(2000)
-NEEDS_BYTES = 10240  # of free heap: 6 KB for an answer, and as much as an alarm may want meanwhile
+NEEDS_BYTES = 12288  # of free heap: 7 KB for an answer, and as much as an alarm may want meanwhile
 
 
 class Console:

@@ -15,13 +15,13 @@ _HEAD_BYTES = const(64)
 
 
 def run(board, column):
-    from firmware import config_files
+    from firmware import seal
 
-    name = config_files.path(column._boot.get("folder", ""), config_files.CONFIG_FILE)
+    name = seal.path(column._boot.get("folder", ""), seal.CONFIG_FILE)
     if column._origin["source"] != "current":
         name = resets.GOOD_FILE
-    del config_files
-    board.forget("firmware.config_files")
+    del seal
+    board.forget("firmware.seal")
     for said, key in (("ca", b'"ca"'), ("own", b'"cert"')):
         at = yield from _find(board.flash, name, key)
         if at:

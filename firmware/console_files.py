@@ -17,13 +17,13 @@ _ROOT_FILES = ("boot.py", "main.py")
 
 
 def run(board, column):
-    from firmware import config_files
+    from firmware import seal
 
     flash, folder = board.flash, column._boot.get("folder", "")
-    private = [config_files.path(folder, name) for name in (config_files.CONFIG_FILE, config_files.SECRETS_FILE)]
-    seal = config_files._SEAL
-    del config_files
-    board.forget("firmware.config_files")
+    private = [seal.path(folder, name) for name in (seal.CONFIG_FILE, seal.SECRETS_FILE)]
+    mark = seal.SEAL
+    del seal
+    board.forget("firmware.seal")
     for name in _names(flash, folder):
         if not name or name in private:
             yield 0
@@ -32,7 +32,7 @@ def run(board, column):
     for name in _ROOT_FILES:
         yield (yield from _hashed(flash, name, ""))
     for name in private:
-        fits = yield from _seal_fits(flash, name, seal)
+        fits = yield from _seal_fits(flash, name, mark)
         yield {"sealed": {_within(folder, name): fits}}
     yield {"folder": folder}
 
@@ -79,12 +79,12 @@ def _hashed(flash, name, folder):
     return {"files": {_within(folder, name): hexlify(digest.digest()).decode()[:_DIGITS] if at else None}}
 
 
-def _seal_fits(flash, name, seal):
+def _seal_fits(flash, name, mark):
     """Ends with True, False, or None for a file that is not there or has no seal. See config_files.py."""
     try:
         end = max(0, flash.size(name) - _TAIL_BYTES)
         tail = flash.read_at(name, end, _TAIL_BYTES)
-        found = tail.rfind(seal)
+        found = tail.rfind(mark)
         if found < 0:
             return None
         crc = at = 0
@@ -97,4 +97,4 @@ def _seal_fits(flash, name, seal):
     except OSError:
         return False
     crc = crc32(tail[:found], crc) & 0xFFFFFFFF
-    return tail[found:].rstrip() == seal + b'%08x"}' % crc
+    return tail[found:].rstrip() == mark + b'%08x"}' % crc

@@ -17,7 +17,7 @@ LINE_MAX = 120  # bytes; what is longer is ignored, and so is a line with anythi
 WORD_MAX = 16  # characters: nothing longer is a command, least of all our own answer on a line that echoes
 AGAIN_MS = const(200)  # from one command's beginning to the next's: a flood of them costs little more than one
 LINGER_MS = const(3000)  # for the rest of a line, and for the next one
-NEEDS_BYTES = 7168  # of free heap: as in console.py, less what this takes itself
+NEEDS_BYTES = 9216  # of free heap: as in console.py, less what this takes itself
 _BYTES_A_MS = const(11)  # of a port at 115,200 baud
 
 

@@ -1,7 +1,7 @@
 """From a board to a running column, whatever the configuration is like."""
 
 # What only the start needs gives its memory back before the column is loaded into it.
-_ONLY_AT_START = ("firmware.configure", "firmware.config", "firmware.config_files", "firmware.pins")
+_ONLY_AT_START = ("firmware.configure", "firmware.config", "firmware.config_files", "firmware.seal", "firmware.pins")
 
 
 def run(board, boot: dict) -> None:
