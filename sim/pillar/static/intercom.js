@@ -13,10 +13,10 @@ export async function stand(over) {
   function end() {
     if (ended) return;
     ended = true;
-    connection.close();
     for (const track of microphone?.getTracks() ?? []) track.stop();
     speaker.srcObject = null;
-    if (session) fetch(session, { method: "DELETE", keepalive: true }).catch(() => {}); // it finds out by itself
+    const goodbye = session ? fetch(session, { method: "DELETE", keepalive: true }) : Promise.resolve();
+    goodbye.catch(() => {}).finally(() => connection.close()); // unheard, it finds out by itself
     removeEventListener("pagehide", end);
     over();
   }

@@ -34,6 +34,8 @@ export function touchable(button, change) {
     if (!event.repeat) put(event.key);
   });
   document.addEventListener("keyup", (event) => take(event.key));
+  // A finger that trembles holds on: without this, the browser would scroll and take the finger for itself.
+  button.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
   button.addEventListener("contextmenu", (event) => event.preventDefault());
   window.addEventListener("blur", takeAll);
   window.addEventListener("pagehide", takeAll);
