@@ -180,6 +180,7 @@ def test_the_time_of_a_press_is_no_more_exact_than_it_is(server: FakeDesk, desk:
     cases: list[tuple[dict[str, object], str]] = [
         ({"raised_ms": at_ms}, "pressed 2026-01-05 10:00:00"),
         ({**lame, "clock": "none"}, "pressed 2026-01-05 09:59:00"),
+        ({**lame, "clock": "kept", "raised_ms": at_ms - 5_000_000}, "pressed 2026-01-05 09:59:00"),
         ({**lame, "clock": "kept", "late": True}, "pressed about 2026-01-05 09:59:00"),
         ({**lame, "clock": "none", "late": True}, "pressed 2026-01-05 09:59:00 or earlier"),
     ]
