@@ -15,10 +15,11 @@ from duty_rig import PATIENCE_S, Street, alarm_of, until
 from pole_probe import need
 
 from sim.broker import HOST, Mosquitto, Tls, free_port
-from sim.centre.batch import Change
+from sim.centre.batch import Batch, Change
 from sim.centre.duty import Duty
 from sim.centre.ledger import LedgerError
 from sim.centre.register import Register
+from sim.centre.silence import Silence
 from sim.certs import Authority
 
 pytestmark = pytest.mark.mosquitto
@@ -122,6 +123,30 @@ def test_a_listener_that_fails_does_not_end_the_duty(register: Register, broker:
         street.wait_for(street.press(), "received")
         duty.accept(alarm_of()["id"], "operator 4")
         street.wait_for(alarm_of()["id"], "accepted")
+
+
+def test_a_fault_in_one_thread_does_not_end_it(
+    duty: Duty, register: Register, street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tripped: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def trip(*_: object, **__: object) -> None:
+        tripped.put("tripped")
+        raise RuntimeError("nobody thought of it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Silence, "look", trip)
+        tripped.get(timeout=PATIENCE_S)
+    with monkeypatch.context() as patch:
+        patch.setattr(Batch, "answer", trip)  # neither entered nor forgotten by the network's thread
+        street.press()
+        tripped.get(timeout=PATIENCE_S)
+    with monkeypatch.context() as patch:
+        patch.setattr(Duty, "_commit", trip)
+        street.press(seq=8)
+        tripped.get(timeout=PATIENCE_S)
+    street.wait_for(street.press(seq=9), "received")
+    until(lambda: row_of(register, alarm_of(seq=9)["id"])["answered_ms"], "a tick")
 
 
 def test_a_further_press_opens_again_what_was_closed(duty: Duty, register: Register, street: Street) -> None:

@@ -302,7 +302,10 @@ class Duty:
 
     def _tick_on(self) -> None:
         while not self._stopping.wait(TICK_S):
-            self._tick()
+            try:
+                self._tick()
+            except Exception:  # one bad look must not be the last
+                log.exception("desk %s: tick", self.name)
 
     def _tick(self) -> None:
         with contextlib.suppress(sqlite3.Error), self._changing():

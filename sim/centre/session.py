@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -32,6 +33,8 @@ def make_client(
     # paho counts in whole seconds by its types only; waiting less shortens every outage.
     client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)  # type: ignore[arg-type]
     client.on_socket_open = no_delay
+    client.enable_logger(logging.getLogger(__name__))
+    client.suppress_exceptions = True  # they are logged; the network's thread must outlive them
     return client
 
 
