@@ -1,7 +1,9 @@
 """The console's `access` and `certs` on a virtual board, against real mosquitto."""
 
 import base64
+import itertools
 import json
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,12 +15,14 @@ from board_probe import Bench, bench
 from cli_probe import run_sim
 from cryptography import x509
 from pole_probe import PATIENCE_S, need
+from test_board_console import ANSWERS_BYTES, PROMPT_BYTES, raised
 
 from field.access import CENTRE, access_list
 from field.console import Console, Refused
 from sim.broker import Mosquitto, Tls
 from sim.centre import Centre
 from sim.certs import Authority
+from sim.site.servers import StreamServer
 
 pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
 BOOT_S = 20.0
@@ -112,3 +116,62 @@ def test_certs_are_those_of_the_files_and_the_broker(tmp_path: Path, runtime: st
 
 def certificate(answer: dict[str, Any], whose: str) -> x509.Certificate:
     return x509.load_der_x509_certificate(base64.b64decode("".join(answer[whose]), validate=True))
+
+
+# -- a small heap, over mutual TLS
+
+SHORT_BYTES = 102 * 1024
+CHECK_UP = ("files", "net", "certs", "stream", "access")
+
+
+@pytest.mark.parametrize(("heap_bytes", "wanted"), [(ANSWERS_BYTES, set(CHECK_UP)), (SHORT_BYTES, set())])
+def test_a_check_up_never_takes_the_memory_of_an_alarm(tmp_path: Path, heap_bytes: int, wanted: set[str]) -> None:
+    """With 2 KB less in both NEEDS_BYTES of the console, an alarm finds no memory in the shorter heap."""
+    need("micropython32")
+    need("mosquitto")
+    authority, camera = Authority(tmp_path / "pki"), StreamServer()
+    over, answered, refusals = threading.Event(), list[str](), list[str]()
+
+    def asks(port: str) -> None:
+        with Console(port) as console:
+            for command in itertools.cycle(CHECK_UP):
+                if over.is_set():
+                    return
+                try:
+                    console.ask(command)
+                    answered.append(command)
+                except Refused as error:
+                    refusals.append(str(error))
+                    over.wait(0.05)
+
+    with (
+        Mosquitto(tls=Tls(authority)) as broker,
+        Centre(broker.host, broker.port, tls=authority.client("centre")) as centre,
+    ):
+        document = test_memory.configuration(authority, broker)
+        place = f"localhost:{camera.port}"
+        document["stream"] = {"rtsp": f"rtsp://{place}/1", "http": f"http://{place}/1", "sip": f"sip:a@{place}"}
+        with bench(tmp_path, document, runtime="micropython32", heap_bytes=heap_bytes + PROMPT_BYTES) as desk:
+            desk.seen.wait("lamp", BOOT_S, state="ready")
+            asking = threading.Thread(target=asks, args=(desk.board.port,))
+            asking.start()
+            try:
+                for number in range(8):
+                    desk.board.press(120)
+                    one = raised(centre, number)
+                    time.sleep(0.25)
+                    centre.close(one.id)
+                    desk.seen.wait("lamp", PATIENCE_S, state="ready")
+                    time.sleep(number / 2)  # the later ones meet a command that was begun in peace
+                deadline_s = time.monotonic() + 3 * PATIENCE_S
+                while not wanted <= set(answered) and time.monotonic() < deadline_s:
+                    time.sleep(0.1)
+            finally:
+                over.set()
+                asking.join()
+            events = desk.seen.events + desk.seen.drain(0.2)
+    camera.stop()
+    said = [event["text"] for event in events if "text" in event]
+    assert not [event for event in events if event["event"] == "reset"], said[-40:]
+    assert wanted <= set(answered), (answered, refusals)
+    assert all("too little memory" in why or "an alarm is open" in why for why in refusals), refusals
