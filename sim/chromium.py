@@ -98,7 +98,16 @@ def _launcher(root: Path) -> str:
         for folder in sorted(root.glob(pattern))
     ]
     launcher = root / "run"
-    launcher.write_text(LAUNCHER.format(libraries=":".join(folders)))
-    launcher.chmod(0o755)
-    (root / "fonts.conf").write_text(FONTS)
+    _write(root / "fonts.conf", FONTS)
+    _write(launcher, LAUNCHER.format(libraries=":".join(folders)))
     return str(launcher)
+
+
+def _write(path: Path, text: str) -> None:
+    """Make the file executable and whole, unless it is so already: it may be running."""
+    if path.is_file() and path.read_text() == text:
+        return
+    part = path.with_name(path.name + ".part")
+    part.write_text(text)
+    part.chmod(0o755)
+    part.replace(path)

@@ -15,7 +15,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
 def die_with_parent() -> None:
-    """Run in a new process, it goes when the one that started it is killed, even if it hangs and reads no end of file."""
+    """For a new process: it goes when its starter is killed, even if it hangs and reads no end of file."""
     if _libc is not None:
         _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 

@@ -19,7 +19,7 @@ from sim.chromium import FLAGS
 from sim.demo.city import City
 from sim.demo.places import PLACES, Place
 
-MARKS = [pytest.mark.chromium, pytest.mark.mosquitto, pytest.mark.xdist_group("browser")]
+MARKS = [pytest.mark.chromium, pytest.mark.mosquitto]
 PATIENCE_S = 40.0
 PRESS_MS = 150
 POLL_MS = 50

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from groups import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 from pole_probe import need
 from rig import RUNTIMES, Rig
 from rig_real import RealRig

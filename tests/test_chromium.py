@@ -80,6 +80,9 @@ def test_what_is_unpacked_is_started_with_its_own_libraries_from_anywhere(tmp_pa
         f"{root}/usr/lib/x86_64-linux-gnu/pulseaudio",
     ]
     assert "DejaVu Sans" in Path(fonts).read_text()
+    before = Path(launcher).stat()
+    assert chromium._launcher(root) == launcher
+    assert Path(launcher).stat() == before, "a program that may be running is not written again"
     assert arguments == "one two"
 
 
