@@ -76,11 +76,12 @@ site: venv ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras 
 	@$(PY) -m sim.toolbox mosquitto > /dev/null
 	@$(PY) -m sim site "$(OUT)" --state "$(SITE)" $(foreach name,$(BREAK),--break "$(name)")
 
-board: venv ## CONFIG=provisioned/columns/ID [LINK=build/board]: a virtual board, its serial port is LINK
+board: venv ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k]: a virtual board, its serial port is LINK
 	@test -n "$(CONFIG)" || { echo "error: make board CONFIG=provisioned/columns/ID"; exit 2; }
 	@$(PY) -m sim.toolbox micropython umqtt > /dev/null
 	@mkdir -p "$(dir $(LINK))"
-	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SITE)/connect-to" --flash "$(LINK).img" --link "$(LINK)"
+	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SITE)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
+	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)")
 
 image: venv ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
 	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }

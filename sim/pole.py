@@ -67,7 +67,7 @@ class Pole:
         if chip not in CHIPS:
             raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
         self._scratch = tempfile.TemporaryDirectory(prefix="sos-pole-")
-        self._command = runtimes.command(runtime, heap_bytes, Path(self._scratch.name, "chip"))
+        self._command = runtimes.command(runtime, heap_bytes, Path(self._scratch.name, "chip"), self._more_heap_bytes())
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
         if config is not None:
             flash.build_image(self.flash_path, config, mpy=runtime != "cpython", sources=sources)
@@ -248,6 +248,10 @@ class Pole:
         self._chip = self._process(settings)
         if coming:
             self._send_edges(coming)
+
+    def _more_heap_bytes(self) -> int:
+        """Of the 32-bit build, for what only some kinds of pole have."""
+        return 0
 
     def _process(self, settings: Mapping[str, object]) -> ChipProcess:
         return ChipProcess([*self._command, *(f"{key}={value}" for key, value in settings.items())], flash.PROJECT)

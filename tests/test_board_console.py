@@ -287,7 +287,6 @@ def test_what_is_wrong_stands_out() -> None:
 # -- a small heap, over mutual TLS
 
 ANSWERS_BYTES = 106 * 1024  # docs/diagnostics.md: from there on to all of a check-up
-PROMPT_BYTES = 10_960  # what the simulation of the serial port takes more than that of a chip without one
 
 
 def raised(centre: Centre, number: int) -> Incident:
@@ -319,7 +318,7 @@ def test_questions_never_take_the_memory_of_an_alarm(tmp_path: Path) -> None:
             tmp_path,
             test_memory.configuration(authority, broker),
             runtime="micropython32",
-            heap_bytes=ANSWERS_BYTES + PROMPT_BYTES,
+            heap_bytes=ANSWERS_BYTES,
         ) as desk,
     ):
         desk.seen.wait("lamp", BOOT_S, state="ready")

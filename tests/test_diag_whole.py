@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pole_probe import need
 from whole_rig import COLUMN, Checkup, Whole
 
 from field import bundle
@@ -29,15 +30,27 @@ def all_pass(found: Checkup) -> None:
 # -- all is well
 
 
-@pytest.mark.parametrize("device_id", ["petropavl-01", "petropavl-school-1"])  # Ethernet on an ESP32, Wi-Fi on a C3
-def test_a_provisioned_board_is_flashed_goes_on_duty_and_passes(tmp_path: Path, device_id: str) -> None:
-    with closing(Whole(tmp_path, device_id)) as running:
+PLANNED = {"RUNTIME": "micropython32", "HEAP": "112k"}  # docs/architecture.md: the heap to plan for
+
+
+@pytest.mark.parametrize(
+    ("device_id", "board"),
+    [
+        pytest.param("petropavl-01", PLANNED, id="esp32-ethernet-planned-heap"),
+        pytest.param("petropavl-school-1", {}, id="c3-wifi"),
+    ],
+)
+def test_a_provisioned_board_is_flashed_goes_on_duty_and_passes(
+    tmp_path: Path, device_id: str, board: dict[str, str]
+) -> None:
+    need(board.get("RUNTIME", "micropython"))
+    with closing(Whole(tmp_path, device_id, board=board)) as running:
         assert "connected to" in running.flash()
         assert running.site.seen.wait("column", device_id=device_id, online=True)
         found = running.diag()
         assert found.document["device_id"] == device_id
         untested = found.with_verdict("-")
-        assert set(untested) <= {*ASKED_OF_A_PERSON, "supply", "tamper"}, found  # not fitted there
+        assert set(untested) <= {*ASKED_OF_A_PERSON, "supply", "tamper"}  # not fitted there
         assert found.with_verdict("FAIL", "WARN") == []
         assert running.alarm()["device_id"] == device_id
 

@@ -79,7 +79,10 @@ class Checkup:
 class Whole:
     """A provisioned fleet, its site, and one board. `on_duty()` flashes it; everything lies in `folder`."""
 
-    def __init__(self, folder: Path, device_id: str, fleet: Path = EXAMPLE) -> None:
+    def __init__(
+        self, folder: Path, device_id: str, fleet: Path = EXAMPLE, board: dict[str, str] | None = None
+    ) -> None:
+        """`board`: further variables of `make board`."""
         for tool in ("micropython", "mosquitto"):
             need(tool)
         self.device_id = device_id
@@ -91,7 +94,7 @@ class Whole:
         where = {"SITE": folder / "site"}
         self.site = self._running("site", OUT=self.provisioned, **where)
         self.site.seen.wait("ready")
-        self.board = self._running("board", CONFIG=self.config, LINK=self.port, **where)
+        self.board = self._running("board", CONFIG=self.config, LINK=self.port, **where, **(board or {}))
         self.board.seen.wait("port", path=str(self.port))
 
     @property

@@ -11,6 +11,7 @@ from sim import connect_to, flash, toolbox
 from sim.board.faults import Faults
 from sim.board.port import Port
 from sim.board.wire import UartProcess
+from sim.chip import build
 from sim.pole import Event, Pole, Readable
 from sim.process import ChipProcess
 from sim.registers import now_us
@@ -214,6 +215,9 @@ class SerialBoard(Pole):
         self._emit("port", now_us(), path=self._port.path)
         if self._usb_powered:
             self._power_on()
+
+    def _more_heap_bytes(self) -> int:
+        return build.BOARD_HEAP_BYTES_32 + (build.ROUTES_HEAP_BYTES_32 if self._servers is not None else 0)
 
     def _process(self, settings: Mapping[str, object]) -> ChipProcess:
         old = "old-micropython" in self._faults
