@@ -31,6 +31,11 @@ def tab_to(desk: DeskPage, part: Locator) -> None:
     raise AssertionError("the keyboard does not get there")
 
 
+def ready_for(desk: DeskPage, step: str) -> None:
+    """The step before is done: until then a key does nothing, as its button shows."""
+    expect(desk.get(step)).to_be_enabled()
+
+
 def test_a_whole_call_by_keyboard_alone(city: City, visitor: Visitor) -> None:
     pillar = visitor.pillar(city.page("petropavl-01"))
     desk = visitor.desk(city.desk.url)
@@ -46,8 +51,10 @@ def test_a_whole_call_by_keyboard_alone(city: City, visitor: Visitor) -> None:
     keyboard.press("a")
     desk.becomes(incident, "accepted")
     pillar.shows("help-coming")
+    ready_for(desk, "dispatch")
     keyboard.press("d")
     desk.becomes(incident, "dispatched")
+    ready_for(desk, "close")
     keyboard.press("c")
     expect(desk.get("outcome")).to_be_focused()
     keyboard.press("ArrowDown")
