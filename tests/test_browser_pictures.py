@@ -18,7 +18,7 @@ pytestmark = [*MARKS, pytest.mark.timeout(240)]
 IMAGES = Path(__file__).resolve().parent.parent / "docs" / "img"
 COLOURS_MIN = 200
 SETTLED_MS = 1500  # no more animations, and a camera's picture of now
-SIZES: dict[str, ViewportSize] = {"desk": {"width": 1280, "height": 800}, "pillar": {"width": 900, "height": 640}}
+SIZES: dict[str, ViewportSize] = {"desk": {"width": 1280, "height": 800}, "pillar": {"width": 900, "height": 700}}
 
 
 @pytest.fixture
