@@ -76,6 +76,7 @@ class FakeDesk:
         self.columns: dict[str, Document] = {}
         self.incidents: dict[str, Document] = {}
         self.timelines: dict[str, list[Document]] = {}
+        self.events: dict[str, list[Document]] = {}
         self.me: Document = {"name": "operator", "accounts": False, "role": "operator"}
         self.broker = True
         self.tiles: str | None = None
@@ -116,6 +117,10 @@ class FakeDesk:
                     [{"at_ms": document["received_ms"], "kind": "press", "by": "", "detail": {"press": 1}}],
                 )
                 self.say({"kind": "incident", "incident": document})
+
+    def happens(self, device_id: str, event: str, detail: Any = None, at_ms: int = 0) -> None:
+        """An event of a column, now unless told otherwise: the page hears that the column changed."""
+        self._call(self._happens(device_id, event, detail, at_ms))
 
     def say(self, message: Any) -> None:
         """One message to every page; not JSON if it is a text."""
@@ -206,6 +211,8 @@ class FakeDesk:
             return web.json_response(self._select(request))
         if tail == "statistics":
             return web.json_response(STATISTICS)
+        if tail.endswith("/events"):
+            return web.json_response(self.events.get(tail.split("/")[1], []))
         found = self.incidents.get(tail.removeprefix("incidents/"))
         if found is None:
             return web.json_response({"error": "no such incident"}, status=404)
@@ -235,11 +242,18 @@ class FakeDesk:
         if self.refuse:
             return web.json_response({"error": self.refuse}, status=409)
         if tail.endswith("/command"):
-            return web.json_response({"id": "c-1"}, status=202)
+            sent = {"id": f"c-{len(self.posts)}", "cmd": document["cmd"], "by": self.me["name"]}
+            await self._happens(tail.split("/")[1], "command", sent)
+            return web.json_response({"id": sent["id"]}, status=202)
         if tail.endswith("/whep"):
             return web.json_response({"error": "the camera does not answer"}, status=502)
         _, incident_id, what = tail.split("/")
         return web.json_response(await self._step(incident_id, what, document))
+
+    async def _happens(self, device_id: str, event: str, detail: Any, at_ms: int = 0) -> None:
+        entry = {"at_ms": at_ms or now_ms(), "event": event, "detail": detail}
+        self.events.setdefault(device_id, []).insert(0, entry)
+        await self._say(json.dumps({"kind": "column", "column": self.columns[device_id]}))
 
     async def _step(self, incident_id: str, what: str, document: Document) -> Document:
         one = self.incidents[incident_id]

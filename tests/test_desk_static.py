@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from desk_page_probe import STATIC
 
-from sim.centre.duty import COMMANDS
+from sim.centre.duty import COMMAND_VALID_MS, COMMANDS
 from sim.centre.ledger import OUTCOMES, STATES
 
 ROOT = STATIC.parents[3]
@@ -117,11 +117,24 @@ def test_every_word_is_used_and_every_used_word_is_there() -> None:
 def test_what_the_contract_can_say_has_words() -> None:
     contract = (ROOT / "docs" / "contract.md").read_text()
     faults = re.findall(r"^\| `([a-z-]+)` \|", contract.split("## `fault/<id>`")[1].split("## ")[0], re.MULTILINE)
-    assert len(faults) > 10
+    events = re.findall(r"^\| `([a-z-]+)` \|", contract.split("## `event`")[1].split("## ")[0], re.MULTILINE)
+    assert len(faults) > 10 and len(events) > 5
     wanted = {f"fault.{fault}" for fault in faults} | {f"outcome.{outcome}" for outcome in OUTCOMES}
+    wanted |= {f"event.{event}" for event in events}
     wanted |= {f"state-short.{state}" for state in STATES} | {f"command.{cmd}" for cmd in COMMANDS}
     wanted |= {f"clock.{clock}" for clock in ("ntp", "kept", "none")} | {"site.public", "site.school"}
     assert wanted - set(words("en")) == set()
+
+
+def test_no_event_of_a_column_is_shown_in_the_words_of_the_desk() -> None:
+    """A column may call its events what it likes: a word for them says nothing but what it is."""
+    assert [key for key in words("en") if key.startswith("event.") and placeholders(words("en")[key])] == []
+    assert placeholders(words("en")["events.command"]), "the control"
+
+
+def test_the_page_waits_for_an_answer_as_long_as_a_command_is_valid() -> None:
+    limit = re.search(r"ANSWER_LIMIT_MS = (\d+);", (STATIC / "js" / "events.js").read_text())
+    assert limit and int(limit[1]) == COMMAND_VALID_MS
 
 
 # -- colours

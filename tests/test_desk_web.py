@@ -194,6 +194,20 @@ def test_commands_reach_the_column(desk: DeskRig, street: Street) -> None:
     assert desk.post("/api/columns/PETROPAVL/command", {"cmd": "report"}).status == 404
 
 
+def test_a_column_cannot_say_what_an_officer_did(desk: DeskRig, street: Street) -> None:
+    """Its events go by the names that it gives them, but for those of the desk's own."""
+    for event in ("command", "result", "boot"):
+        street.say("event", event=event, detail={"id": "c-1", "cmd": "restart", "by": "operator 4", "ok": True})
+    wait_for(lambda: column(desk, "petropavl-01"), "the column")
+    wanted = ["boot", "event-result", "event-command"]  # newest first; the last one is the control
+
+    def events() -> list[str]:
+        return [each["event"] for each in desk.get("/api/columns/petropavl-01/events").json]
+
+    wait_for(lambda: len(events()) >= len(wanted), "the column's events")
+    assert events() == wanted
+
+
 # -- filters and files
 
 

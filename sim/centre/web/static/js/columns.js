@@ -2,6 +2,7 @@
 
 import { Refused, post } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
+import { columnEvents } from "./events.js";
 import { t } from "./i18n.js";
 import { isOpen, on, select, store } from "./store.js";
 import { ageText, momentText, nowMs, spanText } from "./time.js";
@@ -64,13 +65,15 @@ function build(id) {
   const parts = { place: el("h2", { class: "place" }), facts: el("p", { class: "facts" }), says: el("p", { class: "state" }),
     faults: el("ul", { class: "doubts" }), data: el("dl", { class: "legs" }), calls: el("p", { class: "calls" }), said: el("p", { class: "said", role: "status", testid: "command-said" }),
     commands: el("div", { class: "commands" }) };
+  const events = columnEvents(id);
   const leave = button({ class: "leave", testid: "panel-close" }, () => select("column", null), "×");
   setAttribute(leave, "aria-label", t("panel.close"));
   for (const cmd of COMMANDS) parts.commands.append(button({ class: "quiet", testid: `command-${cmd}`, "data-command": cmd }, () => command(cmd)));
   const node = el("article", { class: "panel column-panel", testid: "column-panel", "data-id": id },
     el("header", { class: "panel-head" }, leave, parts.place, parts.facts, parts.says),
-    el("div", { class: "panel-scroll" }, parts.calls, parts.faults, parts.data, el("h3", { "data-t": "command.title" }), parts.commands, parts.said));
-  return { id, node, parts, asked: "" };
+    el("div", { class: "panel-scroll" }, parts.calls, parts.faults, parts.data, el("h3", { "data-t": "command.title" }), parts.commands, parts.said, events.result,
+      el("h3", { "data-t": "events.title" }), ...events.list));
+  return { id, node, parts, events, asked: "" };
 }
 
 function facts(column) {
@@ -117,6 +120,7 @@ function update() {
     setText(one, shown.asked === cmd ? t("command.sure") : t(`command.${cmd}`));
     one.hidden = cmd === "restart" && store.me?.role !== "admin";
   }
+  shown.events.update();
 }
 
 /** Restart asks once more: the column is away for seconds. */
@@ -132,6 +136,7 @@ async function command(cmd) {
   try {
     await post(`/api/columns/${encodeURIComponent(mine.id)}/command`, { cmd });
     setText(mine.parts.said, t("command.sent", { command: t(`command.${cmd}`) }));
+    mine.events.read();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     setText(mine.parts.said, error.status === 0 ? t("failed.no-answer") : t("failed.refused", { why: plain(error.message) }));
@@ -148,6 +153,7 @@ function show() {
     shown = build(id);
     document.getElementById("side").append(shown.node);
     translate();
+    shown.events.read();
   }
   update();
   renderList();
@@ -173,5 +179,10 @@ export function setFilter(text) {
 }
 
 on("selected", show);
-on("columns", () => { renderList(); renderCalm(); update(); });
+on("columns", (id) => {
+  renderList();
+  renderCalm();
+  update();
+  if (shown && (id === null || id === shown.id)) shown.events.read();
+});
 on("incidents", renderCalm);
