@@ -68,7 +68,7 @@ def survey():
         "free_bytes": size * free if 0 <= free <= blocks else 0,  # see hal/esp32_flash.py
         "heap_free_bytes": gc.mem_free(),
     }
-    print(json.dumps(answer))
+    tell(answer)
 
 
 def begin(path):
@@ -111,7 +111,14 @@ def rename(path, target):
 
 
 def digests(*paths):
-    print(json.dumps({path: digest(path) for path in paths}))
+    tell({path: digest(path) for path in paths})
+
+
+def tell(answer):
+    """As it is made: the text of all files in one piece, 4 KB and more, may find no room in a small heap."""
+    gc.collect()
+    json.dump(answer, sys.stdout)
+    print()
 
 
 def activate(slot):
