@@ -98,7 +98,7 @@ def wait_for(look: Callable[[], Any], what: str) -> Any:
     return found
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_it_says_where_the_pages_are_and_leaves_nothing_behind(
     started: Started, number: signal.Signals, status: int
 ) -> None:

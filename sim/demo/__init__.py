@@ -24,8 +24,9 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 def main(argv: list[str]) -> int:
     """Run it; returns the exit status: 0, 1 if a step of the script failed, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    # So that the columns' processes end with this one.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    # So that all its processes end with this one, also when the terminal's window is closed.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         if arguments.picture is not None:
             return _picture(arguments.picture, arguments.runtime)
