@@ -29,9 +29,14 @@ def test_every_command_is_pulled_at_here() -> None:
 def test_pulled_out_of_the_check_up(whole: Whole, word: str) -> None:
     """Red when a command stops the loop until somebody reads its answer, or the board is reset at its end."""
     with pulled(whole) as pull:
+        if word == "test":  # else it is over before the cable is out
+            whole.tell_site("break", "centre")
         command = [*MAKE, "diag", f"PORT={whole.port}", "JSON=1"]
         diag = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         whole.says(BEGINS_BEHIND.get(word, f'"re":"{word}"'))
+        if word == "test":
+            whole.site.seen.wait("alarm", status="test", state="new")
+            whole.tell_site("mend", "centre")
         pull()
         said, _ = diag.communicate(timeout=PATIENCE_S)
         document = json.loads(said)
