@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from firmware import config_files, record
+from firmware import config_files, record, seal
 from sim.cuts import flips, lives
 from sim.cuts.flips import Flipped
 
@@ -60,7 +60,7 @@ def test_without_the_seal_it_is_red() -> None:
 
 
 def test_without_a_look_at_the_seal_it_is_red(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(config_files, "_is_sealed", lambda raw: config_files._SEAL in raw)
+    monkeypatch.setattr(config_files, "_is_sealed", lambda raw: seal.SEAL in raw)
     assert wrong(flips.configuration_flips())
 
 
