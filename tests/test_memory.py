@@ -64,6 +64,11 @@ def beat(centre: Centre) -> dict[str, Any]:
     return centre.look(lambda ledger: dict(ledger.columns[DEVICE].heartbeat) if DEVICE in ledger.columns else {})
 
 
+def ended(ledger: Ledger) -> list[str]:
+    """Incidents that the column has heard the end of. A press before that would be one more of the same incident."""
+    return [event["detail"]["id"] for event in ledger.columns[DEVICE].events if event["event"] == "call-ended"]
+
+
 def raise_and_close(pole: Pole, broker: Mosquitto, centre: Centre, number: int) -> None:
     """The alarm `number`, from the press until the column knows that it is closed."""
     if number == OUTAGE_AT:
@@ -77,6 +82,7 @@ def raise_and_close(pole: Pole, broker: Mosquitto, centre: Centre, number: int) 
     )
     time.sleep(0.15)  # the column's own acknowledgements, and the release
     centre.close(one.id)
+    centre.wait_for(lambda ledger: one.id in ended(ledger), PATIENCE_S, f"the end of alarm {number + 1}")
     time.sleep(0.25)
 
 
