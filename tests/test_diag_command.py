@@ -246,8 +246,10 @@ def said_in_all() -> int:
     return sum(len(SOUND[word]) + 1 for word in ("status", *QUESTIONS))
 
 
-@pytest.mark.parametrize("pull_at", [0, 7, *range(23, said_in_all(), 9), said_in_all() - 1])
+@pytest.mark.parametrize("pull_at", [0, 7, 23, 32, 41, 50, 59, -1])  # -1: before the last line
 def test_a_pulled_cable_leaves_what_is_known(pull_at: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert pull_at < said_in_all()  # which varies by a line: so many are a certificate's
+    pull_at %= said_in_all()
     status, document = as_json(Recorded(), capsys, pull_at=pull_at)
     assert status == command.EXIT_NOBODY and "is the cable in" in document["error"]
     found = verdicts(document)
