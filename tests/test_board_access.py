@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import test_memory
 from board_probe import Bench, bench
+from centre_probe import end
 from cli_probe import run_sim
 from cryptography import x509
 from pole_probe import PATIENCE_S, need
@@ -160,7 +161,7 @@ def test_a_check_up_never_takes_the_memory_of_an_alarm(tmp_path: Path, heap_byte
                     desk.board.press(120)
                     one = raised(centre, number)
                     time.sleep(0.25)
-                    centre.close(one.id)
+                    end(centre, one)
                     desk.seen.wait("lamp", PATIENCE_S, state="ready")
                     time.sleep(number / 2)  # the later ones meet a command that was begun in peace
                 deadline_s = time.monotonic() + 3 * PATIENCE_S

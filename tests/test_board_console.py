@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import test_memory
 from board_probe import Bench, Typist, bench
+from centre_probe import end
 from cli_probe import run_sim
 from pole_probe import PATIENCE_S, need
 
@@ -46,7 +47,7 @@ class Duty:
             lambda ledger: next(iter(ledger.of(DEVICE)[before:]), None), PATIENCE_S, "the alarm"
         )
         time.sleep(0.25)  # let go, and the debouncer has seen it
-        self.centre.close(raised.id)
+        end(self.centre, raised)
         return raised.id
 
     def resets(self) -> list[Any]:
@@ -329,8 +330,7 @@ def test_questions_never_take_the_memory_of_an_alarm(tmp_path: Path) -> None:
                 desk.board.press(120)
                 one = raised(centre, number)
                 time.sleep(0.25)
-                centre.close(one.id)
-                time.sleep(0.25)
+                end(centre, one)
         finally:
             over.set()
             asking.join()

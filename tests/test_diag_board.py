@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from board_probe import Bench, Typist, bench
+from centre_probe import end
 from diag_port import dialogue
 from pole_probe import PATIENCE_S, need
 
@@ -43,7 +44,7 @@ class Street:
             lambda ledger: next(iter(ledger.of(DEVICE)[before:]), None), PATIENCE_S, "the alarm"
         )
         time.sleep(0.3)  # let go, and the debouncer has seen it
-        self.centre.close(raised.id)
+        end(self.centre, raised)
         self.desk.seen.wait("lamp", PATIENCE_S, state="ready")
 
     def resets(self) -> list[Any]:

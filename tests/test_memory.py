@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from centre_probe import end
 from cli_probe import run_sim
 from pole_probe import PATIENCE_S, Recorder, need
 
@@ -64,11 +65,6 @@ def beat(centre: Centre) -> dict[str, Any]:
     return centre.look(lambda ledger: dict(ledger.columns[DEVICE].heartbeat) if DEVICE in ledger.columns else {})
 
 
-def ended(ledger: Ledger) -> list[str]:
-    """Incidents that the column has heard the end of. A press before that would be one more of the same incident."""
-    return [event["detail"]["id"] for event in ledger.columns[DEVICE].events if event["event"] == "call-ended"]
-
-
 def raise_and_close(pole: Pole, broker: Mosquitto, centre: Centre, number: int) -> None:
     """The alarm `number`, from the press until the column knows that it is closed."""
     if number == OUTAGE_AT:
@@ -81,8 +77,7 @@ def raise_and_close(pole: Pole, broker: Mosquitto, centre: Centre, number: int) 
         lambda ledger: next(iter(ledger.of(DEVICE)[number:]), None), PATIENCE_S, f"alarm {number + 1}"
     )
     time.sleep(0.15)  # the column's own acknowledgements, and the release
-    centre.close(one.id)
-    centre.wait_for(lambda ledger: one.id in ended(ledger), PATIENCE_S, f"the end of alarm {number + 1}")
+    end(centre, one)
     time.sleep(0.25)
 
 
