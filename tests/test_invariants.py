@@ -342,3 +342,12 @@ def test_nothing_counts_while_the_column_does_not_run() -> None:
     oracle.contact_changed(1_000_000, [(1_100_000, 1)])
     oracle.running(1_200_000, True)
     assert oracle.advance(2_000_000) == [1_245_000]  # held while it boots
+
+
+def test_i6_a_call_closed_at_once_needs_no_lamp(monkeypatch: Patch) -> None:
+    """The centre that has heard of the press closes it within the 50 ms; one that has not excuses nothing."""
+    monkeypatch.setattr(lamp.Lamp, "show", lambda self, state: None)
+    for heard in (True, False):
+        world = pressed_world(Policy(received_ms=None, closed_ms=0, tells_heard=heard))
+        blamed = any("does not say calling" in text for text in world.invariants.violations)
+        assert blamed != heard

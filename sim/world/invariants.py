@@ -18,7 +18,7 @@ from sim.world.connection import Connection
 from sim.world.flash import FlashStore
 from sim.world.flash_watch import FlashWatch, presses_in
 from sim.world.mqtt_wire import PUBLISH, ProtocolError, Publish, read_publish, take
-from sim.world.presses import PressWatch
+from sim.world.presses import CALLING_US, PressWatch
 from sim.world.timeline import US_PER_MS, US_PER_S, Timeline
 from sim.world.trace import Entry, Trace
 
@@ -52,7 +52,7 @@ class Invariants:
     ) -> None:
         self.violations: list[str] = []
         self.checks: Counter[str] = Counter()  # how often each invariant was held against what happened
-        self.presses = PressWatch(timeline, self.violate, self.checks, lambda: self.lamp in INCIDENT_LAMPS)
+        self.presses = PressWatch(timeline, self.violate, self.checks, self._tells_of_a_press)
         self.lamp = ""
         self.opened_us: dict[str, int] = {}  # incident id -> when it was on flash, or on the wire, first
         self._notes: list[Note] = []
@@ -70,6 +70,7 @@ class Invariants:
         self._raised_at: dict[str, str] = {}
         self._unsent: dict[str, int] = {}  # incident id -> since when it waits for its first transmission
         self._undurable_us: int | None = None
+        self._over_us = -CALLING_US  # the centre closed an incident, and knew of its last press
         self._recalls = False  # the first incident that the lamp shows in this life may be one from before
         self._connection: Connection | None = None
         self._written = bytearray()  # of the packet that the column is writing
@@ -205,6 +206,12 @@ class Invariants:
         self._answers[ident] = max(self._answers.get(ident, 0), state)
         if body["state"] == "closed":
             self.closed_us.setdefault(ident, self._timeline.now_us)
+            if body.get("heard", 0) >= self._durable.get(ident, 1):
+                self._over_us = self._timeline.now_us
+
+    def _tells_of_a_press(self) -> bool:
+        """The lamp does; or the centre, which had heard of the press, has closed it within the same moment."""
+        return self.lamp in INCIDENT_LAMPS or self._timeline.now_us - self._over_us <= CALLING_US
 
     # -- I1, I5: the journal
 
@@ -247,12 +254,13 @@ class Invariants:
         self._notes.append(Note(self._timeline.now_us, ident, press))
 
     def _check_durable(self, what: str) -> None:
+        """What the flash spoilt unnoticed is not the column's doing: it has written the record."""
         if self._flash.is_sick():
             return
         self.checks["I1"] += 1
-        if self._undurable_us is not None:
+        if self._undurable_us is not None and not self._flash.excuses_silence(self._undurable_us):
             self.violate("I1", f"{what}, and the press is not on flash yet")
-        elif not self._durable:
+        elif not self._durable and not self._flash.lost:
             self.violate("I1", f"{what}, and no incident is on flash")
 
     # -- I4
