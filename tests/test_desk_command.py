@@ -200,7 +200,7 @@ def test_a_killed_desk_loses_nothing(tmp_path: Path) -> None:
     with Mosquitto() as broker:
         street = Street(broker)
         with desk(tmp_path, broker) as first:
-            _until_connected(first)  # before its first subscription nothing is kept for it, and this street says it once
+            _until_connected(first)  # nothing is kept for it before its first subscription
             incident_id = street.press()
             street.hears("ack", id=incident_id, state="received")
             assert first.ask("POST", f"/api/incidents/{incident_id}/accept", {"by": "operator 4"})[0] == 200
