@@ -129,13 +129,13 @@ def main(
             heap_bytes=heap_bytes,
             seed=seed,
             chip=chip,
-            on_event=_print_event,
+            on_event=print_event,
         ) as pole:
             pole.power_on()
             run(
                 pole,
                 sys.stdin,
-                lambda event, **more: _print_event({"t_ms": pole.now_ms(), "event": event, **more}),
+                lambda event, **more: print_event({"t_ms": pole.now_ms(), "event": event, **more}),
             )
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -145,7 +145,8 @@ def main(
     return 0
 
 
-def _print_event(event: dict[str, Any]) -> None:
+def print_event(event: dict[str, Any]) -> None:
+    """One JSON line on standard output. The process ends when nobody reads any more."""
     try:
         sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
         sys.stdout.flush()

@@ -4,8 +4,6 @@ Connect with: mpremote connect PORT resume exec "print(1)". PORT is what --link 
 """
 
 import argparse
-import json
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +16,7 @@ from sim.board.faults import FAULTS
 from sim.board.serial import SerialBoard
 from sim.board.wiring import wired_for
 from sim.chip.options import CHIPS
+from sim.console import print_event
 
 EXIT_USAGE = 2
 EXIT_MISSING_RUNTIME = 3
@@ -58,7 +57,7 @@ def main(argv: list[str]) -> int:
             link=arguments.link,
             faults=arguments.fault,
             usb_powered=arguments.usb_powered,
-            on_event=_print_event,
+            on_event=print_event,
         ) as board:
             _obey(board, sys.stdin)
     except ValueError as error:
@@ -74,7 +73,7 @@ def main(argv: list[str]) -> int:
 
 def _obey(board: SerialBoard, lines: Iterable[str]) -> None:
     def report(event: str, **details: Any) -> None:
-        _print_event({"t_ms": board.now_ms(), "event": event, **details})
+        print_event({"t_ms": board.now_ms(), "event": event, **details})
 
     report("port", path=board.port)
     board.power_on()
@@ -124,11 +123,3 @@ def _parser() -> argparse.ArgumentParser:
         }
     )
     return parser
-
-
-def _print_event(event: dict[str, Any]) -> None:
-    try:
-        sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads any more
-        os.kill(os.getpid(), signal.SIGTERM)

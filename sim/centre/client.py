@@ -7,13 +7,11 @@ was away comes again.
 from __future__ import annotations
 
 import json
-import socket
 import ssl
 import threading
 import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -23,11 +21,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from sim.centre.ledger import STATES, Incident, Ledger, LedgerError, Violation
+from sim.centre.session import EVERYTHING, RECONNECT_MAX_S, RECONNECT_MIN_S, no_delay, utc
 from sim.certs import Identity
 
-EVERYTHING = "sos/v1/+/+/#"
 KEEPALIVE_S = 15
-RECONNECT_MIN_S, RECONNECT_MAX_S = 0.1, 1.0
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_VALID_S = 30.0
 
@@ -75,7 +72,7 @@ class Centre:
             self._client.tls_set_context(_context(tls, server_name or host))
         # paho counts in whole seconds by its types only; waiting less shortens every outage.
         self._client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)  # type: ignore[arg-type]
-        self._client.on_socket_open = _no_delay
+        self._client.on_socket_open = no_delay
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_subscribe = self._on_subscribe
@@ -259,11 +256,6 @@ class Centre:
             self._on_change()
 
 
-def _no_delay(client: mqtt.Client, userdata: object, sock: Any) -> None:
-    """An answer must not wait for Nagle's algorithm: it would add up to 40 ms."""
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
 def _context(tls: Identity, server_name: str) -> ssl.SSLContext:
     """paho checks the broker's certificate against the address that it connects to; this one against a name."""
 
@@ -278,5 +270,4 @@ def _context(tls: Identity, server_name: str) -> ssl.SSLContext:
 
 
 def _utc(ahead_s: float = 0) -> str:
-    now = datetime.now(UTC) + timedelta(seconds=ahead_s)
-    return now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc(int((time.time() + ahead_s) * 1000))

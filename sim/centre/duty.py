@@ -32,11 +32,10 @@ from sim.centre.intake import Intake
 from sim.centre.ledger import BY_MAX, NEW, LedgerError
 from sim.centre.limits import unstorable
 from sim.centre.register import Register
-from sim.centre.session import ack, make_client, utc
+from sim.centre.session import EVERYTHING, ack, make_client, utc
 from sim.centre.silence import Limits, Presence, Silence
 from sim.certs import Identity
 
-EVERYTHING = "sos/v1/+/+/#"
 COMMANDS = ("report", "identify", "selftest", "drill", "restart")
 KEEPALIVE_S = 15
 CONNECT_TIMEOUT_S = 10.0

@@ -1,4 +1,5 @@
-"""The desk's MQTT client: one session that outlives the process, and the answers that go over it."""
+"""The desk's MQTT client: one session that outlives the process, and the answers that go over it. What it listens to,
+and how it connects again, is every centre's."""
 
 from __future__ import annotations
 
@@ -14,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sim.centre.ledger import Incident
 from sim.certs import Identity
 
+EVERYTHING = "sos/v1/+/+/#"
 RECONNECT_MIN_S, RECONNECT_MAX_S = 0.1, 1.0
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from sim import toolbox
+from sim.console import print_event
 from sim.pillar.pillar import Pillar
 from sim.pillar.server import PillarServer
 from sim.runtimes import RUNTIMES
@@ -48,8 +49,8 @@ def _serve(server: PillarServer, config: Any, arguments: argparse.Namespace, ove
         raise ValueError(f"{arguments.config}: must be a JSON object with a device_id")
     config = server.configured(config)
     pole = {"runtime": arguments.runtime, "flash_path": arguments.flash, "seed": arguments.seed}
-    with server.add(Pillar(config, on_event=_print, **pole)) as pillar:
-        _print({"t_ms": pillar.now_ms(), "event": "pillar", "url": server.page(pillar.device_id)})
+    with server.add(Pillar(config, on_event=print_event, **pole)) as pillar:
+        print_event({"t_ms": pillar.now_ms(), "event": "pillar", "url": server.page(pillar.device_id)})
         pillar.power_on()
         over.wait()
     return 0
@@ -73,8 +74,3 @@ def _endpoint(text: str) -> tuple[str, int]:
     if not found or int(found[3]) > 65535:
         raise argparse.ArgumentTypeError(f"found {text!r}, must be HOST:PORT such as 127.0.0.1:8090")
     return found[1] or found[2], int(found[3])
-
-
-def _print(event: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
-    sys.stdout.flush()

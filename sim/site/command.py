@@ -4,7 +4,6 @@ Virtual boards find it by the file that the first line of output names.
 """
 
 import argparse
-import json
 import signal
 import sys
 from collections.abc import Iterable
@@ -14,6 +13,7 @@ from typing import Any
 from sim import toolbox
 from sim.arguments import lists
 from sim.broker import BrokerError
+from sim.console import print_event
 from sim.site.surroundings import BREAKS, Site, SiteError
 
 EXIT_USAGE = 2
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        with Site(arguments.provisioned, arguments.state, _print_event) as site:
+        with Site(arguments.provisioned, arguments.state, print_event) as site:
             report(event="ready", servers=str(site.table), columns=len(site.columns))
             for what in arguments.broken:
                 _obey(site, ["break", what])
@@ -92,12 +92,7 @@ def _obey(site: Site, words: list[str]) -> None:
 
 
 def report(**event: Any) -> None:
-    _print_event(event)
-
-
-def _print_event(event: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
-    sys.stdout.flush()
+    print_event(event)
 
 
 def _parser() -> argparse.ArgumentParser:
