@@ -7,6 +7,7 @@ from sim import toolbox
 from sim.chip import build
 
 RUNTIMES = ("cpython", "micropython", "micropython32")
+CPYTHON = (sys.executable, "-u")  # a chip's console keeps nothing back, whatever the environment says
 _RUN = Path(__file__).parent / "chip" / "run.py"
 # What the simulated modules take of the heap: on silicon they lie in flash. With 64 bits it is half as much again.
 _SHARE: dict[str, float] = {"micropython32": 1.0, "micropython": 1.5}
@@ -24,7 +25,7 @@ def command(runtime: str, heap_bytes: int | None, folder: Path, more_bytes: int 
     if runtime == "cpython":
         if heap_bytes is not None:
             raise ValueError("a heap size needs a MicroPython runtime: CPython's heap has no limit")
-        return [sys.executable, str(_RUN)]
+        return [*CPYTHON, str(_RUN)]
     heap = []
     if heap_bytes is not None:
         taken = round((build.HEAP_BYTES_32 + more_bytes) * _SHARE[runtime])

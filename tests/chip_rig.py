@@ -6,7 +6,6 @@ import re
 import select
 import struct
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,8 @@ from littlefs.context import UserContext
 
 from sim import toolbox
 from sim.chip import build
+from sim.process import die_with_parent
+from sim.runtimes import CPYTHON
 
 BUTTON = 4
 PATIENCE_S = 20.0
@@ -91,8 +92,15 @@ class Chip:
             stderr=subprocess.STDOUT,
             bufsize=0,
             start_new_session=True,
+            preexec_fn=die_with_parent,
         )
         return self
+
+    def __enter__(self) -> "Chip":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
 
     def send(self, line: str) -> None:
         assert self._process is not None and self._process.stdin is not None
@@ -164,7 +172,7 @@ class Chip:
 
 def _interpreter(runtime: str) -> list[str]:
     if runtime == "cpython":
-        return [sys.executable]
+        return list(CPYTHON)
     heap = ["-X", f"heapsize={HEAP_32 + build.HEAP_BYTES_32}"] if runtime == "micropython32" else []
     return [*toolbox.require(runtime), *heap]
 

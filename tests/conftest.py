@@ -32,6 +32,9 @@ SEED = int(
     os.environ.setdefault("SEED", str(random.SystemRandom().randrange(1 << 31)))
 )  # processes of xdist inherit it
 _numbers = itertools.count(1)
+# What a shell happens to export must not make a test pass that fails elsewhere.
+for _name in [name for name in os.environ if name.startswith("PYTHON")]:
+    del os.environ[_name]
 # A shell's background job ignores SIGINT, and so would every process that the tests start and then interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

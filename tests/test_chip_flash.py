@@ -66,17 +66,16 @@ def _pairs() -> list[object]:
 
 @pytest.mark.parametrize(("writer", "reader"), _pairs())
 def test_one_reads_what_the_other_wrote(writer: str, reader: str, tmp_path: Path) -> None:
-    one = Chip(tmp_path, need(writer), WRITE)
-    one.start().wait("written")
-    one.kill()  # as a power cut
+    with Chip(tmp_path, need(writer), WRITE) as one:
+        one.start().wait("written")  # ... and killed: a power cut
     assert read_image(one.image, "log") == b"one two "  # littlefs-python reads it as well
     other_folder = tmp_path / "other"
     other_folder.mkdir()
     other = Chip(other_folder, need(reader), READ)
     other.image.write_bytes(one.image.read_bytes())
     rewrite(other.image, "main.py", READ.encode())
-    other.start()
-    try:
+    with other:
+        other.start()
         assert other.wait("note (.*)")[1] == "Петропавл, Ақпан"
         assert other.wait("log (.*)")[1] == "b'one two ' 8"
         assert other.wait("long (.*)")[1] == "True 10240"
@@ -85,8 +84,6 @@ def test_one_reads_what_the_other_wrote(writer: str, reader: str, tmp_path: Path
         assert other.wait("space (.*)")[1] == "4096 256 True"
         assert other.wait("full (.*)")[1] == "28"
         assert other.wait("left (.*)")[1] == "2 39"
-    finally:
-        other.kill()
 
 
 @pytest.mark.parametrize("runtime", runtimes())
@@ -105,10 +102,7 @@ with open("big", "wb") as file:
 took = time.ticks_diff(time.ticks_ms(), start)
 print("took", took >= 240, seen, counter.value())
 """
-    one = Chip(tmp_path, need(runtime), main)
-    one.start(erase_us=120_000).wait("ready")
-    one.edges((0, 1), (60_000, 0), (120_000, 1), (180_000, 0))
-    try:
+    with Chip(tmp_path, need(runtime), main) as one:
+        one.start(erase_us=120_000).wait("ready")
+        one.edges((0, 1), (60_000, 0), (120_000, 1), (180_000, 0))
         assert one.wait("took (.*)")[1] == "True 1 1"
-    finally:
-        one.kill()

@@ -178,9 +178,9 @@ def test_tcp_and_udp_do_not_wait_when_told_so(chip: Make, echo: Echo) -> None:
 
 def test_error_numbers_are_the_chips_on_cpython(tmp_path: Path) -> None:
     need("cpython")
-    one = Chip(tmp_path, "cpython", "import errno\nprint('numbers', errno.EINPROGRESS, errno.EHOSTUNREACH)\n").start()
-    assert one.wait("numbers (.*)")[1] == "119 118" != f"{errno.EINPROGRESS} {errno.EHOSTUNREACH}"
-    one.kill()
+    main = "import errno\nprint('numbers', errno.EINPROGRESS, errno.EHOSTUNREACH)\n"
+    with Chip(tmp_path, "cpython", main) as one:
+        assert one.start().wait("numbers (.*)")[1] == "119 118" != f"{errno.EINPROGRESS} {errno.EHOSTUNREACH}"
 
 
 NO_DELAY = """
