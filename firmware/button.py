@@ -6,7 +6,6 @@ from firmware.timing import Stopwatch
 _IDLE_MS = const(2000)
 ACTIVE_MS = const(1)  # between looks while something is under way
 CALM_MAX_MS = const(300)  # bounce (157 ms), debounce and some; a contact that chatters for ever holds up nothing
-_WAIT_SLACK_MS = const(25)  # a wait that overran by more than this was a stall: the loop was not looking
 
 
 class Button:
@@ -42,8 +41,8 @@ class Button:
         # From open to whatever it is: a button held while the board boots still counts.
         self._debouncer.sample(0, self._was_closed, None, True)
 
-    def look(self, asked_ms: int = -1) -> None:
-        """Take one sample. `asked_ms` >= 0: we come from `board.wait(asked_ms)`, which watched the contact."""
+    def look(self, unseen_ms: int = -1) -> None:
+        """Take a sample. `unseen_ms`: what `board.wait` returned; -1: nobody has looked since the last sample."""
         ticks = self._board.ticks_ms()
         if ticks == self._last_ticks:
             return  # less than a tick: the level is looked at in the next one
@@ -52,11 +51,15 @@ class Button:
         closures = self._board.contact.closures()  # before the level: else a closure between the two counts twice
         closed = self._board.contact.is_closed()
         self.closures += closures or 0
+        was_closed = self._was_closed
         self._follow_level(closed)
         if self._debouncer.is_settled():
             self._busy.restart()
-        watched = asked_ms >= 0 and dt_ms <= asked_ms + _WAIT_SLACK_MS
-        self._report(self._debouncer.sample(dt_ms, closed, closures, watched), dt_ms)
+        watched_ms = dt_ms - unseen_ms if 0 <= unseen_ms < dt_ms else 0
+        if watched_ms:
+            self._report(self._debouncer.sample(watched_ms, was_closed, 0, True), watched_ms)
+        unseen_ms = dt_ms - watched_ms
+        self._report(self._debouncer.sample(unseen_ms, closed, closures, False), unseen_ms)
 
     def step(self) -> int:
         """Ask for looks as often as the debouncer needs them; watch for a stuck contact."""
@@ -93,7 +96,7 @@ class Button:
             self._held.restart()
             self.presses += 1
             self._held_at_boot = False
-            self._on_press(dt_ms, True)
+            self._on_press(max(dt_ms, self._busy.ms()), True)
             if not self._debouncer.pressed:
                 self._let_go()
         elif outcome == debounce.RELEASE:

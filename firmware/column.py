@@ -92,7 +92,7 @@ class Column:
         self.uplink.kick()
         self.supervisor.hurry()
         if in_stall:
-            self.telemetry.event("press-in-stall", {"id": incident.id, "stall_ms": age_ms})
+            self.telemetry.event("press-in-stall", {"id": incident.id, "age_ms": age_ms})
 
     def _make_room(self):
         """A look at the stream takes 3 KB, which on a small heap are the alarm's."""

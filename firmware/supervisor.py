@@ -65,8 +65,7 @@ class Supervisor:
             self._watchdog.feed()  # every task that was due has come back
         wait_ms = self._wait_ms()
         self._slack_ms = _TOGETHER_MS if wait_ms >= _TOGETHER_MS else wait_ms // 2
-        board.wait(wait_ms)
-        self._look(wait_ms)
+        self._look(board.wait(wait_ms))
 
     def _step(self, entry):
         board = self._board
@@ -78,9 +77,9 @@ class Supervisor:
         except Exception as error:
             self._died(entry, error)
 
-    def _look(self, waited_ms):
+    def _look(self, unseen_ms):
         try:
-            self._button.look(waited_ms)
+            self._button.look(unseen_ms)
         except Exception as error:
             self._died(None, error)
 

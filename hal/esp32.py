@@ -25,6 +25,7 @@ from hal.esp32_link import make_link  # noqa: E402
 from hal.esp32_net import Datagram, Lookup, Stream  # noqa: E402
 
 LOOK_MS = 3  # between looks at the contact while waiting: 5 ms would alias with 50 Hz, 10 ms lets knocks through
+LATE_MS = 10  # a look that comes later ends the wait: what the contact did before it is for the debouncer to judge
 LAMP_PWM_HZ = 1000
 DUTY_MAX = 65535
 COLOUR_MAX = 255
@@ -121,13 +122,17 @@ class Esp32Board:
         machine.RTC().datetime((year, month, day, weekday, hour, minute, second, ms * 1000))
 
     def wait(self, timeout_ms):
-        deadline = time.ticks_add(time.ticks_ms(), timeout_ms)
-        while not self.contact.has_changed():
-            left_ms = time.ticks_diff(deadline, time.ticks_ms())
-            if left_ms <= 0:
-                return
+        contact, looked, now = self.contact, self.contact.looked, time.ticks_ms()
+        deadline = time.ticks_add(now, timeout_ms)
+        while True:
+            unseen_ms = time.ticks_diff(now, looked)
+            left_ms = time.ticks_diff(deadline, now)
+            if contact.has_changed() or left_ms <= 0 or unseen_ms >= LATE_MS:
+                return unseen_ms
+            looked = now
             for _ in self._poll.ipoll(min(left_ms, LOOK_MS)):
-                return
+                return time.ticks_diff(time.ticks_ms(), looked)
+            now = time.ticks_ms()
 
     # -- the chip
 

@@ -1,5 +1,7 @@
 """The button's contact on a pin, and the pulse counter behind it where the chip has one (not the C3)."""
 
+import time
+
 import machine
 
 # The counter ignores pulses shorter than this: 1,023 cycles of 80 MHz are the most that the hardware can filter.
@@ -24,10 +26,12 @@ class Contact:
         self._pin = machine.Pin(pin, machine.Pin.IN, pull)
         self._closed_level = 0 if active_low else 1
         self._last = self._pin.value()
+        self.looked = time.ticks_ms()  # when `is_closed` was asked last
         self._counter = _make_counter(self._pin, active_low)
         self.counts = self._counter is not None
 
     def is_closed(self):
+        self.looked = time.ticks_ms()
         self._last = self._pin.value()
         return self._last == self._closed_level
 

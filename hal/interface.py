@@ -153,9 +153,11 @@ class Board(Protocol):
 
     def set_epoch_ms(self, epoch_ms: int) -> None: ...
 
-    def wait(self, timeout_ms: int) -> None:
+    def wait(self, timeout_ms: int) -> int:
         """Sleep at most `timeout_ms`; return early when the contact's level differs from the last
-        `contact.is_closed()`, or when an open stream has input. The contact is polled every 3 ms."""
+        `contact.is_closed()`, or when an open stream has input. The contact is polled every 3 ms. Returns for how
+        many ms by now nobody has looked at it, or had not before the look that ended the wait: early, if that is long.
+        """
 
     def random(self, below: int) -> int:
         """A random int, 0 <= n < below."""

@@ -107,9 +107,11 @@ class FakeContact:
         self._wave = Contact()
         self._counted = 0
         self._last = False
+        self.looked_ms = 0  # when `is_closed` was asked last
         self.counts = True
 
     def is_closed(self) -> bool:
+        self.looked_ms = self._board.now_ms
         self._last = bool(self._wave.level_at(self._board.now_us))
         return self._last
 
@@ -281,14 +283,16 @@ class FakeBoard:
     def set_epoch_ms(self, epoch_ms: int) -> None:
         self._epoch_offset_ms = epoch_ms - self.now_ms
 
-    def wait(self, timeout_ms: int) -> None:
+    def wait(self, timeout_ms: int) -> int:
         self.waits.append(timeout_ms)
         self.now_us += TURN_US
-        left_ms = timeout_ms
+        left_ms, looked_ms = timeout_ms, self.contact.looked_ms
         while left_ms > 0 and not self.contact.has_changed() and not self.keys and not any(w() for w in self.wakes):
+            looked_ms = self.now_ms
             step_ms = min(left_ms, LOOK_MS)
             self.advance(step_ms)
             left_ms -= step_ms
+        return self.now_ms - looked_ms
 
     def random(self, below: int) -> int:
         return self._dice.randrange(below)

@@ -117,7 +117,7 @@ def test_a_press_in_a_stall_is_said_to_be_one() -> None:
     rig.board.advance(500)  # nobody looks
     rig.run(300)
     (detail,) = rig.events("press-in-stall")
-    assert detail["id"] == rig.said("alarm")[0]["id"] and 500 <= detail["stall_ms"] <= 2600
+    assert detail["id"] == rig.said("alarm")[0]["id"] and 500 <= detail["age_ms"] <= 2600
     assert Rig().up().events("press-in-stall") == []
 
 

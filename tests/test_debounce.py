@@ -84,7 +84,7 @@ def test_corpus_finds_broken_filters(
 ) -> None:
     if constant:
         monkeypatch.setattr(debounce, constant, value)
-    assert misjudged(make, 600).get(suffers, 0) > 0, f"the corpus does not notice: {breakage}"
+    assert misjudged(make, 1800).get(suffers, 0) > 0, f"the corpus does not notice: {breakage}"
 
 
 def test_worst_known_bounce_is_one_press_at_every_phase() -> None:

@@ -1,8 +1,11 @@
 """The debouncer at its limits, to the millisecond: when a look is a stall, what a stall is worth, and what is noise."""
 
+from collections.abc import Callable
+
 import pytest
 from debounce_waves import PRESS_MS, RELEASE_MS, STALL_MS, debouncer
 
+from firmware import debounce
 from firmware.debounce import _BOUNCE_MAX_MS, _QUIET_MS, NOTHING, PRESS, PRESS_IN_STALL, RELEASE, Debouncer
 
 UNSEEN_MS = 8  # of a stall that a look at its end vouches for
@@ -31,12 +34,112 @@ def test_nobody_looked_for_so_long_is_a_stall(dt_ms: int, outcome: int) -> None:
     assert filter_.sample(dt_ms, False, 1, False) == outcome
 
 
-def test_the_contact_changed_in_the_middle_of_a_look_that_nobody_watched() -> None:
-    """15 of 31 ms were closed as far as anybody knows, 15 open."""
+# -- what a gap shorter than a stall hides
+
+
+def opened_in_a_gap(seen_ms: int, gap_ms: int, closures: int | None = 0) -> int:
+    """Seen closed for so long; nobody saw when it opened."""
     filter_ = debouncer()
-    watched(filter_, [(1000, False), (1, True), (30, True)])
-    assert filter_.sample(31, False, 0, False) == NOTHING
-    assert watched(filter_, [(1, True), (12, True), (1, True)]) == [NOTHING, NOTHING, PRESS]
+    watched(filter_, [(1000, False), (1, True), (seen_ms, True)])
+    return filter_.sample(gap_ms, False, closures, False)
+
+
+def closed_in_a_gap(gap_ms: int, seen_ms: int, closures: int | None = 1) -> int:
+    """Nobody saw when it closed; then it was seen closed for so long."""
+    filter_ = debouncer()
+    watched(filter_, [(1000, False)])
+    assert filter_.sample(gap_ms, True, closures, False) == NOTHING, "a contact that is closed is looked at"
+    return watched(filter_, [(seen_ms, True), (0, False)])[-1]
+
+
+@pytest.mark.parametrize("closures", [0, None])
+@pytest.mark.parametrize(("seen_ms", "gap_ms"), [(5, 35), (10, 30), (20, 20), (25, 15), (30, 10)])
+def test_the_end_of_a_press_in_a_gap(seen_ms: int, gap_ms: int, closures: int | None) -> None:
+    """All of the gap may have been closed: it counts from 40 ms in all. Goes red without `_most`."""
+    assert opened_in_a_gap(seen_ms, gap_ms, closures) == PRESS_IN_STALL
+    assert opened_in_a_gap(seen_ms - 1, gap_ms, closures) == NOTHING
+
+
+@pytest.mark.parametrize("closures", [1, None])
+@pytest.mark.parametrize(("gap_ms", "seen_ms"), [(35, 5), (30, 10), (20, 20), (15, 25), (10, 30)])
+def test_the_beginning_of_a_press_in_a_gap(gap_ms: int, seen_ms: int, closures: int | None) -> None:
+    assert closed_in_a_gap(gap_ms, seen_ms, closures) == PRESS_IN_STALL
+    assert closed_in_a_gap(gap_ms, seen_ms - 1, closures) == NOTHING
+
+
+def test_both_ends_of_a_press_in_gaps() -> None:
+    filter_ = debouncer()
+    watched(filter_, [(1000, False)])
+    assert filter_.sample(17, True, 1, False) == NOTHING
+    assert watched(filter_, [(6, True)]) == [NOTHING]
+    assert filter_.sample(17, False, 0, False) == PRESS_IN_STALL
+    assert watched(filter_, [(RELEASE_MS, False)]) == [RELEASE], "it is let go as any other"
+
+
+def test_a_press_that_goes_on_behind_the_gap_is_one_for_certain() -> None:
+    """Half of the gap is taken for closed; the doubt is not needed, and the press is counted once."""
+    filter_ = debouncer()
+    watched(filter_, [(1000, False)])
+    assert filter_.sample(20, True, 1, False) == NOTHING
+    assert watched(filter_, [(29, True), (1, True), (60, True)]) == [NOTHING, PRESS, NOTHING]
+    assert watched(filter_, [(0, False), (RELEASE_MS, False)]) == [NOTHING, RELEASE]
+
+
+def test_in_a_gap_of_less_than_10_ms_half_is_closed_and_no_more() -> None:
+    """A press of 45 ms loses 5 of them at most, and 40 count."""
+    assert opened_in_a_gap(35, 9) == PRESS
+    assert opened_in_a_gap(34, 9) == NOTHING
+    filter_ = debouncer()
+    watched(filter_, [(1000, False)])
+    assert filter_.sample(9, True, 1, False) == NOTHING
+    assert watched(filter_, [(35, True), (1, True)]) == [NOTHING, PRESS]
+
+
+def test_a_contact_that_opened_and_closed_again_in_a_gap_was_not_closed_all_over_it() -> None:
+    """Looks that fall into step with mains pickup, 10 ms closed and 10 open, see it closed each time."""
+    filter_ = debouncer()
+    watched(filter_, [(1000, False), (1, True)])
+    assert [filter_.sample(20, True, 1, False) for _ in range(50)] == [NOTHING] * 50
+    held = debouncer()
+    watched(held, [(1000, False), (1, True)])
+    assert [held.sample(20, True, 0, False) for _ in range(2)] == [NOTHING, PRESS], "negative control: no edge"
+
+
+def test_interference_in_a_gap_gets_no_benefit() -> None:
+    """The limit is one closure in 4 ms."""
+    assert closed_in_a_gap(20, 20, 5) == PRESS_IN_STALL
+    assert closed_in_a_gap(20, 20, 6) == NOTHING
+
+
+def test_a_spike_in_a_gap_gets_no_benefit() -> None:
+    assert closed_in_a_gap(39, 5) == PRESS_IN_STALL
+    assert closed_in_a_gap(39, 4) == NOTHING
+
+
+@pytest.mark.parametrize(("bounce_ms", "outcome"), [(10, PRESS_IN_STALL), (11, NOTHING)])
+def test_what_did_more_than_bounce_gets_no_benefit(bounce_ms: int, outcome: int) -> None:
+    """Two rejected closures, so far apart, before the one whose end falls into the gap."""
+    filter_ = debouncer()
+    watched(filter_, [(1000, False), (1, True), (1, False), (bounce_ms - 1, True), (1, False)])
+    watched(filter_, [(30, False), (1, True), (25, True)])
+    assert filter_.sample(20, False, 0, False) == outcome
+
+
+@pytest.mark.parametrize(
+    ("guard", "value", "case"),
+    [
+        ("_SEEN_MIN_MS", 0, lambda: closed_in_a_gap(39, 4)),
+        ("_CLOSURE_MIN_MS", 0, lambda: closed_in_a_gap(20, 20, 6)),
+        ("_GAP_MS", 0, lambda: opened_in_a_gap(34, 9)),
+    ],
+)
+def test_guards_of_a_gap_are_needed(
+    monkeypatch: pytest.MonkeyPatch, guard: str, value: int, case: Callable[[], int]
+) -> None:
+    """Negative control: with the guard gone, what is refused above is a press."""
+    assert case() == NOTHING
+    monkeypatch.setattr(debounce, guard, value)
+    assert case() == PRESS_IN_STALL
 
 
 # -- a held contact that chatters in a stall

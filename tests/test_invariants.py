@@ -173,7 +173,7 @@ def test_i4_a_spoilt_record_excuses_no_comfort_while_the_column_knows(monkeypatc
     short = config_with(incident={"open_s": 20, "retention_s": 600})
 
     def spoilt_world(before_press: Callable[[], None] = lambda: None) -> World:
-        world = World(5, short)
+        world = World(6, short)  # the bit that flips leaves the new record readable as it is written
         world.at(59_000, before_press)
         world.at(20_000, world.press)
         world.at(50_000, lambda: world.flash.start(FlashFault.CORRUPT_BIT))
@@ -333,6 +333,17 @@ def test_a_closure_in_a_stall_may_be_a_press() -> None:
     assert not oracle.may_have_been_pressed(0, 5_000_000)
     oracle.stall(80_000, 180_000)
     assert oracle.may_have_been_pressed(0, 5_000_000)
+
+
+@pytest.mark.parametrize(
+    ("gap_ms", "may"),
+    [((115, 131), False), ((115, 136), True), ((101, 118), False), ((95, 105), False), ((90, 117), True)],
+)
+def test_a_closure_whose_end_falls_into_a_gap_may_have_been_longer(gap_ms: tuple[int, int], may: bool) -> None:
+    """Closed from 100 to 120 ms: all of the gap counts when the contact changed in it, and only then."""
+    _, oracle = judged((100, 1), (120, 0), until_ms=gap_ms[1])
+    oracle.gap(gap_ms[0] * 1000, gap_ms[1] * 1000)
+    assert oracle.may_have_been_pressed(0, 5_000_000) is may
 
 
 def test_nothing_counts_while_the_column_does_not_run() -> None:

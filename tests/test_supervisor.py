@@ -32,11 +32,11 @@ class Looks:
     name = "button"
 
     def __init__(self) -> None:
-        self.waited: list[int] = []
+        self.unseen_ms: list[int] = []
         self.busy = False
 
-    def look(self, waited_ms: int) -> None:
-        self.waited.append(waited_ms)
+    def look(self, unseen_ms: int) -> None:
+        self.unseen_ms.append(unseen_ms)
 
     def is_busy(self) -> bool:
         return self.busy
@@ -136,7 +136,7 @@ def test_the_first_to_die_is_to_blame() -> None:
 
 def test_a_look_that_raises_blames_the_button() -> None:
     button = Looks()
-    button.look = lambda waited_ms: fail()  # type: ignore[method-assign]
+    button.look = lambda unseen_ms: fail()  # type: ignore[method-assign]
     board, house = make(Task("lamp"), button=button)
     run(board, house, 3000)
     assert house.culprit == "button" and board.dog is not None and len(board.dog.fed_ms) <= 1
@@ -183,7 +183,7 @@ def test_a_hang_leaves_its_name(name: str) -> None:
 def test_a_hang_outside_the_tasks_blames_no_task() -> None:
     board, house = make(Task("uplink", 500))
 
-    def hang_in_wait(timeout_ms: int) -> None:
+    def hang_in_wait(timeout_ms: int) -> int:
         raise Hang
 
     board.wait = hang_in_wait  # type: ignore[method-assign]
@@ -197,7 +197,7 @@ def test_the_contact_is_looked_at_after_every_task_and_every_wait() -> None:
     button = Looks()
     board, house = make(Task("a", 2000), Task("b", 2000), button=button)
     house.turn()
-    assert button.waited[:2] == [-1, -1] and button.waited[2] >= 0
+    assert button.unseen_ms[:2] == [-1, -1] and button.unseen_ms[2] >= 0
 
 
 def test_while_the_button_decides_it_is_looked_at_every_millisecond() -> None:

@@ -31,11 +31,11 @@ def nothing() -> None:
     [(hang, nothing, "uplink"), (fail, nothing, "uplink"), (nothing, hang, "supervisor")],
 )
 def test_a_reset_keeps_the_time_only_when_it_was_right(
-    step: Callable[[], None], wait: Callable[[], None], culprit: str, trusted: bool
+    step: Callable[[], None], wait: Callable[[], int | None], culprit: str, trusted: bool
 ) -> None:
     """Or the next boot would date alarms by a clock that was never set."""
     board, house = make(Task("uplink", 500, step))
-    board.wait = lambda timeout_ms: wait()  # type: ignore[method-assign]
+    board.wait = lambda timeout_ms: wait() or 0  # type: ignore[method-assign]
     if trusted:
         house.trust_clock()
     with contextlib.suppress(Hang):
@@ -46,7 +46,7 @@ def test_a_reset_keeps_the_time_only_when_it_was_right(
 
 def test_a_look_that_raises_is_told_with_what_it_was() -> None:
     button: Any = Looks()
-    button.look = lambda waited_ms: fail()
+    button.look = lambda unseen_ms: fail()
     board, house = make(Task("lamp"), button=button)
     house.turn()
     assert "it broke here" in report_after(board)["traceback"]

@@ -110,14 +110,15 @@ class VirtualBoard(Ticks):
             self._has_looked = True
             self.on_first_look()
 
-    def wait(self, timeout_ms: int) -> None:
-        hardware, timeline = self.hardware, self.hardware.timeline
+    def wait(self, timeout_ms: int) -> int:
+        hardware, timeline, seen_us = self.hardware, self.hardware.timeline, self.last_look_us
         if self.ended is None and hardware.pause_us is not None and timeline.now_us >= hardware.pause_us:
             raise Pause
         self.spend(hardware.costs.turn_us)
         if timeout_ms > 0 and hardware.network.input_waiting():
             self.spend(hardware.costs.busy_turn_us)  # nobody has read it: the loop turns as fast as a chip can
         self.looked()
+        began_us = timeline.now_us
         deadline_us = timeline.now_us + max(0, timeout_ms) * US_PER_MS
         if hardware.pause_us is not None:
             deadline_us = min(deadline_us, max(hardware.pause_us, timeline.now_us))
@@ -130,6 +131,8 @@ class VirtualBoard(Ticks):
         finally:
             self._waiting = False
         self.last_look_us = timeline.now_us
+        waited_us = timeline.now_us - began_us
+        return (min(waited_us, hardware.costs.look_period_us) or timeline.now_us - seen_us) // US_PER_MS
 
     def _wait_until(self, deadline_us: int) -> None:
         hardware, timeline, network = self.hardware, self.hardware.timeline, self.hardware.network

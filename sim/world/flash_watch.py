@@ -30,6 +30,7 @@ class FlashWatch:
         self._spans: list[tuple[int, int | None]] = []  # when the flash was sick, until it had to be well again
         self._ends_us: list[int] = []  # of the lives of the board: what waited in RAM is gone
         self._sent_sick: set[str] = set()
+        self._retried_us = 0  # from when on what waits in RAM is tried again
         store.on_loss = self._spoilt
 
     def changed(self) -> None:
@@ -38,7 +39,14 @@ class FlashWatch:
         if self._store.faults and not self._is_open():
             self._spans.append((now_us, None))
         elif not self._store.faults and self._is_open():
-            self._spans[-1] = (self._spans[-1][0], now_us + WELL_AGAIN_US)
+            self._spans[-1] = (self._spans[-1][0], max(now_us, self._retried_us) + WELL_AGAIN_US)
+
+    def nobody_retries(self, for_us: int) -> None:
+        """The task that tries again does nothing for so long."""
+        now_us = self._timeline.now_us
+        self._retried_us = max(self._retried_us, now_us + for_us)
+        if self._spans and (end_us := self._spans[-1][1]) is not None and end_us >= now_us:
+            self._spans[-1] = (self._spans[-1][0], self._retried_us + WELL_AGAIN_US)
 
     def life_ends(self) -> None:
         self._ends_us.append(self._timeline.now_us)

@@ -19,6 +19,7 @@ from sim.world.flash import FlashStore
 from sim.world.flash_watch import FlashWatch, presses_in
 from sim.world.mqtt_wire import PUBLISH, ProtocolError, Publish, read_publish, take
 from sim.world.presses import CALLING_US, PressWatch
+from sim.world.sabotage import TaskFault
 from sim.world.timeline import US_PER_MS, US_PER_S, Timeline
 from sim.world.trace import Entry, Trace
 
@@ -29,6 +30,7 @@ BITE_GRACE_US = 1 * US_PER_S  # I7: a hang ends within the watchdog's timeout an
 AHEAD_US = 100 * US_PER_MS  # I8: telemetry that was being written as the alarm came
 BEFORE_US = 100 * US_PER_MS  # I2: a press is noted at most so long before the oracle's decision ...
 AFTER_US = 2 * US_PER_S  # ... and so long after it
+RETRIES = "incidents"  # the task that writes again what the flash refused
 TELEMETRY = ("heartbeat", "info", "event", "fault", "result")
 
 
@@ -180,6 +182,8 @@ class Invariants:
     def _see_condition(self, where: str, *what: Any) -> None:
         if where == "flash":
             self._flash.changed()
+        elif what[:2] == (TaskFault.IDLE.value, RETRIES):
+            self._flash.nobody_retries(what[2] * US_PER_MS)
 
     def _see_died(self, task: str, why: str) -> None:
         if why != "planned":

@@ -5,6 +5,8 @@ Closed time counts up, open time counts down a little faster (never below zero),
 - MUST: a net closure of 45 ms is a press (once; the next one needs a certain release first).
 - MUST NOT: a contact that never nets 36 ms is none. Here open time counts down no faster than closed time counts up.
 - Between the two is free: a sampled contact cannot be exact.
+- The beginning or the end of a closure that falls into a gap of 10 to 40 ms without a look may have been at either
+  end of the gap: it may count as if the contact had been closed all over it.
 - A contact that closes in a stall of the loop (more than 40 ms without a look), or is closed when one begins, may
   count: nobody knows for how long it was closed. It is never a MUST: see firmware/debounce.py for when interference
   is left out.
@@ -20,6 +22,7 @@ MAY_US = 36_000
 LEAK = (10, 8)  # MUST: open time counts 10/8; the firmware's own leak is 9/8
 RELEASE_US = 80_000  # open that long, the contact was released for certain
 STALL_US = 40_000
+GAP_US = 9_000  # firmware/debounce.py counts from 10 ms, in whole ticks
 BOUNCE_US = 190_000  # closures within so little time may be the bounce of a press that is under way
 NOISE_US = 1_050_000  # a closure that was rejected counts as noise for 1 s
 JOINED_US = 90_000  # later behind what may have been a press, and never released, it may be that press still
@@ -89,6 +92,20 @@ class Oracle:
             if not self.was_released(start_us):
                 self._armed = False  # pressed before: its release is one that is seen
                 self._open_us = 0
+            self._remember(end_us - 1, end_us)
+
+    def gap(self, start_us: int, end_us: int) -> None:
+        """Nobody looked at the contact meanwhile, for GAP_US to STALL_US; it was followed up to `end_us` already. What
+        was open is given back (and generously: it had counted down to 0 at most), and counted as closed.
+        """
+        open_us, at_us = 0, start_us
+        while at_us < end_us:
+            edge_us = self._contact.next_edge_after(at_us)
+            until_us = end_us if edge_us is None else min(edge_us, end_us)
+            if not self._contact.level_at(at_us):
+                open_us += until_us - at_us
+            at_us = until_us
+        if 0 < open_us < end_us - start_us and self._may.add(2 * open_us, True) is not None:
             self._remember(end_us - 1, end_us)
 
     def unseen(self, now_us: int) -> None:

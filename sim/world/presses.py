@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sim.world.board import VirtualBoard
-from sim.world.oracle import STALL_US, Oracle
+from sim.world.oracle import GAP_US, STALL_US, Oracle
 from sim.world.timeline import US_PER_MS, US_PER_S, Event, Timeline
 
 CALLING_US = 50 * US_PER_MS  # from the debounced press to `calling`
@@ -91,6 +91,8 @@ class PressWatch:
             elif self.oracle.was_released(start_us) and not self._can_tell(end_us, start_us, end_us):
                 self.oracle.unseen(end_us)  # a press that begins in it: what is behind it has to be one by itself
             self.oracle.stall(start_us, end_us)
+        elif end_us - start_us >= GAP_US:
+            self.oracle.gap(start_us, end_us)
         if end_us - start_us > IN_STALL_US:
             self._stall = (start_us, end_us)
 

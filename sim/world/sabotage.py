@@ -43,7 +43,7 @@ class Sabotage:
         self._victim, self._countdown = None, after_uses
 
     def idle(self, task: str, for_ms: int) -> None:
-        self._trace.add("condition", "task", TaskFault.IDLE.value, task)
+        self._trace.add("condition", "task", TaskFault.IDLE.value, task, for_ms)
         self._idle_until_us[task] = self._timeline.now_us + for_ms * US_PER_MS
 
     def sleeps(self, task: str) -> None:

@@ -150,7 +150,7 @@ class Board:
 
     # -- time
 
-    def wait(self, timeout_ms) -> None:
+    def wait(self, timeout_ms):
         self.us += _TURN_US
         if self.on_turn:
             self.on_turn()
@@ -164,6 +164,7 @@ class Board:
             self._perform(what, argument)
         if self._closed_us is not None and self.us - self._closed_us >= _PRESS_US:
             self.witness.held_long_enough()
+        return 0  # the contact changes where a wait ends, and is looked at then
 
     def ticks_ms(self):
         return (_FIRST_TICKS + self.us // 1000) % _PERIOD
