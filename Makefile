@@ -91,10 +91,10 @@ flash: venv ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID: bring a board up
 	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }
 	@$(MAKE) --no-print-directory flash-all BOARDS="$(PORT)=$(CONFIG)"
 
-flash-all: venv ## BOARDS="PORT=CONFIG PORT=CONFIG": several at once
-	@test -n "$(BOARDS)" || { echo 'error: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG"'; exit 2; }
+flash-all: venv ## BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT" of columns that OUT provisioned: several at once
+	@test -n "$(BOARDS)$(PORTS)" || { echo 'error: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT"'; exit 2; }
 	@$(PY) -m sim.toolbox umqtt
-	@$(PY) -m field.flash $(BOARDS)
+	@$(PY) -m field.flash $(BOARDS) $(foreach port,$(PORTS),$(port)=$(OUT)/columns)
 
 diag: venv ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
 	@test -n "$(PORT)" || { echo "error: make diag PORT=/dev/ttyUSB0"; exit 2; }

@@ -83,6 +83,11 @@ class Board:
         """Versions, room, and the SHA-256 of every file, in one round trip."""
         return dict(json.loads(self.run("survey()")))
 
+    def device_id(self) -> str | None:
+        """Which column the board is, by the configuration that it has in force."""
+        carried = json.loads(self.run("device_id()"))
+        return carried if isinstance(carried, str) else None
+
     def send(self, name: str, data: bytes) -> Iterator[int]:
         """Write a file in chunks; yields the bytes sent, chunk by chunk."""
         self.run(f"begin({name!r})")

@@ -77,8 +77,27 @@ def documents(path: Path, chip: str) -> dict[str, bytes]:
     return bundle.configuration_files({"secrets": {}, **document})
 
 
+def is_fleet(path: Path) -> bool:
+    """A folder of columns, one folder each, and not a column's own."""
+    return path.is_dir() and not (path / CONFIG_FILE).exists()
+
+
+def of_fleet(path: Path, board: Board) -> Path:
+    """The folder in a fleet's of the column that the board is already. Raises FlashError."""
+    carried, known = board.device_id(), sorted(entry.name for entry in path.iterdir() if (entry / CONFIG_FILE).exists())
+    if not known:
+        raise FlashError(f"{path} holds no column; make provision writes one folder for each")
+    if carried is None:
+        raise FlashError(f"{board.port}: the board is no column yet; say which: make flash CONFIG={path}/{known[0]}")
+    if carried not in known:
+        raise FlashError(f"{board.port}: the board is column {carried!r}, and {path} holds {', '.join(known)}")
+    return path / carried
+
+
 def check_document(path: Path) -> None:
     """Before a column is taken off duty: a configuration that no chip could have is refused. Raises FlashError."""
+    if is_fleet(path):
+        return
     for chip in sorted(CHIPS.values()):
         try:
             documents(path, chip)
@@ -182,12 +201,14 @@ def flash(
     grace_ms: int = GRACE_MS,
     session_within_s: float = SESSION_WITHIN_S,
 ) -> str:
-    """Do it all; returns the verdict. Raises FlashError or BoardError: then the old firmware is in force."""
+    """Do it all; returns the verdict. `config`: a document, a column's folder, or a fleet's for boards that are columns
+    already. Raises FlashError or BoardError: then the old firmware is in force."""
     made = made or bundle.make()
     check_document(config)
     with Board(port, grace_ms) as board:
         survey = board.survey()
         chip = check_board(survey, made.mpy_version)
+        config = of_fleet(config, board) if is_fleet(config) else config
         todo = plan(survey, made, documents(config, chip))
         if not todo.is_current:
             room = survey["free_bytes"] - sum(len(data) for data in todo.wanted.values())
@@ -227,7 +248,8 @@ def watch_start(board: Board, session_within_s: float) -> str:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m field.flash", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    help_text = "serial port and configuration (a document, or a folder made by provisioning); several are done at once"
+    help_text = "serial port and configuration: a document, a column's folder made by provisioning, or the folder of all"
+    help_text += " columns, for a board that is one of them already; several are done at once"
     parser.add_argument("boards", nargs="+", metavar="PORT=CONFIG", help=help_text)
     arguments = parser.parse_args(argv)
     boards = [text.partition("=") for text in arguments.boards]

@@ -12,7 +12,6 @@ from pole_probe import need
 
 from field import bundle, flash
 from field.board import Board, BoardError
-from firmware import VERSION
 from sim.board import SerialBoard
 from sim.broker import Mosquitto
 from sim.centre import Centre
@@ -169,6 +168,51 @@ def test_several_boards_at_once(
     assert capsys.readouterr().out.count("connected to") == 2
 
 
+@pytest.fixture
+def fleet(tmp_path: Path, broker: Mosquitto) -> Path:
+    """What provisioning makes: a folder for each column."""
+    for name in (OLD, NEW):
+        folder = tmp_path / "columns" / name
+        folder.mkdir(parents=True)
+        configuration(folder, broker, name).rename(folder / "config.json")
+    return tmp_path / "columns"
+
+
+def test_a_board_that_is_a_column_gets_its_own_configuration_of_a_fleets(bench: Bench, fleet: Path) -> None:
+    """Goes red when the fleet's first column is taken, or the board's word for a path."""
+    board = bench.board()
+    bench.flash(board, NEW)
+    document = json.loads((fleet / NEW / "config.json").read_text())
+    document["incident"] = {"answer_s": 7}
+    (fleet / NEW / "config.json").write_text(json.dumps(document))
+    assert "folder b is in force" in flash.flash(board.port, fleet, lambda *_: None)
+    with Board(board.port) as cable:
+        assert json.loads(cable.run("print(open('b/config.json').read())"))["incident"] == {"answer_s": 7}
+    assert bench.alarm_from(board) == NEW
+
+
+@pytest.mark.parametrize(
+    ("carried", "left", "text"),
+    [
+        (None, [OLD, NEW], f"the board is no column yet; say which: make flash CONFIG=.*/columns/{NEW}"),
+        (NEW, [OLD], f"the board is column '{NEW}', and .*/columns holds {OLD}"),
+        (NEW, [], "columns holds no column"),
+    ],
+)
+def test_a_board_that_is_no_column_of_the_fleet_stays_as_it_was(
+    bench: Bench, fleet: Path, carried: str | None, left: list[str], text: str
+) -> None:
+    board = bench.board()
+    if carried:
+        bench.flash(board, carried)
+    for name in {OLD, NEW} - set(left):
+        (fleet / name / "config.json").unlink()
+    with pytest.raises(flash.FlashError, match=text):
+        flash.flash(board.port, fleet, lambda *_: None)
+    if carried:
+        assert bench.alarm_from(board) == carried
+
+
 # -- the cable
 
 
@@ -287,34 +331,6 @@ def test_what_arrives_damaged_is_not_put_in_force(bench: Bench, monkeypatch: pyt
 def test_no_such_port(tmp_path: Path, broker: Mosquitto) -> None:
     with pytest.raises(BoardError, match="cannot be opened"):
         flash.flash(str(tmp_path / "nothing"), configuration(tmp_path, broker, NEW), lambda *_: None)
-
-
-# -- the bundle
-
-
-def test_the_bundle_is_the_same_twice_and_the_manifest_tells_each_file(tmp_path: Path) -> None:
-    bundle.compiled.cache_clear()
-    first = bundle.write(bundle.make(), tmp_path / "one")
-    bundle.compiled.cache_clear()
-    (tmp_path / "two").mkdir()
-    (tmp_path / "two" / "stray").write_text("left over")
-    assert bundle.write(bundle.make(), tmp_path / "two") == first
-    names = {path.relative_to(tmp_path / "one"): path.read_bytes() for path in (tmp_path / "one").rglob("*.*")}
-    assert {path.relative_to(tmp_path / "two"): path.read_bytes() for path in (tmp_path / "two").rglob("*.*")} == names
-    assert not (tmp_path / "two" / "stray").exists()
-    assert first["version"] == VERSION and first["mpy"] == 6
-    assert set(first["files"]) | {"manifest.json"} == {path.as_posix() for path in names}
-
-
-def test_a_bundle_above_its_budget_is_not_built(tmp_path: Path) -> None:
-    with pytest.raises(bundle.BuildError, match="above the budget of 1000"):
-        bundle.write(bundle.make(), tmp_path / "out", budget_bytes=1000)
-    assert not (tmp_path / "out").exists()
-
-
-def test_a_source_that_does_not_compile_is_named() -> None:
-    with pytest.raises(bundle.BuildError, match="firmware/x.py: mpy-cross refuses it"):
-        bundle.compiled("firmware/x.py", b"def")
 
 
 def test_a_simulated_image_holds_what_a_board_would_get(bench: Bench, tmp_path: Path) -> None:

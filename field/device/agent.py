@@ -137,6 +137,16 @@ def _active():
         return ""
 
 
+def device_id():
+    """Of the configuration in force; None on a board without one."""
+    slot = _active()
+    try:
+        with open(slot + "/config.json" if slot else "config.json") as file:
+            tell(json.load(file)["device_id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        tell(None)
+
+
 def reset():
     machine.reset()
 

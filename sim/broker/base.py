@@ -5,13 +5,12 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from sim.certs import Authority, Identity
+from sim.running import Running
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 15.0
@@ -39,7 +38,7 @@ class Tls:
         return self.server or self.authority.server()
 
 
-class Broker(ABC):
+class Broker(Running):
     """What both brokers can do. `port` is chosen once, so that a restarted broker is found again."""
 
     def __init__(self, *, port: int | None, tls: Tls | None, users: Mapping[str, str] | None) -> None:
@@ -74,15 +73,6 @@ class Broker(ABC):
         except OSError:
             return False
         return True
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def free_port() -> int:

@@ -12,8 +12,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -23,6 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from sim.centre.ledger import STATES, Incident, Ledger, LedgerError, Violation
 from sim.centre.session import EVERYTHING, RECONNECT_MAX_S, RECONNECT_MIN_S, no_delay, utc
 from sim.certs import Identity
+from sim.running import Running
 
 KEEPALIVE_S = 15
 CONNECT_TIMEOUT_S = 10.0
@@ -31,7 +31,7 @@ COMMAND_VALID_S = 30.0
 T = TypeVar("T")
 
 
-class Centre:
+class Centre(Running):
     """A control centre at `host`:`port`; a context manager. All methods may be called from any thread.
 
     `auto`: how far software takes an incident by itself: "received" (as a real centre), "accepted",
@@ -95,15 +95,6 @@ class Centre:
         self._client.disconnect()
         self._client.loop_stop()
         self._set_subscribed(False)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def connected(self) -> bool:

@@ -21,8 +21,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
@@ -35,6 +34,7 @@ from sim.centre.register import Register
 from sim.centre.session import EVERYTHING, ack, make_client, utc
 from sim.centre.silence import Limits, Presence, Silence
 from sim.certs import Identity
+from sim.running import Running
 
 COMMANDS = ("report", "identify", "selftest", "drill", "restart")
 KEEPALIVE_S = 15
@@ -57,7 +57,7 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Duty:
+class Duty(Running):
     """A desk named `name` at the broker `host`:`port`. All methods may be called from any thread.
 
     `tls`: the desk's own certificate, for mutual TLS, or only the authority that the broker's must be from.
@@ -141,15 +141,6 @@ class Duty:
         if self._ticker.ident is not None:
             self._ticker.join()
         self._set_connected(False, "stopped")
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     @property
     def connected(self) -> bool:

@@ -12,12 +12,11 @@ import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import urlsplit
 
 from sim.flash import PROJECT
 from sim.process import die_with_parent
+from sim.running import Running
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
@@ -30,7 +29,7 @@ class DeskError(RuntimeError):
     """The desk did not start; the message has the end of its log."""
 
 
-class DeskProcess:
+class DeskProcess(Running):
     """`python -m sim desk` for the broker at `host`:`port`, with its register in `folder`; a context manager.
 
     `listen`: the page's port, 0 for any; a desk that is started again gets the same one. `arguments`: more of its
@@ -107,15 +106,6 @@ class DeskProcess:
         """The end of its log."""
         text = self.log_path.read_text("utf-8", "replace") if self.log_path.exists() else ""
         return text[-LOG_TAIL:] or "(its log is empty)"
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _wait_for_url(self, process: subprocess.Popen[str]) -> str:
         """From its first line."""

@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 
 from sim.pillar.pillar import Pillar
 from sim.pillar.web import own_hosts, town_app
+from sim.running import Running
 
 START_TIMEOUT_S = 30.0
 SHUTDOWN_S = 2.0  # for answers that are on their way
 
 
-class PillarServer:
+class PillarServer(Running):
     """A context manager; its address is known before it starts, since each column's configuration must name it.
 
     All methods may be called from any thread. It does not own the pillars.
@@ -37,15 +37,6 @@ class PillarServer:
         self._stop = asyncio.Event()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="pillars", daemon=True)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def start(self) -> None:
         """Returns when it answers."""
