@@ -248,8 +248,8 @@ def watch_start(board: Board, session_within_s: float) -> str:
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m field.flash", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    help_text = "serial port and configuration: a document, a column's folder made by provisioning, or the folder of all"
-    help_text += " columns, for a board that is one of them already; several are done at once"
+    help_text = "serial port and configuration: a document, a column's folder as provisioned, or the folder of them all"
+    help_text += " for a board that is one of these columns already; several are done at once"
     parser.add_argument("boards", nargs="+", metavar="PORT=CONFIG", help=help_text)
     arguments = parser.parse_args(argv)
     boards = [text.partition("=") for text in arguments.boards]
