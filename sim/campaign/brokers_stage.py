@@ -171,7 +171,8 @@ class Stage:
                 if identity
                 else None
             )
-            payload = alarm.replace(ident, ident + "1")
+            prefix, _, seq = ident.rpartition("-")
+            payload = alarm.replace(ident, f"{prefix}1-{seq}")  # of a boot that never was
             paho.single(topic, payload, qos=1, hostname=place.broker.host, port=place.broker.port, tls=tls)  # type: ignore[arg-type]
 
         threading.Thread(target=publish, name="ghost", daemon=True).start()
