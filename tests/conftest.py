@@ -64,6 +64,14 @@ def mosquitto() -> Iterator[Mosquitto]:
         yield broker
 
 
+@pytest.fixture
+def broker() -> Iterator[Mosquitto]:
+    """A mosquitto of the test's own, which remembers its sessions: it may be stopped and killed."""
+    need("mosquitto")
+    with Mosquitto(persistence=True) as running:
+        yield running
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, metavar="FOLDER", help="the pages' pictures are written here, too")
 

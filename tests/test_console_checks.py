@@ -260,6 +260,13 @@ def test_a_silent_endpoint_costs_six_seconds_and_is_closed() -> None:
     assert silent.closed and pbx["ok"] is True
 
 
+def test_behind_a_silent_endpoint_the_next_gets_two_seconds() -> None:
+    """Or a dark cabinet with four of them would hold up a check-up for 24 s. Goes red without the shorter patience."""
+    camera, pbx = looks(with_endpoints(cameras=FakeEndpoint(lambda data: None), pbx=FakeEndpoint(lambda data: None)))
+    assert (camera["error"], pbx["error"]) == ("no answer within 6 s", "no answer within 2 s")
+    assert 2000 <= pbx["ms"] < 2500
+
+
 def test_an_alarm_ends_the_look() -> None:
     silent = FakeEndpoint(lambda data: None)
     rig = with_endpoints(cameras=silent, pbx=FakeEndpoint())

@@ -11,19 +11,11 @@ from typing import Any
 
 import pytest
 from desk_rig import DeskRig, Street, wait_for
-from pole_probe import need
 
 from sim.broker import Mosquitto
 from sim.centre import export
 
 pytestmark = pytest.mark.mosquitto
-
-
-@pytest.fixture
-def broker() -> Iterator[Mosquitto]:
-    need("mosquitto")
-    with Mosquitto() as running:
-        yield running
 
 
 @pytest.fixture

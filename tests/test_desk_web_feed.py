@@ -11,20 +11,12 @@ from pathlib import Path
 import aiohttp
 import pytest
 from desk_rig import PASSWORD, DeskRig, Street, Watch, add_account, wait_for
-from pole_probe import need
 
 from sim.broker import Mosquitto
 from sim.centre.duty import Change
 from sim.centre.web import feed as feed_module
 from sim.centre.web.feed import Feed, Message
 from sim.centre.web.sessions import COOKIE
-
-
-@pytest.fixture
-def broker() -> Iterator[Mosquitto]:
-    need("mosquitto")
-    with Mosquitto() as running:
-        yield running
 
 
 @pytest.fixture

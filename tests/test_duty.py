@@ -28,13 +28,6 @@ TEN = [f"column-{number:02}" for number in range(10)]
 
 
 @pytest.fixture
-def broker() -> Iterator[Mosquitto]:
-    need("mosquitto")
-    with Mosquitto(persistence=True) as running:
-        yield running
-
-
-@pytest.fixture
 def street(broker: Mosquitto) -> Iterator[Street]:
     with Street(broker) as running:
         yield running

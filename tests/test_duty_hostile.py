@@ -13,7 +13,6 @@ from contract_examples import EXAMPLES, example, packed
 from duty_rig import PATIENCE_S, PureDesk, Street, alarm_of, topic_of, until
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pole_probe import need
 
 from sim import schema
 from sim.broker import Mosquitto
@@ -201,13 +200,6 @@ def test_whatever_gets_in_can_be_written_and_shown(
 
 
 # On a real broker
-
-
-@pytest.fixture
-def broker() -> Iterator[Mosquitto]:
-    need("mosquitto")
-    with Mosquitto() as running:
-        yield running
 
 
 @pytest.fixture

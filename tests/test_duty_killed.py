@@ -8,19 +8,11 @@ from pathlib import Path
 
 import pytest
 from duty_rig import DeskProcess, Street
-from pole_probe import need
 
 from sim.broker import Mosquitto
 from sim.centre.register import Register
 
 pytestmark = pytest.mark.mosquitto
-
-
-@pytest.fixture
-def broker() -> Iterator[Mosquitto]:
-    need("mosquitto")
-    with Mosquitto(persistence=True) as running:
-        yield running
 
 
 @pytest.fixture

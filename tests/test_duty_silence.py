@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from contract_examples import example
 from duty_rig import PATIENCE_S, PureDesk, Street, topic_of, until
-from pole_probe import need
 
 from sim.broker import Mosquitto
 from sim.centre.duty import Duty
@@ -189,13 +187,6 @@ def test_a_register_that_remembers(watch: Watch) -> None:
 
 
 # On a real broker
-
-
-@pytest.fixture
-def broker() -> Iterator[Mosquitto]:
-    need("mosquitto")
-    with Mosquitto() as running:
-        yield running
 
 
 def presence_of(register: Register) -> str | None:

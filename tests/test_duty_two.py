@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from duty_rig import DeskProcess, Street, alarm_of, until
-from pole_probe import need
 
 from sim.broker import Mosquitto
 from sim.centre.register_reading import Reading
@@ -17,13 +16,6 @@ from sim.centre.register_reading import Reading
 pytestmark = pytest.mark.mosquitto
 TEN = [f"column-{number:02}" for number in range(10)]
 TOLD = ("state", "by", "outcome", "press", "reopened", "accepted_by", "accepted_ms", "closed_ms")
-
-
-@pytest.fixture
-def broker() -> Iterator[Mosquitto]:
-    need("mosquitto")
-    with Mosquitto(persistence=True) as running:
-        yield running
 
 
 @pytest.fixture
