@@ -11,6 +11,7 @@ from typing import Any
 
 from sim.contact import parse_wave
 from sim.pole import Pole
+from sim.signals import exit_on
 
 LONGEST_MS = 86_400_000
 EXIT_USAGE = 2
@@ -120,7 +121,7 @@ def main(
     except OSError as error:
         print(f"error: --config: {error}; make one with: python -m sim config --help", file=sys.stderr)
         return EXIT_USAGE
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    exit_on(signal.SIGTERM, signal.SIGINT)
     try:
         with Pole(
             config,

@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sim import chromium, debian
+from sim.ports import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 TOOLS = ROOT / ".tools"
@@ -247,8 +248,7 @@ def check(name: str) -> str:
 
 def _check_accepts(argv: list[str]) -> None:
     """Start the broker on a free port and connect to it. Raises ToolMissing."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     broker = subprocess.Popen([*argv, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -14,11 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sim.broker import HOST
 from sim.centre.batch import Batch
 from sim.centre.duty import Duty
 from sim.centre.ledger import LedgerError
 from sim.centre.register import Register
+from sim.ports import HOST
 
 write = Batch.write
 client: Any = None

@@ -15,7 +15,7 @@ from sim.broker import Broker, Mosquitto
 from sim.centre import Centre, Ledger
 from sim.flash import PROJECT
 from sim.pole import Pole
-from sim.site.servers import HOST as CAMERA_HOST
+from sim.ports import HOST
 from sim.site.servers import StreamServer
 from sim.world.world import config_with
 
@@ -135,7 +135,7 @@ class RealRig(Rig):
             self._camera.start()
         else:
             self._camera.stop()
-        place = f"{CAMERA_HOST}:{self._camera.port}"
+        place = f"{HOST}:{self._camera.port}"
         return {"rtsp": f"rtsp://{place}/1", "http": f"http://{place}/1.jpg", "sip": f"sip:intercom@{place}"}
 
     def asked(self) -> list[bytes]:

@@ -17,8 +17,8 @@ from test_board_console import BOOT_S, DEVICE, RUNTIMES, Duty
 from field import bundle
 from field.console import Console, ConsoleError, Refused
 from sim.broker import EmbeddedBroker
-from sim.broker.base import free_port
 from sim.centre import Centre
+from sim.ports import free_port
 from sim.site.servers import StreamServer
 
 pytestmark = pytest.mark.micropython

@@ -16,8 +16,9 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from pole_probe import need
 
-from sim.broker import Broker, BrokerError, EmbeddedBroker, Mosquitto, Published, Tls, free_port
+from sim.broker import Broker, BrokerError, EmbeddedBroker, Mosquitto, Published, Tls
 from sim.certs import Authority, Identity
+from sim.ports import free_port
 
 WAIT_S = 5.0
 SHORT_S = 0.3

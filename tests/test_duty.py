@@ -14,13 +14,14 @@ from contract_examples import example, packed
 from duty_rig import PATIENCE_S, Street, alarm_of, until
 from pole_probe import need
 
-from sim.broker import HOST, Mosquitto, Tls, free_port
+from sim.broker import Mosquitto, Tls
 from sim.centre.batch import Batch, Change
 from sim.centre.duty import Duty
 from sim.centre.ledger import LedgerError
 from sim.centre.register import Register
 from sim.centre.silence import Silence
 from sim.certs import Authority
+from sim.ports import HOST, free_port
 
 pytestmark = pytest.mark.mosquitto
 DEVICE = "petropavl-01"

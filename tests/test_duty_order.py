@@ -12,10 +12,10 @@ from contract_examples import example, packed
 from duty_rig import alarm_of, topic_of
 from paho.mqtt import client as mqtt
 
-from sim.broker import HOST
 from sim.centre.duty import RECEIPTS_MAX, Duty
 from sim.centre.ledger import LedgerError
 from sim.centre.register import Register
+from sim.ports import HOST
 
 DEVICE = "petropavl-01"
 INCIDENT = alarm_of()["id"]

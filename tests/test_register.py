@@ -17,12 +17,12 @@ from duty_rig import ROOT, PureDesk, alarm_of, topic_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim.broker import HOST, free_port
 from sim.centre import register as module
 from sim.centre.batch import Batch
 from sim.centre.duty import Duty
 from sim.centre.ledger import OUTCOMES, STATES, Ledger, LedgerError
 from sim.centre.register import Register, RegisterError
+from sim.ports import HOST, free_port
 
 DEVICE = "petropavl-01"
 INCIDENT = alarm_of()["id"]

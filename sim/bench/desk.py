@@ -16,8 +16,8 @@ from typing import Any, Self
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from sim.broker import HOST
 from sim.certs import Identity
+from sim.ports import HOST
 from sim.registers import now_us
 
 ALARMS = "sos/v1/+/+/alarm"

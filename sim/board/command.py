@@ -17,6 +17,7 @@ from sim.board.serial import SerialBoard
 from sim.board.wiring import wired_for
 from sim.chip.options import CHIPS
 from sim.console import print_event
+from sim.signals import exit_on
 
 EXIT_USAGE = 2
 EXIT_MISSING_RUNTIME = 3
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
     except OSError as error:
         print(f"error: --config: {error}; make one with: python -m sim config --help", file=sys.stderr)
         return EXIT_USAGE
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    exit_on(signal.SIGTERM, signal.SIGINT)
     try:
         chip, wiring = arguments.chip or CHIPS[0], None
         if arguments.wired_for is not None:

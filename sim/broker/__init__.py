@@ -9,8 +9,8 @@ was answered.
 ...     broker.freeze()
 """
 
-from sim.broker.base import HOST, Broker, BrokerError, Tls, free_port
+from sim.broker.base import Broker, BrokerError, Tls
 from sim.broker.embedded import EmbeddedBroker, Published
 from sim.broker.mosquitto import Mosquitto
 
-__all__ = ["HOST", "Broker", "BrokerError", "EmbeddedBroker", "Mosquitto", "Published", "Tls", "free_port"]
+__all__ = ["Broker", "BrokerError", "EmbeddedBroker", "Mosquitto", "Published", "Tls"]

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sim.certs import Authority, Identity
+from sim.ports import HOST, free_port
 from sim.running import Running
 
-HOST = "127.0.0.1"
 START_TIMEOUT_S = 15.0
 STOP_TIMEOUT_S = 5.0
 PROBE_TIMEOUT_S = 2.0
@@ -73,13 +73,6 @@ class Broker(Running):
         except OSError:
             return False
         return True
-
-
-def free_port() -> int:
-    """A TCP port on 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _probe_context(tls: Tls) -> ssl.SSLContext:

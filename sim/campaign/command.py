@@ -23,6 +23,7 @@ from sim.campaign import report
 from sim.campaign.apart import PartFailed, run_apart
 from sim.campaign.findings import Control, Findings
 from sim.campaign.progress import Progress
+from sim.signals import exit_on
 from sim.toolbox import ToolMissing
 
 PARTS = ("storms", "year", "cuts", "brokers", "endurance")
@@ -39,7 +40,7 @@ POLL_S = 0.5
 def main(argv: list[str]) -> int:
     """Returns the exit status: 0 every promise was kept, 1 not so, 3 a tool is missing, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    exit_on(signal.SIGTERM)
     try:
         if arguments.replay is not None:
             part, _, what = arguments.replay.partition(":")

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from sim.pole import RUNTIMES
+from sim.signals import exit_on
 
 UIS = ("desk", "terminal", "script")
 KEYS = (
@@ -25,8 +26,7 @@ def main(argv: list[str]) -> int:
     """Run it; returns the exit status: 0, 1 if a step of the script failed, 130 after Ctrl-C."""
     arguments = _parser().parse_args(argv)
     # So that all its processes end with this one, also when the terminal's window is closed.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
+    exit_on(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     try:
         if arguments.picture is not None:
             return _picture(arguments.picture, arguments.runtime)

@@ -13,9 +13,10 @@ from types import TracebackType
 from typing import Any, Self
 
 from sim.broker import Broker
-from sim.demo.desk import HOST, DeskProcess
+from sim.demo.desk import DeskProcess
 from sim.demo.places import PLACES, Place, configuration
 from sim.pillar import Pillar, PillarServer
+from sim.ports import HOST
 from sim.site.servers import TimeServer
 
 TAMPER_PIN = 27

@@ -10,8 +10,9 @@ from pathlib import Path
 from sim import toolbox
 from sim.broker import Broker, EmbeddedBroker, Mosquitto
 from sim.demo.city import City
-from sim.demo.desk import HOST, has_display
+from sim.demo.desk import has_display
 from sim.demo.places import PLACES
+from sim.ports import HOST
 
 DESK_PORT, PILLAR_PORT = 8080, 8090
 LOOK_S = 0.5

@@ -20,6 +20,7 @@ from sim.console import print_event
 from sim.pillar.pillar import Pillar
 from sim.pillar.server import PillarServer
 from sim.runtimes import RUNTIMES
+from sim.signals import exit_on
 
 EXIT_USAGE = 2
 EXIT_MISSING_RUNTIME = 3
@@ -28,14 +29,13 @@ EXIT_MISSING_RUNTIME = 3
 def main(argv: list[str]) -> int:
     """Run it; returns the exit status."""
     arguments = _parser().parse_args(argv)
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: over.set())
+    exit_on(signal.SIGTERM, signal.SIGINT, status=0)
     try:
         config = json.loads(arguments.config.read_bytes())
         host, port = arguments.listen
         with PillarServer(host, port, public_url=arguments.public_url) as server:
-            return _serve(server, config, arguments, over)
+            _serve(server, config, arguments)
+        return 0
     except (OSError, ValueError) as error:
         print(f"error: {error}; make a configuration with: python -m sim config --help", file=sys.stderr)
         return EXIT_USAGE
@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
         return EXIT_MISSING_RUNTIME
 
 
-def _serve(server: PillarServer, config: Any, arguments: argparse.Namespace, over: threading.Event) -> int:
+def _serve(server: PillarServer, config: Any, arguments: argparse.Namespace) -> None:
     if not isinstance(config, dict) or not isinstance(config.get("device_id"), str):
         raise ValueError(f"{arguments.config}: must be a JSON object with a device_id")
     config = server.configured(config)
@@ -52,8 +52,7 @@ def _serve(server: PillarServer, config: Any, arguments: argparse.Namespace, ove
     with server.add(Pillar(config, on_event=print_event, **pole)) as pillar:
         print_event({"t_ms": pillar.now_ms(), "event": "pillar", "url": server.page(pillar.device_id)})
         pillar.power_on()
-        over.wait()
-    return 0
+        threading.Event().wait()  # for a signal
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,6 +14,7 @@ from sim import toolbox
 from sim.arguments import lists
 from sim.broker import BrokerError
 from sim.console import print_event
+from sim.signals import exit_on
 from sim.site.surroundings import BREAKS, Site, SiteError
 
 EXIT_USAGE = 2
@@ -42,7 +43,7 @@ EVENTS = {
 def main(argv: list[str]) -> int:
     """Run the site until `quit`; returns the exit status."""
     arguments = _parser().parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    exit_on(signal.SIGTERM, signal.SIGINT)
     try:
         with Site(arguments.provisioned, arguments.state, print_event) as site:
             report(event="ready", servers=str(site.table), columns=len(site.columns))

@@ -8,9 +8,9 @@ import time
 from collections import deque
 from typing import Any
 
+from sim.ports import HOST, free_port
 from sim.world.servers import ASKED_KEPT, NTP_BYTES, NTP_SERVER_HEAD, NTP_TO_UNIX_S, stream_answer
 
-HOST = "127.0.0.1"
 REQUEST_MAX = 2048
 SILENCE_S = 60.0  # for how long a client of a camera that says nothing may wait
 
@@ -25,7 +25,7 @@ class StreamServer:
         """`port`: 0 = a free one. Raises OSError when it is taken."""
         self.status: int | None = 200
         self.asked: deque[bytes] = deque(maxlen=ASKED_KEPT)
-        self.port = port
+        self.port = port or free_port()
         self._servers: list[socketserver.BaseServer] = []
         self.start()
 
@@ -55,7 +55,6 @@ class StreamServer:
                     sock.sendto(answer, self.client_address)
 
         tcp = _Tcp((HOST, self.port), Talk)
-        self.port = tcp.server_address[1]
         self._servers = [tcp, socketserver.ThreadingUDPServer((HOST, self.port), Datagram)]
         for server in self._servers:
             threading.Thread(target=server.serve_forever, args=(0.05,), name="camera", daemon=True).start()
@@ -87,8 +86,8 @@ class TimeServer:
         """`port`: 0 = a free one. Raises OSError when it is taken."""
         self.silent = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((HOST, port))
-        self.port = int(self._socket.getsockname()[1])
+        self.port = port or free_port()
+        self._socket.bind((HOST, self.port))
         self._thread = threading.Thread(target=self._serve, name="ntp", daemon=True)
 
     def __enter__(self) -> "TimeServer":

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,8 +14,9 @@ from sim import connect_to
 from sim.centre import Centre, Ledger
 from sim.certs import Identity
 from sim.connect_to import Endpoint
+from sim.ports import HOST, is_free
 from sim.site.broker import ProvisionedBroker, ended
-from sim.site.servers import HOST, StreamServer, TimeServer
+from sim.site.servers import StreamServer, TimeServer
 
 BREAKS = {
     "broker": "the broker is gone",
@@ -157,7 +157,7 @@ class Site:
             ports = json.loads((self._state / PORTS).read_text())
         except (OSError, ValueError):
             return {}
-        return {part: port for part, port in ports.items() if _is_free(port)}
+        return {part: port for part, port in ports.items() if is_free(port)}
 
     def _centre(self) -> Centre:
         folder = self._provisioned / "centre"
@@ -210,15 +210,6 @@ def stream_endpoint(uri: str) -> Endpoint:
         place = "//" + place.partition("?")[0].rpartition("@")[2].partition(";")[0]
     parts = urlsplit(f"{scheme}:{place}")
     return parts.hostname or "", parts.port or STREAM_PORTS[scheme]
-
-
-def _is_free(port: int) -> bool:
-    try:
-        with socket.create_server((HOST, port)), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-            datagrams.bind((HOST, port))
-    except OSError:
-        return False
-    return True
 
 
 def _document(folder: Path) -> dict[str, Any]:
