@@ -39,7 +39,7 @@ class Button:
         if held_at_boot and not self._was_closed:
             self._let_go()
         # From open to whatever it is: a button held while the board boots still counts.
-        self._debouncer.sample(0, self._was_closed, None, True)
+        self._debouncer.sample(0, self._was_closed, None)
 
     def look(self, unseen_ms: int = -1) -> None:
         """Take a sample. `unseen_ms`: what `board.wait` returned; -1: nobody has looked since the last sample."""
@@ -55,11 +55,10 @@ class Button:
         self._follow_level(closed)
         if self._debouncer.is_settled():
             self._busy.restart()
-        watched_ms = dt_ms - unseen_ms if 0 <= unseen_ms < dt_ms else 0
-        if watched_ms:
-            self._report(self._debouncer.sample(watched_ms, was_closed, 0, True), watched_ms)
-        unseen_ms = dt_ms - watched_ms
-        self._report(self._debouncer.sample(unseen_ms, closed, closures, False), unseen_ms)
+        if 0 <= unseen_ms < dt_ms:
+            self._sample(dt_ms - unseen_ms, was_closed, 0)
+            dt_ms = unseen_ms
+        self._sample(dt_ms, closed, closures)
 
     def step(self) -> int:
         """Ask for looks as often as the debouncer needs them; watch for a stuck contact."""
@@ -83,6 +82,9 @@ class Button:
         if closed != self._was_closed:
             self._was_closed = closed
             self._level.restart()
+
+    def _sample(self, dt_ms, closed, closures):
+        self._report(self._debouncer.sample(dt_ms, closed, closures), dt_ms)
 
     def _report(self, outcome, dt_ms):
         if outcome == debounce.PRESS:

@@ -54,10 +54,10 @@ class Debouncer:
         """True when nothing is under way: no sample is needed until the level changes."""
         return self._net == 0 and self._most == 0 and self._closed == self.pressed
 
-    def sample(self, dt_ms: int, closed: bool, closures, watched: bool) -> int:
+    def sample(self, dt_ms: int, closed: bool, closures) -> int:
         """One look: `dt_ms` since the last, the level now, closing edges counted since (None: no counter).
 
-        `watched`: the board polled the contact all the time and woke us at its first change.
+        What the board watched is a look of its own, in which nothing changed and nothing was counted.
         """
         was_closed = self._closed
         self._closed = closed
@@ -65,14 +65,14 @@ class Debouncer:
         was_calm = self._quiet_ms >= _QUIET_MS or self._noise_ms - self._quiet_ms <= _BOUNCE_MS
         if not self.pressed:
             self._mind_noise(dt_ms, was_closed and not closed)
-        if not watched and dt_ms >= self._stall_ms:
+        if dt_ms >= self._stall_ms:
             if not self.pressed:
                 return self._after_stall(dt_ms, was_closed, closed, closures, was_noisy)
             if closures:  # a held contact that chatters: two looks at its gaps say nothing of the stall between them
                 return self._add(0, 0 if closed else min(dt_ms, _UNSEEN_MAX_MS))
-        if watched or was_closed == closed and (not closures or dt_ms < _GAP_MS):
+        if was_closed == closed and (not closures or dt_ms < _GAP_MS):
             outcome = self._add(dt_ms if was_closed else 0, 0 if was_closed else dt_ms)
-            self._seen_ms = self._seen_ms + dt_ms if was_closed else 0
+            self._seen_ms += dt_ms
         else:
             outcome = self._after_gap(dt_ms, was_closed, closed, closures)
         if not closed:

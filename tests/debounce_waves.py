@@ -20,6 +20,14 @@ def debouncer() -> Debouncer:
     return Debouncer(PRESS_MS, RELEASE_MS, STALL_MS)
 
 
+def sample(filter_: Debouncer, dt_ms: int, closed: bool, closures: int | None, watched: bool) -> int:
+    """A look; `watched`: the board polled the contact all the time, and woke the firmware at its first change."""
+    outcome = NOTHING
+    if watched:
+        outcome, dt_ms = filter_.sample(dt_ms, filter_._closed, 0), 0
+    return outcome or filter_.sample(dt_ms, closed, closures)
+
+
 def wave_of(*durations_ms: float) -> Wave:
     """Closed, open, closed ... for so many milliseconds; open at the end."""
     edges: Wave = []
@@ -85,7 +93,7 @@ def look(
         if dt_ms == 0:
             continue
         last_ms = now_us // 1000
-        outcome = filter_.sample(dt_ms, bool(level), closures, watched)
+        outcome = sample(filter_, dt_ms, bool(level), closures, watched)
         if outcome != NOTHING:
             said.append((outcome, now_us / 1000))
     return said

@@ -87,6 +87,24 @@ def test_corpus_through_the_real_loop() -> None:
         assert len(rig.presses) - before == count, f"{kind.__name__}, number {index}: {wave}"
 
 
+@pytest.mark.parametrize("counts", [True, False])
+def test_presses_and_closures_are_counted_since_the_boot(counts: bool) -> None:
+    """A press that bounces, a spike, a press in a stall, a press. Without a counter there are no closures to count."""
+    rig = Rig(counts=counts)
+    assert (rig.button.presses, rig.button.closures) == (0, 0)
+    rig.board.contact.wave((10, 1), (11, 0), (12, 1), (13, 0), (14, 1), (120, 0), (700, 1), (701, 0))
+    rig.run(1000)
+    assert (rig.button.presses, rig.button.closures) == (1, 4 * counts)
+    rig.board.contact.wave((2000, 1), (2150, 0))
+    rig.run(1900)
+    rig.stall(500)
+    rig.run(500)
+    assert (rig.button.presses, rig.button.closures) == (1 + counts, 5 * counts)
+    rig.board.contact.wave((10, 1), (120, 0))
+    rig.run(300)
+    assert rig.button.presses == 2 + counts
+
+
 def test_panic_burst_counts_up() -> None:
     rig = Rig()
     edges = [(100 + 250 * n + offset, level) for n in range(12) for offset, level in ((0, 1), (120, 0))]

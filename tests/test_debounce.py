@@ -14,6 +14,7 @@ from debounce_waves import (
     look,
     net_reached_ms,
     peak_net_ms,
+    sample,
     shifted,
     wave_of,
 )
@@ -151,71 +152,71 @@ def test_a_release_needs_more_than_the_widest_gap() -> None:
 def settled(filter_: Debouncer | None = None) -> Debouncer:
     """A debouncer that has seen a quiet, open contact."""
     filter_ = filter_ or debouncer()
-    assert filter_.sample(QUIET_LOOK_MS, False, 0, True) == NOTHING
+    assert sample(filter_, QUIET_LOOK_MS, False, 0, True) == NOTHING
     return filter_
 
 
 def test_press_inside_a_stall_counts_by_the_counter() -> None:
     filter_ = settled()
-    assert filter_.sample(300, False, 1, False) == PRESS_IN_STALL
+    assert sample(filter_, 300, False, 1, False) == PRESS_IN_STALL
     assert not filter_.pressed and filter_.is_settled()
 
 
 def test_press_inside_a_stall_without_a_counter_is_lost() -> None:
     """The C3's documented limit: it has no pulse counter."""
-    assert settled().sample(300, False, None, False) == NOTHING
+    assert sample(settled(), 300, False, None, False) == NOTHING
 
 
 def test_press_that_lasts_beyond_the_stall_counts_once() -> None:
     filter_ = settled()
-    assert filter_.sample(300, True, 2, False) == PRESS_IN_STALL
+    assert sample(filter_, 300, True, 2, False) == PRESS_IN_STALL
     assert filter_.pressed
-    assert filter_.sample(100, True, 0, True) == NOTHING
-    assert filter_.sample(100, False, 0, True) == NOTHING
-    assert filter_.sample(60, False, 0, True) == RELEASE
+    assert sample(filter_, 100, True, 0, True) == NOTHING
+    assert sample(filter_, 100, False, 0, True) == NOTHING
+    assert sample(filter_, 60, False, 0, True) == RELEASE
 
 
 @pytest.mark.parametrize("closures", [0, None])
 def test_press_that_began_before_the_stall_and_ended_in_it_counts(closures: int | None) -> None:
     filter_ = settled()
-    assert filter_.sample(3, True, 1, True) == NOTHING
-    assert filter_.sample(20, True, 0, True) == NOTHING
-    assert filter_.sample(300, False, closures, False) == PRESS_IN_STALL
+    assert sample(filter_, 3, True, 1, True) == NOTHING
+    assert sample(filter_, 20, True, 0, True) == NOTHING
+    assert sample(filter_, 300, False, closures, False) == PRESS_IN_STALL
     assert not filter_.pressed
 
 
 def test_interference_inside_a_stall_is_refused() -> None:
-    assert settled().sample(300, False, 76, False) == NOTHING
-    assert settled().sample(300, False, 75, False) == PRESS_IN_STALL, "the limit is one closure in 4 ms"
+    assert sample(settled(), 300, False, 76, False) == NOTHING
+    assert sample(settled(), 300, False, 75, False) == PRESS_IN_STALL, "the limit is one closure in 4 ms"
 
 
 def test_the_bounce_of_the_press_before_is_no_noise() -> None:
     filter_ = settled()
-    filter_.sample(3, True, 1, True)
-    filter_.sample(1, False, 0, True)  # it bounces
-    filter_.sample(1, True, 1, True)
-    assert filter_.sample(60, True, 0, True) == PRESS
-    filter_.sample(1, False, 0, True)
-    assert filter_.sample(300, False, 0, True) == RELEASE
-    assert filter_.sample(300, False, 1, False) == PRESS_IN_STALL
+    sample(filter_, 3, True, 1, True)
+    sample(filter_, 1, False, 0, True)  # it bounces
+    sample(filter_, 1, True, 1, True)
+    assert sample(filter_, 60, True, 0, True) == PRESS
+    sample(filter_, 1, False, 0, True)
+    assert sample(filter_, 300, False, 0, True) == RELEASE
+    assert sample(filter_, 300, False, 1, False) == PRESS_IN_STALL
 
 
 def test_noise_just_before_a_stall_makes_it_untrustworthy() -> None:
     for quiet_ms, outcome in ((900, NOTHING), (1000, PRESS_IN_STALL)):
         filter_ = settled()
-        filter_.sample(3, True, 1, True)
-        filter_.sample(1, False, 0, True)  # a spike
-        filter_.sample(quiet_ms, False, 0, True)
-        assert filter_.sample(300, False, 1, False) == outcome
+        sample(filter_, 3, True, 1, True)
+        sample(filter_, 1, False, 0, True)  # a spike
+        sample(filter_, quiet_ms, False, 0, True)
+        assert sample(filter_, 300, False, 1, False) == outcome
 
 
 def held_through_a_stall(closures: int | None) -> int:
     """Pressed and seen open for a moment before a stall and after it."""
     filter_ = settled()
-    filter_.sample(1, True, 1, True)
-    assert filter_.sample(PRESS_MS, True, 0, True) == PRESS
-    assert filter_.sample(1, False, 0, True) == NOTHING
-    return filter_.sample(300, False, closures, False)
+    sample(filter_, 1, True, 1, True)
+    assert sample(filter_, PRESS_MS, True, 0, True) == PRESS
+    assert sample(filter_, 1, False, 0, True) == NOTHING
+    return sample(filter_, 300, False, closures, False)
 
 
 def test_a_held_contact_that_chatters_through_a_stall_is_not_let_go() -> None:
@@ -228,9 +229,9 @@ def after_bounce(bounce_ms: int) -> int:
     """A contact that chatters for so long (2 ms closed, 8 open), then a stall in which it closed once."""
     filter_ = settled()
     for _ in range(bounce_ms // 10):
-        filter_.sample(8, True, 1, True)
-        filter_.sample(2, False, 0, True)
-    return filter_.sample(300, False, 1, False)
+        sample(filter_, 8, True, 1, True)
+        sample(filter_, 2, False, 0, True)
+    return sample(filter_, 300, False, 1, False)
 
 
 @pytest.mark.parametrize(("bounce_ms", "outcome"), [(10, PRESS_IN_STALL), (160, PRESS_IN_STALL), (300, NOTHING)])
@@ -248,40 +249,40 @@ def test_a_wrong_limit_of_bounce_is_noticed(monkeypatch: pytest.MonkeyPatch, lim
 
 def test_closure_all_over_a_stall_counts() -> None:
     filter_ = settled()
-    filter_.sample(3, True, 1, True)
-    assert filter_.sample(300, True, 0, False) == PRESS
+    sample(filter_, 3, True, 1, True)
+    assert sample(filter_, 300, True, 0, False) == PRESS
 
 
 def test_closure_all_over_a_stall_as_long_as_a_press_is_one() -> None:
     filter_ = settled()
-    filter_.sample(1, True, 1, True)
-    assert filter_.sample(PRESS_MS, True, 0, False) == PRESS
+    sample(filter_, 1, True, 1, True)
+    assert sample(filter_, PRESS_MS, True, 0, False) == PRESS
 
 
 def test_an_open_contact_was_open_all_over_a_stall() -> None:
     """Nothing says otherwise: the 39 ms before it drain by 26, and what is left is 8.6 ms of a press."""
     filter_ = settled(Debouncer(PRESS_MS, RELEASE_MS, 26))
     for dt_ms, closed in ((1, True), (38, True), (1, False)):
-        assert filter_.sample(dt_ms, closed, None, True) == NOTHING
-    assert filter_.sample(26, False, None, False) == NOTHING
-    assert filter_.sample(1, True, None, True) == NOTHING
-    assert filter_.sample(31, True, None, True) == NOTHING
-    assert filter_.sample(1, True, None, True) == PRESS
+        assert sample(filter_, dt_ms, closed, None, True) == NOTHING
+    assert sample(filter_, 26, False, None, False) == NOTHING
+    assert sample(filter_, 1, True, None, True) == NOTHING
+    assert sample(filter_, 31, True, None, True) == NOTHING
+    assert sample(filter_, 1, True, None, True) == PRESS
 
 
 def test_closure_over_a_stall_without_a_counter_counts_a_little_later() -> None:
     """Nobody can vouch that it was closed all the time: 8 ms of credit, the rest by looking."""
     filter_ = settled()
-    filter_.sample(3, True, None, True)
-    assert filter_.sample(300, True, None, False) == NOTHING
-    assert filter_.sample(31, True, None, True) == NOTHING
-    assert filter_.sample(1, True, None, True) == PRESS
+    sample(filter_, 3, True, None, True)
+    assert sample(filter_, 300, True, None, False) == NOTHING
+    assert sample(filter_, 31, True, None, True) == NOTHING
+    assert sample(filter_, 1, True, None, True) == PRESS
 
 
 def test_a_watched_wait_is_no_stall() -> None:
     """2 s of idling is not 2 s of not looking: without `watched` the same numbers would be a press in a stall."""
-    assert settled().sample(2000, True, 1, True) == NOTHING
-    assert settled().sample(2000, True, 1, False) == PRESS_IN_STALL
+    assert sample(settled(), 2000, True, 1, True) == NOTHING
+    assert sample(settled(), 2000, True, 1, False) == PRESS_IN_STALL
 
 
 @pytest.mark.parametrize(
@@ -295,6 +296,6 @@ def test_guards_of_a_stall_are_needed(
     monkeypatch.setattr(debounce, guard, value)
     filter_ = settled()
     if spike:
-        filter_.sample(3, True, 1, True)
-        filter_.sample(1, False, 0, True)
-    assert filter_.sample(300, False, closures, False) == PRESS_IN_STALL
+        sample(filter_, 3, True, 1, True)
+        sample(filter_, 1, False, 0, True)
+    assert sample(filter_, 300, False, closures, False) == PRESS_IN_STALL

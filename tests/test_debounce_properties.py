@@ -1,7 +1,7 @@
 """What holds for every waveform, looked at every millisecond: hypothesis searches for one that breaks it."""
 
 import pytest
-from debounce_waves import RELEASE_MS, debouncer, peak_net_ms, wave_of
+from debounce_waves import RELEASE_MS, debouncer, peak_net_ms, sample, wave_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ def looks(spans: list[int]) -> list[tuple[int, int]]:
     levels = [1 - index % 2 for index, span in enumerate(spans) for _ in range(span)] + [0] * 200
     said = []
     for ms, (level, before) in enumerate(zip(levels, [0, *levels], strict=False)):
-        outcome = filter_.sample(1 if ms else 0, bool(level), level and not before, True)
+        outcome = sample(filter_, 1 if ms else 0, bool(level), level and not before, True)
         if outcome != NOTHING:
             said.append((outcome, ms))
     return said
