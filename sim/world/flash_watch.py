@@ -1,6 +1,7 @@
 """What a faulty flash excuses, and nothing more: a press that the flash refused, a record that it spoilt."""
 
 import json
+from collections.abc import Set
 
 from firmware import journal, record
 from sim.world.flash import FlashFault, FlashStore
@@ -81,6 +82,11 @@ class FlashWatch:
     def excuses_id(self, ident: str) -> bool:
         """The incident may be unknown to the journal for ever."""
         return ident in self._sent_sick or ident in self.lost
+
+    def forgotten(self, known: Set[str]) -> set[str]:
+        """Incidents that a column knows nothing of when it starts with a journal of `known` ones: their records were
+        spoilt, or refused until the power went."""
+        return (self.lost.keys() | self._sent_sick) - known
 
     def _spoilt(self, name: str, before: bytes, after: bytes) -> None:
         if name != journal.FILE:

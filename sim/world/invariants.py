@@ -67,7 +67,7 @@ class Invariants:
         self._centre = centre
         self._durable: dict[str, int] = {}  # incident id -> presses on flash
         self._told: Counter[tuple[str, int]] = Counter()  # (incident id, press) -> records of it on flash
-        self._forgotten: set[str] = set()  # incidents that the flash had spoilt when this life began
+        self._forgotten: set[str] = set()  # incidents of which this life knew nothing when it began
         self._answers: dict[str, int] = {}  # incident id -> the highest state that the centre sent
         self._raised_at: dict[str, str] = {}
         self._unsent: dict[str, int] = {}  # incident id -> since when it waits for its first transmission
@@ -133,8 +133,7 @@ class Invariants:
         self._hang = None
         self._undurable_us = None
         self._recalls = bool(self._durable)
-        known = presses_in(self._store.files.get(journal.FILE, b""))
-        self._forgotten = self._flash.lost.keys() - known.keys()
+        self._forgotten = self._flash.forgotten(presses_in(self._store.files.get(journal.FILE, b"")).keys())
         self.presses.life_begins(board)
         self._board = board
 
