@@ -17,7 +17,7 @@ from sim.flash import PROJECT
 from sim.pole import Pole
 from sim.ports import HOST
 from sim.site.servers import StreamServer
-from sim.world.world import config_with
+from sim.world.place import config_with
 
 LOOK_S = 0.02  # how often the centre's ledger is looked at; the column's own events are told at once
 RETAINED_S = 1.0

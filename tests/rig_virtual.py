@@ -10,8 +10,9 @@ from sim.world.broker import BrokerFault
 from sim.world.centre import Case, Policy
 from sim.world.conditions import Net
 from sim.world.mqtt_wire import Publish
+from sim.world.place import CAMERA_NAME, DEFAULT_CONFIG, config_with
 from sim.world.trace import Entry
-from sim.world.world import CAMERA_NAME, DEFAULT_CONFIG, World, config_with
+from sim.world.world import World
 
 SLICE_MS = 10
 T = TypeVar("T")

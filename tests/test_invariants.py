@@ -12,7 +12,8 @@ from sim.world.flash import FlashFault
 from sim.world.flash_watch import presses_in
 from sim.world.invariants import Violation
 from sim.world.peripherals import VirtualWatchdog
-from sim.world.world import World, config_with
+from sim.world.place import config_with
+from sim.world.world import World
 
 Patch = pytest.MonkeyPatch
 

@@ -16,7 +16,8 @@ from sim.world.broker import BrokerFault
 from sim.world.centre import Policy
 from sim.world.conditions import Net
 from sim.world.hostile import SCRIPTS
-from sim.world.world import SERVICE_MS, World, config_with
+from sim.world.place import config_with
+from sim.world.world import SERVICE_MS, World
 
 ROOT = Path(__file__).resolve().parent.parent
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000

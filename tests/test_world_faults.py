@@ -13,10 +13,11 @@ from sim.world.costs import Costs
 from sim.world.flash import FlashFault
 from sim.world.flash_watch import presses_in
 from sim.world.invariants import Violation
+from sim.world.place import config_with
 from sim.world.presses import PressWatch
 from sim.world.sabotage import Sabotage
 from sim.world.timeline import Timeline
-from sim.world.world import World, config_with
+from sim.world.world import World
 
 Patch = pytest.MonkeyPatch
 HASTY_CLOCK = config_with(clock={"every_s": 60})

@@ -5,7 +5,8 @@ from random import Random
 from typing import Any
 
 from sim.world.centre import Policy
-from sim.world.world import BROKER, World, config_with
+from sim.world.place import BROKER, config_with
+from sim.world.world import World
 
 Setting = Mapping[str, int | str]
 

@@ -7,7 +7,7 @@ from random import Random
 from firmware.rfc3339 import text as rfc3339
 from sim.campaign.stage import Stage
 from sim.world.mqtt_wire import Publish
-from sim.world.world import DEFAULT_CONFIG
+from sim.world.place import DEFAULT_CONFIG
 
 ROOT = f"sos/v1/{DEFAULT_CONFIG['region']}/{DEFAULT_CONFIG['device_id']}/"
 EXPIRES_MS = 60_000

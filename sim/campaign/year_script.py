@@ -10,8 +10,8 @@ from typing import NamedTuple
 from sim.campaign.happenings import KINDS as STORM_KINDS
 from sim.campaign.happenings import Bounds, Kind, Value
 from sim.campaign.stage import Stage
+from sim.world.place import BROKER, BROKER_NAME, BROKER_PORT
 from sim.world.timeline import MS_PER_DAY
-from sim.world.world import BROKER, BROKER_NAME, BROKER_PORT
 
 HOUR_MS = 3_600_000
 MINUTE_MS = 60_000

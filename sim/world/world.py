@@ -9,7 +9,6 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from copy import deepcopy
 from typing import Any
 
 from sim import umqtt_host
@@ -23,6 +22,18 @@ from sim.world.endings import ChipReset, Pause, PowerCut
 from sim.world.flash import FlashStore, VirtualFlash
 from sim.world.invariants import Invariants
 from sim.world.network import Network
+from sim.world.place import (
+    BROKER,
+    BROKER_NAME,
+    BROKER_PORT,
+    CAMERA,
+    CAMERA_NAME,
+    CAMERA_PORTS,
+    DEFAULT_CONFIG,
+    TIME,
+    TIME_NAME,
+    TIME_PORT,
+)
 from sim.world.sabotage import WatchedTask
 from sim.world.servers import Camera, TimeServer
 from sim.world.timeline import US_PER_MS, Timeline, WorldError, dice
@@ -33,46 +44,11 @@ umqtt_host.install()
 from firmware import column, config_files, start  # noqa: E402 - they import umqtt
 
 TRUE_EPOCH_MS = 1_893_456_000_000  # 2030-01-01: when the world begins
-BROKER, CAMERA, TIME = "10.0.0.2", "10.0.0.3", "10.0.0.4"
-BROKER_NAME, CAMERA_NAME, TIME_NAME = "broker.example", "cameras.example", "time.example"
-BROKER_PORT, TIME_PORT = 8883, 123
-CAMERA_PORTS = (554, 80, 443, 5060)  # RTSP, HTTP, HTTPS, SIP (over UDP as well)
 SETTLE_MS = 180_000  # I2's bound: the longest back-off, a look-up that stalls, a handshake, an answer
 SERVICE_MS = 30 * 60_000  # main.py's
 TAP_MS = 120
 BOUNCE_US = (100, 1_600)  # typical: 1.6 ms in all
 BOUNCES = (0, 3)
-
-_PEM = "-----BEGIN {0}-----\nMIIB\n-----END {0}-----\n"
-
-DEFAULT_CONFIG: dict[str, Any] = {
-    "v": 1,
-    "device_id": "petropavl-01",
-    "region": "nko",
-    "location": {
-        "geo": "geo:54.8753,69.1628;u=5",
-        "address": "Петропавл, Конституция көшесі 1",
-        "site": "public",
-        "height_m": 1.0,
-    },
-    "stream": {"rtsp": f"rtsp://{CAMERA_NAME}/petropavl-01"},
-    "broker": {
-        "host": BROKER_NAME,
-        "port": BROKER_PORT,
-        "tls": {"ca": _PEM.format("CERTIFICATE"), "cert": _PEM.format("CERTIFICATE"), "server_name": None},
-    },
-    "link": {"type": "wifi"},
-    "clock": {"server": TIME_NAME},
-    "secrets": {"wifi_ssid": "sos-columns", "tls_key": _PEM.format("PRIVATE KEY")},
-}
-
-
-def config_with(**sections: dict[str, Any]) -> dict[str, Any]:
-    """The default configuration with some keys of some sections replaced: config_with(incident={"open_s": 60})."""
-    config = deepcopy(DEFAULT_CONFIG)
-    for section, values in sections.items():
-        config.setdefault(section, {}).update(values)
-    return config
 
 
 class World:
