@@ -102,10 +102,10 @@ def test_an_older_answer_does_not_pay_for_a_newer_one(duty: Duty, register: Regi
     hear(duty, "alarm", 1)
     duty.accept(INCIDENT, "operator 4")
     first, second = 101, 102
-    duty._published.append(first)
+    duty._answers.on_taken(first)
     duty._tick()
     assert register.unanswered() == [INCIDENT]
-    duty._published.append(second)
+    duty._answers.on_taken(second)
     duty._tick()
     assert register.unanswered() == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from sim.centre.answers import Answered
 from sim.centre.ledger import Ledger
 from sim.centre.register import Register
 from sim.centre.silence import UP, Silence
@@ -30,8 +31,7 @@ class Batch:
     events: list[tuple[str, int, str, Any]] = field(default_factory=list)
     """(device, at_ms, event, detail)"""
     violations: list[tuple[int, str, str]] = field(default_factory=list)
-    answered: list[tuple[str, int | None, int]] = field(default_factory=list)
-    """(incident, registered_ms, answered_ms)"""
+    answered: list[Answered] = field(default_factory=list)
     presences: list[tuple[str, str, int]] = field(default_factory=list)
     early: set[str] = field(default_factory=set)
     """Incidents that another desk has answered and this one does not know."""

@@ -5,7 +5,7 @@ message for this desk's session; until the broker's PUBACK the register keeps th
 ends this process, at whatever point, the next one goes on from there.
 
 Three threads come here: the network's, a ticking one, and the operator's. One lock keeps them apart; nothing that waits
-for paho's own locks waits for it (see `_published`).
+for paho's own locks waits for it (see answers.py).
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from typing import Any
 from paho.mqtt import client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
+from sim.centre.answers import Answered, Answers
 from sim.centre.batch import Batch, Change
 from sim.centre.intake import Intake
 from sim.centre.ledger import BY_MAX, NEW, LedgerError
@@ -86,13 +86,7 @@ class Duty(Running):
         self._batch = Batch()
         self._told: list[Change] = []
         """Written, and not told yet."""
-        self._sent: dict[int, tuple[str, int | None, int]] = {}
-        """Packet id -> (incident, registered_ms, answered_ms) of the answers that the broker has not taken yet."""
-        self._newest: dict[str, int] = {}
-        """Incident -> the packet id of its latest answer."""
-        self._published: deque[int] = deque()
-        """Packet ids that the broker has taken. paho reports them under a lock that `publish` wants, so whoever does
-        must not wait for ours."""
+        self._answers = Answers()
         self._alive_ms = 0
         self._connected = self._stale = False
         self._trouble, self._disk_trouble = "not started", ""
@@ -120,7 +114,7 @@ class Duty(Running):
         client.on_disconnect = lambda *_: self._set_connected(False, "the broker has gone" if self._connected else "")
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.on_publish = lambda client, data, mid, *_: self._published.append(mid)
+        client.on_publish = lambda client, data, mid, *_: self._answers.on_taken(mid)
         return client
 
     # Life
@@ -284,8 +278,7 @@ class Duty(Running):
         if incident is None or incident.state == NEW or not self._connected:
             return
         mid = self._publish(f"sos/v1/{incident.region}/{incident.device_id}/ack", ack(incident))
-        self._sent[mid] = incident_id, registered_ms, self._now_ms()
-        self._newest[incident_id] = mid
+        self._answers.sent(mid, Answered(incident_id, registered_ms, self._now_ms()))
 
     def _publish(self, topic: str, document: dict[str, Any]) -> int:
         return self._client.publish(topic, json.dumps(document, ensure_ascii=False).encode(), qos=1).mid
@@ -300,12 +293,7 @@ class Duty(Running):
     def _tick(self) -> None:
         with contextlib.suppress(sqlite3.Error), self._changing():
             now_ms = self._now_ms()
-            while self._published:
-                mid = self._published.popleft()
-                sent = self._sent.pop(mid, None)
-                if sent is not None and self._newest.get(sent[0]) == mid:
-                    del self._newest[sent[0]]
-                    self._batch.answered.append(sent)
+            self._batch.answered += self._answers.delivered()
             for column in self._silence.look(list(self._ledger.columns.values()), now_ms):
                 self._enter_presence(column.device_id)
             self._commit()
