@@ -128,6 +128,25 @@ def test_a_closed_one_does_not_come_back() -> None:
     assert again.incidents.count() == 0 and again.board.logged == []
 
 
+def test_an_answered_one_comes_back_answered() -> None:
+    """At once: `calling` is for somebody who presses now. Goes red when a restart passes for a press."""
+    rig = Rig()
+    rig.incidents.answered(rig.incidents.press(0).id, "received")
+    current = rig.reboot().incidents.current()
+    assert current is not None and current.lamp() == "answered"
+
+
+def test_which_press_the_centre_has_heard_of_reaches_the_incident() -> None:
+    """A closing that has heard of both presses closes; one that says nothing of it is asked about first."""
+    for heard, closed in ((2, True), (None, False)):
+        rig = Rig()
+        one = rig.incidents.press(0)
+        rig.incidents.press(0)
+        rig.deliver()
+        rig.incidents.answered(one.id, "closed", heard)
+        assert (rig.closed == [one.id]) is closed
+
+
 def test_a_closing_is_asked_for_again_also_when_the_presses_were_before_the_restart() -> None:
     rig = Rig()
     one = rig.incidents.press(0)
