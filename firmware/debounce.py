@@ -66,6 +66,7 @@ class Debouncer:
         if not self.pressed:
             self._mind_noise(dt_ms, was_closed and not closed)
         if dt_ms >= self._stall_ms:
+            self._seen_ms = 0
             if not self.pressed:
                 return self._after_stall(dt_ms, was_closed, closed, closures, was_noisy)
             if closures:  # a held contact that chatters: two looks at its gaps say nothing of the stall between them

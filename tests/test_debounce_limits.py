@@ -128,6 +128,24 @@ def test_a_contact_that_is_closed_from_the_first_look_on(seen_ms: int, outcome: 
     assert sample(filter_, 39, False, 0, False) == outcome
 
 
+def test_what_was_seen_before_a_stall_is_not_seen_behind_it() -> None:
+    """20 ms closed, a stall full of interference, and a spike in a gap. Goes red when the 20 ms still count."""
+    filter_ = debouncer()
+    watched(filter_, [(1000, False), (1, True), (20, True)])
+    assert sample(filter_, 300, False, 76, False) == NOTHING
+    assert sample(filter_, 39, True, 1, False) == NOTHING
+    assert watched(filter_, [(1, True), (0, False)]) == [NOTHING, NOTHING]
+
+
+@pytest.mark.parametrize(("seen_ms", "outcome"), [(4, NOTHING), (5, PRESS_IN_STALL)])
+def test_what_is_seen_behind_a_stall_counts_from_its_end(seen_ms: int, outcome: int) -> None:
+    filter_ = debouncer()
+    watched(filter_, [(1000, False)])
+    assert sample(filter_, 300, True, 76, False) == NOTHING
+    assert watched(filter_, [(seen_ms, True)]) == [NOTHING]
+    assert sample(filter_, 39, False, 0, False) == outcome
+
+
 def test_a_contact_that_never_closed_is_settled() -> None:
     filter_ = debouncer()
     assert sample(filter_, 20, False, 0, False) == NOTHING and filter_.is_settled()
