@@ -94,11 +94,11 @@ def test_the_times_of_an_alarms_way_are_kept(duty: Duty, register: Register, str
 
 def test_changes_are_told_when_they_are_in_the_register(register: Register, broker: Mosquitto, street: Street) -> None:
     seen: queue.SimpleQueue[Any] = queue.SimpleQueue()
+
+    def read(change: Change) -> Any:
+        return register.incident(change.id) if change.kind == "incident" else register.columns()
+
     with Duty(register, broker.host, broker.port, on_change=lambda change: seen.put((change, read(change)))) as duty:
-
-        def read(change: Change) -> Any:
-            return register.incident(change.id) if change.kind == "incident" else register.columns()
-
         assert seen.get(timeout=PATIENCE_S)[0] == Change("status", "")
         duty.wait_connected()
         incident_id = street.press()

@@ -5,6 +5,7 @@ import os
 import queue
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -54,6 +55,7 @@ class Site:
     def __enter__(self) -> Self:
         self._scratch = tempfile.TemporaryDirectory(prefix="sos-bench-")
         self.folder = Path(self._scratch.name)
+        self._making = threading.Lock()
         self._authority = Authority(self.folder / "certs")
         self._client = self._authority.client(DEVICE_ID)
         return self
@@ -110,15 +112,16 @@ class Site:
         """A tree for `flash.build_image`: the project's own, plus `device_file` as hal/bench_probe.py, imported
         by `before_main`, text in front of main.py. An empty main.py follows a `boot`, which replaces boot.py."""
         tree = self.folder / name
-        if tree.exists():
-            return tree
-        for package in ("firmware", "hal"):
-            shutil.copytree(flash.PROJECT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
-        if device_file is not None:
-            shutil.copyfile(_DEVICE / device_file, tree / "hal" / "bench_probe.py")
-        main = (flash.PROJECT / "main.py").read_text() if boot is None else ""
-        (tree / "main.py").write_text(before_main + main)
-        (tree / "boot.py").write_text((flash.PROJECT / "boot.py").read_text() if boot is None else boot)
+        with self._making:  # contenders run side by side, and one must not get what another has half made
+            if tree.exists():
+                return tree
+            for package in ("firmware", "hal"):
+                shutil.copytree(flash.PROJECT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+            if device_file is not None:
+                shutil.copyfile(_DEVICE / device_file, tree / "hal" / "bench_probe.py")
+            main = (flash.PROJECT / "main.py").read_text() if boot is None else ""
+            (tree / "main.py").write_text(before_main + main)
+            (tree / "boot.py").write_text((flash.PROJECT / "boot.py").read_text() if boot is None else boot)
         return tree
 
     def peer_options(self, peer: str, port: int, transport: str, **more: int) -> dict[str, Any]:
