@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
-HOST = "127.0.0.1"
+from sim.ports import HOST
+
 CHUNK_BYTES = 65536
 START_TIMEOUT_S = 10.0
 RETRY_S = 0.1

@@ -294,15 +294,19 @@ class Rig(ABC):
         broken = self.violations()
         assert not broken, "\n".join([*broken, self.history()])
         what = "press for each alarm: there is one that nobody pressed"
-        self.until(lambda: self._actual().keys() <= self.noted().keys(), TELLING_MS, what)
+        self.until(lambda: self.actual().keys() <= self.noted().keys(), TELLING_MS, what)
         if not self.alarms():
             assert not set(self.lamps()) & set(ANSWERED_LAMPS), f"answered by nobody\n{self.history()}"
 
     def check_all_arrived_once(self) -> None:
         """Each incident is at the centre, once, with all its presses, and there is no other."""
-        self.until(lambda: self._actual() == self.noted(), TELLING_MS, "agreement of the centre with the column")
+        self.until(
+            lambda: {a.id: a.press for a in self.alarms().values()} == self.noted(),
+            TELLING_MS,
+            "agreement of the centre with the column",
+        )
 
-    def _actual(self) -> dict[str, int]:
+    def actual(self) -> dict[str, int]:
         """Incident id -> presses, as the centre has them; drills are nobody's."""
         return {a.id: a.press for a in self.alarms().values() if a.body["status"] == "actual"}
 

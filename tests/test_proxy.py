@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sim.proxy import DOWN, FAIR, HOST, UP, Proxy, Weather, wait_until
+from sim.ports import HOST
+from sim.proxy import DOWN, FAIR, UP, Proxy, Weather, wait_until
 
 TIMEOUT_S = 5.0
 HELLO = b"the quick brown fox"

@@ -7,10 +7,10 @@ import threading
 from contextlib import suppress
 from typing import Self
 
+from sim.ports import HOST
 from sim.world import mqtt_wire as wire
 
 LAST_ID = 0xFFFF
-HOST = "127.0.0.1"
 READ_BYTES = 4_096
 POLL_S = 0.2
 ANSWERS = ("received", "closed")
