@@ -40,18 +40,18 @@ $(STUBS): requirements-stubs.txt $(STAMP)
 	@touch $@
 
 tools: venv ## fetch and check MicroPython, mosquitto and the device libraries
-	@$(PY) -m sim.toolbox
+	@$(PY) -m tools.toolbox
 
 run: venv ## three columns and the desk in the browser; UI=terminal, UI=script (in a pipe); RUNTIME=micropython
-	@$(PY) -m sim.toolbox umqtt
+	@$(PY) -m tools.toolbox umqtt
 	@$(PY) -m sim demo $(if $(UI),--ui $(UI)) $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(FOLDER),--folder "$(FOLDER)")
 
 desk: venv ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk for columns elsewhere
 	@test -n "$(BROKER)" -a -n "$(FOLDER)" || { echo "error: make desk BROKER=HOST:PORT FOLDER=register"; exit 2; }
-	@$(PY) -m sim desk --broker "$(BROKER)" --folder "$(FOLDER)" $(ARGS)
+	@$(PY) -m desk --broker "$(BROKER)" --folder "$(FOLDER)" $(ARGS)
 
 pictures: tools ## docs/img anew: the desk, a pillar (by their tests), the terminal
-	@$(PY) -m pytest -q tests/test_browser_pictures.py --pictures docs/img
+	@$(PY) -m pytest -q tests/browser/test_pictures.py --pictures docs/img
 	@$(PY) -m sim demo --picture docs/img/terminal.svg
 
 test: lint types tools ## lint, types and all tests; STRICT=1: a missing runtime is a failure
@@ -65,7 +65,7 @@ types: venv ## mypy: the host's code, then the device's against the ESP32 stubs
 	$(if $(DEVICE),$(PY) -m mypy --config-file mypy-device.ini $(DEVICE))
 
 build: venv ## build/bundle: what a board gets, with a manifest of hashes and a size budget
-	@$(PY) -m sim.toolbox umqtt
+	@$(PY) -m tools.toolbox umqtt
 	@$(PY) -m field.bundle
 
 provision: venv ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
@@ -73,12 +73,12 @@ provision: venv ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the 
 	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)"
 
 site: venv ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
-	@$(PY) -m sim.toolbox mosquitto > /dev/null
+	@$(PY) -m tools.toolbox mosquitto > /dev/null
 	@$(PY) -m sim site "$(OUT)" --state "$(SITE)" $(foreach name,$(BREAK),--break "$(name)")
 
 board: venv ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k]: a virtual board, its serial port is LINK
 	@test -n "$(CONFIG)" || { echo "error: make board CONFIG=provisioned/columns/ID"; exit 2; }
-	@$(PY) -m sim.toolbox micropython umqtt > /dev/null
+	@$(PY) -m tools.toolbox micropython umqtt > /dev/null
 	@mkdir -p "$(dir $(LINK))"
 	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SITE)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
 	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)")
@@ -93,12 +93,12 @@ flash: venv ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID: bring a board up
 
 flash-all: venv ## BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT" of columns that OUT provisioned: several at once
 	@test -n "$(BOARDS)$(PORTS)" || { echo 'error: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT"'; exit 2; }
-	@$(PY) -m sim.toolbox umqtt
+	@$(PY) -m tools.toolbox umqtt
 	@$(PY) -m field.flash $(BOARDS) $(foreach port,$(PORTS),$(port)=$(OUT)/columns)
 
 diag: venv ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
 	@test -n "$(PORT)" || { echo "error: make diag PORT=/dev/ttyUSB0"; exit 2; }
-	@$(PY) -m sim.toolbox umqtt > /dev/null
+	@$(PY) -m tools.toolbox umqtt > /dev/null
 	@$(PY) -m field.diag "$(PORT)" $(if $(JSON),--json)
 
 logs: venv ## PORT=/dev/ttyUSB0 [JSON=1]: last reset, faults and journal of a column on duty
@@ -125,7 +125,7 @@ soak: tools ## the campaign in real time: brokers under faults, endurance; BUDGE
 	@$(CAMPAIGN) --budget $(or $(BUDGET),60) --parts "$(or $(PARTS),brokers endurance)"
 
 mutation: tools ## how many small changes of the firmware the fast tests notice; a quarter of an hour
-	@$(PY) -m sim.mutation
+	@$(PY) -m tools.mutation
 
 lock: ## pin requirements.in anew into requirements.txt
 	@rm -rf .tools/lock-venv && $(PYTHON) -m venv .tools/lock-venv

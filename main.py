@@ -32,7 +32,7 @@ if boot["mode"] == "service":
     print("main: service mode: the column is not running; back on duty with a reset, or in %d min" % SERVICE_MIN)
 else:
     try:
-        from firmware.start import run
+        from firmware.startup.start import run
         from hal.esp32 import Esp32Board
 
         run(Esp32Board(), boot)

@@ -21,8 +21,8 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from field import bundle
 from field.board import GRACE_MS, Board, BoardError
-from firmware import config as firmware_config
-from firmware.config_files import CONFIG_FILE, SECRETS_FILE
+from firmware.startup import config as firmware_config
+from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
 
 SLOTS = ("a", "b")
 ACTIVE_FILE = "active"

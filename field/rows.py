@@ -5,7 +5,7 @@ import os
 import re
 from typing import Any
 
-from firmware import config, pins
+from firmware.startup import config, pins
 
 # name: is it needed?
 COLUMNS = {

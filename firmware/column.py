@@ -1,4 +1,4 @@
-"""The column: walks an alarm through its parts, which firmware/assembly.py puts together.
+"""The column: walks an alarm through its parts, which firmware/startup/assembly.py puts together.
 
 contact -> debouncer -> incident -> journal -> uplink -> broker; the answer comes the same road back to the incident,
 and the lamp only ever reads the incident.
@@ -70,11 +70,12 @@ class Column:
         self._first_session = True
         self.telemetry: Any = None
         self.selftest: Any = None  # nor is there one in safe mode, in which there are no drills either
-        from firmware.assembly import assemble  # gives us the rest, and is forgotten: 2 KB
+        from firmware.startup.assembly import assemble  # gives us the rest, and is forgotten: 2 KB
 
         assemble(self, board, config, errors)
         del assemble
-        board.forget("firmware.assembly")
+        board.forget("firmware.startup.assembly")
+        board.forget("firmware.startup")
 
     def run(self) -> None:
         """Never returns."""
@@ -233,9 +234,9 @@ class Column:
         }
 
     def self_test(self) -> dict:
-        """See firmware/examine.py, which is in memory only meanwhile."""
-        from firmware.examine import examine
+        """See firmware/examination.py, which is in memory only meanwhile."""
+        from firmware.examination import examine
 
         result = examine(self._board, self)
-        self._board.forget("firmware.examine")
+        self._board.forget("firmware.examination")
         return result

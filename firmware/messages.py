@@ -1,6 +1,6 @@
 """Every message of the contract (docs/contract.md), and the topics they go to."""
 
-from firmware import VERSION, wire
+from firmware import VERSION, encoding
 
 V = 1
 ALARM_MAX_BYTES = 1024
@@ -39,20 +39,20 @@ class Messages:
             "faults": faults,
             "fw": VERSION,
         }
-        payload = wire.encode(body)
+        payload = encoding.encode(body)
         while len(payload) > ALARM_MAX_BYTES and body["faults"]:
             body["faults"] = body["faults"][:-1]  # the place and the stream matter more
-            payload = wire.encode(body)
+            payload = encoding.encode(body)
         return payload
 
     def state(self, online: bool) -> bytearray:
         at = self._clock.now_text() if online else None
-        return wire.encode({"v": V, "state": "online" if online else "offline", "boot": self._boot, "at": at})
+        return encoding.encode({"v": V, "state": "online" if online else "offline", "boot": self._boot, "at": at})
 
     def info(self, board, origin, reset, mode: str, capabilities: list) -> bytearray:
         """`origin`: {"digest", "source"} of the configuration; `reset`: {"cause", "culprit", "traceback"}."""
         text = reset.get("traceback")
-        return wire.encode(
+        return encoding.encode(
             {
                 "v": V,
                 "device_id": self._device_id,
@@ -76,16 +76,16 @@ class Messages:
     def heartbeat(self, figures: dict) -> bytearray:
         body = {"v": V, "boot": self._boot, "clock": self._clock.source, "at": self._clock.now_text()}
         body.update(figures)
-        return wire.encode(body)
+        return encoding.encode(body)
 
     def fault(self, ident: str, since_ms, detail: str) -> bytearray:
-        return wire.encode({"v": V, "id": ident, "since": self._clock.text(since_ms), "detail": detail})
+        return encoding.encode({"v": V, "id": ident, "since": self._clock.text(since_ms), "detail": detail})
 
     def event(self, name: str, detail) -> bytearray:
-        return wire.encode({"v": V, "event": name, "at": self._clock.now_text(), "detail": detail})
+        return encoding.encode({"v": V, "event": name, "at": self._clock.now_text(), "detail": detail})
 
     def result(self, ident: str, error, detail) -> bytearray:
-        return wire.encode({"v": V, "id": ident, "ok": error is None, "error": error, "detail": detail})
+        return encoding.encode({"v": V, "id": ident, "ok": error is None, "error": error, "detail": detail})
 
     def _stream(self):
         stream = dict(self._uris)

@@ -17,10 +17,10 @@ _TRACEBACK_MAX = 600  # characters: of which a birth message takes as many
 
 def last(board) -> dict:
     """{"cause", "culprit", "traceback", "clock_trusted"} of the reset that led to this boot; forgets it."""
-    from firmware.last_reset import report
+    from firmware.startup.last_reset import report
 
     result = report(board)
-    board.forget("firmware.last_reset")
+    board.forget("firmware.startup.last_reset")
     return result
 
 

@@ -1,6 +1,6 @@
 """What a board offers to the firmware: the one interface between `firmware/` and everything that is not pure.
 
-Host-only documentation that mypy checks: `hal/esp32.py` (the chip) and `sim/world/` (virtual time) both satisfy
+Host-only documentation that mypy checks: `hal/esp32.py` (the chip) and `sim/virtual/` (virtual time) both satisfy
 `Board`. The firmware never imports this file on a device.
 
 Rules that hold for every method:

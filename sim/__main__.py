@@ -5,16 +5,16 @@ import importlib
 import sys
 from pathlib import Path
 
-from sim.arguments import byte_count, lists
+from common.arguments import byte_count, lists
 
 EXIT_MISSING_RUNTIME = 3
 DELEGATED = {
-    "board": ("sim.board", "one board on a serial port, for mpremote"),
-    "site": ("sim.site", "broker, centre, cameras and clock of a provisioned fleet, for boards"),
+    "board": ("sim.serial_board", "one board on a serial port, for mpremote"),
+    "site": ("sim.fleet", "broker, centre, cameras and clock of a provisioned fleet, for boards"),
     "pillar": ("sim.pillar.command", "one column with camera, intercom and a page to press its button"),
-    "desk": ("sim.centre.web.command", "the control centre's desk, in the browser"),
+    "desk": ("desk.command", "the control centre's desk, in the browser"),
     "demo": ("sim.demo", "three columns, a broker and a control centre, live or scripted"),
-    "campaign": ("sim.campaign.command", "hunt for a press that is lost, invented or lied about"),
+    "campaign": ("sim.search.command", "hunt for a press that is lost, invented or lied about"),
     "bench": ("sim.bench", "measure, side by side with stock umqtt.simple"),
 }
 
@@ -26,17 +26,18 @@ def main(argv: list[str] | None = None) -> int:
         return int(module.main(argv[1:]) or 0)
     arguments = _parser().parse_args(argv)
     if arguments.command == "config":
-        from sim import configuration
+        from sim.real import configuration
 
         return configuration.main(arguments)
     return _column(arguments)
 
 
 def _column(arguments: argparse.Namespace) -> int:
-    from sim import console, toolbox
+    from sim.real import command
+    from tools import toolbox
 
     try:
-        return console.main(
+        return command.main(
             arguments.config,
             runtime=arguments.runtime,
             flash_path=arguments.flash,
@@ -50,16 +51,16 @@ def _column(arguments: argparse.Namespace) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    from sim import configuration, console
     from sim.chip.options import CHIPS
-    from sim.runtimes import RUNTIMES
+    from sim.real import command, configuration
+    from sim.real.runtimes import RUNTIMES
 
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog="python -m sim", description=__doc__, formatter_class=layout)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     column = commands.add_parser("column", help="run one column in real time", formatter_class=layout)
-    column.description = (console.__doc__ or "").partition("`: ")[2]
+    column.description = (command.__doc__ or "").partition("`: ")[2]
     add = column.add_argument
     add("--config", type=Path, required=True, metavar="FILE", help="configuration document (JSON)")
     add("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
@@ -69,8 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--chip", choices=CHIPS, default="esp32", help="(default: %(default)s)")
     column.epilog = lists(
         {
-            "commands, one a line on standard input:": console.COMMANDS,
-            "events, one JSON object a line:": console.EVENTS,
+            "commands, one a line on standard input:": command.COMMANDS,
+            "events, one JSON object a line:": command.EVENTS,
         }
     )
 

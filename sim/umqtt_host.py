@@ -5,7 +5,7 @@ import socket
 import struct
 import sys
 
-from sim import toolbox
+from tools import toolbox
 
 ALIASES = {"usocket": socket, "ustruct": struct, "ubinascii": binascii}
 

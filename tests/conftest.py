@@ -3,7 +3,6 @@
 import contextlib
 import itertools
 import os
-import random
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,12 +14,13 @@ from pole_probe import need
 from rig import RUNTIMES, Rig
 from rig_real import RealRig
 from rig_virtual import VirtualRig
+from runs import SEED, runtime_parameters
 from whole_rig import Street, Whole
 
-from sim import toolbox
-from sim.broker import Mosquitto
-from sim.centre import Centre
-from sim.site.servers import TimeServer
+from sim.servers.broker import Mosquitto
+from sim.servers.centre import Centre
+from sim.servers.stand_ins import TimeServer
+from tools import toolbox
 
 if TYPE_CHECKING:
     from browser_probe import Visitor
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     from sim.demo.city import City
 
-SEED = int(
-    os.environ.setdefault("SEED", str(random.SystemRandom().randrange(1 << 31)))
-)  # processes of xdist inherit it
 _numbers = itertools.count(1)
 # What a shell happens to export must not make a test pass that fails elsewhere.
 for _name in [name for name in os.environ if name.startswith("PYTHON")]:
@@ -44,16 +41,6 @@ def pytest_report_header() -> list[str]:
     return [f"seed: {SEED} (again with SEED={SEED})", f"a missing runtime or broker is {missing}"]
 
 
-def runtime_parameters(*names: str) -> list[object]:
-    """Runtimes as parameters, with the marks of what they need."""
-    return [
-        pytest.param(
-            name,
-            marks=[pytest.mark.micropython] * name.startswith("micropython")
-            + [pytest.mark.mosquitto] * (name != "virtual"),
-        )
-        for name in names
-    ]
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from sim import toolbox
+from tools import toolbox
 
 EXIT_FAILED = 1
 EXIT_MISSING_RUNTIME = 3

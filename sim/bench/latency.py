@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sim.bench.desk import Desk
+from sim.bench.centre import Desk
 from sim.bench.rig import OURS, RUNTIMES, TRANSPORTS, Column, ColumnSilent, Processors, Site
 from sim.bench.stats import spread
-from sim.registers import now_us
+from sim.real.rtc import now_us
 
 PRESS_MS = 90
 BETWEEN_S = (0.17, 0.25)  # the contact opens, and its release is debounced; random, to meet every phase of the loop

@@ -3,7 +3,7 @@
 import time
 from typing import Any
 
-from sim.bench.desk import Desk
+from sim.bench.centre import Desk
 from sim.bench.rig import TRANSPORTS, Column, ColumnFailed, Site
 from sim.bench.stats import slope
 

@@ -7,11 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sim.bench.desk import Desk
+from sim.bench.centre import Desk
 from sim.bench.rig import OURS, TRANSPORTS, Column, Site
 from sim.bench.stats import spread
-from sim.broker import Mosquitto
-from sim.registers import now_us
+from sim.real.rtc import now_us
+from sim.servers.broker import Mosquitto
 
 RUNTIME = "micropython"
 PRESS_MS = 80

@@ -12,11 +12,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from firmware.pins import defaults as default_pins
-from sim import flash, toolbox
-from sim.broker import Mosquitto, Tls
-from sim.certs import Authority, Identity
-from sim.pole import Event, Pole
+from common.identity import Identity
+from firmware.startup.pins import defaults as default_pins
+from sim.real import flash_image
+from sim.real.column import Event, RealColumn
+from sim.servers.authority import Authority
+from sim.servers.broker import Mosquitto, Tls
+from tools import toolbox
 
 DEVICE_ID = "bench"
 REGION = "nko"
@@ -116,12 +118,13 @@ class Site:
             if tree.exists():
                 return tree
             for package in ("firmware", "hal"):
-                shutil.copytree(flash.PROJECT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
+                caches = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(flash_image.PROJECT / package, tree / package, ignore=caches)
             if device_file is not None:
                 shutil.copyfile(_DEVICE / device_file, tree / "hal" / "bench_probe.py")
-            main = (flash.PROJECT / "main.py").read_text() if boot is None else ""
+            main = (flash_image.PROJECT / "main.py").read_text() if boot is None else ""
             (tree / "main.py").write_text(before_main + main)
-            (tree / "boot.py").write_text((flash.PROJECT / "boot.py").read_text() if boot is None else boot)
+            (tree / "boot.py").write_text((flash_image.PROJECT / "boot.py").read_text() if boot is None else boot)
         return tree
 
     def peer_options(self, peer: str, port: int, transport: str, **more: int) -> dict[str, Any]:
@@ -162,12 +165,14 @@ class Column:
         self,
         config: Mapping[str, Any] | bytes,
         runtime: str,
-        sources: Path = flash.PROJECT,
+        sources: Path = flash_image.PROJECT,
         heap_bytes: int | None = None,
     ) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._log: list[str] = []
-        self.pole = Pole(config, runtime=runtime, sources=sources, heap_bytes=heap_bytes, on_event=self._events.put)
+        self.pole = RealColumn(
+            config, runtime=runtime, sources=sources, heap_bytes=heap_bytes, on_event=self._events.put
+        )
 
     def __enter__(self) -> Self:
         self.pole.power_on()

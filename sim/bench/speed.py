@@ -3,9 +3,9 @@
 import time
 from typing import Any
 
-from sim import flash
-from sim.world.centre import Policy
-from sim.world.world import World
+from sim.real import flash_image
+from sim.virtual.centre import Policy
+from sim.virtual.world import World
 
 SEED = 1
 CHUNK_MS = 60_000
@@ -14,7 +14,7 @@ CLOSED_MS = 5_000  # so that each press is an incident of its own
 
 def sizes() -> dict[str, int]:
     """Name on the device -> bytes, of every file that the firmware consists of."""
-    return {name: len(data) for name, data in sorted(flash.firmware_files(mpy=True).items())}
+    return {name: len(data) for name, data in sorted(flash_image.firmware_files(mpy=True).items())}
 
 
 def virtual_time(wall_s: float) -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def precompile(folder: Path) -> Path:
     Raises ValueError with mpy-cross's words when a file does not compile.
     """
     sources = [p for p in sorted((_PROJECT / "sim/chip").glob("*.py")) if p.name not in _HOST_ONLY]
-    sources += [_PROJECT / "sim/__init__.py", _PROJECT / "sim/contact.py"]
+    sources.append(_PROJECT / "sim/__init__.py")
     for source in sources:
         name = source.relative_to(_PROJECT).as_posix()
         target = folder / name

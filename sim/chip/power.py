@@ -3,7 +3,7 @@
 import gc
 import sys
 
-from . import counters, errno, esp32, host, machine, network, options, registers, select, socket, time, tls, wires
+from . import counters, errno, esp32, host, machine, network, options, rtc, select, socket, time, tls, wires
 from . import os as _os
 from . import sys as _sys
 
@@ -18,11 +18,11 @@ _CORRUPT = "The filesystem appears to be corrupted."
 def on(arguments: list[str]) -> None:
     try:
         values = options.parse(arguments)
-        shared = host.map_registers(values["registers"], registers.FILE_BYTES)
+        shared = host.map_registers(values["registers"], rtc.FILE_BYTES)
     except (ValueError, OSError) as error:
         host.say("chip: %s" % error)
         host.end(2)
-    wires.connect(values, registers.Registers(shared, values["cause"], host.now_us()))
+    wires.connect(values, rtc.Registers(shared, values["cause"], host.now_us()))
     time.start_ticks(values["seed"])
     _sys.describe()
     if not counters.UNITS[values["chip"]]:

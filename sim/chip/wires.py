@@ -1,8 +1,7 @@
 """Everything outside the package of the chip: contact, link, housing, voltages, and what the parent says of them."""
 
-from sim.contact import Contact, parse_wave
-
 from . import host
+from .contact import Contact, parse_wave
 
 contact = Contact()
 link = True

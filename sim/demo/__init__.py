@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from sim.pole import RUNTIMES
-from sim.signals import exit_on
+from common.signals import exit_on
+from sim.real.column import RUNTIMES
 
 UIS = ("desk", "terminal", "script")
 KEYS = (
@@ -64,10 +64,10 @@ def _script(runtime: str) -> int:
 
 
 def _desk(runtime: str, folder: Path | None) -> int:
-    from sim.broker import BrokerError
-    from sim.demo.desk import DeskError
+    from sim.demo.desk_process import DeskError
     from sim.demo.live import run
-    from sim.toolbox import ToolMissing
+    from sim.servers.broker import BrokerError
+    from tools.toolbox import ToolMissing
 
     with tempfile.TemporaryDirectory(prefix="sos-desk-") as scratch:
         try:

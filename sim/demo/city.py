@@ -12,12 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from sim.broker import Broker
-from sim.demo.desk import DeskProcess
+from common.ports import HOST
+from sim.demo.desk_process import DeskProcess
 from sim.demo.places import PLACES, Place, configuration
 from sim.pillar import Pillar, PillarServer
-from sim.ports import HOST
-from sim.site.servers import TimeServer
+from sim.servers.broker import Broker
+from sim.servers.stand_ins import TimeServer
 
 TAMPER_PIN = 27
 STUCK_S = 20  # a minute in the street: whoever tries it wants to see it

@@ -7,12 +7,12 @@ import time
 import webbrowser
 from pathlib import Path
 
-from sim import toolbox
-from sim.broker import Broker, EmbeddedBroker, Mosquitto
+from common.ports import HOST
 from sim.demo.city import City
-from sim.demo.desk import has_display
+from sim.demo.desk_process import has_display
 from sim.demo.places import PLACES
-from sim.ports import HOST
+from sim.servers.broker import Broker, EmbeddedBroker, Mosquitto
+from tools import toolbox
 
 DESK_PORT, PILLAR_PORT = 8080, 8090
 LOOK_S = 0.5

@@ -6,9 +6,8 @@ import time
 
 from rich.text import Text
 
+from desk.ledger import NEVER_S, Incident, Ledger
 from firmware.lamp import COLOURS
-from sim.centre import Incident, Ledger
-from sim.centre.ledger import NEVER_S
 from sim.demo.town import News, Post, Town
 
 INCIDENT_ROWS = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from firmware import config as firmware_config
-from firmware import pins
+from firmware.startup import config as firmware_config
+from firmware.startup import pins
 
 REGION = "nko"
 CHIP = "esp32"

@@ -13,10 +13,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Footer, RichLog, Static
 
-from sim.broker import BrokerError
-from sim.centre import Ledger, LedgerError
+from desk.ledger import Ledger, LedgerError
 from sim.demo import panels
 from sim.demo.town import Post, Town
+from sim.servers.broker import BrokerError
 
 PRESS_MS = 150
 REFRESH_S = 0.1

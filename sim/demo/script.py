@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sim.centre import Column, Incident
+from desk.ledger import Column, Incident
 from sim.demo.places import ANSWER_S, WATCHDOG_S
 from sim.demo.town import Post, Town
 from sim.demo.watch import STEP_TIMEOUT_S, StepFailed, Watch, require

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
-from sim import schema
-from sim.broker import EmbeddedBroker, Published
-from sim.centre import Centre, Incident, Ledger
-from sim.centre.ledger import STATES
+from contract import validator
+from desk.ledger import STATES, Incident, Ledger
 from sim.demo.places import PLACES, Place, configuration
-from sim.pole import Pole
+from sim.real.column import RealColumn
+from sim.servers.broker import EmbeddedBroker, Published
+from sim.servers.centre import Centre
 
 KEPT_NEWS = 500
 # What the centre must at least have said before a lamp may say this.
@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 
 class PoleLike(Protocol):
-    """What the town does to a column; `sim.pole.Pole` is one."""
+    """What the town does to a column; `sim.real.column.RealColumn` is one."""
 
     def power_on(self) -> None: ...
     def power_off(self) -> None: ...
@@ -49,7 +49,7 @@ PoleMaker = Callable[[dict[str, Any], Callable[[Event], None]], PoleLike]
 
 def real_pole(runtime: str = "cpython") -> PoleMaker:
     """Makes poles whose chips run the firmware on `runtime`."""
-    return lambda config, on_event: Pole(config, runtime=runtime, on_event=on_event)
+    return lambda config, on_event: RealColumn(config, runtime=runtime, on_event=on_event)
 
 
 @dataclass(frozen=True)
@@ -237,8 +237,8 @@ class Town:
     def _on_publish(self, message: Published) -> None:
         """In the broker's thread, for each PUBLISH."""
         try:
-            schema.validate(message.topic, message.payload, qos=message.qos, retain=message.retain)
-        except schema.ContractError as error:
+            validator.validate(message.topic, message.payload, qos=message.qos, retain=message.retain)
+        except validator.ContractError as error:
             with self._changed:
                 self.breaches.append(f"{message.client_id}: {error}")
                 self.tell("contract", str(error))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sim.centre import Incident
+from desk.ledger import Incident
 from sim.demo.town import CLAIMS, Post, Town
 
 STEP_TIMEOUT_S = 10.0

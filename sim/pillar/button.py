@@ -18,7 +18,7 @@ Wave = list[tuple[int, int]]
 class Button:
     """The contact is closed while any finger is on it, or while it sticks. May be used from any thread.
 
-    `move` gets the contact's coming edges as `sim.pole.Pole.wave` does. `changed` is called without arguments when
+    `move` gets the contact's coming edges as `RealColumn.wave` does. `changed` is called without arguments when
     something changes by itself.
     """
 

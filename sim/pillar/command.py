@@ -15,12 +15,12 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from sim import toolbox
-from sim.console import print_event
+from common.signals import exit_on
 from sim.pillar.pillar import Pillar
 from sim.pillar.server import PillarServer
-from sim.runtimes import RUNTIMES
-from sim.signals import exit_on
+from sim.real.command import print_event
+from sim.real.runtimes import RUNTIMES
+from tools import toolbox
 
 EXIT_USAGE = 2
 EXIT_MISSING_RUNTIME = 3

@@ -13,19 +13,19 @@ from sim.pillar.button import Button
 from sim.pillar.camera import Camera
 from sim.pillar.intercom import Intercom
 from sim.pillar.watchers import Watchers
-from sim.pole import Pole
+from sim.real.column import RealColumn
 
 KEPT_LINES = 200
 HEIGHT_MAX_M = 5.0  # of a button: docs/configuration.md
 
 Event = dict[str, Any]
-PoleMaker = Callable[..., Pole]
+PoleMaker = Callable[..., RealColumn]
 
 
 class Pillar:
     """A column with its camera and intercom. All methods may be called from any thread.
 
-    It has the methods of `sim.pole.Pole`, so that whoever acts on columns can act on pillars. Camera and intercom have
+    It has the methods of `RealColumn`, so that whoever acts on columns can act on pillars. Camera and intercom have
     a supply and a network of their own: they outlive the column's. The relay's closing starts the intercom's call.
     """
 
@@ -34,7 +34,7 @@ class Pillar:
         config: Mapping[str, Any],
         *,
         on_event: Callable[[Event], None] = lambda event: None,
-        make_pole: PoleMaker = Pole,
+        make_pole: PoleMaker = RealColumn,
         **pole: Any,
     ) -> None:
         """`config`: the whole document; `on_event` and the other keywords are `make_pole`'s (runtime, seed, ...).
@@ -70,7 +70,7 @@ class Pillar:
     ) -> None:
         self.close()
 
-    # -- what a person or a fault does to the column: as `sim.pole.Pole`
+    # -- what a person or a fault does to the column: as `RealColumn`
 
     def power_on(self) -> None:
         self._power = True

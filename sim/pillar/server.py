@@ -9,9 +9,9 @@ from typing import Any
 
 from aiohttp import web
 
+from common.running import Running
 from sim.pillar.pillar import Pillar
 from sim.pillar.web import own_hosts, town_app
-from sim.running import Running
 
 START_TIMEOUT_S = 30.0
 SHUTDOWN_S = 2.0  # for answers that are on their way

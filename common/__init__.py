@@ -1,0 +1,1 @@
+"""What every program on a host shares, product or simulator."""

@@ -1,0 +1,1 @@
+"""The contract between columns and centres: JSON Schemas, AsyncAPI document and their validator."""

@@ -1,0 +1,94 @@
+"""What the desk has to write: collected from message to message, written in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from desk.answers import Answered
+from desk.ledger import Ledger
+from desk.register import Register
+from desk.silence import UP, Silence
+
+
+class Change(NamedTuple):
+    """What changed, and is in the register: `kind` is "incident", "column" or "status" (then `id` is empty)."""
+
+    kind: str
+    id: str
+
+
+@dataclass
+class Batch:
+    """Filled by the duty, written by `write`. Ids, not objects: what is written is what the ledger says then."""
+
+    incidents: dict[str, bool] = field(default_factory=dict)
+    """Id -> whether an answer has to leave."""
+    columns: set[str] = field(default_factory=set)
+    entries: list[tuple[str, int, str, str, dict[str, Any]]] = field(default_factory=list)
+    """(incident, at_ms, kind, by, detail)"""
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    events: list[tuple[str, int, str, Any]] = field(default_factory=list)
+    """(device, at_ms, event, detail)"""
+    violations: list[tuple[int, str, str]] = field(default_factory=list)
+    answered: list[Answered] = field(default_factory=list)
+    presences: list[tuple[str, str, int]] = field(default_factory=list)
+    early: set[str] = field(default_factory=set)
+    """Incidents that another desk has answered and this one does not know."""
+    receipts: list[tuple[int, int]] = field(default_factory=list)
+    """(packet id, QoS) of the messages that this came from: for the broker, once it is written."""
+
+    def __bool__(self) -> bool:
+        return any(vars(self).values())
+
+    def answer(self, incident_id: str) -> None:
+        """The incident has changed, or was transmitted again: its latest state is to leave."""
+        self.incidents[incident_id] = True
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether somebody waits for it."""
+        return bool(self.incidents or self.early or self.entries)
+
+    def changes(self) -> list[Change]:
+        """What it changes, each once."""
+        incidents = [*self.incidents, *(one[0] for one in self.entries), *(one[0] for one in self.answered)]
+        columns = [*self.columns, *(event[0] for event in self.events)]
+        return list(
+            dict.fromkeys(
+                [*(Change("incident", each) for each in incidents), *(Change("column", each) for each in columns)]
+            )
+        )
+
+    def write(self, register: Register, ledger: Ledger, silence: Silence, now_ms: int) -> None:
+        """Raises sqlite3.Error; then nothing is written."""
+        with register.transaction():
+            for incident_id, unanswered in self.incidents.items():
+                incident = ledger.incidents[incident_id]
+                register.put_incident(incident, registered_ms=now_ms, unanswered=unanswered)
+                if not incident.actual:
+                    for gone in register.drop_old_drills(incident.device_id):
+                        ledger.forget(gone)
+            for incident_id in self.early:
+                register.put_decisions(incident_id, ledger.early.get(incident_id, {}))
+            for gone in ledger.drop_early():
+                register.drop_decisions(gone)
+            for entry in self.entries:
+                register.put_entry(*entry)
+            for note in self.notes:
+                register.put_note(*note)
+            for answered in self.answered:
+                register.put_answered(*answered)
+            self._write_columns(register, ledger, silence)
+            for event in self.events:
+                register.put_event(*event)
+            for violation in self.violations:
+                register.put_violation(*violation)
+
+    def _write_columns(self, register: Register, ledger: Ledger, silence: Silence) -> None:
+        for device_id in self.columns:
+            presence = silence.presence(device_id)
+            kind, since_ms = presence or (None, None)
+            register.put_column(ledger.columns[device_id], kind, None if kind == UP else since_ms)
+        for presence_row in self.presences:
+            register.put_presence(*presence_row)

@@ -1,0 +1,263 @@
+"""`python -m sim desk`: the control centre's desk in the browser.
+
+It prints one JSON line when it listens: {"event": "desk", "url": ...}. Its folder holds the register, the accounts and
+who is logged in; two desks never share one. It listens on this machine only, unless told otherwise: then it needs
+accounts, and encryption (its own, or that of a proxy in front).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import getpass
+import json
+import logging
+import re
+import signal
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from common.identity import Identity
+from desk.duty import Change, Duty
+from desk.register import Register, RegisterError
+from desk.web.accounts import AccountError, Accounts
+from desk.web.api import Desk
+from desk.web.guard import Guard, is_loopback
+from desk.web.player import Player
+from desk.web.server import KEEPALIVE_S, Server
+from desk.web.sessions import Sessions
+
+EXIT_USAGE = 2
+SHUTDOWN_S = 2.0
+LISTEN = "127.0.0.1:8080"
+NAME = re.compile(r"[a-z0-9-]{1,20}")
+TILES = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^\s;,'\"]*")
+HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+REGISTER_FILE = "register.sqlite"
+ACCOUNT_USAGE = "python -m sim desk account add|remove|list [NAME] --folder DIR [--admin]"
+
+Address = tuple[str, int]
+
+
+class SetupError(ValueError):
+    """The desk cannot start like this; says what to change."""
+
+
+def main(argv: list[str]) -> int:
+    """Run the desk until SIGTERM or Ctrl-C, or change its accounts; returns the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        if argv[:1] == ["account"]:
+            return _account(_account_parser().parse_args(argv[1:]))
+        asyncio.run(_run(parse(argv)))
+        return 0
+    except (SetupError, AccountError, RegisterError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+async def _run(arguments: argparse.Namespace) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with serving(arguments) as (url, _):
+        print(json.dumps({"event": "desk", "url": url}), flush=True)
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Server]]:
+    """The whole desk, on duty and listening: its address and its server. `arguments`: see `parse`.
+
+    Raises SetupError, AccountError, RegisterError and OSError."""
+    guard = _guard(arguments, _folder(arguments.folder))
+    encryption = _encryption(arguments)
+    with Register(arguments.folder / REGISTER_FILE) as register:
+        duty = _duty(arguments, register, lambda change: server.feed.notify(change))
+        player = Player(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
+        server = Server(Desk(arguments.name, register, duty, arguments.tiles), guard, player)
+        runner = web.AppRunner(
+            server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
+        )
+        await runner.setup()
+        try:
+            site = web.TCPSite(runner, *arguments.listen, ssl_context=encryption)
+            await site.start()
+            await asyncio.to_thread(duty.start)
+            try:
+                yield _url(arguments.listen[0], runner.addresses[0][1], encryption is not None), server
+            finally:
+                await asyncio.to_thread(duty.stop)
+        finally:
+            await runner.cleanup()
+
+
+def _url(host: str, port: int, encrypted: bool) -> str:
+    return f"{'https' if encrypted else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable[[Change], None]) -> Duty:
+    tls: Identity | Path | None = arguments.ca
+    if arguments.ca is not None and arguments.cert is not None:
+        tls = Identity(cert=arguments.cert, key=arguments.key, ca=arguments.ca)
+    password = None
+    if arguments.password_file is not None:
+        password = arguments.password_file.read_text("utf-8").rstrip("\r\n")
+    host, port = arguments.broker
+    return Duty(
+        register, host, port, name=arguments.name, tls=tls, user=arguments.user, password=password, on_change=on_change
+    )
+
+
+def _guard(arguments: argparse.Namespace, folder: Path) -> Guard:
+    """Raises SetupError when others than this machine could reach a desk that is open to them."""
+    accounts = Accounts(folder)
+    outside = not is_loopback(arguments.listen[0])
+    if outside and not accounts.all():
+        raise SetupError(
+            f"--listen {arguments.listen[0]} is not this machine only: that needs accounts, made with: {ACCOUNT_USAGE}"
+        )
+    if outside and arguments.tls_cert is None and not arguments.insecure_http:
+        raise SetupError(
+            f"--listen {arguments.listen[0]} is not this machine only: that needs --tls-cert and --tls-key, or "
+            "--insecure-http behind a proxy that encrypts"
+        )
+    sessions = Sessions(folder, accounts)
+    return Guard(accounts, sessions, outside, arguments.tls_cert is not None, arguments.tiles, arguments.insecure_http)
+
+
+def _encryption(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    if arguments.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise SetupError(f"--tls-cert {arguments.tls_cert}, --tls-key {arguments.tls_key}: {error}") from error
+    return context
+
+
+def _folder(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
+def _account(arguments: argparse.Namespace) -> int:
+    accounts = Accounts(_folder(arguments.folder))
+    if arguments.action == "list":
+        for account in accounts.all():
+            print(f"{account.role}\t{account.name}")
+    elif arguments.name is None:
+        raise SetupError(f"whose account? {ACCOUNT_USAGE}")
+    elif arguments.action == "remove":
+        accounts.remove(arguments.name)
+    else:
+        accounts.add(arguments.name, _new_password(), "admin" if arguments.admin else "operator")
+    return 0
+
+
+def _new_password() -> str:
+    """Asked twice on a terminal, else the first line of the standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass("password: ")
+    if getpass.getpass("again: ") != password:
+        raise SetupError("the two passwords differ: nothing was changed")
+    return password
+
+
+# The command line
+
+
+def parse(argv: list[str]) -> argparse.Namespace:
+    """The arguments of the desk. Raises SetupError, or exits as argparse does."""
+    arguments = _parser().parse_args(argv)
+    _check_pairs(arguments)
+    return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m sim desk",
+        description=__doc__,
+        epilog=f"accounts: {ACCOUNT_USAGE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--broker", type=_address, required=True, metavar="HOST:PORT")
+    add("--folder", type=Path, required=True, metavar="DIR", help="register and accounts; made if missing")
+    listen = _address(LISTEN)
+    add("--listen", type=_address, default=listen, metavar="HOST:PORT", help=f"(default: {LISTEN}; port 0: any)")
+    add("--name", type=_name, default="desk-1", help="of this desk among others (default: %(default)s)")
+    add("--user", help="user name at the broker")
+    add("--password-file", type=Path, metavar="FILE", help="its first line is the password at the broker")
+    add("--ca", type=Path, metavar="FILE", help="authority of the broker's certificate: TLS")
+    add("--cert", type=Path, metavar="FILE", help="the desk's own certificate at the broker")
+    add("--key", type=Path, metavar="FILE", help="... and its key")
+    add("--tls-cert", type=Path, metavar="FILE", help="certificate that browsers see: https")
+    add("--tls-key", type=Path, metavar="FILE", help="... and its key")
+    add("--insecure-http", action="store_true", help="no https of its own although others can reach it: behind a proxy")
+    add("--tiles", type=_tiles, metavar="URL", help="the map's tiles, such as https://tiles.example/{z}/{x}/{y}.png")
+    add("--stream-hosts", type=_hosts, metavar="A,B:PORT", help="cameras that may be called, and no others")
+    return parser
+
+
+def _check_pairs(arguments: argparse.Namespace) -> None:
+    given = vars(arguments)
+    for names in (("cert", "key"), ("tls_cert", "tls_key"), ("user", "password_file")):
+        missing = [name for name in names if given[name] is None]
+        if missing and len(missing) < len(names):
+            raise SetupError(" and ".join(f"--{name.replace('_', '-')}" for name in names) + " go together")
+    if arguments.cert is not None and arguments.ca is None:
+        raise SetupError("--cert needs --ca, the authority of the broker's certificate")
+
+
+def _address(text: str) -> Address:
+    """For argparse: HOST:PORT, [::1]:8080 too."""
+    try:
+        parts = urlsplit(f"//{text}")
+        if parts.hostname and parts.port is not None and parts.netloc == text and parts.username is None:
+            return parts.hostname, parts.port
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"found {text!r}, must be HOST:PORT such as 127.0.0.1:8080")
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be 1 to 20 of the characters a-z, 0-9 and '-'")
+    return text
+
+
+def _tiles(text: str) -> str:
+    # What stands in the policy for browsers must not be able to end it.
+    if not TILES.fullmatch(text) or any(field not in text for field in ("{z}", "{x}", "{y}")):
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be like https://tiles.example/{{z}}/{{x}}/{{y}}.png")
+    return text
+
+
+def _hosts(text: str) -> list[str]:
+    hosts = [host.strip() for host in text.split(",")]
+    for host in hosts:
+        if not HOST.fullmatch(host):
+            raise argparse.ArgumentTypeError(f"found {host!r}, must be HOST or HOST:PORT, with commas between them")
+    return hosts
+
+
+def _account_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sim desk account", description="Who may use the desk.")
+    add = parser.add_argument
+    add("action", choices=("add", "remove", "list"), help="add also gives a new password")
+    add("name", nargs="?", metavar="NAME")
+    add("--folder", type=Path, required=True, metavar="DIR", help="the desk's")
+    add("--admin", action="store_true", help="may restart columns, too")
+    return parser

@@ -1,0 +1,370 @@
+"""The desk on duty: hears every column, puts it into the register, and only then answers.
+
+The order is the point: message -> register, on the disk -> PUBACK and answer. Until the PUBACK the broker keeps the
+message for this desk's session; until the broker's PUBACK the register keeps that an answer is owed. So whatever
+ends this process, at whatever point, the next one goes on from there.
+
+Three threads come here: the network's, a ticking one, and the operator's. One lock keeps them apart; nothing that waits
+for paho's own locks waits for it (see answers.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import socket
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt import client as mqtt
+from paho.mqtt.reasoncodes import ReasonCode
+
+from common.identity import Identity
+from common.running import Running
+from desk.answers import Answered, Answers
+from desk.batch import Batch, Change
+from desk.intake import Intake
+from desk.ledger import BY_MAX, NEW, LedgerError
+from desk.limits import unstorable
+from desk.mqtt_client import EVERYTHING, ack, make_client, utc
+from desk.register import Register
+from desk.silence import Limits, Presence, Silence
+
+COMMANDS = ("report", "identify", "selftest", "drill", "restart")
+KEEPALIVE_S = 15
+CONNECT_TIMEOUT_S = 10.0
+COMMAND_VALID_MS = 30_000
+TICK_S = 0.1
+ALIVE_MS = 10_000
+RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones after 20
+NOTE_MAX = 4000
+
+__all__ = ["COMMANDS", "Change", "Duty"]
+log = logging.getLogger(__name__)
+
+
+STATUS = Change("status", "")
+
+
+def wall_ms() -> int:
+    """Milliseconds since the epoch."""
+    return time.time_ns() // 1_000_000
+
+
+class Duty(Running):
+    """A desk named `name` at the broker `host`:`port`. All methods may be called from any thread.
+
+    `tls`: the desk's own certificate, for mutual TLS, or only the authority that the broker's must be from.
+    `on_change` is called after each change, in the thread that made it, without a lock held; it must not wait.
+    `now_ms`: the wall clock.
+    """
+
+    def __init__(
+        self,
+        register: Register,
+        host: str,
+        port: int,
+        *,
+        name: str = "desk",
+        tls: Identity | Path | None = None,
+        user: str | None = None,
+        password: str | None = None,
+        on_change: Callable[[Change], None] = lambda change: None,
+        now_ms: Callable[[], int] = wall_ms,
+        limits: Limits | None = None,
+    ) -> None:
+        self.name, self.register, self._now_ms = name, register, now_ms
+        self.limits = limits or Limits()
+        self._address, self._on_change = (host, port), on_change
+        self._lock = threading.Condition()
+        self._batch = Batch()
+        self._told: list[Change] = []
+        """Written, and not told yet."""
+        self._answers = Answers()
+        self._alive_ms = 0
+        self._connected = self._stale = False
+        self._trouble, self._disk_trouble = "not started", ""
+        self._stopping = threading.Event()
+        self._ticker = threading.Thread(target=self._tick_on, name=f"{name}-ticker", daemon=True)
+        register.end_presences(register.alive_ms())
+        self._load()
+        self._client = self._make_client(tls, user, password)
+
+    def _load(self) -> None:
+        """Begin with what the register says."""
+        self._ledger = self.register.restore()
+        self._silence = Silence(self.limits)
+        for row in self.register.columns():
+            if row["silent_since_ms"] is not None:
+                self._silence.recall(row["device_id"], Presence(row["presence"], row["silent_since_ms"]))
+        self._batch, self._stale = Batch(), False
+        self._intake = Intake(self._ledger, self._silence, self.name)
+        self._silence.listen(self._now_ms() if self._connected else None)
+
+    def _make_client(self, tls: Identity | Path | None, user: str | None, password: str | None) -> mqtt.Client:
+        client = make_client(self.register.desk_id(), tls, user, password)
+        client.on_connect = self._on_connect
+        client.on_connect_fail = lambda *_: self._set_connected(False, "the broker cannot be reached")
+        client.on_disconnect = lambda *_: self._set_connected(False, "the broker has gone" if self._connected else "")
+        client.on_subscribe = self._on_subscribe
+        client.on_message = self._on_message
+        client.on_publish = lambda client, data, mid, *_: self._answers.on_taken(mid)
+        return client
+
+    # Life
+
+    def start(self) -> None:
+        """Begin; returns at once. Without a broker it goes on trying: see `connected`."""
+        self._trouble = "connecting"
+        self._client.connect_async(*self._address, keepalive=KEEPALIVE_S)
+        self._client.loop_start()
+        self._ticker.start()
+
+    def stop(self) -> None:
+        """Write what is left and disconnect. The broker keeps the session, and what comes meanwhile."""
+        self._stopping.set()
+        self._tick()
+        self._client.disconnect()
+        self._client.loop_stop()
+        if self._ticker.ident is not None:
+            self._ticker.join()
+        self._set_connected(False, "stopped")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has confirmed the subscription on the present connection."""
+        return self._connected
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the broker or the register, in words; "" when nothing is."""
+        return self._disk_trouble or self._trouble
+
+    def wait_connected(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+        """Wait until the subscription stands. Raises TimeoutError."""
+        with self._lock:
+            if not self._lock.wait_for(lambda: self._connected, timeout_s):
+                host, port = self._address
+                raise TimeoutError(f"desk {self.name}: no broker at {host}:{port} in {timeout_s} s: {self._trouble}")
+
+    # What the operator does
+
+    def accept(self, incident_id: str, by: str) -> None:
+        """A person has taken the incident. Raises LedgerError, as all of these do, when that cannot be."""
+        self._decide(incident_id, "accepted", by)
+
+    def dispatch(self, incident_id: str, by: str) -> None:
+        """Help is on its way."""
+        self._decide(incident_id, "dispatched", by)
+
+    def close(self, incident_id: str, outcome: str, by: str, note: str = "") -> None:
+        """The incident is over. `outcome`: one of OUTCOMES. `note`: what else is to be remembered; stays here."""
+        self._decide(incident_id, "closed", by, outcome, _text(note, "note", NOTE_MAX) if note else "")
+
+    def note(self, incident_id: str, by: str, text: str) -> None:
+        """Add a line to the timeline."""
+        by, text = _text(by, "name", BY_MAX), _text(text, "note", NOTE_MAX)
+        with self._changing():
+            if incident_id not in self._ledger.incidents:
+                raise LedgerError(f"no incident {incident_id!r}")
+            self._batch.entries.append((incident_id, self._now_ms(), "note", by, {"text": text}))
+            self._commit()
+
+    def command(self, device_id: str, cmd: str, by: str = "") -> str:
+        """Send a command; its id is the one in the column's event "result". It is not kept for later."""
+        with self._changing():
+            column = self._ledger.columns.get(device_id)
+            if column is None:
+                raise LedgerError(f"column {device_id!r} has not been heard of yet")
+            if cmd not in COMMANDS:
+                raise LedgerError(f"command {cmd!r}: give one of {', '.join(COMMANDS)}")
+            if not self._connected:
+                raise LedgerError(f"{device_id}: {cmd} cannot be sent, the desk has no broker: {self._trouble}")
+            now_ms, command_id = self._now_ms(), uuid.uuid4().hex[:12]
+            detail = {"id": command_id, "cmd": cmd, "by": by[:BY_MAX]}
+            self._batch.events.append((device_id, now_ms, "command", detail))
+            self._commit()
+            document = {"v": 1, "id": command_id, "cmd": cmd, "expires": utc(now_ms + COMMAND_VALID_MS)}
+            self._publish(f"sos/v1/{column.region}/{device_id}/cmd", document)
+            return command_id
+
+    def _decide(self, incident_id: str, state: str, by: str, outcome: str = "", note: str = "") -> None:
+        by = _text(by, "name", BY_MAX)
+        with self._changing():
+            now_ms = self._now_ms()
+            self._ledger.advance(incident_id, state, by, outcome, now_ms)
+            detail = {key: text for key, text in (("outcome", outcome), ("note", note)) if text}
+            self._batch.entries.append((incident_id, now_ms, state, by, detail))
+            self._batch.answer(incident_id)
+            if note:
+                self._batch.notes.append((incident_id, note))
+            self._commit()
+
+    # How it works
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Hold the lock; afterwards, without it, tell of the changes. What was not written did not happen."""
+        told: list[Change] = []
+        try:
+            with self._lock:
+                try:
+                    if self._stale:
+                        self._load()
+                    yield
+                except sqlite3.Error as error:
+                    self._start_over(error)
+                    raise
+                finally:
+                    told, self._told = self._told, []
+                    self._lock.notify_all()
+        finally:
+            for change in dict.fromkeys(told):
+                self._tell(change)
+
+    def _tell(self, change: Change) -> None:
+        try:
+            self._on_change(change)
+        except Exception:  # whoever listens must not end the duty
+            log.exception("desk %s: told of %s", self.name, change)
+
+    def _start_over(self, error: sqlite3.Error) -> None:
+        """The register did not take it. What it has taken is the truth; the rest comes again over a new connection."""
+        trouble = f"the register cannot be written: {error}"
+        if trouble != self._disk_trouble:
+            log.error("desk %s: %s: %s: starting over from what is in it", self.name, self.register.path, trouble)
+            self._told.append(STATUS)
+        self._stale, self._batch, self._disk_trouble = True, Batch(), trouble
+        connection: Any = self._client.socket()
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def _commit(self) -> None:
+        """Write what there is; then, and only then, let the broker forget the messages, and answer."""
+        batch, now_ms = self._batch, self._now_ms()
+        if not batch:
+            return
+        try:
+            batch.write(self.register, self._ledger, self._silence, now_ms)
+        except Exception as error:
+            if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
+                raise  # the disk's fault, not the messages'
+            log.exception("desk %s: a message that cannot be written", self.name)
+            self._load()
+            batch = Batch(receipts=batch.receipts, violations=[(now_ms, "", f"cannot be written: {error!r}")])
+            batch.write(self.register, self._ledger, self._silence, now_ms)
+        self._batch = Batch()
+        if self._disk_trouble:
+            self._disk_trouble = ""
+            self._told.append(STATUS)
+        for receipt in batch.receipts:
+            self._client.ack(*receipt)
+        registered_ms = self._now_ms()
+        for incident_id, owed in batch.incidents.items():
+            if owed:
+                self._answer(incident_id, registered_ms)
+        self._told += batch.changes()
+
+    def _answer(self, incident_id: str, registered_ms: int | None) -> None:
+        """Tell the column, and other desks, the incident's latest state. Without a broker it stays owed."""
+        incident = self._ledger.incidents.get(incident_id)
+        if incident is None or incident.state == NEW or not self._connected:
+            return
+        mid = self._publish(f"sos/v1/{incident.region}/{incident.device_id}/ack", ack(incident))
+        self._answers.sent(mid, Answered(incident_id, registered_ms, self._now_ms()))
+
+    def _publish(self, topic: str, document: dict[str, Any]) -> int:
+        return self._client.publish(topic, json.dumps(document, ensure_ascii=False).encode(), qos=1).mid
+
+    def _tick_on(self) -> None:
+        while not self._stopping.wait(TICK_S):
+            try:
+                self._tick()
+            except Exception:  # one bad look must not be the last
+                log.exception("desk %s: tick", self.name)
+
+    def _tick(self) -> None:
+        with contextlib.suppress(sqlite3.Error), self._changing():
+            now_ms = self._now_ms()
+            self._batch.answered += self._answers.delivered()
+            for column in self._silence.look(list(self._ledger.columns.values()), now_ms):
+                self._enter_presence(column.device_id)
+            self._commit()
+            if not 0 <= now_ms - self._alive_ms < ALIVE_MS:
+                self.register.put_alive(now_ms)
+                self._alive_ms = now_ms
+
+    def _enter_presence(self, device_id: str, now_ms: int | None = None) -> None:
+        presence = self._silence.presence(device_id)
+        if presence is not None:
+            self._batch.columns.add(device_id)
+            self._batch.presences.append((device_id, presence.kind, presence.since_ms if now_ms is None else now_ms))
+
+    def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
+        with contextlib.suppress(sqlite3.Error), self._changing():
+            now_ms = self._now_ms()
+            if message.qos:
+                self._batch.receipts.append((message.mid, message.qos))
+            try:
+                self._intake.take(
+                    self._batch, message.topic, bytes(message.payload), retain=message.retain, now_ms=now_ms
+                )
+            except Exception as error:  # it would come again for ever, and nobody else be heard
+                log.exception("desk %s: a message that cannot be entered", self.name)
+                self._batch.violations.append((now_ms, "", f"cannot be entered: {error!r}"))
+            if self._batch.is_urgent or len(self._batch.receipts) >= RECEIPTS_MAX:
+                self._commit()
+
+    def _on_connect(
+        self, client: mqtt.Client, userdata: object, flags: mqtt.ConnectFlags, reason: ReasonCode, properties: object
+    ) -> None:
+        if reason.is_failure:
+            self._set_connected(False, f"the broker refuses this desk: {reason}")
+        else:
+            client.subscribe(EVERYTHING, qos=1)
+
+    def _on_subscribe(
+        self, client: mqtt.Client, userdata: object, mid: int, reasons: list[ReasonCode], properties: object
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            self._set_connected(False, "the broker refuses the subscription")
+        else:
+            self._set_connected(True, "")
+
+    def _set_connected(self, connected: bool, trouble: str) -> None:
+        """Without a broker nothing is heard, and that is nobody's silence."""
+        with contextlib.suppress(sqlite3.Error), self._changing():
+            now_ms, before = self._now_ms(), (self._connected, self._trouble)
+            if connected or trouble:  # without a new one, what was said of the broker before still holds
+                self._trouble = trouble
+            self._connected = connected
+            if before != (self._connected, self._trouble):
+                self._told.append(STATUS)
+            if not connected:
+                self._batch.receipts.clear()  # they were of that connection
+                if before[0]:
+                    self._silence.listen(None)
+                    self._commit()
+                    self.register.end_presences(now_ms)
+                return
+            self._silence.listen(now_ms)
+            for device_id in self._ledger.columns:
+                self._enter_presence(device_id, now_ms)
+            self._commit()
+            for incident_id in self.register.unanswered():
+                self._answer(incident_id, None)
+
+
+def _text(text: str, what: str, longest: int) -> str:
+    """What a person wrote, if it can be kept as it is."""
+    text = text.strip()
+    if not text or len(text) > longest or unstorable(text):
+        raise LedgerError(f"{what}: give 1 to {longest} characters of text, not {text[:20]!r} ({len(text)})")
+    return text

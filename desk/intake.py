@@ -1,0 +1,143 @@
+"""What becomes of one message at the desk: refused with a reason, or entered into the ledger. No network, no disk, no
+clock: what there is to write goes into the batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from contract import validator
+from desk import limits
+from desk.batch import Batch
+from desk.ledger import NEW, Incident, Ledger, milliseconds, read
+from desk.silence import UP, Silence
+
+FLOOD_TOLD = (1, 1 / 60)
+"""How often a flood is entered as a violation: once, and once a minute."""
+EVENT_MAX = 64  # characters of an event's name
+DESKS_OWN = ("command", "result")
+"""What the desk enters among a column's events by itself: a column's event of that name must not pass for it."""
+
+
+class Intake:
+    """`name`: who says `received`."""
+
+    def __init__(self, ledger: Ledger, silence: Silence, name: str) -> None:
+        self._ledger, self._silence, self._name = ledger, silence, name
+        self._flood, self._told = limits.Flood(), limits.Flood(*FLOOD_TOLD)
+
+    def take(self, batch: Batch, topic: str, payload: bytes, *, retain: bool, now_ms: int) -> None:
+        """Enter one message, or a violation."""
+        sender = "/".join(topic.split("/")[3:5])[:80]
+        if not self._flood.admits(sender, now_ms) and not self._is_new_call(topic, payload):
+            if self._told.admits(sender, now_ms):
+                why = f"more than {limits.PER_SECOND:g} messages a second: what is too much is not read"
+                batch.violations.append((now_ms, topic, why))
+            return
+        try:
+            if len(payload) > limits.PAYLOAD_MAX:
+                raise validator.ContractError(f"payload: {len(payload)} bytes, should be {limits.PAYLOAD_MAX} at most")
+            parts, document = read(topic, payload, retain=retain)
+            self._refuse(parts, document)
+        except validator.ContractError as error:
+            batch.violations.append((now_ms, topic, str(error)))
+            return
+        if parts.kind == "ack":
+            self._agree(batch, document, now_ms)
+        elif parts.kind != "cmd":
+            self._enter(batch, parts, document, retain, now_ms)
+
+    def _is_new_call(self, topic: str, payload: bytes) -> bool:
+        """A call for help that is not known gets in, however much its column has said: after a long absence of the
+        desk all of it comes at once, and the column may not be there to say it again."""
+        if not topic.endswith("/alarm") or len(payload) > limits.PAYLOAD_MAX:
+            return False
+        try:
+            parts, alarm = read(topic, payload)
+        except validator.ContractError:
+            return False
+        known = self._ledger.incidents.get(alarm["id"])
+        if known is not None:
+            return not known.is_open and alarm["press"] > known.press
+        return alarm["status"] == "actual" and self._has_room(parts.device_id)
+
+    def _has_room(self, device_id: str) -> bool:
+        return sum(one.actual and one.is_open for one in self._ledger.of(device_id)) < limits.OPEN_MAX
+
+    def _refuse(self, parts: validator.Topic, document: dict[str, Any]) -> None:
+        """Raises ContractError for what is well-formed, and cannot be or is too much."""
+        if why := limits.unstorable(document):
+            raise validator.ContractError(f"payload: {why}")
+        if parts.kind in ("ack", "cmd"):
+            return
+        column = self._ledger.columns.get(parts.device_id)
+        if column is None:
+            if len(self._ledger.columns) >= limits.COLUMNS_MAX:
+                raise validator.ContractError(f"a column more than the {limits.COLUMNS_MAX} that there may be")
+        elif parts.kind == "alarm":
+            self._refuse_alarm(parts, document)
+        elif parts.region != column.region:
+            presence = self._silence.presence(parts.device_id)
+            if presence is not None and presence.kind == UP:
+                raise validator.ContractError(f"region: found {parts.region}; the column is up in {column.region}")
+            column.region = parts.region
+        elif parts.kind == "fault" and parts.rest not in column.faults and len(column.faults) >= limits.FAULTS_MAX:
+            raise validator.ContractError(f"a fault more than the {limits.FAULTS_MAX} that a column may have")
+
+    def _refuse_alarm(self, parts: validator.Topic, alarm: dict[str, Any]) -> None:
+        known = self._ledger.incidents.get(alarm["id"])
+        if known is not None:
+            if known.region != parts.region:
+                raise validator.ContractError(f"region: found {parts.region}; {known.id} came from {known.region}")
+            return
+        if alarm["status"] == "actual" and not self._has_room(parts.device_id):
+            raise validator.ContractError(f"a column may have {limits.OPEN_MAX} open incidents, this is one more")
+
+    def _enter(self, batch: Batch, parts: validator.Topic, document: dict[str, Any], retain: bool, now_ms: int) -> None:
+        known = self._ledger.incidents.get(document["id"]) if parts.kind == "alarm" else None
+        before = (known.press, known.reopened) if known else (0, 0)
+        incident = self._ledger.enter(parts, document, now_ms / 1000, retain=retain)
+        column = self._ledger.columns[parts.device_id]
+        if not retain:
+            self._silence.heard(column, now_ms)
+        batch.columns.add(parts.device_id)
+        if incident is not None:
+            self._press(batch, incident, document, before, now_ms)
+        elif parts.kind == "event":
+            event = document["event"][:EVENT_MAX]
+            name = f"event-{event}" if event in DESKS_OWN else event
+            batch.events.append((parts.device_id, now_ms, name, document["detail"]))
+        elif parts.kind == "result":
+            batch.events.append((parts.device_id, now_ms, "result", document))
+
+    def _press(
+        self, batch: Batch, incident: Incident, alarm: dict[str, Any], before: tuple[int, int], now_ms: int
+    ) -> None:
+        press, reopened = before
+        kind = "press" if incident.press > press else "repeat"
+        detail = {key: alarm[key] for key in ("press", "age_ms", "late", "clock", "raised_at")}
+        batch.entries.append((incident.id, now_ms, kind, incident.device_id, detail))
+        if incident.reopened > reopened:
+            batch.entries.append((incident.id, now_ms, "reopened", incident.device_id, {"press": incident.press}))
+        self._receive(batch, incident, now_ms)
+        batch.answer(incident.id)
+
+    def _receive(self, batch: Batch, incident: Incident, now_ms: int) -> None:
+        """An incident that nobody has answered is received now."""
+        if incident.state == NEW:
+            self._ledger.advance(incident.id, "received", self._name, at_ms=now_ms)
+            batch.entries.append((incident.id, now_ms, "received", self._name, {}))
+            batch.answer(incident.id)
+
+    def _agree(self, batch: Batch, ack: dict[str, Any], now_ms: int) -> None:
+        """Another desk, or this one's echo."""
+        if not self._ledger.agree(ack, now_ms):
+            return
+        incident = self._ledger.incidents.get(ack["id"])
+        if incident is None:
+            batch.early.add(ack["id"])
+            return
+        at_ms = milliseconds(ack["at"]) if "at" in ack else now_ms
+        detail = {"outcome": ack["outcome"]} if "outcome" in ack else {}
+        batch.entries.append((incident.id, at_ms, ack["state"], ack.get("by", "")[:80], {**detail, "heard_ms": now_ms}))
+        batch.incidents.setdefault(incident.id, False)
+        self._receive(batch, incident, now_ms)

@@ -1,0 +1,310 @@
+"""What the control centre knows: incidents, columns, and messages that broke the contract. Pure: no network,
+no clock.
+
+Repeats of an alarm are normal (MQTT's QoS 1 is "at least once"; an unanswered column re-sends): the incident
+is told by its id, its highest press number counts, and its state only moves forward, except that a *new*
+press on a closed incident opens it again: somebody pressed before the closing had reached the column.
+
+Two desks agree without asking each other: an incident's state is a function of the *set* of presses and decisions
+that were heard (see `_settle`), so the order in which they arrive does not matter. A decision says which press it
+knew of: a closing ends the presses up to that one, and never one that its operator had not heard of.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from contract import validator
+
+NEW = "new"
+NEVER_S = float("-inf")
+STATES = (NEW, "received", "accepted", "dispatched", "closed")
+OUTCOMES = ("administrative", "criminal", "help-given", "false", "other")
+KEPT_EVENTS = 200
+KEPT_VIOLATIONS = 1000
+KEPT_DECISIONS = 64  # of one incident, and of incidents that are not known yet
+KEPT_EARLY = 256  # incidents of which an answer came before the alarm
+BY_MAX = 80  # characters of a name that are kept
+NEVER_RETAINED = ("alarm", "ack", "event", "cmd", "result", "heartbeat")
+
+
+class LedgerError(ValueError):
+    """An operator asked for something that cannot be: unknown incident or column, a step back, a wrong
+    outcome."""
+
+
+class Decision(NamedTuple):
+    """What a centre did with an incident. The smallest of several is the one that counts: the earlier, then by name."""
+
+    at_ms: int
+    by: str
+    outcome: str
+    """"" unless it is a closing."""
+
+
+Decisions = dict[tuple[int, str], Decision]
+"""(the highest press that the decider had heard of, state) -> the decision that counts."""
+
+
+@dataclass
+class Incident:
+    """One alarm id. Times are seconds of the caller's clock."""
+
+    id: str
+    region: str
+    device_id: str
+    first_s: float
+    last_s: float
+    alarm: dict[str, Any]
+    """The transmission with the highest press number, the latest of these."""
+    state: str = NEW
+    by: str = ""
+    outcome: str = ""
+    press: int = 0
+    transmissions: int = 0
+    reopened: int = 0
+    late: bool = False
+    """Whether any transmission came from the journal after a restart."""
+    actual: bool = False
+    """Whether any transmission asked for help; else it is a test or an exercise."""
+    decisions: Decisions = field(default_factory=dict)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an operator still has something to do here."""
+        return self.state != "closed"
+
+    @property
+    def repeats(self) -> int:
+        """Transmissions that brought no new press."""
+        return self.transmissions - self.press
+
+    def decisive(self, state: str) -> tuple[Decision, int] | None:
+        """The decision that brought the incident into `state` since it was last opened, and the press that it knew of;
+        None if it was not in it."""
+        closings = sorted(press for press, each in self.decisions if each == "closed" and press <= self.press)
+        current = closings if self.is_open else closings[:-1]
+        after = current[-1] if current else 0
+        found = ((one, press) for (press, each), one in self.decisions.items() if each == state and press > after)
+        if state == "closed":  # one that knew of more presses than have arrived counts when they do
+            found = ((one, press) for one, press in found if press <= self.press)
+        return min(found, default=None)
+
+
+@dataclass
+class Column:
+    """What one column last said. Documents are as received, {} before the first."""
+
+    region: str
+    device_id: str
+    heard_s: float = NEVER_S
+    """When it last said something itself."""
+    online: bool | None = None
+    boot: int = -1
+    info: dict[str, Any] = field(default_factory=dict)
+    heartbeat: dict[str, Any] = field(default_factory=dict)
+    faults: dict[str, dict[str, Any]] = field(default_factory=dict)
+    events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Violation:
+    """A message that broke the contract, and how."""
+
+    topic: str
+    payload: bytes
+    why: str
+
+
+class Ledger:
+    """Fed with messages by `take`, with the operator's decisions by `advance`. Not thread-safe: see
+    Centre."""
+
+    def __init__(self) -> None:
+        self.incidents: dict[str, Incident] = {}
+        self.columns: dict[str, Column] = {}
+        self.violations: deque[Violation] = deque(maxlen=KEPT_VIOLATIONS)
+        self.early: dict[str, Decisions] = {}
+        """Answers of another desk to alarms that have not arrived here."""
+        self.messages = 0
+
+    def take(
+        self, topic: str, payload: bytes, now_s: float, *, qos: int | None = None, retain: bool = False
+    ) -> Incident | None:
+        """Enter one message; returns the incident if it was an alarm. A message against the contract is kept
+        in
+        `violations` and has no other effect. `retain`: it came out of the broker's store."""
+        self.messages += 1
+        try:
+            parts, document = read(topic, payload, qos=qos, retain=retain)
+        except validator.ContractError as error:
+            self.violations.append(Violation(topic, payload, str(error)))
+            return None
+        if parts.kind in ("ack", "cmd"):  # the centre's own, or another desk's
+            return None
+        return self.enter(parts, document, now_s, retain=retain)
+
+    def enter(
+        self, parts: validator.Topic, document: dict[str, Any], now_s: float, *, retain: bool = False
+    ) -> Incident | None:
+        """Enter what a column has said, as `read` gives it; returns the incident if it was an alarm."""
+        column = self._column(parts, now_s, retain)
+        if parts.kind == "alarm":
+            return self._take_alarm(parts, document, now_s)
+        self._take_telemetry(column, parts, document)
+        return None
+
+    def advance(self, incident_id: str, state: str, by: str, outcome: str = "", at_ms: int = 0) -> Incident:
+        """Move an incident forward to `state`. Raises LedgerError."""
+        incident = self.incidents.get(incident_id)
+        if incident is None:
+            known = ", ".join(list(self.incidents)[-10:]) or "none"
+            raise LedgerError(f"no incident {incident_id!r}; the last known: {known}")
+        if state not in STATES or STATES.index(state) <= STATES.index(incident.state):
+            raise LedgerError(f"{incident_id} is {incident.state!r}: it cannot become {state!r}")
+        if (state == "closed") != (outcome in OUTCOMES):
+            raise LedgerError(
+                f"{incident_id}: outcome {outcome!r}; when closing give one of {', '.join(OUTCOMES)}, else ''"
+            )
+        incident.decisions[incident.press, state] = Decision(at_ms, by[:BY_MAX], outcome)
+        _settle(incident)
+        return incident
+
+    def agree(self, ack: dict[str, Any], now_ms: int) -> bool:
+        """Enter a valid acknowledgement that another desk has sent (or this one: then nothing changes); whether
+        it changed anything. If it does not say what it had heard of, it counts for the first press only."""
+        incident = self.incidents.get(ack["id"])
+        decisions = incident.decisions if incident else self.early.setdefault(ack["id"], {})
+        key = ack.get("press", ack.get("heard", 1)), ack["state"]
+        at_ms = milliseconds(ack["at"]) if "at" in ack else now_ms
+        told = Decision(at_ms, ack.get("by", "")[:BY_MAX], ack.get("outcome", ""))
+        if (decisions.get(key) or told) < told or decisions.get(key) == told:
+            return False
+        if key not in decisions and len(decisions) >= KEPT_DECISIONS:
+            return False
+        decisions[key] = told
+        if incident is not None:
+            _settle(incident)
+        return True
+
+    def recall(self, incident_id: str, press: int, state: str, decision: Decision) -> None:
+        """Enter a decision that was kept elsewhere."""
+        incident = self.incidents.get(incident_id)
+        decisions = incident.decisions if incident else self.early.setdefault(incident_id, {})
+        decisions[press, state] = decision
+        if incident is not None:
+            _settle(incident)
+
+    def drop_early(self) -> list[str]:
+        """Forget the oldest answers to alarms that never came, when there are too many; the ids of what went."""
+        gone = list(self.early)[: max(0, len(self.early) - KEPT_EARLY)]
+        for incident_id in gone:
+            del self.early[incident_id]
+        return gone
+
+    def forget(self, incident_id: str) -> None:
+        """Drop an incident, when there are too many of its kind. Its id would then open a new one."""
+        self.incidents.pop(incident_id, None)
+
+    def open_incidents(self) -> list[Incident]:
+        """Incidents that are not closed, oldest first."""
+        return [incident for incident in self.incidents.values() if incident.is_open]
+
+    def of(self, device_id: str) -> list[Incident]:
+        """All incidents of one column, oldest first."""
+        return [incident for incident in self.incidents.values() if incident.device_id == device_id]
+
+    def copy(self) -> Ledger:
+        """An independent copy, for readers in other threads."""
+        return copy.deepcopy(self)
+
+    def _column(self, parts: validator.Topic, now_s: float, retain: bool) -> Column:
+        column = self.columns.setdefault(parts.device_id, Column(parts.region, parts.device_id))
+        if not retain:  # what the broker had in store is no sign of life
+            column.heard_s = now_s
+        return column
+
+    def _take_alarm(self, parts: validator.Topic, alarm: dict[str, Any], now_s: float) -> Incident:
+        incident = self.incidents.get(alarm["id"])
+        if incident is None:
+            incident = Incident(alarm["id"], parts.region, parts.device_id, now_s, now_s, alarm)
+            incident.decisions = self.early.pop(incident.id, {})
+            self.incidents[incident.id] = incident
+        if alarm["press"] >= incident.press:
+            incident.press, incident.alarm = alarm["press"], alarm
+        incident.transmissions += 1
+        incident.last_s = now_s
+        incident.late = incident.late or alarm["late"]
+        incident.actual = incident.actual or alarm["status"] == "actual"
+        _settle(incident)
+        return incident
+
+    def _take_telemetry(self, column: Column, parts: validator.Topic, document: dict[str, Any]) -> None:
+        match parts.kind:
+            case "state":
+                self._take_state(column, document)
+            case "info":
+                column.info = document
+            case "heartbeat":
+                column.heartbeat = document
+            case "event":
+                column.events.append(document)
+            case "result":
+                column.results[document["id"]] = document
+                while len(column.results) > KEPT_EVENTS:
+                    del column.results[next(iter(column.results))]
+            case "fault" if document:
+                column.faults[parts.rest] = document
+            case "fault":
+                column.faults.pop(parts.rest, None)
+
+    def _take_state(self, column: Column, document: dict[str, Any]) -> None:
+        online = document["state"] == "online"
+        if not online and document["boot"] < column.boot:
+            return  # the last will of a session that a newer boot has replaced
+        column.online, column.boot = online, document["boot"]
+
+
+def read(
+    topic: str, payload: bytes, *, qos: int | None = None, retain: bool = False
+) -> tuple[validator.Topic, dict[str, Any]]:
+    """A message as its topic and its document ({} for an empty payload). Raises schema.ContractError. `retain`: it
+    came out of the broker's store."""
+    validator.validate(topic, payload, qos=qos)
+    parts = validator.topic_kind(topic)
+    if retain and parts.kind in NEVER_RETAINED:
+        raise validator.ContractError(f"{topic}: retain flag: found True, should be False: nobody sent this now")
+    return parts, json.loads(payload) if payload else {}
+
+
+def milliseconds(time: str) -> int:
+    """A time of the contract as milliseconds since the epoch."""
+    return round(datetime.fromisoformat(time).timestamp() * 1000)
+
+
+def _settle(incident: Incident) -> None:
+    """The incident's state, from what was pressed and what was decided, in whatever order it was heard.
+
+    A closing counts once its press has been heard. While there is a press that no closing knew of, the incident is
+    open, and what was decided since the last closing counts."""
+    closings = {press for press, state in incident.decisions if state == "closed" and press <= incident.press}
+    incident.reopened = sum(press < incident.press for press in closings)
+    if incident.press in closings:
+        incident.state, closing = "closed", incident.decisions[incident.press, "closed"]
+        incident.by, incident.outcome = closing.by, closing.outcome
+        return
+    after = max(closings, default=0)
+    current = [(state, decision) for (press, state), decision in incident.decisions.items() if press > after]
+    current = [(state, decision) for state, decision in current if state != "closed"]
+    if not current:
+        incident.state, incident.by, incident.outcome = NEW, "", ""
+        return
+    top = max(STATES.index(state) for state, _ in current)
+    incident.state, incident.outcome = STATES[top], ""
+    incident.by = min(decision for state, decision in current if state == STATES[top]).by

@@ -1,0 +1,110 @@
+"""Who may use the desk: names, roles and hashes (argon2id) of passwords in one file of the desk's folder.
+
+The file is read again whenever it changed, so that an account added, changed or removed on the command line counts
+at once. A file that cannot be read keeps the accounts of before: a slip of an editor must not open the desk.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import threading
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from desk.web.files import Stamp, replace, stamp
+
+FILE = "accounts.json"
+ROLES = ("operator", "admin")
+ACCOUNTS_MAX = 200
+NAME = re.compile(r"[^\W_](?:[\w .@-]{0,30}[^\W_])?")  # in any script; it is shown, and sent to the columns as `by`
+PASSWORD_MIN, PASSWORD_MAX = 10, 128  # characters
+
+
+class AccountError(ValueError):
+    """An account cannot be made, found or read; says why."""
+
+
+@dataclass(frozen=True)
+class Account:
+    """One person. `hash` is argon2's own text: algorithm, cost, salt and digest."""
+
+    name: str
+    role: str
+    hash: str
+
+
+class Accounts:
+    """The accounts of the desk whose files are in `folder`. Any thread. Raises AccountError on a broken file."""
+
+    def __init__(self, folder: Path, hasher: PasswordHasher | None = None) -> None:
+        self._path = folder / FILE
+        self._hasher = hasher or PasswordHasher()
+        self._lock = threading.Lock()
+        self._stamp: Stamp | None = None
+        self._known: dict[str, Account] = {}
+        self._decoy = self._hasher.hash("nobody's password")
+        self._read()
+
+    def all(self) -> list[Account]:
+        """Everybody, by name."""
+        with self._lock:
+            if stamp(self._path) != self._stamp:
+                with contextlib.suppress(AccountError):
+                    self._read()
+            return sorted(self._known.values(), key=lambda account: account.name)
+
+    def find(self, name: str) -> Account | None:
+        """The account of that name, as it is now."""
+        return next((account for account in self.all() if account.name == name), None)
+
+    def check(self, name: str, password: str) -> Account | None:
+        """The account if the password is its own. Takes some 100 ms and 64 MiB whether or not the name exists."""
+        account = self.find(name)
+        try:
+            self._hasher.verify(account.hash if account else self._decoy, password)
+        except (VerificationError, InvalidHashError):
+            return None
+        return account
+
+    def add(self, name: str, password: str, role: str = "operator") -> None:
+        """Make an account, or give it a new password and role. Raises AccountError."""
+        if not NAME.fullmatch(name):
+            raise AccountError(f"name {name!r}: use 1 to 32 letters, digits, spaces or . @ - _, a letter first")
+        if role not in ROLES:
+            raise AccountError(f"role {role!r}: use one of {', '.join(ROLES)}")
+        if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:
+            raise AccountError(
+                f"the password has {len(password)} characters: use {PASSWORD_MIN} to {PASSWORD_MAX}, such as four words"
+            )
+        with self._lock:
+            self._read()
+            self._known[name] = Account(name, role, self._hasher.hash(password))
+            if len(self._known) > ACCOUNTS_MAX:
+                raise AccountError(f"there are {ACCOUNTS_MAX} accounts already: remove one")
+            self._write()
+
+    def remove(self, name: str) -> None:
+        """Take an account away; its sessions end with it. Raises AccountError."""
+        with self._lock:
+            self._read()
+            if self._known.pop(name, None) is None:
+                raise AccountError(f"no account {name!r}; there are: {', '.join(sorted(self._known)) or 'none'}")
+            self._write()
+
+    def _read(self) -> None:
+        found = stamp(self._path)
+        try:
+            entries = json.loads(self._path.read_bytes()) if found else []
+            known = {entry["name"]: Account(entry["name"], entry["role"], entry["hash"]) for entry in entries}
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise AccountError(f"{self._path}: cannot be read as accounts ({error!r}); restore or remove it") from error
+        self._known, self._stamp = known, found
+
+    def _write(self) -> None:
+        replace(self._path, json.dumps([asdict(account) for account in self._known.values()], indent=1))
+        self._stamp = stamp(self._path)

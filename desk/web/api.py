@@ -1,0 +1,114 @@
+"""What the server's requests are about: one desk with its register and its duty, as the API shows them.
+
+Whatever reads or writes here may wait for the disk: call it in a worker thread.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from desk import statistics
+from desk.duty import COMMANDS, Duty
+from desk.ledger import OUTCOMES
+from desk.register import Register
+from desk.web import views
+from desk.web.refusal import Refusal
+
+MANY = 1_000_000  # incidents: all of them
+EVENTS = 100
+LANGUAGES = ("en", "ru", "kk")
+Document = dict[str, Any]
+
+
+def now_ms() -> int:
+    """Milliseconds since the epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Desk:
+    """`tiles`: address of the map's tiles, with {z}, {x} and {y}."""
+
+    def __init__(self, name: str, register: Register, duty: Duty, tiles: str | None = None) -> None:
+        self.name, self.register, self.duty, self.tiles = name, register, duty, tiles
+
+    def config(self) -> Document:
+        """What a page needs to know before anything else."""
+        return {
+            "languages": LANGUAGES,
+            "tiles": self.tiles,
+            "outcomes": OUTCOMES,
+            "commands": COMMANDS,
+            "now_ms": now_ms(),
+            "name": self.name,
+            "broker": self.duty.connected,
+            "trouble": self.duty.trouble,
+            "silence": asdict(self.duty.limits),
+        }
+
+    def status(self) -> Document:
+        """The feed's message of every tick. `trouble`: why there is no broker, in words."""
+        return {"kind": "desk", "broker": self.duty.connected, "trouble": self.duty.trouble, "now_ms": now_ms()}
+
+    def columns(self) -> list[Document]:
+        """All columns, by device id."""
+        waiting: dict[str, list[str]] = defaultdict(list)
+        for row in self.register.incidents(state="open", status="actual", limit=MANY):
+            waiting[row["device_id"]].append(row["id"])
+        return [views.column(row, waiting[row["device_id"]]) for row in self.register.columns()]
+
+    def events(self, device_id: str) -> list[Document]:
+        """What happened to one column of late, commands and their results too: {at_ms, event, detail}, newest first."""
+        return self.register.events(device_id, EVENTS)
+
+    def incidents(self, wanted: Mapping[str, Any]) -> list[Document]:
+        """Those that the filter wants, newest first. No limit cuts off open calls, and none is behind a drill: who asks
+        what is open must hear of every call, however many drills somebody makes up."""
+        if wanted.get("state") != "open" or "status" in wanted:
+            return [views.incident(row) for row in self.register.incidents(**wanted)]
+        calls = self.register.incidents(**{**wanted, "status": "actual", "limit": MANY})
+        drills = self.register.incidents(**{**wanted, "status": "drill"})
+        return [views.incident(row) for row in [*calls, *drills]]
+
+    def incident(self, incident_id: str) -> Document:
+        """One with its timeline. Raises Refusal."""
+        row = self.register.incident(incident_id)
+        if row is None:
+            raise Refusal(404, f"no incident {incident_id[:80]!r} in the register")
+        return {**views.incident(row), "timeline": row["timeline"]}
+
+    def with_timelines(self, wanted: Mapping[str, Any]) -> list[Document]:
+        """As `incidents`, each with its timeline. A drill may be dropped while they are read."""
+        rows = [self.register.incident(found["id"]) for found in self.incidents(wanted)]
+        return [{**views.incident(row), "timeline": row["timeline"]} for row in rows if row is not None]
+
+    def statistics(self, wanted: Mapping[str, Any]) -> Document:
+        """Counts, times and availability; `wanted` narrows the incidents, availability is as of now."""
+        at_ms = now_ms()
+        since_ms = at_ms - max(statistics.WINDOWS_MS.values())
+        presence = {
+            row["device_id"]: self.register.presence(row["device_id"], since_ms) for row in self.register.columns()
+        }
+        return statistics.summary(self.register.incidents(**wanted), presence, at_ms)
+
+    def messages(self, changes: Iterable[tuple[str, str]]) -> list[Document]:
+        """What the feed says of these changes. An incident changes its column's status, too."""
+        incidents, columns, messages = [], set(), []
+        for kind, name in changes:
+            if kind == "incident":
+                row = self.register.incident(name)
+                if row is not None:
+                    incidents.append(views.incident(row))
+                    columns.add(row["device_id"])
+            elif kind == "column":
+                columns.add(name)
+            else:
+                messages.append(self.status())
+        messages += [{"kind": "incident", "incident": incident} for incident in incidents]
+        if columns:
+            found = [column for column in self.columns() if column["device_id"] in columns]
+            messages += [{"kind": "column", "column": column} for column in found]
+        return messages

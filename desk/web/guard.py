@@ -1,0 +1,180 @@
+"""What every request passes: the right host, the right page, the right person; and what every answer carries.
+
+Other pages in the operator's browser are the enemy here: they may send requests to the desk (and do so with its
+cookie, if they come from another port of this machine), and may call it by a name of their own that stands for
+127.0.0.1. So the desk looks at who a browser says is asking, and at the name by which it was called.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from aiohttp import web
+
+from desk.web.accounts import Accounts
+from desk.web.refusal import Refusal
+from desk.web.sessions import COOKIE, Sessions
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+READING = ("GET", "HEAD")
+OPEN_TO_ALL = ("/api/me", "/api/login", "/api/logout")
+ANYBODY = "operator"  # by this name goes who sits at a desk without accounts
+NOWHERE = SplitResult("", "", "", "", "")
+PROXIED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
+
+log = logging.getLogger("desk")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Who asks."""
+
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Guard:
+    """`required`: accounts are needed even if there are none (somebody else than this machine can reach the desk).
+    `proxied`: requests come through a proxy on another machine, which says whose they are."""
+
+    accounts: Accounts
+    sessions: Sessions
+    required: bool
+    encrypted: bool
+    tiles: str | None = None
+    proxied: bool = False
+
+    @property
+    def with_accounts(self) -> bool:
+        """Whether people log in here."""
+        return self.required or bool(self.accounts.all())
+
+    def person(self, request: web.Request) -> Person | None:
+        """Who is logged in; without accounts, anybody."""
+        if not self.with_accounts:
+            return Person(ANYBODY, "admin")
+        token = request.cookies.get(COOKIE)
+        account = self.sessions.find(token) if token else None
+        return Person(account.name, account.role) if account else None
+
+    def address(self, request: web.Request) -> str:
+        """Where it comes from. A proxy adds whom it heard at the end of X-Forwarded-For; the rest is hearsay."""
+        nearest = request.remote or ""
+        said = ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()
+        return said if said and (self.proxied or is_loopback(nearest)) else nearest
+
+    def middlewares(self) -> list[Any]:
+        """In the order in which a request passes them."""
+        return [refusals, self._check]
+
+    @web.middleware
+    async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._check_host(request)
+        if request.path.startswith("/api/"):
+            self._check_origin(request)
+            if request.path not in OPEN_TO_ALL and self.person(request) is None:
+                raise Refusal(401, "log in first")
+        return await handler(request)
+
+    def _check_host(self, request: web.Request) -> None:
+        """Without accounts only this machine is served, by one of its own names."""
+        if self.with_accounts:
+            return
+        if any(name in request.headers for name in PROXIED):
+            raise Refusal(403, "a desk behind a proxy needs accounts: python -m sim desk account add NAME --folder DIR")
+        if not is_loopback(_split(f"//{request.host}").hostname or ""):
+            raise Refusal(403, "a desk without accounts answers to 127.0.0.1 and localhost only")
+
+    def _check_origin(self, request: web.Request) -> None:
+        """What changes something, and the feed, only for the desk's own page; nothing for a page of somebody else."""
+        origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
+        if site not in (None, "same-origin", "none") or (origin is not None and not self._is_own(origin, request)):
+            raise Refusal(403, "this request comes from another page than the desk's")
+        if request.method in READING and request.headers.get("Upgrade", "").lower() != "websocket":
+            return
+        if origin is None and site != "same-origin":
+            raise Refusal(403, "say where this request comes from: Origin, as every browser does")
+
+    def _is_own(self, origin: str, request: web.Request) -> bool:
+        parts = _split(origin)
+        # Without encryption of its own, a proxy in front may have added it.
+        schemes = ("https",) if self.encrypted else ("http", "https")
+        return parts.scheme in schemes and bool(request.host) and parts.netloc.lower() == request.host.lower()
+
+    async def add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        """To every answer, that of an error too; a signal of aiohttp."""
+        response.headers.update(headers(self.tiles))
+        if self.encrypted:
+            response.headers["Strict-Transport-Security"] = "max-age=31536000"
+        cache = "no-store" if request.path.startswith("/api/") else "no-cache"
+        response.headers.setdefault("Cache-Control", cache)
+        response.headers.pop("Server", None)
+
+
+def headers(tiles: str | None) -> dict[str, str]:
+    """What a browser is told to keep to. `tiles`: the address of the map's tiles, if any."""
+    host = ""
+    if tiles:
+        parts = urlsplit(tiles)
+        host = f" {parts.scheme}://{parts.netloc}"
+    policy = (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        f"img-src 'self' data:{host}",
+        "connect-src 'self'",
+        "media-src 'self' blob: mediastream:",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+        "base-uri 'none'",
+    )
+    return {
+        "Content-Security-Policy": "; ".join(policy),
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "microphone=(self), camera=(), geolocation=(), display-capture=()",
+    }
+
+
+def _split(address: str) -> SplitResult:
+    """Its parts; none of them if it is no address."""
+    try:
+        parts = urlsplit(address)
+        return parts if parts.port != 0 else NOWHERE
+    except ValueError:
+        return NOWHERE
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine has that address or name."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@web.middleware
+async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns whatever is refused, and whatever goes wrong, into JSON that says so and nothing about the inside."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return web.json_response({"error": refusal.text}, status=refusal.status, headers=refusal.headers)
+    except web.HTTPException as error:
+        if error.status < 400 or not request.path.startswith("/api/"):
+            raise
+        return web.json_response({"error": error.reason}, status=error.status)
+    except Exception:
+        log.exception("%s %s", request.method, request.path)
+        return web.json_response({"error": "the desk failed at this; its log says where"}, status=500)

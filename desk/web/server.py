@@ -1,0 +1,176 @@
+"""The desk's HTTP server: its page, the API that the page uses, the feed."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from desk.duty import COMMANDS
+from desk.ledger import OUTCOMES, LedgerError
+from desk.web import asking
+from desk.web.api import Desk
+from desk.web.feed import Feed
+from desk.web.guard import Guard, Person
+from desk.web.login import Login
+from desk.web.player import SDP, SDP_MAX_BYTES, Player
+from desk.web.refusal import Refusal, one_of, text
+from desk.web.report import Report
+
+STATIC = Path(__file__).resolve().parent / "static"
+NAME_MAX, NOTE_MAX = 32, 2000  # characters
+KEEPALIVE_S = 60.0
+
+T = TypeVar("T")
+
+
+class Server:
+    """Routes requests to the desk. `feed` and `player` are started and stopped with the application."""
+
+    def __init__(self, desk: Desk, guard: Guard, player: Player) -> None:
+        self.desk, self.guard, self.player = desk, guard, player
+        self.feed = Feed(desk.messages, desk.status)
+
+    def application(self) -> web.Application:
+        """A new application with everything in it."""
+        application = web.Application(middlewares=self.guard.middlewares(), client_max_size=SDP_MAX_BYTES)
+        application.on_response_prepare.append(self.guard.add_headers)
+        application.cleanup_ctx.append(self._life)
+        application.on_shutdown.append(self._goodbye)
+        login, report = Login(self.guard), Report(self.desk)
+        one = "/api/incidents/{incident_id}"
+        application.add_routes(
+            [
+                web.get("/", self._page),
+                web.static("/static", STATIC),
+                web.get("/api/me", login.me),
+                web.post("/api/login", login.login),
+                web.post("/api/logout", login.logout),
+                web.get("/api/config", self._config),
+                web.get("/api/columns", self._columns),
+                web.get("/api/columns/{device_id}/events", self._events),
+                web.post("/api/columns/{device_id}/command", self._command),
+                web.get("/api/incidents", self._incidents),
+                web.get(one, self._incident),
+                web.post(one + "/accept", self._accept),
+                web.post(one + "/dispatch", self._dispatch),
+                web.post(one + "/close", self._close),
+                web.post(one + "/note", self._note),
+                web.post(one + "/whep", self._call),
+                web.delete("/api/whep/{call}", self._hang_up),
+                web.get("/api/statistics", report.statistics),
+                web.get("/api/export.csv", report.csv),
+                web.get("/api/export.json", report.json),
+                web.get("/api/feed", self._feed),
+            ]
+        )
+        return application
+
+    async def _life(self, application: web.Application) -> Any:
+        self.feed.start()
+        await self.player.start()
+        yield
+        await self.player.stop()
+
+    async def _goodbye(self, application: web.Application) -> None:
+        await self.feed.stop()
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(STATIC / "index.html")
+
+    async def _config(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(self.desk.config())
+
+    async def _columns(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(await asyncio.to_thread(self.desk.columns))
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(await asyncio.to_thread(self.desk.events, asking.device_id(request)))
+
+    async def _incidents(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(await asyncio.to_thread(self.desk.incidents, asking.wanted(request)))
+
+    async def _incident(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(await asyncio.to_thread(self.desk.incident, asking.incident_id(request)))
+
+    # What an operator does
+
+    async def _accept(self, request: web.Request) -> web.StreamResponse:
+        document = await asking.document(request, "by")
+        return await self._decide(request, self.desk.duty.accept, self._by(request, document))
+
+    async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        document = await asking.document(request, "by")
+        return await self._decide(request, self.desk.duty.dispatch, self._by(request, document))
+
+    async def _close(self, request: web.Request) -> web.StreamResponse:
+        document = await asking.document(request, "by", "outcome", "note")
+        outcome = one_of(text(document, "outcome", NAME_MAX), "outcome", OUTCOMES)
+        note = text(document, "note", NOTE_MAX, default="", lines=True)
+        return await self._decide(request, self.desk.duty.close, outcome, self._by(request, document), note)
+
+    async def _note(self, request: web.Request) -> web.StreamResponse:
+        document = await asking.document(request, "by", "text")
+        note = text(document, "text", NOTE_MAX, lines=True)
+        return await self._decide(request, self.desk.duty.note, self._by(request, document), note)
+
+    async def _decide(self, request: web.Request, decide: Callable[..., Any], *arguments: str) -> web.StreamResponse:
+        incident_id = asking.incident_id(request)
+
+        def decide_and_look() -> dict[str, Any]:
+            self.desk.incident(incident_id)  # 404 before 409
+            decide(incident_id, *arguments)
+            return self.desk.incident(incident_id)
+
+        return web.json_response(await _or_refuse(decide_and_look))
+
+    async def _command(self, request: web.Request) -> web.StreamResponse:
+        device_id = asking.device_id(request)
+        cmd = one_of(text(await asking.document(request, "cmd"), "cmd", NAME_MAX), "cmd", COMMANDS)
+        if cmd == "restart" and self._person(request).role != "admin":
+            raise Refusal(403, "only an admin restarts a column: it raises no alarm meanwhile")
+        by = self._person(request).name
+        command_id = await _or_refuse(lambda: self.desk.duty.command(device_id, cmd, by))
+        return web.json_response({"id": command_id}, status=202)
+
+    # Picture and sound
+
+    async def _call(self, request: web.Request) -> web.StreamResponse:
+        offer = await asking.body(request, SDP, SDP_MAX_BYTES)
+        incident = await asyncio.to_thread(self.desk.incident, asking.incident_id(request))
+        name, answer = await self.player.call(incident["stream"]["webrtc"], offer)
+        headers = {"Location": f"/api/whep/{name}"}
+        return web.Response(status=201, body=answer, content_type=SDP, headers=headers)
+
+    async def _hang_up(self, request: web.Request) -> web.StreamResponse:
+        if not await self.player.hang_up(request.match_info["call"]):
+            raise Refusal(404, "no such call: it has ended")
+        return web.Response(status=204)
+
+    async def _feed(self, request: web.Request) -> web.StreamResponse:
+        return await self.feed.serve(request, lambda: self.guard.person(request) is not None)
+
+    def _person(self, request: web.Request) -> Person:
+        person = self.guard.person(request)
+        if person is None:
+            raise Refusal(401, "log in first")
+        return person
+
+    def _by(self, request: web.Request, document: dict[str, Any]) -> str:
+        """Who does it: the one who is logged in; only where nobody logs in a name of one's own choice."""
+        person = self._person(request)
+        return person.name if self.guard.with_accounts else text(document, "by", NAME_MAX, default="") or person.name
+
+
+async def _or_refuse(decide: Callable[[], T]) -> T:
+    """What it returns, in a worker thread. Raises Refusal when it cannot be, or could not be written down."""
+    try:
+        return await asyncio.to_thread(decide)
+    except LedgerError as error:
+        raise Refusal(409, str(error)) from None
+    except sqlite3.Error as error:
+        raise Refusal(503, f"nothing was done, the register could not be written: {error}") from None

@@ -1,0 +1,58 @@
+"""A board without a configuration that it could run on: no column, so nothing is lost to what it has loaded here."""
+
+from firmware import VERSION, const
+from firmware.console.talk import Talk
+from firmware.lamp import Lamp
+from firmware.timing import Deadline
+
+_SAY_AGAIN_MS = 10000
+_WAIT_MS = 500
+_WATCHDOG_MS = 8000
+_READ_BYTES = const(32)
+_TEXT_MAX = const(160)
+
+
+class _NoColumn:
+    """What a command of the console gets: there is no button whose press could be under way."""
+
+    def __init__(self, boot, errors):
+        self.boot = boot
+        self.errors = errors
+        self.button = self
+
+    def wants_calm(self) -> bool:
+        return False
+
+
+def wait_for_technician(board, boot: dict, errors: list) -> None:
+    """No usable configuration and none that ever worked: say so, on the lamp and on the console. Never returns."""
+    board.log("boot: number=%d cause=%s mode=unconfigured culprit=None" % (boot["number"], board.reset_cause()))
+    lamp = Lamp(board)
+    lamp.show("out-of-service")
+    watchdog = board.watchdog(_WATCHDOG_MS)
+    say_again = Deadline(board, 0)
+    talk = Talk(board, _NoColumn(boot, errors), _load)
+    while True:
+        if say_again.expired():
+            say_again.start(_SAY_AGAIN_MS)
+            for error in errors:
+                board.log("configuration: %s" % error)
+        lamp.step()
+        watchdog.feed()
+        board.contact.is_closed()  # seen: else a contact that stays closed ends every wait at once
+        board.wait(min(_WAIT_MS, talk.step(board.typed(_READ_BYTES) or b"") or _WAIT_MS))
+
+
+def _load(word):
+    if word != "status":
+        raise ValueError("there is no usable configuration; see status")
+    return _status
+
+
+def _status(board, column):
+    folder = column.boot.get("folder", "")
+    yield {"configured": False}
+    yield {"firmware": {"version": VERSION, "folder": folder, "boot": column.boot["number"], "mode": "unconfigured"}}
+    yield {"chip": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython}}
+    for error in column.errors:
+        yield {"errors": [error[:_TEXT_MAX]]}

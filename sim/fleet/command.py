@@ -1,0 +1,115 @@
+"""`python -m sim site`: surroundings of a provisioned fleet; commands on standard input, JSON lines on standard output.
+
+Virtual boards find it by the file that the first line of output names.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from common.arguments import lists
+from common.signals import exit_on
+from sim.fleet.surroundings import BREAKS, Site, SiteError
+from sim.real.command import print_event
+from sim.servers.broker import BrokerError
+from tools import toolbox
+
+EXIT_USAGE = 2
+EXIT_MISSING_RUNTIME = 3
+EXIT_FAILED = 1
+COMMANDS = {
+    "break NAME": "see below",
+    "mend NAME": "undo it",
+    "expire ID": "make a configuration in which the column's certificate has ended, to be flashed",
+    "close": "the centre closes all open incidents",
+    "help": "list these commands",
+    "quit": "end (so does the end of the input)",
+}
+EVENTS = {
+    "ready": "servers: the file for boards; columns: how many were provisioned",
+    "column": "device_id, online: true, false or null (nothing of it yet): as the centre has heard",
+    "alarm": "device_id, id, press, status (actual or test), state: as the centre has it",
+    "broken, mended": "what",
+    "expired": "config: a folder for `make flash`",
+    "closed": "count: of incidents",
+    "error": "text: what is wrong with a command",
+    "help": "command, text",
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run the site until `quit`; returns the exit status."""
+    arguments = _parser().parse_args(argv)
+    exit_on(signal.SIGTERM, signal.SIGINT)
+    try:
+        with Site(arguments.provisioned, arguments.state, print_event) as site:
+            report(event="ready", servers=str(site.table), columns=len(site.columns))
+            for what in arguments.broken:
+                _obey(site, ["break", what])
+            _listen(site, sys.stdin)
+    except (SiteError, BrokerError, TimeoutError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    except toolbox.ToolMissing as error:
+        print(f"error: {error}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
+        return EXIT_MISSING_RUNTIME
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _listen(site: Site, lines: Iterable[str]) -> None:
+    for line in lines:
+        words = line.split()
+        if words == ["quit"]:
+            return
+        try:
+            if words:
+                _obey(site, words)
+        except (SiteError, BrokerError) as error:
+            report(event="error", text=str(error))
+
+
+def _obey(site: Site, words: list[str]) -> None:
+    match words:
+        case ["break", what]:
+            site.break_(what)
+            report(event="broken", what=what)
+        case ["mend", what]:
+            site.mend(what)
+            report(event="mended", what=what)
+        case ["expire", device_id]:
+            report(event="expired", config=str(site.expire(device_id)))
+        case ["close"]:
+            report(event="closed", count=site.close_incidents())
+        case ["help"]:
+            for command, text in {**COMMANDS, **BREAKS}.items():
+                report(event="help", command=command, text=text)
+        case _:
+            raise SiteError(f"unknown command {' '.join(words)!r}: must be one of {', '.join(COMMANDS)}")
+
+
+def report(**event: Any) -> None:
+    print_event(event)
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m sim site", formatter_class=layout)
+    parser.description = (__doc__ or "").partition("`: ")[2]
+    add = parser.add_argument
+    add("provisioned", type=Path, help="what provisioning made; it is not changed")
+    help_text = "folder for the site's own files (default: %(default)s)"
+    add("--state", type=Path, default=Path("build/site"), metavar="FOLDER", help=help_text)
+    add("--break", dest="broken", action="append", default=[], metavar="NAME", help="may be given several times")
+    parser.epilog = lists(
+        {
+            "names of what can be broken:": BREAKS,
+            "commands, one a line on standard input:": COMMANDS,
+            "events, one JSON object a line:": EVENTS,
+        }
+    )
+    return parser

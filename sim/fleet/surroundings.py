@@ -1,0 +1,220 @@
+"""The parts of a site, started together and broken one by one."""
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from common.identity import Identity
+from common.ports import HOST, is_free
+from desk.ledger import Ledger
+from field import access, certificates
+from field.keeping import made_private, write
+from sim.fleet import connect_to
+from sim.fleet.broker import ProvisionedBroker, ended
+from sim.fleet.connect_to import Endpoint
+from sim.servers.centre import Centre
+from sim.servers.stand_ins import StreamServer, TimeServer
+
+BREAKS = {
+    "broker": "the broker is gone",
+    "certificate": "the broker's certificate has ended",
+    "password=ID": "the broker has another password for that column",
+    "access=ID": "the broker lets that column read and write everything",
+    "stream": "nobody is at the other end of the streams",
+    "clock": "the time server answers nobody",
+    "centre": "the centre's software answers no alarm",
+}
+TABLE, PORTS = "connect-to", "ports.json"
+NTP_PORT = 123
+STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "sip": 5060, "sips": 5061}
+
+Event = dict[str, Any]
+
+
+class SiteError(Exception):
+    """What is asked of the site is not possible; says what would be."""
+
+
+class Site:
+    """A context manager. `on_event` gets what the centre hears: "column" and "alarm"; from any thread."""
+
+    def __init__(self, provisioned: Path, state: Path, on_event: Callable[[Event], None] = lambda _: None) -> None:
+        """`provisioned`: what provisioning wrote, read only; `state`: a folder for the site's own files.
+
+        Raises SiteError when something is not there; toolbox.ToolMissing and BrokerError from `__enter__`.
+        """
+        self._provisioned, self._state, self._on_event = provisioned, made_private(state), on_event
+        self.columns = {folder.name: _document(folder) for folder in sorted(provisioned.glob("columns/*"))}
+        if not self.columns:
+            raise SiteError(f"{provisioned}/columns: no column there; make it with: make provision FLEET=... OUT=...")
+        before = self._ports_before()
+        try:
+            self.broker = ProvisionedBroker(provisioned, before.get("broker"))
+        except OSError as error:
+            raise SiteError(f"{error}; make it anew with: make provision FLEET=... OUT=...") from error
+        self._endpoints = dict(part for document in self.columns.values() for part in endpoints(document))
+        places = [part for part in self._endpoints.values() if part not in ("broker", "clock")]
+        self.streams = {place: StreamServer(before.get(place, 0)) for place in places}
+        self.clock = TimeServer(before.get("clock", 0))
+        self.centre = self._centre()
+        self._stack = ExitStack()
+        self._told: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            for server in self.streams.values():
+                stack.callback(server.stop)
+            stack.enter_context(self.clock)
+            stack.enter_context(self.broker)
+            stack.enter_context(self.centre)
+            ports = {"broker": self.broker.port, "clock": self.clock.port}
+            ports |= {place: server.port for place, server in self.streams.items()}
+            (self._state / PORTS).write_text(json.dumps(ports))
+            connect_to.write(self.table, {asked: (HOST, ports[part]) for asked, part in self._endpoints.items()})
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    @property
+    def table(self) -> Path:
+        """Where everything is: for boards."""
+        return self._state / TABLE
+
+    def break_(self, what: str) -> None:
+        """One of BREAKS, with a column's id in place of ID. Raises SiteError."""
+        self._set(what, True)
+
+    def mend(self, what: str) -> None:
+        """The opposite of `break_`; harmless when nothing is broken. Raises SiteError."""
+        self._set(what, False)
+
+    def expire(self, device_id: str) -> Path:
+        """A folder with that column's configuration, in which its certificate has ended: to be flashed.
+
+        Raises SiteError.
+        """
+        self._check(device_id)
+        source = self._provisioned / "columns" / device_id
+        folder = made_private(self._state / "expired" / device_id)
+        key = certificates.load_key((source / f"{device_id}.key").read_bytes())
+        document = _document(source)
+        try:
+            pem = ended(self._provisioned, key, document["broker"]["tls"]["cert"].encode("ascii"))
+        except OSError as error:
+            raise SiteError(f"{error}: only with the authority's key can a certificate be made") from error
+        document["broker"]["tls"]["cert"] = pem.decode("ascii")
+        write(folder / "config.json", json.dumps(document, ensure_ascii=False), is_secret=False)
+        for name in ("secrets.json", "chip"):
+            shutil.copy2(source / name, folder / name)
+        return folder
+
+    def close_incidents(self) -> int:
+        """The centre closes every open incident; how many there were."""
+        incidents = self.centre.look(lambda ledger: [incident.id for incident in ledger.open_incidents()])
+        for ident in incidents:
+            self.centre.close(ident, "administrative")
+        return len(incidents)
+
+    # -- how it works
+
+    def _set(self, what: str, broken: bool) -> None:
+        name, _, device_id = what.partition("=")
+        match name:
+            case "broker" if broken:
+                self.broker.kill()
+            case "broker":
+                self.broker.start()
+            case "certificate":
+                self.broker.certificate_ended = broken
+                self.broker.restart()  # what stands already would stay
+            case "password" | "access":
+                self._check(device_id)
+                names = self.broker.other_password if name == "password" else self.broker.open_access
+                (names.add if broken else names.discard)(device_id)
+                self.broker.apply()
+            case "stream":
+                for server in self.streams.values():
+                    (server.stop if broken else server.start)()
+            case "clock":
+                self.clock.silent = broken
+            case "centre":
+                self.centre.auto = None if broken else "received"
+            case _:
+                raise SiteError(f"found {what!r}, must be one of: {', '.join(BREAKS)}")
+
+    def _check(self, device_id: str) -> None:
+        if device_id not in self.columns:
+            raise SiteError(f"found {device_id or 'no column'}, must be one of: {', '.join(self.columns)}")
+
+    def _ports_before(self) -> dict[str, int]:
+        """Those of the last time, if nobody has them now: boards that are on stay where they are."""
+        try:
+            ports = json.loads((self._state / PORTS).read_text())
+        except (OSError, ValueError):
+            return {}
+        return {part: port for part, port in ports.items() if is_free(port)}
+
+    def _centre(self) -> Centre:
+        folder = self._provisioned / "centre"
+        login = json.loads((folder / "centre.json").read_text("utf-8"))
+        identity = Identity(folder / f"{access.CENTRE}.pem", folder / f"{access.CENTRE}.key", folder / "ca.pem")
+        first = next(iter(self.columns.values()))["broker"]
+        return Centre(
+            self.broker.host,
+            self.broker.port,
+            tls=identity,
+            server_name=first["tls"]["server_name"] or first["host"],
+            user=login["user"],
+            password=login["password"],
+            on_change=self._tell,
+        )
+
+    def _tell(self) -> None:
+        news = self.centre.look(self._news)
+        for event in news:
+            self._on_event(event)
+
+    def _news(self, ledger: Ledger) -> list[Event]:
+        now: dict[str, Event] = {
+            name: {"event": "column", "device_id": name, "online": column.online}
+            for name, column in ledger.columns.items()
+        }
+        for one in ledger.incidents.values():
+            now[one.id] = {"event": "alarm", "device_id": one.device_id, "id": one.id, "press": one.press}
+            now[one.id] |= {"status": one.alarm["status"], "state": one.state}
+        news = [event for key, event in now.items() if self._told.get(key) != event]
+        self._told = now
+        return news
+
+
+def endpoints(document: dict[str, Any]) -> Iterator[tuple[Endpoint, str]]:
+    """Whom a column with that configuration asks, and which part of the site that is: broker, clock, or HOST:PORT."""
+    yield (document["broker"]["host"], document["broker"].get("port", 8883)), "broker"
+    clock = document.get("clock", {})
+    if clock.get("server"):
+        yield (clock["server"], clock.get("port", NTP_PORT)), "clock"
+    for uri in document["stream"].values():
+        host, port = stream_endpoint(uri)
+        yield (host, port), f"{host}:{port}"
+
+
+def stream_endpoint(uri: str) -> Endpoint:
+    """Who is at the other end, of rtsp://HOST[:PORT]/..., sip:USER@HOST[:PORT];..., https://HOST/..."""
+    scheme, _, place = uri.partition(":")
+    if scheme in ("sip", "sips"):
+        place = "//" + place.partition("?")[0].rpartition("@")[2].partition(";")[0]
+    parts = urlsplit(f"{scheme}:{place}")
+    return parts.hostname or "", parts.port or STREAM_PORTS[scheme]
+
+
+def _document(folder: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads((folder / "config.json").read_text("utf-8")))
+    except (OSError, ValueError) as error:
+        raise SiteError(f"{folder}/config.json: {error}; make it anew with: make provision") from error

@@ -1,0 +1,356 @@
+"""A virtual pole in real time: supply, watchdog, flash image, contact, link and lamp around one chip process.
+
+The chip runs the unmodified boot.py and main.py from a LittleFS image (see sim/chip/run.py); the pole does
+what the world around it does: cuts and restores power, bites when the watchdog starves, moves the contact.
+"""
+
+import contextlib
+import json
+import queue
+import re
+import select
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import Any, Self
+
+from firmware.lamp import COLOURS
+from sim.chip.options import CHIPS
+from sim.real import flash_image, runtimes
+from sim.real.inputs import Street
+from sim.real.observer import Eye, Wiring
+from sim.real.process import ChipProcess
+from sim.real.rtc import Registers, now_us
+from sim.real.runtimes import RUNTIMES as RUNTIMES
+
+POLL_S = 0.05
+CRASH_PAUSE_S = 1.0  # before a crashed chip starts again: a crash loop shall not eat the machine
+EDGES_PER_LINE = 64  # keeps a line below PIPE_BUF, so that it is written whole or not at all
+_BOOT_LINE = re.compile(r"boot: number=(\d+) cause=(\S+)")
+_MESSAGE = "\x01"
+
+Event = dict[str, Any]
+Readable = ChipProcess | socket.socket | int
+
+
+class RealColumn:
+    """One column in real time. All methods may be called from any thread, and from `on_event`.
+
+    `on_event` gets a dict per event, in the pole's own thread: "t_ms" (since the pole was made), "event"
+    (lamp, relay, boot, reset, log) and that event's details; `python -m sim --help` lists them.
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any] | bytes | None,
+        *,
+        runtime: str = "cpython",
+        flash_path: Path | None = None,
+        heap_bytes: int | None = None,
+        seed: int = 0,
+        chip: str = "esp32",
+        wired_for: Mapping[str, Any] | None = None,
+        on_event: Callable[[Event], None],
+        sources: Path = flash_image.PROJECT,
+    ) -> None:
+        """`config`: see `flash.build_image`; None = the flash as it is, empty if it is new. `flash_path`: made if
+        missing, kept; None = a throw-away one.
+        `heap_bytes`: what the firmware has of MicroPython's heap; what the simulated modules take is added.
+        `wired_for`: the validated configuration that tells which pin leads where; None = the one on the flash.
+
+        Raises ValueError for unusable arguments, toolbox.ToolMissing when the runtime cannot be had.
+        """
+        if chip not in CHIPS:
+            raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
+        self._scratch = tempfile.TemporaryDirectory(prefix="sos-pole-")
+        self._command = runtimes.command(runtime, heap_bytes, Path(self._scratch.name, "chip"), self._more_heap_bytes())
+        self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
+        if config is not None:
+            flash_image.build_image(self.flash_path, config, mpy=runtime != "cpython", sources=sources)
+        elif not self.flash_path.exists():
+            self.flash_path.write_bytes(flash_image.Image().content())
+        self._chip_name, self._seed = chip, seed
+        self._wiring = Wiring.of(wired_for or flash_image.configuration_in_force(self.flash_path, chip))
+        self._registers = Registers(Path(self._scratch.name, "registers"))
+        self._street = Street()
+        self._eye = Eye(self._wiring, COLOURS, self._emit)
+        self._on_event = on_event
+        self._start_us = now_us()
+
+        self._power = False
+        self._chip: ChipProcess | None = None
+        self._cause = "power-on"
+        self._next_start = 0.0  # time.monotonic() before which a crashed chip is not started again
+        self._reset_asked: str | None = None
+        self._closing = False
+        self._tasks: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
+        self._wake_read, self._wake_write = socket.socketpair()
+        self._thread = threading.Thread(target=self._run, name="pole", daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- what a person or a fault does to the column
+
+    def power_on(self) -> None:
+        self._do(self._power_on)
+
+    def power_off(self) -> None:
+        """At once, in the middle of anything; returns when the column is dark."""
+        self._do(self._power_off)
+
+    def reset(self) -> None:
+        """The reset button on the board: the RTC's memory stays. Nothing happens without power."""
+        self._do(self._reset_button)
+
+    def press(self, duration_ms: float) -> None:
+        """Close the contact now, open it after `duration_ms`."""
+        self.wave([(0, 1), (round(duration_ms * 1000), 0)])
+
+    def hold(self) -> None:
+        self.wave([(0, 1)])
+
+    def release(self) -> None:
+        self.wave([(0, 0)])
+
+    def wave(self, edges: Sequence[tuple[int, int]]) -> None:
+        """Move the contact: (us from now, 1 = closed) in ascending order. Raises ValueError otherwise."""
+        times = [t_us for t_us, _ in edges]
+        if not edges or times[0] < 0 or any(a > b for a, b in zip(times, times[1:], strict=False)):
+            raise ValueError("the times of a wave must be 0 or more and not go back")
+        start_us = now_us()
+        moved = [(start_us + t_us, level) for t_us, level in edges]
+
+        def move() -> None:
+            self._street.contact.move(moved)
+            self._send_edges(moved)
+
+        self._do(move)
+
+    def link(self, up: bool) -> None:
+        """The network's link: Wi-Fi in reach, cable plugged in."""
+
+        def set_link() -> None:
+            self._street.link_up = up
+            self._send(f"link {up:d}")
+
+        self._do(set_link)
+
+    def tamper(self, is_open: bool) -> None:
+        """The housing's contact; without effect when the configuration has none."""
+
+        def set_tamper() -> None:
+            self._street.tamper_open = is_open
+            self._send(f"tamper {is_open:d}")
+
+        self._do(set_tamper)
+
+    def hang(self, task: str) -> None:
+        """The firmware's task of that name never returns from its next step."""
+        self._do(lambda: self._send(f"hang {task}"))
+
+    @property
+    def chip_pid(self) -> int | None:
+        """The chip's process, None while it has none."""
+        return self._chip.pid if self._chip is not None else None
+
+    @property
+    def turned_us(self) -> int:
+        """CLOCK_MONOTONIC of the last turn of the firmware's loop (it fed the watchdog); 0 = none since the reset."""
+        return self._registers.fed_us()
+
+    def now_ms(self) -> int:
+        """Since the pole was made."""
+        return (now_us() - self._start_us) // 1000
+
+    def close(self) -> None:
+        """Ends the chip process; the flash image stays if it was named. Harmless when closed already."""
+        self._closing = True
+        if threading.current_thread() is not self._thread:
+            self._wake()
+            self._thread.join()
+
+    # -- the pole's own thread
+
+    def _do(self, action: Callable[[], None]) -> None:
+        """Run `action` in the pole's thread and wait for it. Raises RuntimeError when the pole is closed."""
+        if threading.current_thread() is self._thread:
+            action()
+            return
+        done: Future[None] = Future()
+        self._tasks.put((action, done))
+        self._wake()
+        while not wait([done], POLL_S).done:
+            if not self._thread.is_alive():
+                raise RuntimeError("the pole is closed: make a new one")
+        done.result()
+
+    def _wake(self) -> None:
+        with contextlib.suppress(OSError):  # closed already
+            self._wake_write.send(b"!")
+
+    def _run(self) -> None:
+        try:
+            while not self._closing:
+                self._step()
+        finally:
+            if self._chip is not None:
+                self._chip.kill()
+                self._chip.close()
+            self._registers.close()
+            self._scratch.cleanup()
+            self._wake_read.close()
+            self._wake_write.close()
+
+    def _step(self) -> None:
+        if self._power and self._chip is None and time.monotonic() >= self._next_start:
+            self._start()
+        ready, _, _ = select.select(self._sources(), [], [], POLL_S)
+        if self._wake_read in ready:
+            self._wake_read.recv(4096)
+        if self._chip in ready:
+            self._read()
+        self._eye.settle(now_us())
+        if self._chip is not None and self._registers.is_overdue():
+            self._watchdog_bites()
+        while not self._tasks.empty():
+            _perform(*self._tasks.get())
+
+    def _sources(self) -> list[Readable]:
+        """What the pole's thread waits for."""
+        return [self._wake_read] if self._chip is None else [self._wake_read, self._chip]
+
+    def _start(self) -> None:
+        level, coming = self._street.contact.at(now_us())
+        wiring = self._wiring
+        settings: dict[str, object] = {
+            "flash": self.flash_path.resolve(),
+            "registers": self._registers.path,
+            "cause": self._cause,
+            "chip": self._chip_name,
+            "seed": self._seed,
+            "button": wiring.button,
+            "button_active_low": int(wiring.button_active_low),
+            "tamper_pin": "" if wiring.tamper is None else wiring.tamper,
+            "contact": level,
+            "link": int(self._street.link_up),
+            "tamper": int(self._street.tamper_open),
+        }
+        self._reset_asked = None
+        self._chip = self._process(settings)
+        if coming:
+            self._send_edges(coming)
+
+    def _more_heap_bytes(self) -> int:
+        """Of the 32-bit build, for what only some kinds of pole have."""
+        return 0
+
+    def _process(self, settings: Mapping[str, object]) -> ChipProcess:
+        arguments = [f"{key}={value}" for key, value in settings.items()]
+        return ChipProcess([*self._command, *arguments], flash_image.PROJECT)
+
+    def _power_on(self) -> None:
+        if not self._power:
+            self._power, self._cause, self._next_start = True, "power-on", 0.0
+
+    def _power_off(self) -> None:
+        self._power = False
+        if self._chip is not None:
+            self._kill()
+        self._registers.power_cut()
+
+    def _reset_button(self) -> None:
+        if self._chip is not None:
+            self._kill()
+            self._reset("hard")
+
+    def _kill(self) -> None:
+        """End the chip's process, after reporting what it showed until now."""
+        assert self._chip is not None
+        self._chip.kill()
+        while (lines := self._chip.read_lines()) is not None:
+            self._take(lines)
+        self._chip.close()
+        self._chip = None
+        self._eye.power_gone(now_us())
+
+    def _watchdog_bites(self) -> None:
+        culprit = self._registers.breadcrumb()
+        self._kill()
+        self._reset("watchdog", culprit=culprit)
+
+    def _read(self) -> None:
+        assert self._chip is not None
+        lines = self._chip.read_lines()
+        if lines is not None:
+            self._take(lines)
+            return
+        status = self._chip.close()
+        self._chip = None
+        self._eye.power_gone(now_us())
+        if self._reset_asked is None:  # nobody asked for this end: a panic
+            self._log(f"pole: the chip's process ended by itself with status {status}")
+            self._next_start = time.monotonic() + CRASH_PAUSE_S
+        self._reset(self._reset_asked or "hard")
+
+    def _reset(self, cause: str, **details: str) -> None:
+        self._cause = cause
+        if cause != "soft":  # the watchdog runs on through a soft reset
+            self._registers.reset()
+        self._emit("reset", now_us(), cause=cause, **details)
+
+    def _take(self, lines: list[str]) -> None:
+        for line in lines:
+            if line.startswith(_MESSAGE):
+                self._message(line[len(_MESSAGE) :])
+            elif line:
+                self._console(line)
+
+    def _message(self, text: str) -> None:
+        try:
+            message = json.loads(text)
+        except ValueError:
+            self._log(f"pole: the chip's message was cut short: {text}")
+            return
+        if "pin" in message:
+            self._eye.pin(message["pin"], message.get("duty", message.get("value")), message["t_us"])
+        elif "reset" in message:
+            self._reset_asked = message["reset"]
+        elif "repl" in message and not self._registers.is_armed():
+            self._log("pole: main.py ended and no watchdog is armed: dead until power off and on")
+
+    def _console(self, line: str) -> None:
+        if found := _BOOT_LINE.search(line):
+            self._emit("boot", now_us(), boot=int(found[1]), cause=found[2])
+        self._log(line)
+
+    def _log(self, text: str) -> None:
+        self._emit("log", now_us(), text=text)
+
+    def _emit(self, event: str, t_us: int, **details: Any) -> None:
+        self._on_event({"t_ms": (t_us - self._start_us) // 1000, "event": event, **details})
+
+    def _send_edges(self, edges: Sequence[tuple[int, int]]) -> None:
+        for i in range(0, len(edges), EDGES_PER_LINE):
+            self._send("edges " + " ".join(f"{t_us}:{level}" for t_us, level in edges[i : i + EDGES_PER_LINE]))
+
+    def _send(self, line: str) -> None:
+        if self._chip is not None and not self._chip.send(line):
+            self._log(f"pole: the chip does not read its inputs; lost: {line}")
+
+
+def _perform(action: Callable[[], None], done: "Future[None]") -> None:
+    try:
+        action()
+    except Exception as error:  # the caller's to handle: it is waiting for it
+        done.set_exception(error)
+    else:
+        done.set_result(None)

@@ -1,0 +1,155 @@
+"""`python -m sim column`: one column: commands on standard input, JSON lines on standard output."""
+
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from common.signals import exit_on
+from sim.chip.contact import parse_wave
+from sim.real.column import RealColumn
+
+LONGEST_MS = 86_400_000
+EXIT_USAGE = 2
+
+COMMANDS = {
+    "press MS": "close the button's contact for MS milliseconds",
+    "hold": "close the contact and keep it closed",
+    "release": "open the contact",
+    "wave T_US:LEVEL ...": "move the contact: microseconds from now, ascending; level 1 = closed, 0 = open",
+    "power off|on": "cut or restore the supply",
+    "link down|up": "take the network away or bring it back",
+    "tamper open|closed": "open or close the housing",
+    "hang TASK": "the firmware's task of that name never returns; the watchdog has to find it",
+    "help": "list these commands",
+    "quit": "end (so does the end of the input)",
+}
+_USAGE = {usage.split()[0]: usage for usage in COMMANDS}
+EVENTS = {
+    "lamp": "state: a state of the lamp (docs/contract.md), or dark (no power, or in a reset)",
+    "relay": "closed: true or false",
+    "boot": "boot: number, cause: power-on, watchdog, soft or hard",
+    "reset": "cause: watchdog, soft or hard; culprit: the task that did not return (watchdog only)",
+    "log": "text: a line of the column's console; from the simulator itself when it begins with 'pole:'",
+    "error": "text: what is wrong with a command",
+    "help": "command, text",
+}
+
+
+class CommandError(ValueError):
+    """A line that is no command; the text says what would be right."""
+
+
+def run(pole: RealColumn, lines: Iterable[str], report: Callable[..., None]) -> None:
+    """Obey the lines until `quit` or their end. `report(event, **details)` gets errors and help."""
+    for line in lines:
+        words = line.split()
+        if words == ["quit"]:
+            return
+        if words == ["help"]:
+            for command, text in COMMANDS.items():
+                report("help", command=command, text=text)
+        elif words:
+            try:
+                _obey(pole, words[0], words[1:])
+            except CommandError as error:
+                report("error", text=str(error))
+
+
+def _obey(pole: RealColumn, name: str, words: list[str]) -> None:
+    if name not in _HANDLERS:
+        raise CommandError(f"unknown command {name!r}: must be one of {', '.join(COMMANDS)}")
+    wanted = len(_USAGE[name].split()) - 1
+    if len(words) != wanted and not (words and _USAGE[name].endswith("...")):
+        raise CommandError(f"{name}: found {len(words)} words after it, must be: {_USAGE[name]}")
+    _HANDLERS[name](pole, *words)
+
+
+def _press(pole: RealColumn, duration: str) -> None:
+    if not re.fullmatch(r"\d{1,9}", duration) or not 1 <= int(duration) <= LONGEST_MS:
+        raise CommandError(
+            f"press: found {duration!r}, must be milliseconds from 1 to {LONGEST_MS}, such as: press 120"
+        )
+    pole.press(int(duration))
+
+
+def _wave(pole: RealColumn, *words: str) -> None:
+    try:
+        edges = parse_wave(" ".join(words))
+    except ValueError as error:
+        raise CommandError(str(error)) from error
+    pole.wave(edges)
+
+
+def _hang(pole: RealColumn, task: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", task):
+        raise CommandError(f"hang: found {task!r}, must be the name of a task, such as: hang uplink")
+    pole.hang(task)
+
+
+def _choice(name: str, actions: dict[str, Callable[[RealColumn], None]]) -> Callable[..., None]:
+    def choose(pole: RealColumn, word: str) -> None:
+        if word not in actions:
+            raise CommandError(f"{name}: found {word!r}, must be: {_USAGE[name]}")
+        actions[word](pole)
+
+    return choose
+
+
+_HANDLERS: dict[str, Callable[..., None]] = {
+    "press": _press,
+    "hold": lambda pole: pole.hold(),
+    "release": lambda pole: pole.release(),
+    "wave": _wave,
+    "power": _choice("power", {"off": RealColumn.power_off, "on": RealColumn.power_on}),
+    "link": _choice("link", {"down": lambda pole: pole.link(False), "up": lambda pole: pole.link(True)}),
+    "tamper": _choice("tamper", {"open": lambda pole: pole.tamper(True), "closed": lambda pole: pole.tamper(False)}),
+    "hang": _hang,
+}
+
+
+def main(
+    config_path: Path, *, runtime: str, flash_path: Path | None, heap_bytes: int | None, seed: int, chip: str
+) -> int:
+    """Run one column until `quit`; returns the exit status."""
+    try:
+        config = config_path.read_bytes()
+    except OSError as error:
+        print(f"error: --config: {error}; make one with: python -m sim config --help", file=sys.stderr)
+        return EXIT_USAGE
+    exit_on(signal.SIGTERM, signal.SIGINT)
+    try:
+        with RealColumn(
+            config,
+            runtime=runtime,
+            flash_path=flash_path,
+            heap_bytes=heap_bytes,
+            seed=seed,
+            chip=chip,
+            on_event=print_event,
+        ) as pole:
+            pole.power_on()
+            run(
+                pole,
+                sys.stdin,
+                lambda event, **more: print_event({"t_ms": pole.now_ms(), "event": event, **more}),
+            )
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+def print_event(event: dict[str, Any]) -> None:
+    """One JSON line on standard output. The process ends when nobody reads any more."""
+    try:
+        sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads any more
+        os.kill(os.getpid(), signal.SIGTERM)

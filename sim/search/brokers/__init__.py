@@ -1,0 +1,1 @@
+"""Columns in real time against real brokers, both spoiled by faults."""

@@ -1,0 +1,1 @@
+"""Many alarms in one uptime on real MicroPython: memory and packet ids."""

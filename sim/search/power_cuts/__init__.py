@@ -1,0 +1,1 @@
+"""Lives of a column, cut at every flash operation."""

@@ -1,0 +1,1 @@
+"""A year of a column in one uptime, in virtual time."""

@@ -1,0 +1,127 @@
+"""`python -m sim board`: a board on a pseudo-terminal; commands on standard input, JSON lines on standard output.
+
+Connect with: mpremote connect PORT resume exec "print(1)". PORT is what --link says, or in the output's first line.
+"""
+
+import argparse
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from common.arguments import byte_count, lists
+from common.signals import exit_on
+from sim.chip.options import CHIPS
+from sim.real import command
+from sim.real.command import print_event
+from sim.serial_board.faults import FAULTS
+from sim.serial_board.serial import SerialBoard
+from sim.serial_board.wiring import wired_for
+from tools import toolbox
+
+EXIT_USAGE = 2
+EXIT_MISSING_RUNTIME = 3
+RUNTIMES = ("micropython", "micropython32")
+COMMANDS = {
+    "unplug": "pull the cable out: the terminal goes away",
+    "plug": "put the cable back in: a new terminal, the same link",
+}
+EVENTS = {
+    "port": "path: the terminal to connect to, or null while the cable is out",
+    "console": "state: off, start, boot.py, main.py, friendly or raw (at that prompt)",
+}
+
+
+def main(argv: list[str]) -> int:
+    """Run one board until `quit`; returns the exit status."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        config = None if arguments.config is None else arguments.config.read_bytes()
+    except OSError as error:
+        print(f"error: --config: {error}; make one with: python -m sim config --help", file=sys.stderr)
+        return EXIT_USAGE
+    exit_on(signal.SIGTERM, signal.SIGINT)
+    try:
+        chip, wiring = arguments.chip or CHIPS[0], None
+        if arguments.wired_for is not None:
+            chip, wiring = wired_for(arguments.wired_for, arguments.chip)
+        with SerialBoard(
+            config,
+            runtime=arguments.runtime,
+            flash_path=arguments.flash,
+            heap_bytes=arguments.heap,
+            seed=arguments.seed,
+            chip=chip,
+            wired_for=wiring,
+            servers=arguments.servers,
+            link=arguments.link,
+            faults=arguments.fault,
+            usb_powered=arguments.usb_powered,
+            on_event=print_event,
+        ) as board:
+            _obey(board, sys.stdin)
+    except ValueError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+    except toolbox.ToolMissing as error:
+        print(f"error: {error}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
+        return EXIT_MISSING_RUNTIME
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    return 0
+
+
+def _obey(board: SerialBoard, lines: Iterable[str]) -> None:
+    def report(event: str, **details: Any) -> None:
+        print_event({"t_ms": board.now_ms(), "event": event, **details})
+
+    report("port", path=board.port)
+    board.power_on()
+    command.run(board, _without_the_cables(board, lines, report), report)
+
+
+def _without_the_cables(board: SerialBoard, lines: Iterable[str], report: Callable[..., None]) -> Iterator[str]:
+    """Obeys the commands that only a board has; the others are those of every column."""
+    actions = {"unplug": board.unplug, "plug": board.plug}
+    for line in lines:
+        words = line.split()
+        if words == ["help"]:
+            for command, text in COMMANDS.items():
+                report("help", command=command, text=text)
+        if len(words) == 1 and words[0] in actions:
+            actions[words[0]]()
+        else:
+            yield line
+
+
+def _parser() -> argparse.ArgumentParser:
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(prog="python -m sim board", formatter_class=layout)
+    parser.description = (__doc__ or "").partition("`: ")[2]
+    add = parser.add_argument
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="configuration document: flash the firmware with it",
+    )
+    add("--wired-for", type=Path, metavar="CONFIG", help="document or folder of provisioning: blank, but wired for it")
+    add("--servers", type=Path, metavar="FILE", help="where they are simulated; written by: python -m sim site")
+    add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one, empty)")
+    add("--link", type=Path, metavar="PATH", help="symbolic link to the terminal, kept over unplug and plug")
+    add("--runtime", choices=RUNTIMES, default=RUNTIMES[0], help="(default: %(default)s)")
+    add("--chip", choices=CHIPS, help=f"(default: that of --wired-for, else {CHIPS[0]})")
+    add("--heap", type=byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k")
+    add("--seed", type=int, default=0, metavar="N", help="of the chip's chance and of faults (default: %(default)s)")
+    add("--usb-powered", action="store_true", help="the cable is the supply: `unplug` cuts the power")
+    add("--fault", action="append", default=[], metavar="NAME[=N]", help="may be given several times; see below")
+    parser.epilog = lists(
+        {
+            "faults:": FAULTS,
+            "commands, one a line on standard input:": {**COMMANDS, **command.COMMANDS},
+            "events, one JSON object a line:": {**EVENTS, **command.EVENTS},
+        }
+    )
+    return parser

@@ -1,0 +1,25 @@
+"""The chip and the wiring that a configuration is for, so that a blank board can be flashed with it."""
+
+from pathlib import Path
+from typing import Any
+
+from field.flash import FlashError, read_document
+from field.provision import CHIP_FILE
+from firmware.startup import config as firmware_config
+from sim.chip.options import CHIPS
+
+
+def wired_for(path: Path, chip: str | None = None) -> tuple[str, dict[str, Any]]:
+    """(chip, validated configuration) of a document or of a folder made by provisioning, which names the chip.
+
+    Raises ValueError when it is no configuration for that chip.
+    """
+    named = path / CHIP_FILE
+    chip = chip or (named.read_text("ascii").strip() if named.exists() else CHIPS[0])
+    try:
+        made, errors = firmware_config.validate(read_document(path), chip)
+    except FlashError as error:
+        raise ValueError(str(error)) from error
+    if made is None or errors:
+        raise ValueError(f"{path} is no valid configuration for an {chip} (--chip):\n  " + "\n  ".join(errors))
+    return chip, made

@@ -1,0 +1,1 @@
+"""What every simulation in virtual time checks: invariants, the oracle of the contact, writes to flash."""

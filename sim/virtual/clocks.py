@@ -1,0 +1,56 @@
+"""The board's two clocks: ticks that wrap, and a date that drifts and is lost with the power."""
+
+import random
+
+from sim.virtual.costs import Costs
+from sim.virtual.timeline import US_PER_MS, Timeline
+
+PERIOD = 1 << 30
+HALF = PERIOD // 2
+BEFORE_WRAP_MS = 120_000  # a life starts at most so long before the ticks wrap
+UNSET_EPOCH_MS = 946_684_800_000  # 2000-01-01: what the chip's clock says after power-on
+PPM = 1_000_000
+
+
+class Ticks:
+    """Milliseconds that wrap at 2**30, as MicroPython's."""
+
+    def __init__(self, timeline: Timeline, dice: random.Random) -> None:
+        self._timeline = timeline
+        self._offset_ms = PERIOD - dice.randint(1, BEFORE_WRAP_MS) - timeline.now_us // US_PER_MS
+
+    def ticks_ms(self) -> int:
+        return (self._timeline.now_us // US_PER_MS + self._offset_ms) % PERIOD
+
+    def wrap_us(self) -> int:
+        """When these ticks wrap, or did, for the first time."""
+        return (PERIOD - self._offset_ms) * US_PER_MS
+
+    @staticmethod
+    def ticks_diff(later: int, earlier: int) -> int:
+        """-2**29 .. 2**29 - 1, right for durations within half a period only."""
+        return (later - earlier + HALF) % PERIOD - HALF
+
+    @staticmethod
+    def ticks_add(ticks: int, delta_ms: int) -> int:
+        return (ticks + delta_ms) % PERIOD
+
+
+class BoardClock:
+    """Unix milliseconds as far as the board knows; kept over resets, unset by a power cut."""
+
+    def __init__(self, timeline: Timeline, dice: random.Random, costs: Costs) -> None:
+        self._timeline = timeline
+        self._drift_ppm = dice.randint(-costs.clock_drift_ppm, costs.clock_drift_ppm)
+        self.power_on()
+
+    def power_on(self) -> None:
+        self.set_epoch_ms(UNSET_EPOCH_MS)
+
+    def set_epoch_ms(self, epoch_ms: int) -> None:
+        self._set_us = self._timeline.now_us
+        self._epoch_ms = epoch_ms
+
+    def epoch_ms(self) -> int:
+        passed_us = self._timeline.now_us - self._set_us
+        return self._epoch_ms + (passed_us + passed_us * self._drift_ppm // PPM) // US_PER_MS

@@ -1,0 +1,38 @@
+"""What the chip's operations cost in virtual time, and the chip's other seeded tempers. All figures may be changed."""
+
+import random
+from dataclasses import dataclass
+
+from sim.virtual.timeline import US_PER_MS
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Times in microseconds (pairs are lowest and highest, drawn by the dice)."""
+
+    flash_write: tuple[int, int] = (2_000, 8_000)
+    flash_erase: tuple[int, int] = (40_000, 100_000)  # a block erase, now and then on top of a write
+    flash_erase_chance: float = 0.03
+    flash_byte_us: int = 2
+    flash_read_us: int = 300
+    flash_stat_us: int = 100
+    dial_us: int = 1_000
+    tls_chunk: tuple[int, int] = (300_000, 1_000_000)  # a stretch of arithmetic inside the handshake
+    tls_chunks: int = 2
+    stream_us: int = 100  # one read or write
+    lookup_us: int = 200
+    log_us: int = 100
+    collect_us: int = 5_000
+    turn_us: int = 50  # entering `wait`: keeps a loop that never sleeps from standing still in time
+    busy_turn_us: int = 2_000  # of a loop that does not sleep, because a socket has something to read: an estimate
+    look_us: int = 5
+    boot_us: int = 400_000  # from power to boot.py
+    look_period_us: int = 3 * US_PER_MS  # how often `wait` looks at the contact
+    look_jitter_us: int = 1 * US_PER_MS
+    heap_free_bytes: int = 90_000
+    clock_drift_ppm: int = 60  # largest; the board's own is drawn between minus and plus
+
+    def flash_write_us(self, dice: random.Random, length: int) -> int:
+        """One write of `length` bytes, with an erase when the dice say so."""
+        erase = dice.randint(*self.flash_erase) if dice.random() < self.flash_erase_chance else 0
+        return dice.randint(*self.flash_write) + length * self.flash_byte_us + erase

@@ -1,0 +1,140 @@
+"""What an operator and a person at the column see when the desk, the broker or a column goes away: nothing is lost."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from browser_probe import MARKS, PATIENCE_S, Visitor
+from playwright.sync_api import expect
+
+from sim.demo.desk_process import DeskProcess
+from sim.servers.broker import Mosquitto
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sim.demo.city import City
+
+pytestmark = [*MARKS, pytest.mark.timeout(300)]
+
+SILENT_S = 20.0
+UNANSWERED = {"calling", "sent", "not-delivered"}
+
+
+def test_the_desk_is_killed_between_press_and_accept(city: City, visitor: Visitor) -> None:
+    visitor.servers_go_away = True
+    pillar = visitor.pillar(city.page("petropavl-01"))
+    desk = visitor.desk(city.desk.url)
+    pillar.press()
+    incident = desk.call_from("petropavl-01")
+    pillar.shows("answered")
+    city.desk.kill()
+    expect(desk.get("desk-state")).to_have_attribute("data-state", "no-server")
+    assert desk.strips() == [incident], "what the operator has seen stays on the page"
+    city.desk.start()
+    expect(desk.get("desk-state")).to_have_attribute("data-state", "connected")
+    desk.open(incident)
+    desk.get("accept").click()
+    desk.becomes(incident, "accepted")
+    pillar.shows("help-coming")
+    desk.close(incident, "help-given")
+    pillar.shows("ready")
+    desk.page.keyboard.press("2")
+    expect(desk.row(incident)).to_have_attribute("data-outcome", "help-given")
+
+
+def test_a_press_while_there_is_no_desk_is_answered_by_the_next_one_only(city: City, visitor: Visitor) -> None:
+    visitor.servers_go_away = True
+    pillar = visitor.pillar(city.page("petropavl-02"))
+    desk = visitor.desk(city.desk.url)
+    before = len(city.lamps("petropavl-02"))
+    city.desk.kill()
+    pillar.press()
+    pillar.shows("not-delivered")
+    assert set(city.lamps("petropavl-02")[before:]) <= UNANSWERED, "nobody has the call in a register"
+    assert desk.strips() == []
+    city.desk.start()
+    incident = desk.call_from("petropavl-02")
+    pillar.shows("answered")
+    desk.open(incident)
+    desk.get("accept").click()
+    desk.becomes(incident, "accepted")
+    desk.close(incident, "false")
+    pillar.shows("ready")
+
+
+def test_the_broker_is_killed_while_a_call_is_open_and_another_one_comes(city: City, visitor: Visitor) -> None:
+    first, second = visitor.pillar(city.page("petropavl-01")), visitor.pillar(city.page("school-07-01"))
+    desk = visitor.desk(city.desk.url)
+    first.press()
+    one = desk.call_from("petropavl-01")
+    assert isinstance(city.broker, Mosquitto)
+    city.broker.kill()
+    expect(desk.get("desk-state")).to_have_attribute("data-state", "no-broker")
+    second.press()
+    second.shows("not-delivered")
+    desk.open(one)
+    desk.get("accept").click()
+    desk.becomes(one, "accepted")
+    assert "help-coming" not in city.lamps("petropavl-01")[-1:], "the answer cannot have arrived"
+    city.broker.start()
+    expect(desk.get("desk-state")).to_have_attribute("data-state", "connected")
+    first.shows("help-coming")
+    two = desk.call_from("school-07-01")
+    second.shows("answered")
+    assert sorted(desk.strips()) == sorted([one, two])
+    for incident in (one, two):
+        desk.open(incident)
+        if desk.get("accept").is_enabled():
+            desk.get("accept").click()
+            desk.becomes(incident, "accepted")
+        desk.close(incident, "false")
+    first.shows("ready")
+    second.shows("ready")
+
+
+def test_a_column_that_falls_silent_is_an_alarm_of_its_own(city: City, visitor: Visitor) -> None:
+    desk = visitor.desk(city.desk.url)
+    silence = desk.get("silent-school-07-01")
+    city.wait_for_lamp("school-07-01", "ready", PATIENCE_S)
+    expect(desk.get("column-school-07-01")).to_have_attribute("data-status", "ready")
+    expect(silence).to_have_count(0)
+    city.pillars["school-07-01"].power_off()  # its process is killed
+    killed_s = time.monotonic()
+    expect(silence).to_be_visible()
+    took_s = time.monotonic() - killed_s
+    assert took_s < SILENT_S, f"silence was shown after {took_s:.0f} s"
+    assert desk.get("column-school-07-01").get_attribute("data-status") in ("silent", "offline")
+    expect(silence).to_contain_text("school-07-01")
+    assert desk.get("silent-petropavl-01").count() == 0, "the others are not silent"
+    city.pillars["school-07-01"].power_on()
+    expect(silence).to_have_count(0)
+    expect(desk.get("column-school-07-01")).to_have_attribute("data-status", "ready")
+
+
+@pytest.fixture
+def second_desk(city: City, tmp_path: Path) -> Iterator[DeskProcess]:
+    with DeskProcess(tmp_path / "second", city.broker.host, city.broker.port, name="desk-2") as desk:
+        yield desk
+
+
+def test_two_desks_agree(city: City, second_desk: DeskProcess, visitor: Visitor) -> None:
+    pillar = visitor.pillar(city.page("petropavl-01"))
+    desks = [visitor.desk(city.desk.url), visitor.desk(second_desk.url)]
+    pillar.press()
+    incident = desks[0].call_from("petropavl-01")
+    assert desks[1].call_from("petropavl-01") == incident
+    for desk in desks:
+        desk.open(incident)
+    desks[1].get("accept").click()
+    for desk in desks:
+        desk.becomes(incident, "accepted")
+        expect(desk.get("sound")).to_have_attribute("data-ringing", "false")
+    pillar.shows("help-coming")
+    desks[0].close(incident, "false")
+    desks[1].becomes(incident, "closed")
+    assert desks[1].strips() == []
+    pillar.shows("ready")

@@ -1,0 +1,161 @@
+"""The virtual `tls` of a chip, on every runtime, against a real server that wants a certificate."""
+
+import binascii
+import contextlib
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chip_net_rig import Echo, Make, chips
+from pole_probe import need, runtimes
+
+from common.identity import Identity
+from sim.servers.authority import Authority
+
+START = Path(__file__).parents[2] / "hal" / "esp32_start.py"
+
+
+@pytest.fixture(params=runtimes())
+def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    with chips(tmp_path, need(request.param)) as make:
+        yield make
+
+
+TLS = """
+import tls
+join()
+def der(name):
+    with open(name, "rb") as file:
+        return file.read()
+context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+context.verify_mode = tls.CERT_REQUIRED
+context.load_verify_locations(der("ca.der"))
+if WITH_CERT:
+    context.load_cert_chain(der("cert.der"), der("key.der"))
+other = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+for bad in (lambda: other.load_cert_chain(b"-----BEGIN", b"x"), lambda: other.wrap_socket(socket.socket())):
+    try:
+        bad()
+    except ValueError as error:
+        print("refused", error)
+raw = socket.socket()
+raw.connect(("127.0.0.1", PORT))
+raw.setblocking(False)
+s = context.wrap_socket(raw, do_handshake_on_connect=False, server_hostname=NAME)
+poll = select.poll()
+poll.register(s, select.POLLIN)
+try:
+    start = time.ticks_ms()
+    sent = s.write(b"hello")
+    print("first", s.read(7), time.ticks_diff(time.ticks_ms(), start) < 500)
+    while sent is None:
+        sent = s.write(b"hello")
+        time.sleep_ms(2)
+    while not poll.poll(1000):
+        pass
+    data = b""
+    while len(data) < 7:
+        data += s.read(3) or b""
+    print("got", sent, data, s.read(5), poll.poll(0))
+    piece, buffer = bytes(2000), bytearray(2048)
+    sent, zeros = 0, 0
+    while zeros < 40000:
+        if sent < 40000:
+            sent += s.write(piece) or 0
+        count = s.readinto(buffer)
+        while count:
+            zeros += bytes(buffer[:count]).count(b"\\0")
+            count = s.readinto(buffer)
+        poll.poll(5)
+    print("big", zeros)
+except (OSError, ValueError) as error:
+    print("failed", type(error).__name__, error)
+s.close()
+"""
+
+
+def _der(pem: str) -> bytes:
+    return binascii.a2b_base64("".join(pem.strip().splitlines()[1:-1]))
+
+
+def _files(identity: Identity) -> dict[str, str | bytes]:
+    return {
+        "ca.der": _der(identity.ca_pem),
+        "cert.der": _der(identity.cert_pem),
+        "key.der": _der(identity.key_pem),
+    }
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "certs")
+
+
+@pytest.fixture
+def tls_echo(authority: Authority) -> Iterator[Echo]:
+    server = authority.server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.cert, server.key)
+    context.load_verify_locations(server.ca)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with contextlib.closing(Echo(context)) as echo:
+        yield echo
+
+
+def _settings(port: int, name: str, with_cert: bool = True) -> str:
+    return f"PORT, NAME, WITH_CERT = {port}, {name!r}, {with_cert}\n"
+
+
+def test_mutual_tls_without_waiting(chip: Make, tls_echo: Echo, authority: Authority) -> None:
+    files = _files(authority.client("column-1"))
+    one = chip(_settings(tls_echo.port, "localhost") + TLS, files).start()
+    one.wait("refused invalid (key|cert)")
+    one.wait("refused CERT_REQUIRED requires server_hostname")
+    assert one.wait("first (.*)")[1] == "None True"
+    assert one.wait("got (.*)")[1] == "5 b'<hello>' None []"
+    assert one.wait("big (.*)")[1] == "40000"
+    assert "column-1" in tls_echo.peers[0]
+
+
+def test_tls_to_a_server_with_another_name_or_authority_fails(
+    chip: Make, tls_echo: Echo, authority: Authority, tmp_path: Path
+) -> None:
+    files = _files(authority.client("column-1"))
+    one = chip(_settings(tls_echo.port, "elsewhere.example") + TLS, files).start()
+    one.wait("failed ValueError")
+    strangers = _files(Authority(tmp_path / "strangers").client("column-1"))
+    one = chip(_settings(tls_echo.port, "localhost") + TLS, strangers).start()
+    one.wait("failed ValueError")
+
+
+def test_tls_without_the_certificate_that_the_server_wants_fails(
+    chip: Make, tls_echo: Echo, authority: Authority
+) -> None:
+    files = _files(authority.client("column-1"))
+    one = chip(_settings(tls_echo.port, "localhost", with_cert=False) + TLS, files).start()
+    one.wait("failed OSError")
+
+
+UNUSABLE = """
+from hal.esp32_start import make_context
+def pem(name):
+    with open(name) as file:
+        return file.read()
+ca, cert, key = pem("ca.pem"), pem("cert.pem"), pem("key.pem")
+torn = "-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----\\n"
+for texts in (("text", cert, key), (torn, cert, key), (ca, torn, key), (ca, cert, torn), (ca, cert, key)):
+    try:
+        make_context(*texts)
+        print("taken")
+    except ValueError as error:
+        print("refused:", error)
+"""
+
+
+def test_unusable_certificates_are_refused_before_anything_is_dialled(chip: Make, authority: Authority) -> None:
+    identity = authority.client("column-1")
+    paths = {"ca.pem": identity.ca, "cert.pem": identity.cert, "key.pem": identity.key, "hal/esp32_start.py": START}
+    one = chip(UNUSABLE, {name: path.read_bytes() for name, path in paths.items()}).start()
+    for why in ("refused: not PEM text", *["refused: invalid (cert|key)"] * 3, "taken"):
+        one.wait(why)

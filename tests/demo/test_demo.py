@@ -1,0 +1,118 @@
+"""`python -m sim demo` as its users start it: what it prints, its exit status, and that nothing outlives
+it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from sim.demo import main
+from sim.demo.script import Scenario, Step
+from sim.demo.watch import require
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = [sys.executable, "-m", "sim", "demo"]
+TIMEOUT_S = 110
+END_TIMEOUT_S = 15
+
+
+class Started(NamedTuple):
+    """The demonstration without a terminal. `mark` is in the environment of all its processes."""
+
+    process: subprocess.Popen[str]
+    mark: str
+
+    def running(self) -> list[str]:
+        """The command lines of its processes that still run."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # ended meanwhile, or somebody else's
+                if self.mark.encode() in (entry / "environ").read_bytes():
+                    found.append((entry / "cmdline").read_text().replace("\0", " "))
+        return found
+
+
+@pytest.fixture
+def started() -> Iterator[Started]:
+    mark = f"DEMO_TEST={uuid.uuid4().hex}"
+    name, _, value = mark.partition("=")
+    with subprocess.Popen(
+        COMMAND,
+        cwd=ROOT,
+        env={**os.environ, name: value},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield Started(process, mark)
+        if process.poll() is None:
+            process.kill()
+
+
+@pytest.mark.timeout(TIMEOUT_S + END_TIMEOUT_S)
+def test_without_a_terminal_it_plays_the_script_and_passes(started: Started) -> None:
+    output, _ = started.process.communicate(timeout=TIMEOUT_S)
+    *lines, last = output.splitlines()
+    steps = [line for line in lines if line.startswith(("PASS ", "FAIL "))]
+    assert started.process.returncode == 0, output
+    assert last == f"{len(steps)} passed, 0 failed"
+    assert len(steps) >= 14
+    assert not started.running()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_stopped_midway_it_leaves_nothing_behind(started: Started, number: signal.Signals, status: int) -> None:
+    assert started.process.stdout is not None
+    while not started.process.stdout.readline().startswith("PASS"):
+        pass
+    assert len(started.running()) == 4, "the demonstration and three chips"
+    started.process.send_signal(number)
+    assert started.process.wait(END_TIMEOUT_S) == status
+    assert not started.running()
+
+
+def test_a_failed_step_is_told_and_is_the_exit_status(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def lose(self: Scenario) -> list[Step]:
+        def never() -> None:
+            require(False, "an alarm was lost")
+
+        return [Step("come up", self._come_up), Step("lost", never)]
+
+    monkeypatch.setattr(Scenario, "steps", lose)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    assert main(["--ui", "script"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2:] == ["FAIL lost: an alarm was lost", "1 passed, 1 failed"]
+
+
+def test_the_picture_is_a_picture_of_a_real_run(tmp_path: Path) -> None:
+    path = tmp_path / "docs" / "terminal.svg"
+    done = subprocess.run([*COMMAND, "--picture", str(path)], cwd=ROOT, timeout=60, check=True, env=_plain())
+    assert done.returncode == 0
+    picture = path.read_text("utf-8").replace("&#160;", " ")
+    for wanted in ("HELP-COMING", "NOT-DELIVERED", "READY", "Конституция", "accepted"):
+        assert wanted in picture
+    assert "@font-face" not in picture
+
+
+def test_the_picture_in_the_documents_is_of_this_screen() -> None:
+    picture = (ROOT / "docs" / "img" / "terminal.svg").read_text("utf-8").replace("&#160;", " ")
+    for place in ("Конституция көшесі", "Привокзальная пл.", "Школа № 7"):
+        assert place in picture
+    assert not re.search(r"https?://(?!www\.w3\.org|www\.textualize\.io)", picture)
+
+
+def _plain() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name != "CI"}

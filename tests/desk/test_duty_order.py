@@ -1,0 +1,142 @@
+"""The order of the duty's steps, one at a time: a desk that is fed by hand, without a broker."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract_examples import example, packed
+from duty_rig import alarm_of, topic_of
+from paho.mqtt import client as mqtt
+
+from common.ports import HOST
+from desk.duty import RECEIPTS_MAX, Duty
+from desk.ledger import LedgerError
+from desk.register import Register
+
+DEVICE = "petropavl-01"
+INCIDENT = alarm_of()["id"]
+
+
+class Wire:
+    """Stands in for paho's client: what would leave, in order."""
+
+    def __init__(self, register: Register) -> None:
+        self.sent: list[tuple[str, Any]] = []
+        self._register = register
+        self._mid = 100
+
+    def ack(self, mid: int, qos: int) -> None:
+        self.sent.append(("receipt", mid))
+
+    def publish(self, topic: str, payload: bytes, qos: int) -> mqtt.MQTTMessageInfo:
+        assert not self._register._db.in_transaction and INCIDENT in payload.decode()
+        assert self._register.incident(INCIDENT), "an answer to what is not in the register"
+        self.sent.append(("answer", topic))
+        self._mid += 1
+        return mqtt.MQTTMessageInfo(self._mid)
+
+    def socket(self) -> None:
+        return None
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[Register]:
+    with Register(tmp_path / "register.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def wire(register: Register) -> Wire:
+    return Wire(register)
+
+
+@pytest.fixture
+def duty(register: Register, wire: Wire) -> Duty:
+    made = Duty(register, HOST, 1)
+    made._client = wire  # type: ignore[assignment]
+    made._set_connected(True, "")
+    return made
+
+
+def hear(duty: Duty, kind: str, mid: int, document: dict[str, Any] | None = None) -> None:
+    message = mqtt.MQTTMessage(mid, topic_of(DEVICE, kind).encode())
+    message.qos, message.payload = 1, packed(document or example(kind)[1])
+    duty._on_message(duty._client, None, message)
+
+
+def test_receipts_and_then_the_answer_in_the_order_of_the_messages(duty: Duty, wire: Wire) -> None:
+    hear(duty, "event", 1)
+    assert wire.sent == []  # nobody waits for it: it is written with the next
+    hear(duty, "alarm", 2)
+    assert wire.sent == [("receipt", 1), ("receipt", 2), ("answer", topic_of(DEVICE, "ack"))]
+    hear(duty, "event", 3)
+    duty._tick()
+    assert wire.sent[3:] == [("receipt", 3)]
+
+
+def test_the_broker_is_not_kept_waiting_for_receipts(duty: Duty, wire: Wire) -> None:
+    """It sends no more than 20 messages that it has no receipt for, and an alarm may be behind them."""
+    for mid in range(RECEIPTS_MAX):
+        assert wire.sent == []
+        hear(duty, "event", mid)
+    assert len(wire.sent) == RECEIPTS_MAX
+
+
+def test_a_receipt_belongs_to_its_connection(duty: Duty, wire: Wire) -> None:
+    """On the next one its number may be another message's, which is not in the register yet."""
+    hear(duty, "event", 1)
+    duty._set_connected(False, "the broker has gone")
+    duty._set_connected(True, "")
+    duty._tick()
+    assert wire.sent == []
+    hear(duty, "event", 1)
+    duty._tick()
+    assert wire.sent == [("receipt", 1)]
+
+
+def test_an_older_answer_does_not_pay_for_a_newer_one(duty: Duty, register: Register) -> None:
+    hear(duty, "alarm", 1)
+    duty.accept(INCIDENT, "operator 4")
+    first, second = 101, 102
+    duty._answers.on_taken(first)
+    duty._tick()
+    assert register.unanswered() == [INCIDENT]
+    duty._answers.on_taken(second)
+    duty._tick()
+    assert register.unanswered() == []
+
+
+def test_what_was_not_written_did_not_happen(
+    duty: Duty, register: Register, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hear(duty, "alarm", 1)
+    del wire.sent[:]
+
+    def full(*_: Any, **__: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Register, "put_incident", full)
+        with pytest.raises(sqlite3.OperationalError):
+            duty.accept(INCIDENT, "operator 4")
+        hear(duty, "alarm", 2, alarm_of(seq=9))
+        assert wire.sent == [] and "disk is full" in duty.trouble
+    with pytest.raises(LedgerError, match="no incident"):
+        duty.accept(alarm_of(seq=9)["id"], "operator 4")
+    duty.accept(INCIDENT, "operator 5")
+    row = register.incident(INCIDENT)
+    assert row is not None and row["accepted_by"] == "operator 5" and duty.trouble == ""
+
+
+def test_without_a_connection_the_answer_is_owed(duty: Duty, register: Register, wire: Wire) -> None:
+    hear(duty, "alarm", 1)
+    duty._set_connected(False, "the broker has gone")
+    del wire.sent[:]
+    duty.accept(INCIDENT, "operator 4")
+    assert wire.sent == [] and register.unanswered() == [INCIDENT]
+    duty._set_connected(True, "")
+    assert wire.sent == [("answer", topic_of(DEVICE, "ack"))]

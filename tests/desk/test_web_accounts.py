@@ -1,0 +1,341 @@
+"""Accounts: who gets in, for how long, and how often somebody may try."""
+
+from __future__ import annotations
+
+import json
+import stat
+from collections.abc import Iterator
+from http.cookies import SimpleCookie
+from pathlib import Path
+
+import pytest
+from aiohttp.test_utils import make_mocked_request
+from argon2 import PasswordHasher
+from desk_rig import PASSWORD, Answer, DeskRig, add_account
+
+from desk.web.accounts import AccountError, Accounts
+from desk.web.guard import Guard
+from desk.web.sessions import ADDRESS_TRIES, COOKIE, TRIES, TRY_WINDOW_S, VALID_S, Attempts, Sessions
+
+NAME = "Ерлан 4"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A real one takes 100 ms and 64 MiB, which is its point."""
+    monkeypatch.setattr("desk.web.accounts.PasswordHasher", lambda: CHEAP)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "desk"
+
+
+@pytest.fixture
+def desk(folder: Path) -> Iterator[DeskRig]:
+    add_account(folder, NAME)
+    rig = DeskRig(folder, None)
+    yield rig
+    rig.close()
+
+
+def cheap(folder: Path) -> Accounts:
+    folder.mkdir(exist_ok=True)
+    return Accounts(folder, CHEAP)
+
+
+# -- on the server
+
+
+PRIVATE = (
+    "/api/config", "/api/columns", "/api/incidents", "/api/incidents/a-1-1", "/api/statistics", "/api/export.csv",
+    "/api/export.json", "/api/feed", "/api/columns/a/events",
+)  # fmt: skip
+CHANGES = (
+    "/api/incidents/a-1-1/accept", "/api/incidents/a-1-1/dispatch", "/api/incidents/a-1-1/close",
+    "/api/incidents/a-1-1/note", "/api/incidents/a-1-1/whep", "/api/columns/a/command",
+)  # fmt: skip
+
+
+def hold_closed(desk: DeskRig, headers: dict[str, str]) -> None:
+    for path in PRIVATE:
+        assert desk.get(path, headers).status == 401, path
+    for path in CHANGES:
+        assert desk.post(path, headers=headers).status == 401, path
+    assert desk.ask("DELETE", "/api/whep/a", headers={"Origin": desk.origin, **headers}).status == 401
+    assert desk.get("/api/me", headers).json == {"name": None, "role": None, "accounts": True}
+
+
+def test_nothing_is_told_and_nothing_done_before_the_login(desk: DeskRig) -> None:
+    assert desk.get("/").status == 200  # the page with the form
+    hold_closed(desk, {})
+    hold_closed(desk, {"Cookie": f"{COOKIE}=made-up"})
+
+
+def test_a_desk_that_forgets_to_ask_is_noticed(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desk.web.guard.OPEN_TO_ALL", (*PRIVATE, "/api/me"))
+    with pytest.raises(AssertionError):
+        hold_closed(desk, {})
+
+
+def cookie(answer: Answer) -> SimpleCookie:
+    return SimpleCookie(answer.headers["Set-Cookie"])
+
+
+def test_in_and_out(desk: DeskRig) -> None:
+    answer = desk.log_in(NAME)
+    assert (answer.status, answer.body) == (204, b"")
+    given = cookie(answer)[COOKIE]
+    assert given["httponly"] and given["samesite"] == "Strict" and given["path"] == "/"
+    assert not given["domain"] and int(given["max-age"]) == VALID_S and len(given.value) >= 43
+    assert desk.get("/api/me").json == {"name": NAME, "role": "operator", "accounts": True}
+    assert desk.get("/api/incidents").status == 200
+    assert desk.post("/api/logout").status == 204
+    hold_closed(desk, {})
+    hold_closed(desk, {"Cookie": f"{COOKIE}={given.value}"})  # whoever kept it has nothing
+
+
+def test_the_cookie_stays_on_encrypted_ways_behind_a_proxy_that_encrypts(desk: DeskRig) -> None:
+    forwarded = desk.post("/api/login", {"name": NAME, "password": PASSWORD}, {"X-Forwarded-Proto": "https"})
+    assert cookie(forwarded)[COOKIE]["secure"]
+
+
+def test_each_login_is_a_session_of_its_own(desk: DeskRig) -> None:
+    first, second = (cookie(desk.log_in(NAME))[COOKIE].value for _ in range(2))
+    assert first != second
+    desk.post("/api/logout")
+    assert desk.get("/api/me", {"Cookie": f"{COOKIE}={first}"}).json["name"] == NAME
+
+
+@pytest.mark.parametrize(
+    ("name", "password", "status"),
+    [
+        (NAME, "wrong horse battery", 401), ("nobody", PASSWORD, 401), (NAME, PASSWORD + " ", 401), (NAME, "", 401),
+        (NAME, "x" * 129, 400), ("x" * 33, PASSWORD, 400), ("", PASSWORD, 400), (NAME, "a\0b", 400),
+    ],
+)  # fmt: skip
+def test_who_does_not_get_in(desk: DeskRig, name: str, password: str, status: int) -> None:
+    answer = desk.log_in(name, password)
+    assert answer.status == status and "Set-Cookie" not in answer.headers
+    for document in ({}, {"name": NAME}, {"name": [NAME], "password": PASSWORD}, {"name": NAME, "password": 1}):
+        assert desk.post("/api/login", document).status == 400
+
+
+def test_by_whom_it_was_done_is_who_logged_in_and_nobody_else(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, ...]] = []
+    monkeypatch.setattr(desk.server.desk, "incident", lambda incident_id: {"id": incident_id})
+    monkeypatch.setattr(desk.server.desk.duty, "accept", lambda *arguments: done.append(arguments))
+    desk.log_in(NAME)
+    assert desk.post("/api/incidents/a-1-1/accept", {"by": "somebody else"}).status == 200
+    assert done == [("a-1-1", NAME)]
+
+
+def test_only_an_admin_restarts_a_column(desk: DeskRig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, ...]] = []
+
+    def send(*arguments: str) -> str:
+        sent.append(arguments)
+        return "c-1"
+
+    monkeypatch.setattr(desk.server.desk.duty, "command", send)
+    add_account(folder, "admin", "admin")
+    desk.log_in(NAME)
+    assert desk.post("/api/columns/a/command", {"cmd": "restart"}).status == 403
+    assert desk.post("/api/columns/a/command", {"cmd": "report"}).status == 202
+    desk.log_in("admin")
+    assert desk.get("/api/me").json["role"] == "admin"
+    assert desk.post("/api/columns/a/command", {"cmd": "restart"}).status == 202
+    assert sent == [("a", "report", NAME), ("a", "restart", "admin")]
+
+
+def test_after_some_wrong_passwords_the_right_one_has_to_wait_too(desk: DeskRig) -> None:
+    tries = [desk.log_in(NAME, "wrong horse battery").status for _ in range(TRIES)]
+    assert tries == [401] * TRIES
+    late = desk.log_in(NAME)
+    assert late.status == 429 and 0 < int(late.headers["Retry-After"]) <= TRY_WINDOW_S
+    assert desk.log_in("nobody", "wrong horse battery").status == 401  # another name is not held up by it
+
+
+def test_behind_a_proxy_the_tries_of_one_do_not_keep_out_all(desk: DeskRig) -> None:
+    def login(*forwarded: str, password: str = PASSWORD) -> int:
+        headers = {"X-Forwarded-For": ", ".join(forwarded)}
+        return desk.post("/api/login", {"name": NAME, "password": password}, headers).status
+
+    for number in range(TRIES):  # what they say of themselves changes nothing: the proxy adds the last one
+        assert login(f"198.51.100.{number}", "203.0.113.7", password="wrong horse battery") == 401
+    assert login("203.0.113.7") == 429
+    assert login("203.0.113.8") == 204
+
+
+@pytest.mark.parametrize(
+    ("proxied", "nearest", "whose"),
+    [
+        (False, "127.0.0.1", "203.0.113.7"),  # a proxy on this machine
+        (True, "10.0.0.2", "203.0.113.7"),
+        (False, "10.0.0.2", "10.0.0.2"),  # no proxy: anybody may write that header
+    ],
+)
+def test_whose_request_it_is(folder: Path, proxied: bool, nearest: str, whose: str) -> None:
+    accounts = cheap(folder)
+    guard = Guard(accounts, Sessions(folder, accounts), True, True, proxied=proxied)
+    request = make_mocked_request("POST", "/api/login", {"X-Forwarded-For": "1.2.3.4, 203.0.113.7"})
+    assert guard.address(request.clone(remote=nearest)) == whose
+    assert guard.address(make_mocked_request("GET", "/").clone(remote=nearest)) == nearest
+
+
+def test_a_desk_that_counts_no_tries_is_noticed(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attempts, "begin", lambda self, name, address: 0.0)
+    with pytest.raises(AssertionError):
+        test_after_some_wrong_passwords_the_right_one_has_to_wait_too(desk)
+
+
+def test_a_desk_that_is_started_again_knows_its_people(folder: Path) -> None:
+    add_account(folder, NAME)
+    first = DeskRig(folder, None)
+    token = cookie(first.log_in(NAME))[COOKIE].value
+    first.close()
+    second = DeskRig(folder, None)
+    try:
+        assert second.get("/api/me", {"Cookie": f"{COOKIE}={token}"}).json["name"] == NAME
+    finally:
+        second.close()
+    stored = (folder / "sessions.json").read_text()
+    assert token not in stored  # whoever reads the file is nobody
+
+
+def test_an_account_made_while_the_desk_runs_closes_it(folder: Path) -> None:
+    rig = DeskRig(folder, None)
+    try:
+        assert rig.get("/api/incidents").status == 200
+        add_account(folder, NAME)
+        assert rig.get("/api/incidents").status == 401
+        (folder / "accounts.json").write_text("{")  # a slip must not open it again
+        assert rig.get("/api/incidents").status == 401
+    finally:
+        rig.close()
+
+
+# -- accounts by themselves
+
+
+def test_passwords_are_kept_as_argon2_and_by_their_owner_only(folder: Path) -> None:
+    folder.mkdir()
+    accounts = Accounts(folder, PasswordHasher())
+    accounts.add(NAME, PASSWORD)
+    assert accounts.check(NAME, PASSWORD)
+    path = folder / "accounts.json"
+    (entry,) = json.loads(path.read_text())
+    assert entry["hash"].startswith("$argon2id$v=19$m=65536,t=3,p=4$") and PASSWORD not in path.read_text()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [left.name for left in folder.iterdir()] == ["accounts.json"]
+
+
+def test_a_new_password_and_a_removed_account(folder: Path) -> None:
+    accounts = cheap(folder)
+    accounts.add(NAME, PASSWORD)
+    sessions = Sessions(folder, accounts)
+    account = accounts.check(NAME, PASSWORD)
+    assert account and accounts.check(NAME, PASSWORD + "!") is None
+    token = sessions.open(account)
+    assert sessions.find(token) == account
+    cheap(folder).add(NAME, PASSWORD + "!", "admin")  # another process
+    assert accounts.check(NAME, PASSWORD) is None and sessions.find(token) is None
+    changed = accounts.check(NAME, PASSWORD + "!")
+    assert changed and changed.role == "admin"
+    token = sessions.open(changed)
+    cheap(folder).remove(NAME)
+    assert sessions.find(token) is None and accounts.all() == []
+    with pytest.raises(AccountError, match="no account"):
+        accounts.remove(NAME)
+
+
+def test_a_session_is_over_in_time(folder: Path) -> None:
+    now_s = [1000.0]
+    accounts = cheap(folder)
+    accounts.add(NAME, PASSWORD)
+    account = accounts.find(NAME)
+    assert account
+    sessions = Sessions(folder, accounts, lambda: now_s[0])
+    token = sessions.open(account)
+    now_s[0] += VALID_S - 1
+    assert sessions.find(token) == account
+    now_s[0] += 1
+    assert sessions.find(token) is None
+    sessions.open(account)
+    assert len(json.loads((folder / "sessions.json").read_text())) == 1  # the old one went
+
+
+def test_there_is_an_end_to_the_number_of_sessions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desk.web.sessions.SESSIONS_MAX", 3)
+    accounts = cheap(folder)
+    accounts.add(NAME, PASSWORD)
+    account = accounts.find(NAME)
+    assert account
+    sessions = Sessions(folder, accounts)
+    tokens = [sessions.open(account) for _ in range(4)]
+    assert [sessions.find(token) is not None for token in tokens] == [False, True, True, True]
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', '{"a": ["b", "c"]}', "\udcff"])
+def test_a_damaged_list_of_sessions_logs_everybody_out(folder: Path, damage: str) -> None:
+    accounts = cheap(folder)
+    (folder / "sessions.json").write_bytes(damage.encode("utf-8", "surrogateescape"))
+    assert Sessions(folder, accounts).find("a") is None
+
+
+@pytest.mark.parametrize("damage", ["", "{", "{}x", '[{"name": "a"}]', "[1]", "7"])
+def test_a_damaged_list_of_accounts_is_said_and_no_open_door(folder: Path, damage: str) -> None:
+    folder.mkdir()
+    (folder / "accounts.json").write_text(damage)
+    with pytest.raises(AccountError, match="accounts.json"):
+        cheap(folder)
+
+
+@pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 33, "<b>", "a ", " a", "-", 'a"b'])
+def test_names_that_are_refused(folder: Path, name: str) -> None:
+    with pytest.raises(AccountError, match="name"):
+        cheap(folder).add(name, PASSWORD)
+
+
+@pytest.mark.parametrize("password", ["", "nine char", "x" * 129])
+def test_passwords_that_are_refused(folder: Path, password: str) -> None:
+    with pytest.raises(AccountError, match="characters"):
+        cheap(folder).add(NAME, password)
+
+
+# -- tries
+
+
+def test_tries_are_counted_by_name_and_place() -> None:
+    now_s = [0.0]
+    attempts = Attempts(lambda: now_s[0])
+    assert [attempts.begin("a", "192.0.2.1") for _ in range(TRIES)] == [0.0] * TRIES
+    now_s[0] = 10.0
+    assert attempts.begin("a", "192.0.2.1") == TRY_WINDOW_S - 10
+    assert attempts.begin("a", "192.0.2.2") == 0.0  # nobody locks out somebody elsewhere
+    now_s[0] = TRY_WINDOW_S
+    assert attempts.begin("a", "192.0.2.1") == 0.0
+
+
+def test_many_names_from_one_place() -> None:
+    attempts = Attempts(lambda: 0.0)
+    waits = [attempts.begin(f"name {number}", "2001:db8::1") for number in range(ADDRESS_TRIES)]
+    assert waits == [0.0] * ADDRESS_TRIES
+    assert attempts.begin("one more", "2001:db8::ffff") == TRY_WINDOW_S  # its owner has the whole network
+    assert attempts.begin("one more", "2001:db8:0:1::1") == 0.0
+
+
+def test_who_gets_in_begins_anew() -> None:
+    attempts = Attempts(lambda: 0.0)
+    for _ in range(10 * ADDRESS_TRIES):
+        assert attempts.begin("a", "192.0.2.1") == 0.0
+        attempts.succeeded("a", "192.0.2.1")
+
+
+def test_what_is_counted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desk.web.sessions.PLACES_MAX", 10)
+    attempts = Attempts(lambda: 0.0)
+    for number in range(100):
+        attempts.begin("a", f"192.0.2.{number}")
+    assert len(attempts._tried) <= 10

@@ -1,0 +1,101 @@
+"""What technicians are given on paper: every line of the check-up is explained, and the pocket card is one page."""
+
+import html
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from pole_probe import need
+
+from field.diag import words
+from field.diag.finding import LINES, Verdict
+from firmware import lamp
+from tools import toolbox
+from tools.chromium import FLAGS
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENT = ROOT / "docs" / "diagnostics.md"
+CARD = ROOT / "docs" / "pocket-card.html"
+CARDS_COMMANDS = {"diag", "logs", "watch", "flash", "shell"}
+
+
+def cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.strip().strip("|").split("|")]
+
+
+def explained(document: str) -> dict[str, str]:
+    """Each line's key in JSON -> its name, from the table of lines."""
+    rows = [cells(line) for line in document.splitlines() if line.startswith("| ")]
+    return {row[1].strip("`"): row[0] for row in rows if len(row) == 4 and row[1].strip("`") in LINES}
+
+
+def test_every_line_of_the_check_up_is_explained_in_its_order() -> None:
+    english = words.Words("en")
+    assert explained(DOCUMENT.read_text("utf-8")) == {line: english.line(line) for line in LINES}
+    assert tuple(explained(DOCUMENT.read_text("utf-8"))) == LINES
+
+
+def test_a_line_that_is_not_explained_is_noticed() -> None:
+    text = re.sub(r"(?m)^\| clock \|.*$", "", DOCUMENT.read_text("utf-8"))
+    assert set(LINES) - set(explained(text)) == {"clock"}
+
+
+def lamp_of_document() -> dict[str, list[str]]:
+    """State -> what it says in the three languages."""
+    rows = [cells(line) for line in DOCUMENT.read_text("utf-8").splitlines() if line.startswith("| ")]
+    states = {*lamp.COLOURS, "-"}
+    return {row[1].strip("`").replace("-", "dark") if row[1] == "-" else row[1].strip("`"): row[2:]
+            for row in rows if len(row) == 5 and row[1].strip("`") in states}  # fmt: skip
+
+
+def lamp_of_card(card: str) -> dict[str, tuple[str, list[str]]]:
+    """State -> (how its colour is painted, what it says)."""
+    found = {}
+    for state, row in re.findall(r'<tr data-state="([\w-]+)">(.*?)</tr>', card):
+        style = re.search(r'style="background: ([^"]+)"', row)
+        assert style, state
+        found[state] = style[1], [html.unescape(text) for text in re.findall(r"<br>(.*?)</td>", row)]
+    return found
+
+
+def test_the_cards_lamp_is_the_firmwares_in_the_documents_words() -> None:
+    card = lamp_of_card(CARD.read_text("utf-8"))
+    assert {state: said for state, (_, said) in card.items()} == lamp_of_document()
+    assert set(card) == {*lamp.COLOURS, "dark"}
+    for state, colour in lamp.COLOURS.items():
+        assert "#{:02x}{:02x}{:02x}".format(*colour) in card[state][0], state
+
+
+def test_the_cards_commands_and_verdicts_are_the_projects() -> None:
+    card = html.unescape(CARD.read_text("utf-8"))
+    commands = set(re.findall(r'"command">make (\w+)', card))
+    targets = set(re.findall(r"(?m)^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8")))
+    assert commands == CARDS_COMMANDS and commands <= targets
+    for language in words.LANGUAGES:
+        said = words.Words(language)
+        for verdict in (Verdict.PASS, Verdict.WARN, Verdict.FAIL):
+            assert said.verdict(verdict) in card
+
+
+def pages(source: Path, folder: Path) -> int:
+    """As a browser prints it."""
+    made = folder / "card.pdf"
+    program = [
+        toolbox.require("chromium")[0],
+        *FLAGS,
+        "--no-pdf-header-footer",
+        f"--print-to-pdf={made}",
+        source.as_uri(),
+    ]
+    subprocess.run(program, capture_output=True, timeout=90, check=True)
+    return len(re.findall(rb"/Type\s*/Page\b", made.read_bytes()))
+
+
+@pytest.mark.chromium
+def test_the_card_is_one_page(tmp_path: Path) -> None:
+    need("chromium")
+    assert pages(CARD, tmp_path) == 1
+    longer = tmp_path / "longer.html"
+    longer.write_text(CARD.read_text("utf-8") + "<p>one more line" * 12)
+    assert pages(longer, tmp_path) == 2

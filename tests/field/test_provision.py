@@ -1,0 +1,352 @@
+"""Provisioning: a whole valid table or nothing, keys kept for ever, and a broker that confines each column."""
+
+import json
+import os
+import shutil
+import socket
+import stat
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from pole_probe import need
+
+from field import access, fleet, labels, provision, rows
+from firmware.startup import config
+from tools import toolbox
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "petropavl"
+HEADER = "device_id,region,address,lat,lon,uncertainty_m,site,height_m,stream,link,pins"
+GOOD = "one,nko,Somewhere 1,54.8753,69.1628,5,public,1.0,rtsp://cameras.example/one,wifi,esp32"
+TOML = '[broker]\nhost = "127.0.0.1"\nport = 8883\n[wifi]\nssid = "sos"\n'
+PATIENCE_S = 10.0
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Path]:
+    def write(*lines: str, toml: str = TOML, encoding: str = "utf-8") -> Path:
+        (tmp_path / "fleet.toml").write_text(toml, "utf-8")
+        file = tmp_path / "fleet.csv"
+        file.write_text("\n".join(lines) + "\n", encoding)
+        return file
+
+    return write
+
+
+def make(file: Path, out: Path) -> int:
+    return provision.main([str(file), "--out", str(out)])
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# -- a good table
+
+
+def test_the_example_fleet_has_15_columns_and_4_schools_and_each_configuration_is_valid(tmp_path: Path) -> None:
+    assert make(EXAMPLE / "fleet.csv", tmp_path / "out") == 0
+    found = fleet.read(EXAMPLE / "fleet.csv")
+    sites = [document["location"]["site"] for document in found.columns.values()]
+    assert sites.count("public") == 15
+    assert sites.count("school") == 4
+    for name in found.columns:
+        folder = tmp_path / "out" / "columns" / name
+        document = json.loads((folder / "config.json").read_text("utf-8"))
+        assert "secrets" not in document
+        document["secrets"] = json.loads((folder / "secrets.json").read_text("utf-8"))
+        made, errors = config.validate(document, found.chips[name])
+        assert errors == []
+        assert made["device_id"] == name
+        page = (tmp_path / "out" / "labels.html").read_text("utf-8")
+        assert f'<div class="id">{name}</div>' in page
+        assert f'title="sos/v1/nko/{name}"' in page
+    assert page.count("<svg") == 19
+
+
+def test_a_table_as_a_russian_spreadsheet_saves_it(tmp_path: Path, table: Callable[..., Path]) -> None:
+    row = GOOD.replace("Somewhere 1", '"Абай алаңы; 3\nкіреберіс"').replace(",", ";")
+    file = table(HEADER.replace(",", ";"), row, ";;;;;;;;;;", encoding="utf-8-sig")
+    assert fleet.read(file).columns["one"]["location"]["address"] == "Абай алаңы; 3\nкіреберіс"
+
+
+def test_the_kinds_of_stream_are_told_by_the_uri_or_named(table: Callable[..., Path]) -> None:
+    stream = "rtsp://c.example/1 sip:one@c.example webrtc=https://c.example/whep/1 https://c.example/1.m3u8"
+    found = fleet.read(table(HEADER, GOOD.replace("rtsp://cameras.example/one", stream)))
+    assert sorted(found.columns["one"]["stream"]) == ["http", "rtsp", "sip", "webrtc"]
+
+
+def test_the_wifi_password_comes_from_the_environment(
+    tmp_path: Path, table: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(rows.WIFI_PASSWORD, "a wifi password")
+    assert make(table(HEADER, GOOD), tmp_path / "out") == 0
+    secrets = json.loads((tmp_path / "out/columns/one/secrets.json").read_text())
+    assert secrets["wifi_password"] == "a wifi password"
+    with_it = [name for name, content in snapshot(tmp_path / "out").items() if b"a wifi password" in content]
+    assert with_it == ["columns/one/secrets.json"]
+
+
+# -- bad tables: every trouble with its line and column, and nothing is written
+
+
+@pytest.mark.parametrize(
+    ("row", "where"),
+    [
+        (GOOD.replace("54.8753", "95.1"), "fleet.csv:3:4 (lat)"),
+        (GOOD.replace("69.1628", "190"), "fleet.csv:3:5 (lon)"),
+        (GOOD.replace("54.8753", "north"), "fleet.csv:3:4 (lat): found 'north'"),
+        (GOOD.replace("one,", "One!,", 1), "fleet.csv:3:1 (device_id)"),
+        (GOOD.replace("nko", "N K O"), "fleet.csv:3:2 (region)"),
+        (GOOD.replace("Somewhere 1", ""), "fleet.csv:3:3 (address)"),
+        (GOOD.replace("public", "prison"), "fleet.csv:3:7 (site)"),
+        (GOOD.replace("1.0", "50"), "fleet.csv:3:8 (height_m)"),
+        (GOOD.replace("1.0", ""), "fleet.csv:3:8 (height_m)"),
+        (GOOD.replace("rtsp://cameras.example/one", "cameras"), "fleet.csv:3:9 (stream)"),
+        (GOOD.replace("rtsp://cameras.example/one", "rtsp://u:p@c.example/1"), "fleet.csv:3:9 (stream)"),
+        (GOOD.replace("wifi", "carrier-pigeon"), "fleet.csv:3:10 (link): found 'carrier-pigeon'"),
+        (GOOD.replace("esp32", "z80"), "fleet.csv:3:11 (pins): found 'z80'"),
+        (GOOD.rsplit(",", 1)[0], "fleet.csv:3: found 10 cells, must be 11"),
+        (GOOD.replace("one,", "first,", 1), "fleet.csv:3:1 (device_id): first stands in line 2 too"),
+    ],
+)
+def test_a_bad_row_is_named_and_nothing_is_written(
+    tmp_path: Path, table: Callable[..., Path], capsys: pytest.CaptureFixture[str], row: str, where: str
+) -> None:
+    first = GOOD.replace("one,", "first,", 1)
+    assert make(table(HEADER, first, row), tmp_path / "out") == provision.EXIT_FAILED
+    assert f"  {where}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_troubles_are_told_at_once(table: Callable[..., Path]) -> None:
+    bad = GOOD.replace("54.8753", "95").replace("public", "prison")
+    with pytest.raises(fleet.FleetError) as error:
+        fleet.read(table(HEADER, bad, GOOD.replace("one,", "t_w_o,", 1)))
+    assert len(error.value.troubles) == 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "toml", "text"),
+    [
+        ([HEADER], TOML, "fleet.csv:1: no columns"),
+        ([HEADER.replace("lat,", "")], TOML, "fleet.csv:1: no column lat"),
+        ([HEADER + ",colour"], TOML, "fleet.csv:1:12: unknown column 'colour'"),
+        ([HEADER + ",lat"], TOML, "fleet.csv:1:12: column lat stands there twice"),
+        ([HEADER, GOOD], "[broker\n", "fleet.toml:1:8"),
+        ([HEADER, GOOD], "[wifi]\nssid = 'x'\n", "[broker] host is missing"),
+        ([HEADER, GOOD], TOML + "[brokre]\n", "unknown section [brokre]"),
+        ([HEADER, GOOD], TOML + "[links]\nwifi = 3\n", "[links.wifi] must be a section"),
+        ([HEADER, GOOD], TOML + "[common.telemetry]\nheartbeat_s = 0\n", "telemetry.heartbeat_s: found 0"),
+        ([HEADER, GOOD], TOML.replace('ssid = "sos"', ""), "secrets.wifi_ssid"),
+    ],
+)
+def test_a_bad_header_or_shared_file_is_named(
+    table: Callable[..., Path], lines: list[str], toml: str, text: str
+) -> None:
+    with pytest.raises(fleet.FleetError) as error:
+        fleet.read(table(*lines, toml=toml))
+    assert text in str(error.value)
+
+
+def test_a_table_in_another_encoding_is_named_by_its_line(table: Callable[..., Path]) -> None:
+    with pytest.raises(fleet.FleetError, match="fleet.csv:2: not UTF-8"):
+        fleet.read(table(HEADER, GOOD.replace("Somewhere", "Абай"), encoding="cp1251"))
+
+
+# -- the second run
+
+
+def test_a_second_run_changes_no_key_no_certificate_and_no_password(tmp_path: Path, table: Callable[..., Path]) -> None:
+    file, out = table(HEADER, GOOD), tmp_path / "out"
+    assert make(file, out) == 0
+    before = snapshot(out)
+    assert make(file, out) == 0
+    after = snapshot(out)
+    before.pop("broker/passwords"), after.pop("broker/passwords")  # salted anew
+    assert after == before
+
+
+def test_a_new_row_and_a_gone_row(
+    tmp_path: Path, table: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, two = tmp_path / "out", GOOD.replace("one", "two")
+    make(table(HEADER, GOOD), out)
+    before = snapshot(out / "columns" / "one")
+    assert make(table(HEADER, two), out) == 0
+    assert "without access to the broker: one" in capsys.readouterr().out
+    assert snapshot(out / "columns" / "one") == before
+    assert "user one\n" not in (out / "broker" / "acl").read_text()
+
+
+def test_the_brokers_certificate_follows_its_name(tmp_path: Path, table: Callable[..., Path]) -> None:
+    out = tmp_path / "out"
+    make(table(HEADER, GOOD), out)
+    before = snapshot(out)
+    assert make(table(HEADER, GOOD, toml=TOML.replace("127.0.0.1", "new.example")), out) == 0
+    after = snapshot(out)
+    assert after["broker/server.key"] == before["broker/server.key"]
+    assert after["broker/server.pem"] != before["broker/server.pem"]
+    assert after["columns/one/one.pem"] == before["columns/one/one.pem"]
+
+
+@pytest.mark.parametrize(
+    "file", ["ca/ca.key", "columns/one/one.key", "broker/server.key", "columns/one/secrets.json", "centre/centre.json"]
+)
+def test_a_damaged_key_or_password_is_named_and_nothing_is_replaced(
+    tmp_path: Path, table: Callable[..., Path], capsys: pytest.CaptureFixture[str], file: str
+) -> None:
+    """Red without `Provisioning._check`, or when `keep_key` makes a new key for one that it cannot read."""
+    csv, out = table(HEADER, GOOD), tmp_path / "out"
+    make(csv, out)
+    (out / file).write_bytes(b"damaged")
+    before = snapshot(out)
+    assert make(csv, out) == provision.EXIT_FAILED
+    assert Path(file).name in capsys.readouterr().err
+    assert snapshot(out) == before
+
+
+def test_an_authority_without_its_key_is_not_replaced(tmp_path: Path, table: Callable[..., Path]) -> None:
+    csv, out = table(HEADER, GOOD), tmp_path / "out"
+    make(csv, out)
+    (out / "ca" / "ca.key").unlink()
+    before = snapshot(out)
+    assert make(csv, out) == provision.EXIT_FAILED
+    assert snapshot(out) == before
+
+
+def test_a_certificate_of_another_authority_is_made_anew(tmp_path: Path, table: Callable[..., Path]) -> None:
+    csv, out, other = table(HEADER, GOOD), tmp_path / "out", tmp_path / "other"
+    make(csv, out)
+    make(csv, other)
+    shutil.copytree(other / "ca", out / "ca", dirs_exist_ok=True)
+    assert make(csv, out) == 0
+    document = json.loads((out / "columns/one/config.json").read_text())
+    assert document["broker"]["tls"]["ca"] == (other / "ca/ca.pem").read_text()
+    assert document["broker"]["tls"]["cert"] == (out / "columns/one/one.pem").read_text()
+
+
+def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Callable[..., Path]) -> None:
+    out = tmp_path / "out"
+    make(table(HEADER, GOOD), out)
+    for path in out.rglob("*"):
+        content = b"" if path.is_dir() else path.read_bytes()
+        is_secret = b"PRIVATE KEY" in content or path.name in ("secrets.json", "passwords", "centre.json")
+        if path.is_dir() or is_secret:
+            assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
+    assert "PRIVATE KEY" not in (out / "columns/one/config.json").read_text()
+
+
+def test_labels_show_markup_as_text() -> None:
+    document = {"region": "nko", "location": {"geo": "geo:1,2", "address": "<script>alert(1)</script>"}}
+    assert "<script>" not in labels.page({"one": document})
+
+
+# -- against a real broker
+
+
+@contextmanager
+def mosquitto(folder: Path, port: int) -> Iterator[None]:
+    settings = folder / "mosquitto.conf"
+    if os.geteuid() == 0:
+        settings.write_text(settings.read_text() + "user root\n")  # else it becomes one that cannot read the folder
+    command = [*toolbox.require("mosquitto"), "-c", "mosquitto.conf"]
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
+        try:
+            deadline_s = time.monotonic() + PATIENCE_S
+            while socket.socket().connect_ex(("127.0.0.1", port)):
+                assert process.poll() is None and time.monotonic() < deadline_s, (folder / "log").read_text()
+                time.sleep(0.02)
+            yield
+        finally:
+            process.kill()
+
+
+class Party:
+    """A client with the certificate and the password of one provisioned party; keeps the topics that it hears."""
+
+    def __init__(self, out: Path, name: str, port: int, password: str | None = None) -> None:
+        self.heard: list[str] = []
+        self.outcome: Any = None
+        folder = out / ("centre" if name == access.CENTRE else f"columns/{name}")
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=name)
+        self._client.tls_set(str(out / "ca/ca.pem"), str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
+        self._client.username_pw_set(name, password or self._password(folder))
+        self._client.on_connect = self._connected
+        self._client.on_message = lambda _client, _data, message: self.heard.append(message.topic)
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+        wait_for(lambda: self.outcome is not None)
+
+    def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self.outcome = reason
+
+    def _password(self, folder: Path) -> str:
+        if (folder / "centre.json").exists():
+            return str(json.loads((folder / "centre.json").read_text())["password"])
+        return str(json.loads((folder / "secrets.json").read_text())["mqtt_password"])
+
+    def subscribe(self, topic: str) -> None:
+        done: list[Any] = []
+        self._client.on_subscribe = lambda *_arguments: done.append(1)
+        self._client.subscribe(topic, 1)
+        wait_for(lambda: bool(done))
+
+    def publish(self, topic: str) -> None:
+        self._client.publish(topic, b"{}", 1).wait_for_publish(PATIENCE_S)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not happen"
+        time.sleep(0.01)
+
+
+@pytest.mark.mosquitto
+def test_the_provisioned_broker_confines_each_column_to_its_own_prefix(
+    tmp_path: Path, table: Callable[..., Path]
+) -> None:
+    """Red when the access list gives a column more: `topic write sos/v1/#` lets the foreign alarm through."""
+    need("mosquitto")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    out = tmp_path / "out"
+    file = table(HEADER, GOOD, GOOD.replace("one", "two"), toml=TOML.replace("8883", str(port)))
+    assert make(file, out) == 0
+    with mosquitto(out / "broker", port), ExitStack() as stack:
+
+        def party(name: str, password: str | None = None) -> Party:
+            made = Party(out, name, port, password)
+            stack.callback(made.close)
+            return made
+
+        assert party("one", password="wrong").outcome.is_failure
+        centre, one, two = party(access.CENTRE), party("one"), party("two")
+        centre.subscribe("sos/v1/+/+/#")
+        one.subscribe("sos/v1/nko/one/cmd")
+        one.subscribe("sos/v1/nko/two/cmd")
+        for topic in ("sos/v1/nko/two/alarm", "sos/v1/nko/one/ack", "sos/v1/nko/one/cmd", "other"):
+            one.publish(topic)
+        for kind in ("alarm", "state", "info", "heartbeat", "fault/clock", "event", "result"):
+            one.publish(f"sos/v1/nko/one/{kind}")
+        two.publish("sos/v1/nko/two/alarm")
+        wait_for(lambda: "sos/v1/nko/two/alarm" in centre.heard)
+        kinds = [topic.removeprefix("sos/v1/nko/one/") for topic in centre.heard if "/one/" in topic]
+        assert kinds == ["alarm", "state", "info", "heartbeat", "fault/clock", "event", "result"]
+        assert centre.heard.count("sos/v1/nko/two/alarm") == 1
+        centre.publish("sos/v1/nko/two/cmd")
+        centre.publish("sos/v1/nko/one/cmd")
+        wait_for(lambda: bool(one.heard))
+        assert one.heard == ["sos/v1/nko/one/cmd"]

@@ -1,0 +1,125 @@
+# mypy: allow-untyped-calls
+"""The column: what it makes of a boot, and what it says about itself."""
+
+import pytest
+from column_rig import BOOT, ROOT, Rig
+from fake_board import FlashMode
+
+from firmware import record
+from firmware.commands import Actions
+from firmware.startup import config_files
+
+BOOT_FILE, GOOD = "boot.rec", "config.good"
+HEALTHY_MS = 120_000
+
+
+# -- boots
+
+
+def test_an_id_is_never_used_twice_even_if_the_boot_record_was_lost() -> None:
+    rig = Rig(boot=BOOT + 9).up()
+    used = rig.press()
+    again = Rig(rig.board.flash, boot=BOOT).run(3000)
+    again.answer(used, "closed")
+    lost = Rig(rig.board.flash, boot=BOOT + 9).run(3000)
+    assert again.press() != used and lost.column.number != BOOT + 9 and lost.press() != used
+
+
+def test_a_boot_becomes_healthy_and_its_configuration_good_in_time() -> None:
+    rig = Rig()
+    rig.board.flash.files.update({"config.json": b"{}", "secrets.json": b"{}"})
+    config_files.put_on_trial(rig.board.flash, "", "current")
+    rig.run(HEALTHY_MS - 3000)
+    assert BOOT_FILE not in rig.board.flash.files and GOOD not in rig.board.flash.files
+    rig.run(6000)
+    assert record.split(rig.board.flash.files[BOOT_FILE]) == ([b'{"n":%d,"u":0}' % BOOT], [])
+    assert GOOD in rig.board.flash.files
+
+
+def test_a_fallback_is_not_kept_as_good() -> None:
+    rig = Rig(errors=("broker.host: missing",))
+    rig.board.flash.files.update({"config.json": b"{}", "secrets.json": b"{}"})
+    config_files.put_on_trial(rig.board.flash, "", "current")  # by a boot before, which did not become healthy
+    config_files.put_on_trial(rig.board.flash, "", "last-good")
+    rig.run(HEALTHY_MS + 3000)
+    assert GOOD not in rig.board.flash.files and BOOT_FILE in rig.board.flash.files
+    assert rig.fault("config")[0] == "running on last-good: broker.host: missing"
+
+
+def test_safe_mode_runs_what_an_alarm_needs_and_nothing_else() -> None:
+    safe, normal = Rig(mode="safe").up(), Rig().up()
+    assert [one.topic for one in safe.streams[0].heard if one.kind == 0x80] == [(ROOT + "ack").encode()]
+    assert safe.said("heartbeat") == [] and normal.said("heartbeat")
+    assert safe.fault("boot-loop")[0] == "5 boots in a row did not become healthy" and normal.fault("boot-loop") == []
+    ident = safe.press()
+    safe.answer(ident, "accepted")
+    assert safe.lamp() == "help-coming"
+
+
+def test_a_restart_by_command_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    rig = Rig().up()
+    monkeypatch.setattr(Actions, "restart_due", lambda self: True)
+    crumbs: list[bytes] = []
+    monkeypatch.setattr(rig.board, "reset", lambda: crumbs.append(rig.board.scratch.data))
+    rig.column.step()
+    assert len(crumbs) == 1 and crumbs[0].split(b"\0")[0] == b""
+
+
+# -- what it says about itself
+
+
+def test_the_first_session_says_why_it_booted_and_every_session_who_it_is() -> None:
+    rig = Rig(cause="watchdog").up()
+    assert rig.events("boot") == [{"number": BOOT, "cause": "watchdog"}]
+    rig.streams[-1].peer_closed = True
+    rig.run(5000)
+    assert len(rig.streams) == 2 and len(rig.said("info")) == len(rig.said("state")) == 2
+    assert len(rig.events("boot")) == 1
+
+
+def test_a_message_that_breaks_the_contract_is_noticed() -> None:
+    """Negative control of what every run here checks."""
+    rig = Rig()
+    rig.column.messages.state = lambda online: b'{"v":1}'
+    with pytest.raises(AssertionError, match="petropavl-01/state"):
+        rig.up()
+
+
+def test_capabilities_are_those_that_are_fitted() -> None:
+    rig = Rig().up()
+    assert rig.said("info")[0]["capabilities"] == ["relay", "edge-counter"]
+    rig = Rig()
+    rig.board.tamper, rig.board.supply, rig.board.contact.counts = False, 12_000, False
+    assert rig.up().said("info")[0]["capabilities"] == ["relay", "tamper", "supply"]
+
+
+def test_an_open_housing_is_a_fault_while_it_is_open() -> None:
+    rig = Rig().up()
+    rig.board.tamper = True
+    rig.run(3000)
+    rig.board.tamper = False
+    rig.run(3000)
+    assert rig.fault("tamper") == ["the housing is open", None]
+
+
+def test_a_stuck_button_is_a_fault_and_not_ready() -> None:
+    rig = Rig(button={"stuck_s": 10}).up()
+    rig.board.contact.set(True)
+    rig.run(15_000)
+    rig.answer(rig.said("alarm")[0]["id"], "closed")
+    assert rig.fault("button-stuck") == ["closed for 10 s"] and rig.lamp() == "out-of-service"
+    rig.board.contact.set(False)
+    rig.run(3000)
+    assert rig.fault("button-stuck") == ["closed for 10 s", None] and rig.lamp() == "ready"
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [(FlashMode.OK, "ok"), (FlashMode.WRITE_ERROR, "flash write"), (FlashMode.READ_ERROR, "flash read")],
+)
+def test_the_self_test_tries_the_flash(mode: FlashMode, said: str) -> None:
+    rig = Rig().up()
+    rig.board.flash.mode = mode
+    result = rig.column.self_test()
+    assert said in result["flash"] and result["button"] == "ok" and result["heap_free"] == rig.board.heap_free
+    assert "selftest.tmp" not in rig.board.flash.files or mode is not FlashMode.OK

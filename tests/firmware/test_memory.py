@@ -1,0 +1,149 @@
+"""The firmware in a small heap: 32-bit MicroPython, whose objects are as large as the ESP32's, over mutual TLS."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from centre_probe import end
+from memory_rig import DEVICE, configuration
+from pole_probe import PATIENCE_S, Recorder, need
+
+from desk.ledger import Incident, Ledger
+from sim.real.column import RealColumn
+from sim.servers.authority import Authority
+from sim.servers.broker import Mosquitto, Tls
+from sim.servers.centre import Centre
+from sim.servers.stand_ins import StreamServer
+
+HEAP_BYTES = 96 * 1024  # docs/architecture.md says the same
+STARVED_BYTES = 84 * 1024  # less than the firmware needs
+WARM_UP = 15  # alarms until buffers and tables have grown as far as they will
+ALARMS = 30
+OUTAGE_AT = WARM_UP + ALARMS // 2
+FALL_MAX_BYTES = 800  # between the halves: the collector takes old stack for references, now more and now less
+FREE_MIN_BYTES = 4000
+ROOMY_BYTES = 104 * 1024  # room for a look at the stream, see docs/architecture.md
+SELFTESTS_S = 30
+LEAK_BYTES = 64  # an alarm: what must be noticed
+
+pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    need("micropython32")
+    need("mosquitto")
+    return Authority(tmp_path / "pki")
+
+
+def fall_bytes(free: list[int]) -> float:
+    """By how much less is free in the second half, on average."""
+    half = len(free) // 2
+    return sum(free[:half]) / half - sum(free[-half:]) / half
+
+
+def beat(centre: Centre) -> dict[str, Any]:
+    return centre.look(lambda ledger: dict(ledger.columns[DEVICE].heartbeat) if DEVICE in ledger.columns else {})
+
+
+def raise_and_close(pole: RealColumn, broker: Mosquitto, centre: Centre, number: int) -> None:
+    """The alarm `number`, from the press until the column knows that it is closed."""
+    if number == OUTAGE_AT:
+        broker.stop()
+    pole.press(120)
+    if number == OUTAGE_AT:
+        time.sleep(1)
+        broker.start()
+    one: Incident = centre.wait_for(
+        lambda ledger: next(iter(ledger.of(DEVICE)[number:]), None), PATIENCE_S, f"alarm {number + 1}"
+    )
+    time.sleep(0.15)  # the column's own acknowledgements, and the release
+    end(centre, one)
+    time.sleep(0.25)
+
+
+def test_alarms_and_an_outage_in_a_small_heap(authority: Authority) -> None:
+    seen, beats = Recorder(), {}
+    broker = Mosquitto(tls=Tls(authority))
+    with (
+        broker,
+        Centre(broker.host, broker.port, tls=authority.client("centre"), check_qos=True) as centre,
+        RealColumn(
+            configuration(authority, broker), runtime="micropython32", heap_bytes=HEAP_BYTES, on_event=seen
+        ) as pole,
+    ):
+        pole.power_on()
+        seen.wait("lamp", state="ready")
+        for number in range(WARM_UP + ALARMS):
+            raise_and_close(pole, broker, centre, number)
+            figures = beat(centre)
+            if number >= WARM_UP:
+                beats[figures["seq"]] = figures["heap_free"]
+        incidents = centre.ledger().of(DEVICE)
+        events = seen.events + seen.drain(1.5)
+    assert [one.state for one in incidents] == ["closed"] * (WARM_UP + ALARMS)
+    assert not [event for event in events if event["event"] == "reset"], [e["text"] for e in events if "text" in e]
+    assert centre.violations == []
+    free = list(beats.values())
+    assert len(free) >= 8 and min(free) >= FREE_MIN_BYTES, free
+    assert fall_bytes(free) < FALL_MAX_BYTES, free
+
+
+@pytest.mark.parametrize("heap_bytes", [HEAP_BYTES, ROOMY_BYTES])
+def test_self_tests_beside_alarms(authority: Authority, heap_bytes: int) -> None:
+    """Presses, and where there is room drills and looks at three endpoints. Red when a small heap has them as well."""
+    seen, beats, camera = Recorder(), {}, StreamServer()
+    broker = Mosquitto(tls=Tls(authority))
+    document = configuration(authority, broker)
+    place = f"127.0.0.1:{camera.port}"
+    document["stream"] = {"rtsp": f"rtsp://{place}/1", "http": f"http://{place}/1", "sip": f"sip:a@{place}"}
+    document["selftest"] = {"stream_s": 2, "drill_s": 4}
+    with (
+        broker,
+        Centre(broker.host, broker.port, tls=authority.client("centre"), check_qos=True) as centre,
+        RealColumn(document, runtime="micropython32", heap_bytes=heap_bytes, on_event=seen) as pole,
+    ):
+        pole.power_on()
+        seen.wait("lamp", state="ready")
+        end_s = time.monotonic() + SELFTESTS_S
+        while time.monotonic() < end_s:
+            time.sleep(3)
+            figures = beat(centre)
+            beats[figures["seq"]] = figures["heap_free"]
+            pole.press(120)
+            actual = centre.wait_for(open_calls, PATIENCE_S, "the call of a person")
+            time.sleep(0.15)
+            centre.close(actual[0].id)
+        incidents, faults = centre.ledger().of(DEVICE), beat(centre)["faults"]
+        events = seen.events + seen.drain(1.5)
+    camera.stop()
+    drills = [one for one in incidents if one.alarm["status"] == "test"]
+    is_roomy = heap_bytes == ROOMY_BYTES
+    assert len(drills) >= 4 if is_roomy else not drills, drills
+    assert len(camera.asked) >= 15 if is_roomy else not camera.asked, camera.asked
+    assert faults == ["clock-unset"]
+    assert not [event for event in events if event["event"] == "reset"], [e["text"] for e in events if "text" in e]
+    assert centre.violations == [] and min(beats.values()) >= FREE_MIN_BYTES, beats
+
+
+def open_calls(ledger: Ledger) -> list[Incident]:
+    return [one for one in ledger.of(DEVICE) if one.alarm["status"] == "actual" and one.state == "received"]
+
+
+def test_a_leak_would_be_noticed() -> None:
+    beats = [8000 - LEAK_BYTES * at for at in range(0, ALARMS, 2)]
+    assert fall_bytes(beats) > FALL_MAX_BYTES
+
+
+def test_a_heap_too_small_is_noticed(authority: Authority) -> None:
+    """The limit is real: below it the column does not get as far as its first session."""
+    broker, seen = Mosquitto(tls=Tls(authority)), Recorder()
+    with (
+        broker,
+        RealColumn(
+            configuration(authority, broker), runtime="micropython32", heap_bytes=STARVED_BYTES, on_event=seen
+        ) as pole,
+    ):
+        pole.power_on()
+        seen.wait_for(lambda event: "MemoryError" in event.get("text", ""), PATIENCE_S, "MemoryError")

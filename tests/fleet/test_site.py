@@ -1,0 +1,226 @@
+"""A fleet's surroundings: what provisioning made, run as it is, and broken part by part."""
+
+import io
+import json
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from pole_probe import need
+
+from desk.ledger import Ledger
+from field import certificates, provision
+from sim.fleet import Site, SiteError, command
+from sim.fleet.surroundings import stream_endpoint
+from sim.real.flash_image import PROJECT
+from sim.serial_board.wiring import wired_for
+
+FLEET = PROJECT / "examples" / "petropavl" / "fleet.csv"
+COLUMN, OTHER = "petropavl-01", "petropavl-02"
+PATIENCE_S = 20.0
+
+
+@pytest.fixture(scope="module")
+def provisioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("fleet") / "provisioned"
+    assert provision.main([str(FLEET), "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture
+def site(provisioned: Path, tmp_path: Path) -> Iterator[Site]:
+    need("mosquitto")
+    with Site(provisioned, tmp_path / "site") as made:
+        yield made
+
+
+@contextmanager
+def party(site: Site, provisioned: Path, name: str = COLUMN) -> Iterator[Client]:
+    """A client with that column's certificate and password."""
+    folder = provisioned / "columns" / name
+    login = json.loads((folder / "secrets.json").read_text())
+    client = Client(CallbackAPIVersion.VERSION2, client_id=name)
+    client.tls_set(str(provisioned / "ca" / "ca.pem"), str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
+    client.username_pw_set(login["mqtt_user"], login["mqtt_password"])
+    client.connect("127.0.0.1", site.broker.port)
+    try:
+        yield client
+    finally:
+        client.disconnect()
+
+
+def accepted(site: Site, provisioned: Path) -> bool:
+    """Does the broker take that column in?"""
+    outcome: list[Any] = []
+    with party(site, provisioned) as client:
+        client.on_connect = lambda _client, _data, _flags, reason, _properties: outcome.append(reason)
+        while not outcome:
+            client.loop(0.1)
+    return not outcome[0].is_failure
+
+
+def speaks_for_another(site: Site, provisioned: Path, mark: str) -> bool:
+    """Does the centre hear what this column says in the name of another? What it says next tells when to look."""
+
+    def has_heard(ledger: Ledger, name: str) -> bool:
+        return name in ledger.columns and any(event["detail"] == mark for event in ledger.columns[name].events)
+
+    document = json.dumps({"v": 1, "event": "press-in-stall", "at": None, "detail": mark}).encode()
+    with party(site, provisioned) as client:
+        client.loop_start()
+        for name in (OTHER, COLUMN):
+            client.publish(f"sos/v1/nko/{name}/event", document, 1).wait_for_publish(PATIENCE_S)
+        site.centre.wait_for(lambda ledger: has_heard(ledger, COLUMN), PATIENCE_S, "the column's own event")
+        client.loop_stop()
+    return site.centre.look(lambda ledger: has_heard(ledger, OTHER))
+
+
+# -- every part
+
+
+def test_the_table_leads_every_server_of_the_fleet_to_this_machine(site: Site) -> None:
+    places = [line.rsplit(":", 2) for line in site.table.read_text().splitlines()]
+    streams = {"cameras.example:554", "intercom.example:5060", "cameras.example:443"}
+    assert {place for place, _, _ in places} == {"broker.example:8883", "time.example:123"} | streams
+    assert {host for _, host, _ in places} == {"127.0.0.1"}
+    assert len({port for _, _, port in places}) == len(places)
+
+
+def test_what_provisioning_made_is_not_changed(site: Site, provisioned: Path) -> None:
+    before = {path: path.read_bytes() for path in provisioned.rglob("*") if path.is_file()}
+    for what in ("certificate", f"password={COLUMN}", f"access={COLUMN}"):
+        site.break_(what)
+    site.expire(COLUMN)
+    assert {path: path.read_bytes() for path in provisioned.rglob("*") if path.is_file()} == before
+
+
+def test_a_site_that_starts_again_is_found_where_it_was(provisioned: Path, tmp_path: Path) -> None:
+    need("mosquitto")
+    tables = []
+    for _ in range(2):
+        with Site(provisioned, tmp_path) as site:
+            tables.append(site.table.read_text())
+    assert tables[0] == tables[1]
+    port = int(tables[0].splitlines()[0].rpartition(":")[2])
+    with closing(socket.create_server(("127.0.0.1", port))), Site(provisioned, tmp_path) as site:
+        assert site.broker.port != port
+
+
+def test_a_wrong_password_and_the_right_one_again(site: Site, provisioned: Path) -> None:
+    assert accepted(site, provisioned)
+    site.break_(f"password={COLUMN}")
+    assert not accepted(site, provisioned)
+    site.mend(f"password={COLUMN}")
+    assert accepted(site, provisioned)
+
+
+def test_the_access_list_is_opened_for_one_column_and_closed_again(site: Site, provisioned: Path) -> None:
+    assert not speaks_for_another(site, provisioned, "as provisioned")
+    site.break_(f"access={OTHER}")
+    assert not speaks_for_another(site, provisioned, "open for the other")
+    site.break_(f"access={COLUMN}")
+    assert speaks_for_another(site, provisioned, "open")
+    site.mend(f"access={COLUMN}")
+    assert not speaks_for_another(site, provisioned, "closed again")
+
+
+def test_the_brokers_certificate_has_ended_and_is_else_the_same(site: Site, provisioned: Path) -> None:
+    assert accepted(site, provisioned)
+    site.break_("certificate")
+    with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+        accepted(site, provisioned)
+    site.mend("certificate")
+    assert accepted(site, provisioned)
+
+
+def test_a_columns_certificate_that_has_ended_is_refused(site: Site, provisioned: Path) -> None:
+    folder = site.expire(COLUMN)
+    chip, made = wired_for(folder)
+    assert chip == "esp32" and made["device_id"] == COLUMN
+    pem = made["broker"]["tls"]["cert"].encode()
+    good = (provisioned / "columns" / COLUMN / f"{COLUMN}.pem").read_bytes()
+    assert certificates.expires(pem) < certificates.expires(good)
+    assert certificates.common_name(pem) == COLUMN
+    assert certificates.issued_by(pem, (provisioned / "ca" / "ca.pem").read_bytes())
+    assert certificates.belongs(pem, certificates.load_key(made["secrets"]["tls_key"].encode()))
+
+
+def test_the_clock_is_silent_and_the_streams_refuse(site: Site) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
+        asker.settimeout(0.5)
+
+        def time_is_told() -> bool:
+            asker.sendto(b"\x23" + bytes(47), ("127.0.0.1", site.clock.port))
+            try:
+                return len(asker.recv(100)) == 48
+            except TimeoutError:
+                return False
+
+        assert time_is_told()
+        site.break_("clock")
+        assert not time_is_told()
+        site.mend("clock")
+        assert time_is_told()
+    ports = [server.port for server in site.streams.values()]
+    site.break_("stream")
+    for port in ports:
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+    site.mend("stream")
+    for port in ports:
+        socket.create_connection(("127.0.0.1", port)).close()
+
+
+# -- its command line
+
+
+def test_what_is_not_understood_is_told_with_what_would_be_right(
+    provisioned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    need("mosquitto")
+    lines = ["break nothing", "break password=nobody", "mend password", "frob", "close", "help", "quit", "close"]
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+    assert command.main([str(provisioned), "--state", str(tmp_path), "--break", "stream"]) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[0] == {"event": "ready", "servers": str(tmp_path / "connect-to"), "columns": 19}
+    assert events[1] == {"event": "broken", "what": "stream"}
+    errors = [event["text"] for event in events if event["event"] == "error"]
+    for text, wanted in zip(errors, ["one of: broker,", "petropavl-01", "petropavl-01", "break NAME"], strict=True):
+        assert wanted in text
+    assert [event for event in events if event["event"] == "closed"] == [{"event": "closed", "count": 0}]
+
+
+def test_no_provisioned_fleet_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main([str(tmp_path / "nothing"), "--state", str(tmp_path / "state")]) == command.EXIT_FAILED
+    assert "make provision" in capsys.readouterr().err
+    with pytest.raises(SiteError):
+        Site(tmp_path / "nothing", tmp_path / "state")
+
+
+@pytest.mark.parametrize(
+    ("uri", "endpoint"),
+    [
+        ("rtsp://cameras.example/one", ("cameras.example", 554)),
+        ("rtsp://cameras.example:8554/one", ("cameras.example", 8554)),
+        ("sip:one@intercom.example", ("intercom.example", 5060)),
+        ("sip:one@intercom.example:5070;transport=tcp?x=y", ("intercom.example", 5070)),
+        ("https://cameras.example/whep/one", ("cameras.example", 443)),
+        ("http://10.0.0.7:81/1.jpg", ("10.0.0.7", 81)),
+    ],
+)
+def test_who_is_at_the_other_end_of_a_stream(uri: str, endpoint: tuple[str, int]) -> None:
+    assert stream_endpoint(uri) == endpoint
+
+
+@pytest.mark.parametrize(("name", "chip"), [("01", "esp32"), ("03", "esp32s3"), ("school-1", "esp32c3")])
+def test_a_board_is_wired_for_a_provisioned_column(provisioned: Path, name: str, chip: str) -> None:
+    folder = provisioned / "columns" / f"petropavl-{name}"
+    assert wired_for(folder)[0] == chip
+    with pytest.raises(ValueError, match="no valid configuration for an esp32s2" if chip == "esp32" else "--chip"):
+        wired_for(folder, "esp32s2" if chip == "esp32" else "esp32")

@@ -1,0 +1,49 @@
+"""The documentation names only files that exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "lib" / "README.md"]
+FOLDERS = ("boot.py", "main.py", "manifest.py", "Makefile", "firmware", "hal", "contract", "common", "desk", "field",
+           "sim", "tools", "lib", "tests", "docs")  # fmt: skip
+PATH = re.compile(r"(?<![\w./-])(?:[\w-]+/)*[\w*-]+\.(?:py|md|json|yaml|toml)\b|(?<![\w./-])(?:[\w-]+/)+(?![\w*])")
+
+
+def named(text: str) -> set[str]:
+    """What looks like a file or folder of this repository: its first part is one of `FOLDERS`."""
+    return {name for name in PATH.findall(text) if name.split("/")[0] in FOLDERS}
+
+
+def lost(text: str) -> list[str]:
+    return sorted(name for name in named(text) if not list(ROOT.glob(name.rstrip("/"))))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_files_that_a_document_names_exist(document: Path) -> None:
+    assert lost(document.read_text()) == []
+
+
+def test_the_architecture_names_the_files_of_every_room() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert {"boot.py", "main.py", "hal/esp32_contact.py", "firmware/session.py", "sim/real/column.py"} <= named(text)
+
+
+def test_a_file_that_is_gone_is_noticed() -> None:
+    assert lost("see `firmware/gone.py`, `hal/nowhere/` and `hal/esp32*.py`; http://x.example/firmware/no.py") == [
+        "firmware/gone.py", "hal/nowhere/"]  # fmt: skip
+
+
+def lost_in_rooms(text: str) -> list[str]:
+    """In its room's row of the table a file goes by its last name."""
+    rows = [line.split("`", 2)[1:] for line in text.splitlines() if line.startswith("| `")]
+    return [room + name for room, rest in rows for name in re.findall(r"`([\w*]+\.py)`", rest)
+            if not list((ROOT / room).glob(name))]  # fmt: skip
+
+
+def test_files_of_a_room_exist_in_it() -> None:
+    text = (ROOT / "docs" / "architecture.md").read_text()
+    assert lost_in_rooms(text) == []
+    assert lost_in_rooms(text.replace("`interface.py`", "`gone.py`")) == ["hal/gone.py"]

@@ -1,0 +1,27 @@
+"""docs/wiring.md lists exactly the GPIOs that the firmware accepts."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from firmware.startup import pins
+
+PAGE = (Path(__file__).parents[2] / "docs" / "wiring.md").read_text("utf-8")
+GPIO_MAX = 63
+
+
+def listed(chip: str, column: int) -> set[int]:
+    row = next(line for line in PAGE.splitlines() if line.startswith(f"| {chip} |"))
+    found: set[int] = set()
+    for first, last in re.findall(r"(\d+)(?:-(\d+))?", row.split("|")[column]):
+        found.update(range(int(first), int(last or first) + 1))
+    return found
+
+
+@pytest.mark.parametrize("chip", ["esp32", "esp32s2", "esp32s3", "esp32c3"])
+@pytest.mark.parametrize(("role", "column"), [(role, 2) for role in pins.OUTPUTS + pins.INPUTS] + [("supply", 3)])
+def test_the_page_lists_the_pins_that_the_firmware_accepts(chip: str, role: str, column: int) -> None:
+    """Red when one number of the table is changed."""
+    accepted = {pin for pin in range(GPIO_MAX + 1) if pins.problem(chip, role, pin) is None}
+    assert listed(chip, column) == accepted

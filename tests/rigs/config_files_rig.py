@@ -1,0 +1,34 @@
+# mypy: allow-untyped-calls
+"""A board whose flash has a good configuration."""
+
+import json
+from typing import Any
+
+from config_document import document
+from fake_board import FakeBoard
+
+from firmware import resets
+from firmware.startup import config_files
+from firmware.startup.config import load
+
+
+def put(board: FakeBoard, changed: dict[str, Any]) -> None:
+    secrets = changed.pop("secrets", None)
+    board.flash.files["config.json"] = json.dumps(changed, ensure_ascii=False).encode()
+    if secrets is not None:
+        board.flash.files["secrets.json"] = json.dumps(secrets).encode()
+
+
+def run_healthily(board: FakeBoard) -> None:
+    """What a boot does with its configuration, from the start until it counts as healthy."""
+    config_files.put_on_trial(board.flash, "", load(board.flash, "esp32")[1])
+    resets.certify(board, 1)
+    board.flash.files.pop("boot.rec", None)
+
+
+def good_board() -> FakeBoard:
+    """Its configuration has worked."""
+    board = FakeBoard()
+    put(board, document())
+    run_healthily(board)
+    return board

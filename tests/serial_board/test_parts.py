@@ -1,0 +1,194 @@
+"""The parts of a virtual board that need no MicroPython: framing, the port, the line editor, names of faults."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from board_probe import Typist
+from littlefs import LittleFSError
+
+from sim.chip.readline import Line
+from sim.real.flash_image import BLOCK_BYTES, Image
+from sim.serial_board.faults import FAULTS, Faults, fill
+from sim.serial_board.port import Port
+from sim.serial_board.wire import Unframer
+
+# -- what the chip's process writes
+
+
+def framed(data: bytes) -> bytes:
+    """As sim/chip/uart.py's `send` has it."""
+    return data.replace(b"\xff", b"\xff\xff").replace(b"\n", b"\xff\n")
+
+
+def test_text_gets_line_ends_and_bytes_stay_as_they_are() -> None:
+    raw = bytes(range(256)) * 2 + b"\xff\xff\n\xff\x01\n"
+    line, said = Unframer().feed("one\nдва\n".encode() + framed(raw) + b'\xff\x01{"pin":4}\n' + b"end")
+    assert line == "one\r\nдва\r\n".encode() + raw + b"end"
+    assert said[:2] == ["one", "два"] and said[-1] == '\x01{"pin":4}'
+
+
+def test_a_message_within_a_line_of_text_does_not_tear_it() -> None:
+    line, said = Unframer().feed(b'be\xff\x01{"pin":4}\ngun\n')
+    assert line == b"begun\r\n" and said == ['\x01{"pin":4}', "begun"]
+
+
+def test_pieces_of_any_size_give_the_same() -> None:
+    data = (
+        b"text\n" + framed(bytes(range(256)) * 3) + b'\xff\x01{"reset":"soft"}\n' + framed(b"\xff" * 5 + b"\n") + b"\n"
+    )
+    whole = Unframer().feed(data)
+    chance = random.Random(7)
+    for _ in range(50):
+        unframer, line, at = Unframer(), b"", 0
+        said: list[str] = []
+        while at < len(data):
+            step = chance.randrange(1, 9)
+            more, lines = unframer.feed(data[at : at + step])
+            line, said, at = line + more, said + lines, at + step
+        assert (line, said) == whole
+
+
+# -- the terminal
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[Port]:
+    port = Port(tmp_path / "link")
+    yield port
+    port.close()
+
+
+def test_bytes_pass_the_port_unchanged_both_ways(port: Port) -> None:
+    everything = bytes(range(256))
+    with Typist(port.path) as typist:
+        assert port.has_listener()
+        port.write(everything)
+        assert typist.until(everything) == everything
+        typist.type(everything)
+        assert port.read() == everything
+    assert not port.has_listener()
+
+
+def test_what_nobody_listens_to_is_lost(port: Port) -> None:
+    port.write(b"old news")
+    with Typist(port.path) as typist:
+        port.write(b"news")
+        assert typist.until(b"news") == b"news"
+
+
+def test_a_program_that_reads_nothing_does_not_stop_the_board(port: Port, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sim.serial_board.port.STALL_S", 0.0)
+    with Typist(port.path):
+        port.write(b"x" * 500_000)
+        for _ in range(100):
+            port.flush()
+        assert not port.is_backed_up
+
+
+def test_the_cable_comes_out_and_back(port: Port, tmp_path: Path) -> None:
+    with Typist(port.path) as typist:
+        port.close()
+        assert not port.is_open and not (tmp_path / "link").exists()
+        with pytest.raises(OSError):
+            typist.type(b"x")
+    port.open()
+    with Typist(port.path) as typist:
+        port.write(b"here again")
+        typist.until(b"again")
+
+
+def test_a_file_in_the_links_place_stays_and_another_boards_link_too(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(ValueError, match="no symbolic link"):
+        Port(tmp_path / "file")
+    assert (tmp_path / "file").read_text() == "precious"
+    first, second = Port(tmp_path / "link"), Port(tmp_path / "link")
+    first.close()
+    assert str(Path(second.path).readlink()) == second.name
+    second.close()
+
+
+# -- the friendly prompt's line
+
+
+def typed(keys: bytes) -> tuple[int, str, bytes]:
+    """(what ended it, text, what was shown)"""
+    left, shown = bytearray(keys), bytearray()
+
+    def take(_: int) -> bytes:
+        return bytes([left.pop(0)])
+
+    line = Line(take, shown.extend)
+    end = line.read()
+    assert not left, f"not taken: {left!r}"
+    return end, line.text, bytes(shown)
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        (b"1 + 1\r", "1 + 1"),
+        (b"ab\x7fc\r", "ac"),
+        (b"\x7fa\r", "a"),
+        (b"a\x1b[Ab\x1b[1;5Cc\r", "abc"),
+        (b"if x:\r  y\r\r", "if x:\n  y\n"),
+        (b"@d\rdef f():\r pass\r\r", "@d\ndef f():\n pass\n"),
+        (b"f(\r1)\r", "f(\n1)"),
+        (b"x = '''\ra'\r'''\r", "x = '''\na'\n'''"),
+        (b"x = '('\r", "x = '('"),
+        (b"x = '\\'('\r", "x = '\\'('"),
+        (b"a + \\\rb\r", "a + \\\nb"),
+        (b"iffy = 1\r", "iffy = 1"),
+        (b"classes(1)\r", "classes(1)"),
+    ],
+)
+def test_a_statement_is_taken_whole(keys: bytes, text: str) -> None:
+    end, found, shown = typed(keys)
+    assert (end, found) == (0, text)
+    assert shown.startswith(b">>> ")
+
+
+def test_control_characters_end_a_line() -> None:
+    for char in (1, 2, 3, 4, 5):
+        assert typed(bytes([char]))[0] == char
+    assert typed(b"abc\x03")[:2] == (3, "")
+    assert typed(b"a\x04\x01b\r")[:2] == (0, "ab"), "in mid-line only Ctrl-C does"
+    assert typed(b"if x:\r\x03")[0] == 3
+
+
+# -- faults
+
+
+def test_faults_have_names_and_numbers() -> None:
+    faults = Faults.parse(["deaf", "unplugged=77", "garbage"])
+    assert "deaf" in faults and "noise" not in faults
+    assert (faults.number("unplugged"), faults.number("garbage"), faults.number("noise")) == (77, 500, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rust", "is unknown, must be one of: unplugged, "),
+        ("unplugged=0", "unplugged=N with a whole number from 1"),
+        ("unplugged=", "unplugged=N"),
+        ("deaf=3", "must be deaf alone"),
+    ],
+)
+def test_a_wrong_fault_is_explained(text: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        Faults.parse([text])
+    assert text not in FAULTS
+
+
+def test_a_flash_is_filled_but_for_so_many_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "flash.img"
+    path.write_bytes(Image().content())
+    for free in (3, 1, 8):
+        fill(path, free)
+        assert Image(path.read_bytes()).free_blocks() == free
+    image = Image(path.read_bytes())
+    image.write("fits", bytes(4 * BLOCK_BYTES))
+    with pytest.raises(LittleFSError):
+        image.write("does not", bytes(9 * BLOCK_BYTES))

@@ -1,0 +1,1 @@
+"""What developing needs: runtimes and brokers fetched, mutations."""

@@ -1,0 +1,236 @@
+"""`make mutation`: how many small changes of the firmware the fast tests notice, and which they do not.
+
+mutmut changes one thing at a time (an operator, a number, an argument, a constant) in the modules and runs the tests
+that `[tool.mutmut]` of pyproject.toml names, on a copy of the tree under build/. A change that no test notices is a
+survivor: it has to stand in docs/mutation-survivors.toml, with the reason why nobody could tell the difference.
+Changes of nothing but words for people (WORDS) are not counted.
+
+Exit status: 0, or 1 when a survivor is not listed, when the list holds something that is not a survivor, or when a
+module's score is below SCORE_MIN.
+"""
+
+import argparse
+import ast
+import difflib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+COPY = ROOT / "build" / "mutation"
+SURVIVORS = ROOT / "docs" / "mutation-survivors.toml"
+COPIED = ("common", "contract", "desk", "field", "firmware", "hal", "lib", "sim", "tests", "tools", "pyproject.toml")
+SCORE_MIN = 0.9
+# Calls whose texts only people read, and how many of their first arguments are something else.
+WORDS = {"log": 0, "LinkLost": 0, "BadPacket": 0, "ValueError": 0, "_cached": 0, "_on_fault": 1}
+# What mutmut writes down: the exit status of pytest, or of a process that was stopped because it took too long.
+_SURVIVED, _NO_TEST = 0, 33
+_KILLED = {1, 3, -24, 24, 152, 36, 255, -9, -11}
+
+
+class Survivor(NamedTuple):
+    """A change that no test notices; the lines are as `ast.unparse` writes them."""
+
+    module: str
+    function: str
+    was: str
+    becomes: str
+
+    def __str__(self) -> str:
+        """As a row of the list."""
+        first, *others = map(_toml, self)
+        return f"    [{first}, " + ", ".join(others) + "],"
+
+
+class Score(NamedTuple):
+    """Of one module: changes noticed, changes not noticed, changes of nothing but words."""
+
+    killed: int
+    survivors: list[Survivor]
+    words: int
+
+    def share(self) -> float:
+        return self.killed / max(1, self.killed + len(self.survivors))
+
+
+class MutationError(RuntimeError):
+    """The tests could not be run on the changed firmware; the message says why."""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=(__doc__ or "").partition(":")[0])
+    parser.add_argument("names", nargs="*", help="only mutants of these names, e.g. 'firmware.journal.*'")
+    parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--again", action="store_true", help="keep the copy: only functions that changed are run anew")
+    arguments = parser.parse_args(argv)
+    try:
+        copy_tree(keep=arguments.again)
+        run(arguments.names, arguments.processes)
+        scores = {path.name.removesuffix(".py.meta"): score(path) for path in metas()}
+    except MutationError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return report({module: one for module, one in scores.items() if one.killed or one.survivors}, listed(SURVIVORS))
+
+
+def copy_tree(keep: bool) -> None:
+    """The tree without what was made from it; with `keep`, results of a former run stay where they still hold."""
+    if not keep:
+        shutil.rmtree(COPY, ignore_errors=True)
+    COPY.mkdir(parents=True, exist_ok=True)
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            unwanted = shutil.ignore_patterns("__pycache__", "*.mpy")
+            shutil.copytree(source, COPY / name, ignore=unwanted, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source, COPY / name)
+
+
+def run(names: Iterable[str], processes: int) -> None:
+    # CI makes hypothesis deterministic: each mutant meets the same examples, with no memory of others.
+    environment = os.environ | {"CI": "1", "SEED": "1"}
+    mutmut = str(Path(sys.executable).with_name("mutmut"))
+    command = [mutmut, "run", "--max-children", str(processes), *names]
+    log = COPY / "mutmut.log"
+    with log.open("wb") as file:  # its progress is for a terminal: in a file it is a megabyte
+        output = None if sys.stdout.isatty() else file
+        ended = subprocess.run(command, cwd=COPY, env=environment, stdout=output, stderr=output, check=False)
+    if ended.returncode:
+        raise MutationError(f"mutmut ended with status {ended.returncode}; what it says is above or in {log}")
+
+
+def metas() -> list[Path]:
+    found = sorted((COPY / "mutants" / "firmware").glob("*.py.meta"))
+    if not found:
+        raise MutationError("mutmut has changed nothing; see [tool.mutmut] in pyproject.toml")
+    return found
+
+
+def score(meta: Path) -> Score:
+    """What mutmut noted of one module. Raises MutationError for a mutant whose tests could not be run."""
+    module = meta.name.removesuffix(".py.meta")
+    functions = functions_of(ast.parse(meta.with_suffix("").read_text()))
+    killed, words, survivors = 0, 0, []
+    for name, status in json.loads(meta.read_text())["exit_code_by_key"].items():
+        if status is None:
+            continue  # not asked for
+        mangled = name.rpartition(".")[2]
+        original = functions[mangled.rpartition("__mutmut_")[0] + "__mutmut_orig"]
+        mutant = functions[mangled]
+        if only_words_differ(original, mutant):
+            words += 1
+        elif status in _KILLED:
+            killed += 1
+        elif status in (_SURVIVED, _NO_TEST):
+            survivors.append(Survivor(module, function_name(mangled), *changed_lines(original, mutant)))
+        else:
+            raise MutationError(f"{name}: pytest ended with status {status}")
+    return Score(killed, survivors, words)
+
+
+def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:
+    """mutmut's copies of every function, all given the same name."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and "__mutmut_" in node.name:
+            found[node.name] = node
+            node.name = "_"
+            node.decorator_list = []
+    return found
+
+
+def function_name(mangled: str) -> str:
+    """`xǁSessionǁ_read__mutmut_3` -> `Session._read`, `x_boot_of__mutmut_1` -> `boot_of`."""
+    name = mangled.rpartition("__mutmut_")[0]
+    return name.removeprefix("xǁ").replace("ǁ", ".") if "ǁ" in name else name.removeprefix("x_")
+
+
+def changed_lines(original: ast.FunctionDef, mutant: ast.FunctionDef) -> tuple[str, str]:
+    difference = list(difflib.ndiff(ast.unparse(original).splitlines(), ast.unparse(mutant).splitlines()))
+    return tuple(" / ".join(line[2:].strip() for line in difference if line[0] == sign) for sign in "-+")  # type: ignore[return-value]
+
+
+class _WithoutWords(ast.NodeTransformer):
+    def visit_Call(self, node: ast.Call) -> ast.Call:  # noqa: N802  (ast's name)
+        self.generic_visit(node)
+        name = getattr(node.func, "attr", getattr(node.func, "id", ""))
+        if name in WORDS:
+            for argument in node.args[WORDS[name] :]:
+                for inner in ast.walk(argument):
+                    if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                        inner.value = ""
+        return node
+
+
+def only_words_differ(original: ast.FunctionDef, mutant: ast.FunctionDef) -> bool:
+    pair = (_WithoutWords().visit(ast.parse(ast.unparse(one))) for one in (original, mutant))
+    return len({ast.dump(one) for one in pair}) == 1
+
+
+def listed(path: Path) -> Counter[Survivor]:
+    """The survivors that are known. A row that stands there twice: the same change in two places of the function."""
+    reasons = tomllib.loads(path.read_text())["reason"]
+    if unfounded := [reason for reason in reasons if not reason["why"].strip()]:
+        raise MutationError(f"{path.name}: no reason is given for {unfounded[0]['survivors']}")
+    return Counter(Survivor(*row) for reason in reasons for row in reason["survivors"])
+
+
+def report(scores: dict[str, Score], known: Counter[Survivor]) -> int:
+    """Print the table and what is wrong; the exit status."""
+    table = Table("module", "changes", "killed", "survived", "score", "words only", title="mutation score")
+    for module, one in scores.items():
+        _row(table, module, one)
+    everything = Score(
+        sum(one.killed for one in scores.values()),
+        [survivor for one in scores.values() for survivor in one.survivors],
+        sum(one.words for one in scores.values()),
+    )
+    table.add_section()
+    _row(table, "all", everything)
+    Console().print(table)
+    wrong = list(complaints(scores, Counter(everything.survivors), known))
+    print(*wrong, sep="\n\n")
+    verdict = f"{len(wrong)} complaints" if wrong else "each with its reason"
+    print(f"\n{len(everything.survivors)} survivors (docs/{SURVIVORS.name}): {verdict}")
+    return 1 if wrong else 0
+
+
+def complaints(scores: dict[str, Score], survivors: Counter[Survivor], known: Counter[Survivor]) -> Iterator[str]:
+    for survivor, count in (survivors - known).items():
+        yield f"survives, and is not listed:\n{_rows(survivor, count)}"
+    for survivor, count in (known - survivors).items():
+        if survivor.module in scores:
+            yield f"is listed, but does not survive (take it out):\n{_rows(survivor, count)}"
+    for module, one in scores.items():
+        if one.share() < SCORE_MIN:
+            yield f"{module}: {one.share():.1%} is below {SCORE_MIN:.0%}"
+
+
+def _row(table: Table, name: str, one: Score) -> None:
+    survived = len(one.survivors)
+    table.add_row(
+        name, str(one.killed + survived), str(one.killed), str(survived), f"{one.share():.1%}", str(one.words)
+    )
+
+
+def _rows(survivor: Survivor, count: int) -> str:
+    return "\n".join([str(survivor)] * count)
+
+
+def _toml(text: str) -> str:
+    return f"'{text}'" if "'" not in text else json.dumps(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,288 @@
+"""The tools of tests and simulations, got without root: MicroPython, mosquitto, Chromium, device libraries.
+
+Each is looked for on PATH first, then fetched into the git-ignored folder .tools (device libraries: into
+lib) once; after that no network is needed. `python -m tools.toolbox [NAME ...]` fetches and checks all, or
+those named, and prints a table.
+"""
+
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from common.ports import free_port
+from tools import chromium, debian
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLS = ROOT / ".tools"
+LIB = ROOT / "lib"
+STRICT = os.environ.get("STRICT", "") not in ("", "0")
+"""True when a missing runtime or broker is a failure instead of a loudly printed skip."""
+
+OLDEST_MICROPYTHON = (1, 24)
+# The pinned packages. MicroPython's version decides the .mpy format; mosquitto may take security updates.
+MICROPYTHON_VERSION = "1.25.0+ds-1*"
+MOSQUITTO_VERSION = "2.0.*"
+PROBE = """
+import sys, vfs, tls
+vfs.VfsLfs2
+print(64 if sys.maxsize >> 32 else 32, *sys.implementation[1][:3])
+"""
+MORE_PATH = ":/usr/sbin:/usr/local/sbin"
+PROBE_TIMEOUT_S = 20
+START_TIMEOUT_S = 10
+
+
+class ToolMissing(RuntimeError):
+    """A tool is neither here nor to be had; the message says why and how to get it by hand."""
+
+
+def require(name: str) -> list[str]:
+    """The argv prefix of the tool `name`, one of TOOL_NAMES. Raises ToolMissing."""
+    with _locked():
+        try:
+            return _FINDERS[name]()
+        except debian.DebianError as error:
+            raise ToolMissing(f"{name}: {error}. By hand: {_BY_HAND[name]}") from error
+
+
+@functools.cache
+def find(name: str) -> list[str] | None:
+    """Like `require`, but a missing tool is None and a loud message, once a process."""
+    try:
+        return require(name)
+    except ToolMissing as error:
+        print(f"!!! MISSING {error}", file=sys.stderr, flush=True)
+        return None
+
+
+def at_hand(name: str) -> bool:
+    """Whether the tool (one of Debian's packages) is here already, so that it need not be fetched."""
+    path = os.environ.get("PATH", os.defpath) + MORE_PATH
+    return shutil.which(name, path=path) is not None or any(TOOLS.glob(f"debian/{name}-*"))
+
+
+def micropython(bits: int = 64) -> list[str] | None:
+    """The argv prefix of a MicroPython (>= 1.24, with LittleFS and tls) of 64 or 32 bits, or None."""
+    if bits not in (64, 32):
+        raise ValueError(f"bits is {bits}; MicroPython comes in 64 and 32")
+    return find("micropython" if bits == 64 else "micropython32")
+
+
+def mosquitto() -> list[str] | None:
+    """The argv prefix of the broker, or None. As root give it `user root` in its configuration file."""
+    return find("mosquitto")
+
+
+def mosquitto_passwd() -> list[str] | None:
+    """The argv prefix of the tool that writes mosquitto's password files, or None."""
+    return find("mosquitto_passwd")
+
+
+def device_libraries() -> Path:
+    """The folder that looks like /lib on the device, with umqtt.simple in it. Raises ToolMissing."""
+    return Path(require("umqtt")[0])
+
+
+def fetch_libraries(lib: Path) -> list[str]:
+    """Unpack into `lib` what its lock.json names and is not there yet. Raises ToolMissing.
+
+    The caller keeps others out.
+    """
+    for entry in json.loads((lib / "lock.json").read_text()):
+        if not all((lib / name).is_file() for name in entry["files"]):
+            with tempfile.TemporaryDirectory(dir=lib, prefix=".fetch-") as scratch:
+                archive = Path(scratch, "archive")
+                _download(entry["name"], entry["version"], archive)
+                _unpack_library(entry, archive, lib)
+    return [str(lib)]
+
+
+def _unpack_library(entry: dict[str, str], archive: Path, lib: Path) -> None:
+    """Take the entry's files out of the archive, if its hash is the locked one. Raises ToolMissing."""
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    label = f"{entry['name']} {entry['version']}"
+    if digest != entry["sha256"]:
+        raise ToolMissing(f"{label}: the archive's sha256 is {digest}, lib/lock.json has {entry['sha256']}. "
+                          "Refused; ask whoever runs your package index what it serves")  # fmt: skip
+    with tarfile.open(archive) as tar:
+        for name in entry["files"]:
+            member = tar.extractfile(f"{entry['name']}-{entry['version']}/{name}")
+            if member is None:
+                raise ToolMissing(f"{label}: its archive has no file {name}")
+            part = archive.parent / "part"
+            part.write_bytes(member.read())
+            (lib / name).parent.mkdir(parents=True, exist_ok=True)
+            part.replace(lib / name)
+
+
+def _download(name: str, version: str, archive: Path) -> None:
+    """Fetch the source archive from the first configured index that has it. Raises ToolMissing."""
+    import pypi_simple  # 0.3 s that only a first run needs
+    import requests
+
+    missing, corrupt = pypi_simple.NoSuchProjectError, pypi_simple.DigestMismatchError
+    failures = []
+    for number, url in enumerate(_indexes(pypi_simple.PYPI_SIMPLE_ENDPOINT), 1):
+        try:
+            with pypi_simple.PyPISimple(url) as index:
+                packages = index.get_project_page(name).packages
+                found = [p for p in packages if p.version == version and p.package_type == "sdist"]
+                if found:
+                    index.download_package(found[0], archive)
+                    return
+                failures.append(f"index {number} has no such version")
+        except (requests.RequestException, missing, corrupt) as error:
+            failures.append(f"index {number}: {type(error).__name__}")
+    raise ToolMissing(f"{name} {version} is not to be had ({'; '.join(failures)}). "
+                      "Is pip's index reachable? See: pip config list")  # fmt: skip
+
+
+def _indexes(default: str) -> list[str]:
+    """The package indexes that pip is configured with: the main one, then the extra ones."""
+    done = _output([sys.executable, "-m", "pip", "config", "list"])
+    settings = dict(re.findall(r"^(\S+)='(.*)'$", done.stdout, re.MULTILINE))
+
+    def setting(option: str) -> str:
+        values = (settings.get(f"{section}.{option}") for section in (":env:", "install", "global"))
+        return next(filter(None, values), "")
+
+    extra = setting("extra-index-url").replace("\\n", " ").split()
+    return [setting("index-url") or default, *(url for url in extra if url.startswith("http"))]
+
+
+def _micropython(bits: int) -> list[str]:
+    on_path = shutil.which("micropython")
+    if on_path:
+        found, *version = _probe([on_path]) or [0]
+        if found == bits and version >= list(OLDEST_MICROPYTHON):
+            return [on_path]
+    root = debian.unpack("micropython", MICROPYTHON_VERSION, debian.architecture(bits), TOOLS)
+    argv = debian.command(root, "usr/bin/micropython")
+    if _probe(argv)[:1] != [bits]:
+        raise debian.DebianError(f"the package unpacked in {root} does not run here")
+    return argv
+
+
+def _probe(argv: list[str]) -> list[int]:
+    """[word size, major, minor, micro] of a MicroPython; [] when it does not run or lacks LittleFS or tls."""
+    try:
+        done = _output([*argv, "-c", PROBE])
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    return [int(word) for word in done.stdout.split()] if done.returncode == 0 else []
+
+
+def _output(argv: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S,
+                          stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+
+
+def _mosquitto(program: str) -> list[str]:
+    path = os.environ.get("PATH", os.defpath) + MORE_PATH
+    if system := shutil.which(Path(program).name, path=path):
+        return [system]
+    root = debian.unpack("mosquitto", MOSQUITTO_VERSION, debian.architecture(64), TOOLS)
+    return debian.command(root, program)
+
+
+_FINDERS: dict[str, Callable[[], list[str]]] = {
+    "umqtt": lambda: fetch_libraries(LIB),
+    "micropython": lambda: _micropython(64),
+    "micropython32": lambda: _micropython(32),
+    "mosquitto": lambda: _mosquitto("usr/sbin/mosquitto"),
+    "mosquitto_passwd": lambda: _mosquitto("usr/bin/mosquitto_passwd"),
+    "chromium": lambda: [chromium.find(TOOLS)],
+}
+TOOL_NAMES = tuple(_FINDERS)
+_BY_HAND = {
+    "umqtt": "unpack micropython-umqtt.simple into lib/ (see lib/README.md)",
+    "micropython": "put a 64-bit micropython >= 1.24 (unix port) on PATH",
+    "micropython32": "put a 32-bit micropython >= 1.24 (unix port) on PATH",
+    "mosquitto": "install mosquitto 2 so that it is on PATH",
+    "mosquitto_passwd": "install mosquitto 2 so that mosquitto_passwd is on PATH",
+    "chromium": "install chromium or chromium-headless-shell so that it is on PATH",
+}
+
+
+@contextmanager
+def _locked() -> Iterator[None]:
+    """One process at a time finds or unpacks."""
+    TOOLS.mkdir(exist_ok=True)
+    with (TOOLS / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def check(name: str) -> str:
+    """Run the tool and say its version (mosquitto: once it accepted a connection). Raises ToolMissing."""
+    argv = require(name)
+    if name == "umqtt":
+        entries = json.loads((LIB / "lock.json").read_text())
+        return ", ".join(f"{entry['name']} {entry['version']}" for entry in entries)
+    if name.startswith("micropython"):
+        bits, *version = _probe(argv)
+        return f"{'.'.join(map(str, version))}, {bits} bits"
+    if name == "chromium":
+        return chromium.version(argv[0]) or "runs"
+    if name == "mosquitto":
+        _check_accepts(argv)
+    done = _output([*argv, "--help"])
+    found = re.search(r"version (\S+)|^mosquitto_passwd is a tool", done.stdout + done.stderr)
+    if found is None:
+        raise ToolMissing(f"{name}: {argv} does not run: {done.stderr.strip()}. By hand: {_BY_HAND[name]}")
+    return found.group(1) or "runs"
+
+
+def _check_accepts(argv: list[str]) -> None:
+    """Start the broker on a free port and connect to it. Raises ToolMissing."""
+    port = free_port()
+    broker = subprocess.Popen([*argv, "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline and broker.poll() is None:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        raise ToolMissing(f"mosquitto: {argv} did not accept a connection within {START_TIMEOUT_S} s. "
+                          f"By hand: {_BY_HAND['mosquitto']}")  # fmt: skip
+    finally:
+        broker.kill()
+        broker.wait()
+
+
+def main(names: list[str]) -> int:
+    """Fetch and check the named tools (default: all); print a table.
+
+    Returns 1 when a device library is missing, or under STRICT anything; 2 for an unknown name.
+    """
+    if unknown := sorted(set(names) - set(TOOL_NAMES)):
+        print(f"error: no tool {', '.join(unknown)}; there are {', '.join(TOOL_NAMES)}", file=sys.stderr)
+        return 2
+    failed = False
+    for name in names or TOOL_NAMES:
+        started = time.monotonic()
+        try:
+            print(f"{name:17} {check(name):36} {time.monotonic() - started:5.1f} s", flush=True)
+        except ToolMissing as error:
+            print(f"{name:17} MISSING: {error}", flush=True)
+            failed |= STRICT or name == "umqtt"
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
