@@ -55,8 +55,8 @@ class SerialBoard(RealColumn):
         """The board is off until `power_on()`; its port is there at once.
 
         `config`, `flash_path`, `heap_bytes`, `seed`, `chip`, `wired_for`: as for a `RealColumn`; without a
-        configuration on the flash or in `wired_for`, the button, lamp and relay are wired to the chip's default pins, and they stay
-        wired as they are at the start.
+        configuration on the flash or in `wired_for`, the button, lamp and relay are wired to the chip's default pins,
+        and they stay wired as they are at the start.
         `servers`: see sim/fleet/connect_to.py; read at each start of the chip, there is no harm if it is not there.
         `runtime`: micropython or micropython32. `link`: symbolic link to the port, kept over `unplug` and `plug`.
         `faults`: see FAULTS. `usb_powered`: the cable is the supply.
