@@ -13,11 +13,11 @@ HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
 DEVICE := $(wildcard boot.py main.py firmware hal field/device/agent.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
 
 OUT ?= provisioned
-SITE ?= build/site
+SERVERS ?= build/servers
 LINK ?= build/board
 
 .DEFAULT_GOAL := help
-.PHONY: help venv tools run desk pictures test lint types build provision site board image flash flash-all diag logs watch shell bench campaign soak mutation lock clean
+.PHONY: help venv tools run desk pictures test lint types build provision servers board image flash flash-all diag logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,15 +72,15 @@ provision: venv ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the 
 	@test -n "$(FLEET)" || { echo "error: which fleet? make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
 	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)"
 
-site: venv ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
+servers: venv ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
 	@$(PY) -m tools.toolbox mosquitto > /dev/null
-	@$(PY) -m sim site "$(OUT)" --state "$(SITE)" $(foreach name,$(BREAK),--break "$(name)")
+	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)")
 
 board: venv ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k]: a virtual board, its serial port is LINK
 	@test -n "$(CONFIG)" || { echo "error: make board CONFIG=provisioned/columns/ID"; exit 2; }
 	@$(PY) -m tools.toolbox micropython umqtt > /dev/null
 	@mkdir -p "$(dir $(LINK))"
-	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SITE)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
+	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SERVERS)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
 	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)")
 
 image: venv ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool

@@ -28,7 +28,7 @@ class FleetError(ValueError):
         self.troubles = troubles
 
 
-class Place(NamedTuple):
+class Cell(NamedTuple):
     """Where in the table a value stands; counted from 1, as spreadsheets and editors do."""
 
     file: str
@@ -56,7 +56,7 @@ def read(table: Path) -> Fleet:
     troubles: list[str] = []
     columns: dict[str, dict[str, Any]] = {}
     chips: dict[str, str] = {}
-    seen: dict[str, Place] = {}
+    seen: dict[str, Cell] = {}
     for line, cells in _lines(table, troubles):
         row, wrong = rows.document(cells, shared)
         for name, text in wrong:
@@ -66,7 +66,7 @@ def read(table: Path) -> Fleet:
             troubles.append(
                 f"{_place(table, line, cells, 'device_id')}: {device_id} stands in line {seen[device_id].line} too"
             )
-        seen.setdefault(device_id, Place(table.name, line))
+        seen.setdefault(device_id, Cell(table.name, line))
         if row is not None:
             columns[device_id], chips[device_id] = row
     if not seen and not troubles:
@@ -76,9 +76,9 @@ def read(table: Path) -> Fleet:
     return Fleet(columns, chips, shared)
 
 
-def _place(table: Path, line: int, cells: dict[str, str], name: str) -> Place:
+def _place(table: Path, line: int, cells: dict[str, str], name: str) -> Cell:
     names = list(cells)
-    return Place(table.name, line, names.index(name) + 1 if name in names else 0, name)
+    return Cell(table.name, line, names.index(name) + 1 if name in names else 0, name)
 
 
 def _lines(table: Path, troubles: list[str]) -> Iterator[tuple[int, dict[str, str]]]:

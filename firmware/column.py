@@ -234,9 +234,9 @@ class Column:
         }
 
     def self_test(self) -> dict:
-        """See firmware/examination.py, which is in memory only meanwhile."""
-        from firmware.examination import examine
+        """See firmware/selftest.py, which is in memory only meanwhile."""
+        from firmware.selftest import examine
 
         result = examine(self._board, self)
-        self._board.forget("firmware.examination")
+        self._board.forget("firmware.selftest")
         return result

@@ -10,7 +10,7 @@ from common.arguments import byte_count, lists
 EXIT_MISSING_RUNTIME = 3
 DELEGATED = {
     "board": ("sim.serial_board", "one board on a serial port, for mpremote"),
-    "site": ("sim.fleet", "broker, centre, cameras and clock of a provisioned fleet, for boards"),
+    "servers": ("sim.fleet", "broker, centre, cameras and clock of a provisioned fleet, for boards"),
     "pillar": ("sim.pillar.command", "one column with camera, intercom and a page to press its button"),
     "desk": ("desk.command", "the control centre's desk, in the browser"),
     "demo": ("sim.demo", "three columns, a broker and a control centre, live or scripted"),

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from column_probe import need
 from groups import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
-from pole_probe import need
 from rig import RUNTIMES, Rig
 from rig_real import RealRig
 from rig_virtual import VirtualRig

@@ -83,7 +83,7 @@ def _comforts(column, board, config):
         return []
     tasks = []
     if not _is_safe(column):
-        from firmware.selftest import SelfTest
+        from firmware.selftest_schedule import SelfTest
 
         column.selftest = SelfTest(board, config, column)
         tasks.append(column.selftest)

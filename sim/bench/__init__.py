@@ -44,13 +44,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
     for tool in ("umqtt", "micropython", "micropython32", "mosquitto"):
         toolbox.require(tool)
-    with rig.Site() as site:
+    with rig.Workbench() as workbench:
         sections: dict[str, Callable[[], Any]] = {
             "virtual_time": lambda: speed.virtual_time(arguments.seconds),
             "sizes": speed.sizes,
-            "latency": lambda: list(latency.measure(site, arguments.presses)),
-            "recovery": lambda: list(recovery.measure(site, arguments.rounds, rig.robust_library())),
-            "memory": lambda: memory.measure(site, arguments.alarms),
+            "latency": lambda: list(latency.measure(workbench, arguments.presses)),
+            "recovery": lambda: list(recovery.measure(workbench, arguments.rounds, rig.robust_library())),
+            "memory": lambda: memory.measure(workbench, arguments.alarms),
         }
         results: dict[str, Any] = {"machine": f"{platform.platform()}, Python {platform.python_version()}"}
         for name, measure in sections.items():

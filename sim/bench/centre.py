@@ -26,7 +26,7 @@ READY = "ready"
 PATIENCE_S = 30.0
 
 
-class Desk:
+class BenchCentre:
     """The bench's view of that process; a context manager."""
 
     def __init__(self, port: int, answers: str, identity: Identity | None, *, delay_ms: int = 0) -> None:

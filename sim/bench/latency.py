@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sim.bench.centre import Desk
-from sim.bench.rig import OURS, RUNTIMES, TRANSPORTS, Column, ColumnSilent, Processors, Site
+from sim.bench.centre import BenchCentre
+from sim.bench.rig import OURS, RUNTIMES, TRANSPORTS, BenchColumn, ColumnSilent, Processors, Workbench
 from sim.bench.stats import spread
 from sim.real.rtc import now_us
 
@@ -29,15 +29,15 @@ Stages = dict[str, list[int]]
 class Stand:
     """Where one row is measured."""
 
-    site: Site
+    workbench: Workbench
     port: int
-    desk: Desk
+    desk: BenchCentre
     processors: Processors
     runtime: str
     transport: str
 
 
-def measure(site: Site, count: int) -> Iterator[dict[str, Any]]:
+def measure(workbench: Workbench, count: int) -> Iterator[dict[str, Any]]:
     """One row for each runtime, transport and contender; times from the debounced press (a peer: from the call).
 
     `floor_ratio`: what comes after the journal's write, over the bare socket's exchange (medians).
@@ -47,12 +47,12 @@ def measure(site: Site, count: int) -> Iterator[dict[str, Any]]:
     try:
         for transport in TRANSPORTS:
             with processors.of_the_broker():
-                broker = site.broker(transport)
+                broker = workbench.broker(transport)
                 broker.start()
-            identity = site.desk_identity(transport)
-            with broker, Desk(broker.port, ANSWERS, identity, delay_ms=ANSWER_DELAY_MS) as desk:
+            identity = workbench.desk_identity(transport)
+            with broker, BenchCentre(broker.port, ANSWERS, identity, delay_ms=ANSWER_DELAY_MS) as desk:
                 for runtime in RUNTIMES:
-                    yield from _rows(Stand(site, broker.port, desk, processors, runtime, transport), count)
+                    yield from _rows(Stand(workbench, broker.port, desk, processors, runtime, transport), count)
     finally:
         processors.release()
 
@@ -76,14 +76,14 @@ def _firmware(stand: Stand, count: int) -> tuple[Stages, int]:
     """The stages, and how many presses raised nothing."""
     missed = 0
     stages: Stages = {name: [] for name in ("debounced", "journal", "publish", "puback", "subscriber")}
-    config = stand.site.config(stand.port, stand.transport)
-    with Column(config, stand.runtime, stand.site.stamped_sources()) as column:
+    config = stand.workbench.config(stand.port, stand.transport)
+    with BenchColumn(config, stand.runtime, stand.workbench.stamped_sources()) as column:
         stand.processors.give(column)
         column.lamp("ready")
         time.sleep(SETTLE_S)
         for number in range(WARM_UP + count):
             closed_us = now_us()
-            column.pole.press(PRESS_MS)
+            column.real.press(PRESS_MS)
             try:
                 at = column.report("puback", MISSED_S)
             except ColumnSilent:
@@ -101,13 +101,13 @@ def _firmware(stand: Stand, count: int) -> tuple[Stages, int]:
 
 
 def _peer(stand: Stand, who: str, count: int) -> Stages:
-    site, peer = stand.site, _PEERS[who]
+    workbench, peer = stand.workbench, _PEERS[who]
     total = WARM_UP + count
-    options = site.peer_options(peer, stand.port, stand.transport, count=total, pause_ms=PEER_PAUSE_MS)
-    sources = site.peer_sources(f"{peer}-{stand.transport}", options)
+    options = workbench.peer_options(peer, stand.port, stand.transport, count=total, pause_ms=PEER_PAUSE_MS)
+    sources = workbench.peer_sources(f"{peer}-{stand.transport}", options)
     stand.desk.forget()
     stages: Stages = {"puback": [], "subscriber": []}
-    with Column(site.config(stand.port, stand.transport), stand.runtime, sources) as column:
+    with BenchColumn(workbench.config(stand.port, stand.transport), stand.runtime, sources) as column:
         stand.processors.give(column)
         for number in range(total):
             at = column.report("puback")

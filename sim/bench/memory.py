@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from sim.bench.centre import Desk
-from sim.bench.rig import TRANSPORTS, Column, ColumnFailed, Site
+from sim.bench.centre import BenchCentre
+from sim.bench.rig import TRANSPORTS, BenchColumn, ColumnFailed, Workbench
 from sim.bench.stats import slope
 
 RUNTIME = "micropython32"
@@ -23,24 +23,24 @@ _BARE_BOOT = "import gc\ngc.collect()\nprint('bench {\"bare\": %d}' % gc.mem_all
 _INSTALL = "import gc\ngc.collect()\n_b = gc.mem_alloc()\nimport hal.bench_probe as _p\n_p.say_own_bytes(_b)\n"
 
 
-def measure(site: Site, alarms: int) -> dict[str, Any]:
+def measure(workbench: Workbench, alarms: int) -> dict[str, Any]:
     """Bytes. `idle` and `highest` are the firmware's own: the simulator's modules and the probe are subtracted."""
-    identity = site.desk_identity(TRANSPORT)
-    with site.broker(TRANSPORT) as broker, Desk(broker.port, "received,closed", identity) as desk:
-        config = site.config(broker.port, TRANSPORT)
-        with Column(config, RUNTIME, site.sources("bare", None, "", boot=_BARE_BOOT)) as column:
+    identity = workbench.desk_identity(TRANSPORT)
+    with workbench.broker(TRANSPORT) as broker, BenchCentre(broker.port, "received,closed", identity) as desk:
+        config = workbench.config(broker.port, TRANSPORT)
+        with BenchColumn(config, RUNTIME, workbench.sources("bare", None, "", boot=_BARE_BOOT)) as column:
             simulator = column.report("bare")["bare"]
-        result = {"simulator_bytes": simulator, **_alarms(site, config, alarms, simulator)}
+        result = {"simulator_bytes": simulator, **_alarms(workbench, config, alarms, simulator)}
         desk.forget()
         result |= _smallest_heap(config)
     return result
 
 
-def _alarms(site: Site, config: dict[str, Any], count: int, simulator: int) -> dict[str, Any]:
+def _alarms(workbench: Workbench, config: dict[str, Any], count: int, simulator: int) -> dict[str, Any]:
     """Raise alarms as fast as the centre closes them, and weigh the live heap in between."""
     install = f"{_INSTALL}_p.install({count}, {SAMPLES})\n"
     points: list[tuple[float, float]] = []
-    with Column(config, RUNTIME, site.sources(f"heap-{count}", "heap.py", install)) as column:
+    with BenchColumn(config, RUNTIME, workbench.sources(f"heap-{count}", "heap.py", install)) as column:
         own = column.report("own")["own"]
         idle = column.report("idle")["idle"] - own - simulator
         started_s = time.monotonic()
@@ -77,10 +77,10 @@ def _smallest_heap(config: dict[str, Any]) -> dict[str, Any]:
 
 def _works(config: dict[str, Any], heap_bytes: int) -> bool:
     try:
-        with Column(config, RUNTIME, heap_bytes=heap_bytes) as column:
+        with BenchColumn(config, RUNTIME, heap_bytes=heap_bytes) as column:
             column.lamp("ready", TRIAL_LIMIT_S)
             for _ in range(TRIAL_PRESSES):
-                column.pole.press(PRESS_MS)
+                column.real.press(PRESS_MS)
                 column.lamp("calling", TRIAL_LIMIT_S)
                 column.lamp("ready", TRIAL_LIMIT_S)  # the centre closed it
                 time.sleep(2 * PRESS_MS / 1000)

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from sim.bench.centre import Desk
-from sim.bench.rig import OURS, TRANSPORTS, Column, Site
+from sim.bench.centre import BenchCentre
+from sim.bench.rig import OURS, TRANSPORTS, BenchColumn, Workbench
 from sim.bench.stats import spread
 from sim.real.rtc import now_us
 from sim.servers.broker import Mosquitto
@@ -22,31 +22,31 @@ LIMIT_S = 25.0  # beyond the column's own repeat of an unanswered alarm
 ROBUST = "umqtt.robust"
 
 
-def measure(site: Site, rounds: int, library: Path | None) -> Iterator[dict[str, Any]]:
+def measure(workbench: Workbench, rounds: int, library: Path | None) -> Iterator[dict[str, Any]]:
     """One row for each contender; times from the start of mosquitto's process, so its own start is within.
 
     They run beside each other, each with a broker of its own: they mostly wait.
     """
     with ThreadPoolExecutor() as pool:
-        rows = [pool.submit(_firmware, site, transport, rounds) for transport in TRANSPORTS]
+        rows = [pool.submit(_firmware, workbench, transport, rounds) for transport in TRANSPORTS]
         if library is not None:
-            rows.insert(0, pool.submit(_robust, site, rounds, library))
+            rows.insert(0, pool.submit(_robust, workbench, rounds, library))
         for row in rows:
             yield row.result()
 
 
-def _firmware(site: Site, transport: str, rounds: int) -> dict[str, Any]:
+def _firmware(workbench: Workbench, transport: str, rounds: int) -> dict[str, Any]:
     times: dict[str, list[int]] = {"broker_up": [], "puback": [], "answered": []}
     with (
-        site.broker(transport, persistence=True) as broker,
-        Desk(broker.port, "received", site.desk_identity(transport)) as desk,
-        Column(site.config(broker.port, transport), RUNTIME, site.stamped_sources()) as column,
+        workbench.broker(transport, persistence=True) as broker,
+        BenchCentre(broker.port, "received", workbench.desk_identity(transport)) as desk,
+        BenchColumn(workbench.config(broker.port, transport), RUNTIME, workbench.stamped_sources()) as column,
     ):
         column.lamp("ready")
         for _ in range(rounds):
             time.sleep(SETTLE_S)
             back_us, up_us = _outage(column, broker)
-            back_ms = column.pole.now_ms() - (now_us() - back_us) / 1000
+            back_ms = column.real.now_ms() - (now_us() - back_us) / 1000
             at = column.report("puback", LIMIT_S)
             answered_ms = column.lamp("answered", LIMIT_S)
             times["broker_up"].append(up_us)
@@ -57,11 +57,11 @@ def _firmware(site: Site, transport: str, rounds: int) -> dict[str, Any]:
     return _row(transport, OURS, times)
 
 
-def _robust(site: Site, rounds: int, library: Path) -> dict[str, Any]:
+def _robust(workbench: Workbench, rounds: int, library: Path) -> dict[str, Any]:
     times: dict[str, list[int]] = {"broker_up": [], "puback": []}
-    with site.broker("plain", persistence=True) as broker:
-        sources = site.peer_sources("robust", site.peer_options("robust", broker.port, "plain"), library)
-        with Column(site.config(broker.port, "plain"), RUNTIME, sources) as column:
+    with workbench.broker("plain", persistence=True) as broker:
+        sources = workbench.peer_sources("robust", workbench.peer_options("robust", broker.port, "plain"), library)
+        with BenchColumn(workbench.config(broker.port, "plain"), RUNTIME, sources) as column:
             column.report("ready")
             for _ in range(rounds):
                 time.sleep(SETTLE_S)
@@ -71,11 +71,11 @@ def _robust(site: Site, rounds: int, library: Path) -> dict[str, Any]:
     return _row("plain", ROBUST, times)
 
 
-def _outage(column: Column, broker: Mosquitto) -> tuple[int, int]:
+def _outage(column: BenchColumn, broker: Mosquitto) -> tuple[int, int]:
     """Kill the broker, press, bring it back: (when it was started, us until it had answered a probe)."""
     broker.kill()
     time.sleep(random.uniform(*DOWN_BEFORE_PRESS_S))
-    column.pole.press(PRESS_MS)
+    column.real.press(PRESS_MS)
     time.sleep(random.uniform(*DOWN_AFTER_PRESS_S))
     back_us = now_us()
     broker.start()

@@ -25,7 +25,7 @@ REGION = "nko"
 SSID = "sos-columns"
 PATIENCE_S = 30.0
 POLL_S = 0.01
-_DEATHS = ("main: restarting", "supervisor: task", "pole: main.py ended")  # console lines of a column that failed
+_DEATHS = ("main: restarting", "supervisor: task", "simulator: main.py ended")  # console lines of a column that failed
 RUNTIMES = ("cpython", "micropython")
 TRANSPORTS = ("plain", "mutual TLS")
 OURS = "this firmware"
@@ -51,7 +51,7 @@ class ColumnSilent(ColumnFailed):
     """It runs on, but did not say what was waited for."""
 
 
-class Site:
+class Workbench:
     """A scratch folder with a certificate authority; a context manager."""
 
     def __enter__(self) -> Self:
@@ -158,7 +158,7 @@ class Site:
         return tree
 
 
-class Column:
+class BenchColumn:
     """A powered column; a context manager. Its lamp and what the bench's piece prints arrive here."""
 
     def __init__(
@@ -170,16 +170,16 @@ class Column:
     ) -> None:
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._log: list[str] = []
-        self.pole = RealColumn(
+        self.real = RealColumn(
             config, runtime=runtime, sources=sources, heap_bytes=heap_bytes, on_event=self._events.put
         )
 
     def __enter__(self) -> Self:
-        self.pole.power_on()
+        self.real.power_on()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.pole.close()
+        self.real.close()
 
     def report(self, key: str, timeout_s: float = PATIENCE_S) -> dict[str, Any]:
         """The next line of the bench's piece that has `key`. Raises ColumnFailed."""
@@ -193,7 +193,7 @@ class Column:
                     return found
 
     def lamp(self, state: str, timeout_s: float = PATIENCE_S) -> int:
-        """Wait until the lamp changes to `state`; the pole's milliseconds at which it did. Raises ColumnFailed."""
+        """Wait until the lamp changes to `state`; the column's milliseconds at which it did. Raises ColumnFailed."""
         deadline_s = time.monotonic() + timeout_s
         while True:
             event = self._next(deadline_s, f"no lamp {state!r}")
@@ -216,7 +216,7 @@ class Column:
 
 
 class Processors:
-    """Column and broker share one processor, desk and simulator another: left to chance, it shifts figures by 1 ms."""
+    """Column and broker share one processor, centre and simulator another: chance shifts figures by 1 ms."""
 
     def __init__(self) -> None:
         self._all = os.sched_getaffinity(0)
@@ -232,9 +232,9 @@ class Processors:
         finally:
             os.sched_setaffinity(0, self._ours)
 
-    def give(self, column: Column) -> None:
+    def give(self, column: BenchColumn) -> None:
         """Put the chip's process beside the broker."""
-        while (pid := column.pole.chip_pid) is None:
+        while (pid := column.real.chip_pid) is None:
             time.sleep(POLL_S)
         os.sched_setaffinity(pid, self._theirs)
 

@@ -55,10 +55,10 @@ def _has_terminal() -> bool:
 
 def _script(runtime: str) -> int:
     from sim.demo.script import Scenario
-    from sim.demo.town import Town, real_pole
+    from sim.demo.town import Town, real_column
 
     print("Three columns in Petropavlovsk, a broker, a control centre; nobody at the keyboard.", flush=True)
-    with Town(make_pole=real_pole(runtime)) as town:
+    with Town(make_column=real_column(runtime)) as town:
         all_passed = Scenario(town, lambda line: print(line, flush=True)).run()
     return 0 if all_passed else 1
 
@@ -82,18 +82,18 @@ def _screen(runtime: str) -> int:
         print("error: the terminal view needs a terminal; without one there is --ui script", file=sys.stderr)
         return EXIT_USAGE
     from sim.demo.screen import TownApp
-    from sim.demo.town import Town, real_pole
+    from sim.demo.town import Town, real_column
 
-    with Town(make_pole=real_pole(runtime)) as town:
+    with Town(make_column=real_column(runtime)) as town:
         TownApp(town).run()
     return 0
 
 
 def _picture(path: Path, runtime: str) -> int:
     from sim.demo.picture import take
-    from sim.demo.town import Town, real_pole
+    from sim.demo.town import Town, real_column
 
-    with Town(make_pole=real_pole(runtime)) as town:
+    with Town(make_column=real_column(runtime)) as town:
         take(town, path)
     print(f"saved {path}")
     return 0

@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from common.ports import HOST
+from sim.demo.columns import COLUMNS, DemoColumn, configuration
 from sim.demo.desk_process import DeskProcess
-from sim.demo.places import PLACES, Place, configuration
 from sim.pillar import Pillar, PillarServer
 from sim.servers.broker import Broker
 from sim.servers.stand_ins import TimeServer
@@ -36,7 +36,7 @@ class City:
         self,
         broker: Broker,
         folder: Path,
-        places: Sequence[Place] = PLACES,
+        places: Sequence[DemoColumn] = COLUMNS,
         *,
         runtime: str = "cpython",
         desk_port: int = 0,
@@ -87,7 +87,7 @@ class City:
             if not self._changed.wait_for(lambda: shown[-1:] == [state], timeout_s):
                 raise TimeoutError(f"{device_id}: the lamp is not {state} within {timeout_s:.0f} s: {shown[-5:]}")
 
-    def _build(self, place: Place) -> Pillar:
+    def _build(self, place: DemoColumn) -> Pillar:
         config = configuration(place, self.broker.host, self.broker.port)
         config["stream"] = self._server.stream(place.device_id)
         config["clock"] = {"server": HOST, "port": self._clock.port}
@@ -100,7 +100,7 @@ class City:
         return self._server.add(pillar)
 
     def _event(self, device_id: str, event: Event) -> None:
-        """In the pole's thread."""
+        """In the column's thread."""
         if event["event"] == "lamp":
             with self._changed:
                 self._lamps[device_id].append(event["state"])

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from common.ports import HOST
 from sim.demo.city import City
+from sim.demo.columns import COLUMNS
 from sim.demo.desk_process import has_display
-from sim.demo.places import PLACES
 from sim.servers.broker import Broker, EmbeddedBroker, Mosquitto
 from tools import toolbox
 
@@ -37,7 +37,7 @@ def run(runtime: str, folder: Path) -> int:
 def _tell(city: City, broker: Broker, folder: Path) -> None:
     print("Three columns in Petropavlovsk and their desk. Press a button on a pillar's page, answer on the desk's.\n")
     print(f"  desk      {city.desk.url}")
-    for number, place in enumerate(PLACES):
+    for number, place in enumerate(COLUMNS):
         print(f"  {'' if number else 'pillars':8}  {city.page(place.device_id):42} {place.name}")
     print(f"  broker    {type(broker).__name__} on {broker.host}:{broker.port}")
     print(f"  register  {folder}\n\nCtrl-C ends it. All of it on the terminal: make run UI=terminal", flush=True)

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from desk.ledger import Column, Incident
-from sim.demo.places import ANSWER_S, WATCHDOG_S
+from sim.demo.columns import ANSWER_S, WATCHDOG_S
 from sim.demo.town import Post, Town
 from sim.demo.watch import STEP_TIMEOUT_S, StepFailed, Watch, require
 
@@ -179,8 +179,8 @@ class Scenario:
         edges += _closure(t_ms, PRESS_MS)
         watch = Watch(self._town, post)
         self._town.tell(post.device_id, f"vibration: {VIBRATION_CLOSURES} closures, then a press")
-        start_ms = post.pole.now_ms()
-        post.pole.wave(edges)
+        start_ms = post.real.now_ms()
+        post.real.wave(edges)
         self.made.append((post.device_id, 1))
         incident = watch.incident()
         watch.lamp("answered")
@@ -194,7 +194,7 @@ class Scenario:
             edges += _closure(number * (PRESS_MS + BURST_GAP_MS), PRESS_MS)
         watch = Watch(self._town, post)
         self._town.tell(post.device_id, f"panic: {BURST_PRESSES} presses")
-        post.pole.wave(edges)
+        post.real.wave(edges)
         self.made.append((post.device_id, BURST_PRESSES))
         incident = watch.incident()
         counted = f"{post.device_id}: {BURST_PRESSES} presses counted at the centre"
@@ -205,8 +205,8 @@ class Scenario:
     def _hang(self, post: Post) -> None:
         resets, boot = len(post.resets), post.boots + 1
         self._town.tell(post.device_id, f"task {HUNG_TASK} hangs")
-        start_ms = post.pole.now_ms()
-        post.pole.hang(HUNG_TASK)
+        start_ms = post.real.now_ms()
+        post.real.hang(HUNG_TASK)
         self._wait(lambda: len(post.resets) > resets, WATCHDOG_S + RESET_SLACK_S, f"{post.device_id}: a reset")
         reset = post.resets[-1]
         found = (reset["cause"], reset.get("culprit"))

@@ -16,7 +16,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 from contract import validator
 from desk.ledger import STATES, Incident, Ledger
-from sim.demo.places import PLACES, Place, configuration
+from sim.demo.columns import COLUMNS, DemoColumn, configuration
 from sim.real.column import RealColumn
 from sim.servers.broker import EmbeddedBroker, Published
 from sim.servers.centre import Centre
@@ -44,11 +44,11 @@ class PoleLike(Protocol):
     def close(self) -> None: ...
 
 
-PoleMaker = Callable[[dict[str, Any], Callable[[Event], None]], PoleLike]
+ColumnMaker = Callable[[dict[str, Any], Callable[[Event], None]], PoleLike]
 
 
-def real_pole(runtime: str = "cpython") -> PoleMaker:
-    """Makes poles whose chips run the firmware on `runtime`."""
+def real_column(runtime: str = "cpython") -> ColumnMaker:
+    """Makes columns whose chips run the firmware on `runtime`."""
     return lambda config, on_event: RealColumn(config, runtime=runtime, on_event=on_event)
 
 
@@ -74,8 +74,8 @@ class Post:
     """One column and what a person in front of it sees. Read it under the town's lock, or with a grain of
     salt."""
 
-    place: Place
-    pole: PoleLike
+    place: DemoColumn
+    real: PoleLike
     lamp: str = "dark"
     relay_closed: bool = False
     powered: bool = False
@@ -97,7 +97,7 @@ class Town:
     """
 
     def __init__(
-        self, places: Sequence[Place] = PLACES, make_pole: PoleMaker | None = None, patience: float = 1.0
+        self, places: Sequence[DemoColumn] = COLUMNS, make_column: ColumnMaker | None = None, patience: float = 1.0
     ) -> None:
         self.patience = patience
         self._changed = threading.Condition()
@@ -108,7 +108,7 @@ class Town:
         self.breaches: list[str] = []
         self.broker = EmbeddedBroker(on_publish=self._on_publish)
         self.centre = Centre(self.broker.host, self.broker.port, on_change=self._notify)
-        self._make_pole = make_pole or real_pole()
+        self._make_column = make_column or real_column()
         self._places = tuple(places)
         self.posts: list[Post] = []
 
@@ -133,7 +133,7 @@ class Town:
     def close(self) -> None:
         """End every process and thread of it."""
         for post in self.posts:
-            post.pole.close()
+            post.real.close()
         self.centre.stop()
         self.broker.stop()
 
@@ -142,25 +142,25 @@ class Town:
     def press(self, post: Post, duration_ms: float) -> None:
         """Somebody presses the button."""
         self.tell(post.device_id, f"button pressed for {duration_ms:.0f} ms")
-        post.pole.press(duration_ms)
+        post.real.press(duration_ms)
 
     def hold(self, post: Post, *, closed: bool) -> None:
         """Somebody leans on the button, or lets go."""
         post.held = closed
         self.tell(post.device_id, "button held" if closed else "button released")
-        (post.pole.hold if closed else post.pole.release)()
+        (post.real.hold if closed else post.real.release)()
 
     def power(self, post: Post, *, on: bool) -> None:
         """Restore or cut a column's supply."""
         post.powered = on
         self.tell(post.device_id, "power on" if on else "power cut")
-        (post.pole.power_on if on else post.pole.power_off)()
+        (post.real.power_on if on else post.real.power_off)()
 
     def link(self, post: Post, *, up: bool) -> None:
         """Bring a column's network back or take it away."""
         post.link_up = up
         self.tell(post.device_id, "network is back" if up else "network is gone")
-        post.pole.link(up)
+        post.real.link(up)
 
     def broker_away(self) -> None:
         """The broker's machine loses its power."""
@@ -201,14 +201,14 @@ class Town:
 
     # How it works
 
-    def _build(self, place: Place) -> None:
+    def _build(self, place: DemoColumn) -> None:
         config = configuration(place, self.broker.host, self.broker.port)
         number = len(self.posts)
-        pole = self._make_pole(config, lambda event: self._on_event(self.posts[number], event))
-        self.posts.append(Post(place, pole))
+        real = self._make_column(config, lambda event: self._on_event(self.posts[number], event))
+        self.posts.append(Post(place, real))
 
     def _on_event(self, post: Post, event: Event) -> None:
-        """In the pole's thread: what a person in front of it would see."""
+        """In the column's thread: what a person in front of it would see."""
         with self._changed:
             match event["event"]:
                 case "lamp":

@@ -1,4 +1,4 @@
-"""A fleet's surroundings on this machine: `python -m sim site FOLDER`, `make site`.
+"""A fleet's surroundings on this machine: `python -m sim servers FOLDER`, `make servers`.
 
 What provisioning made is put to use as it is: mosquitto with the broker's certificate, passwords and access list, a
 control centre, and stand-ins for the streams' endpoints and for the time server. A file tells virtual boards where all
@@ -7,5 +7,5 @@ that is, see sim/fleet/connect_to.py. Each of the parts can be broken.
 
 from sim.fleet.command import main as main
 from sim.fleet.surroundings import BREAKS as BREAKS
-from sim.fleet.surroundings import Site as Site
-from sim.fleet.surroundings import SiteError as SiteError
+from sim.fleet.surroundings import FleetServers as FleetServers
+from sim.fleet.surroundings import FleetServersError as FleetServersError

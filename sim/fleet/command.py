@@ -1,4 +1,4 @@
-"""`python -m sim site`: surroundings of a provisioned fleet; commands on standard input, JSON lines on standard output.
+"""`python -m sim servers`: the servers of a provisioned fleet. Commands on standard input, JSON lines on output.
 
 Virtual boards find it by the file that the first line of output names.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from common.arguments import lists
 from common.signals import exit_on
-from sim.fleet.surroundings import BREAKS, Site, SiteError
+from sim.fleet.surroundings import BREAKS, FleetServers, FleetServersError
 from sim.real.command import print_event
 from sim.servers.broker import BrokerError
 from tools import toolbox
@@ -41,16 +41,16 @@ EVENTS = {
 
 
 def main(argv: list[str]) -> int:
-    """Run the site until `quit`; returns the exit status."""
+    """Run the servers until `quit`; returns the exit status."""
     arguments = _parser().parse_args(argv)
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
-        with Site(arguments.provisioned, arguments.state, print_event) as site:
-            report(event="ready", servers=str(site.table), columns=len(site.columns))
+        with FleetServers(arguments.provisioned, arguments.state, print_event) as servers:
+            report(event="ready", servers=str(servers.table), columns=len(servers.columns))
             for what in arguments.broken:
-                _obey(site, ["break", what])
-            _listen(site, sys.stdin)
-    except (SiteError, BrokerError, TimeoutError, OSError) as error:
+                _obey(servers, ["break", what])
+            _listen(servers, sys.stdin)
+    except (FleetServersError, BrokerError, TimeoutError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED
     except toolbox.ToolMissing as error:
@@ -61,35 +61,35 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _listen(site: Site, lines: Iterable[str]) -> None:
+def _listen(servers: FleetServers, lines: Iterable[str]) -> None:
     for line in lines:
         words = line.split()
         if words == ["quit"]:
             return
         try:
             if words:
-                _obey(site, words)
-        except (SiteError, BrokerError) as error:
+                _obey(servers, words)
+        except (FleetServersError, BrokerError) as error:
             report(event="error", text=str(error))
 
 
-def _obey(site: Site, words: list[str]) -> None:
+def _obey(servers: FleetServers, words: list[str]) -> None:
     match words:
         case ["break", what]:
-            site.break_(what)
+            servers.break_(what)
             report(event="broken", what=what)
         case ["mend", what]:
-            site.mend(what)
+            servers.mend(what)
             report(event="mended", what=what)
         case ["expire", device_id]:
-            report(event="expired", config=str(site.expire(device_id)))
+            report(event="expired", config=str(servers.expire(device_id)))
         case ["close"]:
-            report(event="closed", count=site.close_incidents())
+            report(event="closed", count=servers.close_incidents())
         case ["help"]:
             for command, text in {**COMMANDS, **BREAKS}.items():
                 report(event="help", command=command, text=text)
         case _:
-            raise SiteError(f"unknown command {' '.join(words)!r}: must be one of {', '.join(COMMANDS)}")
+            raise FleetServersError(f"unknown command {' '.join(words)!r}: must be one of {', '.join(COMMANDS)}")
 
 
 def report(**event: Any) -> None:
@@ -98,12 +98,12 @@ def report(**event: Any) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m sim site", formatter_class=layout)
+    parser = argparse.ArgumentParser(prog="python -m sim servers", formatter_class=layout)
     parser.description = (__doc__ or "").partition("`: ")[2]
     add = parser.add_argument
     add("provisioned", type=Path, help="what provisioning made; it is not changed")
-    help_text = "folder for the site's own files (default: %(default)s)"
-    add("--state", type=Path, default=Path("build/site"), metavar="FOLDER", help=help_text)
+    help_text = "folder for the servers' own files (default: %(default)s)"
+    add("--state", type=Path, default=Path("build/servers"), metavar="FOLDER", help=help_text)
     add("--break", dest="broken", action="append", default=[], metavar="NAME", help="may be given several times")
     parser.epilog = lists(
         {

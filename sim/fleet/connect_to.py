@@ -1,4 +1,4 @@
-"""Where the servers of a fleet are simulated: a file that `make site` writes and a virtual board reads.
+"""Where the servers of a fleet are simulated: a file that `make servers` writes and a virtual board reads.
 
 A line each, as curl's --connect-to has it: the column's HOST:PORT, and the IP:PORT on this machine that answers there.
 """

@@ -1,4 +1,4 @@
-"""The parts of a site, started together and broken one by one."""
+"""The parts of a fleet's servers, started together and broken one by one."""
 
 import json
 import shutil
@@ -35,27 +35,27 @@ STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "sip": 5060
 Event = dict[str, Any]
 
 
-class SiteError(Exception):
-    """What is asked of the site is not possible; says what would be."""
+class FleetServersError(Exception):
+    """What is asked of the servers is not possible; says what would be."""
 
 
-class Site:
+class FleetServers:
     """A context manager. `on_event` gets what the centre hears: "column" and "alarm"; from any thread."""
 
     def __init__(self, provisioned: Path, state: Path, on_event: Callable[[Event], None] = lambda _: None) -> None:
-        """`provisioned`: what provisioning wrote, read only; `state`: a folder for the site's own files.
+        """`provisioned`: what provisioning wrote, read only; `state`: a folder for the servers' own files.
 
-        Raises SiteError when something is not there; toolbox.ToolMissing and BrokerError from `__enter__`.
+        Raises FleetServersError when something is not there; toolbox.ToolMissing and BrokerError from `__enter__`.
         """
         self._provisioned, self._state, self._on_event = provisioned, made_private(state), on_event
         self.columns = {folder.name: _document(folder) for folder in sorted(provisioned.glob("columns/*"))}
         if not self.columns:
-            raise SiteError(f"{provisioned}/columns: no column there; make it with: make provision FLEET=... OUT=...")
+            raise FleetServersError(f"{provisioned}/columns: no column there; run: make provision FLEET=... OUT=...")
         before = self._ports_before()
         try:
             self.broker = ProvisionedBroker(provisioned, before.get("broker"))
         except OSError as error:
-            raise SiteError(f"{error}; make it anew with: make provision FLEET=... OUT=...") from error
+            raise FleetServersError(f"{error}; make it anew with: make provision FLEET=... OUT=...") from error
         self._endpoints = dict(part for document in self.columns.values() for part in endpoints(document))
         places = [part for part in self._endpoints.values() if part not in ("broker", "clock")]
         self.streams = {place: StreamServer(before.get(place, 0)) for place in places}
@@ -87,17 +87,17 @@ class Site:
         return self._state / TABLE
 
     def break_(self, what: str) -> None:
-        """One of BREAKS, with a column's id in place of ID. Raises SiteError."""
+        """One of BREAKS, with a column's id in place of ID. Raises FleetServersError."""
         self._set(what, True)
 
     def mend(self, what: str) -> None:
-        """The opposite of `break_`; harmless when nothing is broken. Raises SiteError."""
+        """The opposite of `break_`; harmless when nothing is broken. Raises FleetServersError."""
         self._set(what, False)
 
     def expire(self, device_id: str) -> Path:
         """A folder with that column's configuration, in which its certificate has ended: to be flashed.
 
-        Raises SiteError.
+        Raises FleetServersError.
         """
         self._check(device_id)
         source = self._provisioned / "columns" / device_id
@@ -107,7 +107,7 @@ class Site:
         try:
             pem = ended(self._provisioned, key, document["broker"]["tls"]["cert"].encode("ascii"))
         except OSError as error:
-            raise SiteError(f"{error}: only with the authority's key can a certificate be made") from error
+            raise FleetServersError(f"{error}: only with the authority's key can a certificate be made") from error
         document["broker"]["tls"]["cert"] = pem.decode("ascii")
         write(folder / "config.json", json.dumps(document, ensure_ascii=False), is_secret=False)
         for name in ("secrets.json", "chip"):
@@ -146,11 +146,11 @@ class Site:
             case "centre":
                 self.centre.auto = None if broken else "received"
             case _:
-                raise SiteError(f"found {what!r}, must be one of: {', '.join(BREAKS)}")
+                raise FleetServersError(f"found {what!r}, must be one of: {', '.join(BREAKS)}")
 
     def _check(self, device_id: str) -> None:
         if device_id not in self.columns:
-            raise SiteError(f"found {device_id or 'no column'}, must be one of: {', '.join(self.columns)}")
+            raise FleetServersError(f"found {device_id or 'no column'}, must be one of: {', '.join(self.columns)}")
 
     def _ports_before(self) -> dict[str, int]:
         """Those of the last time, if nobody has them now: boards that are on stay where they are."""
@@ -194,7 +194,7 @@ class Site:
 
 
 def endpoints(document: dict[str, Any]) -> Iterator[tuple[Endpoint, str]]:
-    """Whom a column with that configuration asks, and which part of the site that is: broker, clock, or HOST:PORT."""
+    """(endpoint, its part: broker, clock or HOST:PORT) for each server a column with that configuration contacts."""
     yield (document["broker"]["host"], document["broker"].get("port", 8883)), "broker"
     clock = document.get("clock", {})
     if clock.get("server"):
@@ -217,4 +217,4 @@ def _document(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / "config.json").read_text("utf-8")))
     except (OSError, ValueError) as error:
-        raise SiteError(f"{folder}/config.json: {error}; make it anew with: make provision") from error
+        raise FleetServersError(f"{folder}/config.json: {error}; make it anew with: make provision") from error

@@ -9,15 +9,15 @@ In a program that has no event loop (a town of many):
 ...     print(server.page(pillar.device_id))
 ...     pillar.close()
 
-`Pillar(config, *, on_event=..., make_pole=RealColumn, **pole)` has the methods of `RealColumn` (power_on, power_off,
-press, hold, release, wave, link, tamper, hang, reset, now_ms, close), so it can stand wherever a column does, and
-`pole`, `camera`, `intercom`, `state()`. In a program with an event loop:
-`town_app(pillars: Mapping[str, Pillar]) -> aiohttp.web.Application`.
+`Pillar(config, *, on_event=..., make_column=RealColumn, **column)` has the methods of `RealColumn` (power_on,
+power_off, press, hold, release, wave, link, tamper, hang, reset, now_ms, close), so it can stand wherever a column
+does, and `column`, `camera`, `intercom`, `state()`. In a program with an event loop:
+`pillars_app(pillars: Mapping[str, Pillar]) -> aiohttp.web.Application`.
 URLs: see sim/pillar/web.py; the page's feed: sim/pillar/feed.py. `python -m sim pillar` is one pillar on its own.
 """
 
 from sim.pillar.pillar import Pillar
 from sim.pillar.server import PillarServer
-from sim.pillar.web import town_app
+from sim.pillar.web import pillars_app
 
-__all__ = ["Pillar", "PillarServer", "town_app"]
+__all__ = ["Pillar", "PillarServer", "pillars_app"]

@@ -48,8 +48,8 @@ def _serve(server: PillarServer, config: Any, arguments: argparse.Namespace) -> 
     if not isinstance(config, dict) or not isinstance(config.get("device_id"), str):
         raise ValueError(f"{arguments.config}: must be a JSON object with a device_id")
     config = server.configured(config)
-    pole = {"runtime": arguments.runtime, "flash_path": arguments.flash, "seed": arguments.seed}
-    with server.add(Pillar(config, on_event=print_event, **pole)) as pillar:
+    column = {"runtime": arguments.runtime, "flash_path": arguments.flash, "seed": arguments.seed}
+    with server.add(Pillar(config, on_event=print_event, **column)) as pillar:
         print_event({"t_ms": pillar.now_ms(), "event": "pillar", "url": server.page(pillar.device_id)})
         pillar.power_on()
         threading.Event().wait()  # for a signal

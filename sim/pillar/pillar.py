@@ -19,7 +19,7 @@ KEPT_LINES = 200
 HEIGHT_MAX_M = 5.0  # of a button: docs/configuration.md
 
 Event = dict[str, Any]
-PoleMaker = Callable[..., RealColumn]
+ColumnMaker = Callable[..., RealColumn]
 
 
 class Pillar:
@@ -34,12 +34,12 @@ class Pillar:
         config: Mapping[str, Any],
         *,
         on_event: Callable[[Event], None] = lambda event: None,
-        make_pole: PoleMaker = RealColumn,
-        **pole: Any,
+        make_column: ColumnMaker = RealColumn,
+        **column: Any,
     ) -> None:
-        """`config`: the whole document; `on_event` and the other keywords are `make_pole`'s (runtime, seed, ...).
+        """`config`: the whole document; `on_event` and the other keywords are `make_column`'s (runtime, seed, ...).
 
-        The column is without power until `power_on`. Raises what `make_pole` raises.
+        The column is without power until `power_on`. Raises what `make_column` raises.
         """
         self.device_id = str(config["device_id"])
         self._lock = threading.Lock()
@@ -59,8 +59,8 @@ class Pillar:
         self._lamp, self._relay, self._boot = "dark", False, 0
         self._power, self._link, self._tamper = False, True, False
         self._closed = False
-        self.pole = make_pole(config, on_event=self._event, **pole)
-        self.button = Button(self.pole.wave, self._changed)
+        self.real = make_column(config, on_event=self._event, **column)
+        self.button = Button(self.real.wave, self._changed)
 
     def __enter__(self) -> Self:
         return self
@@ -74,16 +74,16 @@ class Pillar:
 
     def power_on(self) -> None:
         self._power = True
-        self.pole.power_on()
+        self.real.power_on()
         self._changed()
 
     def power_off(self) -> None:
         self._power = False
-        self.pole.power_off()
+        self.real.power_off()
         self._changed()
 
     def reset(self) -> None:
-        self.pole.reset()
+        self.real.reset()
 
     def press(self, duration_ms: float) -> None:
         self.button.press(duration_ms)
@@ -112,25 +112,25 @@ class Pillar:
 
     def link(self, up: bool) -> None:
         self._link = up
-        self.pole.link(up)
+        self.real.link(up)
         self._changed()
 
     def tamper(self, is_open: bool) -> None:
         self._tamper = is_open
-        self.pole.tamper(is_open)
+        self.real.tamper(is_open)
         self._changed()
 
     def hang(self, task: str) -> None:
-        self.pole.hang(task)
+        self.real.hang(task)
 
     def now_ms(self) -> int:
-        return self.pole.now_ms()
+        return self.real.now_ms()
 
     def close(self) -> None:
         """Ends the column's process. Harmless when closed already."""
         self._closed = True
         self.button.close()
-        self.pole.close()
+        self.real.close()
 
     # -- what can be known
 
@@ -177,7 +177,7 @@ class Pillar:
                 self._listeners.discard(listener)
 
     def _event(self, event: Event) -> None:
-        """In the pole's thread."""
+        """In the column's thread."""
         match event["event"]:
             case "lamp":
                 self._lamp = self.camera.lamp = event["state"]

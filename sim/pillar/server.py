@@ -11,7 +11,7 @@ from aiohttp import web
 
 from common.running import Running
 from sim.pillar.pillar import Pillar
-from sim.pillar.web import own_hosts, town_app
+from sim.pillar.web import own_hosts, pillars_app
 
 START_TIMEOUT_S = 30.0
 SHUTDOWN_S = 2.0  # for answers that are on their way
@@ -80,7 +80,7 @@ class PillarServer(Running):
             self._loop.close()
 
     async def _run(self) -> None:
-        app = town_app(self._pillars, hosts=own_hosts(self.host))
+        app = pillars_app(self._pillars, hosts=own_hosts(self.host))
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         await web.SockSite(runner, self._socket).start()

@@ -47,7 +47,7 @@ HEADERS = {
 }
 
 
-class Site:
+class PillarPages:
     """What the web server keeps for one pillar. For one event loop."""
 
     def __init__(self, pillar: Pillar) -> None:
@@ -69,22 +69,22 @@ class Town:
 
     def __init__(self, pillars: Mapping[str, Pillar]) -> None:
         self._pillars = pillars
-        self._sites: dict[str, Site] = {}
+        self._pages_of: dict[str, PillarPages] = {}
         self._ending = False
 
-    def site(self, request: web.Request) -> Site:
+    def site(self, request: web.Request) -> PillarPages:
         """Raises HTTPNotFound."""
         device_id = request.match_info["device_id"]
         pillar = self._pillars.get(device_id)
         if pillar is None:
             raise web.HTTPNotFound(text=f"no pillar {device_id[:40]!r} here: there are {', '.join(self._pillars)}")
-        if device_id not in self._sites:
-            self._sites[device_id] = Site(pillar)
-        return self._sites[device_id]
+        if device_id not in self._pages_of:
+            self._pages_of[device_id] = PillarPages(pillar)
+        return self._pages_of[device_id]
 
     async def close(self, _: web.Application) -> None:
         self._ending = True
-        await asyncio.gather(*(site.close() for site in self._sites.values()))
+        await asyncio.gather(*(site.close() for site in self._pages_of.values()))
 
     async def index(self, request: web.Request) -> web.Response:
         items = "".join(f'<li><a href="/{html.escape(name)}/">{html.escape(name)}</a></li>' for name in self._pillars)
@@ -159,7 +159,7 @@ class Town:
         return web.Response(body=picture, content_type="image/jpeg")
 
 
-def town_app(pillars: Mapping[str, Pillar], *, hosts: frozenset[str] | None = None) -> web.Application:
+def pillars_app(pillars: Mapping[str, Pillar], *, hosts: frozenset[str] | None = None) -> web.Application:
     """An application for `pillars`, by device id. `hosts`: the names it answers to; None = any.
 
     It ends its sessions on shutdown; the pillars are their owner's to close.

@@ -1,6 +1,6 @@
-"""A virtual pole in real time: supply, watchdog, flash image, contact, link and lamp around one chip process.
+"""A virtual column in real time: supply, watchdog, flash image, contact, link and lamp around one chip process.
 
-The chip runs the unmodified boot.py and main.py from a LittleFS image (see sim/chip/run.py); the pole does
+The chip runs the unmodified boot.py and main.py from a LittleFS image (see sim/chip/run.py); the column does
 what the world around it does: cuts and restores power, bites when the watchdog starves, moves the contact.
 """
 
@@ -21,7 +21,7 @@ from typing import Any, Self
 from firmware.lamp import COLOURS
 from sim.chip.options import CHIPS
 from sim.real import flash_image, runtimes
-from sim.real.inputs import Street
+from sim.real.inputs import Inputs
 from sim.real.observer import Eye, Wiring
 from sim.real.process import ChipProcess
 from sim.real.rtc import Registers, now_us
@@ -40,7 +40,7 @@ Readable = ChipProcess | socket.socket | int
 class RealColumn:
     """One column in real time. All methods may be called from any thread, and from `on_event`.
 
-    `on_event` gets a dict per event, in the pole's own thread: "t_ms" (since the pole was made), "event"
+    `on_event` gets a dict per event, in the column's own thread: "t_ms" (since the column was made), "event"
     (lamp, relay, boot, reset, log) and that event's details; `python -m sim --help` lists them.
     """
 
@@ -66,7 +66,7 @@ class RealColumn:
         """
         if chip not in CHIPS:
             raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
-        self._scratch = tempfile.TemporaryDirectory(prefix="sos-pole-")
+        self._scratch = tempfile.TemporaryDirectory(prefix="sos-column-")
         self._command = runtimes.command(runtime, heap_bytes, Path(self._scratch.name, "chip"), self._more_heap_bytes())
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
         if config is not None:
@@ -76,7 +76,7 @@ class RealColumn:
         self._chip_name, self._seed = chip, seed
         self._wiring = Wiring.of(wired_for or flash_image.configuration_in_force(self.flash_path, chip))
         self._registers = Registers(Path(self._scratch.name, "registers"))
-        self._street = Street()
+        self._inputs = Inputs()
         self._eye = Eye(self._wiring, COLOURS, self._emit)
         self._on_event = on_event
         self._start_us = now_us()
@@ -89,7 +89,7 @@ class RealColumn:
         self._closing = False
         self._tasks: queue.SimpleQueue[tuple[Callable[[], None], Future[None]]] = queue.SimpleQueue()
         self._wake_read, self._wake_write = socket.socketpair()
-        self._thread = threading.Thread(target=self._run, name="pole", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="column", daemon=True)
         self._thread.start()
 
     def __enter__(self) -> Self:
@@ -130,7 +130,7 @@ class RealColumn:
         moved = [(start_us + t_us, level) for t_us, level in edges]
 
         def move() -> None:
-            self._street.contact.move(moved)
+            self._inputs.contact.move(moved)
             self._send_edges(moved)
 
         self._do(move)
@@ -139,7 +139,7 @@ class RealColumn:
         """The network's link: Wi-Fi in reach, cable plugged in."""
 
         def set_link() -> None:
-            self._street.link_up = up
+            self._inputs.link_up = up
             self._send(f"link {up:d}")
 
         self._do(set_link)
@@ -148,7 +148,7 @@ class RealColumn:
         """The housing's contact; without effect when the configuration has none."""
 
         def set_tamper() -> None:
-            self._street.tamper_open = is_open
+            self._inputs.tamper_open = is_open
             self._send(f"tamper {is_open:d}")
 
         self._do(set_tamper)
@@ -168,7 +168,7 @@ class RealColumn:
         return self._registers.fed_us()
 
     def now_ms(self) -> int:
-        """Since the pole was made."""
+        """Since the column was made."""
         return (now_us() - self._start_us) // 1000
 
     def close(self) -> None:
@@ -178,10 +178,10 @@ class RealColumn:
             self._wake()
             self._thread.join()
 
-    # -- the pole's own thread
+    # -- the column's own thread
 
     def _do(self, action: Callable[[], None]) -> None:
-        """Run `action` in the pole's thread and wait for it. Raises RuntimeError when the pole is closed."""
+        """Run `action` in the column's thread and wait for it. Raises RuntimeError when the column is closed."""
         if threading.current_thread() is self._thread:
             action()
             return
@@ -190,7 +190,7 @@ class RealColumn:
         self._wake()
         while not wait([done], POLL_S).done:
             if not self._thread.is_alive():
-                raise RuntimeError("the pole is closed: make a new one")
+                raise RuntimeError("the column is closed: make a new one")
         done.result()
 
     def _wake(self) -> None:
@@ -225,11 +225,11 @@ class RealColumn:
             _perform(*self._tasks.get())
 
     def _sources(self) -> list[Readable]:
-        """What the pole's thread waits for."""
+        """What the column's thread waits for."""
         return [self._wake_read] if self._chip is None else [self._wake_read, self._chip]
 
     def _start(self) -> None:
-        level, coming = self._street.contact.at(now_us())
+        level, coming = self._inputs.contact.at(now_us())
         wiring = self._wiring
         settings: dict[str, object] = {
             "flash": self.flash_path.resolve(),
@@ -241,8 +241,8 @@ class RealColumn:
             "button_active_low": int(wiring.button_active_low),
             "tamper_pin": "" if wiring.tamper is None else wiring.tamper,
             "contact": level,
-            "link": int(self._street.link_up),
-            "tamper": int(self._street.tamper_open),
+            "link": int(self._inputs.link_up),
+            "tamper": int(self._inputs.tamper_open),
         }
         self._reset_asked = None
         self._chip = self._process(settings)
@@ -250,7 +250,7 @@ class RealColumn:
             self._send_edges(coming)
 
     def _more_heap_bytes(self) -> int:
-        """Of the 32-bit build, for what only some kinds of pole have."""
+        """Of the 32-bit build, for what only some kinds of column have."""
         return 0
 
     def _process(self, settings: Mapping[str, object]) -> ChipProcess:
@@ -297,7 +297,7 @@ class RealColumn:
         self._chip = None
         self._eye.power_gone(now_us())
         if self._reset_asked is None:  # nobody asked for this end: a panic
-            self._log(f"pole: the chip's process ended by itself with status {status}")
+            self._log(f"simulator: the chip's process ended by itself with status {status}")
             self._next_start = time.monotonic() + CRASH_PAUSE_S
         self._reset(self._reset_asked or "hard")
 
@@ -318,14 +318,14 @@ class RealColumn:
         try:
             message = json.loads(text)
         except ValueError:
-            self._log(f"pole: the chip's message was cut short: {text}")
+            self._log(f"simulator: the chip's message was cut short: {text}")
             return
         if "pin" in message:
             self._eye.pin(message["pin"], message.get("duty", message.get("value")), message["t_us"])
         elif "reset" in message:
             self._reset_asked = message["reset"]
         elif "repl" in message and not self._registers.is_armed():
-            self._log("pole: main.py ended and no watchdog is armed: dead until power off and on")
+            self._log("simulator: main.py ended and no watchdog is armed: dead until power off and on")
 
     def _console(self, line: str) -> None:
         if found := _BOOT_LINE.search(line):
@@ -344,7 +344,7 @@ class RealColumn:
 
     def _send(self, line: str) -> None:
         if self._chip is not None and not self._chip.send(line):
-            self._log(f"pole: the chip does not read its inputs; lost: {line}")
+            self._log(f"simulator: the chip does not read its inputs; lost: {line}")
 
 
 def _perform(action: Callable[[], None], done: "Future[None]") -> None:

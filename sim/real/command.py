@@ -34,7 +34,7 @@ EVENTS = {
     "relay": "closed: true or false",
     "boot": "boot: number, cause: power-on, watchdog, soft or hard",
     "reset": "cause: watchdog, soft or hard; culprit: the task that did not return (watchdog only)",
-    "log": "text: a line of the column's console; from the simulator itself when it begins with 'pole:'",
+    "log": "text: a line of the column's console; from the simulator itself when it begins with 'simulator:'",
     "error": "text: what is wrong with a command",
     "help": "command, text",
 }
@@ -44,7 +44,7 @@ class CommandError(ValueError):
     """A line that is no command; the text says what would be right."""
 
 
-def run(pole: RealColumn, lines: Iterable[str], report: Callable[..., None]) -> None:
+def run(column: RealColumn, lines: Iterable[str], report: Callable[..., None]) -> None:
     """Obey the lines until `quit` or their end. `report(event, **details)` gets errors and help."""
     for line in lines:
         words = line.split()
@@ -55,59 +55,61 @@ def run(pole: RealColumn, lines: Iterable[str], report: Callable[..., None]) -> 
                 report("help", command=command, text=text)
         elif words:
             try:
-                _obey(pole, words[0], words[1:])
+                _obey(column, words[0], words[1:])
             except CommandError as error:
                 report("error", text=str(error))
 
 
-def _obey(pole: RealColumn, name: str, words: list[str]) -> None:
+def _obey(column: RealColumn, name: str, words: list[str]) -> None:
     if name not in _HANDLERS:
         raise CommandError(f"unknown command {name!r}: must be one of {', '.join(COMMANDS)}")
     wanted = len(_USAGE[name].split()) - 1
     if len(words) != wanted and not (words and _USAGE[name].endswith("...")):
         raise CommandError(f"{name}: found {len(words)} words after it, must be: {_USAGE[name]}")
-    _HANDLERS[name](pole, *words)
+    _HANDLERS[name](column, *words)
 
 
-def _press(pole: RealColumn, duration: str) -> None:
+def _press(column: RealColumn, duration: str) -> None:
     if not re.fullmatch(r"\d{1,9}", duration) or not 1 <= int(duration) <= LONGEST_MS:
         raise CommandError(
             f"press: found {duration!r}, must be milliseconds from 1 to {LONGEST_MS}, such as: press 120"
         )
-    pole.press(int(duration))
+    column.press(int(duration))
 
 
-def _wave(pole: RealColumn, *words: str) -> None:
+def _wave(column: RealColumn, *words: str) -> None:
     try:
         edges = parse_wave(" ".join(words))
     except ValueError as error:
         raise CommandError(str(error)) from error
-    pole.wave(edges)
+    column.wave(edges)
 
 
-def _hang(pole: RealColumn, task: str) -> None:
+def _hang(column: RealColumn, task: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", task):
         raise CommandError(f"hang: found {task!r}, must be the name of a task, such as: hang uplink")
-    pole.hang(task)
+    column.hang(task)
 
 
 def _choice(name: str, actions: dict[str, Callable[[RealColumn], None]]) -> Callable[..., None]:
-    def choose(pole: RealColumn, word: str) -> None:
+    def choose(column: RealColumn, word: str) -> None:
         if word not in actions:
             raise CommandError(f"{name}: found {word!r}, must be: {_USAGE[name]}")
-        actions[word](pole)
+        actions[word](column)
 
     return choose
 
 
 _HANDLERS: dict[str, Callable[..., None]] = {
     "press": _press,
-    "hold": lambda pole: pole.hold(),
-    "release": lambda pole: pole.release(),
+    "hold": lambda column: column.hold(),
+    "release": lambda column: column.release(),
     "wave": _wave,
     "power": _choice("power", {"off": RealColumn.power_off, "on": RealColumn.power_on}),
-    "link": _choice("link", {"down": lambda pole: pole.link(False), "up": lambda pole: pole.link(True)}),
-    "tamper": _choice("tamper", {"open": lambda pole: pole.tamper(True), "closed": lambda pole: pole.tamper(False)}),
+    "link": _choice("link", {"down": lambda column: column.link(False), "up": lambda column: column.link(True)}),
+    "tamper": _choice(
+        "tamper", {"open": lambda column: column.tamper(True), "closed": lambda column: column.tamper(False)}
+    ),
     "hang": _hang,
 }
 
@@ -131,12 +133,12 @@ def main(
             seed=seed,
             chip=chip,
             on_event=print_event,
-        ) as pole:
-            pole.power_on()
+        ) as column:
+            column.power_on()
             run(
-                pole,
+                column,
                 sys.stdin,
-                lambda event, **more: print_event({"t_ms": pole.now_ms(), "event": event, **more}),
+                lambda event, **more: print_event({"t_ms": column.now_ms(), "event": event, **more}),
             )
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -27,7 +27,7 @@ class Schedule:
         return self._level, self._coming
 
 
-class Street:
+class Inputs:
     """Everything outside the chip."""
 
     def __init__(self) -> None:

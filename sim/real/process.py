@@ -31,7 +31,7 @@ class ChipProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             bufsize=0,
-            start_new_session=True,  # Ctrl-C is for the pole, which then ends the chip
+            start_new_session=True,  # Ctrl-C is for the column, which then ends the chip
             preexec_fn=die_with_parent,
         )
         assert self._process.stdin is not None and self._process.stdout is not None

@@ -18,12 +18,12 @@ _RTC_AT = 28
 
 
 def now_us() -> int:
-    """The clock that the pole and the chip share."""
+    """The clock that the column and the chip share."""
     return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
 
 
 class Registers:
-    """The pole's view of the file."""
+    """The column's view of the file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         help="configuration document: flash the firmware with it",
     )
     add("--wired-for", type=Path, metavar="CONFIG", help="document or folder of provisioning: blank, but wired for it")
-    add("--servers", type=Path, metavar="FILE", help="where they are simulated; written by: python -m sim site")
+    add("--servers", type=Path, metavar="FILE", help="where they are simulated; written by: python -m sim servers")
     add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one, empty)")
     add("--link", type=Path, metavar="PATH", help="symbolic link to the terminal, kept over unplug and plug")
     add("--runtime", choices=RUNTIMES, default=RUNTIMES[0], help="(default: %(default)s)")

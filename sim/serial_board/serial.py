@@ -153,7 +153,7 @@ class SerialBoard(RealColumn):
         super().close()
         self._port.close()
 
-    # -- the pole's thread
+    # -- the column's thread
 
     def _step(self) -> None:
         super()._step()
@@ -247,7 +247,7 @@ class SerialBoard(RealColumn):
         try:
             return connect_to.read(self._servers)
         except (OSError, ValueError) as error:
-            self._log(f"pole: {error}")
+            self._log(f"simulator: {error}")
             return ""
 
     def _kill(self) -> None:

@@ -93,7 +93,7 @@ def test_a_relay_that_stays_open_is_not_waited_for_in_vain(
 def test_a_missing_tool_is_a_failure_under_strict_and_else_a_skip(
     monkeypatch: pytest.MonkeyPatch, strict: bool
 ) -> None:
-    from pole_probe import need
+    from column_probe import need
 
     from tools import toolbox
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from pole_probe import need
+from column_probe import need
 
 from sim import bench
 from sim.bench import memory, report
-from sim.bench.rig import OURS, RUNTIMES, TRANSPORTS, Column, ColumnFailed, Site, robust_library
+from sim.bench.rig import OURS, RUNTIMES, TRANSPORTS, BenchColumn, ColumnFailed, Workbench, robust_library
 from sim.bench.stats import slope, spread
 
 TOOLS = ("micropython", "micropython32", "mosquitto")
@@ -25,9 +25,9 @@ def tools() -> None:
 
 
 @pytest.fixture
-def site() -> Iterator[Site]:
-    with Site() as site:
-        yield site
+def workbench() -> Iterator[Workbench]:
+    with Workbench() as workbench:
+        yield workbench
 
 
 def figures(row: dict[str, Any], *names: str) -> list[float]:
@@ -92,9 +92,9 @@ def test_memory_is_weighed(tools: None, capsys: pytest.CaptureFixture[str], monk
 
 @pytest.mark.micropython
 @pytest.mark.mosquitto
-def test_a_heap_that_is_too_small_is_found_out(tools: None, site: Site) -> None:
-    with site.broker(memory.TRANSPORT) as broker:
-        assert not memory._works(site.config(broker.port, memory.TRANSPORT), MUCH_TOO_SMALL_BYTES)
+def test_a_heap_that_is_too_small_is_found_out(tools: None, workbench: Workbench) -> None:
+    with workbench.broker(memory.TRANSPORT) as broker:
+        assert not memory._works(workbench.config(broker.port, memory.TRANSPORT), MUCH_TOO_SMALL_BYTES)
 
 
 @pytest.mark.micropython
@@ -109,9 +109,9 @@ def test_sizes_and_pace_of_virtual_time(tools: None, capsys: pytest.CaptureFixtu
     assert "all .mpy" in capsys.readouterr().out
 
 
-def test_a_column_that_says_nothing_is_an_error_with_its_last_words(site: Site) -> None:
+def test_a_column_that_says_nothing_is_an_error_with_its_last_words(workbench: Workbench) -> None:
     with (
-        Column(b"{broken", "cpython") as column,
+        BenchColumn(b"{broken", "cpython") as column,
         pytest.raises(ColumnFailed, match=r"(?s)no lamp 'ready'.*config.json"),
     ):
         column.lamp("ready", timeout_s=3)

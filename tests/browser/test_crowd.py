@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser_probe import MARKS, PATIENCE_S, PRESS_MS, Visitor, running_city
+from column_probe import need
 from playwright.sync_api import expect
-from pole_probe import need
 
-from sim.demo.places import Place
+from sim.demo.columns import DemoColumn
 
 if TYPE_CHECKING:
     from sim.demo.city import City
 
 pytestmark = [*MARKS, pytest.mark.timeout(300)]
 
-PLACES = tuple(
-    Place(f"crowd-{n:02}", f"Place {n}", f"geo:54.8{50 + n},69.1{40 + n};u=5", f"Street {n}", "public")
+COLUMNS = tuple(
+    DemoColumn(f"crowd-{n:02}", f"Place {n}", f"geo:54.8{50 + n},69.1{40 + n};u=5", f"Street {n}", "public")
     for n in range(10)
 )
 PATIENT_S = 2 * PATIENCE_S
@@ -28,8 +28,8 @@ PATIENT_S = 2 * PATIENCE_S
 @pytest.fixture(scope="module")
 def city() -> Iterator[City]:
     need("mosquitto")
-    with running_city(PLACES) as city:
-        for place in PLACES:
+    with running_city(COLUMNS) as city:
+        for place in COLUMNS:
             city.wait_for_lamp(place.device_id, "ready", PATIENT_S)
         yield city
 
@@ -40,7 +40,7 @@ def test_ten_columns_are_pressed_within_a_second(city: City, visitor: Visitor) -
     for pillar in city.pillars.values():
         pillar.press(PRESS_MS)
     print(f"ten presses in {time.monotonic() - started_s:.2f} s")
-    desk.until(lambda: len(desk.strips()) == len(PLACES), "ten strips", PATIENT_S)
+    desk.until(lambda: len(desk.strips()) == len(COLUMNS), "ten strips", PATIENT_S)
     calls = {device_id: desk.call_from(device_id) for device_id in city.pillars}
     assert sorted(calls.values()) == sorted(desk.strips())
     for device_id in city.pillars:
@@ -60,5 +60,5 @@ def test_ten_columns_are_pressed_within_a_second(city: City, visitor: Visitor) -
 
     desk.page.keyboard.press("2")
     rows = desk.page.locator("[data-testid=register-calls] tr[data-id]")
-    expect(rows).to_have_count(len(PLACES))
+    expect(rows).to_have_count(len(COLUMNS))
     assert {row.get_attribute("data-id") for row in rows.all()} == set(calls.values())

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser_probe import MARKS, DeskPage, Visitor, running_city
+from column_probe import need
 from playwright.sync_api import expect
-from pole_probe import need
 
-from sim.demo.places import PLACES
+from sim.demo.columns import COLUMNS
 from sim.real.flash_image import PROJECT
 from sim.servers.authority import Authority
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [*MARKS, pytest.mark.timeout(240)]
 
-DEVICE = PLACES[0].device_id
+DEVICE = COLUMNS[0].device_id
 NAME, PASSWORD = "А. Иванова", "correct horse battery"
 REFUSED = re.compile(r"status of 401")
 
@@ -43,7 +43,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     need("mosquitto")
     identity = Authority(tmp_path_factory.mktemp("authority")).server()
     with running_city(
-        PLACES[:1], desk_arguments=["--tls-cert", str(identity.cert), "--tls-key", str(identity.key)]
+        COLUMNS[:1], desk_arguments=["--tls-cert", str(identity.cert), "--tls-key", str(identity.key)]
     ) as city:
         make_account(city.desk.folder)
         yield city

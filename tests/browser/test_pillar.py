@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from browser_probe import MARKS, DeskPage, PillarPage, Visitor, running_city
+from column_probe import need
 from playwright.sync_api import expect
-from pole_probe import need
 
-from sim.demo.places import PLACES
+from sim.demo.columns import COLUMNS
 from sim.pillar import button
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = [*MARKS, pytest.mark.timeout(240)]
 
-DEVICE = PLACES[0].device_id
+DEVICE = COLUMNS[0].device_id
 LEVELS = 24
 LEVEL_EVERY_MS = 50
 # Who leaves says so, and the intercom may have noticed by itself already.
@@ -34,7 +34,7 @@ def soon_stuck(config: dict[str, Any]) -> None:
 @pytest.fixture(scope="module")
 def city() -> Iterator[City]:
     need("mosquitto")
-    with running_city(PLACES[:1], adjust=soon_stuck) as city:
+    with running_city(COLUMNS[:1], adjust=soon_stuck) as city:
         yield city
 
 

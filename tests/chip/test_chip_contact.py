@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pole_probe import need
+from column_probe import need
 
 from sim.chip import contact as contact_module
 from sim.chip.contact import HISTORY_US, Contact, parse_wave

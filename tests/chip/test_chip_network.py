@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from chip_net_rig import Echo, Make, chips
 from chip_rig import Chip
-from pole_probe import need, runtimes
+from column_probe import need, runtimes
 
 HAL = Path(__file__).resolve().parents[2] / "hal"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from chip_rig import Chip, read_image, rewrite
-from pole_probe import need, runtimes
+from column_probe import need, runtimes
 
 WRITE = """
 import os

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from chip_rig import HEAP_32, Chip, now_us
-from pole_probe import need, runtimes
+from column_probe import need, runtimes
 
 from sim.chip import build
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from chip_net_rig import Make, chips
-from pole_probe import need, runtimes
+from column_probe import need, runtimes
 
 HAL = Path(__file__).resolve().parents[2] / "hal"
 FILES: dict[str, str | bytes] = {f"hal/{path.name}": path.read_text() for path in HAL.glob("*.py")}

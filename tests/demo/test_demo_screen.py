@@ -14,7 +14,7 @@ from textual.pilot import Pilot
 from textual.widgets import RichLog, Static
 
 from sim.demo import panels
-from sim.demo.places import PLACES, REGION
+from sim.demo.columns import COLUMNS, REGION
 from sim.demo.screen import PRESS_MS, TownApp
 from sim.demo.town import Event, Lamp, Post, Town
 from sim.servers.broker import EmbeddedBroker
@@ -55,15 +55,15 @@ class FakeTown(Town):
     def __init__(self) -> None:
         super().__init__()
         self.broker = NotedBroker()
-        self.poles = [NotedPole() for _ in PLACES]
+        self.columns = [NotedPole() for _ in COLUMNS]
         self.posts = [
-            Post(place, pole, powered=True)  # type: ignore[arg-type]
-            for place, pole in zip(PLACES, self.poles, strict=True)
+            Post(place, column, powered=True)  # type: ignore[arg-type]
+            for place, column in zip(COLUMNS, self.columns, strict=True)
         ]
 
     def alarm(self, number: int, alarm_number: int, **changes: Any) -> str:
         """Enter an alarm of that column into the ledger."""
-        device_id = PLACES[number].device_id
+        device_id = COLUMNS[number].device_id
         document = {**example("alarm")[1], "device_id": device_id, "id": f"{device_id}-1-{alarm_number}", **changes}
         topic = f"sos/v1/{REGION}/{device_id}/alarm"
         assert self.centre.look(lambda ledger: ledger.take(topic, packed(document), 0.0))
@@ -116,7 +116,7 @@ def test_keys_act_on_the_column_of_the_digit(
     town: FakeTown, keys: str, number: int, done: list[tuple[Any, ...]]
 ) -> None:
     play(town, ["escape" if key == "\x1b" else key for key in keys])
-    assert [pole.done for pole in town.poles] == [done if i == number else [] for i in range(3)]
+    assert [column.done for column in town.columns] == [done if i == number else [] for i in range(3)]
 
 
 def test_a_waiting_key_says_what_it_waits_for(town: FakeTown) -> None:
@@ -266,7 +266,7 @@ def test_the_truth_is_no_lie(town: FakeTown) -> None:
     assert [text.split()[0] for text in town.false_answers] == ["petropavl-01", "petropavl-02"]
 
 
-def test_events_of_a_pole_reach_its_post(town: FakeTown) -> None:
+def test_events_of_a_column_reach_its_post(town: FakeTown) -> None:
     events: list[Event] = [
         {"t_ms": 1, "event": "boot", "boot": 3, "cause": "power-on"},
         {"t_ms": 2, "event": "lamp", "state": "ready"},

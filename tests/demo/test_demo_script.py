@@ -30,7 +30,7 @@ def play(fault: str, words: tuple[str, ...]) -> tuple[bool, list[str]]:
     """Play the steps with one of these words in their titles; returns the result and what was said."""
     said: list[str] = []
     patience = 1.0 if "hangs" in words else HURRIED
-    with Town(make_pole=lambda config, on_event: FakeColumn(config, on_event, fault), patience=patience) as town:
+    with Town(make_column=lambda config, on_event: FakeColumn(config, on_event, fault), patience=patience) as town:
         scenario = Scenario(town, said.append)
         steps = [step for step in scenario.steps() if any(word in step.title for word in words)]
         assert len(steps) == len(words)
@@ -39,7 +39,7 @@ def play(fault: str, words: tuple[str, ...]) -> tuple[bool, list[str]]:
 
 def test_all_is_well_with_columns_that_do_right() -> None:
     said: list[str] = []
-    with Town(make_pole=FakeColumn) as town:
+    with Town(make_column=FakeColumn) as town:
         passed = Scenario(town, said.append).run()
     assert passed, "\n".join(said)
     assert said[-1] == f"{len(said) - 1} passed, 0 failed"

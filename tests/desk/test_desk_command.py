@@ -16,8 +16,8 @@ from typing import Any
 import aiohttp
 import pytest
 from cli_probe import COMMAND, run_sim
+from column_probe import need
 from desk_rig import NOBODY, PASSWORD, WAIT_S, Street, add_account, wait_for
-from pole_probe import need
 
 from desk import command
 from desk.command import SetupError, parse

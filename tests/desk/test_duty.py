@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from column_probe import need
 from contract_examples import example, packed
 from duty_rig import PATIENCE_S, Street, alarm_of, until
-from pole_probe import need
 
 from common.ports import HOST, free_port
 from desk.batch import Batch, Change

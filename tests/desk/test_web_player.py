@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientTimeout, web
+from column_probe import need
 from desk_rig import Answer, DeskRig, Street
-from pole_probe import need
 
 from desk.web import player as player_module
 from desk.web.player import SDP_MAX_BYTES, Player

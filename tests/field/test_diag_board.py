@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from board_probe import Bench, Typist, bench
 from centre_probe import end
+from column_probe import PATIENCE_S, need
 from diag_port import dialogue
-from pole_probe import PATIENCE_S, need
 
 from field.access import CENTRE, access_list
 from field.diag import command

@@ -30,13 +30,13 @@ def test_pulled_out_of_the_check_up(whole: Whole, word: str) -> None:
     """Red when a command stops the loop until somebody reads its answer, or the board is reset at its end."""
     with pulled(whole) as pull:
         if word == "test":  # else it is over before the cable is out
-            whole.tell_site("break", "centre")
+            whole.tell_servers("break", "centre")
         command = [*MAKE, "diag", f"PORT={whole.port}", "JSON=1"]
         diag = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         whole.says(BEGINS_BEHIND.get(word, f'"re":"{word}"'))
         if word == "test":
-            whole.site.seen.wait("alarm", status="test", state="new")
-            whole.tell_site("mend", "centre")
+            whole.servers.seen.wait("alarm", status="test", state="new")
+            whole.tell_servers("mend", "centre")
         pull()
         said, _ = diag.communicate(timeout=PATIENCE_S)
         document = json.loads(said)
@@ -57,10 +57,10 @@ def test_pulled_out_of_what_a_person_asks(whole: Whole, word: str) -> None:
 def test_pulled_out_of_a_test_alarm_that_nobody_answers_yet(whole: Whole) -> None:
     """The press that comes meanwhile goes before it."""
     with pulled(whole) as pull, Console(str(whole.port)) as console:
-        whole.tell_site("break", "centre")
+        whole.tell_servers("break", "centre")
         next(console.lines("test"))
-        whole.site.seen.wait("alarm", status="test", state="new")
-        whole.tell_site("mend", "centre")
+        whole.servers.seen.wait("alarm", status="test", state="new")
+        whole.tell_servers("mend", "centre")
         pull()
 
 
@@ -73,8 +73,8 @@ def test_a_restart_meanwhile_is_noticed(whole: Whole) -> None:
 
 def test_a_lost_session_is_noticed(whole: Whole) -> None:
     with pytest.raises(AssertionError, match="uplink: session with"), pulled(whole):
-        whole.tell_site("break", "broker")
-        whole.tell_site("mend", "broker")
+        whole.tell_servers("break", "broker")
+        whole.tell_servers("mend", "broker")
         whole.has_session()
 
 

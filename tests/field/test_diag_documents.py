@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pole_probe import need
+from column_probe import need
 
 from field.diag import words
 from field.diag.finding import LINES, Verdict

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from pole_probe import need
+from column_probe import need
 from whole_rig import COLUMN, Checkup, Whole
 
 from field import bundle
@@ -46,7 +46,7 @@ def test_a_provisioned_board_is_flashed_goes_on_duty_and_passes(
     need(board.get("RUNTIME", "micropython"))
     with closing(Whole(tmp_path, device_id, board=board)) as running:
         assert "connected to" in running.flash()
-        assert running.site.seen.wait("column", device_id=device_id, online=True)
+        assert running.servers.seen.wait("column", device_id=device_id, online=True)
         found = running.diag()
         assert found.document["device_id"] == device_id
         untested = found.with_verdict("-")
@@ -71,7 +71,7 @@ def wrong_password(whole: Whole) -> Iterator[None]:
 @contextmanager
 def own_certificate_ended(whole: Whole) -> Iterator[None]:
     """As `make flash` of that configuration would have it, without its wait for a session."""
-    folder = Path(whole.tell_site("expire", COLUMN)["config"])
+    folder = Path(whole.tell_servers("expire", COLUMN)["config"])
     document = json.loads((folder / "config.json").read_text("utf-8"))
     (name, data), = bundle.configuration_files(document).items()  # fmt: skip
     kept: list[bytes] = []
@@ -98,9 +98,9 @@ def brokers_certificate_ended(whole: Whole) -> Iterator[None]:
 
 @contextmanager
 def foreign_prefix_allowed(whole: Whole) -> Iterator[None]:
-    whole.tell_site("break", f"access={COLUMN}")
+    whole.tell_servers("break", f"access={COLUMN}")
     yield
-    whole.tell_site("mend", f"access={COLUMN}")
+    whole.tell_servers("mend", f"access={COLUMN}")
 
 
 @contextmanager
@@ -111,9 +111,9 @@ def broker_down(whole: Whole) -> Iterator[None]:
 
 @contextmanager
 def stream_down(whole: Whole) -> Iterator[None]:
-    whole.tell_site("break", "stream")
+    whole.tell_servers("break", "stream")
     yield
-    whole.tell_site("mend", "stream")
+    whole.tell_servers("mend", "stream")
 
 
 @contextmanager
@@ -133,12 +133,12 @@ def one_byte_of_firmware_flipped(whole: Whole) -> Iterator[None]:
 
 @contextmanager
 def clock_unset(whole: Whole) -> Iterator[None]:
-    whole.tell_site("break", "clock")
+    whole.tell_servers("break", "clock")
     with whole.dark():
         pass
     whole.says("clock: no network time")
     yield
-    whole.tell_site("mend", "clock")
+    whole.tell_servers("mend", "clock")
     with whole.dark():
         pass
     whole.has_session()
@@ -186,11 +186,11 @@ def flash_full(whole: Whole) -> Iterator[None]:
 
 @contextmanager
 def broken(whole: Whole, what: str, says: str) -> Iterator[None]:
-    """A break of the site that costs the session."""
-    whole.tell_site("break", what)
+    """A break of the servers that costs the session."""
+    whole.tell_servers("break", what)
     whole.says(says)
     yield
-    whole.tell_site("mend", what)
+    whole.tell_servers("mend", what)
     whole.has_session()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pole_probe import need
+from column_probe import need
 
 from field import bundle, flash
 from field.board import Board, BoardError

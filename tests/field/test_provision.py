@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from column_probe import need
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from pole_probe import need
 
 from field import access, fleet, labels, provision, rows
 from firmware.startup import config

@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pole_probe import need
+from column_probe import need
 
 from firmware.journal import COMPACT_ABOVE_BYTES
 from tools import toolbox

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 from centre_probe import end
+from column_probe import PATIENCE_S, Recorder, need
 from memory_rig import DEVICE, configuration
-from pole_probe import PATIENCE_S, Recorder, need
 
 from desk.ledger import Incident, Ledger
 from sim.real.column import RealColumn
@@ -47,11 +47,11 @@ def beat(centre: Centre) -> dict[str, Any]:
     return centre.look(lambda ledger: dict(ledger.columns[DEVICE].heartbeat) if DEVICE in ledger.columns else {})
 
 
-def raise_and_close(pole: RealColumn, broker: Mosquitto, centre: Centre, number: int) -> None:
+def raise_and_close(column: RealColumn, broker: Mosquitto, centre: Centre, number: int) -> None:
     """The alarm `number`, from the press until the column knows that it is closed."""
     if number == OUTAGE_AT:
         broker.stop()
-    pole.press(120)
+    column.press(120)
     if number == OUTAGE_AT:
         time.sleep(1)
         broker.start()
@@ -71,12 +71,12 @@ def test_alarms_and_an_outage_in_a_small_heap(authority: Authority) -> None:
         Centre(broker.host, broker.port, tls=authority.client("centre"), check_qos=True) as centre,
         RealColumn(
             configuration(authority, broker), runtime="micropython32", heap_bytes=HEAP_BYTES, on_event=seen
-        ) as pole,
+        ) as column,
     ):
-        pole.power_on()
+        column.power_on()
         seen.wait("lamp", state="ready")
         for number in range(WARM_UP + ALARMS):
-            raise_and_close(pole, broker, centre, number)
+            raise_and_close(column, broker, centre, number)
             figures = beat(centre)
             if number >= WARM_UP:
                 beats[figures["seq"]] = figures["heap_free"]
@@ -102,16 +102,16 @@ def test_self_tests_beside_alarms(authority: Authority, heap_bytes: int) -> None
     with (
         broker,
         Centre(broker.host, broker.port, tls=authority.client("centre"), check_qos=True) as centre,
-        RealColumn(document, runtime="micropython32", heap_bytes=heap_bytes, on_event=seen) as pole,
+        RealColumn(document, runtime="micropython32", heap_bytes=heap_bytes, on_event=seen) as column,
     ):
-        pole.power_on()
+        column.power_on()
         seen.wait("lamp", state="ready")
         end_s = time.monotonic() + SELFTESTS_S
         while time.monotonic() < end_s:
             time.sleep(3)
             figures = beat(centre)
             beats[figures["seq"]] = figures["heap_free"]
-            pole.press(120)
+            column.press(120)
             actual = centre.wait_for(open_calls, PATIENCE_S, "the call of a person")
             time.sleep(0.15)
             centre.close(actual[0].id)
@@ -143,7 +143,7 @@ def test_a_heap_too_small_is_noticed(authority: Authority) -> None:
         broker,
         RealColumn(
             configuration(authority, broker), runtime="micropython32", heap_bytes=STARVED_BYTES, on_event=seen
-        ) as pole,
+        ) as column,
     ):
-        pole.power_on()
+        column.power_on()
         seen.wait_for(lambda event: "MemoryError" in event.get("text", ""), PATIENCE_S, "MemoryError")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pole_probe import need
+from column_probe import need
 from rig_real import RealRig
 from runs import SEED, runtime_parameters
 

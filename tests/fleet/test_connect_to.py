@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from chip_net_rig import Echo, Make, chips
-from pole_probe import need, runtimes
+from column_probe import need, runtimes
 
 from sim.fleet import connect_to
 

@@ -11,17 +11,17 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pillar_rig import DEVICE, PATIENCE_S, IdlePole, idle_pillar, run, wait_until, watching
-from pole_probe import CONFIG, need
+from column_probe import CONFIG, need
+from pillar_rig import DEVICE, PATIENCE_S, IdleColumn, idle_pillar, run, wait_until, watching
 from runs import SEED
 
-from sim.demo.places import PLACES, configuration
+from sim.demo.columns import COLUMNS, configuration
 from sim.pillar import Pillar, PillarServer
 from sim.pillar.feed import MESSAGE_BYTES_MAX, BadOrder, order
 from sim.servers.broker import Mosquitto
 from sim.servers.centre import Centre
 
-TestTown = tuple[PillarServer, Pillar, IdlePole]
+TestTown = tuple[PillarServer, Pillar, IdleColumn]
 
 
 class Page:
@@ -87,7 +87,7 @@ def town() -> Any:
 @pytest.mark.mosquitto
 def test_a_real_column_from_the_press_to_the_end(mosquitto: Mosquitto) -> None:
     """The way of an alarm as the page shows it: hold, answered, the call's tone, help coming, closed, relay open."""
-    place = PLACES[0]
+    place = COLUMNS[0]
     with Centre(mosquitto.host, mosquitto.port) as centre, PillarServer() as server:
         config = server.configured(configuration(place, mosquitto.host, mosquitto.port))
         with server.add(Pillar(config)) as pillar:
@@ -118,7 +118,7 @@ async def _from_press_to_end(server: PillarServer, pillar: Pillar, centre: Centr
 @pytest.mark.mosquitto
 def test_the_technicians_hatch_on_a_real_column(mosquitto: Mosquitto) -> None:
     with PillarServer() as server:
-        config = server.configured(configuration(PLACES[0], mosquitto.host, mosquitto.port))
+        config = server.configured(configuration(COLUMNS[0], mosquitto.host, mosquitto.port))
         with server.add(Pillar(config)) as pillar:
             pillar.power_on()
             run(_open_the_hatch(server, pillar.device_id))
@@ -146,7 +146,7 @@ async def _open_the_hatch(server: PillarServer, device_id: str) -> None:
 def test_a_real_contact_that_chatters_raises_no_alarm_and_a_press_does(mosquitto: Mosquitto) -> None:
     need("mosquitto")
     with Centre(mosquitto.host, mosquitto.port) as centre, PillarServer() as server:
-        config = server.configured(configuration(PLACES[0], mosquitto.host, mosquitto.port))
+        config = server.configured(configuration(COLUMNS[0], mosquitto.host, mosquitto.port))
         with server.add(Pillar(config)) as pillar:
             pillar.power_on()
             run(_chatter(server, pillar, centre))
@@ -167,7 +167,7 @@ async def _chatter(server: PillarServer, pillar: Pillar, centre: Centre) -> None
 
 
 def test_a_page_that_goes_away_takes_its_finger_with_it(town: TestTown) -> None:
-    server, pillar, pole = town
+    server, pillar, column = town
 
     async def hold_and_go() -> None:
         async with page(server) as seen:
@@ -176,7 +176,7 @@ def test_a_page_that_goes_away_takes_its_finger_with_it(town: TestTown) -> None:
 
     run(hold_and_go())
     wait_until(lambda: not pillar.state()["held"], "let go")
-    assert pole.moves == [[(0, 1)], [(0, 0)]]
+    assert column.moves == [[(0, 1)], [(0, 0)]]
 
 
 def test_two_pages_have_a_finger_each_and_see_the_same(town: TestTown) -> None:
@@ -198,7 +198,7 @@ def test_two_pages_have_a_finger_each_and_see_the_same(town: TestTown) -> None:
 
 
 def test_orders_reach_the_column_in_their_order(town: TestTown) -> None:
-    server, _, pole = town
+    server, _, column = town
 
     async def work() -> None:
         async with page(server) as seen:
@@ -209,8 +209,8 @@ def test_orders_reach_the_column_in_their_order(town: TestTown) -> None:
             await seen.until(lambda: seen.state.get("power"), "the last of them")
 
     run(work())
-    assert pole.moves == [[(0, 1), (120_000, 0)]]
-    assert pole.done == [("tamper", True), ("reset",), ("power_on",)]
+    assert column.moves == [[(0, 1), (120_000, 0)]]
+    assert column.done == [("tamper", True), ("reset",), ("power_on",)]
 
 
 # -- hostile input
@@ -242,15 +242,15 @@ WRONG = [
 
 @pytest.mark.parametrize("text", WRONG)
 def test_what_is_no_order_is_refused_and_says_why(text: str) -> None:
-    with Pillar(CONFIG, make_pole=IdlePole) as pillar:  # type: ignore[arg-type]
-        pole: Any = pillar.pole
+    with Pillar(CONFIG, make_column=IdleColumn) as pillar:  # type: ignore[arg-type]
+        column: Any = pillar.real
         with pytest.raises(BadOrder, match=r"\w"):
             order(pillar, text, "a finger")()
-        assert pole.moves == [] and pole.done == []
+        assert column.moves == [] and column.done == []
 
 
 def test_garbage_is_answered_and_the_feed_goes_on(town: TestTown) -> None:
-    server, _, pole = town
+    server, _, column = town
     chance = random.Random(SEED)
     garbage = [*WRONG, *("".join(chance.choices('{}[]":,ehold01\x00ж', k=40)) for _ in range(100))]
 
@@ -263,7 +263,7 @@ def test_garbage_is_answered_and_the_feed_goes_on(town: TestTown) -> None:
             await seen.until(lambda: seen.state.get("held"), "it still obeys")
 
     run(attack())
-    assert pole.done == []
+    assert column.done == []
 
 
 def test_an_oversized_message_closes_that_feed_only(town: TestTown) -> None:

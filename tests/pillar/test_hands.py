@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from browser_probe import PHONE, Visitor
-from pillar_rig import DEVICE, IdlePole, idle_pillar, loudness, wait_until
+from pillar_rig import DEVICE, IdleColumn, idle_pillar, loudness, wait_until
 from playwright.sync_api import Page, expect
 
 from sim.pillar import Pillar, PillarServer
@@ -14,7 +14,7 @@ from sim.pillar.intercom import block_now
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
-TestTown = tuple[PillarServer, Pillar, IdlePole]
+TestTown = tuple[PillarServer, Pillar, IdleColumn]
 HELD_MS = 700
 HOLD, RELEASE = [(0, 1)], [(0, 0)]
 
@@ -49,32 +49,32 @@ def held_for_a_while(page: Page, pillar: Pillar) -> None:
     assert pillar.state()["held"], "it opened by itself"
 
 
-def let_go(pole: IdlePole, pillar: Pillar) -> None:
+def let_go(column: IdleColumn, pillar: Pillar) -> None:
     wait_until(lambda: not pillar.state()["held"], "the contact is open again")
-    assert pole.moves == [HOLD, RELEASE], "more than one press"
+    assert column.moves == [HOLD, RELEASE], "more than one press"
 
 
 def test_a_mouse_that_slips_off_still_holds(town: TestTown, page: Page) -> None:
-    _, pillar, pole = town
+    _, pillar, column = town
     page.mouse.move(*middle(page))
     page.mouse.down()
     held_for_a_while(page, pillar)
     page.mouse.move(5, 5)
     held_for_a_while(page, pillar)
     page.mouse.up()
-    let_go(pole, pillar)
+    let_go(column, pillar)
 
 
 def test_the_other_mouse_button_does_nothing(town: TestTown, page: Page) -> None:
-    _, pillar, pole = town
+    _, pillar, column = town
     page.mouse.click(*middle(page), button="right")
     page.get_by_test_id("button").click(delay=50)
-    let_go(pole, pillar)
+    let_go(column, pillar)
 
 
 def test_a_finger_that_trembles_still_holds(town: TestTown, visitor: Visitor) -> None:
     """Red without `preventDefault` on touchstart: the browser scrolls, and takes the finger for itself."""
-    server, pillar, pole = town
+    server, pillar, column = town
     page = _open(visitor.page(server.page(DEVICE), PHONE, has_touch=True, is_mobile=True))
     x, y = middle(page)
     screen = page.context.new_cdp_session(page)
@@ -83,41 +83,41 @@ def test_a_finger_that_trembles_still_holds(town: TestTown, visitor: Visitor) ->
     screen.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [{"x": x + 60, "y": y + 60}]})
     held_for_a_while(page, pillar)
     screen.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
-    let_go(pole, pillar)
+    let_go(column, pillar)
 
 
 @pytest.mark.parametrize("key", ["Space", "Enter"])
 def test_a_key_holds_wherever_the_focus_is_not_on_another_control(town: TestTown, page: Page, key: str) -> None:
-    _, pillar, pole = town
+    _, pillar, column = town
     page.keyboard.down(key)
     page.keyboard.down(key)  # a keyboard repeats
     held_for_a_while(page, pillar)
     page.keyboard.up(key)
-    let_go(pole, pillar)
+    let_go(column, pillar)
 
 
 def test_a_key_on_another_control_is_that_controls(town: TestTown, page: Page) -> None:
-    _, pillar, pole = town
+    _, pillar, column = town
     page.get_by_test_id("hatch").press("Enter")
     expect(page.get_by_test_id("inside")).to_be_visible()
     page.get_by_test_id("power").press("Space")
     expect(page.get_by_test_id("power")).to_have_attribute("aria-checked", "true")
-    assert pole.done == [("power_on",)] and pole.moves == []
+    assert column.done == [("power_on",)] and column.moves == []
 
 
 @pytest.mark.parametrize("event", ["blur", "pagehide"])
 def test_a_page_that_is_left_lets_go(town: TestTown, page: Page, event: str) -> None:
-    _, pillar, pole = town
+    _, pillar, column = town
     page.keyboard.down("Space")
     held_for_a_while(page, pillar)
     page.evaluate("event => window.dispatchEvent(new Event(event))", event)
-    let_go(pole, pillar)
+    let_go(column, pillar)
 
 
 def test_who_stands_at_the_pillar_is_heard_and_leaves(town: TestTown, page: Page) -> None:
     """The browser's pretended microphone beeps; as long as it is there, the tone is not."""
-    _, pillar, pole = town
-    pole.show("relay", closed=True)
+    _, pillar, column = town
+    column.show("relay", closed=True)
     page.get_by_test_id("person").click()
     expect(page.get_by_test_id("person")).to_have_attribute("aria-checked", "true")
     wait_until(lambda: loudness([pillar.intercom.to_operator(block_now())]) > 8000, "a beep, louder than the tone")
@@ -127,8 +127,8 @@ def test_who_stands_at_the_pillar_is_heard_and_leaves(town: TestTown, page: Page
 
 
 def test_the_page_speaks_three_languages_and_remembers(town: TestTown, page: Page) -> None:
-    _, _, pole = town
-    pole.show("lamp", state="answered")
+    _, _, column = town
+    column.show("lamp", state="answered")
     sentence = page.locator("#sentence")
     expect(sentence).to_have_text("The centre has the call.")
     page.get_by_test_id("language").select_option("ru")
@@ -141,7 +141,7 @@ def test_the_page_speaks_three_languages_and_remembers(town: TestTown, page: Pag
 
 
 def test_a_lost_connection_is_told_and_found_again(town: TestTown, visitor: Visitor) -> None:
-    server, _, pole = town
+    server, _, column = town
     visitor.servers_go_away = True
     page = _open(visitor.page(server.page(DEVICE)))
     server.stop()

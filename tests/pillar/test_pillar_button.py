@@ -11,7 +11,7 @@ Edges = list[tuple[int, int]]
 
 
 class Contact:
-    """Takes the moves, as a pole does."""
+    """Takes the moves, as a column does."""
 
     def __init__(self) -> None:
         self.moves: list[Edges] = []

@@ -1,4 +1,4 @@
-"""`python -m sim pillar` as a process; the server as a part of a program; a pillar where a pole is expected."""
+"""`python -m sim pillar` as a process; the server as a part of a program; a pillar where a column is expected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from urllib.request import urlopen
 
 import pytest
 from cli_probe import BOOT_TIMEOUT_S, Column, run_sim
-from pillar_rig import IdlePole, idle_pillar, run, until, wait_until, watching
-from pole_probe import CONFIG, need, runtimes
+from column_probe import CONFIG, need, runtimes
+from pillar_rig import IdleColumn, idle_pillar, run, until, wait_until, watching
 
 from sim.demo.town import PoleLike
 from sim.pillar import Pillar, PillarServer, whep
@@ -110,7 +110,7 @@ def test_a_town_of_many_is_on_one_server_and_may_grow() -> None:
     with idle_pillar("one") as (server, _, _):
         config = server.configured({**CONFIG, "device_id": "two"})
         assert config["stream"] == {**CONFIG["stream"], **server.stream("two")}  # type: ignore[dict-item]
-        with server.add(Pillar(config, make_pole=IdlePole)) as two:  # type: ignore[arg-type]
+        with server.add(Pillar(config, make_column=IdleColumn)) as two:  # type: ignore[arg-type]
             with pytest.raises(ValueError, match="two already"):
                 server.add(two)
             for device_id in ("one", "two"):
@@ -151,30 +151,30 @@ def test_a_machine_with_nothing_but_loopback_can_watch(monkeypatch: pytest.Monke
         run(watch())
 
 
-def test_a_pillar_stands_where_a_pole_does() -> None:
-    with Pillar(CONFIG, make_pole=IdlePole) as pillar:  # type: ignore[arg-type]
-        pole: PoleLike = pillar  # mypy holds it to it
+def test_a_pillar_stands_where_a_column_does() -> None:
+    with Pillar(CONFIG, make_column=IdleColumn) as pillar:  # type: ignore[arg-type]
+        column: PoleLike = pillar  # mypy holds it to it
         for method in vars(PoleLike):
-            assert method.startswith("_") or callable(getattr(pole, method))
-        pole.power_on()
-        pole.link(False)
+            assert method.startswith("_") or callable(getattr(column, method))
+        column.power_on()
+        column.link(False)
         state = pillar.state()
         assert state["power"] and not state["link"]
 
 
 def test_events_reach_the_owner_and_the_page_alike() -> None:
     events: list[dict[str, object]] = []
-    with Pillar(CONFIG, make_pole=IdlePole, on_event=events.append) as pillar:  # type: ignore[arg-type]
-        pole: IdlePole = pillar.pole  # type: ignore[assignment]
+    with Pillar(CONFIG, make_column=IdleColumn, on_event=events.append) as pillar:  # type: ignore[arg-type]
+        column: IdleColumn = pillar.real  # type: ignore[assignment]
         changes: list[int] = []
         with pillar.listening(lambda: changes.append(1)):
-            pole.show("lamp", state="calling")
-            pole.show("relay", closed=True)
-            pole.show("boot", boot=7, cause="power-on")
-            pole.show("log", text="column: armed")
-            pole.show("reset", cause="watchdog", culprit="uplink")
+            column.show("lamp", state="calling")
+            column.show("relay", closed=True)
+            column.show("boot", boot=7, cause="power-on")
+            column.show("log", text="column: armed")
+            column.show("reset", cause="watchdog", culprit="uplink")
         assert len(changes) == len(events) == 5
-        pole.show("lamp", state="sent")
+        column.show("lamp", state="sent")
         assert len(changes) == 5, "told after it stopped listening"
         state = pillar.state()
         assert (state["lamp"], state["relay"], state["boot"]) == ("sent", True, 7)

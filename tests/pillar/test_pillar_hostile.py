@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pillar_rig import DEVICE, SDP, IdlePole, Watcher, assert_all_is_free, idle_pillar, open_sockets, run, until
+from pillar_rig import DEVICE, SDP, IdleColumn, Watcher, assert_all_is_free, idle_pillar, open_sockets, run, until
 from runs import SEED
 
 from sim.pillar import Pillar, PillarServer, whep
@@ -18,7 +18,7 @@ from sim.pillar.media import CameraTrack
 from sim.pillar.watchers import WATCHERS_MAX
 from sim.pillar.whep import OFFER_BYTES_MAX, BadOffer, check
 
-TestTown = tuple[PillarServer, Pillar, IdlePole]
+TestTown = tuple[PillarServer, Pillar, IdleColumn]
 
 
 @pytest.fixture

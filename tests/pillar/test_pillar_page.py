@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pillar_rig import DEVICE, IdlePole, idle_pillar
+from pillar_rig import DEVICE, IdleColumn, idle_pillar
 
 from firmware.lamp import COLOURS, IDENTIFY_OTHER, RHYTHMS
 from sim.pillar import Pillar, PillarServer
 from sim.pillar.web import STATIC
 from sim.real.flash_image import PROJECT
 
-TestTown = tuple[PillarServer, Pillar, IdlePole]
+TestTown = tuple[PillarServer, Pillar, IdleColumn]
 LANGUAGES = ("en", "ru", "kk")
 KAZAKH = set("әғқңөұүһі")
 PAGE = (STATIC / "index.html").read_text()

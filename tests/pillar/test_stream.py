@@ -12,13 +12,13 @@ import av
 import numpy as np
 import pytest
 from av import AudioFrame, VideoFrame
-from pillar_rig import DEVICE, IdlePole, idle_pillar, loudness, pitch_of, wait_until
+from pillar_rig import DEVICE, IdleColumn, idle_pillar, loudness, pitch_of, wait_until
 
 from sim.pillar import Pillar, PillarServer, mpeg_ts
 from sim.pillar.mpeg_ts import TransportStream
 from sim.pillar.watchers import WATCHERS_MAX
 
-TestTown = tuple[PillarServer, Pillar, IdlePole]
+TestTown = tuple[PillarServer, Pillar, IdleColumn]
 PICTURES = 30
 PITCH_ERROR_HZ = 5
 
@@ -62,8 +62,8 @@ def ask(server: PillarServer, method: str, path: str) -> tuple[int, dict[str, st
 
 
 def test_a_player_sees_pictures_and_hears_the_tone(town: TestTown) -> None:
-    server, pillar, pole = town
-    pole.show("relay", closed=True)
+    server, pillar, column = town
+    column.show("relay", closed=True)
     pictures, sound = watch(server)
     assert {(picture.width, picture.height) for picture in pictures} == {(640, 360)}
     stamps = [picture.time for picture in pictures]

@@ -15,7 +15,7 @@ import pytest
 from pillar_rig import (
     DEVICE,
     SDP,
-    IdlePole,
+    IdleColumn,
     Voice,
     Watcher,
     assert_all_is_free,
@@ -33,7 +33,7 @@ from sim.pillar.watchers import WATCHERS_MAX
 from sim.pillar.whep import BadOffer
 from sim.real.flash_image import PROJECT
 
-TestTown = tuple[PillarServer, Pillar, IdlePole]
+TestTown = tuple[PillarServer, Pillar, IdleColumn]
 SOUND_BLOCKS = 50
 PITCH_ERROR_HZ = 3
 
@@ -64,41 +64,41 @@ def test_pictures_advance(town: TestTown) -> None:
 
 
 def test_the_tone_begins_with_the_call_has_its_pitch_and_ends_with_it(town: TestTown) -> None:
-    server, pillar, pole = town
+    server, pillar, column = town
 
     async def listen() -> None:
         async with watching(url(server)) as watcher:
             await until(lambda: len(watcher.sound) >= SOUND_BLOCKS, "sound")
             assert loudness(watcher.sound) == 0, "there is no call, and something is to be heard"
-            pole.show("relay", closed=True)
+            column.show("relay", closed=True)
             await until(lambda: loudness(watcher.sound[-5:]) > 1000, "the tone")
             first = len(watcher.sound)
             await until(lambda: len(watcher.sound) >= first + SOUND_BLOCKS, "a second of the tone")
             assert abs(pitch_of(watcher.sound[first:]) - pillar.intercom.pitch_hz) < PITCH_ERROR_HZ
-            pole.show("relay", closed=False)
+            column.show("relay", closed=False)
             await until(lambda: loudness(watcher.sound[-5:]) < 20, "silence after the call")
 
     run(listen())
 
 
 def test_the_operators_voice_arrives_during_the_call_only(town: TestTown) -> None:
-    server, pillar, pole = town
+    server, pillar, column = town
 
     async def speak() -> None:
         async with watching(url(server), Voice()) as watcher:
             await until(lambda: len(watcher.sound) >= SOUND_BLOCKS, "the connection stands")
             assert pillar.state()["heard"] == 0
-            pole.show("relay", closed=True)
+            column.show("relay", closed=True)
             await until(lambda: pillar.state()["heard"] > 0.7, "the voice (half of full scale: 0.85)")
-            pole.show("relay", closed=False)
+            column.show("relay", closed=False)
             assert pillar.state()["heard"] == 0
 
     run(speak())
 
 
 def test_the_operator_and_the_person_at_the_pillar_hear_each_other(town: TestTown) -> None:
-    server, pillar, pole = town
-    pole.show("relay", closed=True)
+    server, pillar, column = town
+    column.show("relay", closed=True)
 
     async def talk() -> None:
         async with (

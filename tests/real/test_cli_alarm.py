@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_probe import BOOT_TIMEOUT_S, Column, column, run_sim
-from pole_probe import need, runtimes
+from column_probe import need, runtimes
 
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls

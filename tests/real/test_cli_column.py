@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from cli_probe import BOOT_TIMEOUT_S, column, run_sim
-from pole_probe import need, runtimes
+from column_probe import need, runtimes
 
 from sim.real import command
 

@@ -6,7 +6,7 @@ from typing import Any
 import memory_rig
 from board_probe import Bench
 from centre_probe import end
-from pole_probe import PATIENCE_S
+from column_probe import PATIENCE_S
 
 from desk.ledger import Incident
 from sim.servers.centre import Centre

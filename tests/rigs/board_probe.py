@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pole_probe import Recorder
+from column_probe import Recorder
 
 from sim.real.flash_image import PROJECT
 from sim.serial_board import SerialBoard

@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Locator, Page, ViewportSize, expect, sync_playwright
 
 from sim.demo.city import City
-from sim.demo.places import PLACES, Place
+from sim.demo.columns import COLUMNS, DemoColumn
 from sim.servers.broker import Mosquitto
 from tools import toolbox
 from tools.chromium import FLAGS
@@ -60,7 +60,7 @@ expect.set_options(timeout=PATIENCE_S * 1000)
 
 
 @contextmanager
-def running_city(places: Sequence[Place] = PLACES, **more: Any) -> Iterator[City]:
+def running_city(places: Sequence[DemoColumn] = COLUMNS, **more: Any) -> Iterator[City]:
     """A city with a real broker that keeps what it has, and an empty register."""
     with (
         tempfile.TemporaryDirectory(prefix="sos-city-") as folder,

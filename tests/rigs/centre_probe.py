@@ -1,6 +1,6 @@
 """The end of an alarm, as the column has heard it."""
 
-from pole_probe import PATIENCE_S
+from column_probe import PATIENCE_S
 
 from desk.ledger import Incident, Ledger
 from sim.servers.centre import Centre

@@ -1,4 +1,4 @@
-"""One chip's process under test, without a pole: a probe main.py on a LittleFS image, its console, its registers."""
+"""One chip's process under test, without a column: a probe main.py on a LittleFS image, its console, its registers."""
 
 import json
 import os

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pole_probe import Recorder
+from column_probe import Recorder
 
 from sim.real.flash_image import PROJECT
 

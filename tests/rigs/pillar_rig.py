@@ -1,4 +1,4 @@
-"""What the tests of pillars share: a pole that does nothing, and a watcher that is a real WebRTC client."""
+"""What the tests of pillars share: a column that does nothing, and a watcher that is a real WebRTC client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, VideoFrame
-from pole_probe import CONFIG
+from column_probe import CONFIG
 from yarl import URL
 
 from sim.pillar import Pillar, PillarServer
@@ -29,7 +29,7 @@ SDP = {"Content-Type": "application/sdp"}
 DEVICE = str(CONFIG["device_id"])
 
 
-class IdlePole:
+class IdleColumn:
     """Stands for a column: remembers what was done to it, and shows what a test tells it to."""
 
     def __init__(self, config: Any, *, on_event: Callable[[dict[str, Any]], None], **_: Any) -> None:
@@ -51,13 +51,13 @@ class IdlePole:
 
 
 @contextlib.contextmanager
-def idle_pillar(device_id: str = DEVICE) -> Iterator[tuple[PillarServer, Pillar, IdlePole]]:
+def idle_pillar(device_id: str = DEVICE) -> Iterator[tuple[PillarServer, Pillar, IdleColumn]]:
     """A pillar without a column behind it, on a server."""
     with PillarServer() as server:
         config = server.configured({**CONFIG, "device_id": device_id})
-        with server.add(Pillar(config, make_pole=IdlePole)) as pillar:  # type: ignore[arg-type]
-            pole: Any = pillar.pole
-            yield server, pillar, pole
+        with server.add(Pillar(config, make_column=IdleColumn)) as pillar:  # type: ignore[arg-type]
+            column: Any = pillar.real
+            yield server, pillar, column
 
 
 def wait_until(what: Callable[[], object], text: str) -> None:

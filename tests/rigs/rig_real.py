@@ -36,16 +36,16 @@ class RealRig(Rig):
         self.broker, self._centre, self._ntp_port = broker, centre, ntp_port
         self._news = threading.Event()
         self._folder = tempfile.TemporaryDirectory(prefix="sos-rig-")
-        self._pole: RealColumn | None = None
+        self._real: RealColumn | None = None
         self.sources = PROJECT
         self._outage = ""
         self._hole: socket.socket | None = None
         self._camera: StreamServer | None = None
 
     @property
-    def pole(self) -> RealColumn:
-        assert self._pole is not None, "install() first"
-        return self._pole
+    def real(self) -> RealColumn:
+        assert self._real is not None, "install() first"
+        return self._real
 
     def base_document(self) -> dict[str, Any]:
         document = config_with()
@@ -56,10 +56,10 @@ class RealRig(Rig):
         return document
 
     def install(self, document: dict[str, Any]) -> None:
-        if self._pole is not None:
-            self._pole.close()
+        if self._real is not None:
+            self._real.close()
         image = Path(self._folder.name, "flash.img")
-        self._pole = RealColumn(
+        self._real = RealColumn(
             document,
             runtime=self.runtime,
             flash_path=image,
@@ -73,22 +73,22 @@ class RealRig(Rig):
         self._news.set()
 
     def power_on(self) -> None:
-        self.pole.power_on()
+        self.real.power_on()
 
     def power_off(self) -> None:
-        self.pole.power_off()
+        self.real.power_off()
 
     def press(self, for_ms: int = 120) -> None:
-        self.pole.press(for_ms)
+        self.real.press(for_ms)
 
     def wave(self, edges: list[tuple[int, int]]) -> None:
-        self.pole.wave(edges)
+        self.real.wave(edges)
 
     def link(self, up: bool) -> None:
-        self.pole.link(up)
+        self.real.link(up)
 
     def hang(self, task: str) -> None:
-        self.pole.hang(task)
+        self.real.hang(task)
 
     def break_broker(self, outage: str) -> None:
         broker = self._mosquitto()
@@ -155,7 +155,7 @@ class RealRig(Rig):
         return time.time_ns() // 1_000_000
 
     def now_ms(self) -> float:
-        return self._pole.now_ms() if self._pole is not None else 0
+        return self._real.now_ms() if self._real is not None else 0
 
     def until(self, look: Callable[[], T | None], within_ms: float, what: str) -> T:
         end_s = time.monotonic() + (within_ms + self.slack_ms) / 1000
@@ -210,8 +210,8 @@ class RealRig(Rig):
         return [v.why for v in broken if v.topic.startswith(self.root) and v.topic not in ours]
 
     def close(self) -> None:
-        if self._pole is not None:
-            self._pole.close()
+        if self._real is not None:
+            self._real.close()
         if self._outage:
             self.mend_broker()
         if self._camera is not None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cli_probe import Column
-from pole_probe import need
+from column_probe import need
 
 from sim.real.flash_image import PROJECT, Image
 
@@ -41,7 +41,7 @@ def succeeds(target: str, **variables: object) -> str:
 
 
 class Running(Column):
-    """A target that runs until its input ends: `make site`, `make board`."""
+    """A target that runs until its input ends: `make servers`, `make board`."""
 
     program = MAKE
 
@@ -77,7 +77,7 @@ class Checkup:
 
 
 class Whole:
-    """A provisioned fleet, its site, and one board. `on_duty()` flashes it; everything lies in `folder`."""
+    """A provisioned fleet, its servers, and one board. `on_duty()` flashes it; everything lies in `folder`."""
 
     def __init__(
         self, folder: Path, device_id: str, fleet: Path = EXAMPLE, board: dict[str, str] | None = None
@@ -91,9 +91,9 @@ class Whole:
         self.image = folder / "board.img"
         succeeds("provision", FLEET=fleet, OUT=self.provisioned)
         self._stack = contextlib.ExitStack()
-        where = {"SITE": folder / "site"}
-        self.site = self._running("site", OUT=self.provisioned, **where)
-        self.site.seen.wait("ready")
+        where = {"SERVERS": folder / "servers"}
+        self.servers = self._running("servers", OUT=self.provisioned, **where)
+        self.servers.seen.wait("ready")
         self.board = self._running("board", CONFIG=self.config, LINK=self.port, **where, **(board or {}))
         self.board.seen.wait("port", path=str(self.port))
 
@@ -116,11 +116,11 @@ class Whole:
         print(found)  # shown when the test fails
         return found
 
-    def tell_site(self, *words: str) -> dict[str, Any]:
-        """A command to the site; its answer."""
+    def tell_servers(self, *words: str) -> dict[str, Any]:
+        """A command to the servers; its answer."""
         answers = {"break": "broken", "mend": "mended", "expire": "expired", "close": "closed"}
-        self.site.say(" ".join(words))
-        return self.site.seen.wait(answers[words[0]])
+        self.servers.say(" ".join(words))
+        return self.servers.seen.wait(answers[words[0]])
 
     def says(self, text: str) -> None:
         """Wait until the column says that on its console, from now on."""
@@ -154,8 +154,8 @@ class Whole:
 
     def is_heard(self) -> dict[str, Any]:
         """Wait until the centre has an alarm of a press; it is closed."""
-        heard = self.site.seen.wait("alarm", device_id=self.device_id, status="actual", state="received")
-        self.tell_site("close")
+        heard = self.servers.seen.wait("alarm", device_id=self.device_id, status="actual", state="received")
+        self.tell_servers("close")
         return heard
 
     def _running(self, target: str, **variables: object) -> Running:

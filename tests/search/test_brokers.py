@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from column_probe import need
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
-from pole_probe import need
 
 from desk.ledger import Incident, Ledger
 from sim.search.brokers import search
-from sim.search.brokers.column import Column
-from sim.search.brokers.faults import LANE_KINDS, PLACE_KINDS, Saw, plan
-from sim.search.brokers.lanes import DENY_ALARMS, Book, Place, broken_copy
+from sim.search.brokers.broker_side import DENY_ALARMS, Book, BrokerSide, broken_copy
+from sim.search.brokers.column import PressedColumn
+from sim.search.brokers.faults import BROKER_KINDS, LANE_KINDS, Saw, plan
 from sim.search.brokers.run import MUTUAL, PLAIN, Spec
 from sim.servers.proxy import DOWN, UP, Proxy
 
@@ -72,7 +72,7 @@ def test_an_unknown_control_is_refused() -> None:
 # -- the plan
 
 
-@pytest.mark.parametrize("kinds", [LANE_KINDS, PLACE_KINDS])
+@pytest.mark.parametrize("kinds", [LANE_KINDS, BROKER_KINDS])
 def test_a_plan_is_its_seed_and_leaves_no_kind_out(kinds: tuple[str, ...]) -> None:
     def first(seed: int, name: str) -> list[Any]:
         return list(itertools.islice(plan(seed, name, kinds), 2 * len(kinds)))
@@ -97,7 +97,7 @@ def test_a_saw_cuts_every_place_once_and_comes_back_to_what_it_missed() -> None:
 def test_a_denied_alarm_gets_its_puback_and_does_not_arrive() -> None:
     need("mosquitto")
     heard: list[str] = []
-    with Place(PLAIN, None, lambda device, ident, press: heard.append(ident)) as place:
+    with BrokerSide(PLAIN, None, lambda device, ident, press: heard.append(ident)) as place:
         client = mqtt.Client(CallbackAPIVersion.VERSION2)
         for acl, arrives in ((None, True), (DENY_ALARMS, False)):
             place.broker.stop()
@@ -135,7 +135,7 @@ class FakePlace:
         self.centre = FakeCentre()
 
     def document(self, device_id: str, port: int) -> dict[str, Any]:
-        return Place.document(Place(PLAIN, None, lambda *_: None), device_id, port)
+        return BrokerSide.document(BrokerSide(PLAIN, None, lambda *_: None), device_id, port)
 
 
 @pytest.fixture
@@ -144,20 +144,20 @@ def book() -> Book:
 
 
 @pytest.fixture
-def column(tmp_path: Path, book: Book) -> Iterator[Column]:
+def column(tmp_path: Path, book: Book) -> Iterator[PressedColumn]:
     """A column without power that has booted, as far as its events tell."""
     place: Any = FakePlace()
-    made = Column(NAME, "cpython", place, Proxy(1), book, tmp_path, 1)
+    made = PressedColumn(NAME, "cpython", place, Proxy(1), book, tmp_path, 1)
     made._event({"event": "boot", "boot": BOOT, "cause": "power-on", "t_ms": 0})
     yield made
-    made.pole.close()
+    made.real.close()
 
 
 def ident(seq: int) -> str:
     return f"{NAME}-{BOOT}-{seq}"
 
 
-def press(column: Column, seq: int, number: int, *, heard: bool = True) -> None:
+def press(column: PressedColumn, seq: int, number: int, *, heard: bool = True) -> None:
     """Made, taken by the column, and heard by the centre."""
     column.begun += 1
     column._event({"event": "log", "text": f"press: incident {ident(seq)} press {number}", "t_ms": 1})
@@ -165,15 +165,15 @@ def press(column: Column, seq: int, number: int, *, heard: bool = True) -> None:
         column.alarm(ident(seq), number)
 
 
-def lamp(column: Column, state: str) -> None:
+def lamp(column: PressedColumn, state: str) -> None:
     column._event({"event": "lamp", "state": state, "t_ms": 1000})
 
 
-def close(column: Column, seq: int) -> None:
+def close(column: PressedColumn, seq: int) -> None:
     column._closed.add(ident(seq))
 
 
-def test_the_usual_way_is_not_complained_about(column: Column, book: Book) -> None:
+def test_the_usual_way_is_not_complained_about(column: PressedColumn, book: Book) -> None:
     lamp(column, "ready")
     for number in (1, 2):
         press(column, 1, number)
@@ -186,7 +186,7 @@ def test_the_usual_way_is_not_complained_about(column: Column, book: Book) -> No
     assert book.wrong == [] and column.alarms[ident(1), 1] == 2
 
 
-def test_a_missing_press(column: Column, book: Book) -> None:
+def test_a_missing_press(column: PressedColumn, book: Book) -> None:
     press(column, 1, 1)
     press(column, 1, 2, heard=False)
     assert not column.settled()
@@ -194,25 +194,25 @@ def test_a_missing_press(column: Column, book: Book) -> None:
     assert "missing: 2 presses were made and 1 arrived" in book.wrong[0]
 
 
-def test_an_invented_press(column: Column, book: Book) -> None:
+def test_an_invented_press(column: PressedColumn, book: Book) -> None:
     press(column, 1, 1)
     column.alarm(ident(1), 2)
     assert "invented" in book.wrong[0]
 
 
-def test_an_incident_of_somebody_else(column: Column, book: Book) -> None:
+def test_an_incident_of_somebody_else(column: PressedColumn, book: Book) -> None:
     column.begun += 1
     column.alarm(f"{NAME}-{BOOT + 1}-1", 1)
     assert "is no id of boot" in book.wrong[0]
 
 
-def test_a_second_incident_while_the_first_is_open(column: Column, book: Book) -> None:
+def test_a_second_incident_while_the_first_is_open(column: PressedColumn, book: Book) -> None:
     press(column, 1, 1)
     press(column, 2, 1)
     assert "two incidents" in book.wrong[0]
 
 
-def test_a_gap_in_the_ids(column: Column, book: Book) -> None:
+def test_a_gap_in_the_ids(column: PressedColumn, book: Book) -> None:
     press(column, 1, 1)
     close(column, 2)
     press(column, 3, 1)
@@ -221,7 +221,7 @@ def test_a_gap_in_the_ids(column: Column, book: Book) -> None:
 
 
 @pytest.mark.parametrize("state", ["answered", "help-coming"])
-def test_a_lamp_that_answers_by_itself(column: Column, book: Book, state: str) -> None:
+def test_a_lamp_that_answers_by_itself(column: PressedColumn, book: Book, state: str) -> None:
     press(column, 1, 1)
     incidents = column.place.centre.ledger.incidents  # type: ignore[attr-defined]
     incidents[ident(1)] = Incident(ident(1), "nko", NAME, 0, 0, {}, state="new")
@@ -232,7 +232,7 @@ def test_a_lamp_that_answers_by_itself(column: Column, book: Book, state: str) -
     assert len(book.wrong) == 1
 
 
-def test_a_lamp_that_says_sent_before_anything_came(column: Column, book: Book) -> None:
+def test_a_lamp_that_says_sent_before_anything_came(column: PressedColumn, book: Book) -> None:
     column._closures_ms.append(500)
     press(column, 1, 1)
     lamp(column, "sent")
@@ -240,7 +240,7 @@ def test_a_lamp_that_says_sent_before_anything_came(column: Column, book: Book) 
 
 
 @pytest.mark.parametrize("state", ["ready", "out-of-service"])
-def test_a_call_that_is_left(column: Column, book: Book, state: str) -> None:
+def test_a_call_that_is_left(column: PressedColumn, book: Book, state: str) -> None:
     press(column, 1, 1)
     lamp(column, state)
     assert "nobody has closed" in book.wrong[0]
@@ -250,7 +250,7 @@ def test_a_call_that_is_left(column: Column, book: Book, state: str) -> None:
     assert "knows 1 presses of 2" in book.wrong[1]
 
 
-def test_a_restart_and_a_death(column: Column, book: Book) -> None:
+def test_a_restart_and_a_death(column: PressedColumn, book: Book) -> None:
     column._event({"event": "boot", "boot": BOOT + 1, "cause": "watchdog", "t_ms": 1})
     column._event({"event": "log", "text": "supervisor: task lamp died", "t_ms": 1})
     assert "restarted by itself, cause watchdog" in book.wrong[0] and "died" in book.wrong[1]

@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from pole_probe import PATIENCE_S, Recorder, need
+from column_probe import PATIENCE_S, Recorder, need
 
 from sim.real.column import RealColumn
 from sim.real.flash_image import PROJECT
@@ -210,12 +210,12 @@ def test_the_whole_virtual_chip_comes_up_on_what_a_cut_left(
     device = document["device_id"]
     with (
         Centre(mosquitto.host, mosquitto.port, check_qos=True) as centre,
-        RealColumn(document, runtime="micropython", flash_path=path, on_event=seen) as pole,
+        RealColumn(document, runtime="micropython", flash_path=path, on_event=seen) as column,
     ):
-        pole.power_on()
+        column.power_on()
         centre.wait_for(lambda ledger: len(ledger.of(device)) >= 2, PATIENCE_S, "what the journal held")
         restored = centre.ledger().of(device)
-        pole.press(80)
+        column.press(80)
         centre.wait_for(
             lambda ledger: sum(one.press for one in ledger.of(device)) > sum(one.press for one in restored),
             PATIENCE_S,

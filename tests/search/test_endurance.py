@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from pole_probe import need
+from column_probe import need
 
 from sim.search.endurance import search
 from sim.search.endurance.broker import LAST_ID, CountingBroker

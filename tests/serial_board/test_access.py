@@ -15,8 +15,8 @@ from board_console_rig import ANSWERS_BYTES, raised
 from board_probe import Bench, bench
 from centre_probe import end
 from cli_probe import run_sim
+from column_probe import PATIENCE_S, need
 from cryptography import x509
-from pole_probe import PATIENCE_S, need
 
 from field.access import CENTRE, access_list
 from field.console import Console, Refused

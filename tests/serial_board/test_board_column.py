@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from board_probe import Bench, Typist, bench
 from cli_probe import Column, run_sim
-from pole_probe import need
+from column_probe import need
 
 from firmware.startup import pins
 from sim.real import flash_image

@@ -18,7 +18,7 @@ from board_console_rig import ANSWERS_BYTES, BOOT_S, DEVICE, RUNTIMES, Duty, rai
 from board_probe import Typist, bench
 from centre_probe import end
 from cli_probe import run_sim
-from pole_probe import PATIENCE_S, need
+from column_probe import PATIENCE_S, need
 
 from field import logs, watch
 from field.console import COMMANDS, EXIT_FAILED, Console, ConsoleError, Refused

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from board_probe import Bench, Typist, bench
-from pole_probe import need
+from column_probe import need
 
 from sim.real.flash_image import Image
 from sim.serial_board import FAULTS, SerialBoard

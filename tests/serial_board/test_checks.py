@@ -12,7 +12,7 @@ import pytest
 from board_console_rig import BOOT_S, DEVICE, RUNTIMES, Duty
 from board_probe import bench
 from cli_probe import run_sim
-from pole_probe import need
+from column_probe import need
 
 from common.ports import free_port
 from field import bundle
@@ -25,14 +25,14 @@ pytestmark = pytest.mark.micropython
 both = pytest.mark.parametrize("site", RUNTIMES, indirect=True)
 
 
-class Site:
+class FleetServers:
     def __init__(self, duty: Duty, camera: StreamServer, streams: dict[str, str]) -> None:
         self.duty, self.camera, self.streams = duty, camera, streams
         self.port = duty.board.port
 
 
 @pytest.fixture
-def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[FleetServers]:
     """A column with a camera that answers, an intercom that refuses and a picture that nobody has an address for."""
     need(request.param)
     camera = StreamServer()
@@ -50,7 +50,7 @@ def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
             bench(tmp_path, document, runtime=request.param) as desk,
         ):
             desk.seen.wait("lamp", BOOT_S, state="ready")
-            yield Site(Duty(desk, centre), camera, streams)
+            yield FleetServers(Duty(desk, centre), camera, streams)
     camera.stop()
 
 
@@ -59,7 +59,7 @@ def each(console: Console, command: str, key: str) -> list[Any]:
 
 
 @both
-def test_files_net_and_stream_on_duty(site: Site) -> None:
+def test_files_net_and_stream_on_duty(site: FleetServers) -> None:
     with Console(site.port) as console:
         answer = console.ask("files")
         lookups, looks = each(console, "net", "lookup"), each(console, "stream", "stream")
@@ -87,7 +87,7 @@ def test_files_net_and_stream_on_duty(site: Site) -> None:
 
 
 @both
-def test_alarms_arrive_while_a_check_up_runs(site: Site) -> None:
+def test_alarms_arrive_while_a_check_up_runs(site: FleetServers) -> None:
     over, answered, trouble = threading.Event(), list[str](), list[str]()
 
     def asks() -> None:

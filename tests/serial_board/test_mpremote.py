@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from board_probe import Bench, bench
-from pole_probe import need
+from column_probe import need
 
 from sim.real.flash_image import Image
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from board_probe import Bench, Typist, bench
-from pole_probe import need
+from column_probe import need
 
 from sim.real.flash_image import Image
 

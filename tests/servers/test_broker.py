@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from column_probe import need
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
-from pole_probe import need
 
 from common.identity import Identity
 from common.ports import free_port

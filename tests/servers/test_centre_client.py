@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from column_probe import need
 from contract_examples import example, packed
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
-from pole_probe import need
 
 from common.identity import Identity
 from contract import validator

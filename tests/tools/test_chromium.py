@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pole_probe import need
+from column_probe import need
 
 from tools import chromium, debian, toolbox
 

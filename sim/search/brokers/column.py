@@ -24,7 +24,7 @@ from desk.ledger import NEW, STATES, Ledger, LedgerError
 from sim.real.column import Event, RealColumn
 from sim.real.flash_image import PROJECT
 from sim.real.rtc import now_us
-from sim.search.brokers.lanes import Book, Place
+from sim.search.brokers.broker_side import Book, BrokerSide
 from sim.servers.proxy import Proxy
 
 HOLD_S = 0.06
@@ -41,7 +41,7 @@ PATIENT_PAUSE_S = (0.0, 0.15)  # between presses of a round that waits
 INCIDENT_LAMPS = ("calling", "sent", "answered", "help-coming", "not-delivered", "dark")
 NEEDED_ANSWER = {"answered": "received", "help-coming": "accepted"}
 REFUSED = re.compile(r"refused|Errno 111|ECONNREFUSED")
-DEATHS = ("main: restarting", "supervisor: task", "pole: main.py ended", "pole: the chip's process ended")
+DEATHS = ("main: restarting", "supervisor: task", "simulator: main.py ended", "simulator: the chip's process ended")
 
 
 LEDGERS, ONE_INCIDENT = "ledgers equal: none missing, none invented", "one incident per press, ids without a gap"
@@ -50,14 +50,14 @@ CONTRACT, NO_RESTART = "contract of every message", "no restart"
 INVARIANTS = (LEDGERS, ONE_INCIDENT, ANSWERED, SENT, OVER, CONTRACT, NO_RESTART)
 
 
-class Column:
+class PressedColumn:
     """`work` presses in its own thread until `stopped`; `settled` says whether all presses have arrived."""
 
     def __init__(
         self,
         device_id: str,
         runtime: str,
-        place: Place,
+        place: BrokerSide,
         proxy: Proxy,
         book: Book,
         folder: Path,
@@ -83,7 +83,7 @@ class Column:
         self._dice = random.Random(f"{seed} {device_id}")
         self._news = threading.Event()
         self._lock = threading.Lock()
-        self.pole = RealColumn(
+        self.real = RealColumn(
             place.document(device_id, proxy.port),
             runtime=runtime,
             heap_bytes=heap_bytes,
@@ -97,7 +97,7 @@ class Column:
 
     def wait_ready(self) -> None:
         """Raises TimeoutError."""
-        self.pole.power_on()
+        self.real.power_on()
         end_s = time.monotonic() + READY_S
         while self.lamp != "ready":
             if time.monotonic() > end_s:
@@ -126,12 +126,12 @@ class Column:
         with self._lock:
             self.begun += 1
         wanted, start_s = self.taken + 1, time.monotonic()
-        self._closures_ms.append(self.pole.now_ms())
-        self.pole.hold()
+        self._closures_ms.append(self.real.now_ms())
+        self.real.hold()
         reacted = self._wait(lambda: self.taken >= wanted, TAKEN_S)
         time.sleep(max(0.0, start_s + HOLD_S - time.monotonic()))
         opened_us = now_us()
-        self.pole.release()
+        self.real.release()
         if not reacted and self._proven:
             self._complain(f"a contact that was closed for {TAKEN_S} s was no press")
         elif not reacted:
@@ -148,7 +148,7 @@ class Column:
         feeds: list[int] = []  # the first two after the opening, and the last
         start_s = time.monotonic()
         while (past_s := time.monotonic() - start_s) < OPEN_MAX_S:
-            turned_us = self.pole.turned_us
+            turned_us = self.real.turned_us
             if turned_us >= opened_us and turned_us not in feeds:
                 feeds = [*feeds[:2], turned_us]
             if past_s >= OPEN_S and len(feeds) == 3:
@@ -238,7 +238,7 @@ class Column:
     # -- what the column shows
 
     def _event(self, event: Event) -> None:
-        """In the pole's thread, in the order in which the chip said it."""
+        """In the column's thread, in the order in which the chip said it."""
         kind = event["event"]
         if kind == "lamp":
             self.lamp = event["state"]
@@ -274,7 +274,7 @@ class Column:
         """PUBACK came after the press: so something came. (More is not known here: it may be encrypted.)"""
         self.checks[SENT] += 1
         pressed_ms = max((at for at in self._closures_ms[-5:] if at < t_ms), default=0)
-        last_down_ms = self.pole.now_ms() - (now_us() - self.proxy.last_down_us) / 1000
+        last_down_ms = self.real.now_ms() - (now_us() - self.proxy.last_down_us) / 1000
         if last_down_ms < pressed_ms - 1:
             self._complain("the lamp says sent, and nothing had come from the broker since the press")
 
@@ -305,4 +305,4 @@ class Column:
         kind = re.sub(r"\S*\d\S*", "", text)
         if kind not in self._said:
             self._said.add(kind)
-            self._book.complain(f"{self.device_id} ({self.runtime}, {self.pole.now_ms() / 1000:.1f} s): {text}")
+            self._book.complain(f"{self.device_id} ({self.runtime}, {self.real.now_ms() / 1000:.1f} s): {text}")

@@ -10,11 +10,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from sim.search.brokers.lanes import DENY_ALARMS, Book, Place
+from sim.search.brokers.broker_side import DENY_ALARMS, Book, BrokerSide
 from sim.servers.proxy import DOWN, FAIR, UP, Proxy, Weather
 
 LANE_KINDS = ("latency", "drip", "reset", "black-hole", "refuse", "cut-up", "cut-down")
-PLACE_KINDS = (
+BROKER_KINDS = (
     "kill",  # SIGKILL; starts again empty
     "kill-keeping",  # SIGKILL; starts again with what it had stored
     "freeze",  # SIGSTOP
@@ -24,7 +24,7 @@ PLACE_KINDS = (
     "no-subscriber",  # the centre is away
     "mute",  # the centre hears and does not answer
 )
-KINDS = frozenset(LANE_KINDS + PLACE_KINDS)
+KINDS = frozenset(LANE_KINDS + BROKER_KINDS)
 LANE_PAUSE_S, LANE_LASTS_S = (0.3, 2.0), (0.3, 3.0)
 PLACE_PAUSE_S, PLACE_LASTS_S = (3.0, 7.0), (0.5, 4.0)
 LATENCY_MS = (20, 400)
@@ -143,10 +143,10 @@ def _weather(kind: str, value: int) -> Weather:
     return Weather(hole=True)
 
 
-class PlaceTrouble(Trouble):
+class BrokerTrouble(Trouble):
     """At a broker, or at its centre."""
 
-    def __init__(self, place: Place, faults: Iterator[Fault], *more: "str | Book | threading.Event"):
+    def __init__(self, place: BrokerSide, faults: Iterator[Fault], *more: "str | Book | threading.Event"):
         super().__init__(*more)  # type: ignore[arg-type]
         self._place, self._faults = place, faults
 

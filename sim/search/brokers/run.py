@@ -14,10 +14,10 @@ from rich.table import Table
 
 from desk.ledger import Ledger
 from sim.real.flash_image import PROJECT
-from sim.search.brokers.column import Column
+from sim.search.brokers.broker_side import REGION, Book, BrokerSide, broken_copy
+from sim.search.brokers.column import PressedColumn
 from sim.search.brokers.controls import BREAKS
-from sim.search.brokers.faults import LANE_KINDS, PLACE_KINDS, LaneTrouble, PlaceTrouble, Saw, Trouble, plan
-from sim.search.brokers.lanes import REGION, Book, Place, broken_copy
+from sim.search.brokers.faults import BROKER_KINDS, LANE_KINDS, BrokerTrouble, LaneTrouble, Saw, Trouble, plan
 from sim.servers.authority import Authority
 from sim.servers.proxy import DOWN, FAIR, UP, Proxy
 
@@ -47,7 +47,7 @@ class Stage:
         self._specs, self._seed, self._control = specs, seed, control
         self._exit = contextlib.ExitStack()
         self._stop_faults, self._stop_presses = threading.Event(), threading.Event()
-        self.columns: dict[str, Column] = {}
+        self.columns: dict[str, PressedColumn] = {}
         self._threads: list[threading.Thread] = []
         self._heard = 0
         self._saw: Saw | None = None
@@ -61,17 +61,17 @@ class Stage:
                 sources = broken_copy(folder / "broken", *BREAKS[self._control])
             transports = dict.fromkeys(spec.transport for spec in self._specs)
             self.places = {
-                name: self._exit.enter_context(Place(name, authority if name == MUTUAL else None, self._alarm))
+                name: self._exit.enter_context(BrokerSide(name, authority if name == MUTUAL else None, self._alarm))
                 for name in transports
             }
             for spec in self._specs:
                 place = self.places[spec.transport]
                 proxy = self._exit.enter_context(Proxy(place.broker.port))
                 heap = HEAP_32_BYTES if spec.runtime == "micropython32" else None
-                column = Column(
+                column = PressedColumn(
                     spec.name, spec.runtime, place, proxy, self.book, folder, self._seed, sources, heap_bytes=heap
                 )
-                self._exit.callback(column.pole.close)
+                self._exit.callback(column.real.close)
                 self.columns[spec.name] = column
             for column in self.columns.values():
                 column.wait_ready()
@@ -98,12 +98,12 @@ class Stage:
                 LaneTrouble(column.proxy, faults, saw, f"lane {spec.name}", self.book, self._stop_faults)
             )
         for name, place in self.places.items():
-            faults = plan(self._seed, name, PLACE_KINDS)
-            self._threads.append(PlaceTrouble(place, faults, f"place {name}", self.book, self._stop_faults))
+            faults = plan(self._seed, name, BROKER_KINDS)
+            self._threads.append(BrokerTrouble(place, faults, f"place {name}", self.book, self._stop_faults))
         for thread in self._threads:
             thread.start()
 
-    def _measure(self, column: Column) -> Saw:
+    def _measure(self, column: PressedColumn) -> Saw:
         """One undisturbed session, from CONNECT to the answer of its alarm: so long is what the saw cuts."""
         proxy = column.proxy
         proxy.reset()
@@ -158,7 +158,7 @@ class Stage:
         if self._control == "ghost-alarm" and self._heard == SPOILED_AFTER:
             self._ghost(column, ident)
 
-    def _ghost(self, column: Column, ident: str) -> None:
+    def _ghost(self, column: PressedColumn, ident: str) -> None:
         """Somebody else's alarm in the column's name, made from a real one."""
         place = column.place
 
@@ -215,7 +215,7 @@ class Stage:
 
     def fault_table(self) -> Table:
         table = Table("fault", "took effect", "seconds")
-        for kind in LANE_KINDS + PLACE_KINDS:
+        for kind in LANE_KINDS + BROKER_KINDS:
             table.add_row(kind, f"{self.book.fired[kind]:,}", f"{self.book.seconds[kind] / 1000:.0f}")
         return table
 
@@ -223,7 +223,7 @@ class Stage:
 class _Presser(Trouble):
     """The person in front of one column."""
 
-    def __init__(self, column: Column, name: str, book: Book, stop: threading.Event) -> None:
+    def __init__(self, column: PressedColumn, name: str, book: Book, stop: threading.Event) -> None:
         super().__init__(name, book, stop)
         self._column = column
 

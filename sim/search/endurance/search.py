@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from rich.table import Table
 
-from sim.bench.rig import TRANSPORTS, ColumnFailed, Site
+from sim.bench.rig import TRANSPORTS, ColumnFailed, Workbench
 from sim.bench.stats import slope
 from sim.real.column import Event, RealColumn
 from sim.search.endurance.broker import CountingBroker
@@ -38,7 +38,7 @@ SILENCE_S = 30.0  # without a sample
 PLAIN_SHARE = 0.85  # of the budget
 BLOCK_BYTES = 16
 _LARGEST = re.compile(r"max free sz: (\d+)")
-_DEATHS = ("main: restarting", "supervisor: task", "pole: main.py ended")
+_DEATHS = ("main: restarting", "supervisor: task", "simulator: main.py ended")
 _INSTALL = "import hal.bench_probe\nhal.bench_probe.install({every}, {first_id}, {control!r})\n"
 
 CONTROLS = {
@@ -73,15 +73,15 @@ class Trial:
     def perform(self, budget_s: float, say: Callable[[str], None]) -> None:
         """Until all publishes were made, something broke or the budget is used up."""
         began_s = time.monotonic()
-        with Site() as site:
-            tls = None if self.transport == PLAIN else _context(site)
+        with Workbench() as workbench:
+            tls = None if self.transport == PLAIN else _context(workbench)
             with CountingBroker(tls) as self.broker:
-                config = site.config(self.broker.port, self.transport)
+                config = workbench.config(self.broker.port, self.transport)
                 with RealColumn(
-                    config, runtime=RUNTIME, sources=self._sources(site), heap_bytes=HEAPS[self.transport],
+                    config, runtime=RUNTIME, sources=self._sources(workbench), heap_bytes=HEAPS[self.transport],
                     on_event=self._events.put,
-                ) as pole:  # fmt: skip
-                    pole.power_on()
+                ) as column:  # fmt: skip
+                    column.power_on()
                     try:
                         self._follow(began_s + budget_s, say)
                     except ColumnFailed as error:
@@ -90,11 +90,11 @@ class Trial:
         self.violations += self.broker.violations
         self._judge()
 
-    def _sources(self, site: Site) -> Path:
+    def _sources(self, workbench: Workbench) -> Path:
         first_id = 0 if self.publishes > WRAPS_BY_ITSELF else NEAR_WRAP
         every = max(ALARMS_MIN, self.publishes // PER_ALARM // SAMPLES)
         install = _INSTALL.format(every=every, first_id=first_id, control=self.control or "")
-        return site.sources("endurance", "endurance.py", install)
+        return workbench.sources("endurance", "endurance.py", install)
 
     def _follow(self, until_s: float, say: Callable[[str], None]) -> None:
         broker, heard_s = self.broker, time.monotonic()
@@ -204,8 +204,8 @@ def _add(findings: Findings, trial: Trial) -> None:
     findings.violations += [Violation(text, command) for text in trial.violations]
 
 
-def _context(site: Site) -> ssl.SSLContext:
-    identity = site.server_identity()
+def _context(workbench: Workbench) -> ssl.SSLContext:
+    identity = workbench.server_identity()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(identity.ca))
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(str(identity.cert), str(identity.key))

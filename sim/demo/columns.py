@@ -20,7 +20,7 @@ KEEPALIVE_S = 6
 
 
 @dataclass(frozen=True)
-class Place:
+class DemoColumn:
     """Where a column stands. `name` is for the screen: short."""
 
     device_id: str
@@ -35,22 +35,22 @@ class Place:
         return f"rtsp://cameras.example/{self.device_id}"
 
 
-PLACES = (
-    Place(
+COLUMNS = (
+    DemoColumn(
         "petropavl-01",
         "Конституция көшесі",
         "geo:54.8667,69.1500;u=5",
         "Петропавл, Қазақстан Конституциясы көшесі, 23",
         "public",
     ),
-    Place(
+    DemoColumn(
         "petropavl-02",
         "Привокзальная пл.",
         "geo:54.8482,69.1315;u=5",
         "Петропавловск, Привокзальная площадь, 1",
         "public",
     ),
-    Place(
+    DemoColumn(
         "school-07-01",
         "Школа № 7",
         "geo:54.8741,69.1413;u=5",
@@ -60,7 +60,7 @@ PLACES = (
 )
 
 
-def configuration(place: Place, host: str, port: int) -> dict[str, Any]:
+def configuration(place: DemoColumn, host: str, port: int) -> dict[str, Any]:
     """A column's whole document, for a broker without TLS. Raises ValueError if the firmware would refuse
     it."""
     document: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""A pole under test: a tiny firmware that shows what the pole has to see, and a recorder of events."""
+"""A column under test: a tiny firmware that shows what the column has to see, and a recorder of events."""
 
 import queue
 import time

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from column_probe import need
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
-from pole_probe import need
 
 from desk.ledger import Ledger
 from field import certificates, provision
-from sim.fleet import Site, SiteError, command
+from sim.fleet import FleetServers, FleetServersError, command
 from sim.fleet.surroundings import stream_endpoint
 from sim.real.flash_image import PROJECT
 from sim.serial_board.wiring import wired_for
@@ -34,69 +34,69 @@ def provisioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(provisioned: Path, tmp_path: Path) -> Iterator[Site]:
+def site(provisioned: Path, tmp_path: Path) -> Iterator[FleetServers]:
     need("mosquitto")
-    with Site(provisioned, tmp_path / "site") as made:
+    with FleetServers(provisioned, tmp_path / "servers") as made:
         yield made
 
 
 @contextmanager
-def party(site: Site, provisioned: Path, name: str = COLUMN) -> Iterator[Client]:
+def party(servers: FleetServers, provisioned: Path, name: str = COLUMN) -> Iterator[Client]:
     """A client with that column's certificate and password."""
     folder = provisioned / "columns" / name
     login = json.loads((folder / "secrets.json").read_text())
     client = Client(CallbackAPIVersion.VERSION2, client_id=name)
     client.tls_set(str(provisioned / "ca" / "ca.pem"), str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
     client.username_pw_set(login["mqtt_user"], login["mqtt_password"])
-    client.connect("127.0.0.1", site.broker.port)
+    client.connect("127.0.0.1", servers.broker.port)
     try:
         yield client
     finally:
         client.disconnect()
 
 
-def accepted(site: Site, provisioned: Path) -> bool:
+def accepted(servers: FleetServers, provisioned: Path) -> bool:
     """Does the broker take that column in?"""
     outcome: list[Any] = []
-    with party(site, provisioned) as client:
+    with party(servers, provisioned) as client:
         client.on_connect = lambda _client, _data, _flags, reason, _properties: outcome.append(reason)
         while not outcome:
             client.loop(0.1)
     return not outcome[0].is_failure
 
 
-def speaks_for_another(site: Site, provisioned: Path, mark: str) -> bool:
+def speaks_for_another(servers: FleetServers, provisioned: Path, mark: str) -> bool:
     """Does the centre hear what this column says in the name of another? What it says next tells when to look."""
 
     def has_heard(ledger: Ledger, name: str) -> bool:
         return name in ledger.columns and any(event["detail"] == mark for event in ledger.columns[name].events)
 
     document = json.dumps({"v": 1, "event": "press-in-stall", "at": None, "detail": mark}).encode()
-    with party(site, provisioned) as client:
+    with party(servers, provisioned) as client:
         client.loop_start()
         for name in (OTHER, COLUMN):
             client.publish(f"sos/v1/nko/{name}/event", document, 1).wait_for_publish(PATIENCE_S)
-        site.centre.wait_for(lambda ledger: has_heard(ledger, COLUMN), PATIENCE_S, "the column's own event")
+        servers.centre.wait_for(lambda ledger: has_heard(ledger, COLUMN), PATIENCE_S, "the column's own event")
         client.loop_stop()
-    return site.centre.look(lambda ledger: has_heard(ledger, OTHER))
+    return servers.centre.look(lambda ledger: has_heard(ledger, OTHER))
 
 
 # -- every part
 
 
-def test_the_table_leads_every_server_of_the_fleet_to_this_machine(site: Site) -> None:
-    places = [line.rsplit(":", 2) for line in site.table.read_text().splitlines()]
+def test_the_table_leads_every_server_of_the_fleet_to_this_machine(servers: FleetServers) -> None:
+    places = [line.rsplit(":", 2) for line in servers.table.read_text().splitlines()]
     streams = {"cameras.example:554", "intercom.example:5060", "cameras.example:443"}
     assert {place for place, _, _ in places} == {"broker.example:8883", "time.example:123"} | streams
     assert {host for _, host, _ in places} == {"127.0.0.1"}
     assert len({port for _, _, port in places}) == len(places)
 
 
-def test_what_provisioning_made_is_not_changed(site: Site, provisioned: Path) -> None:
+def test_what_provisioning_made_is_not_changed(servers: FleetServers, provisioned: Path) -> None:
     before = {path: path.read_bytes() for path in provisioned.rglob("*") if path.is_file()}
     for what in ("certificate", f"password={COLUMN}", f"access={COLUMN}"):
-        site.break_(what)
-    site.expire(COLUMN)
+        servers.break_(what)
+    servers.expire(COLUMN)
     assert {path: path.read_bytes() for path in provisioned.rglob("*") if path.is_file()} == before
 
 
@@ -104,43 +104,43 @@ def test_a_site_that_starts_again_is_found_where_it_was(provisioned: Path, tmp_p
     need("mosquitto")
     tables = []
     for _ in range(2):
-        with Site(provisioned, tmp_path) as site:
-            tables.append(site.table.read_text())
+        with FleetServers(provisioned, tmp_path) as servers:
+            tables.append(servers.table.read_text())
     assert tables[0] == tables[1]
     port = int(tables[0].splitlines()[0].rpartition(":")[2])
-    with closing(socket.create_server(("127.0.0.1", port))), Site(provisioned, tmp_path) as site:
-        assert site.broker.port != port
+    with closing(socket.create_server(("127.0.0.1", port))), FleetServers(provisioned, tmp_path) as servers:
+        assert servers.broker.port != port
 
 
-def test_a_wrong_password_and_the_right_one_again(site: Site, provisioned: Path) -> None:
-    assert accepted(site, provisioned)
-    site.break_(f"password={COLUMN}")
-    assert not accepted(site, provisioned)
-    site.mend(f"password={COLUMN}")
-    assert accepted(site, provisioned)
+def test_a_wrong_password_and_the_right_one_again(servers: FleetServers, provisioned: Path) -> None:
+    assert accepted(servers, provisioned)
+    servers.break_(f"password={COLUMN}")
+    assert not accepted(servers, provisioned)
+    servers.mend(f"password={COLUMN}")
+    assert accepted(servers, provisioned)
 
 
-def test_the_access_list_is_opened_for_one_column_and_closed_again(site: Site, provisioned: Path) -> None:
-    assert not speaks_for_another(site, provisioned, "as provisioned")
-    site.break_(f"access={OTHER}")
-    assert not speaks_for_another(site, provisioned, "open for the other")
-    site.break_(f"access={COLUMN}")
-    assert speaks_for_another(site, provisioned, "open")
-    site.mend(f"access={COLUMN}")
-    assert not speaks_for_another(site, provisioned, "closed again")
+def test_the_access_list_is_opened_for_one_column_and_closed_again(servers: FleetServers, provisioned: Path) -> None:
+    assert not speaks_for_another(servers, provisioned, "as provisioned")
+    servers.break_(f"access={OTHER}")
+    assert not speaks_for_another(servers, provisioned, "open for the other")
+    servers.break_(f"access={COLUMN}")
+    assert speaks_for_another(servers, provisioned, "open")
+    servers.mend(f"access={COLUMN}")
+    assert not speaks_for_another(servers, provisioned, "closed again")
 
 
-def test_the_brokers_certificate_has_ended_and_is_else_the_same(site: Site, provisioned: Path) -> None:
-    assert accepted(site, provisioned)
-    site.break_("certificate")
+def test_the_brokers_certificate_has_ended_and_is_else_the_same(servers: FleetServers, provisioned: Path) -> None:
+    assert accepted(servers, provisioned)
+    servers.break_("certificate")
     with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
-        accepted(site, provisioned)
-    site.mend("certificate")
-    assert accepted(site, provisioned)
+        accepted(servers, provisioned)
+    servers.mend("certificate")
+    assert accepted(servers, provisioned)
 
 
-def test_a_columns_certificate_that_has_ended_is_refused(site: Site, provisioned: Path) -> None:
-    folder = site.expire(COLUMN)
+def test_a_columns_certificate_that_has_ended_is_refused(servers: FleetServers, provisioned: Path) -> None:
+    folder = servers.expire(COLUMN)
     chip, made = wired_for(folder)
     assert chip == "esp32" and made["device_id"] == COLUMN
     pem = made["broker"]["tls"]["cert"].encode()
@@ -151,28 +151,28 @@ def test_a_columns_certificate_that_has_ended_is_refused(site: Site, provisioned
     assert certificates.belongs(pem, certificates.load_key(made["secrets"]["tls_key"].encode()))
 
 
-def test_the_clock_is_silent_and_the_streams_refuse(site: Site) -> None:
+def test_the_clock_is_silent_and_the_streams_refuse(servers: FleetServers) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
         asker.settimeout(0.5)
 
         def time_is_told() -> bool:
-            asker.sendto(b"\x23" + bytes(47), ("127.0.0.1", site.clock.port))
+            asker.sendto(b"\x23" + bytes(47), ("127.0.0.1", servers.clock.port))
             try:
                 return len(asker.recv(100)) == 48
             except TimeoutError:
                 return False
 
         assert time_is_told()
-        site.break_("clock")
+        servers.break_("clock")
         assert not time_is_told()
-        site.mend("clock")
+        servers.mend("clock")
         assert time_is_told()
-    ports = [server.port for server in site.streams.values()]
-    site.break_("stream")
+    ports = [server.port for server in servers.streams.values()]
+    servers.break_("stream")
     for port in ports:
         with pytest.raises(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port))
-    site.mend("stream")
+    servers.mend("stream")
     for port in ports:
         socket.create_connection(("127.0.0.1", port)).close()
 
@@ -199,8 +199,8 @@ def test_what_is_not_understood_is_told_with_what_would_be_right(
 def test_no_provisioned_fleet_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main([str(tmp_path / "nothing"), "--state", str(tmp_path / "state")]) == command.EXIT_FAILED
     assert "make provision" in capsys.readouterr().err
-    with pytest.raises(SiteError):
-        Site(tmp_path / "nothing", tmp_path / "state")
+    with pytest.raises(FleetServersError):
+        FleetServers(tmp_path / "nothing", tmp_path / "state")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pole_probe import CONFIG, need, runtimes, sources
+from column_probe import CONFIG, need, runtimes, sources
 
 from sim.real import flash_image
 from tools import toolbox

@@ -44,7 +44,7 @@ class Receiver(Centre):
         super()._on_message(client, userdata, message)
 
 
-class Place:
+class BrokerSide:
     """One mosquitto with its receiver; a context manager. `tls`: mutual TLS, else plain."""
 
     def __init__(self, name: str, authority: Authority | None, on_alarm: Callable[[str, str, int], None]) -> None:
