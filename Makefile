@@ -118,7 +118,7 @@ bench: tools ## measure, side by side with stock umqtt.simple
 
 CAMPAIGN = $(PY) -m sim campaign $(if $(CONTROL),--control $(CONTROL)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
 
-campaign: tools ## search for broken promises; BUDGET=minutes PARTS="storms year cuts" CONTROL=name SEED=n JSON=file
+campaign: tools ## search for broken promises; BUDGET=minutes PARTS="storms year power_cuts" CONTROL=name SEED=n JSON=file
 	@$(CAMPAIGN) $(if $(BUDGET),--budget $(BUDGET)) $(if $(PARTS),--parts "$(PARTS)")
 
 soak: tools ## the campaign in real time: brokers under faults, endurance; BUDGET=minutes

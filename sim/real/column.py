@@ -22,7 +22,7 @@ from firmware.lamp import COLOURS
 from sim.chip.options import CHIPS
 from sim.real import flash_image, runtimes
 from sim.real.inputs import Inputs
-from sim.real.observer import Eye, Wiring
+from sim.real.observer import Observer, Wiring
 from sim.real.process import ChipProcess
 from sim.real.rtc import Registers, now_us
 from sim.real.runtimes import RUNTIMES as RUNTIMES
@@ -77,7 +77,7 @@ class RealColumn:
         self._wiring = Wiring.of(wired_for or flash_image.configuration_in_force(self.flash_path, chip))
         self._registers = Registers(Path(self._scratch.name, "registers"))
         self._inputs = Inputs()
-        self._eye = Eye(self._wiring, COLOURS, self._emit)
+        self._observer = Observer(self._wiring, COLOURS, self._emit)
         self._on_event = on_event
         self._start_us = now_us()
 
@@ -218,7 +218,7 @@ class RealColumn:
             self._wake_read.recv(4096)
         if self._chip in ready:
             self._read()
-        self._eye.settle(now_us())
+        self._observer.settle(now_us())
         if self._chip is not None and self._registers.is_overdue():
             self._watchdog_bites()
         while not self._tasks.empty():
@@ -280,7 +280,7 @@ class RealColumn:
             self._take(lines)
         self._chip.close()
         self._chip = None
-        self._eye.power_gone(now_us())
+        self._observer.power_gone(now_us())
 
     def _watchdog_bites(self) -> None:
         culprit = self._registers.breadcrumb()
@@ -295,7 +295,7 @@ class RealColumn:
             return
         status = self._chip.close()
         self._chip = None
-        self._eye.power_gone(now_us())
+        self._observer.power_gone(now_us())
         if self._reset_asked is None:  # nobody asked for this end: a panic
             self._log(f"simulator: the chip's process ended by itself with status {status}")
             self._next_start = time.monotonic() + CRASH_PAUSE_S
@@ -321,7 +321,7 @@ class RealColumn:
             self._log(f"simulator: the chip's message was cut short: {text}")
             return
         if "pin" in message:
-            self._eye.pin(message["pin"], message.get("duty", message.get("value")), message["t_us"])
+            self._observer.pin(message["pin"], message.get("duty", message.get("value")), message["t_us"])
         elif "reset" in message:
             self._reset_asked = message["reset"]
         elif "repl" in message and not self._registers.is_armed():

@@ -32,7 +32,7 @@ class Wiring:
         return cls(**pins, button_active_low=low, relay_active_high=high)
 
 
-class Eye:
+class Observer:
     """Decodes pin messages; `see(event, t_us, **details)` is called for each change that shows."""
 
     def __init__(self, wiring: Wiring, colours: Mapping[str, tuple[int, int, int]], see: Callable[..., None]) -> None:

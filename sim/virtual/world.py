@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from sim import umqtt_host
+from sim.virtual import umqtt_host
 from sim.virtual.board import Hardware, VirtualBoard
 from sim.virtual.bootrom import run_boot
 from sim.virtual.broker import Broker, BrokerFault

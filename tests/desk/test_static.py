@@ -15,7 +15,7 @@ from desk_page_probe import STATIC
 from desk.duty import COMMAND_VALID_MS, COMMANDS
 from desk.ledger import OUTCOMES, STATES
 
-ROOT = STATIC.parents[3]
+ROOT = STATIC.parents[2]
 LINES_MAX = 400
 LANGUAGES = ("en", "ru", "kk")
 PLURALS = {"en": {"one", "other"}, "ru": {"one", "few", "many", "other"}, "kk": {"one", "other"}}

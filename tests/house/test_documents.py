@@ -28,7 +28,7 @@ def test_files_that_a_document_names_exist(document: Path) -> None:
 
 def test_the_architecture_names_the_files_of_every_room() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
-    assert {"boot.py", "main.py", "hal/esp32_contact.py", "firmware/session.py", "sim/real/column.py"} <= named(text)
+    assert {"boot.py", "main.py", "hal/esp32_contact.py", "firmware/session.py", "desk/duty.py"} <= named(text)
 
 
 def test_a_file_that_is_gone_is_noticed() -> None:

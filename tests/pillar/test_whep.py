@@ -184,7 +184,7 @@ def test_a_client_that_is_killed_is_noticed(town: TestTown, monkeypatch: pytest.
     server, pillar, _ = town
     sockets = open_sockets()
     command = [sys.executable, "-c", VANISHING, url(server)]
-    path = os.pathsep.join([str(PROJECT), str(PROJECT / "tests")])
+    path = os.pathsep.join([str(PROJECT), str(PROJECT / "tests" / "rigs")])
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as client:
         assert client.stdout is not None and client.stdout.readline() == "watching\n"
         assert pillar.state()["watchers"] == 1

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from firmware.startup import config
-from sim.real.observer import SETTLE_US, Eye, Wiring
+from sim.real.observer import SETTLE_US, Observer, Wiring
 
 COLOURS = {"ready": (0, 64, 0), "calling": (255, 160, 0), "sent": (0, 160, 0), "red": (255, 0, 0)}
 WIRING = Wiring(button=32, lamp_red=13, lamp_green=14, lamp_blue=4, relay=33)
@@ -14,7 +14,7 @@ WIRING = Wiring(button=32, lamp_red=13, lamp_green=14, lamp_blue=4, relay=33)
 class Watch:
     def __init__(self, wiring: Wiring = WIRING) -> None:
         self.events: list[dict[str, Any]] = []
-        self.eye = Eye(wiring, COLOURS, self._see)
+        self.eye = Observer(wiring, COLOURS, self._see)
         self.t_us = 0
 
     def _see(self, event: str, t_us: int, **details: Any) -> None:

@@ -154,7 +154,7 @@ class DeskProcess:
 
     def __init__(self, folder: Path, broker: Broker, *, name: str = "desk", fault: str = "") -> None:
         options = {"path": str(folder / "register.db"), "port": broker.port, "name": name, "fault": fault}
-        command = [sys.executable, str(ROOT / "tests" / "duty_process.py"), json.dumps(options)]
+        command = [sys.executable, str(ROOT / "tests" / "rigs" / "duty_process.py"), json.dumps(options)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True

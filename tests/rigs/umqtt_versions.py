@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 from unittest import mock
 
-from sim import umqtt_host
+from sim.virtual import umqtt_host
 from tools import toolbox
 
 umqtt_host.install()

@@ -31,7 +31,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def parts(monkeypatch: Patch) -> dict[str, Any]:
     """What each part finds or raises, put into it by the test; no processes, no storms."""
-    found: dict[str, Any] = {"year": Findings("a year"), "cuts": Findings("cuts"), "storms": Findings("storms")}
+    found: dict[str, Any] = {"year": Findings("a year"), "power_cuts": Findings("cuts"), "storms": Findings("storms")}
 
     def result(part: str) -> Findings:
         if isinstance(found[part], Exception):
@@ -39,7 +39,7 @@ def parts(monkeypatch: Patch) -> dict[str, Any]:
         return found[part]
 
     monkeypatch.setattr(command, "_module", lambda part: search if part == "storms" else SimpleNamespace(CONTROLS={}))
-    monkeypatch.setattr(command, "run_apart", lambda name, *_: result(name.rpartition(".")[2]))
+    monkeypatch.setattr(command, "run_apart", lambda name, *_: result(name.split(".")[2]))
     monkeypatch.setattr(search, "run", lambda *_: result("storms"))
     return found
 
@@ -77,7 +77,7 @@ def test_a_part_that_raises_is_1_and_the_others_are_reported(parts: dict[str, An
 
 
 def test_a_missing_tool_is_3(parts: dict[str, Any], capsys: Capture) -> None:
-    parts["cuts"] = ToolMissing("micropython: not there")
+    parts["power_cuts"] = ToolMissing("micropython: not there")
     assert campaign() == 3
     assert "make tools" in capsys.readouterr().err
 

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from sim import umqtt_host
+from sim.virtual import umqtt_host
 
 umqtt_host.install()
 

@@ -111,7 +111,8 @@ def _parsed(what: str) -> tuple[int, int, int, str, int]:
         lives.LIVES[int(life)], lives.GEOMETRIES[int(chip)]
         return int(life), int(chip), int(operation), mode, int(seed)
     except (ValueError, IndexError) as error:
-        raise ValueError(f"found cuts:{what}, must be cuts:LIFE/GEOMETRY/OPERATION/MODE/SEED, as printed") from error
+        form = "LIFE/GEOMETRY/OPERATION/MODE/SEED"
+        raise ValueError(f"found power_cuts:{what}, must be power_cuts:{form}, as printed") from error
 
 
 def _report(findings: Findings, found: Hunt, seed: int, control: str | None) -> None:
@@ -131,7 +132,7 @@ def _report(findings: Findings, found: Hunt, seed: int, control: str | None) -> 
     findings.checks = Counter({promise: found.total("checks") for promise in PROMISES.values()})
     for wrong in found.wrong[:_SHOWN_MAX]:
         begin, _, what = wrong.text.partition(": ")
-        command = command_of("cuts", f"'{wrong.name}/{seed}'", control)
+        command = command_of("power_cuts", f"'{wrong.name}/{seed}'", control)
         findings.violations.append(Violation(f"{PROMISES[begin]}: {what} (cut in: {wrong.kind})", command))
     if len(found.wrong) > _SHOWN_MAX:
         findings.violations.append(Violation(f"and {len(found.wrong) - _SHOWN_MAX} more of these", "the same search"))

@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, NamedTuple
 from unittest import mock
 
-from sim import umqtt_host
 from sim.search.findings import Control
+from sim.virtual import umqtt_host
 
 umqtt_host.install()
 

@@ -1,13 +1,13 @@
 # mypy: ignore-errors
 # ruff: noqa: I001, PTH102, PTH123, PTH208, SIM105, UP031
-"""A light board for the real firmware: virtual time, an in-process street, and the real HAL's files on LittleFS.
+"""A light board for the real firmware: virtual time, in-process servers, and the real HAL's files on LittleFS.
 
 A script moves it: [[at_ms, what, argument], ...] from power-up on; see `Board._perform`. `End` comes out of `wait`.
 """
 
 from hal.esp32_flash import Flash
 
-from .street import Broker, Lookup, Stream, TimeServer
+from .servers import Broker, Lookup, Stream, TimeServer
 
 _PERIOD = 1 << 30  # of ticks_ms
 _FIRST_TICKS = _PERIOD - 700  # the ticks wrap early in every life

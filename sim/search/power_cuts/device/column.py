@@ -30,8 +30,9 @@ class Came:
 
 def load_all(folder: str) -> None:
     """Import the whole firmware: once a flash is mounted, the host's files are gone."""
-    for name in os.listdir(folder + "/firmware"):
-        __import__("firmware." + name.split(".")[0])
+    for package in ("firmware", "firmware/startup", "firmware/console"):
+        for name in os.listdir(folder + "/" + package):
+            __import__(package.replace("/", ".") + "." + name.split(".")[0])
 
 
 def unmount() -> None:
