@@ -25,7 +25,7 @@ class Messages:
     def alarm(self, incident, faults: list) -> bytearray:
         body = {
             "v": V,
-            "event_type": "sos",
+            "event_type": "sos" if incident.status == "actual" else "drill",
             "id": incident.id,
             "device_id": self._device_id,
             "status": incident.status,

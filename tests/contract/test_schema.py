@@ -66,6 +66,17 @@ def with_value(path: str, value: Any) -> tuple[str, bytes]:
     return topic, packed(document)
 
 
+KINDS_OF_CALL = [("actual", "sos"), ("test", "drill"), ("exercise", "drill"), ("test", "sos")]
+
+
+@pytest.mark.parametrize(("status", "event_type"), KINDS_OF_CALL)
+def test_a_drill_need_not_look_like_a_call(status: str, event_type: str) -> None:
+    """The last one is how firmware before 1.1 says it; an actual call that looks like a drill is refused (BAD)."""
+    topic, document = example("alarm")
+    document.update(status=status, event_type=event_type)
+    validate(topic, packed(document))
+
+
 @pytest.mark.parametrize(("path", "value"), GOOD)
 def test_good_value_is_accepted(path: str, value: Any) -> None:
     validate(*with_value(path, value))
@@ -143,7 +154,7 @@ PASSWORDS = [
     ("http", "http://camera.example/?Pwd=s3cret"),
 ]
 BAD: dict[str, list[Any]] = {
-    "alarm.event_type": ["SOS", None],
+    "alarm.event_type": ["SOS", "drill", None],
     "alarm.id": ["petropavl-01-17", "petropavl-02-17-3", "petropavl-01-17-3\n", 3],
     "alarm.device_id": ["petropavl-02", "Petropavl-01", ""],
     "alarm.status": ["Actual", None],

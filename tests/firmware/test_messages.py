@@ -59,6 +59,12 @@ def test_an_alarm_of_a_column_without_a_clock() -> None:
     assert body["raised_at"] is None and body["age_ms"] == 42
 
 
+def test_a_drill_is_no_call_for_those_who_read_only_the_event_type() -> None:
+    one = messages()
+    assert checked(one, "alarm", one.alarm(incident(), []))["event_type"] == "sos"
+    assert checked(one, "alarm", one.alarm(incident(status="test"), []))["event_type"] == "drill"
+
+
 def test_faults_give_way_when_an_alarm_gets_too_long() -> None:
     one = messages()
     body = checked(one, "alarm", one.alarm(incident(), [f"fault-{i}" for i in range(200)]))
