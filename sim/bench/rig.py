@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from common.identity import Identity
 from firmware.startup.pins import defaults as default_pins
+from sim.document import REGION, SSID, document
 from sim.real import flash_image
 from sim.real.column import Event, RealColumn
 from sim.servers.authority import Authority
@@ -21,8 +22,6 @@ from sim.servers.broker import Mosquitto, Tls
 from tools import toolbox
 
 DEVICE_ID = "bench"
-REGION = "nko"
-SSID = "sos-columns"
 PATIENCE_S = 30.0
 POLL_S = 0.01
 _DEATHS = ("main: restarting", "supervisor: task", "simulator: main.py ended")  # console lines of a column that failed
@@ -89,22 +88,8 @@ class Workbench:
 
     def config(self, port: int, transport: str) -> dict[str, Any]:
         """A configuration document for the firmware."""
-        tls = self.tls(transport)
-        key = tls.pop("key") if tls else None
-        return {
-            "v": 1,
-            "device_id": DEVICE_ID,
-            "region": REGION,
-            "location": {
-                "geo": "geo:54.8753,69.1628;u=5",
-                "address": "Петропавл, Конституция көшесі 1",
-                "site": "public",
-            },
-            "stream": {"rtsp": f"rtsp://cameras.example/{DEVICE_ID}"},
-            "broker": {"host": "127.0.0.1", "port": port, "tls": tls, "insecure": tls is None},
-            "link": {"type": "wifi"},
-            "secrets": {"wifi_ssid": SSID, "tls_key": key},
-        }
+        tls = self._client if transport != "plain" else None
+        return document(DEVICE_ID, "127.0.0.1", port, tls, server_name="localhost")
 
     def stamped_sources(self) -> Path:
         """The firmware with time stamps, see device/stamps.py."""

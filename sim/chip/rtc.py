@@ -8,9 +8,10 @@ import struct
 
 FILE_BYTES = 4096
 RTC_MEMORY_BYTES = 2048
+WATCHDOG_FORM = "<QQ"
 _RTC_TIME = 16
-_LENGTH = 24
-_MEMORY = 28
+LENGTH_FORM, LENGTH_AT = "<I", 24
+MEMORY_AT = 28
 
 
 class Registers:
@@ -26,7 +27,7 @@ class Registers:
             self.rtc_offset_us = -now_us  # the clock starts at 2000-01-01
 
     def arm(self, now_us: int, timeout_us: int) -> None:
-        self._shared[0:16] = struct.pack("<QQ", now_us, timeout_us)
+        self._shared[0:16] = struct.pack(WATCHDOG_FORM, now_us, timeout_us)
 
     def feed(self, now_us: int) -> None:
         self._shared[0:8] = struct.pack("<Q", now_us)
@@ -38,16 +39,16 @@ class Registers:
 
     @rtc_offset_us.setter
     def rtc_offset_us(self, offset_us: int) -> None:
-        self._shared[_RTC_TIME:_LENGTH] = struct.pack("<q", offset_us)
+        self._shared[_RTC_TIME:LENGTH_AT] = struct.pack("<q", offset_us)
 
     @property
     def memory(self) -> bytes:
-        length = struct.unpack_from("<I", self._shared, _LENGTH)[0]
-        return bytes(self._shared[_MEMORY : _MEMORY + min(length, RTC_MEMORY_BYTES)])
+        length = struct.unpack_from(LENGTH_FORM, self._shared, LENGTH_AT)[0]
+        return bytes(self._shared[MEMORY_AT : MEMORY_AT + min(length, RTC_MEMORY_BYTES)])
 
     @memory.setter
     def memory(self, data) -> None:
         if len(data) > RTC_MEMORY_BYTES:
             raise ValueError("buffer too long")
-        self._shared[_MEMORY : _MEMORY + len(data)] = bytes(data)
-        self._shared[_LENGTH:_MEMORY] = struct.pack("<I", len(data))
+        self._shared[MEMORY_AT : MEMORY_AT + len(data)] = bytes(data)
+        self._shared[LENGTH_AT:MEMORY_AT] = struct.pack(LENGTH_FORM, len(data))

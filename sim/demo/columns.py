@@ -7,8 +7,8 @@ from typing import Any
 
 from firmware.startup import config as firmware_config
 from firmware.startup import pins
+from sim.document import document
 
-REGION = "nko"
 CHIP = "esp32"
 # Shorter than in the street, so that a demonstration of outages does not take minutes.
 ANSWER_S = 3
@@ -63,22 +63,18 @@ COLUMNS = (
 def configuration(place: DemoColumn, host: str, port: int) -> dict[str, Any]:
     """A column's whole document, for a broker without TLS. Raises ValueError if the firmware would refuse
     it."""
-    document: dict[str, Any] = {
-        "v": 1,
-        "device_id": place.device_id,
-        "region": REGION,
-        "location": {"geo": place.geo, "address": place.address, "site": place.site, "height_m": 1.0},
-        "stream": {"rtsp": place.rtsp},
-        "broker": {"host": host, "port": port, "keepalive_s": KEEPALIVE_S, "tls": None, "insecure": True},
-        "link": {"type": "wifi"},
-        "pins": pins.defaults(CHIP),
-        "incident": {"answer_s": ANSWER_S, "repeat_s": REPEAT_S, "repeat_max_s": REPEAT_S},
-        "telemetry": {"heartbeat_s": HEARTBEAT_S},
-        "watchdog": {"timeout_s": WATCHDOG_S},
-        "secrets": {"wifi_ssid": "sos-columns"},
-    }
-    document["broker"]["retry_max_s"] = RETRY_MAX_S
-    _, errors = firmware_config.validate(document, CHIP)
+    made = document(
+        place.device_id,
+        host,
+        port,
+        location={"geo": place.geo, "address": place.address, "site": place.site},
+        broker={"keepalive_s": KEEPALIVE_S, "retry_max_s": RETRY_MAX_S},
+        pins=pins.defaults(CHIP),
+        incident={"answer_s": ANSWER_S, "repeat_s": REPEAT_S, "repeat_max_s": REPEAT_S},
+        telemetry={"heartbeat_s": HEARTBEAT_S},
+        watchdog={"timeout_s": WATCHDOG_S},
+    )
+    _, errors = firmware_config.validate(made, CHIP)
     if errors:
         raise ValueError("the demonstration's own configuration is wrong: " + "; ".join(errors))
-    return document
+    return made

@@ -10,6 +10,7 @@ from typing import Any
 from firmware.startup import config as firmware_config
 from firmware.startup import pins
 from sim.chip.options import CHIPS
+from sim.document import document
 
 PETROPAVL = (54.8753, 69.1628)
 EXIT_USAGE = 2
@@ -60,31 +61,32 @@ def main(arguments: argparse.Namespace) -> int:
 def make(arguments: argparse.Namespace) -> dict[str, Any]:
     """The whole document, with its secrets. Raises ConfigurationError."""
     host, port = _endpoint(arguments.broker)
-    document = {
-        "v": 1,
-        "device_id": arguments.device_id,
-        "region": arguments.region,
-        "location": {
+    rtsp = arguments.rtsp or f"rtsp://cameras.example/{arguments.device_id}"
+    made = document(
+        arguments.device_id,
+        host,
+        port,
+        region=arguments.region,
+        location={
             "geo": f"geo:{arguments.lat},{arguments.lon};u=5",
             "address": arguments.address,
             "site": arguments.site,
         },
-        "stream": {"rtsp": arguments.rtsp or f"rtsp://cameras.example/{arguments.device_id}"},
-        "broker": {"host": host, "port": port, "keepalive_s": arguments.keepalive, **_security(arguments)},
-        "link": {"type": "wifi"},
-        "pins": pins.defaults(arguments.chip),
-        "secrets": {
+        stream={"rtsp": rtsp},
+        broker={"keepalive_s": arguments.keepalive, **_security(arguments)},
+        pins=pins.defaults(arguments.chip),
+        secrets={
             "wifi_ssid": arguments.wifi_ssid,
             "wifi_password": arguments.wifi_password,
             "mqtt_user": arguments.user,
             "mqtt_password": arguments.password,
             "tls_key": _text("--key", arguments.key),
         },
-    }
-    _, errors = firmware_config.validate(document, arguments.chip)
+    )
+    _, errors = firmware_config.validate(made, arguments.chip)
     if errors:
         raise ConfigurationError("these arguments make no valid configuration:\n  " + "\n  ".join(errors))
-    return document
+    return made
 
 
 def _endpoint(text: str) -> tuple[str, int]:

@@ -1,20 +1,15 @@
-"""The chip's registers that outlive its process: watchdog and RTC memory, in a small shared file.
-
-Little endian: bytes 0-7 last feed (CLOCK_MONOTONIC us), 8-15 timeout (us, 0 = never armed), 16-23 reserved,
-24-27 length of the RTC memory, 28.. RTC memory.
-"""
+"""The chip's registers that outlive its process, as the parent sees them: watchdog and RTC memory, in a small shared
+file whose form is in sim/chip/rtc.py."""
 
 import os
 import struct
 import time
 from pathlib import Path
 
-FILE_BYTES = 4096
-RTC_MAX_BYTES = 2048
-_WATCHDOG = struct.Struct("<QQ")
-_RTC_LENGTH = struct.Struct("<I")
-_RTC_LENGTH_AT = 24
-_RTC_AT = 28
+from sim.chip.rtc import FILE_BYTES, LENGTH_AT, LENGTH_FORM, MEMORY_AT, RTC_MEMORY_BYTES, WATCHDOG_FORM
+
+_WATCHDOG = struct.Struct(WATCHDOG_FORM)
+_LENGTH = struct.Struct(LENGTH_FORM)
 
 
 def now_us() -> int:
@@ -52,8 +47,8 @@ class Registers:
 
     def breadcrumb(self) -> str:
         """The name of the task that ran last: RTC memory up to the first NUL or space."""
-        (length,) = _RTC_LENGTH.unpack(os.pread(self._file, _RTC_LENGTH.size, _RTC_LENGTH_AT))
-        memory = os.pread(self._file, min(length, RTC_MAX_BYTES), _RTC_AT)
+        (length,) = _LENGTH.unpack(os.pread(self._file, _LENGTH.size, LENGTH_AT))
+        memory = os.pread(self._file, min(length, RTC_MEMORY_BYTES), MEMORY_AT)
         return memory.replace(b" ", b"\0").split(b"\0")[0].decode("ascii", "replace")
 
     def close(self) -> None:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from contract import validator
 from contract.validator import topic_kind
-from sim.demo.columns import REGION
+from sim.document import REGION
 
 if TYPE_CHECKING:
     from sim.demo.city import City

@@ -13,7 +13,7 @@ from contract_examples import example, packed
 from paho.mqtt import publish as paho
 from playwright.sync_api import expect
 
-from sim.demo.columns import REGION
+from sim.document import REGION
 
 if TYPE_CHECKING:
     from sim.demo.city import City

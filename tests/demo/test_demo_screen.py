@@ -14,9 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import RichLog, Static
 
 from sim.demo import panels
-from sim.demo.columns import COLUMNS, REGION
+from sim.demo.columns import COLUMNS
 from sim.demo.screen import PRESS_MS, TownApp
 from sim.demo.town import Event, Lamp, Post, Town
+from sim.document import REGION
 from sim.servers.broker import EmbeddedBroker
 
 SIZE = (80, 24)

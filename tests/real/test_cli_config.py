@@ -63,7 +63,7 @@ def test_everything_else_can_be_given() -> None:
         ],
         *["--rtsp", "rtsp://c/1", "--wifi-ssid", "w", "--wifi-password", "12345678", "--chip", "esp32c3"],
     )
-    assert document["location"] == {"geo": "geo:43.2,76.9;u=5", "address": "Алматы", "site": "school"}
+    assert document["location"] == {"geo": "geo:43.2,76.9;u=5", "address": "Алматы", "site": "school", "height_m": 1.0}
     assert document["stream"] == {"rtsp": "rtsp://c/1"}
     assert document["secrets"]["mqtt_password"] == "b" and document["pins"]["button"] == 3
     assert config.validate(document, "esp32c3")[1] == []

@@ -13,13 +13,12 @@ from typing import Any, Self
 from paho.mqtt import client as mqtt
 
 from common.identity import Identity
+from sim.document import REGION, document
 from sim.real import flash_image
 from sim.servers.authority import Authority
 from sim.servers.broker import BrokerError, Mosquitto, Tls
 from sim.servers.centre import Centre
 
-REGION = "nko"
-SSID = "sos-columns"
 START_TRIES = 5
 TRY_PAUSE_S = 0.5
 # Everybody may do everything, but a column's alarm is thrown away. mosquitto acknowledges it all the same.
@@ -84,31 +83,17 @@ class BrokerSide:
 
     def document(self, device_id: str, port: int) -> dict[str, Any]:
         """A column's configuration. It gives up sooner than in the street: more happens in the same time."""
-        tls, key = None, None
-        if (client := self.identity(device_id)) is not None:
-            tls, key = {"ca": client.ca_pem, "cert": client.cert_pem, "server_name": "localhost"}, client.key_pem
-        return {
-            "v": 1,
-            "device_id": device_id,
-            "region": REGION,
-            "location": {"geo": "geo:54.8753,69.1628;u=5", "address": "Петропавл, Абай көшесі 7", "site": "public"},
-            "stream": {"rtsp": f"rtsp://cameras.example/{device_id}"},
-            "broker": {
-                "host": "127.0.0.1",
-                "port": port,
-                "tls": tls,
-                "insecure": tls is None,
-                "keepalive_s": 4,
-                "puback_timeout_s": 1,
-                "connect_timeout_s": 4,
-                "retry_max_s": 2,
-            },
-            "link": {"type": "wifi"},
-            "incident": {"repeat_s": 1, "repeat_max_s": 4},
-            "watchdog": {"timeout_s": 30},  # an overloaded machine is no fault of the column
-            "clock": {"server": None},
-            "secrets": {"wifi_ssid": SSID, "tls_key": key},
-        }
+        return document(
+            device_id,
+            "127.0.0.1",
+            port,
+            self.identity(device_id),
+            server_name="localhost",
+            broker={"keepalive_s": 4, "puback_timeout_s": 1, "connect_timeout_s": 4, "retry_max_s": 2},
+            incident={"repeat_s": 1, "repeat_max_s": 4},
+            watchdog={"timeout_s": 30},  # an overloaded machine is no fault of the column
+            clock={"server": None},
+        )
 
 
 class Book:

@@ -13,8 +13,9 @@ from paho.mqtt import publish as paho
 from rich.table import Table
 
 from desk.ledger import Ledger
+from sim.document import REGION
 from sim.real.flash_image import PROJECT
-from sim.search.brokers.broker_side import REGION, Book, BrokerSide, broken_copy
+from sim.search.brokers.broker_side import Book, BrokerSide, broken_copy
 from sim.search.brokers.column import PressedColumn
 from sim.search.brokers.controls import BREAKS
 from sim.search.brokers.faults import BROKER_KINDS, LANE_KINDS, BrokerTrouble, LaneTrouble, Saw, Trouble, plan

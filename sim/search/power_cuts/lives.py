@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from firmware import record
 from firmware.startup.config_files import sealed
+from sim.document import document as column_document
 
 Script = list[list[Any]]
 END = "done"
@@ -59,17 +60,17 @@ class Life(NamedTuple):
 
 def document(mark: str = "old") -> dict[str, Any]:
     """A configuration with quick times, told apart by its address."""
-    return {
-        "v": 1,
-        "device_id": "cut-01",
-        "region": "nko",
-        "location": {"geo": "geo:54.8753,69.1628;u=5", "address": mark, "site": "public"},
-        "stream": {"rtsp": "rtsp://cameras.example/1"},
-        "broker": {"host": "broker.example", "port": 1883, "tls": None, "insecure": True},
-        "clock": {"server": "time.example"},
-        "button": {"press_ms": 26, "release_ms": 43},
-        "watchdog": {"healthy_s": 1},
-    }
+    made = column_document(
+        "cut-01",
+        "broker.example",
+        1883,
+        location={"address": mark},
+        clock={"server": "time.example"},
+        button={"press_ms": 26, "release_ms": 43},
+        watchdog={"healthy_s": 1},
+    )
+    del made["secrets"]  # a file of its own
+    return made
 
 
 SECRETS = {"wifi_ssid": "sos", "wifi_password": "12345678"}
