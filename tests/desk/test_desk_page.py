@@ -67,7 +67,7 @@ def test_the_steps_of_a_call(server: FakeDesk, desk: DeskPage) -> None:
     desk.get("close").click()
     expect(desk.get("close-confirm")).to_be_disabled()  # nothing is preset: the outcome is a decision
     desk.get("note").fill("  two lines\nof text ")
-    desk.get("outcome").select_option("help-given")
+    desk.get("outcome-help-given").check()
     desk.get("close-confirm").click()
     desk.becomes("park-01-17-1", "closed")
     assert desk.strips() == []

@@ -190,7 +190,7 @@ class DeskPage(Probe):
     def close(self, incident: str, outcome: str) -> None:
         """With the mouse, in the panel of that incident."""
         self.get("close").click()
-        self.get("outcome").select_option(outcome)
+        self.get(f"outcome-{outcome}").check()
         self.get("close-confirm").click()
         self.becomes(incident, "closed")
 

@@ -18,10 +18,8 @@ let watch = 0;
 let askWho = async () => {};
 
 function setDesk(server, broker) {
-  const was = store.server && store.broker;
-  if (was && !(server && broker)) store.lostMs = nowMs();
   if (server && broker) store.lostMs = null;
-  else store.lostMs ??= nowMs();
+  else if (store.lostMs === null || server !== store.server) store.lostMs = nowMs(); // of what is missing now
   [store.server, store.broker] = [server, broker];
   tell("desk");
 }

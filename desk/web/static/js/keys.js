@@ -9,7 +9,7 @@ const SHOWN = [["A", "accept"], ["D", "dispatch"], ["C", "close"], ["P", "play"]
 const PLACES = { KeyA: "accept", KeyD: "dispatch", KeyC: "close", KeyP: "play", KeyM: "mic", KeyN: "next", KeyJ: "down", KeyK: "up",
   KeyS: "sound", Digit1: "board", Digit2: "register", Digit3: "statistics" };
 
-const typing = (target) => target instanceof Element && target.closest("input, select, textarea, dialog[open]") !== null;
+const typing = (target) => target instanceof Element && target.closest("input:not([type=radio]), select, textarea, dialog[open]") !== null;
 
 /** The action that a key event asks for, or null. */
 export function actionOf(event) {

@@ -39,8 +39,8 @@ export function media(incidentId, parts) {
     setText(play.firstChild, running ? t("media.stop") : t("media.play"));
     play.disabled = !visible;
     const refused = player.refusal ? t(`mic.${player.refusal}`) : "";
-    setText(mic.firstChild, refused || (player.live ? t("mic.live") : t("mic.talk")));
-    mic.disabled = !visible;
+    setText(mic.firstChild, !open ? t("mic.closed") : refused || (player.live ? t("mic.live") : t("mic.talk")));
+    mic.disabled = !visible || !open;
     setAttribute(mic, "aria-pressed", String(player.live));
     mic.classList.toggle("live", player.live);
   }
@@ -52,7 +52,7 @@ export function media(incidentId, parts) {
   }
 
   async function toggleTalk() {
-    if (!visible) return;
+    if (!visible || !open) return; // nobody is at the other end of a call that is over
     if (player.state !== "playing" && player.state !== "connecting") player.start(incidentId);
     await player.talk(!player.live);
   }

@@ -27,14 +27,37 @@ function actionButton(what) {
     el("span"), key);
 }
 
-/** The close form: an outcome must be chosen, nothing is preset. */
+/** The close form: an outcome must be chosen, nothing is preset. Its keys: a digit chooses, Enter closes. */
 function closeForm(parts) {
-  parts.outcome = el("select", { testid: "outcome", on: { change: () => { parts.confirm.disabled = !parts.outcome.value; } } });
+  parts.outcome = el("fieldset", { class: "outcome", testid: "outcome", on: { change: () => { parts.confirm.disabled = !chosen(parts); }, keydown: chooseByKey } },
+    el("legend", { "data-t": "close.outcome" }));
   parts.confirm = button({ class: "do primary", testid: "close-confirm" }, () => confirmClose());
   parts.confirm.disabled = true;
   parts.cancel = button({ class: "quiet", testid: "close-cancel" }, () => closing(false));
-  parts.outcomeLabel = el("label", { class: "outcome" }, el("span", { "data-t": "close.outcome" }), parts.outcome);
-  return el("div", { class: "close-form", hidden: true }, parts.outcomeLabel, parts.confirm, parts.cancel);
+  return el("div", { class: "close-form", hidden: true }, parts.outcome, parts.confirm, parts.cancel);
+}
+
+const radios = (parts) => [...parts.outcome.querySelectorAll("input")];
+const chosen = (parts) => radios(parts).find((one) => one.checked)?.value ?? "";
+
+function chooseByKey(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  const radio = /^Digit[1-9]$/.test(event.code) ? radios(shown.parts)[Number(event.code.slice(5)) - 1] : null;
+  if (!radio && event.key !== "Enter") return;
+  event.preventDefault();
+  event.stopPropagation(); // the digits are the views' keys elsewhere
+  if (event.key === "Enter") return confirmClose();
+  radio.click();
+  radio.focus();
+}
+
+function updateOutcomes(parts) {
+  const outcomes = (store.config.outcomes ?? []).map((outcome, index) => ({ outcome, number: index + 1 }));
+  const host = parts.outcome;
+  host.list ??= host.appendChild(el("div", { class: "outcomes" }));
+  keyed(host.list, outcomes, (one) => one.outcome, ({ outcome, number }) => el("label", { class: "check" },
+    el("input", { type: "radio", name: "outcome", value: outcome, testid: `outcome-${outcome}` }), el("kbd", { text: String(number), "aria-hidden": "true" }), el("span")),
+  (label, { outcome }) => setText(label.lastChild, outcomeText(outcome)));
 }
 
 function build(id) {
@@ -64,33 +87,28 @@ function updateSteps(incident, parts) {
   const rank = RANK[incident.state] ?? 0;
   const next = rank < 2 ? "accept" : rank < 3 ? "dispatch" : "close";
   for (const [what, state] of Object.entries(STEPS)) {
-    const done = rank >= RANK[state];
+    const past = rank >= RANK[state];
     const at = incident[`${state}_ms`];
-    const text = done ? `✓ ${t(`done.${what}`)}${at ? " " + clockText(at) : ""}` : t(`do.${what}`);
+    const done = past && (Boolean(at) || rank === RANK[state]); // a later step does not mean that this one was taken
+    const text = done ? `✓ ${t(`done.${what}`)}${at ? " " + clockText(at) : ""}` : past ? t(`skipped.${what}`) : t(`do.${what}`);
     setText(parts[what].querySelector("span"), text);
-    const loses = done && document.activeElement === parts[what];
-    parts[what].disabled = done;
+    const loses = past && document.activeElement === parts[what];
+    parts[what].disabled = past;
     if (loses) parts[next].focus();
     parts[what].hidden = !isActual(incident);
-    parts[what].classList.toggle("primary", what === next && !done);
+    parts[what].classList.toggle("primary", what === next && !past);
     parts[what].classList.toggle("done", done);
   }
   if (!isOpen(incident) && !parts.form.hidden) {
     if (parts.form.contains(document.activeElement)) parts.leave.focus();
     parts.form.hidden = true;
   }
-  parts.confirm.disabled = !parts.outcome.value;
+  updateOutcomes(parts);
+  parts.confirm.disabled = !chosen(parts);
+  parts.close.hidden ||= !parts.form.hidden; // one button that closes at a time
   setAttribute(parts.confirm, "aria-busy", isBusy(incident.id));
   setText(parts.confirm, t("close.confirm"));
   setText(parts.cancel, t("close.cancel"));
-  const chosen = parts.outcome.value;
-  const outcomes = store.config.outcomes ?? [];
-  if (parts.outcome.dataset.lang !== document.documentElement.lang || parts.outcome.options.length !== outcomes.length + 1) {
-    parts.outcome.replaceChildren(el("option", { value: "", text: t("close.choose") }),
-      ...outcomes.map((outcome) => el("option", { value: outcome, text: outcomeText(outcome) })));
-    parts.outcome.dataset.lang = document.documentElement.lang;
-    parts.outcome.value = chosen;
-  }
 }
 
 function updateHead(incident, node, parts) {
@@ -211,16 +229,18 @@ export function render() {
 // -- what the officer does
 
 function closing(open) {
-  const { form, outcome, close } = shown.parts;
+  const { form, close } = shown.parts;
   form.hidden = !open;
-  if (open) outcome.focus();
+  update();
+  if (open) radios(shown.parts)[0]?.focus();
   else close.focus();
 }
 
 async function confirmClose() {
   const { parts, id } = shown;
-  if (!parts.outcome.value) return;
-  if (await act(id, "close", { outcome: parts.outcome.value, note: parts.note.value.trim() })) {
+  const outcome = chosen(parts);
+  if (!outcome) return;
+  if (await act(id, "close", { outcome, note: parts.note.value.trim() })) {
     parts.note.value = "";
   }
 }

@@ -4,7 +4,7 @@ import { Refused, get, query } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { isActual, on, putIncident, select, store } from "./store.js";
-import { momentText, spanText, stampText } from "./time.js";
+import { momentText, spanText, stampText, typedDayMs } from "./time.js";
 import { outcomeText, placeText, pressedAt, pressedText, siteText } from "./words.js";
 
 const LIMIT = 500;
@@ -28,22 +28,24 @@ function chooser(name, values, textOf) {
   return el("label", {}, el("span", { "data-t": `register.${name}` }), fields[name]);
 }
 
-function input(name, type) {
-  fields[name] = el("input", { type, testid: `register-${name}`, on: { change: read } });
-  return el("label", {}, el("span", { "data-t": `register.${name}` }), fields[name]);
+/** A day, typed as this page writes dates: a browser's own field writes them in the browser's language. */
+function dayField(name) {
+  const field = el("input", { type: "text", inputmode: "numeric", autocomplete: "off", size: "11", maxlength: "10", testid: `register-${name}`,
+    "data-t-placeholder": "date.form", on: { change: read } });
+  fields[name] = field;
+  return el("label", {}, el("span", { "data-t": `register.${name}` }), field);
 }
 
-/** Midnight at the beginning of the chosen day, in the browser's time zone; `days` later. */
-function dayMs(text, days = 0) {
-  if (!text) return "";
-  const [year, month, day] = text.split("-").map(Number);
-  return new Date(year, month - 1, day + days).getTime();
+function dayMs(field, days = 0) {
+  const ms = typedDayMs(field.value, days);
+  setAttribute(field, "aria-invalid", field.value.trim() && ms === "" ? "true" : null);
+  return ms;
 }
 
 function filters() {
   return {
     state: fields.state.value || "all", status: fields.status.value, site: fields.site.value, outcome: fields.outcome.value,
-    device_id: fields.device.value, from_ms: dayMs(fields.from.value), to_ms: dayMs(fields.to.value, 1),
+    device_id: fields.device.value, from_ms: dayMs(fields.from), to_ms: dayMs(fields.to, 1),
   };
 }
 
@@ -66,7 +68,7 @@ export function mount(host) {
     chooser("status", () => ["actual", "drill"], (value) => t(`register.status-${value}`)),
     chooser("state", () => ["open", "closed"], (value) => t(`register.state-${value}`)),
     chooser("outcome", () => store.config.outcomes ?? [], outcomeText), chooser("site", () => ["public", "school"], siteText),
-    chooser("device", () => [...store.columns.keys()].sort(), (value) => value), input("from", "date"), input("to", "date"),
+    chooser("device", () => [...store.columns.keys()].sort(), (value) => value), dayField("from"), dayField("to"),
     button({ class: "quiet", "data-t": "register.clear", testid: "register-clear" }, clear), el("span", { class: "files" }, parts.csv, parts.json));
   host.append(bar, parts.wrong, el("h2", { "data-t": "register.calls" }), parts.count, parts.calls, parts.drillsTitle, parts.drills);
 }

@@ -13,7 +13,7 @@ export const store = {
   view: "board",
   server: false, // is there a feed
   broker: false,
-  lostMs: null, // since when there is no feed or no broker
+  lostMs: null, // since when there is no feed, or a feed and no broker
 };
 
 const listeners = new Map();

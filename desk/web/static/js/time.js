@@ -27,6 +27,16 @@ export function dateText(ms) {
   return current() === "en" ? `${year}-${month}-${day}` : `${day}.${month}.${year}`;
 }
 
+/** Midnight at the beginning of a day that was typed as `dateText` writes it, `days` later; "" if it is none. */
+export function typedDayMs(text, days = 0) {
+  const found = /^(\d{4})-(\d{1,2})-(\d{1,2})$/.exec(text.trim()) ?? /^(\d{1,2})\.(\d{1,2})\.(\d{4})$/.exec(text.trim());
+  if (!found) return "";
+  const numbers = found.slice(1).map(Number);
+  const [year, month, day] = found[1].length === 4 ? numbers : numbers.reverse();
+  const at = new Date(year, month - 1, day);
+  return at.getMonth() === month - 1 && at.getDate() === day ? new Date(year, month - 1, day + days).getTime() : "";
+}
+
 /** The time with its date. */
 export const stampText = (ms) => `${dateText(ms)} ${clockText(ms)}`;
 

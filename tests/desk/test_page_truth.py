@@ -1,0 +1,109 @@
+"""The page says nothing that did not happen, and one thing in one word."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from browser_probe import AWAY, DeskPage, Visitor
+from desk_page_probe import FakeDesk, column, incident, now_ms
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+
+CALL = "park-01-17-1"
+HOUR_MS = 3_600_000
+
+
+@pytest.fixture
+def server() -> Iterator[FakeDesk]:
+    with FakeDesk() as server:
+        server.columns = {name: column(name) for name in ("park-01", "park-02")}
+        yield server
+
+
+@pytest.fixture
+def desk(server: FakeDesk, visitor: Visitor) -> DeskPage:
+    return visitor.desk(server.url)
+
+
+def close_from_accepted(server: FakeDesk, desk: DeskPage) -> None:
+    at = now_ms()
+    server.put(incident(CALL, state="accepted", by="operator 4", accepted_ms=at))
+    desk.open(CALL)
+    server.put(incident(CALL, state="closed", by="operator 4", outcome="false", accepted_ms=at, closed_ms=at))
+    desk.becomes(CALL, "closed")
+
+
+def test_a_step_that_was_left_out_is_not_shown_as_done(server: FakeDesk, desk: DeskPage) -> None:
+    """Red where a later state ticks every step before it."""
+    close_from_accepted(server, desk)
+    expect(desk.get("dispatch")).to_have_text(re.compile("No help was sent"))
+    expect(desk.get("accept")).to_contain_text("✓ Accepted")
+
+
+def test_nobody_is_heard_on_a_closed_call(server: FakeDesk, desk: DeskPage) -> None:
+    close_from_accepted(server, desk)
+    expect(desk.get("mic")).to_be_disabled()
+    expect(desk.get("mic")).to_contain_text("The call is over")
+    desk.page.keyboard.press("m")
+    expect(desk.get("mic")).to_have_attribute("aria-pressed", "false")
+
+
+def test_the_keys_of_the_close_form_close_and_the_other_keys_go_on_working(server: FakeDesk, desk: DeskPage) -> None:
+    """Red with a select: Enter opens its list, which swallows the keys of the views and of the help."""
+    server.put(incident(CALL, state="accepted", by="operator 4", accepted_ms=now_ms()))
+    desk.open(CALL)
+    desk.page.keyboard.press("c")
+    expect(desk.get("close")).to_be_hidden()
+    desk.page.keyboard.press("?")
+    expect(desk.get("help")).to_be_visible()
+    desk.page.keyboard.press("Escape")
+    desk.get("outcome-administrative").focus()
+    desk.page.keyboard.press("4")
+    expect(desk.get("outcome-false")).to_be_checked()
+    desk.page.keyboard.press("Enter")
+    desk.becomes(CALL, "closed")
+    assert server.posts[-1][1]["outcome"] == "false"
+
+
+def test_the_banner_says_since_when_the_server_is_lost_and_not_the_broker(
+    server: FakeDesk, desk: DeskPage, visitor: Visitor
+) -> None:
+    visitor.may_say = AWAY
+    server.say_desk(broker=False)
+    expect(desk.page.locator("#banner")).to_contain_text("New calls cannot arrive")
+    desk.page.evaluate("""() => import('/static/js/store.js').then(({store}) => { store.lostMs = 0; })""")
+    server.stop()
+    banner = desk.page.locator("#banner")
+    expect(banner).to_contain_text("NOT shown here")
+    expect(banner).not_to_contain_text("1970")
+
+
+def test_silence_has_one_name(server: FakeDesk, desk: DeskPage) -> None:
+    since = now_ms() - HOUR_MS
+    server.put(column("park-01", status="offline", presence="offline", silent_since_ms=since))
+    server.put(column("park-02", status="silent", presence="silent", silent_since_ms=since))
+    for device_id in ("park-01", "park-02"):
+        expect(desk.get(f"silent-{device_id}")).to_contain_text("Silent: ")
+        expect(desk.get(f"column-{device_id}")).to_contain_text("Silent since ")
+
+
+@pytest.mark.parametrize(("language", "typed"), [("en", "2026-01-02"), ("ru", "02.01.2026"), ("kk", "2.1.2026")])
+def test_days_are_typed_as_the_page_writes_them(server: FakeDesk, desk: DeskPage, language: str, typed: str) -> None:
+    desk.get("language").select_option(language)
+    desk.page.keyboard.press("2")
+    desk.get("register-from").fill(typed)
+    desk.get("register-to").fill("31.02.2026")
+    expect(desk.get("export-csv")).to_have_attribute("href", re.compile(r"from_ms=1767312000000$"))
+    expect(desk.get("register-to")).to_have_attribute("aria-invalid", "true")
+
+
+def test_all_columns_of_the_register_are_on_the_page(server: FakeDesk, desk: DeskPage) -> None:
+    closed = {"state": "closed", "by": "Айгүл Серікқызы", "accepted_by": "Айгүл Серікқызы", "closed_ms": now_ms()}
+    server.put(incident("petropavl-school-1-16777216-12", **closed, accepted_ms=now_ms(), outcome="criminal"))
+    desk.page.keyboard.press("2")
+    expect(desk.page.locator("[data-testid=register-calls] tr[data-id]")).to_have_count(1)
+    table = desk.get("register-calls")
+    assert table.evaluate("node => node.scrollWidth <= node.clientWidth"), "1280 pixels show every column"
