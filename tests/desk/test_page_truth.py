@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from browser_probe import AWAY, DeskPage, Visitor
+from browser_probe import AWAY, PHONE, DeskPage, Visitor
 from desk_page_probe import FakeDesk, column, incident, now_ms
-from playwright.sync_api import expect
+from playwright.sync_api import FloatRect, ViewportSize, expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
 CALL = "park-01-17-1"
 HOUR_MS = 3_600_000
+WIDE: ViewportSize = {"width": 1280, "height": 800}
 
 
 @pytest.fixture
@@ -107,3 +108,39 @@ def test_all_columns_of_the_register_are_on_the_page(server: FakeDesk, desk: Des
     expect(desk.page.locator("[data-testid=register-calls] tr[data-id]")).to_have_count(1)
     table = desk.get("register-calls")
     assert table.evaluate("node => node.scrollWidth <= node.clientWidth"), "1280 pixels show every column"
+
+
+def boxes(desk: DeskPage, selector: str) -> list[FloatRect]:
+    return [box for one in desk.page.locator(selector).all() if (box := one.bounding_box())]
+
+
+def apart(one: FloatRect, other: FloatRect) -> bool:
+    return (
+        one["x"] + one["width"] <= other["x"] or other["x"] + other["width"] <= one["x"]
+        or one["y"] + one["height"] <= other["y"] or other["y"] + other["height"] <= one["y"]
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE], ids=["wide", "phone"])
+def test_on_the_map_no_text_lies_over_a_column(server: FakeDesk, visitor: Visitor, size: ViewportSize) -> None:
+    """Red where the map is fitted under the line of text, or a label knows nothing of a call's ring."""
+    places = [(54.88, 69.15), (54.87, 69.15), (54.865, 69.12), (54.865, 69.18), (54.85, 69.15)]
+    server.columns = {}
+    for number, (lat, lon) in enumerate(places):
+        name = f"park-{number:02}"
+        server.columns[name] = column(name, geo={"lat": lat, "lon": lon})
+    server.columns["park-03"] |= {"status": "fault", "faults": [{"id": "supply", "since": None, "detail": "x"}]}
+    desk = visitor.desk(server.url, size)
+    shapes = desk.page.locator(".marker .shape")
+    expect(shapes).to_have_count(len(places))
+    (text,) = boxes(desk, "#calm")
+    frame = boxes(desk, "#map-host")[0]
+    for shape in boxes(desk, ".marker .shape"):
+        assert apart(text, shape), (text, shape)
+        assert frame["x"] <= shape["x"] and shape["x"] + shape["width"] <= frame["x"] + frame["width"]
+        assert frame["y"] <= shape["y"] and shape["y"] + shape["height"] <= frame["y"] + frame["height"]
+    server.put(column("park-01", status="alarm", open=[CALL], geo={"lat": 54.87, "lon": 69.15}), incident(CALL))
+    expect(desk.get("marker-park-01")).to_have_attribute("data-status", "alarm")
+    ring = boxes(desk, ".marker[data-status=alarm] .shape")[0]
+    for label in boxes(desk, ".marker .label"):
+        assert not label["width"] or apart(label, ring), (label, ring)

@@ -33,7 +33,8 @@ function showSide() {
   const open = store.selected !== null && id("side").childElementCount > 0;
   id("side").hidden = !open;
   document.body.dataset.side = open ? store.selected.kind : "none";
-  if (store.selected?.kind === "column") map.reveal(store.columns.get(store.selected.id));
+  const about = selectedIncident()?.device_id ?? store.selected?.id;
+  map.reveal(store.columns.get(about));
 }
 
 // -- who answers, and is there anybody to hear

@@ -2,7 +2,7 @@
 
 import { keyed, plain, setAttribute, setText, svg } from "./dom.js";
 import { t } from "./i18n.js";
-import { fit, metresPerPixel, project, round, tiles, toPixels, unproject } from "./mercator.js";
+import { TILE, fit, metresPerPixel, project, round, tiles, toPixels, unproject } from "./mercator.js";
 import { on, openCalls, isUnanswered, select, store } from "./store.js";
 import { placeText, statusText } from "./words.js";
 
@@ -80,13 +80,17 @@ function createMarker({ device_id: id }) {
   svg("text", { class: "sign", "text-anchor": "middle", y: "4" }), svg("text", { class: "label" }));
 }
 
-const SIDES = [ // where a label may stand: beside its marker, above or below it
-  { x: 15, y: 4, anchor: "start" }, { x: -15, y: 4, anchor: "end" },
-  { x: 0, y: -17, anchor: "middle" }, { x: 0, y: 25, anchor: "middle" },
+/** How far a marker reaches from its point: a call has a ring. */
+const reach = (column) => (column.status === "alarm" || isSelected(column) ? 26 : 10);
+
+/** Where a label may stand: beside its marker, above or below it. */
+const sides = (far) => [
+  { x: far + 5, y: 4, anchor: "start" }, { x: -far - 5, y: 4, anchor: "end" },
+  { x: 0, y: -far - 7, anchor: "middle" }, { x: 0, y: far + 15, anchor: "middle" },
 ];
 
-function side(at, length, taken, width) {
-  for (const place of SIDES) {
+function side(at, far, length, taken, width) {
+  for (const place of sides(far)) {
     const shift = place.anchor === "start" ? 0 : place.anchor === "end" ? -length : -length / 2;
     const box = { left: at.x + place.x + shift, top: at.y + place.y - 13, right: at.x + place.x + shift + length, bottom: at.y + place.y + 4 };
     const free = box.left > 2 && box.right < width - 2 && taken.every((other) => box.right < other.left || box.left > other.right
@@ -99,19 +103,20 @@ function side(at, length, taken, width) {
 function drawMarkers(width, height) {
   const columns = view ? placed().sort((a, b) => (ALARMS_LAST[a.status] ?? 0) - (ALARMS_LAST[b.status] ?? 0)) : [];
   const at = new Map(columns.map((column) => [column.device_id, toPixels(geoOf(column), view, width, height)]));
-  const taken = [...at.values()].map(({ x, y }) => ({ left: x - 10, right: x + 10, top: y - 10, bottom: y + 10 }));
+  const taken = columns.map((column) => [at.get(column.device_id), reach(column)])
+    .map(([{ x, y }, far]) => ({ left: x - far, right: x + far, top: y - far, bottom: y + far }));
   const labels = new Map();
   for (const column of [...columns].reverse()) { // the most urgent chooses first
     const big = column.status === "alarm";
     const names = big ? [plain(placeText(column), 42), plain(column.device_id, 32)] : [plain(column.device_id, 32)];
     for (const text of names) {
-      const found = side(at.get(column.device_id), text.length * (big ? 9.2 : 7.4), taken, width);
+      const found = side(at.get(column.device_id), reach(column), text.length * (big ? 9.2 : 7.4), taken, width);
       if (!found) continue;
       taken.push(found.box);
       labels.set(column.device_id, { text, place: found.place });
       break;
     }
-    if (isSelected(column) && !labels.has(column.device_id)) labels.set(column.device_id, { text: names[1], place: SIDES[2] }); // over the others
+    if (isSelected(column) && !labels.has(column.device_id)) labels.set(column.device_id, { text: names[1], place: sides(reach(column))[2] }); // over the others
   }
   keyed(layers.markers, columns, (column) => column.device_id, createMarker, (node, column) => {
     const { x, y } = at.get(column.device_id);
@@ -135,6 +140,15 @@ function isSelected(column) {
   return kind === "column" ? id === column.device_id : store.incidents.get(id)?.device_id === column.device_id;
 }
 
+/** The view of all points, below the line of text that lies over the map. */
+function fitted(points, width, height) {
+  const text = document.getElementById("calm");
+  const covered = text.hidden ? 0 : Math.min(text.offsetTop + text.offsetHeight, height / 3);
+  const room = height - covered;
+  const found = fit(points, width, room, Math.min(MARGIN, width / 6, room / 5), ZOOM_FIT);
+  return { ...found, y: found.y - covered / 2 / (TILE * 2 ** found.zoom) };
+}
+
 /** Draws the map into its host, at the host's size. */
 export function render() {
   const { clientWidth: width, clientHeight: height } = host;
@@ -142,7 +156,7 @@ export function render() {
   setAttribute(root, "viewBox", `0 0 ${width} ${height}`);
   setAttribute(root, "aria-label", t("map.label"));
   const points = placed().map(geoOf);
-  view = chosen ?? (points.length ? fit(points, width, height, Math.min(MARGIN, width / 6, height / 6), ZOOM_FIT) : null);
+  view = chosen ?? (points.length ? fitted(points, width, height) : null);
   drawTiles(width, height);
   drawGrid(width, height);
   drawMarkers(width, height);
@@ -197,7 +211,13 @@ export function mount(element) {
   layers.none = svg("text", { class: "map-none", x: "24", y: "40" });
   root.append(layers.tiles, layers.grid, layers.markers, layers.scale, layers.scaleText, layers.none);
   host.append(root);
-  new ResizeObserver(render).observe(host);
+  const sized = new ResizeObserver(() => {
+    render();
+    const { kind, id } = store.selected ?? {}; // a panel that opened must not hide what it is about
+    reveal(store.columns.get(kind === "column" ? id : store.incidents.get(id)?.device_id));
+  });
+  sized.observe(host);
+  sized.observe(document.getElementById("calm"));
   root.addEventListener("pointerdown", drag);
   document.getElementById("zoom-in").addEventListener("click", () => zoom(1));
   document.getElementById("zoom-out").addEventListener("click", () => zoom(-1));
