@@ -144,3 +144,21 @@ def test_on_the_map_no_text_lies_over_a_column(server: FakeDesk, visitor: Visito
     ring = boxes(desk, ".marker[data-status=alarm] .shape")[0]
     for label in boxes(desk, ".marker .label"):
         assert not label["width"] or apart(label, ring), (label, ring)
+
+
+LATIN = re.compile(r"[A-Za-z]{3,}")
+NAMES = {"park", "nko"}  # ids
+
+
+@pytest.mark.parametrize("language", ["ru", "kk"])
+def test_a_columns_panel_is_all_in_the_pages_language(server: FakeDesk, desk: DeskPage, language: str) -> None:
+    """Red with a column's English, or a term of the contract, among the page's words."""
+    faulty = column("park-01", status="fault", mode="safe", link="ethernet", address="Петропавл")
+    faulty["faults"] = [{"id": "tamper", "since": None, "detail": "the housing is open"}]
+    faulty["info"] = {**faulty["info"], "reset": {"cause": "hard", "culprit": None}}
+    faulty["info"]["hw"], faulty["info"]["config"]["digest"] = {}, "12"
+    server.put(faulty)
+    desk.get("language").select_option(language)
+    desk.get("column-park-01").locator("button").click()
+    text = desk.get("column-panel").inner_text()
+    assert "park-01" in text and not {word for word in LATIN.findall(text) if word not in NAMES}, text

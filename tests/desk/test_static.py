@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from desk_page_probe import STATIC
 
+from contract.validator import SCHEMA_DIR
 from desk.duty import COMMAND_VALID_MS, COMMANDS
 from desk.ledger import OUTCOMES, STATES
 
@@ -114,6 +115,19 @@ def test_every_word_is_used_and_every_used_word_is_there() -> None:
     assert not any(form.fullmatch("nobody.asks") for form in forms), "a form that fits everything"
 
 
+# Where the contract lists the terms that the page shows: (word's kind, schema, path to its enum).
+TERMS = (
+    ("reset", "common", ("$defs", "reset_cause")),
+    ("mode", "info", ("properties", "mode")),
+    ("link", "heartbeat", ("properties", "link")),
+    ("source", "info", ("properties", "config", "properties", "source")),
+)
+
+
+def contract_schema(name: str) -> Any:
+    return json.loads((SCHEMA_DIR / f"{name}.json").read_text("utf-8"))
+
+
 def test_what_the_contract_can_say_has_words() -> None:
     contract = (ROOT / "docs" / "contract.md").read_text()
     faults = re.findall(r"^\| `([a-z-]+)` \|", contract.split("## `fault/<id>`")[1].split("## ")[0], re.MULTILINE)
@@ -123,6 +137,11 @@ def test_what_the_contract_can_say_has_words() -> None:
     wanted |= {f"event.{event}" for event in events}
     wanted |= {f"state-short.{state}" for state in STATES} | {f"command.{cmd}" for cmd in COMMANDS}
     wanted |= {f"clock.{clock}" for clock in ("ntp", "kept", "none")} | {"site.public", "site.school"}
+    for kind, file, path in TERMS:
+        node = contract_schema(file)
+        for step in path:
+            node = node[step]
+        wanted |= {f"{kind}.{term}" for term in node["enum"]}
     assert wanted - set(words("en")) == set()
 
 

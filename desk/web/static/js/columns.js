@@ -3,10 +3,10 @@
 import { Refused, post } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { columnEvents } from "./events.js";
-import { t } from "./i18n.js";
+import { has, t } from "./i18n.js";
 import { isOpen, on, select, store } from "./store.js";
 import { ageText, momentText, nowMs, spanText } from "./time.js";
-import { columnText, faultText, placeText, siteText, statusText } from "./words.js";
+import { columnText, faultText, linkText, modeText, ownWords, placeText, resetText, siteText, sourceText, statusText } from "./words.js";
 
 const URGENCY = { alarm: 0, silent: 1, offline: 1, fault: 2, ready: 3 };
 const COMMANDS = ["identify", "selftest", "report", "drill", "restart"];
@@ -82,16 +82,16 @@ function facts(column) {
   const given = (value, text) => (value === null || value === undefined || value === "" ? "" : text(value));
   return [
     ["heard", given(column.heard_ms, (ms) => t("fact.heard", { time: momentText(ms), age: ageText(nowMs() - ms) }))],
-    ["link", given(column.link, (link) => plain(link, 20)) + given(column.rssi_dbm, (dbm) => `, ${dbm} dBm`)],
+    ["link", given(column.link, linkText) + given(column.rssi_dbm, (dbm) => `, ${t("unit.dbm", { n: dbm })}`)],
     ["supply", given(column.supply_mv, (mv) => t("unit.v", { n: (mv / 1000).toFixed(1) }))],
     ["clock", given(column.clock, (clock) => t(`clock.${["ntp", "kept"].includes(clock) ? clock : "none"}`))],
     ["uptime", given(heartbeat.uptime_s, (s) => spanText(s * 1000))],
-    ["reset", given(info.reset?.cause, (cause) => plain(cause, 20)) + given(info.reset?.culprit, (culprit) => `: ${plain(culprit, 40)}`)],
+    ["reset", given(info.reset?.cause, resetText) + given(info.reset?.culprit, (culprit) => ` (${plain(culprit, 40)})`)],
     ["queue", given(heartbeat.queue, (n) => String(n))],
-    ["mode", given(column.mode, (mode) => plain(mode, 20))],
+    ["mode", given(column.mode, modeText)],
     ["fw", given(column.fw, (fw) => plain(fw, 40))],
     ["hw", [info.hw?.chip, info.hw?.micropython, info.hw?.uid].filter(Boolean).map((part) => plain(part, 40)).join(" · ")],
-    ["config", [info.config?.digest, info.config?.source].filter(Boolean).map((part) => plain(part, 64)).join(" · ")],
+    ["config", [plain(info.config?.digest, 64), given(info.config?.source, sourceText)].filter(Boolean).join(" · ")],
   ].filter(([, text]) => text);
 }
 
@@ -107,7 +107,7 @@ function update() {
   keyed(parts.faults, faults, (fault) => fault.id, () => el("li", {}, el("span"), el("small")), (row, fault) => {
     setText(row.firstChild, faultText(fault.id));
     const since = fault.since ? t("fact.since", { time: momentText(Date.parse(fault.since)) }) : "";
-    setText(row.lastChild, [since, plain(fault.detail)].filter(Boolean).join(" · "));
+    setText(row.lastChild, [since, ownWords(has(`fault.${fault.id}`), plain(fault.detail))].filter(Boolean).join(" · "));
   });
   keyed(parts.data, facts(column), ([name]) => name, () => el("div", {}, el("dt"), el("dd")), (row, [name, text]) => {
     setText(row.firstChild, t(`fact.${name}.name`));

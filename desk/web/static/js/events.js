@@ -5,6 +5,7 @@ import { el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { has, t } from "./i18n.js";
 import { store } from "./store.js";
 import { momentText, nowMs } from "./time.js";
+import { ownWords } from "./words.js";
 
 const SHOWN_MAX = 10;
 const ANSWER_LIMIT_MS = 30000; // after that long the desk's commands expire
@@ -36,7 +37,7 @@ function eventTexts({ event, detail }, events) {
     const command = sent ? commandText(sent.detail.cmd) : t("events.some-command");
     return detail?.ok === true ? [t("events.result-ok", { command }), detailText(detail.detail)] : [t("events.result-refused", { command }), plain(detail?.error)];
   }
-  return [has(`event.${event}`) ? t(`event.${event}`) : plain(event, 64), detailText(detail)];
+  return [has(`event.${event}`) ? t(`event.${event}`) : plain(event, 64), ownWords(has(`event.${event}`), detailText(detail))];
 }
 
 /** The part of the panel of column `id`: `result` and `list` to be shown, `read()` after a change, `update()` each second. */

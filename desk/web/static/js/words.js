@@ -1,6 +1,6 @@
 // What is known of a call and of a column, in words. Pure: no page, no requests.
 
-import { has, t } from "./i18n.js";
+import { current, has, t } from "./i18n.js";
 import { plain } from "./dom.js";
 import { momentText, nowMs, spanText } from "./time.js";
 
@@ -16,6 +16,15 @@ export function placeText(thing) {
 export function siteText(site) {
   return has(`site.${site}`) ? t(`site.${site}`) : "";
 }
+
+// Words of the contract in the page's language; a word of next year as it is.
+export const resetText = (cause) => (has(`reset.${cause}`) ? t(`reset.${cause}`) : plain(cause, 40));
+export const modeText = (mode) => (has(`mode.${mode}`) ? t(`mode.${mode}`) : plain(mode, 40));
+export const linkText = (link) => (has(`link.${link}`) ? t(`link.${link}`) : plain(link, 40));
+export const sourceText = (source) => (has(`source.${source}`) ? t(`source.${source}`) : plain(source, 40));
+
+/** What a column says of a fault or an event is English: shown where the page is, or where it is all that is known. */
+export const ownWords = (isKnown, text) => (isKnown && current() !== "en" ? "" : text);
 
 export function faultText(id) {
   return has(`fault.${id}`) ? t(`fault.${id}`) : t("fault.unknown", { id: plain(id, 40) });
