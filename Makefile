@@ -42,7 +42,7 @@ $(STUBS): requirements-stubs.txt $(STAMP)
 tools: venv ## fetch and check MicroPython, mosquitto and the device libraries
 	@$(PY) -m tools.toolbox
 
-run: venv ## three columns and the desk in the browser; UI=terminal, UI=script (in a pipe); RUNTIME=micropython
+run: venv ## three columns and the desk in the browser; UI=script (in a pipe); RUNTIME=micropython
 	@$(PY) -m tools.toolbox umqtt
 	@$(PY) -m sim demo $(if $(UI),--ui $(UI)) $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(FOLDER),--folder "$(FOLDER)")
 
@@ -50,9 +50,8 @@ desk: venv ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk f
 	@test -n "$(BROKER)" -a -n "$(FOLDER)" || { echo "error: make desk BROKER=HOST:PORT FOLDER=register"; exit 2; }
 	@$(PY) -m desk --broker "$(BROKER)" --folder "$(FOLDER)" $(ARGS)
 
-pictures: tools ## docs/img anew: the desk, a pillar (by their tests), the terminal
+pictures: tools ## docs/img anew: the desk, a pillar (by their tests)
 	@$(PY) -m pytest -q tests/browser/test_pictures.py --pictures docs/img
-	@$(PY) -m sim demo --picture docs/img/terminal.svg
 
 test: lint types tools ## lint, types and all tests; STRICT=1: a missing runtime is a failure
 	$(PY) -m pytest $(PYTEST_ARGS)

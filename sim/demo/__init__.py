@@ -1,5 +1,5 @@
-"""The demonstration, `make run` or `python -m sim demo`: three columns and a desk in the browser (or all of it on the
-terminal); without a terminal a scripted scenario."""
+"""The demonstration, `make run` or `python -m sim demo`: three columns and a desk in the browser; without a terminal a
+scripted scenario with the same desk."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from pathlib import Path
 from common.signals import exit_on
 from sim.real.column import RUNTIMES
 
-UIS = ("desk", "terminal", "script")
-KEYS = (
-    "Keys of the terminal view: 1-3 press a button; h, p, l and then 1-3: hold, power, link of that column; b: broker; "
-    "up and down choose an incident, a, d, c accept, dispatch, close it; q quits."
-)
-EXIT_USAGE = 2
+UIS = ("desk", "script")
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -28,23 +23,17 @@ def main(argv: list[str]) -> int:
     # So that all its processes end with this one, also when the terminal's window is closed.
     exit_on(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     try:
-        if arguments.picture is not None:
-            return _picture(arguments.picture, arguments.runtime)
-        match arguments.ui or ("desk" if _has_terminal() else "script"):
-            case "desk":
-                return _desk(arguments.runtime, arguments.folder)
-            case "terminal":
-                return _screen(arguments.runtime)
+        if (arguments.ui or ("desk" if _has_terminal() else "script")) == "desk":
+            return _desk(arguments.runtime, arguments.folder)
         return _script(arguments.runtime)
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sim demo", description=__doc__, epilog=KEYS)
+    parser = argparse.ArgumentParser(prog="python -m sim demo", description=__doc__)
     parser.add_argument("--ui", choices=UIS, help="(default: desk on a terminal, else script)")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="the desk's, kept (default: a throw-away one)")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="play a little, save the screen as SVG")
     parser.add_argument("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
     return parser
 
@@ -57,7 +46,7 @@ def _script(runtime: str) -> int:
     from sim.demo.script import Scenario
     from sim.demo.town import Town, real_column
 
-    print("Three columns in Petropavlovsk, a broker, a control centre; nobody at the keyboard.", flush=True)
+    print("Three columns in Petropavlovsk, a broker, a desk; nobody at the keyboard.", flush=True)
     with Town(make_column=real_column(runtime)) as town:
         all_passed = Scenario(town, lambda line: print(line, flush=True)).run()
     return 0 if all_passed else 1
@@ -75,25 +64,3 @@ def _desk(runtime: str, folder: Path | None) -> int:
         except (BrokerError, DeskError, ToolMissing, OSError) as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
-
-
-def _screen(runtime: str) -> int:
-    if not _has_terminal():
-        print("error: the terminal view needs a terminal; without one there is --ui script", file=sys.stderr)
-        return EXIT_USAGE
-    from sim.demo.screen import TownApp
-    from sim.demo.town import Town, real_column
-
-    with Town(make_column=real_column(runtime)) as town:
-        TownApp(town).run()
-    return 0
-
-
-def _picture(path: Path, runtime: str) -> int:
-    from sim.demo.picture import take
-    from sim.demo.town import Town, real_column
-
-    with Town(make_column=real_column(runtime)) as town:
-        take(town, path)
-    print(f"saved {path}")
-    return 0

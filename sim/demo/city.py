@@ -1,6 +1,6 @@
 """A city with a desk: a broker, a clock, columns to press in the browser, and the desk as a process of its own.
 
-Nobody but the desk answers alarms here; the town of sim/demo/town.py has a control centre inside instead.
+For people and browsers; the script acts on a town without pages (sim/demo/town.py).
 """
 
 from __future__ import annotations

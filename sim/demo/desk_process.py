@@ -30,7 +30,7 @@ class DeskError(RuntimeError):
 
 
 class DeskProcess(Running):
-    """`python -m sim desk` for the broker at `host`:`port`, with its register in `folder`; a context manager.
+    """`python -m desk` for the broker at `host`:`port`, with its register in `folder`; a context manager.
 
     `listen`: the page's port, 0 for any; a desk that is started again gets the same one. `arguments`: more of its
     command line. Its log is `desk.log` in the folder. Start it in a thread that lives as long as it may: the kernel
@@ -71,7 +71,7 @@ class DeskProcess(Running):
         if self.running:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "sim", "desk", "--broker", self._broker, "--name", self.name,
+        command = [sys.executable, "-m", "desk", "--broker", self._broker, "--name", self.name,
                    "--folder", str(self.folder.resolve()), "--listen", f"{HOST}:{self._listen}",
                    *self._arguments]  # fmt: skip
         with self.log_path.open("ab") as log:
@@ -88,6 +88,16 @@ class DeskProcess(Running):
         self.url = self._wait_for_url(self._process)
         self._listen = urlsplit(self.url).port or self._listen
 
+    def freeze(self) -> None:
+        """Its machine hangs: connected, and without a word."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on from there. Does nothing if it was not frozen."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGCONT)
+
     def kill(self) -> None:
         """SIGKILL: its machine lost its power. Does nothing if it is stopped."""
         if self._process is not None:
@@ -97,6 +107,7 @@ class DeskProcess(Running):
     def stop(self) -> None:
         """Ask it to end; if that takes too long, kill it."""
         if self._process is not None:
+            self.thaw()
             self._process.send_signal(signal.SIGTERM)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(STOP_TIMEOUT_S)

@@ -40,7 +40,7 @@ def _tell(city: City, broker: Broker, folder: Path) -> None:
     for number, place in enumerate(COLUMNS):
         print(f"  {'' if number else 'pillars':8}  {city.page(place.device_id):42} {place.name}")
     print(f"  broker    {type(broker).__name__} on {broker.host}:{broker.port}")
-    print(f"  register  {folder}\n\nCtrl-C ends it. All of it on the terminal: make run UI=terminal", flush=True)
+    print(f"  register  {folder}\n\nCtrl-C ends it.", flush=True)
 
 
 def _broker() -> Broker:

@@ -14,8 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from desk.ledger import Column, Incident
 from sim.demo.columns import ANSWER_S, WATCHDOG_S
+from sim.demo.desk_client import Incident
 from sim.demo.town import Post, Town
 from sim.demo.watch import STEP_TIMEOUT_S, StepFailed, Watch, require
 
@@ -28,6 +28,7 @@ VIBRATION_MAX_MS = 25  # the widest closure that is no press
 VIBRATION_GAP_MS = (20, 120)
 VIBRATION_SEED = 7
 HUNG_TASK = "uplink"
+OUTCOME = "help-given"
 
 START_TIMEOUT_S = 20.0
 # After an outage: the columns' own longest pause between two attempts, and some air for a slow machine.
@@ -37,7 +38,7 @@ RESET_SLACK_S = 2.0
 
 @dataclass(frozen=True)
 class Step:
-    """`play` is called with `post`, if there is one; it raises StepFailed or TimeoutError."""
+    """`play` is called with `post`, if there is one; it raises StepFailed, TimeoutError or OSError."""
 
     title: str
     play: Callable[..., None]
@@ -72,7 +73,7 @@ class Scenario:
                 Step(f"{post.place.name}: press, alarm, answer, help, closed", self._press_to_close, post)
                 for post in self._town.posts
             ),
-            Step("silent centre: the lamp says not-delivered, never answered", self._silent_centre, first),
+            Step("the desk hangs: the lamp says not-delivered, never answered", self._desk_hangs, first),
             Step(f"broker away: {kept}", self._broker_away, second),
             Step("power cut between press and delivery: it arrives, marked late", self._power_cut, school),
             Step(f"network gone: {kept}", self._link_down, first),
@@ -80,7 +81,7 @@ class Scenario:
             Step(f"panic: {BURST_PRESSES} presses are one incident", self._panic, school),
             Step(f"task {HUNG_TASK} hangs: a reset in time, which names it", self._hang, first),
             Step("the books: each press is one alarm, none lost, none doubled", self._books),
-            Step("the truth: no lamp claimed more than the centre had said", self._truth),
+            Step("the truth: no lamp claimed more than the desk had said", self._truth),
             Step("the contract: every message kept to it", self._contract),
         ]
 
@@ -88,7 +89,7 @@ class Scenario:
         start_s = time.monotonic()
         try:
             step.play(*([step.post] if step.post else []))
-        except (StepFailed, TimeoutError) as error:
+        except (StepFailed, TimeoutError, OSError) as error:
             self.failed += 1
             self._say(f"FAIL {step.title}: {error}")
             self._mend()
@@ -114,19 +115,19 @@ class Scenario:
         require(watch.states() in (right, right[::2]), f"the lamp showed {watch.states()}, not {right}")
         self._help_and_close(post, incident, watch)
 
-    def _silent_centre(self, post: Post) -> None:
-        self._town.centre.auto = None
+    def _desk_hangs(self, post: Post) -> None:
         watch = Watch(self._town, post)
+        self._town.desk.freeze()
         self._press(post)
-        incident = watch.incident()
         watch.lamp("not-delivered")
         right = ["calling", "sent", "not-delivered"]
         require(watch.states() == right, f"the lamp showed {watch.states()}, not {right}")
         waited_s = (watch.at_ms("not-delivered") - watch.at_ms("calling")) / 1000
         in_time = ANSWER_S - 0.5 <= waited_s <= ANSWER_S + 1
         require(in_time, f"not-delivered after {waited_s:.2f} s, not {ANSWER_S} s")
-        self._town.centre.auto = "received"
+        self._town.desk.thaw()
         watch.lamp("answered", RECOVERY_TIMEOUT_S)
+        incident = watch.incident()
         self._help_and_close(post, incident, watch)
 
     def _broker_away(self, post: Post) -> None:
@@ -134,8 +135,8 @@ class Scenario:
         self._kept_then_delivered(post, self._broker_back)
 
     def _link_down(self, post: Post) -> None:
-        self._town.link(post, up=False)
-        self._kept_then_delivered(post, lambda: self._town.link(post, up=True))
+        post.real.link(False)
+        self._kept_then_delivered(post, lambda: post.real.link(True))
 
     def _kept_then_delivered(self, post: Post, mend: Callable[[], None]) -> None:
         watch = Watch(self._town, post)
@@ -156,11 +157,11 @@ class Scenario:
         self._press(post)
         # Relay closed = the press is on the flash; before that a cut may undo it.
         self._wait(lambda: post.relay_closed, STEP_TIMEOUT_S, f"{post.device_id}: relay closed")
-        self._town.power(post, on=False)
+        post.real.power_off()
         require(post.lamp == "dark", f"without power the lamp shows {post.lamp}")
         self._broker_back()
         require(not watch.new_incidents(), "an alarm arrived from a column without power")
-        self._town.power(post, on=True)
+        post.real.power_on()
         incident = watch.incident(RECOVERY_TIMEOUT_S)
         self._check_alarm(post, incident, late=True)
         watch.lamp("answered")
@@ -178,7 +179,6 @@ class Scenario:
         # A real press ends the waveform: it proves that the column was listening all the while.
         edges += _closure(t_ms, PRESS_MS)
         watch = Watch(self._town, post)
-        self._town.tell(post.device_id, f"vibration: {VIBRATION_CLOSURES} closures, then a press")
         start_ms = post.real.now_ms()
         post.real.wave(edges)
         self.made.append((post.device_id, 1))
@@ -193,18 +193,16 @@ class Scenario:
         for number in range(BURST_PRESSES):
             edges += _closure(number * (PRESS_MS + BURST_GAP_MS), PRESS_MS)
         watch = Watch(self._town, post)
-        self._town.tell(post.device_id, f"panic: {BURST_PRESSES} presses")
         post.real.wave(edges)
         self.made.append((post.device_id, BURST_PRESSES))
         incident = watch.incident()
-        counted = f"{post.device_id}: {BURST_PRESSES} presses counted at the centre"
+        counted = f"{post.device_id}: {BURST_PRESSES} presses counted at the desk"
         self._wait(lambda: self._presses(incident) >= BURST_PRESSES, STEP_TIMEOUT_S, counted)
         watch.lamp("answered")
         self._help_and_close(post, incident, watch)
 
     def _hang(self, post: Post) -> None:
         resets, boot = len(post.resets), post.boots + 1
-        self._town.tell(post.device_id, f"task {HUNG_TASK} hangs")
         start_ms = post.real.now_ms()
         post.real.hang(HUNG_TASK)
         self._wait(lambda: len(post.resets) > resets, WATCHDOG_S + RESET_SLACK_S, f"{post.device_id}: a reset")
@@ -214,25 +212,25 @@ class Scenario:
         took_s = (reset["t_ms"] - start_ms) / 1000
         require(took_s <= WATCHDOG_S + 1, f"the watchdog of {WATCHDOG_S} s took {took_s:.1f} s")
         self._wait_online(post, boot)
-        told = self._town.centre.look(lambda ledger: ledger.columns[post.device_id].info["reset"]["culprit"])
+        told = self._town.register.column(post.device_id)["info"]["reset"]["culprit"]
         require(told == HUNG_TASK, f"the next birth message names {told!r}, not {HUNG_TASK!r}")
         self._wait_ready(post)
         self._press_to_close(post)
 
     def _books(self) -> None:
-        found = self._town.centre.look(_incidents_and_presses)
+        incidents = self._town.register.incidents()
+        found = [(incident.device_id, incident.press) for incident in incidents]
         lost, extra = Counter(self.made) - Counter(found), Counter(found) - Counter(self.made)
         require(not lost, f"(device, presses) that never arrived: {dict(lost)}; not made: {dict(extra)}")
         require(not extra, f"(device, presses) that nobody made: {dict(extra)}")
-        still = self._town.centre.look(lambda ledger: [incident.id for incident in ledger.open_incidents()])
+        still = [incident.id for incident in incidents if incident.is_open]
         require(not still, f"still open: {still}")
 
     def _truth(self) -> None:
         require(not self._town.false_answers, "; ".join(self._town.false_answers))
 
     def _contract(self) -> None:
-        breaches = [*self._town.breaches, *(violation.why for violation in self._town.centre.violations)]
-        require(not breaches, "; ".join(breaches))
+        require(not self._town.breaches, "; ".join(self._town.breaches))
 
     # What the steps are made of
 
@@ -240,41 +238,39 @@ class Scenario:
         time.sleep(max(0.0, self._pressed_s.get(post.device_id, 0.0) + PRESS_AGAIN_S - time.monotonic()))
         self._pressed_s[post.device_id] = time.monotonic()
         self.made.append((post.device_id, 1))
-        self._town.press(post, PRESS_MS)
+        post.real.press(PRESS_MS)
 
     def _check_alarm(self, post: Post, incident: Incident, *, late: bool) -> None:
         """The schema was checked on arrival; here, that the alarm speaks of this column and this press."""
-        place, alarm = post.place, incident.alarm
+        place = post.place
         right: dict[str, Any] = {"geo": place.geo, "address": place.address, "site": place.site}
-        found = {key: alarm["location"].get(key) for key in right}
+        found = {key: incident.location.get(key) for key in right}
         require(found == right, f"location {found}, not {right}")
-        require(alarm["stream"].get("rtsp") == place.rtsp, f"stream {alarm['stream']}, not {place.rtsp}")
-        right = {"device_id": post.device_id, "status": "actual", "press": 1, "late": late}
-        found = {key: alarm[key] for key in right}
-        require(found == right, f"alarm has {found}, not {right}")
+        require(incident.stream.get("rtsp") == place.rtsp, f"stream {incident.stream}, not {place.rtsp}")
+        found = {"press": incident.press, "late": incident.late}
+        require(found == {"press": 1, "late": late}, f"the alarm has {found}, not press 1, late {late}")
 
     def _help_and_close(self, post: Post, incident: Incident, watch: Watch) -> None:
-        self._town.centre.accept(incident.id)
+        self._town.register.accept(incident.id)
         watch.lamp("help-coming")
         # The press closes the relay, to start a call; a restart does not start another one.
         require(post.relay_closed or incident.late, "the relay is open though the incident is")
-        self._town.centre.close(incident.id)
+        self._town.register.close(incident.id, OUTCOME)
         watch.lamp("ready")
         self._wait(lambda: not post.relay_closed, STEP_TIMEOUT_S, f"{post.device_id}: relay open")
         others = [each.id for each in watch.new_incidents() if each.id != incident.id]
         require(not others, f"one press, and beside {incident.id} came {others}")
 
     def _presses(self, incident: Incident) -> int:
-        return self._town.centre.look(lambda ledger: ledger.incidents[incident.id].press)
+        found = self._town.register.incidents(incident.device_id)
+        return next(each.press for each in found if each.id == incident.id)
 
     def _wait_online(self, post: Post, boot: int) -> None:
         """Wait for state and birth message of that boot or a later one."""
 
-        def is_online(column: Column | None) -> bool:
-            return column is not None and bool(column.online) and column.info.get("boot", 0) >= boot
-
         def look() -> bool:
-            return self._town.centre.look(lambda ledger: is_online(ledger.columns.get(post.device_id)))
+            column = self._town.register.column(post.device_id)
+            return bool(column.get("online")) and (column.get("info") or {}).get("boot", 0) >= boot
 
         self._wait(look, START_TIMEOUT_S, f"{post.device_id}: online and its birth message, boot {boot}")
 
@@ -286,28 +282,28 @@ class Scenario:
 
     def _broker_back(self) -> None:
         self._town.broker_back()
-        self._town.centre.wait_connected(RECOVERY_TIMEOUT_S)
+        self._wait(self._town.register.hears, RECOVERY_TIMEOUT_S, "the desk has its broker again")
 
     def _mend(self) -> None:
         """After a failed step: put the town in order, so that the next one starts from where it should."""
         self._town.broker_back()
-        self._town.centre.auto = "received"
+        self._town.desk.thaw()
         for post in self._town.posts:
-            self._town.link(post, up=True)
-            self._town.power(post, on=True)
-        for incident in self._town.centre.ledger().open_incidents():
-            self._town.centre.close(incident.id, "other", "script")
+            post.real.link(True)
+            post.real.power_on()
         try:
-            for post in self._town.posts:
-                self._wait_ready(post)
-        except TimeoutError as error:
+            self._wait(self._all_closed_and_ready, RECOVERY_TIMEOUT_S, "all lamps ready, all incidents closed")
+        except (TimeoutError, OSError) as error:
             self._say(f"     (not in order again: {error})")
+
+    def _all_closed_and_ready(self) -> bool:
+        """Closes whatever is open."""
+        still = [incident.id for incident in self._town.register.incidents() if incident.is_open]
+        for incident_id in still:
+            self._town.register.close(incident_id, "other")
+        return not still and all(post.lamp == "ready" for post in self._town.posts)
 
 
 def _closure(t_ms: float, closed_ms: float) -> list[tuple[int, int]]:
     """The contact's edges, in microseconds."""
     return [(round(t_ms * 1000), 1), (round((t_ms + closed_ms) * 1000), 0)]
-
-
-def _incidents_and_presses(ledger: Any) -> list[tuple[str, int]]:
-    return [(incident.device_id, incident.press) for incident in ledger.incidents.values()]

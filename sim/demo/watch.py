@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from desk.ledger import Incident
+from sim.demo.desk_client import Incident
 from sim.demo.town import CLAIMS, Post, Town
 
 STEP_TIMEOUT_S = 10.0
@@ -25,7 +25,7 @@ class Watch:
         self._town = town
         self._post = post
         self._lamps = len(post.lamps)
-        self._known = {incident.id for incident in town.incidents(post)}
+        self._known = {incident.id for incident in town.register.incidents(post.device_id)}
 
     def states(self) -> list[str]:
         """What the lamp has shown, in order."""
@@ -51,12 +51,13 @@ class Watch:
         require(not claims, f"the lamp claimed {claims}")
 
     def new_incidents(self) -> list[Incident]:
-        """Incidents of this column that the centre did not know before."""
-        return [incident for incident in self._town.incidents(self._post) if incident.id not in self._known]
+        """Incidents of this column that the desk did not know before."""
+        known = self._town.register.incidents(self._post.device_id)
+        return [incident for incident in known if incident.id not in self._known]
 
     def incident(self, timeout_s: float = STEP_TIMEOUT_S) -> Incident:
         """Wait for the alarm, and make sure that there is only one."""
-        what = f"{self._post.device_id}: an alarm at the centre"
+        what = f"{self._post.device_id}: an alarm at the desk"
         incidents = self._town.wait_for(self.new_incidents, timeout_s, what)
         require(len(incidents) == 1, f"one press, {len(incidents)} alarms: {[each.id for each in incidents]}")
         return incidents[0]

@@ -114,11 +114,11 @@ def test_it_says_where_the_pages_are_and_leaves_nothing_behind(
 
 def test_a_desk_that_ends_comes_again_where_it_was(started: Started) -> None:
     url = started.url("desk")
-    desk = next(pid for pid, command in started.running().items() if " sim desk " in command)
+    desk = next(pid for pid, command in started.running().items() if " -m desk " in command)
     os.kill(desk, signal.SIGKILL)
     assert started.process.stdout is not None
     assert "here it comes again" in started.process.stdout.readline()
-    wait_for(lambda: any(pid != desk and " sim desk " in line for pid, line in started.running().items()), "a new desk")
+    wait_for(lambda: any(pid != desk and " -m desk " in line for pid, line in started.running().items()), "a new desk")
     wait_for(lambda: answers(url), "the page at the same place")
 
 
@@ -130,9 +130,13 @@ def answers(url: str) -> bool:
 
 @pytest.mark.parametrize(
     ("terminal", "arguments", "wanted"),
-    [(True, [], "_desk"), (False, [], "_script"), (True, ["--ui", "terminal"], "_screen"),
-     (False, ["--ui", "desk"], "_desk"), (True, ["--ui", "script"], "_script")],
-)  # fmt: skip
+    [
+        (True, [], "_desk"),
+        (False, [], "_script"),
+        (False, ["--ui", "desk"], "_desk"),
+        (True, ["--ui", "script"], "_script"),
+    ],
+)
 def test_which_view_it_is(
     terminal: bool, arguments: list[str], wanted: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,20 +146,12 @@ def test_which_view_it_is(
         played.append(name)
         return 0
 
-    for name in ("_desk", "_script", "_screen"):
+    for name in ("_desk", "_script"):
         monkeypatch.setattr(demo, name, lambda *_, name=name: play(name))
     monkeypatch.setattr(demo, "_has_terminal", lambda: terminal)
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert demo.main(arguments) == 0
     assert played == [wanted]
-
-
-def test_the_terminal_view_needs_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(signal, "signal", lambda *_: None)
-    assert demo.main(["--ui", "terminal"]) == 2
-    assert "needs a terminal" in capsys.readouterr().err
 
 
 def test_a_desk_that_cannot_start_says_why(tmp_path: Path) -> None:

@@ -14,10 +14,10 @@ FOUND_BY = {
     "loses": ("broker away", ["broker away", "books"]),
     "forgets": ("power cut", ["power cut", "books"]),
     "doubles": ("Школа", ["Школа", "books"]),
-    "lies": ("silent", ["silent", "truth"]),
+    "lies": ("hangs: the lamp", ["hangs: the lamp", "truth"]),
     "jumpy": ("vibration", ["vibration"]),
     "counts-badly": ("panic", ["panic", "books"]),
-    "blames-another": ("hangs", ["hangs"]),
+    "blames-another": ("uplink hangs", ["uplink hangs"]),
     "retains": ("Школа", ["contract"]),
     "stays-open": ("Школа", ["Школа"]),
 }
@@ -29,7 +29,7 @@ HURRIED = 0.4
 def play(fault: str, words: tuple[str, ...]) -> tuple[bool, list[str]]:
     """Play the steps with one of these words in their titles; returns the result and what was said."""
     said: list[str] = []
-    patience = 1.0 if "hangs" in words else HURRIED
+    patience = 1.0 if "uplink hangs" in words else HURRIED
     with Town(make_column=lambda config, on_event: FakeColumn(config, on_event, fault), patience=patience) as town:
         scenario = Scenario(town, said.append)
         steps = [step for step in scenario.steps() if any(word in step.title for word in words)]

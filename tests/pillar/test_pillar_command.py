@@ -15,7 +15,7 @@ from cli_probe import BOOT_TIMEOUT_S, Column, run_sim
 from column_probe import CONFIG, need, runtimes
 from pillar_rig import IdleColumn, idle_pillar, run, until, wait_until, watching
 
-from sim.demo.town import PoleLike
+from sim.demo.town import ColumnLike
 from sim.pillar import Pillar, PillarServer, whep
 from sim.servers.broker import Mosquitto
 
@@ -153,8 +153,8 @@ def test_a_machine_with_nothing_but_loopback_can_watch(monkeypatch: pytest.Monke
 
 def test_a_pillar_stands_where_a_column_does() -> None:
     with Pillar(CONFIG, make_column=IdleColumn) as pillar:  # type: ignore[arg-type]
-        column: PoleLike = pillar  # mypy holds it to it
-        for method in vars(PoleLike):
+        column: ColumnLike = pillar  # mypy holds it to it
+        for method in vars(ColumnLike):
             assert method.startswith("_") or callable(getattr(column, method))
         column.power_on()
         column.link(False)
