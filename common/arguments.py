@@ -5,6 +5,8 @@ import re
 import textwrap
 from collections.abc import Mapping
 
+from common.home import COLUMN_COMMAND, DESK_COMMAND
+
 _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 
 
@@ -16,6 +18,12 @@ def lists(tables: Mapping[str, Mapping[str, str]]) -> str:
         lines = "\n".join(f"{name:{width}}  {text}" for name, text in table.items())
         parts.append(f"{title}\n{textwrap.indent(lines, '  ')}")
     return "\n\n".join(parts)
+
+
+def described(docstring: str | None) -> str:
+    """A module's docstring for its help text: the commands are called as they are where they are run."""
+    text = docstring or ""
+    return text.replace("python -m sim", COLUMN_COMMAND).replace("python -m desk", DESK_COMMAND)
 
 
 def byte_count(text: str) -> int:

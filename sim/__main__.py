@@ -5,9 +5,10 @@ import importlib
 import sys
 from pathlib import Path
 
-from common.arguments import byte_count, lists
+from common.arguments import byte_count, described, lists
+from common.commands import add_no_input, occupy_standard_input
+from common.home import COLUMN_COMMAND
 
-EXIT_MISSING_RUNTIME = 3
 DELEGATED = {
     "board": ("sim.serial_board", "one board on a serial port, for mpremote"),
     "servers": ("sim.fleet", "broker, centre, cameras and clock of a provisioned fleet, for boards"),
@@ -21,6 +22,7 @@ DELEGATED = {
 
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
+    occupy_standard_input()
     if argv and argv[0] in DELEGATED:
         module = importlib.import_module(DELEGATED[argv[0]][0])
         return int(module.main(argv[1:]) or 0)
@@ -44,10 +46,10 @@ def _column(arguments: argparse.Namespace) -> int:
             heap_bytes=arguments.heap,
             seed=arguments.seed,
             chip=arguments.chip,
+            no_input=arguments.no_input,
         )
     except toolbox.ToolMissing as error:
-        print(f"error: {error}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
-        return EXIT_MISSING_RUNTIME
+        return toolbox.missing(error)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -56,7 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     from sim.real.runtimes import RUNTIMES
 
     layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m sim", description=__doc__, formatter_class=layout)
+    parser = argparse.ArgumentParser(
+        prog=COLUMN_COMMAND,
+        description=described(__doc__),
+        formatter_class=layout,
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     column = commands.add_parser("column", help="run one column in real time", formatter_class=layout)
@@ -68,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--heap", type=byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k")
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance (default: %(default)s)")
     add("--chip", choices=CHIPS, default="esp32", help="(default: %(default)s)")
+    add_no_input(column)
     column.epilog = lists(
         {
             "commands, one a line on standard input:": command.COMMANDS,

@@ -49,17 +49,19 @@ def unpack(
     tools: Path,
     *,
     suite: str = SUITE,
+    beside: str = "",
     also: Container[str] = (),
     without: tuple[str, ...] = (),
 ) -> Path:
     """Fetch `package` (its version a pattern such as "1.2*") with its libraries; return its folder.
 
+    `beside`: the end of the folder's name, where another version of the package lies beside the usual one.
     `also`: names of packages that it depends on and that are no libraries. `without`: how the names of
     libraries begin that it does not need.
     Unpacks beside and renames, so the folder is whole or absent. The caller keeps others out.
     Raises DebianError.
     """
-    target = tools / "debian" / f"{package}-{arch}"
+    target = tools / "debian" / f"{package}-{arch}{beside}"
     if target.is_dir():
         return target
     apt = _configure(tools / "apt", arch, suite)

@@ -21,13 +21,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
+from common.home import INSTALLED, LIB, LOCK, TOOLS
 from common.ports import free_port
 from tools import chromium, debian
 
-ROOT = Path(__file__).resolve().parent.parent
-TOOLS = ROOT / ".tools"
-LIB = ROOT / "lib"
 STRICT = os.environ.get("STRICT", "") not in ("", "0")
 """True when a missing runtime or broker is a failure instead of a loudly printed skip."""
 
@@ -35,18 +34,42 @@ OLDEST_MICROPYTHON = (1, 24)
 # The pinned packages. MicroPython's version decides the .mpy format; mosquitto may take security updates.
 MICROPYTHON_VERSION = "1.25.0+ds-1*"
 MOSQUITTO_VERSION = "2.0.*"
+NEWEST_SUITE = "sid"
+# Names the interpreter to take, whatever is on PATH.
+CHOSEN = {64: "MICROPYTHON", 32: "MICROPYTHON32"}
+# Word size, version, and what it lacks of what a simulated chip needs: `ffi` for shared memory and its exit, ...
 PROBE = """
-import sys, vfs, tls
-vfs.VfsLfs2
-print(64 if sys.maxsize >> 32 else 32, *sys.implementation[1][:3])
+import sys
+lacks = []
+for name in ("vfs", "tls", "ffi", "uctypes", "select", "socket", "asyncio"):
+    try:
+        module = __import__(name)
+        if name == "vfs" and not hasattr(module, "VfsLfs2"):
+            lacks.append("vfs.VfsLfs2")
+    except ImportError:
+        lacks.append(name)
+print(64 if sys.maxsize >> 32 else 32, *(list(sys.implementation[1][:3]) + lacks))
 """
 MORE_PATH = ":/usr/sbin:/usr/local/sbin"
 PROBE_TIMEOUT_S = 20
 START_TIMEOUT_S = 10
+PIP_ARCHIVE = Path(__file__).with_name("pip_archive.py")
+DOWNLOAD_TIMEOUT_S = 180
+DOWNLOAD_ERROR_TAIL = 800
+
+
+EXIT_MISSING_TOOL = 3
 
 
 class ToolMissing(RuntimeError):
     """A tool is neither here nor to be had; the message says why and how to get it by hand."""
+
+
+def missing(error: ToolMissing | str) -> int:
+    """Say on standard error that a command cannot run without a tool; its exit status."""
+    how = "by themselves, at their first use" if INSTALLED else "by: make tools"
+    print(f"error: {error}\nAll tools are fetched, without root, {how}", file=sys.stderr)
+    return EXIT_MISSING_TOOL
 
 
 def require(name: str) -> list[str]:
@@ -96,26 +119,27 @@ def device_libraries() -> Path:
     return Path(require("umqtt")[0])
 
 
-def fetch_libraries(lib: Path) -> list[str]:
-    """Unpack into `lib` what its lock.json names and is not there yet. Raises ToolMissing.
+def fetch_libraries(lib: Path, lock: Path) -> list[str]:
+    """Unpack into `lib` what `lock` names and is not there yet. Raises ToolMissing.
 
     The caller keeps others out.
     """
-    for entry in json.loads((lib / "lock.json").read_text()):
+    lib.mkdir(parents=True, exist_ok=True)
+    for entry in json.loads(lock.read_text()):
         if not all((lib / name).is_file() for name in entry["files"]):
             with tempfile.TemporaryDirectory(dir=lib, prefix=".fetch-") as scratch:
                 archive = Path(scratch, "archive")
                 _download(entry["name"], entry["version"], archive)
-                _unpack_library(entry, archive, lib)
+                _unpack_library(entry, archive, lib, lock)
     return [str(lib)]
 
 
-def _unpack_library(entry: dict[str, str], archive: Path, lib: Path) -> None:
+def _unpack_library(entry: dict[str, str], archive: Path, lib: Path, lock: Path) -> None:
     """Take the entry's files out of the archive, if its hash is the locked one. Raises ToolMissing."""
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     label = f"{entry['name']} {entry['version']}"
     if digest != entry["sha256"]:
-        raise ToolMissing(f"{label}: the archive's sha256 is {digest}, lib/lock.json has {entry['sha256']}. "
+        raise ToolMissing(f"{label}: the archive's sha256 is {digest}, {lock} has {entry['sha256']}. "
                           "Refused; ask whoever runs your package index what it serves")  # fmt: skip
     with tarfile.open(archive) as tar:
         for name in entry["files"]:
@@ -129,64 +153,88 @@ def _unpack_library(entry: dict[str, str], archive: Path, lib: Path) -> None:
 
 
 def _download(name: str, version: str, archive: Path) -> None:
-    """Fetch the source archive from the first configured index that has it. Raises ToolMissing."""
-    import pypi_simple  # 0.3 s that only a first run needs
-    import requests
-
-    missing, corrupt = pypi_simple.NoSuchProjectError, pypi_simple.DigestMismatchError
-    failures = []
-    for number, url in enumerate(_indexes(pypi_simple.PYPI_SIMPLE_ENDPOINT), 1):
-        try:
-            with pypi_simple.PyPISimple(url) as index:
-                packages = index.get_project_page(name).packages
-                found = [p for p in packages if p.version == version and p.package_type == "sdist"]
-                if found:
-                    index.download_package(found[0], archive)
-                    return
-                failures.append(f"index {number} has no such version")
-        except (requests.RequestException, missing, corrupt) as error:
-            failures.append(f"index {number}: {type(error).__name__}")
-    raise ToolMissing(f"{name} {version} is not to be had ({'; '.join(failures)}). "
-                      "Is pip's index reachable? See: pip config list")  # fmt: skip
+    """Fetch the source archive as pip would. Raises ToolMissing."""
+    done = _output([sys.executable, "-I", str(PIP_ARCHIVE), name, version, str(archive)], DOWNLOAD_TIMEOUT_S)
+    if done.returncode:
+        unreached = re.findall(r"^Could not fetch .*", done.stdout, re.MULTILINE)
+        why = "\n".join([*unreached, done.stderr.strip()[-DOWNLOAD_ERROR_TAIL:]])
+        raise ToolMissing(f"{name} {version} is not to be had by pip's settings (see: pip config list).\n{why}")
 
 
-def _indexes(default: str) -> list[str]:
-    """The package indexes that pip is configured with: the main one, then the extra ones."""
-    done = _output([sys.executable, "-m", "pip", "config", "list"])
-    settings = dict(re.findall(r"^(\S+)='(.*)'$", done.stdout, re.MULTILINE))
+class Interpreter(NamedTuple):
+    """What a MicroPython says of itself."""
 
-    def setting(option: str) -> str:
-        values = (settings.get(f"{section}.{option}") for section in (":env:", "install", "global"))
-        return next(filter(None, values), "")
+    bits: int
+    version: tuple[int, ...]
+    lacks: tuple[str, ...]
 
-    extra = setting("extra-index-url").replace("\\n", " ").split()
-    return [setting("index-url") or default, *(url for url in extra if url.startswith("http"))]
+    def unfit(self, bits: int) -> str | None:
+        """Why no simulated chip of that word size can run on it, or None."""
+        if self.bits != bits:
+            return f"it has {self.bits} bits, not {bits}"
+        if self.version < OLDEST_MICROPYTHON:
+            return f"it is {_dotted(self.version)}, must be {_dotted(OLDEST_MICROPYTHON)} or newer"
+        if self.lacks:
+            return f"it was built without {', '.join(self.lacks)}, which the simulated chip needs"
+        return None
 
 
 def _micropython(bits: int) -> list[str]:
+    chosen = os.environ.get(CHOSEN[bits])
+    if chosen:
+        why = _unfit([chosen], bits)
+        if why is not None:
+            raise ToolMissing(f"{CHOSEN[bits]}={chosen} cannot be used: {why}")
+        return [chosen]
     on_path = shutil.which("micropython")
-    if on_path:
-        found, *version = _probe([on_path]) or [0]
-        if found == bits and version >= list(OLDEST_MICROPYTHON):
-            return [on_path]
-    root = debian.unpack("micropython", MICROPYTHON_VERSION, debian.architecture(bits), TOOLS)
+    why = f" ({on_path} cannot be used: {_unfit([on_path], bits)})" if on_path else ""
+    if on_path and _unfit([on_path], bits) is None:
+        return [on_path]
+    try:
+        return _debians_micropython(bits, MICROPYTHON_VERSION, debian.SUITE)
+    except debian.DebianError as error:
+        raise debian.DebianError(f"{error}{why}") from error
+
+
+def _newest_micropython(bits: int) -> list[str]:
+    """Of Debian's newest suite: what becomes of the firmware on the next images can be seen on it today."""
+    return _debians_micropython(bits, "*", NEWEST_SUITE, beside="-newest")
+
+
+def _debians_micropython(bits: int, version: str, suite: str, beside: str = "") -> list[str]:
+    architecture = debian.architecture(bits)
+    root = debian.unpack("micropython", version, architecture, TOOLS, suite=suite, beside=beside)
     argv = debian.command(root, "usr/bin/micropython")
-    if _probe(argv)[:1] != [bits]:
-        raise debian.DebianError(f"the package unpacked in {root} does not run here")
+    why = _unfit(argv, bits)
+    if why is not None:
+        raise debian.DebianError(f"the package unpacked in {root} cannot be used: {why}")
     return argv
 
 
-def _probe(argv: list[str]) -> list[int]:
-    """[word size, major, minor, micro] of a MicroPython; [] when it does not run or lacks LittleFS or tls."""
+def _unfit(argv: list[str], bits: int) -> str | None:
+    found = _probe(argv)
+    return "it does not run here" if found is None else found.unfit(bits)
+
+
+def _probe(argv: list[str]) -> Interpreter | None:
+    """None when it does not run, or is no MicroPython."""
     try:
         done = _output([*argv, "-c", PROBE])
     except (OSError, subprocess.TimeoutExpired):
-        return []
-    return [int(word) for word in done.stdout.split()] if done.returncode == 0 else []
+        return None
+    found = re.fullmatch(r"(\d+) (\d+) (\d+) (\d+)((?: [\w.]+)*)\s*", done.stdout) if done.returncode == 0 else None
+    if found is None:
+        return None
+    bits, *version = map(int, found.groups()[:4])
+    return Interpreter(bits, tuple(version), tuple(found[5].split()))
 
 
-def _output(argv: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(argv, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S,
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))
+
+
+def _output(argv: list[str], timeout_s: int = PROBE_TIMEOUT_S) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(argv, capture_output=True, text=True, timeout=timeout_s,
                           stdin=subprocess.DEVNULL, check=False)  # fmt: skip
 
 
@@ -199,9 +247,11 @@ def _mosquitto(program: str) -> list[str]:
 
 
 _FINDERS: dict[str, Callable[[], list[str]]] = {
-    "umqtt": lambda: fetch_libraries(LIB),
+    "umqtt": lambda: fetch_libraries(LIB, LOCK),
     "micropython": lambda: _micropython(64),
     "micropython32": lambda: _micropython(32),
+    "micropython-newest": lambda: _newest_micropython(64),
+    "micropython32-newest": lambda: _newest_micropython(32),
     "mosquitto": lambda: _mosquitto("usr/sbin/mosquitto"),
     "mosquitto_passwd": lambda: _mosquitto("usr/bin/mosquitto_passwd"),
     "chromium": lambda: [chromium.find(TOOLS)],
@@ -211,6 +261,8 @@ _BY_HAND = {
     "umqtt": "unpack micropython-umqtt.simple into lib/ (see lib/README.md)",
     "micropython": "put a 64-bit micropython >= 1.24 (unix port) on PATH",
     "micropython32": "put a 32-bit micropython >= 1.24 (unix port) on PATH",
+    "micropython-newest": "there is no other way than Debian's package",
+    "micropython32-newest": "there is no other way than Debian's package",
     "mosquitto": "install mosquitto 2 so that it is on PATH",
     "mosquitto_passwd": "install mosquitto 2 so that mosquitto_passwd is on PATH",
     "chromium": "install chromium or chromium-headless-shell so that it is on PATH",
@@ -220,7 +272,7 @@ _BY_HAND = {
 @contextmanager
 def _locked() -> Iterator[None]:
     """One process at a time finds or unpacks."""
-    TOOLS.mkdir(exist_ok=True)
+    TOOLS.mkdir(parents=True, exist_ok=True)
     with (TOOLS / "lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
@@ -230,11 +282,10 @@ def check(name: str) -> str:
     """Run the tool and say its version (mosquitto: once it accepted a connection). Raises ToolMissing."""
     argv = require(name)
     if name == "umqtt":
-        entries = json.loads((LIB / "lock.json").read_text())
+        entries = json.loads(LOCK.read_text())
         return ", ".join(f"{entry['name']} {entry['version']}" for entry in entries)
-    if name.startswith("micropython"):
-        bits, *version = _probe(argv)
-        return f"{'.'.join(map(str, version))}, {bits} bits"
+    if name.startswith("micropython") and (interpreter := _probe(argv)) is not None:
+        return f"{_dotted(interpreter.version)}, {interpreter.bits} bits"
     if name == "chromium":
         return chromium.version(argv[0]) or "runs"
     if name == "mosquitto":

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 
+from common.home import DESK_COMMAND
 from desk.web.accounts import Accounts
 from desk.web.refusal import Refusal
 from desk.web.sessions import COOKIE, Sessions
@@ -87,7 +88,7 @@ class Guard:
         if self.with_accounts:
             return
         if any(name in request.headers for name in PROXIED):
-            raise Refusal(403, "a desk behind a proxy needs accounts: python -m sim desk account add NAME --folder DIR")
+            raise Refusal(403, f"a desk behind a proxy needs accounts: {DESK_COMMAND} account add NAME --folder DIR")
         if not is_loopback(_split(f"//{request.host}").hostname or ""):
             raise Refusal(403, "a desk without accounts answers to 127.0.0.1 and localhost only")
 

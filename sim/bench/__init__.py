@@ -11,10 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from common.home import COLUMN_COMMAND
 from tools import toolbox
 
 EXIT_FAILED = 1
-EXIT_MISSING_RUNTIME = 3
 
 
 def main(argv: list[str]) -> int:
@@ -26,8 +26,7 @@ def main(argv: list[str]) -> int:
     try:
         results = run(arguments)
     except toolbox.ToolMissing as error:
-        print(f"error: {error}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
-        return EXIT_MISSING_RUNTIME
+        return toolbox.missing(error)
     except (ColumnFailed, TimeoutError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED
@@ -63,7 +62,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _parser(sections: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sim bench", description=(__doc__ or "").partition(": ")[2])
+    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} bench", description=(__doc__ or "").partition(": ")[2])
     add = parser.add_argument
     add("--presses", type=_count, default=100, metavar="N", help="of each latency row (default: %(default)s)")
     add("--rounds", type=_count, default=15, metavar="N", help="broker outages (default: %(default)s)")

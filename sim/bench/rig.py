@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
+from common.home import TOOLS
 from common.identity import Identity
 from firmware.startup.pins import defaults as default_pins
 from sim.document import REGION, SSID, document
@@ -229,11 +230,9 @@ class Processors:
 
 def robust_library() -> Path | None:
     """umqtt.robust, unpacked beside the other tools; None when it is not to be had."""
-    folder = toolbox.TOOLS / "peers"
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(_PEERS, folder / "lock.json")
+    folder = TOOLS / "peers"
     try:
-        toolbox.fetch_libraries(folder)
+        toolbox.fetch_libraries(folder, _PEERS)
     except toolbox.ToolMissing:
         return None
     return folder

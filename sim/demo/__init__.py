@@ -10,6 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from common.arguments import described
+from common.home import COLUMN_COMMAND
 from common.signals import exit_on
 from sim.real.column import RUNTIMES
 
@@ -31,7 +33,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sim demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} demo", description=described(__doc__))
     parser.add_argument("--ui", choices=UIS, help="(default: desk on a terminal, else script)")
     parser.add_argument("--folder", type=Path, metavar="DIR", help="the desk's, kept (default: a throw-away one)")
     parser.add_argument("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")

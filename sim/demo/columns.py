@@ -11,8 +11,8 @@ from sim.document import document
 
 CHIP = "esp32"
 # Shorter than in the street, so that a demonstration of outages does not take minutes.
-ANSWER_S = 3
-WATCHDOG_S = 4
+ANSWER_S = 2
+WATCHDOG_S = 3
 REPEAT_S = 2
 RETRY_MAX_S = 2
 HEARTBEAT_S = 5

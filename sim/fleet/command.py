@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from common.arguments import lists
+from common.commands import add_no_input, command_lines
+from common.home import COLUMN_COMMAND
 from common.signals import exit_on
 from sim.fleet.surroundings import BREAKS, FleetServers, FleetServersError
 from sim.real.command import print_event
@@ -18,7 +20,6 @@ from sim.servers.broker import BrokerError
 from tools import toolbox
 
 EXIT_USAGE = 2
-EXIT_MISSING_RUNTIME = 3
 EXIT_FAILED = 1
 COMMANDS = {
     "break NAME": "see below",
@@ -26,7 +27,7 @@ COMMANDS = {
     "expire ID": "make a configuration in which the column's certificate has ended, to be flashed",
     "close": "the centre closes all open incidents",
     "help": "list these commands",
-    "quit": "end (so does the end of the input)",
+    "quit": "end (so does the end of the input, but with --no-input)",
 }
 EVENTS = {
     "ready": "servers: the file for boards; columns: how many were provisioned",
@@ -49,13 +50,12 @@ def main(argv: list[str]) -> int:
             report(event="ready", servers=str(servers.table), columns=len(servers.columns))
             for what in arguments.broken:
                 _obey(servers, ["break", what])
-            _listen(servers, sys.stdin)
+            _listen(servers, command_lines(no_input=arguments.no_input))
     except (FleetServersError, BrokerError, TimeoutError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED
     except toolbox.ToolMissing as error:
-        print(f"error: {error}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
-        return EXIT_MISSING_RUNTIME
+        return toolbox.missing(error)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
@@ -98,13 +98,14 @@ def report(**event: Any) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m sim servers", formatter_class=layout)
+    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} servers", formatter_class=layout)
     parser.description = (__doc__ or "").partition("`: ")[2]
     add = parser.add_argument
     add("provisioned", type=Path, help="what provisioning made; it is not changed")
     help_text = "folder for the servers' own files (default: %(default)s)"
     add("--state", type=Path, default=Path("build/servers"), metavar="FOLDER", help=help_text)
     add("--break", dest="broken", action="append", default=[], metavar="NAME", help="may be given several times")
+    add_no_input(parser)
     parser.epilog = lists(
         {
             "names of what can be broken:": BREAKS,

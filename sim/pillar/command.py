@@ -15,6 +15,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from common.arguments import described
+from common.home import COLUMN_COMMAND
 from common.signals import exit_on
 from sim.pillar.pillar import Pillar
 from sim.pillar.server import PillarServer
@@ -23,7 +25,6 @@ from sim.real.runtimes import RUNTIMES
 from tools import toolbox
 
 EXIT_USAGE = 2
-EXIT_MISSING_RUNTIME = 3
 
 
 def main(argv: list[str]) -> int:
@@ -37,11 +38,10 @@ def main(argv: list[str]) -> int:
             _serve(server, config, arguments)
         return 0
     except (OSError, ValueError) as error:
-        print(f"error: {error}; make a configuration with: python -m sim config --help", file=sys.stderr)
+        print(f"error: {error}; make a configuration with: {COLUMN_COMMAND} config --help", file=sys.stderr)
         return EXIT_USAGE
     except toolbox.ToolMissing as error:
-        print(f"error: {error}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
-        return EXIT_MISSING_RUNTIME
+        return toolbox.missing(error)
 
 
 def _serve(server: PillarServer, config: Any, arguments: argparse.Namespace) -> None:
@@ -56,7 +56,7 @@ def _serve(server: PillarServer, config: Any, arguments: argparse.Namespace) -> 
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sim pillar", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} pillar", description=described(__doc__))
     add = parser.add_argument
     add("--config", type=Path, required=True, metavar="FILE", help="configuration document (JSON); its stream.webrtc "
         "and stream.http are replaced by this pillar's own")  # fmt: skip

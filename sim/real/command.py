@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from common.commands import command_lines
+from common.home import COLUMN_COMMAND
 from common.signals import exit_on
 from sim.chip.contact import parse_wave
 from sim.real.column import RealColumn
@@ -26,7 +28,7 @@ COMMANDS = {
     "tamper open|closed": "open or close the housing",
     "hang TASK": "the firmware's task of that name never returns; the watchdog has to find it",
     "help": "list these commands",
-    "quit": "end (so does the end of the input)",
+    "quit": "end (so does the end of the input, but with --no-input)",
 }
 _USAGE = {usage.split()[0]: usage for usage in COMMANDS}
 EVENTS = {
@@ -115,13 +117,20 @@ _HANDLERS: dict[str, Callable[..., None]] = {
 
 
 def main(
-    config_path: Path, *, runtime: str, flash_path: Path | None, heap_bytes: int | None, seed: int, chip: str
+    config_path: Path,
+    *,
+    runtime: str,
+    flash_path: Path | None,
+    heap_bytes: int | None,
+    seed: int,
+    chip: str,
+    no_input: bool,
 ) -> int:
     """Run one column until `quit`; returns the exit status."""
     try:
         config = config_path.read_bytes()
     except OSError as error:
-        print(f"error: --config: {error}; make one with: python -m sim config --help", file=sys.stderr)
+        print(f"error: --config: {error}; make one with: {COLUMN_COMMAND} config --help", file=sys.stderr)
         return EXIT_USAGE
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
@@ -137,7 +146,7 @@ def main(
             column.power_on()
             run(
                 column,
-                sys.stdin,
+                command_lines(no_input=no_input),
                 lambda event, **more: print_event({"t_ms": column.now_ms(), "event": event, **more}),
             )
     except ValueError as error:

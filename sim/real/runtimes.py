@@ -6,11 +6,11 @@ from pathlib import Path
 from sim.chip import build
 from tools import toolbox
 
-RUNTIMES = ("cpython", "micropython", "micropython32")
+RUNTIMES = ("cpython", "micropython", "micropython32", "micropython-newest", "micropython32-newest")
 CPYTHON = (sys.executable, "-u")  # a chip's console keeps nothing back, whatever the environment says
 _RUN = Path(__file__).parents[1] / "chip" / "run.py"
 # What the simulated modules take of the heap: on silicon they lie in flash. With 64 bits it is half as much again.
-_SHARE: dict[str, float] = {"micropython32": 1.0, "micropython": 1.5}
+_SHARE_64, _SHARE_32 = 1.5, 1.0
 
 
 def command(runtime: str, heap_bytes: int | None, folder: Path, more_bytes: int = 0) -> list[str]:
@@ -28,6 +28,6 @@ def command(runtime: str, heap_bytes: int | None, folder: Path, more_bytes: int 
         return [*CPYTHON, str(_RUN)]
     heap = []
     if heap_bytes is not None:
-        taken = round((build.HEAP_BYTES_32 + more_bytes) * _SHARE[runtime])
+        taken = round((build.HEAP_BYTES_32 + more_bytes) * (_SHARE_32 if "32" in runtime else _SHARE_64))
         heap = ["-X", f"heapsize={heap_bytes + taken}"]
     return [*toolbox.require(runtime), *heap, str(build.precompile(folder))]

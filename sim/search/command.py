@@ -19,12 +19,14 @@ from pathlib import Path
 from threading import Event
 from types import ModuleType
 
+from common.arguments import described
+from common.home import COLUMN_COMMAND
 from common.signals import exit_on
 from sim.search import report
 from sim.search.apart import PartFailed, run_apart
 from sim.search.findings import Control, Findings
 from sim.search.progress import Progress
-from tools.toolbox import ToolMissing
+from tools.toolbox import ToolMissing, missing
 
 PARTS = ("storms", "year", "power_cuts", "brokers", "endurance")
 DEFAULT_PARTS = ("storms", "year", "power_cuts")
@@ -32,7 +34,6 @@ BUDGET_MIN = 15.0
 SHARES = {"power_cuts": 0.5}
 EXIT_RED = 1
 EXIT_USAGE = 2
-EXIT_MISSING_TOOL = 3
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 POLL_S = 0.5
 
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> int:
         for part in parts:
             _module(part)
     except ToolMissing as error:
-        return _tool_missing(str(error))
+        return missing(error)
     except (UnknownPart, UnknownControl, ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
@@ -66,7 +67,7 @@ class UnknownControl(Exception):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m sim campaign", description=__doc__)
+    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} campaign", description=described(__doc__))
     add = parser.add_argument
     add("--budget", type=_minutes, default=BUDGET_MIN, metavar="MINUTES", help="(default: %(default)g)")
     add("--parts", default=" ".join(DEFAULT_PARTS), help=f"of {', '.join(PARTS)} (default: %(default)s)")
@@ -111,11 +112,6 @@ def _owner(control: str) -> list[str]:
     if control not in known:
         raise UnknownControl(f"no control {control!r}; the controls are: {', '.join(known)}")
     return [known[control]]
-
-
-def _tool_missing(why: str) -> int:
-    print(f"error: {why}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
-    return EXIT_MISSING_TOOL
 
 
 class Conductor:
@@ -227,7 +223,7 @@ class Conductor:
         if self._interrupted.is_set():
             return EXIT_INTERRUPTED
         if self._tools_missing and not campaign.violations:
-            return _tool_missing(self._tools_missing[0])
+            return missing(self._tools_missing[0])
         return EXIT_RED if campaign.is_red else 0
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from common.arguments import byte_count, lists
+from common.commands import add_no_input, command_lines
+from common.home import COLUMN_COMMAND
 from common.signals import exit_on
 from sim.chip.options import CHIPS
 from sim.real import command
@@ -21,8 +23,7 @@ from sim.serial_board.wiring import wired_for
 from tools import toolbox
 
 EXIT_USAGE = 2
-EXIT_MISSING_RUNTIME = 3
-RUNTIMES = ("micropython", "micropython32")
+RUNTIMES = ("micropython", "micropython32", "micropython-newest", "micropython32-newest")
 COMMANDS = {
     "unplug": "pull the cable out: the terminal goes away",
     "plug": "put the cable back in: a new terminal, the same link",
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
     try:
         config = None if arguments.config is None else arguments.config.read_bytes()
     except OSError as error:
-        print(f"error: --config: {error}; make one with: python -m sim config --help", file=sys.stderr)
+        print(f"error: --config: {error}; make one with: {COLUMN_COMMAND} config --help", file=sys.stderr)
         return EXIT_USAGE
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
@@ -61,13 +62,12 @@ def main(argv: list[str]) -> int:
             usb_powered=arguments.usb_powered,
             on_event=print_event,
         ) as board:
-            _obey(board, sys.stdin)
+            _obey(board, command_lines(no_input=arguments.no_input))
     except ValueError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except toolbox.ToolMissing as error:
-        print(f"error: {error}\nAll tools are fetched, without root, by: make tools", file=sys.stderr)
-        return EXIT_MISSING_RUNTIME
+        return toolbox.missing(error)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
@@ -98,7 +98,7 @@ def _without_the_cables(board: SerialBoard, lines: Iterable[str], report: Callab
 
 def _parser() -> argparse.ArgumentParser:
     layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog="python -m sim board", formatter_class=layout)
+    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} board", formatter_class=layout)
     parser.description = (__doc__ or "").partition("`: ")[2]
     add = parser.add_argument
     add(
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         help="configuration document: flash the firmware with it",
     )
     add("--wired-for", type=Path, metavar="CONFIG", help="document or folder of provisioning: blank, but wired for it")
-    add("--servers", type=Path, metavar="FILE", help="where they are simulated; written by: python -m sim servers")
+    add("--servers", type=Path, metavar="FILE", help=f"where they are simulated; written by: {COLUMN_COMMAND} servers")
     add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one, empty)")
     add("--link", type=Path, metavar="PATH", help="symbolic link to the terminal, kept over unplug and plug")
     add("--runtime", choices=RUNTIMES, default=RUNTIMES[0], help="(default: %(default)s)")
@@ -117,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance and of faults (default: %(default)s)")
     add("--usb-powered", action="store_true", help="the cable is the supply: `unplug` cuts the power")
     add("--fault", action="append", default=[], metavar="NAME[=N]", help="may be given several times; see below")
+    add_no_input(parser)
     parser.epilog = lists(
         {
             "faults:": FAULTS,

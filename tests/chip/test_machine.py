@@ -245,6 +245,7 @@ while time.ticks_diff(time.ticks_ms(), start) < 7000:
 """
 
 
+@pytest.mark.slow
 def test_ticks_wrap_at_two_to_the_thirty(chip: Make) -> None:
     one = chip(TICKS).start(seed=0)
     first = int(one.wait(r"ticks (\d+)")[1])

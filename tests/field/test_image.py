@@ -55,6 +55,7 @@ def test_one_flipped_bit_is_refused() -> None:
         image.check(bytes(spoilt), digest(content(0)))
 
 
+@pytest.mark.slow
 def test_a_port_without_a_chip(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """The real esptool, at a terminal that says nothing."""
     file = tmp_path / "x.bin"

@@ -121,6 +121,7 @@ valid_frames = st.one_of(
     max_examples=150, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(st.one_of(st.binary(max_size=80), valid_frames))
+@pytest.mark.slow
 def test_any_record_ends_in_a_boot(flash: Path, data: bytes) -> None:
     """Also frames that are intact and say nonsense."""
     (flash / "boot.rec").write_bytes(data)

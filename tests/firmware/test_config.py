@@ -282,6 +282,7 @@ TEXT = st.text(min_size=1, max_size=120) | st.text(alphabet='\x01\n"\\ө', min_s
     height=st.floats(0, 5),
     ident=st.text("abcdefghij-", min_size=1, max_size=32),
 )
+@pytest.mark.slow
 def test_an_alarm_is_never_longer_than_1024_bytes(
     address: str, streams: dict[str, str], height: float, ident: str
 ) -> None:

@@ -51,6 +51,7 @@ def misjudged(make: Callable[[], Debouncer], size: int) -> dict[str, int]:
     return wrong
 
 
+@pytest.mark.slow
 def test_corpus_of_all_classes() -> None:
     print(f"corpus: seed {SEED}, {CORPUS_SIZE} waveforms")
     assert misjudged(debouncer, CORPUS_SIZE) == {}

@@ -54,11 +54,13 @@ def judged(make: Callable[[random.Random], tuple[Wave, int]], longest_ms: int = 
     return wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [short_press, tap, bouncing_press])
 def test_one_gap_makes_no_press_missed_or_counted_twice(make: Callable[[random.Random], tuple[Wave, int]]) -> None:
     assert judged(make) == []
 
 
+@pytest.mark.slow
 def test_a_knock_is_none_for_a_gap_of_less_than_15_ms() -> None:
     """25 ms at most and 14 more are less than 40. The control: with longer gaps a few knocks are."""
     assert judged(vibration, 14) == []

@@ -75,6 +75,7 @@ def version(request: pytest.FixtureRequest) -> str:
 # -- the packet id never wraps
 
 
+@pytest.mark.slow
 def test_stock_sends_packet_id_0_after_65535(version: str) -> None:
     """On the chip `struct` cuts 65,536 to 0, which a broker answers by dropping the client; CPython's raises."""
     socket = ChipSocket(puback(0))

@@ -1,12 +1,19 @@
 """The documentation names only files that exist."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "lib" / "README.md"]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "lib" / "README.md",
+]
 FOLDERS = ("boot.py", "main.py", "manifest.py", "Makefile", "firmware", "hal", "contract", "common", "desk", "field",
            "sim", "tools", "lib", "tests", "docs")  # fmt: skip
 PATH = re.compile(r"(?<![\w./-])(?:[\w-]+/)*[\w*-]+\.(?:py|md|json|yaml|toml)\b|(?<![\w./-])(?:[\w-]+/)+(?![\w*])")
@@ -47,3 +54,11 @@ def test_files_of_a_room_exist_in_it() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text()
     assert lost_in_rooms(text) == []
     assert lost_in_rooms(text.replace("`interface.py`", "`gone.py`")) == ["hal/gone.py"]
+
+
+def test_every_checkout_has_line_feeds() -> None:
+    """With CRLF boot.py would be another file, on the board and in the bundle's manifest."""
+    asked = ["boot.py", "firmware/lamp.py", "Makefile", "docs/contract.md"]
+    told = subprocess.run(["git", "check-attr", "eol", *asked], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert told.stdout.splitlines() == [f"{name}: eol: lf" for name in asked]
+    assert [name for name in asked if b"\r" in (ROOT / name).read_bytes()] == []

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from groups import group
 
-from tools.toolbox import ROOT
+from common.home import ROOT
 
 GROUPED = """
 import time

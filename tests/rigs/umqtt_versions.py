@@ -7,9 +7,9 @@
 - 1.4.0: `ssl=None` in place of `ssl=False, ssl_params={}`; an empty user counts as none; `wait_msg` returns the type.
 - timeout (after 1.4.0): the names `socket`, `struct`, `binascii` without "u"; `connect(clean_session, timeout)` with
   `settimeout` on the socket before it connects.
-- legacy-ssl (1.6.0): the former, and `ssl_params` back beside `ssl`.
-
-Not emulated, because no source of them was at hand: whatever 1.7.0 and 1.8.0 change beyond that.
+- legacy-ssl (1.6.0): the former, and `ssl_params` back beside `ssl`. 1.7.0 adds `unsubscribe`, which nobody calls.
+- 1.7.1: `connect` closes the socket that it had.
+- 1.8.0: `subscribe` says its length in as many bytes as it takes, and writes header and packet id apart.
 """
 
 import importlib.util
@@ -50,11 +50,28 @@ LEGACY_SSL = (
     ("ssl=None):", "ssl=None, ssl_params={}):"),
     ("        self.ssl = ssl\n", "        self.ssl = ssl\n        self.ssl_params = ssl_params\n"),
 )
+V_1_7_1 = (
+    *LEGACY_SSL,
+    ("        self.sock = socket.socket()\n        self.sock.settimeout(timeout)\n",
+     "        if self.sock is not None:\n            self.sock.close()\n"
+     "        self.sock = socket.socket()\n        self.sock.settimeout(timeout)\n"),
+)  # fmt: skip
+V_1_8 = (
+    *V_1_7_1,
+    ('        struct.pack_into("!BH", pkt, 1, 2 + 2 + len(topic) + 1, self.pid)\n'
+     '        #print(hex(len(pkt)), hexlify(pkt, ":"))\n        self.sock.write(pkt)\n',
+     "        left, at = len(topic) + 5, 1\n"
+     "        while left > 127:\n            pkt[at], left, at = left & 127 | 128, left >> 7, at + 1\n"
+     "        pkt[at] = left\n        self.sock.write(bytes(pkt), at + 1)\n"
+     '        struct.pack_into("!H", pkt, 2, self.pid)\n        self.sock.write(pkt[2:], 2)\n'),
+)  # fmt: skip
 VERSIONS: dict[str, tuple[tuple[str, str], ...]] = {
     "1.3.4": (),
     "1.4.0 emulated": V_1_4,
     "timeout emulated": TIMEOUT,
     "legacy-ssl emulated": LEGACY_SSL,
+    "1.7.1 emulated": V_1_7_1,
+    "1.8.0 emulated": V_1_8,
 }
 
 

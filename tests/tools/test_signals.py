@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tools.toolbox import ROOT
+from common.home import ROOT
 
 HEARD_S = 10.0
 NOT_HEARD_S = 1.0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from common.home import ROOT
 from tools import debian, toolbox
 
 SETTLE_S = 1.0
@@ -104,7 +105,7 @@ def write_lock(lib: Path, sha256: str) -> None:
 def test_library_with_the_locked_hash_is_unpacked(library: tuple[Path, str]) -> None:
     lib, sha256 = library
     write_lock(lib, sha256)
-    toolbox.fetch_libraries(lib)
+    toolbox.fetch_libraries(lib, lib / "lock.json")
     assert (lib / "thing" / "simple.py").read_bytes() == LIBRARY
     assert sorted(p.name for p in lib.iterdir()) == ["lock.json", "thing"]
 
@@ -113,7 +114,7 @@ def test_library_with_another_hash_is_refused_and_leaves_nothing(library: tuple[
     lib, _ = library
     write_lock(lib, "0" * 64)
     with pytest.raises(toolbox.ToolMissing, match=r"thing 1\.0: the archive's sha256 is .* Refused"):
-        toolbox.fetch_libraries(lib)
+        toolbox.fetch_libraries(lib, lib / "lock.json")
     assert [p.name for p in lib.iterdir()] == ["lock.json"]
 
 
@@ -139,17 +140,63 @@ def test_micropython_on_path_is_taken(tmp_path: Path, monkeypatch: pytest.Monkey
     assert toolbox.require("micropython") == [str(program)]
 
 
+UNFIT = {
+    "64 1 23 9": "it is 1.23.9, must be 1.24 or newer",
+    "32 1 26 0": "it has 32 bits, not 64",
+    "": "it does not run here",
+    "64 1 29 0 ffi uctypes": "it was built without ffi, uctypes, which the simulated chip needs",
+}
+
+
 @pytest.mark.usefixtures("no_debian")
-@pytest.mark.parametrize("answer", ["64 1 23 9", "32 1 26 0", ""], ids=["too old", "wrong size", "no answer"])
+@pytest.mark.parametrize("answer", UNFIT, ids=["too old", "wrong size", "no answer", "no ffi"])
 def test_micropython_on_path_that_will_not_do(
     answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fake_interpreter(tmp_path, answer, monkeypatch)
-    with pytest.raises(toolbox.ToolMissing, match=r"micropython: .* By hand: put a 64-bit micropython"):
+    program = fake_interpreter(tmp_path, answer, monkeypatch)
+    with pytest.raises(toolbox.ToolMissing, match=r"micropython: .* By hand: put a 64-bit micropython") as raised:
         toolbox.require("micropython")
+    assert f"({program} cannot be used: {UNFIT[answer]})" in str(raised.value)
     assert toolbox.micropython(64) is None
     assert "!!! MISSING micropython: " in capsys.readouterr().err
     toolbox.find.cache_clear()
+
+
+@pytest.mark.parametrize("answer", UNFIT)
+def test_a_chosen_micropython_that_will_not_do_is_refused_by_name(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A column on it would only restart for ever."""
+    program = fake_interpreter(tmp_path, answer, monkeypatch)
+    monkeypatch.setenv("MICROPYTHON", str(program))
+    done = subprocess.run([sys.executable, "-m", "sim", "column", "--config", str(configuration(tmp_path)),
+                           "--runtime", "micropython"], cwd=ROOT, capture_output=True, text=True, timeout=60,
+                          stdin=subprocess.DEVNULL, check=False)  # fmt: skip
+    assert done.returncode == toolbox.EXIT_MISSING_TOOL
+    assert f"error: MICROPYTHON={program} cannot be used: {UNFIT[answer]}" in done.stderr
+
+
+def configuration(folder: Path) -> Path:
+    made = subprocess.run([sys.executable, "-m", "sim", "config", "--device-id", "a-1", "--region", "nko", "--broker",
+                           "127.0.0.1:1883"], cwd=ROOT, capture_output=True, check=True)  # fmt: skip
+    path = folder / "config.json"
+    path.write_bytes(made.stdout)
+    return path
+
+
+def test_a_chosen_micropython_is_taken_whatever_is_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = fake_interpreter(tmp_path, "64 1 29 0", monkeypatch)
+    monkeypatch.setenv("MICROPYTHON", str(program))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert toolbox.require("micropython") == [str(program)]
+
+
+@pytest.mark.micropython
+@pytest.mark.parametrize(("bits", "name"), [(64, "micropython-newest"), (32, "micropython32-newest")])
+def test_the_newest_micropython_is_newer(bits: int, name: str) -> None:
+    found = toolbox._probe(argv_of(name))
+    assert found is not None and found.unfit(bits) is None
+    assert found.version > toolbox._probe(argv_of("micropython")).version  # type: ignore[union-attr]
 
 
 @pytest.mark.usefixtures("no_debian")
@@ -174,7 +221,7 @@ def test_unknown_tool_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_tools_are_found_by_one_process_at_a_time() -> None:
     with toolbox._locked():
-        other = subprocess.Popen([sys.executable, "-m", "tools.toolbox", "umqtt"], cwd=toolbox.ROOT)
+        other = subprocess.Popen([sys.executable, "-m", "tools.toolbox", "umqtt"], cwd=ROOT)
         time.sleep(SETTLE_S)
         assert other.poll() is None, "it did not wait for the lock"
     assert other.wait(timeout=30) == 0

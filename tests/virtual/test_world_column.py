@@ -59,6 +59,7 @@ def test_the_hash_covers_every_entry() -> None:
     assert world.trace.digest() == hashlib.sha256(f"{world.trace.entries[0]!r}\n".encode()).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_week_without_faults_has_no_reset_and_reports_all_the_time(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(3)
@@ -142,6 +143,7 @@ def test_hostile_bytes_cost_a_link_at_most(script: str) -> None:
     assert world.boots == ["power-on"] and len(world.centre.ledger) == 1
 
 
+@pytest.mark.slow
 def test_a_long_outage_causes_no_reset() -> None:
     world = World(13)
     world.during(60_000, 3 * HOUR_MS, BrokerFault.DOWN)
@@ -152,6 +154,7 @@ def test_a_long_outage_causes_no_reset() -> None:
     assert len(world.centre.ledger) == 1
 
 
+@pytest.mark.slow
 def test_presses_against_handshakes_that_never_stop() -> None:
     """The worst place for a press: TLS again and again, each with stalls of up to a second."""
     for seed in range(6):
