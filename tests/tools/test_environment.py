@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+from requirement_sets import pins
 
 from common.home import ROOT
 from tools.environment import INCLUDED, Environment
@@ -206,13 +207,6 @@ def test_a_set_that_there_is_not(tmp_path: Path) -> None:
 
 
 # -- the real sets
-
-
-def pins(name: str) -> dict[str, str]:
-    text = (ROOT / "requirements" / f"{name}.txt").read_text()
-    found = dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
-    assert found, name
-    return found
 
 
 @pytest.mark.parametrize("whole", INCLUDED)
