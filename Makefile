@@ -72,25 +72,25 @@ servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: brok
 	@$(PY) -m tools.toolbox mosquitto > /dev/null
 	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)")
 
-board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k]: a virtual board, its serial port is LINK
+board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1]: a virtual board, its serial port is LINK
 	@test -n "$(CONFIG)" || { echo "error: make board CONFIG=provisioned/columns/ID"; exit 2; }
 	@$(PY) -m tools.toolbox micropython umqtt > /dev/null
 	@mkdir -p "$(dir $(LINK))"
 	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SERVERS)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
-	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)")
+	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)") $(if $(NO_PSRAM),--no-psram)
 
 image: needs-field ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
 	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }
 	@$(PY) -m field.image "$(PORT)" "$(IMAGE)" --sha256 "$(SHA256)" $(if $(ERASE),--erase)
 
-flash: needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID: bring a board up to date
+flash: needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID [FORCE=1]: bring a board up to date
 	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }
 	@$(MAKE) --no-print-directory flash-all BOARDS="$(PORT)=$(CONFIG)"
 
 flash-all: needs-field ## BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT" of columns that OUT provisioned: several at once
 	@test -n "$(BOARDS)$(PORTS)" || { echo 'error: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT"'; exit 2; }
 	@$(PY) -m tools.toolbox umqtt
-	@$(PY) -m field.flash $(BOARDS) $(foreach port,$(PORTS),$(port)=$(OUT)/columns)
+	@$(PY) -m field.flash $(if $(FORCE),--force) $(BOARDS) $(foreach port,$(PORTS),$(port)=$(OUT)/columns)
 
 diag: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
 	@test -n "$(PORT)" || { echo "error: make diag PORT=/dev/ttyUSB0"; exit 2; }

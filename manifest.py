@@ -1,8 +1,10 @@
-# For integrators who build their own image of MicroPython: the column frozen into it, so that it starts
-# even when the filesystem cannot be mounted. Build with:
-#   make -C ports/esp32 BOARD=ESP32_GENERIC FROZEN_MANIFEST=<this file>
-include("$(PORT_DIR)/boards/manifest.py")
+# For integrators who build their own image of MicroPython: the column frozen into it. Its code takes no heap then, and
+# it starts even when the file system cannot be mounted. Build with:
+#   make -C ports/esp32 BOARD=ESP32_GENERIC_S3 FROZEN_MANIFEST=<this file>
+# Of the port's own modules one is needed; image/_boot.py stands in for its _boot.py and inisetup.py.
+freeze("$(PORT_DIR)/modules", "flashbdev.py")
 require("umqtt.simple")
+freeze("image", "_boot.py")
 package("firmware")
 package("hal")
 module("boot.py")

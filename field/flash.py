@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 from rich.progress import BarColumn, Progress, TextColumn
 
-from field import bundle
+from field import bundle, memory
 from field.board import GRACE_MS, Board, BoardError
+from firmware import VERSION
 from firmware.startup import config as firmware_config
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
 
@@ -129,7 +130,9 @@ def plan(survey: dict[str, Any], made: bundle.Bundle, configuration: dict[str, b
     """Compare the board with what it shall have. Names in `survey['files']` are paths from the root."""
     on_board: dict[str, str] = survey["files"]
     active = active_slot(survey)
-    wanted = {name: data for name, data in made.files.items() if name not in bundle.STAYS_SOURCE} | configuration
+    wanted = dict(configuration)
+    if survey["frozen"] != VERSION:  # else it lies in the board's image already, and needs no heap there
+        wanted |= {name: data for name, data in made.files.items() if name not in bundle.STAYS_SOURCE}
     if not survey["umqtt"]:
         wanted |= {name.removeprefix("lib/"): data for name, data in made.libraries.items()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in wanted.items()}
@@ -200,15 +203,20 @@ def flash(
     made: bundle.Bundle | None = None,
     grace_ms: int = GRACE_MS,
     session_within_s: float = SESSION_WITHIN_S,
+    force: bool = False,
 ) -> str:
     """Do it all; returns the verdict. `config`: a document, a column's folder, or a fleet's for boards that are columns
-    already. Raises FlashError or BoardError: then the old firmware is in force."""
+    already. `force`: a board that is no column yet may have too little memory for one.
+    Raises FlashError or BoardError: then the old firmware is in force."""
     made = made or bundle.make()
     check_document(config)
     with Board(port, grace_ms) as board:
         survey = board.survey()
         chip = check_board(survey, made.mpy_version)
         config = of_fleet(config, board) if is_fleet(config) else config
+        too_small = memory.complaint(survey, read_document(config), chip)
+        if too_small and not force and not active_slot(survey):
+            raise FlashError(f"{port}: {too_small}")
         todo = plan(survey, made, documents(config, chip))
         if not todo.is_current:
             room = survey["free_bytes"] - sum(len(data) for data in todo.wanted.values())
@@ -219,7 +227,7 @@ def flash(
         board.restart()
         started = watch_start(board, session_within_s)
     what = "nothing to do, everything is up to date" if todo.is_current else f"folder {todo.slot} is in force"
-    return f"{port}: {what}; {started}"
+    return f"{port}: {what}; {started}" + (f"; WARNING: {too_small}" if too_small else "")
 
 
 def watch_start(board: Board, session_within_s: float) -> str:
@@ -250,6 +258,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     help_text = "serial port and configuration: a document, a column's folder as provisioned, or the folder of them all"
     help_text += " for a board that is one of these columns already; several are done at once"
+    parser.add_argument("--force", action="store_true", help="also a board that has too little memory for a column")
     parser.add_argument("boards", nargs="+", metavar="PORT=CONFIG", help=help_text)
     arguments = parser.parse_args(argv)
     boards = [text.partition("=") for text in arguments.boards]
@@ -258,20 +267,20 @@ def main(argv: list[str] | None = None) -> int:
             parser.error(f"found {port!r}, must be PORT=CONFIG such as /dev/ttyUSB0=provisioned/columns/petropavl-01")
     columns = TextColumn("{task.fields[port]}"), BarColumn(), TextColumn("{task.description}")
     with Progress(*columns) as progress, ThreadPoolExecutor(len(boards)) as pool:
-        verdicts = list(pool.map(lambda board: _one(board[0], Path(board[2]), progress), boards))
+        verdicts = list(pool.map(lambda board: _one(board[0], Path(board[2]), progress, arguments.force), boards))
     for is_good, text in verdicts:
         print(text, file=sys.stdout if is_good else sys.stderr)
     return 0 if all(is_good for is_good, _ in verdicts) else EXIT_FAILED
 
 
-def _one(port: str, config: Path, progress: Progress) -> tuple[bool, str]:
+def _one(port: str, config: Path, progress: Progress, force: bool) -> tuple[bool, str]:
     task = progress.add_task("connecting", port=port, total=None)
 
     def say(what: str, done: int, total: int) -> None:
         progress.update(task, description=what, completed=done, total=total)
 
     try:
-        verdict = flash(port, config, say)
+        verdict = flash(port, config, say, force=force)
     except (FlashError, BoardError, bundle.BuildError) as error:
         progress.update(task, description="failed")
         return False, f"error: {error}"

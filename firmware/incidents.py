@@ -6,13 +6,6 @@ from firmware.journal import SEALED
 
 _OPEN_MAX = const(16)  # bounds RAM and journal; a press beyond it joins the newest incident: none is refused
 _STEP_MS = const(2000)
-_RANDOM_BOOT = const(1 << 25)  # beyond what boot.py draws
-
-
-def boot_of(ident: str) -> int:
-    """The boot number inside `<device_id>-<boot>-<seq>`; 0 when it has none."""
-    parts = ident.rsplit("-", 2)
-    return int(parts[1]) if len(parts) == 3 and parts[1].isdigit() else 0
 
 
 class Incidents:
@@ -159,20 +152,10 @@ class Incidents:
             self._date(one)
 
     def restore(self, records, boot: int) -> None:
-        """Rebuild what was open when the board went down. Damaged sequences cost at most the record in question.
+        """Rebuild what was open when the board went down; see firmware/startup/restoring.py."""
+        from firmware.startup.restoring import replay
 
-        `boot` becomes the boot number, or a random one when the journal has its ids already: none is used twice. One
-        more than the journal's would not do: an id may be with the centre and in no journal (a flash that refuses).
-        """
-        self.boot = boot
-        for entry in records:
-            try:
-                self._replay(entry)
-                if boot_of(entry.get("id", "")) == boot:
-                    self.boot = _RANDOM_BOOT + self._board.random(_RANDOM_BOOT)
-            except (KeyError, TypeError, AttributeError, ValueError):
-                self._board.log("journal: a record makes no sense and is left out: %s" % entry)
-        self.clock_set()
+        replay(self, records, boot)
 
     def records(self):
         """Yield what the journal must say for `restore` to come to the same incidents."""
@@ -183,31 +166,6 @@ class Incidents:
             if one.sealed:
                 yield SEALED
         yield {"k": "held"} if self.held else {"k": "release"}
-
-    def _replay(self, entry):
-        kind = entry["k"]
-        if kind in ("release", "held"):
-            self.held = kind == "held"
-        elif kind == "sealed":
-            self.held = False  # the release may be what was damaged: better a second alarm than none
-            for one in self._list:
-                one.sealed = True
-        elif kind in ("open", "press") and self._find(entry["id"]) is None:  # its `open` may be damaged
-            restored = Incident(self._board, entry["id"], self._config, late=True)
-            restored.raised_at = entry.get("at")
-            restored.clock = entry.get("clock", "none")
-            restored.press = entry["n"]
-            self._list.append(restored)
-            self.held = True
-        else:
-            one = self._find(entry["id"])
-            if kind == "state" and one:
-                one.restored(entry["s"])
-                if one.state == incident.CLOSED:
-                    self._list.remove(one)
-            elif one:  # a further press; or an `open` written twice, by a flash that failed after it had written
-                self.held = True
-                one.press = max(one.press, entry["n"])
 
     def _find(self, ident):
         for one in self._list:

@@ -39,28 +39,10 @@ class Journal:
         self.quarantined = 0
 
     def restore(self):
-        """Yield each readable record, in order. Damaged lines go to `journal.bad`; the file is then written anew,
-        and ends with `sealed`, as does what we yield."""
-        try:
-            data = self._flash.read(FILE) or b""
-        except OSError as error:
-            self._on_fault("journal", "cannot be read: %s; kept as %s" % (error, UNREAD))
-            if not self._flash.size(UNREAD):
-                self._guarded(lambda: self._flash.rename(FILE, UNREAD))  # or the next compaction would overwrite it
-            return
-        bad = []
-        for line, sound in record.lines(data):
-            entry = _parsed(line) if sound else None
-            if entry is None:
-                bad.append(line)
-            else:
-                yield entry
-        if bad:
-            self._quarantine(bad)
-            sound = b"".join(record.frame(line) for line, _ in record.lines(data) if line not in bad)
-            sound += _framed(SEALED)
-            self._guarded(lambda: self._flash.replace(FILE, sound))
-            yield SEALED
+        """Yield each readable record, in order; see firmware/startup/restoring.py, which only the start needs."""
+        from firmware.startup.restoring import read
+
+        return read(self)
 
     def add(self, entry: dict) -> bool:
         """Append one record; True once it is on flash. It stays queued in RAM when the flash refuses."""
@@ -78,7 +60,7 @@ class Journal:
 
     def compact(self, records) -> None:
         """Replace the journal by `records` (an iterable), which say all that matters (what is unsaved too)."""
-        data = b"".join(_framed(entry) for entry in records)
+        data = b"".join(framed(entry) for entry in records)
         if self._guarded(lambda: self._flash.replace(FILE, data)):
             self._unsaved = []
             self._incomplete = False
@@ -86,7 +68,7 @@ class Journal:
             self._on_fault("flash-full", None)
 
     def _flush(self):
-        data = b"".join(_framed(entry) for entry in self._unsaved)
+        data = b"".join(framed(entry) for entry in self._unsaved)
         if not self._guarded(lambda: self._flash.append(FILE, data)):
             if len(self._unsaved) > _UNSAVED_MAX:
                 del self._unsaved[:-_UNSAVED_MAX]
@@ -122,21 +104,6 @@ class Journal:
             self._board.log("journal: %s cannot be removed: %s" % (QUARANTINE, error))
             return False
 
-    def _quarantine(self, lines):
-        self.quarantined = len(lines)
-        if self._flash.size(QUARANTINE) < QUARANTINE_MAX_BYTES:
-            text = b"".join(line[:256] + b"\n" for line in lines)[:QUARANTINE_MAX_BYTES]
-            self._guarded(lambda: self._flash.append(QUARANTINE, text))
 
-
-def _framed(entry):
+def framed(entry):
     return record.frame(json.dumps(entry).encode())
-
-
-def _parsed(payload):
-    """The record, or None."""
-    try:
-        entry = json.loads(payload.decode())
-        return entry if isinstance(entry, dict) else None
-    except ValueError:
-        return None

@@ -9,6 +9,7 @@ Loaded when it is needed, and forgotten again.
 from firmware import const
 from firmware.timing import Deadline
 
+_SYSTEM_BYTES = const(20480)  # of its heap: a look-up and a connection take 12 KB, the rest is the session's
 _LIMIT_MS = const(20000)  # for one endpoint: a look-up alone can take 19 s
 _REPEAT_MS = const(1000)  # of a datagram that nobody answered
 _HEAD_BYTES = const(12)  # "RTSP/1.0 200"
@@ -21,8 +22,9 @@ _PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "sip": 5060, "sip
 def probe(board, uris):
     """A generator: yields while it waits and ends when every endpoint of `uris` has answered.
 
-    Raises OSError, saying which did not and why.
+    Raises OSError, saying which did not and why; MemoryError when there is no room for a look.
     """
+    check_room(board)
     for kind in sorted(uris):
         limit = Deadline(board, _LIMIT_MS)
         talk = _talk(board, kind, uris[kind])
@@ -35,6 +37,13 @@ def probe(board, uris):
             raise OSError("%s: %s" % (uris[kind], error))
         finally:
             talk.close()
+
+
+def check_room(board):
+    """Raises MemoryError when a look-up or a connection would leave the session's TLS too little."""
+    free = board.system_heap()
+    if free < _SYSTEM_BYTES:
+        raise MemoryError("%d bytes of the system's heap are free, %d are needed" % (free, _SYSTEM_BYTES))
 
 
 def place_of(uri):

@@ -10,6 +10,7 @@ import select
 import sys
 import time
 
+import esp32
 import machine
 
 # Collect after so many bytes, not when the heap is full: what lives for ever (modules) then lies close together, and
@@ -24,6 +25,7 @@ from hal.esp32_flash import Flash  # noqa: E402
 from hal.esp32_link import make_link  # noqa: E402
 from hal.esp32_net import Datagram, Lookup, Stream  # noqa: E402
 
+SYSTEM_NEEDS_BYTES = 98304  # of IDF's heap, in one piece: Wi-Fi, a TLS session and its handshake, sockets, and some
 LOOK_MS = 3  # between looks at the contact while waiting: 5 ms would alias with 50 Hz, 10 ms lets knocks through
 LATE_MS = 10  # a look that comes later ends the wait: what the contact did before it is for the debouncer to judge
 LAMP_PWM_HZ = 1000
@@ -146,11 +148,19 @@ class Esp32Board:
         return number % below
 
     def heap(self):
-        return gc.mem_free()
+        # mem_free() counts the largest block of IDF's heap as free, for MicroPython's heap would grow by it. What it
+        # takes is gone for Wi-Fi and TLS until a reset, so it is none of ours but where IDF has more than it needs.
+        growth = max(region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
+        free = gc.mem_free() - growth
+        step = gc.mem_alloc() + free  # it doubles
+        return free + step if growth >= step + SYSTEM_NEEDS_BYTES else free
+
+    def system_heap(self):
+        return sum(region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
 
     def collect(self):
         gc.collect()
-        gc.threshold(max(COLLECT_MIN_BYTES, gc.mem_free() // COLLECT_SHARE))
+        gc.threshold(max(COLLECT_MIN_BYTES, self.heap() // COLLECT_SHARE))
 
     def forget(self, module):
         package, _, name = module.rpartition(".")

@@ -163,7 +163,10 @@ class Board(Protocol):
         """A random int, 0 <= n < below."""
 
     def heap(self) -> int:
-        """Free heap in bytes."""
+        """Free heap in bytes, without what the chip's own system (links, TLS) would lose by it."""
+
+    def system_heap(self) -> int:
+        """Bytes that this system has left for links, TLS and threads."""
 
     def collect(self) -> None:
         """Collect garbage now, where it does no harm."""

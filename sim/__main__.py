@@ -44,6 +44,8 @@ def _column(arguments: argparse.Namespace) -> int:
             runtime=arguments.runtime,
             flash_path=arguments.flash,
             heap_bytes=arguments.heap,
+            psram=not arguments.no_psram,
+            in_place=arguments.in_place,
             seed=arguments.seed,
             chip=arguments.chip,
             no_input=arguments.no_input,
@@ -72,6 +74,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
     add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one)")
     add("--heap", type=byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k")
+    add("--no-psram", action="store_true", help="the heap grows out of IDF's, as a stock image's does without PSRAM")
+    add("--in-place", action="store_true", help="code in the chip's image, as in one of your own; needs MicroPython")
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance (default: %(default)s)")
     add("--chip", choices=CHIPS, default="esp32", help="(default: %(default)s)")
     add_no_input(column)

@@ -7,6 +7,7 @@ import sys
 from binascii import a2b_base64, hexlify
 from hashlib import sha256
 
+import esp32
 import machine
 
 CHUNK_BYTES = 512
@@ -40,14 +41,16 @@ def walk(folder):
             yield path
 
 
-def has_frozen_umqtt():
+def frozen(*names):
+    """The last of these modules as the image has it frozen, or None."""
     kept, sys.path[:] = sys.path[:], [".frozen"]
-    loaded = [(name, sys.modules.pop(name)) for name in ("umqtt", "umqtt.simple") if name in sys.modules]
+    loaded = [(name, sys.modules.pop(name)) for name in names if name in sys.modules]
     try:
-        __import__("umqtt.simple")
-        return True
+        for name in names:
+            __import__(name)
+        return sys.modules[names[-1]]
     except ImportError:
-        return False
+        return None
     finally:
         sys.path[:] = kept
         for name, module in loaded:
@@ -64,10 +67,13 @@ def survey():
         "version": list(sys.implementation.version),
         "mpy": getattr(sys.implementation, "_mpy", 0),
         "active": _active(),
-        "umqtt": has_frozen_umqtt(),
+        "umqtt": frozen("umqtt", "umqtt.simple") is not None,
+        "frozen": getattr(frozen("firmware"), "VERSION", None),
         "free_bytes": size * free if 0 <= free <= blocks else 0,  # see hal/esp32_flash.py
-        "heap_free_bytes": gc.mem_free(),
     }
+    answer["idf_heap"] = heaps = esp32.idf_heap_info(esp32.HEAP_DATA)
+    # mem_free() counts the largest block of IDF's heap, for MicroPython's would grow by it.
+    answer["gc_bytes"] = gc.mem_alloc() + gc.mem_free() - max(one[2] for one in heaps)
     tell(answer)
 
 

@@ -31,9 +31,10 @@ def run(board, column):
 
 def _hosts(board, column):
     """[(what for, name)], each name of a stream once."""
-    from firmware.probe import place_of
+    from firmware.probe import check_room, place_of
 
     board.forget("firmware.probe")  # 3 KB
+    check_room(board)
     uris = column.messages._uris
     hosts = [("broker", column.uplink._config["host"])]
     for kind in sorted(uris):

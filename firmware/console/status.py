@@ -19,7 +19,7 @@ def run(board, column):
     reset = column._reset
     yield {"reset": {"cause": reset["cause"], "culprit": reset["culprit"], "traceback": bool(reset["traceback"])}}
     board.collect()
-    room = {"heap_free": board.heap(), "flash_free": board.flash.free_bytes()}
+    room = {"heap_free": board.heap(), "system_free": board.system_heap(), "flash_free": board.flash.free_bytes()}
     uptime_s = column.telemetry._uptime.ms() // 1000 if mode == "normal" else None  # in safe mode nobody keeps it
     yield {"health": room, "uptime_s": uptime_s, "supply_mv": board.supply_mv()}
     records = damaged = 0

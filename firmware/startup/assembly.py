@@ -41,6 +41,7 @@ def _restore(column, board, config):
         board, config, column.journal, column.clock, column._incident_closed, column._drill_ended, column._show
     )
     incidents.restore(column.journal.restore(), column._boot["number"])
+    board.forget("firmware.startup.restoring")
     column.number = number = incidents.boot
     cause, culprit = column._reset["cause"], column._reset["culprit"]
     board.log("boot: number=%d cause=%s mode=%s culprit=%s" % (number, cause, column._boot["mode"], culprit))

@@ -8,6 +8,8 @@ from firmware.timing import Deadline
 _SAY_AGAIN_MS = 10000
 _WAIT_MS = 500
 _WATCHDOG_MS = 8000
+_MOUNT_AGAIN_MS = 600000  # a file system that could not be mounted: with the next reset it may be
+_BROKEN_FILE = "filesystem.bad"  # left by image/_boot.py, on a disk in RAM
 _READ_BYTES = const(32)
 _TEXT_MAX = const(160)
 
@@ -30,13 +32,19 @@ def wait_for_technician(board, boot: dict, errors: list) -> None:
     lamp = Lamp(board)
     lamp.show("out-of-service")
     watchdog = board.watchdog(_WATCHDOG_MS)
-    say_again = Deadline(board, 0)
+    say_again, mount_again = Deadline(board, 0), Deadline(board)
+    broken = board.flash.read(_BROKEN_FILE)
+    if broken:
+        errors = ["the file system cannot be mounted: %s; see docs/flashing.md" % broken.decode()] + errors
+        mount_again.start(_MOUNT_AGAIN_MS)
     talk = Talk(board, _NoColumn(boot, errors), _load)
     while True:
         if say_again.expired():
             say_again.start(_SAY_AGAIN_MS)
             for error in errors:
                 board.log("configuration: %s" % error)
+        if mount_again.expired():
+            board.reset()
         lamp.step()
         watchdog.feed()
         board.contact.is_closed()  # seen: else a contact that stays closed ends every wait at once

@@ -49,7 +49,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             "sizes": speed.sizes,
             "latency": lambda: list(latency.measure(workbench, arguments.presses)),
             "recovery": lambda: list(recovery.measure(workbench, arguments.rounds, rig.robust_library())),
-            "memory": lambda: memory.measure(workbench, arguments.alarms),
+            "memory": lambda: memory.measure(workbench, arguments.alarms, arguments.chip_alarms),
         }
         results: dict[str, Any] = {"machine": f"{platform.platform()}, Python {platform.python_version()}"}
         for name, measure in sections.items():
@@ -73,6 +73,7 @@ def _parser(sections: Sequence[str]) -> argparse.ArgumentParser:
         metavar="N",
         help="over which the heap is watched (default: %(default)s)",
     )
+    add("--chip-alarms", type=_count, default=100, metavar="N", help="on each chip (default: %(default)s)")
     add("--seconds", type=float, default=4.0, metavar="S", help="of each pace of virtual time (default: %(default)s)")
     add("--only", nargs="+", choices=sections, default=sections, metavar="SECTION", help=", ".join(sections))
     add("--json", action="store_true", help="JSON instead of tables")

@@ -1,4 +1,8 @@
-"""The heap on 32-bit MicroPython, whose objects are as large as the ESP32's; over mutual TLS."""
+"""The heaps on 32-bit MicroPython, whose objects are as large as the ESP32's; over mutual TLS.
+
+Three ways: code loaded from LittleFS into the heap (a stock image), code in place (an image of one's own, here from
+ROMFS), and what is left of IDF's heap on each chip without PSRAM.
+"""
 
 import time
 from typing import Any
@@ -6,6 +10,7 @@ from typing import Any
 from sim.bench.centre import BenchCentre
 from sim.bench.rig import TRANSPORTS, BenchColumn, ColumnFailed, Workbench
 from sim.bench.stats import slope
+from sim.chip.options import CHIPS
 
 RUNTIME = "micropython32"
 TRANSPORT = TRANSPORTS[-1]
@@ -19,40 +24,60 @@ SAMPLES = 20
 WARM_UP_SHARE = 0.1  # of the alarms: buffers that grow once
 SAMPLE_LIMIT_S = 60.0
 ALARMS_LIMIT_S = 150.0  # then it reports how far it came
-_BARE_BOOT = "import gc\ngc.collect()\nprint('bench {\"bare\": %d}' % gc.mem_alloc())\n"
+WAYS = {"LittleFS": False, "in place": True}
+RMII = {"type": "ethernet", "phy": "PHY_LAN8720", "phy_addr": 1, "mdc": 23, "mdio": 18, "power": 16, "ref_clk": 0}
+LINKS: dict[str, dict[str, Any]] = {"Wi-Fi": {"type": "wifi"}, "Ethernet": RMII}
+BOARDS = [(chip, "Wi-Fi", way) for chip in CHIPS for way in WAYS] + [("esp32", "Ethernet", "LittleFS")]
+CHIP_ALARMS = 100  # on each of them
 _INSTALL = "import gc\ngc.collect()\n_b = gc.mem_alloc()\nimport hal.bench_probe as _p\n_p.say_own_bytes(_b)\n"
 
 
-def measure(workbench: Workbench, alarms: int) -> dict[str, Any]:
-    """Bytes. `idle` and `highest` are the firmware's own: the simulator's modules and the probe are subtracted."""
+def measure(workbench: Workbench, alarms: int, chip_alarms: int = CHIP_ALARMS) -> dict[str, Any]:
+    """Bytes. `idle` and `highest` are the firmware's own: the probe is subtracted."""
     identity = workbench.desk_identity(TRANSPORT)
     with workbench.broker(TRANSPORT) as broker, BenchCentre(broker.port, "received,closed", identity) as desk:
         config = workbench.config(broker.port, TRANSPORT)
-        with BenchColumn(config, RUNTIME, workbench.sources("bare", None, "", boot=_BARE_BOOT)) as column:
-            simulator = column.report("bare")["bare"]
-        result = {"simulator_bytes": simulator, **_alarms(workbench, config, alarms, simulator)}
+        result: dict[str, Any] = _alarms(workbench, config, alarms)
+        result["in_place"] = _alarms(workbench, config, chip_alarms, in_place=True)
+        result["chips"] = [_on_chip(workbench, config, chip_alarms, *board) for board in BOARDS]
         desk.forget()
         result |= _smallest_heap(config)
     return result
 
 
-def _alarms(workbench: Workbench, config: dict[str, Any], count: int, simulator: int) -> dict[str, Any]:
+def _on_chip(
+    workbench: Workbench, config: dict[str, Any], count: int, chip: str, link: str, way: str
+) -> dict[str, Any]:
+    """One row; without figures when no session comes about: what the chip has is not enough."""
+    try:
+        linked = {**config, "link": LINKS[link]}
+        found = _alarms(workbench, linked, count, chip=chip, psram=False, in_place=WAYS[way])
+    except ColumnFailed:
+        found = {}
+    return {"chip": f"{chip}, {link}", "way": way, **found}
+
+
+def _alarms(workbench: Workbench, config: dict[str, Any], count: int, **board: Any) -> dict[str, Any]:
     """Raise alarms as fast as the centre closes them, and weigh the live heap in between."""
     install = f"{_INSTALL}_p.install({count}, {SAMPLES})\n"
     points: list[tuple[float, float]] = []
-    with BenchColumn(config, RUNTIME, workbench.sources(f"heap-{count}", "heap.py", install)) as column:
+    with BenchColumn(config, RUNTIME, workbench.sources(f"heap-{count}", "heap.py", install), **board) as column:
         own = column.report("own")["own"]
-        idle = column.report("idle")["idle"] - own - simulator
+        at_rest = column.report("idle")
         started_s = time.monotonic()
         while not points or (points[-1][0] < count and time.monotonic() - started_s < ALARMS_LIMIT_S):
             at = column.report("alarms", SAMPLE_LIMIT_S)
-            points.append((at["alarms"], at["live"] - own - simulator))
+            points.append((at["alarms"], at["live"] - own))
         elapsed_s = time.monotonic() - started_s
+        worst = column.real.memory
     settled = [point for point in points if point[0] >= count * WARM_UP_SHARE]
     return {
         "probe_bytes": own,
-        "idle_bytes": idle,
-        "highest_bytes": at["highest"] - own - simulator,
+        "idle_bytes": at_rest["idle"] - own,
+        "areas": worst["gc_areas"],
+        "idf_in_session_bytes": at_rest["idf"],
+        "idf_lowest_bytes": worst["idf_lowest"],
+        "highest_bytes": at["highest"] - own,
         "alarms": points[-1][0],
         "live_by_alarms": points,
         "slope_bytes_per_1000": slope(settled) * 1000,

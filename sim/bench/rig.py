@@ -153,11 +153,13 @@ class BenchColumn:
         runtime: str,
         sources: Path = flash_image.PROJECT,
         heap_bytes: int | None = None,
+        **board: Any,
     ) -> None:
+        """`board`: what kind of one, see `RealColumn`."""
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._log: list[str] = []
         self.real = RealColumn(
-            config, runtime=runtime, sources=sources, heap_bytes=heap_bytes, on_event=self._events.put
+            config, runtime=runtime, sources=sources, heap_bytes=heap_bytes, on_event=self._events.put, **board
         )
 
     def __enter__(self) -> Self:

@@ -3,11 +3,18 @@
 import types
 from typing import Any
 
-from .cpython import files, importer
+from .cpython import files, importer, small
 
 
-def mount(image: str, erase_us: int) -> None:
+def estimated_heap() -> types.ModuleType:
+    """CPython has no fixed heap."""
+    return small.estimated_gc()
+
+
+def mount(image: str, erase_us: int, rom: str = "") -> None:
     """Raises OSError when the image holds no file system."""
+    if rom:
+        raise ValueError("code in place needs MicroPython")
     files.mount(image, erase_us)
 
 

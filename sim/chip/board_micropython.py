@@ -6,7 +6,11 @@ import time
 
 import vfs
 
+from . import host
+
 _BLOCK_BYTES = 4096
+_ROM = "/rom"
+_rom: bytearray | None = None
 _ERASED = b"\xff" * 256
 
 
@@ -45,14 +49,36 @@ class Flash:
             self._file.write(_ERASED)
 
 
-def mount(image: str, erase_us: int) -> None:
-    """The host's files are gone then. Raises OSError when the image holds no file system."""
+class _Flashbdev:
+    """The port's module: the block device that its _boot.py mounts."""
+
+    def __init__(self, bdev: Flash) -> None:
+        self.bdev = bdev
+
+
+def estimated_heap():
+    """Nothing is estimated here."""
+
+
+def mount(image: str, erase_us: int, rom: str = "") -> None:
+    """The host's files are gone then. `rom`: of an image of one's own, whose _boot.py mounts the flash.
+
+    Raises OSError when the image holds no file system.
+    """
+    global _rom
     flash = Flash(image, erase_us)
+    _rom = host.map_rom(rom) if rom else None
     try:
         os.umount("/")
     except OSError:
         pass  # nothing there
-    vfs.mount(vfs.VfsLfs2(flash), "/")  # type: ignore[arg-type]
+    if _rom is None:
+        vfs.mount(vfs.VfsLfs2(flash), "/")  # type: ignore[arg-type]
+    else:
+        vfs.mount(vfs.VfsRom(_rom), _ROM)  # type: ignore[attr-defined]
+        sys.modules["flashbdev"] = _Flashbdev(flash)  # type: ignore[assignment]
+        execute("_boot.py", {})
+        del sys.modules["flashbdev"]
     os.chdir("/")
 
 
@@ -63,7 +89,9 @@ def install(modules: dict) -> dict:
             del sys.modules[name]
     for name, module in modules.items():
         sys.modules[name] = sys.modules["u" + name] = module
-    sys.path[:] = ["", ".frozen", "/lib"]
+    sys.path[:] = ["", _ROM if _rom is not None else ".frozen", "/lib"]
+    if _rom is not None:
+        sys.path.insert(2, _ROM + "/lib")
     namespace = sys.modules["__main__"].__dict__ if "__main__" in sys.modules else __import__("__main__").__dict__
     for name in list(namespace):
         if not name.startswith("__"):
@@ -72,12 +100,13 @@ def install(modules: dict) -> dict:
 
 
 def execute(name: str, namespace: dict) -> None:
-    execfile(name, namespace)  # type: ignore[name-defined]  # noqa: F821
+    """What an image has frozen goes before what is on the flash."""
+    execfile(name if _rom is None else _ROM + "/" + name, namespace)  # type: ignore[name-defined]  # noqa: F821
 
 
 def has(name: str) -> bool:
     try:
-        os.stat(name)
+        os.stat(name if _rom is None else _ROM + "/" + name)
     except OSError:
         return False
     return True

@@ -1,5 +1,6 @@
 """The host side on real MicroPython (unix port, 64 or 32 bit): clock, console, sockets, shared registers."""
 
+import os as _os
 import select as _select
 import socket as _socket
 import struct as _struct
@@ -10,7 +11,9 @@ import ffi as _ffi  # type: ignore[import-not-found]
 import uctypes as _uctypes
 
 _CLOCK_MONOTONIC = 1
+_O_RDONLY = 0
 _O_RDWR = 2
+_PROT_READ = 1
 _PROT_READ_WRITE = 3
 _MAP_SHARED = 1
 
@@ -75,6 +78,14 @@ def map_registers(path: str, size: int) -> bytearray:
         raise OSError("registers file %s cannot be opened for writing; the parent must create it" % path)
     mmap = _libc.func("L", "mmap", "LLiiil")
     address = mmap(0, size, _PROT_READ_WRITE, _MAP_SHARED, fd, 0)
+    return _uctypes.bytearray_at(address, size)
+
+
+def map_rom(path: str) -> bytearray:
+    """The file as memory that is no heap."""
+    fd = _libc.func("i", "open", "si")(path, _O_RDONLY)
+    size = _os.stat(path)[6]
+    address = _libc.func("L", "mmap", "LLiiil")(0, size, _PROT_READ, _MAP_SHARED, fd, 0)
     return _uctypes.bytearray_at(address, size)
 
 

@@ -1,6 +1,6 @@
 """The virtual `machine` of an ESP32."""
 
-from . import host, wires
+from . import heaps, host, wires
 from . import time as _time
 from .counters import Counter  # noqa: F401
 from .pins import ADC, PWM, Pin  # noqa: F401
@@ -42,6 +42,7 @@ class WDT:
         if not 0 <= _time.ticks_diff(ticks, WDT._fed) < _FEED_GRAIN_US:
             WDT._fed = ticks
             wires.registers.feed(host.now_us())
+            heaps.watch()
 
 
 class RTC:

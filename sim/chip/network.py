@@ -1,6 +1,6 @@
 """The virtual `network`: Wi-Fi station and Ethernet with the ESP32's states, codes and error texts."""
 
-from . import machine, pins, wires
+from . import heaps, machine, pins, wires
 from . import time as _time
 
 STA_IF = 0
@@ -109,6 +109,7 @@ class WLAN(_Interface):
     _active = _requested = _connected = False
     _ssid = _password = ""
     _reason = _due = 0
+    _taken: list = []  # of IDF's heap, while it is active
     _options: dict = {}
 
     def __new__(cls, *args):
@@ -117,7 +118,10 @@ class WLAN(_Interface):
         if args and args[0] != STA_IF:
             raise ValueError("invalid WLAN interface identifier")
         if "wlan" not in _interfaces:
+            if heaps.take("wifi_init") is None:
+                raise OSError("WiFi Out of Memory")
             wlan = _interfaces["wlan"] = object.__new__(cls)
+            wlan._taken = []
             wlan._options = {"pm": WLAN.PM_PERFORMANCE, "reconnects": -1, "txpower": 20, "channel": 1}
         return _interfaces["wlan"]
 
@@ -129,6 +133,12 @@ class WLAN(_Interface):
             return self._active
         if not __is_active:
             self._leave(0)
+            heaps.give(self._taken)
+        elif not self._active:
+            taken = heaps.take("wifi_join")
+            if taken is None:
+                raise OSError("WiFi Out of Memory")
+            self._taken = taken
         self._active = pins.ADC._wifi_active = bool(__is_active)
         return self._active
 
@@ -262,6 +272,8 @@ class LAN(_Interface):
         for pin in (mdc, mdio, reset, power, cs, int, ref_clk):
             if pin is not None:
                 pins.pin_id(pin)
+        if heaps.take("ethernet") is None:
+            raise OSError("esp_eth_driver_install failed with no memory for driver")
         self._made = True
 
     def active(self, __is_active=None):

@@ -23,6 +23,8 @@ KEYS = {
     "erase_us": (0, "the whole chip stalls for this long while a flash sector is erased (real: 45000)"),
     "tls_ms": (0, "the loop stalls for this long in a TLS handshake (real: 300 to 1000)"),
     "board": ("", "settings (JSON) of a board with a serial port, see repl.py; empty = the console is lines"),
+    "heaps": ("", "file of figures (JSON) of the chip's two heaps, see heaps.py; empty = one without bounds"),
+    "rom": ("", "ROMFS image of code that runs where it lies; empty = none"),
     "heap": (1 << 20, "heap that CPython pretends to have, bytes: its objects take several times a chip's"),
 }
 

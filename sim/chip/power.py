@@ -3,7 +3,24 @@
 import gc
 import sys
 
-from . import counters, errno, esp32, host, machine, network, options, rtc, select, socket, time, tls, wires
+from . import (
+    counters,
+    errno,
+    esp32,
+    heaps,
+    host,
+    machine,
+    network,
+    options,
+    rtc,
+    select,
+    socket,
+    thread,
+    time,
+    tls,
+    wires,
+)
+from . import gc as _gc
 from . import os as _os
 from . import sys as _sys
 
@@ -23,6 +40,7 @@ def on(arguments: list[str]) -> None:
         host.say("chip: %s" % error)
         host.end(2)
     wires.connect(values, rtc.Registers(shared, values["cause"], host.now_us()))
+    heaps.start(values["heaps"], board.estimated_heap())
     time.start_ticks(values["seed"])
     _sys.describe()
     if not counters.UNITS[values["chip"]]:
@@ -37,7 +55,7 @@ def on(arguments: list[str]) -> None:
 
         repl.prepare(values["board"])
     try:
-        board.mount(values["flash"], values["erase_us"])
+        board.mount(values["flash"], values["erase_us"], values["rom"])
     except OSError:
         _no_file_system()
     modules = {
@@ -52,6 +70,8 @@ def on(arguments: list[str]) -> None:
         "tls": tls,
         "ssl": tls,
         "errno": errno,
+        "gc": _gc,
+        "_thread": thread,
     }
     if values["board"]:
         repl.run(modules)

@@ -4,7 +4,7 @@ While no interface holds an address a connection falls silent, as a connection o
 nothing, writing fills the send buffer, which is sent when the link is back. New connections find no route.
 """
 
-from . import errno, host, network, wires
+from . import errno, heaps, host, network, wires
 from . import time as _time
 
 AF_INET = 2
@@ -48,6 +48,9 @@ class socket:
         if af != AF_INET:
             raise errno.error("EINVAL")
         self.type = type
+        self._taken = heaps.take("udp_socket" if type == SOCK_DGRAM else "tcp_socket")
+        if self._taken is None:
+            raise errno.error("ENOBUFS")
         self.raw = host.datagram_socket() if type == SOCK_DGRAM else host.stream_socket()
         self.timeout_ms = -1  # -1 = wait for ever, 0 = never wait
         self._unsent = b""
@@ -172,6 +175,7 @@ class socket:
         if not self._closed:
             self._closed = True
             self.raw.close()
+            heaps.give(self._taken)
 
     def __enter__(self):
         return self

@@ -6,7 +6,7 @@ As on the chip: TLS 1.2, certificates and keys as DER, no waiting on a socket th
 import io
 import sys
 
-from . import host, wires
+from . import errno, heaps, host, wires
 
 if sys.implementation.name == "micropython":
     import tls as _engine
@@ -50,8 +50,11 @@ class _Wire(io.IOBase):
 
 
 class SSLSocket:
-    def __init__(self, sock, stream) -> None:
-        self._sock, self._stream = sock, stream
+    """`taken`: of IDF's heap, until it is closed; a handshake takes more, until something comes through."""
+
+    def __init__(self, sock, stream, taken) -> None:
+        self._sock, self._stream, self._taken = sock, stream, taken
+        self._handshake: list | None = None  # what it takes; None = it has not begun, empty = it is done
         self.raw = sock.raw
         self._more = False  # the last read was filled: the engine may hold more, which polling does not show
 
@@ -68,21 +71,41 @@ class SSLSocket:
 
     def readinto(self, buffer, size=-1):
         wanted = len(buffer) if size < 0 else size
+        self._begin()
         count = self._stream.readinto(buffer, wanted)
+        if count:
+            heaps.give(self._handshake)
         self._more = count is not None and 0 < count == wanted
         return count
 
     def read(self, size=-1):
+        self._begin()
         data = self._stream.read() if size < 0 else self._stream.read(size)
+        if data:
+            heaps.give(self._handshake)
         self._more = data is not None and 0 < len(data) == size
         return data
 
     def write(self, data):
-        return self._stream.write(data)
+        self._begin()
+        count = self._stream.write(data)
+        if count:
+            heaps.give(self._handshake)
+        return count
 
     def close(self) -> None:
         self._stream.close()
         self._sock.close()
+        heaps.give(self._taken)
+        heaps.give(self._handshake or [])
+
+    def _begin(self) -> None:
+        """mbedTLS does its handshake inside of the first reads and writes."""
+        if self._handshake is None:
+            taken = heaps.take("tls_handshake")
+            if taken is None:
+                raise errno.error("ENOMEM")
+            self._handshake = taken
 
     def getpeercert(self, binary_form):
         return self._stream.getpeercert(binary_form)
@@ -94,6 +117,8 @@ class SSLSocket:
 class SSLContext:
     def __init__(self, __protocol) -> None:
         self._context = _engine.SSLContext(__protocol)
+        if heaps.take("tls_context") is None:
+            raise errno.error("ENOMEM")
 
     @property
     def verify_mode(self):
@@ -120,10 +145,13 @@ class SSLContext:
     def wrap_socket(self, sock, server_side=False, do_handshake_on_connect=True, server_hostname=None):
         if wires.options["tls_ms"]:
             host.sleep_us(wires.options["tls_ms"] * 1000)
+        taken = heaps.take("tls_session")
+        if taken is None:
+            raise errno.error("ENOMEM")
         stream = self._context.wrap_socket(
             _Wire(sock),
             server_side=server_side,
             do_handshake_on_connect=do_handshake_on_connect,
             server_hostname=server_hostname,
         )
-        return SSLSocket(sock, stream)
+        return SSLSocket(sock, stream, taken)

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from firmware.lamp import COLOURS
 from sim.chip.options import CHIPS
-from sim.real import flash_image, runtimes
+from sim.real import flash_image, heaps, rom_image, runtimes
 from sim.real.inputs import Inputs
 from sim.real.observer import Observer, Wiring
 from sim.real.process import ChipProcess
@@ -51,6 +51,8 @@ class RealColumn:
         runtime: str = "cpython",
         flash_path: Path | None = None,
         heap_bytes: int | None = None,
+        psram: bool = True,
+        in_place: bool = False,
         seed: int = 0,
         chip: str = "esp32",
         wired_for: Mapping[str, Any] | None = None,
@@ -59,7 +61,9 @@ class RealColumn:
     ) -> None:
         """`config`: see `flash.build_image`; None = the flash as it is, empty if it is new. `flash_path`: made if
         missing, kept; None = a throw-away one.
-        `heap_bytes`: what the firmware has of MicroPython's heap; what the simulated modules take is added.
+        `heap_bytes`: what the firmware has of MicroPython's heap; what the simulated modules take is added. None = a
+        module with `psram`, or a stock image's heap on one without.
+        `in_place`: the code lies in the chip's image (MicroPython only).
         `wired_for`: the validated configuration that tells which pin leads where; None = the one on the flash.
 
         Raises ValueError for unusable arguments, toolbox.ToolMissing when the runtime cannot be had.
@@ -67,12 +71,24 @@ class RealColumn:
         if chip not in CHIPS:
             raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
         self._scratch = tempfile.TemporaryDirectory(prefix="sos-column-")
-        self._command = runtimes.command(runtime, heap_bytes, Path(self._scratch.name, "chip"), self._more_heap_bytes())
+        self._heaps = self._told_of_heaps(runtime, chip, heap_bytes, psram)
+        grows_to = heaps.most_bytes(self._heaps) if self._heaps["first"] else heap_bytes
+        self._command = runtimes.command(runtime, grows_to, Path(self._scratch.name, "chip"), self._more_heap_bytes())
+        self._heaps_file = Path(self._scratch.name, "heaps.json")
+        self._heaps_file.write_text(json.dumps(self._heaps))
+        self.memory: dict[str, int] = {}  # what the chip says of its heaps at the worst moment so far
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
         if config is not None:
-            flash_image.build_image(self.flash_path, config, mpy=runtime != "cpython", sources=sources)
+            flash_image.build_image(
+                self.flash_path, config, mpy=runtime != "cpython", sources=sources, in_place=in_place
+            )
         elif not self.flash_path.exists():
             self.flash_path.write_bytes(flash_image.Image().content())
+        self._rom = Path(self._scratch.name, "rom.img") if in_place else None
+        if self._rom is not None:
+            made = flash_image.firmware_files(mpy=True, sources=sources)
+            own = {"_boot.py": (flash_image.PROJECT / "image/_boot.py").read_bytes()}
+            self._rom.write_bytes(rom_image.content(made | own))
         self._chip_name, self._seed = chip, seed
         self._wiring = Wiring.of(wired_for or flash_image.configuration_in_force(self.flash_path, chip))
         self._registers = Registers(Path(self._scratch.name, "registers"))
@@ -237,6 +253,8 @@ class RealColumn:
             "cause": self._cause,
             "chip": self._chip_name,
             "seed": self._seed,
+            "rom": self._rom or "",
+            "heaps": self._heaps_file,
             "button": wiring.button,
             "button_active_low": int(wiring.button_active_low),
             "tamper_pin": "" if wiring.tamper is None else wiring.tamper,
@@ -248,6 +266,12 @@ class RealColumn:
         self._chip = self._process(settings)
         if coming:
             self._send_edges(coming)
+
+    def _told_of_heaps(self, runtime: str, chip: str, heap_bytes: int | None, psram: bool) -> dict[str, Any]:
+        simulators = runtimes.simulators_bytes(runtime, self._more_heap_bytes())
+        return heaps.figures_of(
+            chip, psram=psram and heap_bytes is None, heap_bytes=heap_bytes, simulators_bytes=simulators
+        )
 
     def _more_heap_bytes(self) -> int:
         """Of the 32-bit build, for what only some kinds of column have."""
@@ -322,6 +346,8 @@ class RealColumn:
             return
         if "pin" in message:
             self._observer.pin(message["pin"], message.get("duty", message.get("value")), message["t_us"])
+        elif "idf_lowest" in message:
+            self.memory = message
         elif "reset" in message:
             self._reset_asked = message["reset"]
         elif "repl" in message and not self._registers.is_armed():

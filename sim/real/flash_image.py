@@ -94,11 +94,13 @@ def build_image(
     mpy: bool,
     size_bytes: int = SIZE_BYTES,
     sources: Path = PROJECT,
+    in_place: bool = False,
 ) -> None:
     """Make the image at `path`, or bring the firmware and the configuration of an existing one up to date.
 
     `config`: a configuration document, or the raw bytes of one that may be broken (they go to the device
     as they are). `mpy`: compile for MicroPython; otherwise Python source. `sources`: the tree with boot.py.
+    `in_place`: its code lies in the chip's own image, and none of it here.
     Raises ValueError when the existing file is no LittleFS image or a source does not compile.
     """
     before = path.read_bytes() if path.exists() and path.stat().st_size else None
@@ -106,7 +108,8 @@ def build_image(
         image = Image(before, size_bytes)
     except ValueError as error:
         raise ValueError(f"{path}: {error}; remove it to have a new one made") from error
-    wanted = {**firmware_files(mpy=mpy, sources=sources), **configuration_files(config)}
+    made = {} if in_place else firmware_files(mpy=mpy, sources=sources)
+    wanted = {**made, **configuration_files(config)}
     for name in image.names():
         if name.startswith(_FLASHED) and name not in wanted:
             image.remove(name)

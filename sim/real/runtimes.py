@@ -31,3 +31,8 @@ def command(runtime: str, heap_bytes: int | None, folder: Path, more_bytes: int 
         taken = round((build.HEAP_BYTES_32 + more_bytes) * (_SHARE_32 if "32" in runtime else _SHARE_64))
         heap = ["-X", f"heapsize={heap_bytes + taken}"]
     return [*toolbox.require(runtime), *heap, str(build.precompile(folder))]
+
+
+def simulators_bytes(runtime: str, more_bytes: int) -> int | None:
+    """Of the interpreter's heap, the simulation's own objects; None where objects are not as large as a chip's."""
+    return build.OWN_BYTES_32 + more_bytes if runtime == "micropython32" else None

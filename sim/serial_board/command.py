@@ -53,6 +53,7 @@ def main(argv: list[str]) -> int:
             runtime=arguments.runtime,
             flash_path=arguments.flash,
             heap_bytes=arguments.heap,
+            psram=not arguments.no_psram,
             seed=arguments.seed,
             chip=chip,
             wired_for=wiring,
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--runtime", choices=RUNTIMES, default=RUNTIMES[0], help="(default: %(default)s)")
     add("--chip", choices=CHIPS, help=f"(default: that of --wired-for, else {CHIPS[0]})")
     add("--heap", type=byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k")
+    add("--no-psram", action="store_true", help="a module without PSRAM: its heap is IDF's as well")
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance and of faults (default: %(default)s)")
     add("--usb-powered", action="store_true", help="the cable is the supply: `unplug` cuts the power")
     add("--fault", action="append", default=[], metavar="NAME[=N]", help="may be given several times; see below")

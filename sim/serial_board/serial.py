@@ -43,6 +43,7 @@ class SerialBoard(RealColumn):
         runtime: str = "micropython",
         flash_path: Path | None = None,
         heap_bytes: int | None = None,
+        psram: bool = True,
         seed: int = 0,
         chip: str = "esp32",
         wired_for: Mapping[str, Any] | None = None,
@@ -54,7 +55,7 @@ class SerialBoard(RealColumn):
     ) -> None:
         """The board is off until `power_on()`; its port is there at once.
 
-        `config`, `flash_path`, `heap_bytes`, `seed`, `chip`, `wired_for`: as for a `RealColumn`; without a
+        `config`, `flash_path`, `heap_bytes`, `psram`, `seed`, `chip`, `wired_for`: as for a `RealColumn`; without a
         configuration on the flash or in `wired_for`, the button, lamp and relay are wired to the chip's default pins,
         and they stay wired as they are at the start.
         `servers`: see sim/fleet/connect_to.py; read at each start of the chip, there is no harm if it is not there.
@@ -90,6 +91,7 @@ class SerialBoard(RealColumn):
                 runtime=runtime,
                 flash_path=flash_path,
                 heap_bytes=heap_bytes,
+                psram=psram,
                 seed=seed,
                 chip=chip,
                 wired_for=wired_for,

@@ -13,6 +13,7 @@ from sim.virtual.connection import Payer, VirtualStream
 from sim.virtual.costs import Costs
 from sim.virtual.endings import ChipReset, Pause
 from sim.virtual.flash import FlashStore, VirtualFlash
+from sim.virtual.heaps import Heaps
 from sim.virtual.link import VirtualLink
 from sim.virtual.network import Network, VirtualDatagram, VirtualLookup
 from sim.virtual.peripherals import VirtualContact, VirtualLamp, VirtualRelay, VirtualScratch, VirtualWatchdog
@@ -65,7 +66,9 @@ class VirtualBoard(Ticks):
         self.on_duty = False  # a column runs on it, with a configuration
         self.on_first_look: Callable[[], None] = lambda: None
         self._has_counter = chip not in CHIPS_WITHOUT_COUNTER
-        self.flash: interface.Flash = VirtualFlash(hardware.flash, self.spend, hardware.costs)
+        self.heaps = Heaps(hardware.costs.room)
+        self.flash: interface.Flash = VirtualFlash(hardware.flash, self.spend, hardware.costs, self.heaps.want)
+        self._streams: list[VirtualStream] = []
         self.scratch: interface.Scratch = VirtualScratch(self)
         self.on_stall: Callable[[int, int], None] | None = None  # (from_us, to_us) without a look at the contact
 
@@ -192,7 +195,10 @@ class VirtualBoard(Ticks):
         return self.hardware.dice.randrange(below)
 
     def heap(self) -> int:
-        return self.hardware.costs.heap_free_bytes
+        return self.heaps.free_bytes()
+
+    def system_heap(self) -> int:
+        return self.heaps.system_bytes()
 
     def collect(self) -> None:
         self.spend(self.hardware.costs.collect_us)
@@ -245,7 +251,11 @@ class VirtualBoard(Ticks):
     def dial(self, address: str, port: int, server_name: str | None) -> interface.Stream:
         self.spend(self.hardware.costs.dial_us)
         payer = Payer(self.spend, self.hardware.costs)
-        return VirtualStream(self.hardware.network.connect(address, port, payer, server_name is not None))
+        self._streams = [stream for stream in self._streams if stream.is_alive()]
+        give_back = self.heaps.beside() if self._streams else None
+        connection = self.hardware.network.connect(address, port, payer, server_name is not None)
+        self._streams.append(VirtualStream(connection, give_back, self.heaps.want))
+        return self._streams[-1]
 
     def datagram(self, address: str, port: int) -> interface.Datagram:
         self.spend(self.hardware.costs.stream_us)

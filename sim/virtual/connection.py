@@ -216,8 +216,19 @@ class Connection:
 class VirtualStream:
     """`hal.interface.Stream` of one life of the board."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        on_close: Callable[[], None] | None = None,
+        want: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`on_close`: of a connection beside the session. `want`: memory for a packet of the session's."""
         self._connection = connection
+        self._on_close = on_close
+        self._want = want
+
+    def is_alive(self) -> bool:
+        return self._connection.open_here
 
     def _pay(self) -> Connection:
         connection = self._connection
@@ -247,6 +258,8 @@ class VirtualStream:
         connection = self._pay()
         if connection.error is not None:
             raise connection.error
+        if self._on_close is None:
+            self._want()
         return connection.send_from_board(bytes(data))
 
     def certificate(self) -> bytes | None:
@@ -258,3 +271,5 @@ class VirtualStream:
             return  # the board may be dead: what it left half done is closed by Python's collector, at no cost
         connection.payer.spend(connection.payer.costs.stream_us)
         connection.close_here()
+        if self._on_close is not None:
+            self._on_close()

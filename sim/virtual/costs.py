@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 
+from sim.virtual.heaps import Room
 from sim.virtual.timeline import US_PER_MS
 
 
@@ -29,7 +30,7 @@ class Costs:
     boot_us: int = 400_000  # from power to boot.py
     look_period_us: int = 3 * US_PER_MS  # how often `wait` looks at the contact
     look_jitter_us: int = 1 * US_PER_MS
-    heap_free_bytes: int = 90_000
+    room: Room = Room()  # in the two heaps
     clock_drift_ppm: int = 60  # largest; the board's own is drawn between minus and plus
 
     def flash_write_us(self, dice: random.Random, length: int) -> int:

@@ -118,9 +118,13 @@ class FlashStore:
 class VirtualFlash:
     """`hal.interface.Flash` of one life of the board: every operation takes time, and a cut may fall into it."""
 
-    def __init__(self, store: FlashStore, spend: Callable[[int], None], costs: Costs) -> None:
+    def __init__(
+        self, store: FlashStore, spend: Callable[[int], None], costs: Costs, want: Callable[[], None] = lambda: None
+    ) -> None:
+        """`want`: memory for a record; raises MemoryError."""
         self._store = store
         self._spend = spend
+        self._want = want
         self._costs = costs
 
     def read(self, name: str) -> bytes | None:
@@ -128,6 +132,7 @@ class VirtualFlash:
         return self._store.files.get(name)
 
     def append(self, name: str, data: bytes) -> None:
+        self._want()
         self._spend(self._costs.flash_stat_us)
         whole = self._store.files.get(name, b"") + self._store.spoil(name, bytes(data))
         self.change("append", {name: whole}, len(data))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
+from sim.virtual.heaps import HeapExhausted
 from sim.virtual.timeline import US_PER_MS, Timeline
 from sim.virtual.trace import Trace
 
@@ -92,7 +93,7 @@ class Sabotage:
         try:
             return method(*arguments)
         except Exception as error:
-            planned = isinstance(error, (Injected, MemoryError))
+            planned = isinstance(error, (Injected, MemoryError)) and not isinstance(error, HeapExhausted)
             self._trace.add("died", task, "planned" if planned else repr(error))
             raise
         finally:

@@ -37,7 +37,7 @@ PLANNED = {"RUNTIME": "micropython32", "HEAP": "112k"}  # docs/architecture.md: 
     ("device_id", "board"),
     [
         pytest.param("petropavl-01", PLANNED, id="esp32-ethernet-planned-heap"),
-        pytest.param("petropavl-school-1", {}, id="c3-wifi"),
+        pytest.param("petropavl-school-1", {}, id="s3-wifi"),
     ],
 )
 def test_a_provisioned_board_is_flashed_goes_on_duty_and_passes(

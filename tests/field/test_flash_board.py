@@ -301,6 +301,17 @@ def test_a_board_that_cannot_take_it_is_refused(
         bench.flash(board)
 
 
+def test_a_board_with_too_little_memory_is_refused_unless_forced(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A column that is on duty already only hears it."""
+    monkeypatch.setattr("field.memory.SPARE_BYTES", 64 * 1024)
+    board = bench.board(psram=False)
+    with pytest.raises(flash.FlashError, match=r"too small for this column: \d+ bytes would be left .* FORCE=1"):
+        bench.flash(board)
+    assert "folder a is in force" in bench.flash(board, force=True)
+    assert "folder b is in force" in (verdict := bench.flash(board, OLD)) and "WARNING: the board's memory" in verdict
+    assert bench.alarm_from(board) == OLD
+
+
 def test_a_bad_configuration_is_refused_before_the_board_is_touched(
     bench: Bench, tmp_path: Path, broker: Mosquitto
 ) -> None:

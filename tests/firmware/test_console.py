@@ -172,7 +172,11 @@ def test_status_tells_what_the_column_knows(rig: Rig) -> None:
     assert status["firmware"]["boot"] == column_rig.BOOT and status["firmware"]["mode"] == "normal"
     assert status["config"]["source"] == "current" and status["chip"]["chip"] == "esp32"
     assert status["reset"] == {"cause": "power-on", "culprit": None, "traceback": False}
-    assert status["health"] == {"heap_free": rig.board.heap_free, "flash_free": rig.board.flash.free}
+    assert status["health"] == {
+        "heap_free": rig.board.heap_free,
+        "system_free": rig.board.system_free,
+        "flash_free": rig.board.flash.free,
+    }
     assert status["supply_mv"] == 11_900 and status["uptime_s"] >= 3
     assert status["journal"]["records"] == 2 and status["journal"]["damaged"] == 0 and ident
     assert status["queue"]["open"] == 1 and status["lamp"] in ("sent", "calling")

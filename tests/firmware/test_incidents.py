@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from incident_rig import STATES, Rig
 
 from firmware import incidents as module
-from firmware.incidents import boot_of
+from firmware.startup.restoring import boot_of
 
 
 def test_a_press_is_on_flash_when_it_returns() -> None:

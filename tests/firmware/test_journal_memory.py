@@ -32,6 +32,7 @@ while len(full) < {bytes}:
     full += record.frame(json.dumps({{"k": "press", "id": "petropavl-01-16777216-%d" % count, "n": count}}).encode())
     count += 1
 one = journal.Journal(Board(), fault)
+import firmware.startup.restoring
 gc.collect()
 ballast = []
 while gc.mem_free() > {room}:

@@ -9,6 +9,7 @@ from centre_probe import end
 from column_probe import PATIENCE_S, Recorder, need
 from memory_rig import DEVICE, configuration
 
+from common.assumptions import load
 from desk.ledger import Incident, Ledger
 from sim.real.column import RealColumn
 from sim.servers.authority import Authority
@@ -23,8 +24,10 @@ ALARMS = 30
 OUTAGE_AT = WARM_UP + ALARMS // 2
 FALL_MAX_BYTES = 800  # between the halves: the collector takes old stack for references, now more and now less
 FREE_MIN_BYTES = 4000
-ROOMY_BYTES = 104 * 1024  # room for a look at the stream, see docs/architecture.md
+ROOMY_BYTES = 2 * 56 * 1024  # a stock image's on the ESP32, grown once: room for a look at the stream
 SELFTESTS_S = 30
+SPARE_BYTES = 8 * 1024  # of IDF's heap
+LOOKUP_BYTES = int(load()["thread_bytes"].value)  # runs on while the cached address is dialled
 LEAK_BYTES = 64  # an alarm: what must be noticed
 
 pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
@@ -129,6 +132,37 @@ def test_self_tests_beside_alarms(authority: Authority, heap_bytes: int) -> None
 
 def open_calls(ledger: Ledger) -> list[Incident]:
     return [one for one in ledger.of(DEVICE) if one.alarm["status"] == "actual" and one.state == "received"]
+
+
+RMII = {"type": "ethernet", "phy": "PHY_LAN8720", "phy_addr": 1, "mdc": 23, "mdio": 18, "power": 16, "ref_clk": 0}
+
+
+@pytest.mark.parametrize(
+    ("link", "in_place", "areas", "fits"),
+    [({"type": "wifi"}, False, 2, False), (RMII, False, 2, True), ({"type": "wifi"}, True, 1, True)],
+)
+def test_an_esp32_without_psram(
+    authority: Authority, link: dict[str, Any], in_place: bool, areas: int, fits: bool
+) -> None:
+    """What IDF has left at the worst moment: 8 KB and more in place or over Ethernet, less with a stock image's Wi-Fi,
+    which is why docs/wiring.md wants PSRAM there. The heap never takes IDF's largest block in any of them."""
+    seen, broker = Recorder(), Mosquitto(tls=Tls(authority))
+    document = configuration(authority, broker)
+    document["link"] = link
+    with (
+        broker,
+        Centre(broker.host, broker.port, tls=authority.client("centre"), check_qos=True) as centre,
+        RealColumn(document, runtime="micropython32", psram=False, in_place=in_place, on_event=seen) as column,
+    ):
+        column.power_on()
+        seen.wait("lamp", state="ready")
+        for number in range(WARM_UP):
+            raise_and_close(column, broker, centre, number)
+        worst = column.memory
+        incidents = centre.ledger().of(DEVICE)
+    assert [one.state for one in incidents] == ["closed"] * WARM_UP and centre.violations == []
+    assert worst["gc_areas"] == areas, worst
+    assert (worst["idf_lowest"] >= SPARE_BYTES + LOOKUP_BYTES) is fits, worst
 
 
 def test_a_leak_would_be_noticed() -> None:

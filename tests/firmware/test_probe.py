@@ -16,8 +16,6 @@ LIMIT_MS = 20_000
 RTSP = {"rtsp": "rtsp://cameras.example/1"}
 
 
-
-
 class Rig:
     def __init__(self, endpoint: FakeEndpoint | None = None) -> None:
         self.board = FakeBoard()
@@ -168,3 +166,15 @@ def test_a_look_that_is_given_up_closes_what_it_opened() -> None:
     assert rig.endpoint.written and not rig.endpoint.closed
     look.close()
     assert rig.endpoint.closed
+
+
+@pytest.mark.parametrize(("free", "asks"), [(20_479, False), (20_480, True)])
+def test_a_look_leaves_the_system_what_a_session_needs(free: int, asks: bool) -> None:
+    rig = Rig()
+    rig.board.system_free = free
+    if asks:
+        rig.look(RTSP)
+    else:
+        with pytest.raises(MemoryError, match="20479 bytes of the system's heap are free, 20480 are needed"):
+            rig.look(RTSP)
+    assert bool(rig.dialled) is asks

@@ -163,3 +163,11 @@ def test_the_supply_has_a_limit_with_hysteresis(low_mv: int) -> None:
         rig.board.supply = supply_mv
         rig.run(3000)
     assert rig.fault("supply") == (["10999 mV, less than 11000", None] if low_mv else [])
+
+
+@pytest.mark.parametrize(("free", "looks"), [(20_479, False), (20_480, True)])
+def test_the_systems_heap_is_left_to_the_session(free: int, looks: bool) -> None:
+    rig, endpoint = make(stream_s=10)
+    rig.board.system_free = free
+    rig.up().run(60_000)
+    assert bool(endpoint.asked_ms) is looks and rig.column.faults.ids() == ["clock-unset"]

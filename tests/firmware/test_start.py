@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from config_document import document
 from config_files_rig import good_board, put
-from fake_board import FakeBoard
+from fake_board import FakeBoard, FakeReset
 
 from firmware import column
 from firmware.lamp import COLOURS
@@ -55,7 +55,7 @@ def test_a_good_configuration_is_run() -> None:
 
 
 def test_what_only_the_start_needs_is_forgotten() -> None:
-    names = ("configure", "config", "config_files", "seal", "pins", "last_reset", "assembly")
+    names = ("configure", "config", "config_files", "seal", "pins", "last_reset", "restoring", "assembly")
     assert run(good_board()).forgotten == [*("firmware.startup." + name for name in names), "firmware.startup"]
 
 
@@ -156,3 +156,15 @@ def test_a_technicians_interrupt_leaves_no_green_lamp_behind(monkeypatch: pytest
     with pytest.raises(KeyboardInterrupt):
         start.run(board, dict(BOOT))
     assert board.lamp.shown[-1][1] == COLOURS["out-of-service"]
+
+
+def test_a_file_system_that_cannot_be_mounted_is_tried_again() -> None:
+    """image/_boot.py left the reason on a disk in RAM. A board that merely has no configuration waits for ever."""
+    board = FakeBoard()
+    board.flash.files["filesystem.bad"] = b"OSError(19,)"
+    with pytest.raises(FakeReset):
+        start.run(board, dict(BOOT))
+    said = [line for line in board.logged if line.startswith("configuration: ")]
+    assert said[0] == "configuration: the file system cannot be mounted: OSError(19,); see docs/flashing.md"
+    assert board.now_ms >= 600_000
+    assert run(FakeBoard(), turns=1300).now_ms > 600_000

@@ -218,7 +218,7 @@ def test_who_is_at_the_other_end_of_a_stream(uri: str, endpoint: tuple[str, int]
     assert stream_endpoint(uri) == endpoint
 
 
-@pytest.mark.parametrize(("name", "chip"), [("01", "esp32"), ("03", "esp32s3"), ("school-1", "esp32c3")])
+@pytest.mark.parametrize(("name", "chip"), [("01", "esp32"), ("03", "esp32s3"), ("school-1", "esp32s3")])
 def test_a_board_is_wired_for_a_provisioned_column(provisioned: Path, name: str, chip: str) -> None:
     folder = provisioned / "columns" / f"petropavl-{name}"
     assert wired_for(folder)[0] == chip

@@ -35,7 +35,7 @@ STATUS: dict[str, Any] = {
     "reset": {"culprit": None, "traceback": False, "cause": "power-on"},
     "uptime_s": 3725,
     "supply_mv": 12100,
-    "health": {"heap_free": 90064, "flash_free": 704512},
+    "health": {"heap_free": 90064, "system_free": 79872, "flash_free": 704512},
     "journal": {"bytes": 262, "damaged": 0, "records": 4, "unsaved": 0, "quarantine_bytes": 0},
     "queue": {"open": 0, "outbox": 0, "waiting": 0},
     "faults": [],

@@ -230,6 +230,7 @@ class FakeBoard:
         self._epoch_offset_ms = EPOCH_MS
         self.cause = "power-on"
         self.heap_free = 60_000
+        self.system_free = 60_000
         self.tamper: bool | None = None
         self.supply: int | None = None
         self.logged: list[str] = []
@@ -299,6 +300,9 @@ class FakeBoard:
 
     def heap(self) -> int:
         return self.heap_free
+
+    def system_heap(self) -> int:
+        return self.system_free
 
     def collect(self) -> None:
         self.collected += 1

@@ -7,6 +7,8 @@ Live = gc.mem_alloc() right after gc.collect(). `OWN_BYTES`: what this module it
 import gc
 import json
 
+import esp32
+
 _SETTLE_STEPS = 300  # of 10 ms, after the first session
 _STEP_MS = 10
 _WEIGHED_ALARMS = 10  # weighed at every stage; the later ones only in between
@@ -40,7 +42,7 @@ class Presser:
             if column.uplink.is_up():
                 self._settle -= 1
                 if not self._settle:
-                    _say(idle=live())
+                    _say(idle=live(), idf=sum(one[1] for one in esp32.idf_heap_info(esp32.HEAP_DATA)))
             return _STEP_MS
         if column.incidents.count():
             return 1

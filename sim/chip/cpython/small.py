@@ -10,13 +10,10 @@ from typing import Any
 from sim.chip import wires
 
 _BYTES_PER_BLOCK = 64  # a guess at the mean size of CPython's objects
-_blocks_at_start = 0
 
 
 def modules() -> dict[str, types.ModuleType]:
-    global _blocks_at_start
-    _blocks_at_start = sys.getallocatedblocks()
-    return {"gc": _gc(), "json": _json(), "micropython": _micropython(), "io": _io()}
+    return {"json": _json(), "micropython": _micropython(), "io": _io()}
 
 
 def _module(name: str, **members: Any) -> types.ModuleType:
@@ -25,31 +22,27 @@ def _module(name: str, **members: Any) -> types.ModuleType:
     return module
 
 
-def _gc() -> types.ModuleType:
+enable, disable, isenabled = host_gc.enable, host_gc.disable, host_gc.isenabled
+
+
+def threshold(amount: int = -1) -> int | None:
+    return -1 if amount == -1 else None
+
+
+def estimated_gc() -> types.ModuleType:
     """Heap figures are estimates here: CPython has no fixed heap. The real ones come from MicroPython."""
+    blocks_at_start = sys.getallocatedblocks()
 
     def mem_alloc() -> int:
-        return max(0, sys.getallocatedblocks() - _blocks_at_start) * _BYTES_PER_BLOCK
+        return max(0, sys.getallocatedblocks() - blocks_at_start) * _BYTES_PER_BLOCK
 
     def mem_free() -> int:
         return max(0, int(wires.options["heap"]) - mem_alloc())
 
-    def threshold(amount: int = -1) -> int | None:
-        return -1 if amount == -1 else None
-
     def collect() -> int:
         return host_gc.collect(0)  # the young ones only: a full collection takes longer than on the chip
 
-    return _module(
-        "gc",
-        collect=collect,
-        enable=host_gc.enable,
-        disable=host_gc.disable,
-        isenabled=host_gc.isenabled,
-        mem_alloc=mem_alloc,
-        mem_free=mem_free,
-        threshold=threshold,
-    )
+    return _module("gc", collect=collect, mem_alloc=mem_alloc, mem_free=mem_free)
 
 
 def _json() -> types.ModuleType:

@@ -16,6 +16,7 @@ from sim.virtual import umqtt_host
 umqtt_host.install()
 
 from firmware import button, column, debounce, incident, incidents, journal, lamp, outbox, resets, supervisor, uplink  # noqa: E402
+from firmware.startup import restoring  # noqa: E402
 from sim.virtual.board import VirtualBoard  # noqa: E402
 from sim.virtual.peripherals import VirtualWatchdog  # noqa: E402
 from sim.virtual.timeline import US_PER_MS  # noqa: E402
@@ -145,7 +146,7 @@ def _deaf_in_a_stall() -> Patch:
 @_control("amnesia", "what the journal says is not read at boot", "I2")
 def _amnesia() -> Patch:
     def restore(self: Any, records: Any, boot: int) -> None:
-        self.boot = max([boot, *(incidents.boot_of(entry.get("id", "")) + 1 for entry in records)])
+        self.boot = max([boot, *(restoring.boot_of(entry.get("id", "")) + 1 for entry in records)])
 
     return Patch(incidents.Incidents, "restore", restore)
 
@@ -271,6 +272,12 @@ def _dead_task_is_fed_for() -> Patch:
         self.culprit = None
 
     return Patch(supervisor.Supervisor, "_died", died)
+
+
+@_control("trusts-mem-free", "what gc.mem_free() says is taken for free, IDF's largest block included", "I7")
+def _trusts_mem_free() -> Patch:
+    """A look at the stream begins where the next record of the journal finds no room beside it."""
+    return Patch(VirtualBoard, "heap", lambda self: self.heaps.free_bytes() + self.heaps.growth_bytes())
 
 
 @_control("nobody-is-named", "a reset by the watchdog is reported without the task that hung", "I7")

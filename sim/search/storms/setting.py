@@ -6,6 +6,8 @@ from typing import Any
 
 from sim.virtual.centre import Policy
 from sim.virtual.configuration import BROKER, config_with
+from sim.virtual.costs import Costs
+from sim.virtual.heaps import Room
 from sim.virtual.world import World
 
 Setting = Mapping[str, int | str]
@@ -51,6 +53,7 @@ def check(setting: Setting) -> None:
 
 
 def open_world(seed: int, setting: Setting) -> World:
-    """A new world in that setting, which `check` takes."""
+    """A new world in that setting, which `check` takes; its heaps are drawn."""
     config = config_with(**CONFIGS[str(setting["config"])])
-    return World(seed, config, chip=str(setting["chip"]), policy=POLICIES[str(setting["policy"])])
+    costs = Costs(room=Room.drawn(Random(f"room/{seed}")))
+    return World(seed, config, costs=costs, chip=str(setting["chip"]), policy=POLICIES[str(setting["policy"])])

@@ -228,6 +228,9 @@ class Board:
     def heap(self):
         return 60000
 
+    def system_heap(self):
+        return 60000
+
     def collect(self):
         pass
 

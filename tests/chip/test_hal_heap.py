@@ -1,0 +1,66 @@
+"""The real HAL's `heap`: what is free without taking IDF's, on every runtime, with the control that trusts mem_free."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chip_net_rig import Make, chips
+from column_probe import need, runtimes
+
+HAL = Path(__file__).resolve().parents[2] / "hal"
+FILES: dict[str, str | bytes] = {f"hal/{path.name}": path.read_text() for path in HAL.glob("*.py")}
+HONEST = "gc.mem_free() - growth"
+
+PROBE = """
+import hal.esp32
+class Heaps:
+    HEAP_DATA = 4
+    free = alloc = 0
+    regions = ()
+    thresholds = []
+    @staticmethod
+    def idf_heap_info(capabilities):
+        return [(size, size, size, size) for size in Heaps.regions]
+    @staticmethod
+    def mem_alloc():
+        return Heaps.alloc
+    @staticmethod
+    def mem_free():
+        return Heaps.free + max(Heaps.regions)
+    @staticmethod
+    def threshold(amount):
+        Heaps.thresholds.append(amount)
+    @staticmethod
+    def collect():
+        pass
+board = hal.esp32.Esp32Board()
+hal.esp32.gc = hal.esp32.esp32 = Heaps
+def ask(free, alloc, *regions):
+    Heaps.free, Heaps.alloc, Heaps.regions = free, alloc, regions
+    board.collect()
+    return board.heap(), board.system_heap(), Heaps.thresholds[-1]
+print("grown", ask(9000, 103000, 13312, 53248))
+print("small", ask(20000, 36000, 13312, 110592))
+print("psram", ask(9000, 55000, 13312, 120000, 4194304))
+"""
+
+
+@pytest.fixture(params=runtimes())
+def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
+    with chips(tmp_path, need(request.param)) as make:
+        yield make
+
+
+def test_what_idf_has_left_is_none_of_ours(chip: Make) -> None:
+    """(free, the system's, bytes between collections): only in PSRAM does the heap grow at nobody's cost."""
+    one = chip(PROBE, FILES).start()
+    assert one.wait(r"^grown \((.*)\)")[1] == "9000, 66560, 4096"
+    assert one.wait(r"^small \((.*)\)")[1] == "20000, 123904, 5000"
+    assert one.wait(r"^psram \((.*)\)")[1] == "73000, 4327616, 18250"
+
+
+def test_a_heap_that_trusts_mem_free_is_noticed(chip: Make) -> None:
+    source = str(FILES["hal/esp32.py"])
+    assert source.count(HONEST) == 1
+    one = chip(PROBE, {**FILES, "hal/esp32.py": source.replace(HONEST, "gc.mem_free()")}).start()
+    assert one.wait(r"^grown \((.*)\)")[1] != "9000, 66560, 4096"
