@@ -13,6 +13,12 @@ COLUMN_WRITES = ("alarm", "state", "info", "heartbeat", "fault/+", "event", "res
 COLUMN_READS = ("ack", "cmd")
 PASSWORD_ITERATIONS = 101  # mosquitto_passwd's own; the passwords are 192 bits of chance, not words
 PASSWORD_SALT_BYTES = 12
+BROKER_USER = "mosquitto"  # what it becomes when root starts it
+PACKET_MAX_BYTES = 20480  # the contract's longest message is an alarm, 1,024 bytes, and a birth message twice as long
+MEMORY_MAX_BYTES = 256 * 1024 * 1024
+QUEUED_MAX, QUEUED_MAX_BYTES = 10000, 16 * 1024 * 1024  # for a desk that is away
+CONNECTIONS_SPARE = 1000  # beside two for each column: idle ones of a stranger must not keep columns out
+CENTRE_CONNECTIONS = 100
 
 
 def access_list(columns: Iterable[tuple[str, str]]) -> str:
@@ -38,17 +44,35 @@ def password_file(users: Mapping[str, str]) -> str:
     return "".join(lines)
 
 
-def configuration(port: int) -> str:
+def configuration(port: int, centre_port: int, columns: int) -> str:
     """mosquitto.conf; its paths are relative: mosquitto is started in the folder where it lies."""
+    tls = "cafile ca.pem\ncertfile server.pem\nkeyfile server.key\nrequire_certificate true\n"
     return f"""# Made by provisioning. Start mosquitto in this folder: mosquitto -c mosquitto.conf
-per_listener_settings false
 allow_anonymous false
 password_file passwords
 acl_file acl
 set_tcp_nodelay true
+
+# What is retained or queued survives a restart of the broker.
+persistence true
+persistence_location ./
+autosave_interval 60
+persistent_client_expiration 30d
+
+# Nobody brings the broker down, or what others wait for. A larger packet ends its sender's session, unread.
+max_packet_size {PACKET_MAX_BYTES}
+memory_limit {MEMORY_MAX_BYTES}
+max_queued_messages {QUEUED_MAX}
+max_queued_bytes {QUEUED_MAX_BYTES}
+
+# Columns: the name in a column's certificate is its user and its client id, whatever it says itself. So nobody speaks,
+# hears or takes a session in another's name, and one certificate is one session.
 listener {port}
-cafile ca.pem
-certfile server.pem
-keyfile server.key
-require_certificate true
-"""
+max_connections {CONNECTIONS_SPARE + 2 * columns}
+use_identity_as_username true
+use_username_as_clientid true
+{tls}
+# The control centre: its password as well as a certificate; client ids are its own, for it may have several sessions.
+listener {centre_port}
+max_connections {CENTRE_CONNECTIONS}
+{tls}"""

@@ -25,10 +25,10 @@ PACKAGES = ("firmware", "hal")
 STAYS_SOURCE = ("boot.py", "main.py")  # MicroPython runs these two by name
 HOST_ONLY = ("hal/interface.py",)  # documentation for mypy: imports `typing`
 LIBRARY = "lib"  # third-party: copied only to boards whose MicroPython has it not frozen
-# A stock image loads .mpy files into its heap, though not all of them stay there: tests/firmware/test_memory.py runs
-# the column in 96 KB. This limit is meant to be noticed: a tenth more firmware needs a look at that
-# test's figures.
-BUDGET_BYTES = 92 * 1024  # 15 KB of it, firmware/console/ and probe.py, are in the heap only while they run
+# A stock image loads .mpy files into its heap, though not all of them stay there: firmware/startup/, firmware/console/,
+# probe.py, verdict.py and orders.py are in it only while they run. What must fit is held by tests/firmware/test_memory.py,
+# which runs the column in 96 KB. This limit is meant to be noticed: whoever reaches it looks at that test's figures.
+BUDGET_BYTES = 104 * 1024
 MPY_VERSION_BYTE = 1  # of a .mpy file's header
 EXIT_FAILED = 1
 

@@ -128,6 +128,10 @@ def _text(file: Path) -> str:
         raise FleetError([f"{file.name}:{line}: not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'"]) from error
 
 
+def _is_port(value: Any) -> bool:
+    return type(value) is int and 1 <= value <= 65535
+
+
 def _shared(file: Path) -> dict[str, Any]:
     try:
         shared = tomllib.loads(_text(file))
@@ -148,6 +152,10 @@ def _shared(file: Path) -> dict[str, Any]:
     broker = shared.get("broker")
     if not isinstance(broker, dict) or not isinstance(broker.get("host"), str):
         troubles.append(f"{file.name}: [broker] host is missing, must be the name or address of the MQTT broker")
+    elif not _is_port(broker.get("centre_port", 1)) or broker.get("centre_port") == broker.get("port", 8883):
+        troubles.append(
+            f"{file.name}: [broker] centre_port: found {broker['centre_port']!r}, must be a port other than port"
+        )
     for kind in ("links", "pins"):
         for name, value in (shared.get(kind) or {}).items() if isinstance(shared.get(kind), dict) else ():
             if not isinstance(value, dict):

@@ -14,6 +14,8 @@ that exist are kept, certificates too unless they are about to end, and everythi
 import argparse
 import datetime
 import json
+import os
+import pwd
 import secrets
 import sys
 from pathlib import Path
@@ -66,9 +68,9 @@ class Provisioning:
         for folder in (self._out, self._out / "columns"):
             made_private(folder)
         self._ca_key = self._authority(found.shared.get("authority", {}).get("name", AUTHORITY))
-        passwords = {name: self._column(name, found) for name in found.columns}
-        passwords[access.CENTRE] = self._centre(found.shared["broker"])
-        self._broker(found, passwords)
+        for name in found.columns:
+            self._column(name, found)
+        self._broker(found, self._centre(found.shared["broker"]))
         write(self._out / "labels.html", labels.page(found.columns), is_secret=False)
         self._lines.append(f"{len(found.columns)} columns in {self._out}/columns; labels: {self._out}/labels.html")
         self._name_strangers(found)
@@ -99,7 +101,7 @@ class Provisioning:
         self._issuer = certificates.common_name(self._ca_pem)
         return key
 
-    def _column(self, name: str, found: fleet.Fleet) -> str:
+    def _column(self, name: str, found: fleet.Fleet) -> None:
         folder = made_private(self._out / "columns" / name)
         key, cert = self._identity(folder, name, certificates.CLIENT)
         password = self._kept_password(folder / "secrets.json", "mqtt_password")
@@ -114,27 +116,40 @@ class Provisioning:
         write(folder / "config.json", _json(document), is_secret=False)
         write(folder / "secrets.json", _json(hidden), is_secret=True)
         write(folder / CHIP_FILE, found.chips[name] + "\n", is_secret=False)
-        return password
 
     def _centre(self, broker: dict[str, Any]) -> str:
         folder = made_private(self._out / "centre")
         self._identity(folder, access.CENTRE, certificates.CLIENT)
         write(folder / "ca.pem", self._ca_pem, is_secret=False)
         password = self._kept_password(folder / "centre.json", "password")
-        login = {"host": broker["host"], "port": broker.get("port", 8883), "user": access.CENTRE, "password": password}
+        login = {"host": broker["host"], "port": _centre_port(broker), "user": access.CENTRE, "password": password}
         write(folder / "centre.json", _json(login), is_secret=True)
         return password
 
-    def _broker(self, found: fleet.Fleet, passwords: dict[str, str]) -> None:
-        folder = made_private(self._out / "broker")
+    def _broker(self, found: fleet.Fleet, password: str) -> None:
+        folder = self._out / "broker"
+        is_new = not folder.exists()
+        made_private(folder)
+        if is_new and os.geteuid() == 0:
+            self._give_away(folder)
         broker = found.shared["broker"]
         hosts = tuple(dict.fromkeys([broker.get("server_name") or broker["host"], *broker.get("hosts", [])]))
         self._identity(folder, "server", certificates.SERVER, hosts)
         write(folder / "ca.pem", self._ca_pem, is_secret=False)
         regions = [(document["region"], name) for name, document in found.columns.items()]
         write(folder / "acl", access.access_list(regions), is_secret=True)  # mosquitto wants it private
-        write(folder / "passwords", access.password_file(passwords), is_secret=True)
-        write(folder / "mosquitto.conf", access.configuration(broker.get("port", 8883)), is_secret=False)
+        write(folder / "passwords", access.password_file({access.CENTRE: password}), is_secret=True)
+        settings = access.configuration(_port(broker), _centre_port(broker), len(found.columns))
+        write(folder / "mosquitto.conf", settings, is_secret=False)
+
+    def _give_away(self, folder: Path) -> None:
+        """What root starts becomes another user at once, who has to read all this."""
+        try:
+            user = pwd.getpwnam(access.BROKER_USER)
+        except KeyError:
+            self._lines.append(f"on the broker's host, as root: chown -R {access.BROKER_USER}: {folder}")
+        else:
+            os.chown(folder, user.pw_uid, user.pw_gid)
 
     def _identity(
         self, folder: Path, name: str, usage: certificates.Usage, hosts: tuple[str, ...] = ()
@@ -180,6 +195,14 @@ class Provisioning:
         gone = sorted(folder.name for folder in (self._out / "columns").iterdir() if folder.name not in found.columns)
         if gone:
             self._lines.append(f"not in the table any more, so without access to the broker: {', '.join(gone)}")
+
+
+def _port(broker: dict[str, Any]) -> int:
+    return int(broker.get("port", 8883))
+
+
+def _centre_port(broker: dict[str, Any]) -> int:
+    return int(broker.get("centre_port", _port(broker) + 1))
 
 
 def _json(value: Any) -> str:

@@ -57,7 +57,7 @@ def _assemble(
 ) -> dict[str, Any]:
     made: dict[str, Any] = copy.deepcopy(shared.get("common", {}))
     uncertainty_m = cells.get("uncertainty_m") or DEFAULT_UNCERTAINTY_M
-    broker = {key: value for key, value in shared["broker"].items() if key != "hosts"}
+    broker = {key: value for key, value in shared["broker"].items() if key not in ("hosts", "centre_port")}
     made |= {
         "v": 1,
         "device_id": cells["device_id"],

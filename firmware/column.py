@@ -104,9 +104,13 @@ class Column:
         self._make_room()
         return self.messages.alarm(incident, self.faults.ids())
 
-    def _message(self, topic, payload):
-        """Whatever the broker sends. Only an acknowledgement of an open incident can change what the lamp says."""
-        if topic == self._ack_topic:
+    def _message(self, topic, payload, retained):
+        """Whatever the broker sends. Only an acknowledgement of an open incident can change what the lamp says.
+
+        The broker keeps neither for us: what is retained was said to somebody else, at another time."""
+        if retained:
+            self._command_refused("", "retained on ...%s" % topic.decode()[-4:])
+        elif topic == self._ack_topic:
             self._acknowledgement(payload)
         elif topic == self.messages.topic("cmd"):
             self.commands.receive(payload)
@@ -171,6 +175,8 @@ class Column:
             topic = self.uplink.unheard()
             what = "no answer" if topic == self._ack_topic else "no command"
             self.faults.set("not-subscribed", "%s can arrive: %s refused" % (what, topic.decode()) if topic else None)
+            self.faults.set("broker-refuses", self.uplink.refusal)
+            self.faults.set("duplicate-id", self.uplink.rival)
 
     def _fault_changed(self, ident, fault):
         if self.telemetry is not None:
@@ -188,7 +194,7 @@ class Column:
         self.telemetry.report()  # the longest message comes last, when the others have given their memory back
 
     def _command_refused(self, ident, why):
-        self._board.log("command: %s refused: %s" % (ident, why))
+        self._board.log("command: %r refused: %s" % (ident, why))
         self.telemetry.event("command-refused", {"id": ident[:36], "why": why})
 
     def _drill_ended(self, incident, answered):

@@ -3,9 +3,11 @@
 # Every id that this firmware can raise: a new boot clears at the broker those that it does not have.
 KNOWN = (
     "boot-loop",
+    "broker-refuses",
     "button-stuck",
     "clock-unset",
     "config",
+    "duplicate-id",
     "drill-unanswered",
     "flash-full",
     "journal",

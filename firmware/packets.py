@@ -18,10 +18,10 @@ PUBLISH = const(0x30)
 PUBACK = const(0x40)
 SUBACK = const(0x90)
 PINGRESP = const(0xD0)
+DISCONNECT = const(0xE0)
 DUP = const(8)
 
 PINGREQ_PACKET = b"\xc0\0"
-DISCONNECT_PACKET = b"\xe0\0"
 
 RX_MAX_BYTES = const(1024)  # nothing in the contract that a column reads is longer
 SKIP_MAX_BYTES = const(65536)  # a longer publish is thrown away unread up to here; beyond it the link is dropped

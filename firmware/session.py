@@ -14,6 +14,7 @@ _TELEMETRY_MAX = const(2)  # of which at most so many may be telemetry's
 _EARLY_MS = const(20)  # a ping goes with a turn that comes anyway, rather than wake the loop again
 _READS_A_STEP = const(8)  # bounds one step under a flood
 _UNSUBACK = const(0xB0)
+CLOSED = "the broker closed the connection"
 _OUT_MAX = const(16)  # packets that wait to be written: a broker that sends and does not read gets no more attention
 
 
@@ -46,23 +47,25 @@ class PacketIds:
 
 
 class Session:
-    """`on_puback(token)` for each acknowledged publish; `on_message(topic, payload)` (bytes) for each inbound one."""
+    """`on_puback(token)` for each acknowledged publish; `on_message(topic, payload, retained)` for each inbound one."""
 
-    def __init__(self, board, stream, coder, ids, config, subscriptions, on_puback, on_message):
+    def __init__(self, board, stream, coder, ids, config, on_puback, on_message):
         self._board = board
         self._stream = stream
         self._coder = coder
         self._ids = ids
         self._keepalive_ms = config["keepalive_s"] * 1000
         self._puback_ms = config["puback_timeout_s"] * 1000
-        self._subscriptions = subscriptions
+        self.subscriptions = []  # to come; the first one may be under way
+        self.careful = False  # does one thing at a time, so that it shows what the broker ends it at
+        self.once = b""  # the topic of a QoS 0 publish that no PINGRESP has followed yet, if careful
         self._on_puback = on_puback
         self._on_message = on_message
         self._inbound = coder.inbound
         self._inbound.clear()
         self._out = [coder.connect()]
         self._written = 0  # bytes of the first packet in `_out` that the stream has taken
-        self._sent = []
+        self.sent = []
         self._suback = 0  # the packet id of the subscription under way
         self._suback_due = Deadline(board)
         self._ping_due = Deadline(board)
@@ -78,34 +81,49 @@ class Session:
         except BadPacket as error:
             raise LinkLost("hostile or broken packet: %s" % error)
         if self.is_up:
+            self._subscribe_next()
             self._keep_alive()
             self._resend()
         self._write()
 
+    def subscribe(self, topics, careful: bool) -> None:
+        """Once it is up, and what alarms there are have been published: a broker may end the session at a SUBSCRIBE."""
+        self.subscriptions = topics
+        self.careful = careful
+        self._subscribe_next()
+        self._write()
+
     def takes_alarm(self) -> bool:
-        return self.is_up and len(self._sent) < _SENT_MAX
+        return self.is_up and len(self.sent) < _SENT_MAX
 
     def takes_telemetry(self) -> bool:
-        return self.is_up and not self._out and len(self._sent) < _TELEMETRY_MAX
+        if not self.is_up or self._out:
+            return False
+        if self.careful:
+            return not (self.sent or self.subscriptions or self.once)
+        return len(self.sent) < _TELEMETRY_MAX
 
     def publish(self, topic: bytes, payload: bytes, retain: bool, token, first: bool = False) -> None:
         """QoS 1. `first`: before everything that is queued and not yet begun (an alarm)."""
-        pid = self._ids.next(tuple(one.pid for one in self._sent) + (self._suback,))
+        pid = self._ids.next(tuple(one.pid for one in self.sent) + (self._suback,))
         packet = self._coder.publish(topic, payload, retain, pid)
-        self._sent.append(_Sent(self._board, pid, packet, token, self._puback_ms))
+        self.sent.append(_Sent(self._board, pid, packet, token, self._puback_ms))
         self._queue(packet, first)
         self._write()
 
     def publish_once(self, topic: bytes, payload: bytes) -> None:
         """QoS 0: nobody will know whether it arrived."""
         self._queue(self._coder.publish(topic, payload, False))
+        if self.careful:
+            self.once = topic
+            self._ping()
         self._write()
 
     def next_ms(self, otherwise: int) -> int:
         """Ms until something is due without input."""
         if self._out:
             return 5
-        for one in self._sent:
+        for one in self.sent:
             otherwise = min(otherwise, one.deadline.left_ms(otherwise))
         return min(otherwise, self._ping_due.left_ms(otherwise), self._ping_lost.left_ms(otherwise))
 
@@ -134,7 +152,7 @@ class Session:
     def _resend(self):
         if self._suback_due.expired():
             raise LinkLost("no answer to a subscription")
-        for one in self._sent:
+        for one in self.sent:
             if one.deadline.expired():
                 if one.resends >= _RESENDS:
                     raise LinkLost("no PUBACK for %d ms, twice" % self._puback_ms)
@@ -150,10 +168,13 @@ class Session:
         if self._ping_lost.expired():
             raise LinkLost("no answer to a ping")
         if self._ping_due.left_ms(_EARLY_MS + 1) <= _EARLY_MS:
-            self._queue(packets.PINGREQ_PACKET)
-            self._ping_due.start(self._keepalive_ms // 2)
-            if not self._ping_lost.running():
-                self._ping_lost.start(self._keepalive_ms * 3 // 4)
+            self._ping()
+
+    def _ping(self):
+        self._queue(packets.PINGREQ_PACKET)
+        self._ping_due.start(self._keepalive_ms // 2)
+        if not self._ping_lost.running():
+            self._ping_lost.start(self._keepalive_ms * 3 // 4)
 
     # -- in
 
@@ -166,7 +187,7 @@ class Session:
             if count is None:
                 return
             if count == 0:
-                raise LinkLost("the broker closed the connection")
+                raise LinkLost(CLOSED)
             self._inbound.arrived(count)
         self._take_all()
 
@@ -182,13 +203,15 @@ class Session:
             self._inbound.done(packet)
 
     def _take(self, kind, packet):
+        if kind == packets.DISCONNECT:  # MQTT 3.1.1 knows none from a broker, and some send it all the same
+            raise LinkLost(CLOSED)
         if not self.is_up:
             self._take_connack(kind, packet)
         elif kind & 0xF0 == packets.PUBLISH:
             topic, payload, puback = self._coder.received(packet)
             if puback:
                 self._queue(puback)
-            self._on_message(topic, payload)
+            self._on_message(topic, payload, kind & 1)
         elif kind == packets.PUBACK:
             self._take_puback(self._short(packet, 2))
         elif kind == packets.SUBACK:
@@ -198,6 +221,7 @@ class Session:
         elif kind == packets.PINGRESP:
             self._short(packet, 0)
             self._ping_lost.stop()
+            self.once = b""
         else:
             raise BadPacket("a packet of type 0x%02x" % kind)
 
@@ -215,31 +239,31 @@ class Session:
             raise LinkLost("the broker refused us: %s" % _REFUSALS.get(body[1], "code %d" % body[1]))
         self.is_up = True  # session-present (bit 0) may be set by a broker that is wrong: it changes nothing here
         self._ping_due.start(self._keepalive_ms // 2)
-        self._subscribe_next()
 
     def _subscribe_next(self):
-        if self._subscriptions:
-            self._suback = self._ids.next(tuple(one.pid for one in self._sent))
+        # A PUBACK that is late may be lost, and answers are worth more than to know what the broker takes.
+        waits = self.careful and self.sent and not self.sent[0].resends
+        if self.subscriptions and not self._suback and not waits:
+            self._suback = self._ids.next(tuple(one.pid for one in self.sent))
             self._suback_due.start(self._puback_ms * (1 + _RESENDS))
-            self._queue(self._coder.subscribe(self._subscriptions[0], self._suback))
+            self._queue(self._coder.subscribe(self.subscriptions[0], self._suback))
 
     def _take_suback(self, body):
         if not self._suback or body[0] << 8 | body[1] != self._suback:
             self.foreign_acks += 1
             return
-        topic, self._subscriptions = self._subscriptions[0], self._subscriptions[1:]
+        topic, self.subscriptions = self.subscriptions[0], self.subscriptions[1:]
         self._suback = 0
         self._suback_due.stop()
         if body[2] == 0x80:
             self._board.log("session: the broker refused the subscription to %s" % topic.decode())
             self.unheard = self.unheard or topic
-        self._subscribe_next()
 
     def _take_puback(self, body):
         pid = body[0] << 8 | body[1]
-        for one in self._sent:
+        for one in self.sent:
             if one.pid == pid:
-                self._sent.remove(one)
+                self.sent.remove(one)
                 self._on_puback(one.token)
                 return
         self.foreign_acks += 1  # late, doubled or somebody else's: it acknowledges nothing

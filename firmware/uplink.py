@@ -1,7 +1,10 @@
 """The uplink: finds the broker, keeps a session with it, sends what waits: alarms first.
 
 States: down -> lookup -> dial -> session. Each has a deadline; whatever goes wrong leads back to `down`, which waits
-a jittered, growing time, or next to none while an alarm waits.
+a jittered, growing time, or next to none while an alarm waits. A session that died young is a failure too.
+
+Brokers differ in what they end a session at: a subscription or a topic that they deny, a retained message, a large one.
+After a death the next session does one thing at a time; what two of those ended at is left out of the following ones.
 """
 
 from firmware import const, record
@@ -17,6 +20,9 @@ _RETRY_MS = const(500)
 _URGENT_RETRY_MS = const(800)  # longest pause between attempts while an alarm waits
 _URGENT_ATTEMPT_MS = const(3000)  # first attempt's limit while an alarm waits; it doubles up to connect_timeout_s
 _DOUBLINGS_MAX = const(10)
+# Brokers lock out who connects 15 times a minute (EMQX's flapping detection): 13 are the most in any, alarm or not.
+_CONNECTION_MS = const(7000)  # one each so long
+_AT_ONCE_MS = const(21000)  # but this many of them may be owed
 
 # States, in the order in which they follow each other.
 _DOWN = const(0)
@@ -26,7 +32,7 @@ _IN_SESSION = const(3)
 
 
 class Uplink:
-    """A task. `on_up()` when a session begins, `on_message(topic, payload)` for what the broker sends."""
+    """A task. `on_up()` when a session begins, `on_message(topic, payload, retained)` for what the broker sends."""
 
     name = "uplink"
     every_turn = True  # input from the broker does not wait for a deadline
@@ -52,7 +58,15 @@ class Uplink:
         self._retry = Deadline(board, 0)
         self._attempt = Deadline(board)
         self._lookup_due = Deadline(board)
+        self._spent = Deadline(board, 0)  # on connections
         self._failures = 0
+        self.young = 0  # sessions that died young, in a row
+        self.young_ms = self._config["retry_max_s"] * 1000  # a rival with our id comes back sooner than that
+        self.careful = False  # the next session does one thing at a time, so that it tells what it dies of
+        self.evidence = None  # see verdict.py: of what the broker ends sessions at
+        self.refused = {}  # kinds of topics, and `retained`
+        self.refusal = self.rival = None  # in words, for the faults
+        self.deaf = b""  # a topic to which we do not subscribe any more
         self._state_for = Stopwatch(board)  # with a session, or without one
         self._state = _DOWN
         self.last_error = ""
@@ -67,10 +81,11 @@ class Uplink:
 
     def unheard(self):
         """The first topic that the broker refused to let us hear, or none (empty)."""
-        return b"" if self._session is None else self._session.unheard
+        return self.deaf or (b"" if self._session is None else self._session.unheard)
 
     def kick(self) -> None:
         """An alarm waits: connect at once, and give an attempt that is under way little time."""
+        self.young = 0
         if self.is_up():
             return
         if self._state == _DOWN:
@@ -80,6 +95,7 @@ class Uplink:
             self._attempt.start(_URGENT_ATTEMPT_MS)
 
     def step(self) -> int:
+        self._spent.left_ms(0)
         try:
             if self._state != _DOWN and not self._board.link.is_up():
                 raise LinkLost("the link is down")
@@ -106,8 +122,9 @@ class Uplink:
     def _down(self):
         if not self._board.link.is_up():
             return _LINK_MS
-        if not self._retry.expired():
-            return min(_IDLE_MS, self._retry.left_ms(0))
+        wait_ms = max(self._retry.left_ms(0), self._spent.left_ms(0) - _AT_ONCE_MS)
+        if wait_ms:
+            return min(_IDLE_MS, wait_ms)
         attempt_ms = self._attempt_ms()
         self._attempt.start(attempt_ms)
         self._lookup = None
@@ -136,15 +153,9 @@ class Uplink:
     def _dialling(self):
         if not self._stream.is_open():
             return _POLL_MS
+        self._spent.start(self._spent.left_ms(0) + _CONNECTION_MS)
         self._session = Session(
-            self._board,
-            self._stream,
-            self._coder,
-            self._ids,
-            self._config,
-            self._topics["subscribe"],
-            self._acknowledged,
-            self._on_message,
+            self._board, self._stream, self._coder, self._ids, self._config, self._acknowledged, self._on_message
         )
         self._state = _IN_SESSION
         return 0
@@ -158,6 +169,10 @@ class Uplink:
         if not was_up:
             self._begin()
         self._send()
+        if self.evidence and self._state_for.ms() >= self.young_ms:
+            self.rival = None
+            if self.refused and self._state_for.ms() >= self.evidence["again_ms"] and not self._incidents.is_waiting():
+                raise LinkLost("what the broker refused is tried again")
         return min(session.next_ms(_IDLE_MS), self._incidents.due_in_ms(_IDLE_MS))
 
     # -- within a session
@@ -165,14 +180,16 @@ class Uplink:
     def _begin(self):
         self._attempt.stop()
         self._state_for.restart()
-        self._failures = 0
+        self._failures = self.young
         self.last_error = ""
         self._remember(self._address)
         self._board.log("uplink: session with %s:%d" % (self._address, self._config["port"]))
-        self._send()  # what waits goes before anything that a new session has to say
+        self._send_alarms()  # what waits goes before anything that a new session has to say, or to ask
+        topics = [topic for topic in self._topics["subscribe"] if kind(topic) not in self.refused]
+        self._session.subscribe(topics, self.careful)
         self._on_up()
 
-    def _send(self):
+    def _send_alarms(self):
         session = self._session
         while session.takes_alarm():
             incident = self._incidents.due()
@@ -181,13 +198,20 @@ class Uplink:
             token = (incident, incident.press)
             session.publish(self._topics["alarm"], self._alarm(incident), False, token, True)
             incident.transmitted()  # and no sooner: until then nothing else may be sent
+
+    def _send(self):
+        self._send_alarms()
+        session = self._session
         while session.takes_telemetry():
             item = self._outbox.next()
             if item is None:
                 break
             self._outbox.taken(item)
-            self._in_flight.append(item)
             topic, payload, retain = item
+            if kind(topic) in self.refused:
+                continue
+            self._in_flight.append(item)
+            retain = retain and b"retained" not in self.refused
             session.publish(topic, payload() if callable(payload) else payload, retain, item)
 
     def publish_once(self, topic: bytes, payload: bytes) -> bool:
@@ -195,6 +219,8 @@ class Uplink:
         that was raised since this task's step, or this task is dead."""
         if self._session is None or not self._session.takes_telemetry() or self._incidents.due() is not None:
             return False
+        if kind(topic) in self.refused:
+            return True
         try:
             self._session.publish_once(topic, payload)
         except OSError as error:  # the caller is another task, and not to blame
@@ -226,6 +252,7 @@ class Uplink:
 
     def _lost(self, error):
         was_up = self.is_up()
+        is_news = was_up and self._judge(error)
         if self._stream is not None:
             self._stream.close()
         self._stream = self._session = self._lookup = None
@@ -235,7 +262,7 @@ class Uplink:
         self._incidents.connection_lost()
         self._outbox.put_back(self._in_flight)
         self._in_flight = []
-        self._retry.start(self._pause_ms(was_up))
+        self._retry.start(self._pause_ms(is_news))
         self._failures += 1
         self.failed_in = self._state
         self._state = _DOWN
@@ -243,10 +270,25 @@ class Uplink:
             self.last_error = str(error)
             self._board.log("uplink: %s:%d: %s" % (self._config["host"], self._config["port"], error))
 
-    def _pause_ms(self, was_up):
+    def _judge(self, error):
+        """The end of a session: what does it tell about the broker? True when it is the first one after calm."""
+        is_old = self._state_for.ms() >= self.young_ms
+        if is_old:
+            self._failures = self.young = 0
+        if self.evidence or not is_old and self._board.link.is_up():
+            try:
+                from firmware import verdict  # loaded when it is needed, and forgotten: 1 KB
+
+                verdict.judge(self, self._session, error, is_old)
+            except MemoryError:
+                pass
+            self._board.forget("firmware.verdict")
+        return self.young <= 1
+
+    def _pause_ms(self, is_news):
         """Half fixed, half random: columns that lost one broker together do not come back together."""
         if self._incidents.is_waiting():
-            longest = 0 if was_up else _URGENT_RETRY_MS
+            longest = 0 if is_news else _URGENT_RETRY_MS
         else:
             longest = min(_RETRY_MS << min(self._failures, _DOUBLINGS_MAX), self._config["retry_max_s"] * 1000)
         return longest // 2 + self._board.random(longest // 2 + 1)
@@ -274,6 +316,11 @@ class Uplink:
                 self._board.flash.replace(ADDRESS_FILE, entry)
         except OSError as error:
             self._board.log("uplink: address not kept: %s" % error)
+
+
+def kind(topic):
+    """`fault` of sos/v1/nko/petropavl-01/fault/stream-down."""
+    return (topic.split(b"/")[4:] or (topic,))[0]
 
 
 def is_address(host: str) -> bool:

@@ -175,7 +175,7 @@ class Esp32Board:
         return text.getvalue()
 
     def log(self, text):
-        print(text)
+        print(text.replace("\r", "\n").replace("\n", "\n  "))
 
     def typed(self, limit):
         # One by one, for a read waits until it has all that it was asked for; the text stream even for a whole letter.

@@ -178,7 +178,7 @@ class Board(Protocol):
         """The traceback as text."""
 
     def log(self, text: str) -> None:
-        """One line to the console."""
+        """To the console. A line that the text begins itself is indented: what came from outside forges no line."""
 
     def typed(self, limit: int) -> bytes | None:
         """At most `limit` bytes that came over the console; empty = none now; None = this board's console only

@@ -75,8 +75,16 @@ def unpack(
         _run(["apt-get", *apt, "download", *_wanted(plan, package, arch, also, without)], cwd=debs)
         for deb in sorted(debs.glob("*.deb")):
             _run(["dpkg-deb", "--extract", str(deb), str(root)])
+        _link_libraries(root)
         root.rename(target)
     return target
+
+
+def _link_libraries(root: Path) -> None:
+    """The short names of libraries that no package ships: an installation makes them."""
+    ldconfig = shutil.which("ldconfig", path=os.environ.get("PATH", os.defpath) + ":/sbin:/usr/sbin")
+    if ldconfig is not None:
+        _run([ldconfig, "-n", *(str(path) for path in sorted(root.glob("usr/lib/*-linux-*")))])
 
 
 def command(root: Path, program: str) -> list[str]:
@@ -167,9 +175,7 @@ def _configure(folder: Path, arch: str, suite: str) -> list[str]:
     return [f"--config-file={config}", "--quiet"]
 
 
-def _wanted(
-    plan: str, package: str, arch: str, also: Container[str] = (), without: tuple[str, ...] = ()
-) -> list[str]:
+def _wanted(plan: str, package: str, arch: str, also: Container[str] = (), without: tuple[str, ...] = ()) -> list[str]:
     """From apt's plan: the package and its libraries (what else it names serves an installation)."""
     found = re.findall(r"^Inst ([^\s:]+)\S* \((\S+) .*\[(\S+)\]", plan, re.MULTILINE)
     return [

@@ -34,6 +34,10 @@ OLDEST_MICROPYTHON = (1, 24)
 # The pinned packages. MicroPython's version decides the .mpy format; mosquitto may take security updates.
 MICROPYTHON_VERSION = "1.25.0+ds-1*"
 MOSQUITTO_VERSION = "2.0.*"
+MOSQUITTO_NEXT_VERSION = "2.1.*"  # what cities will have after their next upgrade
+ERLANG = tuple(f"erlang-{part}" for part in (
+    "base", "asn1", "crypto", "eldap", "inets", "mnesia", "os-mon", "parsetools", "public-key", "runtime-tools", "ssl",
+    "syntax-tools", "tools", "xmerl"))  # fmt: skip
 NEWEST_SUITE = "sid"
 # Names the interpreter to take, whatever is on PATH.
 CHOSEN = {64: "MICROPYTHON", 32: "MICROPYTHON32"}
@@ -246,6 +250,18 @@ def _mosquitto(program: str) -> list[str]:
     return debian.command(root, program)
 
 
+def _mosquitto_next() -> list[str]:
+    arch = debian.architecture(64)
+    root = debian.unpack("mosquitto", MOSQUITTO_NEXT_VERSION, arch, TOOLS, suite=NEWEST_SUITE, beside="-next")
+    return debian.command(root, "usr/sbin/mosquitto")
+
+
+def _rabbitmq() -> list[str]:
+    """[its folder]. The runtime starts programs of its own, which run on this machine's loader: so from its suite."""
+    suite, arch = debian.own_suite(), debian.architecture(64)
+    return [str(debian.unpack("rabbitmq-server", "*", arch, TOOLS, suite=suite, also=ERLANG))]
+
+
 _FINDERS: dict[str, Callable[[], list[str]]] = {
     "umqtt": lambda: fetch_libraries(LIB, LOCK),
     "micropython": lambda: _micropython(64),
@@ -254,6 +270,8 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "micropython32-newest": lambda: _newest_micropython(32),
     "mosquitto": lambda: _mosquitto("usr/sbin/mosquitto"),
     "mosquitto_passwd": lambda: _mosquitto("usr/bin/mosquitto_passwd"),
+    "mosquitto-next": _mosquitto_next,
+    "rabbitmq": _rabbitmq,
     "chromium": lambda: [chromium.find(TOOLS)],
 }
 TOOL_NAMES = tuple(_FINDERS)
@@ -265,6 +283,8 @@ _BY_HAND = {
     "micropython32-newest": "there is no other way than Debian's package",
     "mosquitto": "install mosquitto 2 so that it is on PATH",
     "mosquitto_passwd": "install mosquitto 2 so that mosquitto_passwd is on PATH",
+    "mosquitto-next": "there is none on PATH: the tests of the provisioned files go without",
+    "rabbitmq": "there is none by hand: its tests go without",
     "chromium": "install chromium or chromium-headless-shell so that it is on PATH",
 }
 
@@ -288,7 +308,9 @@ def check(name: str) -> str:
         return f"{_dotted(interpreter.version)}, {interpreter.bits} bits"
     if name == "chromium":
         return chromium.version(argv[0]) or "runs"
-    if name == "mosquitto":
+    if name == "rabbitmq":
+        return next(Path(argv[0]).glob("usr/lib/rabbitmq/lib/rabbitmq_server-*")).name.rpartition("-")[2]
+    if name in ("mosquitto", "mosquitto-next"):
         _check_accepts(argv)
     done = _output([*argv, "--help"])
     found = re.search(r"version (\S+)|^mosquitto_passwd is a tool", done.stdout + done.stderr)

@@ -20,10 +20,12 @@ ROOTS = ("boot.py", "main.py")
 # The line to which each fault of the column belongs.
 FAULTS = {
     "boot-loop": "duty",
+    "broker-refuses": "access",
     "button-stuck": "button",
     "clock-unset": "clock",
     "config": "configuration",
     "drill-unanswered": "alarm",
+    "duplicate-id": "login",
     "flash-full": "flash",
     "journal": "journal",
     "not-subscribed": "access",

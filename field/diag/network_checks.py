@@ -164,6 +164,9 @@ def _expired(column: Column) -> Dates | None:
 
 def login(column: Column, _: SoFar) -> Finding:
     end = _passed(column, "login")
+    why = column.fault("duplicate-id")
+    if why is not None:
+        return fails("login", "rival", why=why or "-")
     if end is not None:
         return fails("login", end.says, error=_error(column))
     return passes("login", "ok", since=column.status["broker"]["since_s"])
@@ -174,6 +177,9 @@ def access(column: Column, _: SoFar) -> Finding:
     why = column.fault("not-subscribed")
     if why is not None:
         return fails("access", "deaf", why=why or "-")
+    why = column.fault("broker-refuses")
+    if why is not None:
+        return fails("access", "refuses", why=why or "-")
     answer = column.told("access")
     found = answer.said.get("access")
     if found is None:

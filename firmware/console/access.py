@@ -29,13 +29,13 @@ class _Ear:
         self._pass_on = session._on_message
         session._on_message = self.hear
 
-    def hear(self, topic, payload):
+    def hear(self, topic, payload, retained):
         if payload == self.mark and topic in (self.own, self.foreign):
             self.heard["own_ack" if topic == self.own else "foreign"] = True
         elif topic.endswith(b"/state"):
             self.heard["states"] += 1
         else:
-            self._pass_on(topic, payload)
+            self._pass_on(topic, payload, retained)
 
     def end(self):
         self._session._on_message = self._pass_on
@@ -87,7 +87,7 @@ def _publish(column, session, topic, payload, wait):
 
 
 def _next_id(uplink, session):
-    return uplink._ids.next(tuple(one.pid for one in session._sent) + (session._suback,))
+    return uplink._ids.next(tuple(one.pid for one in session.sent) + (session._suback,))
 
 
 def _unsubscribe(uplink, session, topics):

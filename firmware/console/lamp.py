@@ -10,7 +10,7 @@ _LOOKS = const(16)
 
 def run(board, column):
     identify, other = lamp.COLOURS["identify"], lamp.IDENTIFY_OTHER
-    column.actions._identify.start(_LOOK_MS * _LOOKS * len(COLOURS) * 2)
+    column.actions.identify.start(_LOOK_MS * _LOOKS * len(COLOURS) * 2)
     try:
         lamp.IDENTIFY_OTHER = (0, 0, 0)
         for name, colour in COLOURS:
@@ -23,4 +23,4 @@ def run(board, column):
                 column.lamp.step()  # from steady it may have asked for its next step in 2 s
     finally:
         lamp.COLOURS["identify"], lamp.IDENTIFY_OTHER = identify, other
-        column.actions._identify.stop()
+        column.actions.identify.stop()

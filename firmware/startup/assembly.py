@@ -57,9 +57,7 @@ def _connect(column, board, config):
         board, messages, column.outbox, config["telemetry"]["heartbeat_s"], column._birth, column._figures
     )
     column.actions = Actions(board, column)
-    column.commands = Commands(
-        board, messages, column.outbox, column.clock, column.actions.table, column._command_refused
-    )
+    column.commands = Commands(board, messages, column.outbox, column.clock, column.actions, column._command_refused)
     column._ack_topic = messages.topic("ack")
     column.button = button = Button(
         board, config["button"], column._pressed, column.incidents.released, column._stuck, column.incidents.held

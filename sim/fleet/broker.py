@@ -1,25 +1,41 @@
 """mosquitto, run from the files that provisioning made for the broker's host; they stay as they are."""
 
 import datetime
+import json
 import os
+import pwd
 import signal
 import ssl
 from pathlib import Path
 
+from common.ports import free_port
 from field import access, certificates
 from sim.servers.broker import Mosquitto
 
-_FILES = ("password_file", "acl_file", "cafile", "certfile", "keyfile")
 _ENDED_DAYS_AGO = 3
+_FALLBACK_USER = "nobody"  # mosquitto's own, where there is no user of its name
+
+
+def give_to_broker(folder: Path) -> None:
+    """As root: `chown -R mosquitto: folder`, or whom mosquitto becomes on a machine without that user."""
+    try:
+        user = pwd.getpwnam(access.BROKER_USER)
+    except KeyError:
+        user = pwd.getpwnam(_FALLBACK_USER)
+    for path in (folder, *folder.iterdir()):
+        os.chown(path, user.pw_uid, user.pw_gid)
 
 
 class ProvisionedBroker(Mosquitto):
-    """On 127.0.0.1 instead of the port in its files. What is wrong with it: `other_password` and `open_access` (names
-    of columns), `certificate_ended`; `apply()` makes it so."""
+    """On 127.0.0.1 and other ports instead of those in its files; else they are as provisioning made them.
 
-    def __init__(self, provisioned: Path, port: int | None = None) -> None:
+    What is wrong with it: `other_password` and `open_access` (names of columns), `certificate_ended`; `apply()` makes
+    it so."""
+
+    def __init__(self, provisioned: Path, port: int | None = None, centre_port: int | None = None) -> None:
         """Raises OSError when `provisioned` lacks a file."""
         super().__init__(port=port)
+        self.centre_port = self.probe_port = centre_port or free_port()
         self._provisioned = provisioned
         self._probe_context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._probe_context.check_hostname = False  # the probe asks "does it answer?", not "is it genuine?"
@@ -43,19 +59,26 @@ class ProvisionedBroker(Mosquitto):
         self._write("server.pem", self._certificate(source))
         self._write("passwords", self._passwords((source / "passwords").read_text("utf-8")))
         self._write("acl", self._access_list((source / "acl").read_text("utf-8")))
-        lines = [self._line(*line.split(" ", 1)) for line in (source / "mosquitto.conf").read_text().splitlines()]
-        lines += ["log_dest stderr", *(["user root"] if os.geteuid() == 0 else [])]
-        return self._write("mosquitto.conf", "\n".join(lines) + "\n")
+        self._write("mosquitto.conf", self._settings((source / "mosquitto.conf").read_text()))
+        if os.geteuid() == 0:  # as documentation has it: what root starts becomes that user
+            give_to_broker(self.folder)
+        return Path("mosquitto.conf")
 
-    def _line(self, key: str, value: str = "") -> str:
-        if key == "listener":
-            return f"listener {self.port} {self.host}"
-        return f"{key} {self.folder / value}" if key in _FILES else f"{key} {value}"
+    def _settings(self, text: str) -> str:
+        ports = iter((self.port, self.centre_port))
+        lines = [f"listener {next(ports)} {self.host}" if line.startswith("listener ") else line
+                 for line in text.splitlines()]  # fmt: skip
+        if self.other_password:  # it goes by the password then, and not by the certificate
+            lines.remove("use_identity_as_username true")
+        return "\n".join([*lines, "log_dest stderr", ""])
 
     def _passwords(self, text: str) -> str:
-        others = access.password_file({name: os.urandom(16).hex() for name in self.other_password})
-        kept = [line for line in text.splitlines(keepends=True) if line.split(":")[0] not in self.other_password]
-        return "".join(kept) + others
+        if not self.other_password:
+            return text
+        users = {}
+        for folder in self._provisioned.glob("columns/*"):
+            users[folder.name] = json.loads((folder / "secrets.json").read_text("utf-8"))["mqtt_password"]
+        return text + access.password_file(users | {name: os.urandom(16).hex() for name in self.other_password})
 
     def _access_list(self, text: str) -> str:
         for name in self.open_access:

@@ -22,7 +22,7 @@ from sim.servers.stand_ins import StreamServer, TimeServer
 BREAKS = {
     "broker": "the broker is gone",
     "certificate": "the broker's certificate has ended",
-    "password=ID": "the broker has another password for that column",
+    "password=ID": "the broker goes by passwords, and has another for that column",
     "access=ID": "the broker lets that column read and write everything",
     "stream": "nobody is at the other end of the streams",
     "clock": "the time server answers nobody",
@@ -53,7 +53,7 @@ class FleetServers:
             raise FleetServersError(f"{provisioned}/columns: no column there; run: make provision FLEET=... OUT=...")
         before = self._ports_before()
         try:
-            self.broker = ProvisionedBroker(provisioned, before.get("broker"))
+            self.broker = ProvisionedBroker(provisioned, before.get("broker"), before.get("centre"))
         except OSError as error:
             raise FleetServersError(f"{error}; make it anew with: make provision FLEET=... OUT=...") from error
         self._endpoints = dict(part for document in self.columns.values() for part in endpoints(document))
@@ -71,7 +71,7 @@ class FleetServers:
             stack.enter_context(self.clock)
             stack.enter_context(self.broker)
             stack.enter_context(self.centre)
-            ports = {"broker": self.broker.port, "clock": self.clock.port}
+            ports = {"broker": self.broker.port, "centre": self.broker.centre_port, "clock": self.clock.port}
             ports |= {place: server.port for place, server in self.streams.items()}
             (self._state / PORTS).write_text(json.dumps(ports))
             connect_to.write(self.table, {asked: (HOST, ports[part]) for asked, part in self._endpoints.items()})
@@ -137,7 +137,10 @@ class FleetServers:
                 self._check(device_id)
                 names = self.broker.other_password if name == "password" else self.broker.open_access
                 (names.add if broken else names.discard)(device_id)
-                self.broker.apply()
+                if name == "password":
+                    self.broker.restart()  # by what it knows its clients is not read again
+                else:
+                    self.broker.apply()
             case "stream":
                 for server in self.streams.values():
                     (server.stop if broken else server.start)()
@@ -167,7 +170,7 @@ class FleetServers:
         first = next(iter(self.columns.values()))["broker"]
         return Centre(
             self.broker.host,
-            self.broker.port,
+            self.broker.centre_port,
             tls=identity,
             server_name=first["tls"]["server_name"] or first["host"],
             user=login["user"],

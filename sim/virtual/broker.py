@@ -32,9 +32,21 @@ class BrokerFault(StrEnum):
     REFUSE_SUBSCRIBE = "refuse-subscribe"  # SUBACK 0x80
     RIVAL = "rival"  # (ms) a second client with the same id: takes the session over, so long after it began
     DENY_ALARM = "deny-alarm"  # PUBACK for alarms, and nobody gets them
+    # Brokers as they are: they end the connection at what they do not take.
+    ENDS_AT_SUBSCRIBE = "ends-at-subscribe"
+    ENDS_AT_TELEMETRY = "ends-at-telemetry"  # at a publish to one of its topics: event
+    ENDS_AT_RETAINED = "ends-at-retained"
+    ENDS_AT_LARGE = "ends-at-large"  # (bytes of payload)
+    SAYS_GOODBYE = "says-goodbye"  # a DISCONNECT before it closes, which MQTT 3.1.1 does not know
+    GRANTS_QOS_0 = "grants-qos-0"
+    BANS_FLAPPING = "bans-flapping"  # (connections in a minute that are too many) refused for five minutes then
 
 
-DEFAULTS = {BrokerFault.CONNACK_REFUSED: 5, BrokerFault.LATE_PUBACK: 30_000, BrokerFault.RIVAL: 500}
+DEFAULTS = {BrokerFault.CONNACK_REFUSED: 5, BrokerFault.LATE_PUBACK: 30_000, BrokerFault.RIVAL: 500,
+            BrokerFault.ENDS_AT_LARGE: 600, BrokerFault.BANS_FLAPPING: 15}  # fmt: skip
+MINUTE_US, BAN_US = 60 * US_PER_S, 300 * US_PER_S
+NOT_AUTHORISED = 5
+GOODBYE = wire.packet(wire.DISCONNECT)
 
 
 class Session:
@@ -64,6 +76,8 @@ class Broker:
         self._sessions: dict[Connection, Session] = {}
         self._subscribers: list[tuple[str, Subscriber]] = []
         self._frozen_input: list[Callable[[], None]] = []
+        self._connected_us: list[int] = []  # when somebody connected in the last minute
+        self._banned_until_us = 0
 
     # -- the script
 
@@ -79,6 +93,8 @@ class Broker:
         if self.faults.pop(fault, None) is None:
             return
         self._trace.add("condition", "broker", fault.value, "stop")
+        if fault == BrokerFault.BANS_FLAPPING:
+            self._banned_until_us = 0
         if fault == BrokerFault.FREEZE:
             waiting, self._frozen_input = self._frozen_input, []
             for action in waiting:
@@ -170,6 +186,8 @@ class Broker:
         self._drop(session)
 
     def _drop(self, session: Session) -> None:
+        if session.accepted and self._bites(BrokerFault.SAYS_GOODBYE):
+            self._send(session, GOODBYE)
         session.connection.close_at_server()
         self.closed(session.connection)
 
@@ -207,6 +225,8 @@ class Broker:
         if self._bites(BrokerFault.NO_CONNACK):
             return
         code = self.faults[BrokerFault.CONNACK_REFUSED] if self._bites(BrokerFault.CONNACK_REFUSED) else 0
+        if self._is_banned():
+            code = NOT_AUTHORISED
         self._send(session, wire.connack(code, not code and self._bites(BrokerFault.SESSION_PRESENT)))
         if code:
             session.connect = connect._replace(will=None)
@@ -220,6 +240,25 @@ class Broker:
             self._timeline.after(self.faults[BrokerFault.RIVAL] * US_PER_MS, lambda: self._taken_over(session))
         if connect.keepalive_s:
             self._watch_keepalive(session, connect.keepalive_s)
+
+    def _is_banned(self) -> bool:
+        """Counts this connection, if the broker counts. Too many in a minute, and none is accepted for a while."""
+        if BrokerFault.BANS_FLAPPING not in self.faults:
+            return False
+        now_us = self._timeline.now_us
+        self._connected_us = [at_us for at_us in self._connected_us if now_us - at_us < MINUTE_US] + [now_us]
+        if len(self._connected_us) >= self.faults[BrokerFault.BANS_FLAPPING]:
+            self._banned_until_us = now_us + BAN_US
+        return now_us < self._banned_until_us and self._bites(BrokerFault.BANS_FLAPPING)
+
+    def _ends_at(self, message: wire.Publish) -> bool:
+        if message.topic.endswith("/event") and self._bites(BrokerFault.ENDS_AT_TELEMETRY):
+            return True
+        if message.retain and self._bites(BrokerFault.ENDS_AT_RETAINED):
+            return True
+        is_large = len(message.payload) > self.faults.get(BrokerFault.ENDS_AT_LARGE, len(message.payload))
+        is_alarm = message.topic.endswith("/alarm")  # a broker that does not take these is no broker for columns
+        return is_large and not is_alarm and self._bites(BrokerFault.ENDS_AT_LARGE)
 
     def _watch_keepalive(self, session: Session, keepalive_s: int) -> None:
         limit_us = session.last_heard_us + int(keepalive_s * KEEPALIVE_GRACE * US_PER_S)
@@ -238,6 +277,9 @@ class Broker:
     def _on_publish(self, session: Session, message: wire.Publish) -> None:
         if message.qos == 2:
             raise wire.ProtocolError("the contract has no QoS 2")
+        if self._ends_at(message):
+            self._drop(session)  # nothing that comes behind it is read
+            return
         for subscriber in self.on_publish:
             subscriber(message)
         if message.qos == 1:
@@ -261,15 +303,19 @@ class Broker:
                 self._timeline.after(late_ms * US_PER_MS, lambda data=answer: self._send(session, data))  # type: ignore[misc]
 
     def _on_subscribe(self, session: Session, packet_id: int, filters: list[tuple[str, int]]) -> None:
+        if self._bites(BrokerFault.ENDS_AT_SUBSCRIBE):
+            self._drop(session)  # nothing that comes behind it is read
+            return
         if self._bites(BrokerFault.NO_SUBACK):
             return
+        granted = 0 if self._bites(BrokerFault.GRANTS_QOS_0) else 1
         refused = self._bites(BrokerFault.REFUSE_SUBSCRIBE)
-        codes = bytes(0x80 if refused else min(qos, 1) for _, qos in filters)
+        codes = bytes(0x80 if refused else min(qos, granted) for _, qos in filters)
         self._send(session, wire.with_id(wire.SUBACK, packet_id, codes))
         if refused:
             return
         for topic_filter, qos in filters:
-            session.filters[topic_filter] = min(qos, 1)
+            session.filters[topic_filter] = min(qos, granted)
             for message in self.retained.values():
                 if wire.matches(topic_filter, message.topic):
                     self._deliver(session, message._replace(retain=True))

@@ -1,25 +1,15 @@
 """Provisioning: a whole valid table or nothing, keys kept for ever, and a broker that confines each column."""
 
 import json
-import os
 import shutil
-import socket
 import stat
-import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from column_probe import need
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
 
-from field import access, fleet, labels, provision, rows
+from field import fleet, labels, provision, rows
 from firmware.startup import config
-from tools import toolbox
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "petropavl"
 HEADER = "device_id,region,address,lat,lon,uncertainty_m,site,height_m,stream,link,pins"
@@ -246,107 +236,3 @@ def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Callable[..
 def test_labels_show_markup_as_text() -> None:
     document = {"region": "nko", "location": {"geo": "geo:1,2", "address": "<script>alert(1)</script>"}}
     assert "<script>" not in labels.page({"one": document})
-
-
-# -- against a real broker
-
-
-@contextmanager
-def mosquitto(folder: Path, port: int) -> Iterator[None]:
-    settings = folder / "mosquitto.conf"
-    if os.geteuid() == 0:
-        settings.write_text(settings.read_text() + "user root\n")  # else it becomes one that cannot read the folder
-    command = [*toolbox.require("mosquitto"), "-c", "mosquitto.conf"]
-    with (folder / "log").open("wb") as log, subprocess.Popen(command, cwd=folder, stdout=log, stderr=log) as process:
-        try:
-            deadline_s = time.monotonic() + PATIENCE_S
-            while socket.socket().connect_ex(("127.0.0.1", port)):
-                assert process.poll() is None and time.monotonic() < deadline_s, (folder / "log").read_text()
-                time.sleep(0.02)
-            yield
-        finally:
-            process.kill()
-
-
-class Party:
-    """A client with the certificate and the password of one provisioned party; keeps the topics that it hears."""
-
-    def __init__(self, out: Path, name: str, port: int, password: str | None = None) -> None:
-        self.heard: list[str] = []
-        self.outcome: Any = None
-        folder = out / ("centre" if name == access.CENTRE else f"columns/{name}")
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id=name)
-        self._client.tls_set(str(out / "ca/ca.pem"), str(folder / f"{name}.pem"), str(folder / f"{name}.key"))
-        self._client.username_pw_set(name, password or self._password(folder))
-        self._client.on_connect = self._connected
-        self._client.on_message = lambda _client, _data, message: self.heard.append(message.topic)
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-        wait_for(lambda: self.outcome is not None)
-
-    def _connected(self, _client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        self.outcome = reason
-
-    def _password(self, folder: Path) -> str:
-        if (folder / "centre.json").exists():
-            return str(json.loads((folder / "centre.json").read_text())["password"])
-        return str(json.loads((folder / "secrets.json").read_text())["mqtt_password"])
-
-    def subscribe(self, topic: str) -> None:
-        done: list[Any] = []
-        self._client.on_subscribe = lambda *_arguments: done.append(1)
-        self._client.subscribe(topic, 1)
-        wait_for(lambda: bool(done))
-
-    def publish(self, topic: str) -> None:
-        self._client.publish(topic, b"{}", 1).wait_for_publish(PATIENCE_S)
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen"
-        time.sleep(0.01)
-
-
-@pytest.mark.mosquitto
-def test_the_provisioned_broker_confines_each_column_to_its_own_prefix(
-    tmp_path: Path, table: Callable[..., Path]
-) -> None:
-    """Red when the access list gives a column more: `topic write sos/v1/#` lets the foreign alarm through."""
-    need("mosquitto")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    out = tmp_path / "out"
-    file = table(HEADER, GOOD, GOOD.replace("one", "two"), toml=TOML.replace("8883", str(port)))
-    assert make(file, out) == 0
-    with mosquitto(out / "broker", port), ExitStack() as stack:
-
-        def party(name: str, password: str | None = None) -> Party:
-            made = Party(out, name, port, password)
-            stack.callback(made.close)
-            return made
-
-        assert party("one", password="wrong").outcome.is_failure
-        centre, one, two = party(access.CENTRE), party("one"), party("two")
-        centre.subscribe("sos/v1/+/+/#")
-        one.subscribe("sos/v1/nko/one/cmd")
-        one.subscribe("sos/v1/nko/two/cmd")
-        for topic in ("sos/v1/nko/two/alarm", "sos/v1/nko/one/ack", "sos/v1/nko/one/cmd", "other"):
-            one.publish(topic)
-        for kind in ("alarm", "state", "info", "heartbeat", "fault/clock", "event", "result"):
-            one.publish(f"sos/v1/nko/one/{kind}")
-        two.publish("sos/v1/nko/two/alarm")
-        wait_for(lambda: "sos/v1/nko/two/alarm" in centre.heard)
-        kinds = [topic.removeprefix("sos/v1/nko/one/") for topic in centre.heard if "/one/" in topic]
-        assert kinds == ["alarm", "state", "info", "heartbeat", "fault/clock", "event", "result"]
-        assert centre.heard.count("sos/v1/nko/two/alarm") == 1
-        centre.publish("sos/v1/nko/two/cmd")
-        centre.publish("sos/v1/nko/one/cmd")
-        wait_for(lambda: bool(one.heard))
-        assert one.heard == ["sos/v1/nko/one/cmd"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from column_rig import ACCEPTED, ROOT, Rig
+from fake_net import publish
 
 from firmware import journal, resets
 from firmware.column import Column
@@ -245,3 +246,31 @@ def test_a_granted_subscription_is_no_fault() -> None:
     """Negative control of the above: the same broker, refusing nothing."""
     rig = refusing("")
     assert rig.column.uplink.is_up() and "not-subscribed" not in rig.column.faults.ids()
+
+
+# -- what the broker kept for nobody
+
+
+def retained(kind: str, body: bytes) -> bytes:
+    made = bytearray(publish((ROOT + kind).encode(), body))
+    made[0] |= 1
+    return bytes(made)
+
+
+def test_a_retained_command_or_answer_is_dropped_and_told() -> None:
+    rig = Rig().up()
+    ident = rig.press()
+    rig.streams[-1].send(retained("ack", b'{"v":1,"id":"%s","state":"closed"}' % ident.encode()))
+    rig.streams[-1].send(retained("cmd", b'{"v":1,"id":"x","cmd":"report","expires":"2030-01-01T00:00:00Z"}'))
+    rig.run(500)
+    assert rig.column.incidents.current() is not None and rig.column.commands.refused == 0
+    assert [one["why"] for one in rig.events("command-refused")] == ["retained on .../ack", "retained on .../cmd"]
+
+
+def test_a_line_end_in_a_commands_id_forges_no_console_line() -> None:
+    rig = Rig().up()
+    rig.send(
+        "cmd", {"v": 1, "id": 'x\nconsole: {"ok": true}\x1b[2J', "cmd": "no such", "expires": "2030-01-01T00:00:00Z"}
+    )
+    (line,) = [line for line in rig.board.logged if line.startswith("command:")]
+    assert "\n" not in line and "\x1b" not in line

@@ -123,3 +123,41 @@ def test_the_self_test_tries_the_flash(mode: FlashMode, said: str) -> None:
     result = rig.column.self_test()
     assert said in result["flash"] and result["button"] == "ok" and result["heap_free"] == rig.board.heap_free
     assert "selftest.tmp" not in rig.board.flash.files or mode is not FlashMode.OK
+
+
+# -- brokers as they are
+
+
+def test_what_the_broker_ends_sessions_at_is_a_fault_that_the_desk_gets() -> None:
+    rig = Rig()
+    rig.ends_at = lambda one: one.topic.endswith(b"/event")
+    rig.run(30_000)
+    (detail,) = rig.fault("broker-refuses")
+    assert str(detail).startswith("it ends the session at: event (")
+    assert rig.lamp() == "ready" and rig.said("heartbeat")[-1]["faults"] == ["broker-refuses", "clock-unset"]
+    rig.ends_at = lambda _: False
+    rig.run(180_000)
+    assert rig.fault("broker-refuses")[-1] is None, "it was tried again"
+
+
+def test_a_broker_that_keeps_nothing_hears_of_it_all_the_same() -> None:
+    rig = Rig()
+    rig.ends_at = lambda one: one.retain
+    rig.check_retained = False
+    rig.run(30_000)
+    assert rig.column.faults.ids() == ["broker-refuses", "clock-unset"]
+    said = [one.topic.rsplit(b"/")[-1] for one in rig.streams[-1].heard if one.topic]
+    assert {b"state", b"info", b"broker-refuses"} <= set(said)
+
+
+def test_a_second_device_with_its_id_is_a_fault() -> None:
+    rig = Rig()
+    for _ in range(5):
+        rig.run(12_000)
+        rig.streams[-1].peer_closed = True
+        rig.run(20)
+    rig.run(20_000)
+    detail = "the broker ends its sessions for nothing: a second device with this id?"
+    assert set(rig.fault("duplicate-id")) == {detail}
+    rig.run(70_000)
+    assert rig.fault("duplicate-id")[-1] is None

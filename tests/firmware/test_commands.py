@@ -6,14 +6,14 @@ import random
 from typing import Any
 
 import pytest
-from fake_board import EPOCH_MS, FakeBoard
+from fake_board import EPOCH_MS, FakeBoard, FlashMode
 
 from contract import validator
-from firmware import commands as commands_module
-from firmware import rfc3339
+from firmware import orders, rfc3339
 from firmware.commands import Actions, Commands
 from firmware.messages import Messages
 from firmware.outbox import Outbox
+from firmware.record import frame
 
 ROOT = "sos/v1/nko/p-1/"
 LOCATION = {"geo": "geo:54.8753,69.1628", "address": "x", "site": "public", "height_m": 1.0}
@@ -67,7 +67,7 @@ class Rig:
         messages = Messages(config, self.clock, 1)
         self.actions = Actions(self.board, self.column)
         self.commands = Commands(
-            self.board, messages, self.outbox, self.clock, self.actions.table, lambda *why: self.refusals.append(why)
+            self.board, messages, self.outbox, self.clock, self.actions, lambda *why: self.refusals.append(why)
         )
 
     def send(self, **changes: Any) -> dict[str, Any] | None:
@@ -129,7 +129,7 @@ def test_a_repeat_is_refused() -> None:
 
 def test_the_repeat_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken by remembering two ids only."""
-    monkeypatch.setattr(commands_module, "_REMEMBERED", 2)
+    monkeypatch.setattr(orders, "REMEMBERED", 2)
     rig = Rig()
     rig.send(id="a")
     rig.send(id="b")
@@ -230,7 +230,84 @@ def test_no_command_changes_an_incident() -> None:
             return getattr(rig.column, name)
 
     rig.column.incidents = Watched()  # type: ignore[assignment]
-    for i, command in enumerate([*rig.actions.table, "press", "answered", ""]):
+    for i, command in enumerate([*orders._TABLE, "press", "answered", ""]):
         rig.send(cmd=command, id=f"c-{i}")
     rig.actions.restart_due()
     assert set(touched) <= {"count", "start_drill"} and touched
+
+
+# -- replays
+
+
+def at(ahead_ms: int) -> str:
+    return rfc3339.text(EPOCH_MS + ahead_ms)
+
+
+def test_a_command_counts_for_an_hour_at_most() -> None:
+    rig = Rig()
+    result = rig.send(expires=at(orders.AHEAD_MAX_MS + 1000))
+    assert result is not None and "expires more than 3600 s from now" in result["error"] and not rig.column.reports
+    assert (rig.send(id="c-2", expires=at(orders.AHEAD_MAX_MS)) or {})["ok"]
+
+
+def reborn(before: Rig) -> Rig:
+    """After a reset: what was in memory is gone."""
+    rig = Rig()
+    rig.board.flash = before.board.flash
+    rig.clock.now_ms = before.clock.now_ms  # type: ignore[method-assign]
+    return rig
+
+
+def test_a_restart_is_obeyed_once_whatever_is_replayed_behind_it() -> None:
+    rig = Rig()
+    assert (rig.send(cmd="drill", id="d-1") or {"ok": True})["ok"]
+    assert (rig.send(cmd="restart", id="r-1") or {})["ok"]
+    for _ in range(3):
+        rig = reborn(rig)
+        for ident, command in (("r-1", "restart"), ("d-1", "drill")):
+            assert (rig.send(cmd=command, id=ident) or {})["error"] == "repeated command"
+    assert rig.board.flash.writes == 1 and rig.column.drills == 0
+
+
+def test_a_second_restart_within_the_hour_is_refused() -> None:
+    rig = Rig()
+    assert (rig.send(cmd="restart", id="r-1") or {})["ok"]
+    rig = reborn(rig)
+    assert "once in an hour is enough" in (rig.send(cmd="restart", id="r-2") or {})["error"]
+    rig.board.advance(3_600_000)
+    rig.clock.now_ms = rig.board.epoch_ms  # type: ignore[method-assign]
+    late = at(3_600_000 + 60_000)
+    assert (rig.send(cmd="restart", id="r-3", expires=late) or {})["ok"]
+
+
+def test_without_the_record_a_restart_is_replayed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control."""
+    monkeypatch.setattr(orders, "_kept", lambda commands: {"at": None, "seen": []})
+    rig = Rig()
+    rig.send(cmd="restart", id="r-1")
+    assert (reborn(rig).send(cmd="restart", id="r-1") or {})["ok"]
+
+
+def test_a_restart_that_cannot_be_noted_is_refused() -> None:
+    rig = Rig()
+    rig.board.flash.mode = FlashMode.FULL
+    assert "the flash cannot note it" in (rig.send(cmd="restart") or {})["error"]
+    rig.board.advance(5000)
+    assert not rig.actions.restart_due()
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", frame(b"{}"), frame(b'{"at":"x","seen":1}'), frame(b"[]")])
+def test_a_record_that_makes_no_sense_forbids_nothing(content: bytes) -> None:
+    rig = Rig()
+    rig.board.flash.files[orders.RESTART_FILE] = content
+    assert (rig.send(cmd="restart") or {})["ok"]
+
+
+def test_no_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
+    def receive(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(orders, "receive", receive)
+    rig = Rig()
+    assert rig.send() is None and rig.refusals == [("", "no memory for a command")]
+    assert rig.board.forgotten == ["firmware.orders"]

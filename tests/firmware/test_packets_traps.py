@@ -61,9 +61,11 @@ def session(answers: str = "connack suback pingresp") -> tuple[Session, FakeStre
     stream = FakeStream(board, answers)
     acknowledged: list[Any] = []
     config = {"keepalive_s": 12, "puback_timeout_s": 4}
-    made = Session(board, stream, coder(), PacketIds(), config, (b"t",), acknowledged.append, lambda *_: None)
-    for _ in range(3):
-        made.step()
+    made = Session(board, stream, coder(), PacketIds(), config, acknowledged.append, lambda *_: None)
+    made.step()
+    made.step()
+    made.subscribe((b"t",), False)
+    made.step()
     return made, stream, board, acknowledged
 
 

@@ -108,7 +108,7 @@ def test_the_stray_suback_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def naive(self: Session, body: Any) -> None:
         if body[0] << 8 | body[1] == self._suback:
-            assert self._subscriptions[0]
+            assert self.subscriptions[0]
         real(self, body)
 
     monkeypatch.setattr(Session, "_take_suback", naive)
@@ -201,8 +201,8 @@ def test_a_foreign_acknowledgement_is_noticed(monkeypatch: pytest.MonkeyPatch) -
     """Broken by taking every PUBACK for the oldest publish."""
 
     def oldest(self: Session, body: Any) -> None:
-        if self._sent:
-            self._on_puback(self._sent.pop(0).token)
+        if self.sent:
+            self._on_puback(self.sent.pop(0).token)
 
     monkeypatch.setattr(Session, "_take_puback", oldest)
     with pytest.raises(AssertionError):

@@ -34,7 +34,7 @@ def provisioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(provisioned: Path, tmp_path: Path) -> Iterator[FleetServers]:
+def servers(provisioned: Path, tmp_path: Path) -> Iterator[FleetServers]:
     need("mosquitto")
     with FleetServers(provisioned, tmp_path / "servers") as made:
         yield made

@@ -67,6 +67,7 @@ class FakeStream:
         self.answers = answers.split()
         self.opened: bool | OSError = True
         self.connack = b"\x20\x02\x00\x00"
+        self.granted = 1  # the QoS of a subscription
         self.capacity: int | None = None  # bytes that one write takes; None: all
         self.write_error: OSError | None = None
         self.peer_closed = False
@@ -76,6 +77,8 @@ class FakeStream:
         self.heard: list[Heard] = []
         self.biggest_read = 0
         self.on_heard: Callable[[Heard], None] = lambda _: None
+        self.ends_at: Callable[[Heard], bool] = lambda _: False  # the broker ends the connection at such a packet,
+        self.says_goodbye = False  # with a DISCONNECT
         self._incoming = bytearray()
         self._pending = bytearray()
 
@@ -141,7 +144,13 @@ class FakeStream:
                 return
             one = Heard(self._pending[0], bytes(self._pending[at : at + length]), self._board.now_ms)
             del self._pending[: at + length]
+            if self.peer_closed:
+                continue  # nobody reads it any more
             self.heard.append(one)
+            if self.ends_at(one):
+                self.send(b"\xe0\x00" if self.says_goodbye else b"")
+                self.peer_closed = True
+                continue
             self._answer(one)
             self.on_heard(one)
 
@@ -149,7 +158,7 @@ class FakeStream:
         if one.kind == CONNECT and "connack" in self.answers:
             self.send(self.connack)
         elif one.kind == SUBSCRIBE and "suback" in self.answers:
-            self.send(suback(one.pid))
+            self.send(suback(one.pid, self.granted))
         elif one.kind == PUBLISH and one.qos and "puback" in self.answers:
             self.send(puback(one.pid))
         elif one.kind == PINGREQ and "pingresp" in self.answers:

@@ -21,21 +21,24 @@ class Rig:
         self.stream = FakeStream(self.board, answers)
         self.acknowledged: list[Any] = []
         self.messages: list[tuple[bytes, bytes]] = []
+        self.careful = False
         self.session = Session(
             self.board,
             self.stream,
             coder(),
             PacketIds(),
             {"keepalive_s": keepalive_s, "puback_timeout_s": PUBACK_S},
-            TOPICS["subscribe"],
             self.acknowledged.append,
-            lambda topic, payload: self.messages.append((topic, payload)),
+            lambda topic, payload, _: self.messages.append((topic, payload)),
         )
 
     def run(self, ms: int) -> None:
         end = self.board.now_ms + ms
         while True:
+            was_up = self.session.is_up
             self.session.step()
+            if self.session.is_up and not was_up:
+                self.session.subscribe(TOPICS["subscribe"], self.careful)
             if self.board.now_ms >= end:
                 return
             self.board.advance(STEP_MS)

@@ -80,7 +80,7 @@ class Rig:
             lambda incident: incident.id.encode(),
             TOPICS,
             lambda: self.ups.append(self.board.now_ms),
-            lambda topic, payload: self.messages.append((topic, payload)),
+            lambda topic, payload, _: self.messages.append((topic, payload)),
             hold_off,
         )
 

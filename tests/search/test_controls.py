@@ -9,6 +9,14 @@ from sim.search.storms.search import INVARIANTS, Workers
 SEEDS = range(1, 150)
 # The campaign has to perform some hundreds of storms until one shows it: here it is, shrunk.
 RARE = {
+    "no-backoff-after-young-death": """
+        seed 1
+        mode heal
+        length 60.000 s
+        setting chip=esp32 config=default policy=software
+        5.000 s  broker ends-at-retained  for_ms=50000
+        6.000 s  takeover
+    """,
     "done-at-puback": """
         seed 1
         mode heal

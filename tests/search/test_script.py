@@ -39,6 +39,9 @@ VALUES: dict[str, tuple[Value, ...]] = {  # where the middle of the bounds has n
     "network ntp-ahead": (70_000, 600),
     "network ntp-behind": (70_000, 600),
     "network black-hole": (20_000,),
+    "broker bans-flapping": (20_000, 1),
+    "broker ends-at-large": (20_000, 300),
+    "broker ends-at-telemetry": (100_000,),
     "wrap-in-press": (30,),
 }
 
@@ -126,7 +129,7 @@ def lasting(storm: Storm) -> list[Happening]:
 
 def test_only_in_mode_never_do_faults_stay_on_purpose() -> None:
     assert not any(lasting(generate(seed, "heal")) for seed in range(100))
-    assert sum(bool(lasting(generate(seed, "never"))) for seed in range(100)) > 50
+    assert sum(bool(lasting(generate(seed, "never"))) for seed in range(100)) > 45
 
 
 def test_every_happening_is_within_its_bounds() -> None:

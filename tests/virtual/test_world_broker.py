@@ -247,6 +247,51 @@ def test_faults_of_subscriptions_and_pings() -> None:
     assert client.send(wire.packet(wire.PINGREQ)) is None
 
 
+SUBSCRIBE = wire.packet(wire.SUBSCRIBE, b"\0\1\0\3c/+\1", flags=2)
+
+
+@pytest.mark.parametrize(
+    ("fault", "packet"),
+    [
+        (BrokerFault.ENDS_AT_SUBSCRIBE, SUBSCRIBE),
+        (BrokerFault.ENDS_AT_TELEMETRY, publish("c/event", b"x", packet_id=1)),
+        (BrokerFault.ENDS_AT_RETAINED, publish("c/state", b"x", packet_id=1, retain=True)),
+        (BrokerFault.ENDS_AT_LARGE, publish("c/info", bytes(601), packet_id=1)),
+    ],
+)
+@pytest.mark.parametrize("goodbye", [False, True])
+def test_a_broker_ends_the_session_at_what_it_does_not_take(fault: BrokerFault, packet: bytes, goodbye: bool) -> None:
+    client = Client()
+    client.broker.start(fault)
+    if goodbye:
+        client.broker.start(BrokerFault.SAYS_GOODBYE)
+    said = client.send(packet)
+    assert said == (wire.packet(wire.DISCONNECT) if goodbye else b"") and client.broker.connected() == []
+    client.broker.stop(fault)
+    assert client.exchange(client.connected(), connect()) == ACCEPTED
+
+
+def test_what_a_broker_takes_goes_on_as_ever() -> None:
+    client = Client()
+    for fault in (BrokerFault.ENDS_AT_TELEMETRY, BrokerFault.ENDS_AT_RETAINED, BrokerFault.ENDS_AT_LARGE):
+        client.broker.start(fault)
+    assert client.send(publish("c/alarm", bytes(900), packet_id=7)) == wire.with_id(wire.PUBACK, 7)
+    client.broker.start(BrokerFault.GRANTS_QOS_0)
+    assert client.send(SUBSCRIBE) == wire.with_id(wire.SUBACK, 1, b"\0")
+
+
+def test_fifteen_connections_in_a_minute_are_flapping() -> None:
+    client = Client()
+    client.broker.start(BrokerFault.BANS_FLAPPING)
+    codes = []
+    for _ in range(16):
+        answer = client.exchange(client.connected(), connect())
+        codes.append(answer[3] if answer else None)
+    assert codes == [0] * 14 + [5, 5]
+    client.broker.stop(BrokerFault.BANS_FLAPPING)
+    assert client.exchange(client.connected(), connect()) == ACCEPTED
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_hostile_bytes_arrive_as_they_are(script: str) -> None:
     client = Client()

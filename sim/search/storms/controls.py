@@ -315,6 +315,21 @@ def _telemetry_first() -> Patch:
     return Patch(uplink.Uplink, "_send", send)
 
 
+# -- I10: connections are bounded
+
+
+@_control(
+    "no-backoff-after-young-death", "a session that the broker accepted counts as good, however soon it dies", "I10"
+)
+def _no_backoff_after_young_death() -> Patch:
+    def judge(self: Any, _: Exception) -> bool:
+        self._spent.start(0)
+        self._failures = self.young = 0
+        return True
+
+    return Patch(uplink.Uplink, "_judge", judge)
+
+
 # -- I9: the same seed, the same trace
 
 

@@ -78,6 +78,8 @@ _VALUES: dict[Net | BrokerFault, tuple[str, int, int]] = {
     BrokerFault.LATE_PUBACK: ("late_ms", 500, 20_000),
     BrokerFault.CONNACK_REFUSED: ("code", 1, 5),
     BrokerFault.RIVAL: ("after_ms", 1, 10_000),
+    BrokerFault.ENDS_AT_LARGE: ("bytes", 300, 900),
+    BrokerFault.BANS_FLAPPING: ("connections", 3, 15),
 }
 
 

@@ -24,7 +24,7 @@ from sim.search.storms.shrink import shrink
 
 __all__ = ["CONTROLS", "replay", "run"]
 
-INVARIANTS = tuple(f"I{number}" for number in range(1, 10))
+INVARIANTS = tuple(f"I{number}" for number in range(1, 11))
 TWIN_EVERY = 10  # of so many storms one is performed again, for I9
 ENOUGH = 500  # storms, until a kind of fault that never fired is a gap in the search and not chance
 SHRUNK_MAX = 3  # storms that are shrunk, one for each invariant that was broken

@@ -12,5 +12,6 @@ was answered.
 from sim.servers.broker.base import Broker, BrokerError, Tls
 from sim.servers.broker.embedded import EmbeddedBroker, Published
 from sim.servers.broker.mosquitto import Mosquitto
+from sim.servers.broker.rabbitmq import RabbitMq
 
-__all__ = ["Broker", "BrokerError", "EmbeddedBroker", "Mosquitto", "Published", "Tls"]
+__all__ = ["Broker", "BrokerError", "EmbeddedBroker", "Mosquitto", "Published", "RabbitMq", "Tls"]

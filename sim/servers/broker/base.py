@@ -44,7 +44,7 @@ class Broker(Running):
 
     def __init__(self, *, port: int | None, tls: Tls | None, users: Mapping[str, str] | None) -> None:
         self.host = HOST
-        self.port = port or free_port()
+        self.port = self.probe_port = port or free_port()
         self.tls = tls
         self.users = dict(users or {})
         self._probe_context = _probe_context(tls) if tls else None
@@ -70,7 +70,7 @@ class Broker(Running):
     def answers(self, timeout_s: float = PROBE_TIMEOUT_S) -> bool:
         """Whether a CONNECT gets a CONNACK (of any kind) within `timeout_s`."""
         try:
-            _probe(self.host, self.port, self._probe_context, timeout_s)
+            _probe(self.host, self.probe_port, self._probe_context, timeout_s)
         except OSError:
             return False
         return True

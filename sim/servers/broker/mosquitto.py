@@ -62,7 +62,7 @@ class Mosquitto(Broker):
             return
         command = [*toolbox.require("mosquitto"), "-c", str(self._write_config())]
         with self.log_path.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            self._process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         self._wait_until_it_answers(self._process)
 
     def stop(self) -> None:

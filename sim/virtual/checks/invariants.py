@@ -1,4 +1,4 @@
-"""The invariants I1 to I8 of the design, watched while the world runs (I9, same seed = same trace, is the trace's).
+"""The invariants I1 to I8 and I10, watched while the world runs (I9, same seed = same trace, is the trace's).
 
 Each violation is recorded with the seed and the time, so that `World(seed)` and the same script replay it.
 """
@@ -31,6 +31,7 @@ AHEAD_US = 100 * US_PER_MS  # I8: telemetry that was being written as the alarm 
 BEFORE_US = 100 * US_PER_MS  # I2: a press is noted at most so long before the oracle's decision ...
 AFTER_US = 2 * US_PER_S  # ... and so long after it
 RETRIES = "incidents"  # the task that writes again what the flash refused
+MINUTE_US, CONNECTIONS_MAX = 60 * US_PER_S, 13  # I10: brokers lock out who comes 15 times a minute
 TELEMETRY = ("heartbeat", "info", "event", "fault", "result")
 
 
@@ -75,6 +76,7 @@ class Invariants:
         self._over_us = -CALLING_US  # the centre closed an incident, and knew of its last press
         self._recalls = False  # the first incident that the lamp shows in this life may be one from before
         self._connection: Connection | None = None
+        self._connected_us: list[int] = []  # connections of the last minute of this life
         self._written = bytearray()  # of the packet that the column is writing
         self._began_us = 0  # when it began with it
         self._hang: str | None = None  # the task that hangs now
@@ -131,6 +133,7 @@ class Invariants:
     def life_begins(self, board: VirtualBoard) -> None:
         self.lamp = ""
         self._hang = None
+        self._connected_us = []
         self._undurable_us = None
         self._recalls = bool(self._durable)
         self._forgotten = self._flash.forgotten(presses_in(self._store.files.get(journal.FILE, b"")).keys())
@@ -287,6 +290,7 @@ class Invariants:
             return
         if connection is not self._connection:
             self._connection, self._written = connection, bytearray()
+            self._connected()
         if not self._written:
             self._began_us = self._timeline.now_us
         self._written += data
@@ -297,6 +301,15 @@ class Invariants:
                 self._began_us = self._timeline.now_us
         except ProtocolError:
             self._written.clear()  # the broker will complain
+
+    def _connected(self) -> None:
+        """I10. A life counts for itself: a column that was reset connects at once."""
+        self.checks["I10"] += 1
+        now_us = self._timeline.now_us
+        self._connected_us = [at_us for at_us in self._connected_us if now_us - at_us < MINUTE_US] + [now_us]
+        if len(self._connected_us) > CONNECTIONS_MAX:
+            self.violate("I10", f"{len(self._connected_us)} connections within a minute")
+            self._connected_us = []
 
     def _published(self, message: Publish, began_us: int) -> None:
         kind = message.topic.split("/")[4]
