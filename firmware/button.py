@@ -1,6 +1,6 @@
 """The button: looks at the contact, asks the debouncer, and reports presses, releases and a stuck contact."""
 
-from firmware import const, debounce
+from firmware import const, outcomes
 from firmware.timing import Stopwatch
 
 _IDLE_MS = const(2000)
@@ -9,7 +9,8 @@ CALM_MAX_MS = const(300)  # bounce (157 ms), debounce and some; a contact that c
 
 
 class Button:
-    """`on_press(age_ms, in_stall)`, `on_release()` and `on_stuck(is_stuck)` are called from `look`.
+    """`on_press(age_ms, in_stall)`, `on_release()`, `on_stuck(is_stuck)` and `on_failed(why)`, with which looks take
+    over from the pulse counter, are called from `look`.
 
     `held_at_boot`: the journal says that the contact was closed, its alarm raised, when the board went down. If it is
     still closed now, that is the same press and not a new one.
@@ -17,15 +18,17 @@ class Button:
 
     name = "button"
 
-    def __init__(self, board, config, on_press, on_release, on_stuck, held_at_boot):
+    def __init__(self, board, config, on_press, on_release, on_stuck, on_failed, held_at_boot):
         self._board = board
-        self._debouncer = debounce.Debouncer(config["press_ms"], config["release_ms"], config["stall_ms"])
         self._press_ms = config["press_ms"]
+        self._stall_ms = config["stall_ms"]
         self._stuck_ms = config["stuck_s"] * 1000
         self._on_press = on_press
         self._on_release = on_release
         self._on_stuck = on_stuck
+        self._on_failed = on_failed
         self._release_ms = config["release_ms"]
+        self._debouncer = self._by_counter() or self._by_looks()
         self._level = Stopwatch(board)  # since the contact last changed
         self._held = Stopwatch(board)  # since the last press
         self._busy = Stopwatch(board)  # since the debouncer was last settled
@@ -55,7 +58,7 @@ class Button:
         self._follow_level(closed)
         if self._debouncer.is_settled():
             self._busy.restart()
-        if 0 <= unseen_ms < dt_ms:
+        if 0 <= unseen_ms < dt_ms and not self._debouncer.by_counter:
             self._sample(dt_ms - unseen_ms, was_closed, 0)
             dt_ms = unseen_ms
         self._sample(dt_ms, closed, closures)
@@ -85,23 +88,47 @@ class Button:
 
     def _sample(self, dt_ms, closed, closures):
         self._report(self._debouncer.sample(dt_ms, closed, closures), dt_ms)
+        if self._debouncer.by_counter and self._debouncer.failed:
+            self._distrust(self._debouncer)
+
+    def _distrust(self, counted):
+        self._debouncer = self._by_looks()
+        self._debouncer.pressed = counted.pressed
+        self._debouncer.sample(0, self._was_closed, None)
+        self._on_failed(counted.failed)
+
+    def _by_counter(self):
+        integrator = self._board.contact.integrate(self._press_ms)
+        if integrator:
+            from firmware.counted import Counted  # the one debouncer or the other is in memory
+
+            return Counted(integrator, self._press_ms, self._release_ms)
+
+    def _by_looks(self):
+        from firmware.debounce import Debouncer
+
+        return Debouncer(self._press_ms, self._release_ms, self._stall_ms)
+
+    def decides(self) -> str:
+        """Who decides what is a press, for the birth message."""
+        return "counter" if self._debouncer.by_counter else "interrupts"
 
     def _report(self, outcome, dt_ms):
-        if outcome == debounce.PRESS:
+        if outcome == outcomes.PRESS:
             self._held.restart()
             self.presses += 1
             if self._held_at_boot:
                 self._held_at_boot = False
             else:
                 self._on_press(max(self._level.ms(), self._press_ms), False)
-        elif outcome == debounce.PRESS_IN_STALL:
+        elif outcome == outcomes.PRESS_IN_STALL:
             self._held.restart()
             self.presses += 1
             self._held_at_boot = False
             self._on_press(max(dt_ms, self._busy.ms()), True)
             if not self._debouncer.pressed:
                 self._let_go()
-        elif outcome == debounce.RELEASE:
+        elif outcome == outcomes.RELEASE:
             self._let_go()
 
     def _let_go(self):

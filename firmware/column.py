@@ -169,6 +169,12 @@ class Column:
     def _stuck(self, is_stuck):
         self.faults.set("button-stuck", "closed for %d s" % self._stuck_s if is_stuck else None)
 
+    def _counter_failed(self, why):
+        self._board.log("button: the pulse counter is no debouncer any more: %s" % why)
+        self.telemetry.event("counter-failed", {"why": why})
+        if self.uplink.is_up():
+            self.telemetry.report()
+
     def _look_around(self):
         self.faults.set("tamper", "the housing is open" if self._board.tamper_open() else None)
         if self.uplink.is_up():
@@ -210,7 +216,8 @@ class Column:
 
     def _birth(self):
         self._make_room()
-        return self.messages.info(self._board, self._origin, self._reset, self._boot["mode"], self._capabilities())
+        mode, debouncer = self._boot["mode"], self.button.decides()
+        return self.messages.info(self._board, self._origin, self._reset, mode, self._capabilities(), debouncer)
 
     def _capabilities(self):
         has = ["relay"]

@@ -1,4 +1,4 @@
-"""The debouncer: decides from samples of the contact what is a press.
+"""The debouncer of a chip without an integrator (firmware/counted.py): decides from looks what is a press.
 
 It integrates: closed time counts up, open time counts down a little faster, and at `press_ms` of net closure it is a
 press. What is shorter (vibration closes a contact for up to 25 ms) or alternates (bounce, EMI, 50 Hz pickup) drains
@@ -18,11 +18,7 @@ been a press gets the benefit of the doubt as in a stall, unless it did more tha
 """
 
 from firmware import const
-
-NOTHING = const(0)
-PRESS = const(1)
-RELEASE = const(2)
-PRESS_IN_STALL = const(3)
+from firmware.outcomes import NOTHING, PRESS, PRESS_IN_STALL, RELEASE
 
 _UP = const(8)  # eighths of a millisecond: what closed time adds ...
 _DOWN = const(9)  # ... and open time takes away
@@ -37,6 +33,8 @@ _CLOSURE_MIN_MS = const(4)  # closures that come faster than one per this are no
 
 class Debouncer:
     """`press_ms` (26..200), `release_ms` (43..1000) and `stall_ms` (26..1000): see docs/configuration.md."""
+
+    by_counter = False
 
     def __init__(self, press_ms: int, release_ms: int, stall_ms: int):
         self._press = press_ms * _UP

@@ -49,7 +49,7 @@ class Messages:
         at = self._clock.now_text() if online else None
         return encoding.encode({"v": V, "state": "online" if online else "offline", "boot": self._boot, "at": at})
 
-    def info(self, board, origin, reset, mode: str, capabilities: list) -> bytearray:
+    def info(self, board, origin, reset, mode: str, capabilities: list, debouncer: str) -> bytearray:
         """`origin`: {"digest", "source"} of the configuration; `reset`: {"cause", "culprit", "traceback"}."""
         text = reset.get("traceback")
         return encoding.encode(
@@ -62,6 +62,7 @@ class Messages:
                 "location": self._location,
                 "stream": self._stream(),
                 "capabilities": capabilities,
+                "debouncer": debouncer,
                 "config": origin,
                 "mode": mode,
                 "reset": {

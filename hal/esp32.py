@@ -20,14 +20,12 @@ COLLECT_MIN_BYTES = 4096
 COLLECT_SHARE = 4
 gc.threshold(COLLECT_MIN_BYTES)
 
-from hal.esp32_contact import Contact  # noqa: E402
+from hal.esp32_contact import LATE_MS, TICK_MS, Contact  # noqa: E402
 from hal.esp32_flash import Flash  # noqa: E402
 from hal.esp32_link import make_link  # noqa: E402
 from hal.esp32_net import Datagram, Lookup, Stream  # noqa: E402
 
 SYSTEM_NEEDS_BYTES = 98304  # of IDF's heap, in one piece: Wi-Fi, a TLS session and its handshake, sockets, and some
-LOOK_MS = 3  # between looks at the contact while waiting: 5 ms would alias with 50 Hz, 10 ms lets knocks through
-LATE_MS = 10  # a look that comes later ends the wait: what the contact did before it is for the debouncer to judge
 LAMP_PWM_HZ = 1000
 DUTY_MAX = 65535
 COLOUR_MAX = 255
@@ -94,7 +92,8 @@ class Esp32Board:
 
     def configure(self, config):
         pins = config["pins"]
-        self.contact = Contact(pins["button"], config["button"]["active_low"])
+        self.contact = Contact(pins["button"], config["button"]["active_low"], pins["pulse"], self)
+        self._poll.register(self.contact, select.POLLIN)
         self.lamp = RgbLamp(pins)
         self.relay = Relay(pins["relay"], config["relay"]["active_high"])
         self.link = make_link(config["link"], config["secrets"])
@@ -124,17 +123,22 @@ class Esp32Board:
         machine.RTC().datetime((year, month, day, weekday, hour, minute, second, ms * 1000))
 
     def wait(self, timeout_ms):
-        contact, looked, now = self.contact, self.contact.looked, time.ticks_ms()
-        deadline = time.ticks_add(now, timeout_ms)
-        while True:
-            unseen_ms = time.ticks_diff(now, looked)
-            left_ms = time.ticks_diff(deadline, now)
-            if contact.has_changed() or left_ms <= 0 or unseen_ms >= LATE_MS:
-                return unseen_ms
-            looked = now
-            for _ in self._poll.ipoll(min(left_ms, LOOK_MS)):
-                return time.ticks_diff(time.ticks_ms(), looked)
-            now = time.ticks_ms()
+        contact = self.contact
+        if contact.look() or timeout_ms <= 0:
+            return contact.unseen_ms
+        if timeout_ms >= TICK_MS:
+            self._is_ready(timeout_ms)
+        else:  # poll would wait for the next tick
+            while timeout_ms > 0 and not self._is_ready(0):
+                time.sleep_ms(1)
+                timeout_ms -= 1
+            contact.look()
+        return contact.unseen_ms if contact.unseen_ms >= LATE_MS else 0
+
+    def _is_ready(self, timeout_ms):
+        for _ in self._poll.ipoll(timeout_ms):
+            return True
+        return False
 
     # -- the chip
 

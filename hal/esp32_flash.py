@@ -5,7 +5,17 @@ import os
 _ENOENT = 2
 
 
+class _Undisturbed:
+    def __enter__(self):
+        pass
+
+    def __exit__(self, *_):
+        pass
+
+
 class Flash:
+    quiet = _Undisturbed()  # entered while the flash is written: then no interrupt may call code that lies in it
+
     def read(self, name):
         try:
             with open(name, "rb") as file:
@@ -16,21 +26,24 @@ class Flash:
             raise
 
     def append(self, name, data):
-        with open(name, "ab") as file:
+        with self.quiet, open(name, "ab") as file:
             file.write(data)
 
     def replace(self, name, data):
         # In place it would leave an empty file when the power goes at open.
-        with open(name + ".new", "wb") as file:
-            file.write(data)
-        os.rename(name + ".new", name)
+        with self.quiet:
+            with open(name + ".new", "wb") as file:
+                file.write(data)
+            os.rename(name + ".new", name)
 
     def rename(self, old, new):
-        os.rename(old, new)
+        with self.quiet:
+            os.rename(old, new)
 
     def remove(self, name):
         try:
-            os.remove(name)
+            with self.quiet:
+                os.remove(name)
         except OSError as error:
             if error.args[0] != _ENOENT:
                 raise

@@ -14,6 +14,26 @@ from collections.abc import Iterator
 from typing import Any, Protocol
 
 
+class Integrator(Protocol):
+    """The debouncer's integrator in hardware: it goes on whatever the loop does, and proved itself when it was made.
+
+    Net closure goes up by 1 for each millisecond that the contact is closed, and down by 2 for each that it is open,
+    never below 0; net opening the other way round.
+    """
+
+    def arm(self) -> None:
+        """Begin anew: from now on, a net closure of `press_ms` is latched."""
+
+    def is_latched(self) -> bool:
+        """There was one since `arm`, and be it in a stall of the loop."""
+
+    def disarm(self) -> None:
+        """It was taken for a press: net opening begins anew, and nothing is latched until `arm`."""
+
+    def open_ms(self) -> int:
+        """Net opening; begins at 0 again when it comes to 32,767."""
+
+
 class Contact(Protocol):
     """The button's electrical contact, unfiltered."""
 
@@ -24,6 +44,10 @@ class Contact(Protocol):
 
     def closures(self) -> int | None:
         """Closing edges counted by hardware since the last call; None where the chip has no counter."""
+
+    def integrate(self, press_ms: int) -> Integrator | None:
+        """The contact's integrator; None where the chip has none (ESP32-C3, MicroPython before 1.26, no pad for its
+        pulses), or it does not count as it should. Takes 40 ms. To be called once."""
 
 
 class Lamp(Protocol):
@@ -154,9 +178,10 @@ class Board(Protocol):
     def set_epoch_ms(self, epoch_ms: int) -> None: ...
 
     def wait(self, timeout_ms: int) -> int:
-        """Sleep at most `timeout_ms`; return early when the contact's level differs from the last
-        `contact.is_closed()`, or when an open stream has input. The contact is polled every 3 ms. Returns for how
-        many ms by now nobody has looked at it, or had not before the look that ended the wait: early, if that is long.
+        """Sleep for `timeout_ms` (if that is 10 and more: until the next tick of 10 ms after it); return early when the
+        contact's level differs from the last `contact.is_closed()`, which wakes the chip at once, or when an open
+        stream has input, at the next tick. Returns for how many ms by now nobody has looked at the contact, or had not
+        before the look that ended the wait: early, if that is long. 0: nothing escaped it.
         """
 
     def random(self, below: int) -> int:

@@ -60,7 +60,13 @@ def _connect(column, board, config):
     column.commands = Commands(board, messages, column.outbox, column.clock, column.actions, column._command_refused)
     column._ack_topic = messages.topic("ack")
     column.button = button = Button(
-        board, config["button"], column._pressed, column.incidents.released, column._stuck, column.incidents.held
+        board,
+        config["button"],
+        column._pressed,
+        column.incidents.released,
+        column._stuck,
+        column._counter_failed,
+        column.incidents.held,
     )
     column.uplink = column.telemetry.uplink = uplink = _uplink(column, board, config)
     column.link = LinkKeeper(board, config["link"]["restart_after_s"], uplink.down_ms)

@@ -273,6 +273,7 @@ def _pins(given, chip, link, errors):
     for role in result:
         pin = given.get(role, result[role])
         if pin is None and role not in pins.REQUIRED:
+            result[role] = None
             continue
         if not isinstance(pin, int) or isinstance(pin, bool):
             errors.append("pins.%s: found %s, must be a GPIO number" % (role, _shown("pins", pin)))
@@ -281,11 +282,14 @@ def _pins(given, chip, link, errors):
         if trouble:
             errors.append("pins.%s: found %d, but %s" % (role, pin, trouble))
         result[role] = pin
+    if "pulse" not in given and len(_users(result, link).get(result["pulse"], ())) > 1:
+        result["pulse"] = None  # a default takes no pin away from what was chosen
     _twice(result, link, errors)
     return result
 
 
-def _twice(roles, link, errors):
+def _users(roles, link):
+    """{pin: what it is used for}"""
     used = {}
     for role in sorted(roles):
         used.setdefault(roles[role], []).append("pins." + role)
@@ -294,6 +298,11 @@ def _twice(roles, link, errors):
     if link and link.get("mdc") is not None:
         for pin in pins.RMII:
             used.setdefault(pin, []).append("Ethernet (RMII, fixed)")
+    return used
+
+
+def _twice(roles, link, errors):
+    used = _users(roles, link)
     for pin in used:
         if pin is not None and len(used[pin]) > 1:
             errors.append("%s: GPIO%d is used twice; give each its own pin" % (" and ".join(used[pin]), pin))

@@ -52,6 +52,9 @@ _CHIPS = {
     ),
 }
 
+# Of the integrator's pulses. Nothing is wired to it, so a strapping pin does as well. The C3 has no pulse counter.
+_PULSE = {"esp32": 5, "esp32s2": 16, "esp32s3": 16}
+
 # Free of the above on every common board of the chip, and of the ESP32's RMII Ethernet pins.
 _DEFAULTS = {
     "esp32": (32, 13, 14, 4, 33),
@@ -72,6 +75,7 @@ def defaults(chip: str) -> dict:
     pins = dict(zip(REQUIRED, _DEFAULTS.get(chip, _DEFAULTS["esp32"])))
     pins["tamper"] = None
     pins["supply"] = None
+    pins["pulse"] = _PULSE.get(chip)
     return pins
 
 
@@ -84,11 +88,11 @@ def problem(chip: str, role: str, pin: int):
         return "there is no GPIO%d on the %s" % (pin, chip)
     if pin in flash:
         return "GPIO%d carries the flash on the %s: choose another" % (pin, chip)
-    if pin in strapping:
+    if pin in strapping and role != "pulse":
         return "GPIO%d is a strapping pin of the %s and decides how it boots: choose another" % (pin, chip)
     if pin in console:
         return "GPIO%d is the console of the %s: choose another" % (pin, chip)
-    if pin in input_only and role in OUTPUTS:
+    if pin in input_only and (role in OUTPUTS or role == "pulse"):
         return "GPIO%d is input-only on the %s: an output needs another" % (pin, chip)
     if pin in input_only and role in INPUTS:
         return "GPIO%d has no pull-up on the %s: a contact needs another" % (pin, chip)

@@ -39,12 +39,13 @@ def main(argv: list[str]) -> int:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """All sections that were asked for, by name. Raises ToolMissing, ColumnFailed or TimeoutError."""
-    from sim.bench import latency, memory, recovery, rig, speed
+    from sim.bench import debounce, latency, memory, recovery, rig, speed
 
     for tool in ("umqtt", "micropython", "micropython32", "mosquitto"):
         toolbox.require(tool)
     with rig.Workbench() as workbench:
         sections: dict[str, Callable[[], Any]] = {
+            "debounce": lambda: list(debounce.measure(arguments.contacts)),
             "virtual_time": lambda: speed.virtual_time(arguments.seconds),
             "sizes": speed.sizes,
             "latency": lambda: list(latency.measure(workbench, arguments.presses)),
@@ -74,6 +75,7 @@ def _parser(sections: Sequence[str]) -> argparse.ArgumentParser:
         help="over which the heap is watched (default: %(default)s)",
     )
     add("--chip-alarms", type=_count, default=100, metavar="N", help="on each chip (default: %(default)s)")
+    add("--contacts", type=_count, default=2000, metavar="N", help="for each debouncer (default: %(default)s)")
     add("--seconds", type=float, default=4.0, metavar="S", help="of each pace of virtual time (default: %(default)s)")
     add("--only", nargs="+", choices=sections, default=sections, metavar="SECTION", help=", ".join(sections))
     add("--json", action="store_true", help="JSON instead of tables")

@@ -1,6 +1,7 @@
 """Flash and device modules when the interpreter is CPython."""
 
 import types
+from collections.abc import Callable
 from typing import Any
 
 from .cpython import files, importer, small
@@ -11,11 +12,11 @@ def estimated_heap() -> types.ModuleType:
     return small.estimated_gc()
 
 
-def mount(image: str, erase_us: int, rom: str = "") -> None:
+def mount(image: str, stall: Callable[[], None], rom: str = "") -> None:
     """Raises OSError when the image holds no file system."""
     if rom:
         raise ValueError("code in place needs MicroPython")
-    files.mount(image, erase_us)
+    files.mount(image, stall)
 
 
 def install(modules: dict[str, types.ModuleType]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import time
 
 import vfs
 
@@ -17,10 +16,10 @@ _ERASED = b"\xff" * 256
 class Flash:
     """The image file as NOR flash: what is written stays written when the process is killed."""
 
-    def __init__(self, path: str, erase_us: int) -> None:
+    def __init__(self, path: str, stall) -> None:
         self._file = open(path, "r+b")
         self._blocks = self._file.seek(0, 2) // _BLOCK_BYTES
-        self._erase_us = erase_us
+        self._stall = stall
 
     def readblocks(self, block, buffer, offset=0) -> None:
         self._file.seek(block * _BLOCK_BYTES + offset)
@@ -43,7 +42,7 @@ class Flash:
         return 0
 
     def _erase(self, block: int) -> None:
-        time.sleep_us(self._erase_us)
+        self._stall()
         self._file.seek(block * _BLOCK_BYTES)
         for _ in range(_BLOCK_BYTES // len(_ERASED)):
             self._file.write(_ERASED)
@@ -60,13 +59,14 @@ def estimated_heap():
     """Nothing is estimated here."""
 
 
-def mount(image: str, erase_us: int, rom: str = "") -> None:
-    """The host's files are gone then. `rom`: of an image of one's own, whose _boot.py mounts the flash.
+def mount(image: str, stall, rom: str = "") -> None:
+    """The host's files are gone then. `stall`: what an erase does to the chip. `rom`: of an image of one's own, whose
+    _boot.py mounts the flash.
 
     Raises OSError when the image holds no file system.
     """
     global _rom
-    flash = Flash(image, erase_us)
+    flash = Flash(image, stall)
     _rom = host.map_rom(rom) if rom else None
     try:
         os.umount("/")

@@ -62,6 +62,15 @@ def poll_line() -> str | None:
     return None
 
 
+def wait_line(timeout_us: int) -> None:
+    """Sleep until the parent says something, at most so long."""
+    if timeout_us < 1000:
+        sleep_us(timeout_us)
+        return
+    for _ in _stdin.ipoll(timeout_us // 1000):
+        return
+
+
 def say(text: str) -> None:
     print(text)
 

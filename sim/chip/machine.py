@@ -72,7 +72,7 @@ class RTC:
 
 
 class Timer:
-    """A soft timer: its callback runs when the device's code touches hardware next."""
+    """A soft timer: it wakes whoever waits, and its callback runs when the device's code touches hardware next."""
 
     ONE_SHOT = 0
     PERIODIC = 1
@@ -81,7 +81,7 @@ class Timer:
         if not 0 <= __id < _TIMERS:
             raise ValueError("invalid Timer number")
         self._active = False
-        self._poll_ref = self._poll  # one object, so that the list finds it again
+        self._poll_ref, self._alarm_ref = self._poll, self._alarm  # one object each, so that the list finds it again
         if period is not None or freq is not None:
             self.init(mode=mode, period=period, freq=freq, callback=callback)
 
@@ -94,10 +94,12 @@ class Timer:
         self._due = _time.ticks_add(_time.ticks_ms(), period_ms)
         self._active = True
         wires.polls.append(self._poll_ref)
+        wires.alarms.append(self._alarm_ref)
 
     def deinit(self) -> None:
         if self._active:
             wires.polls.remove(self._poll_ref)
+            wires.alarms.remove(self._alarm_ref)
             self._active = False
 
     def _poll(self) -> None:
@@ -107,7 +109,11 @@ class Timer:
             self.deinit()
         self._due = _time.ticks_add(_time.ticks_ms(), self._period_ms)
         if self._callback is not None:
+            wires.wake()
             self._callback(self)
+
+    def _alarm(self) -> int:
+        return max(0, _time.ticks_diff(self._due, _time.ticks_ms())) * 1000
 
 
 class SPI:

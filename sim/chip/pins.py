@@ -1,6 +1,6 @@
 """Pin, PWM and ADC of the virtual `machine`. A name that begins with two underscores is positional only (PEP 484)."""
 
-from . import errno, host, wires
+from . import errno, host, pulses, wires
 
 _LEVEL_MAX = 65535
 _DEFAULT_PWM_HZ = 5000
@@ -82,6 +82,7 @@ class Pin:
         if mode not in (-1, None):
             changed = changed or (mode != Pin.IN and mode != self._mode)
             self._mode = mode
+            wires.trains.pop(self._number, None)
         if pull != -1:
             self._pull = pull
         if changed and self._mode in (Pin.OUT, Pin.OPEN_DRAIN):
@@ -92,6 +93,8 @@ class Pin:
             wires.touch()
             if self._mode == Pin.OUT:
                 return self._level
+            if self._number == wires.options["button"]:
+                return level_when(self._number, wires.contact_level())
             return wires.pin_level(self._number, self._pull == Pin.PULL_UP)
         new = int(bool(__x))
         if new != self._level:
@@ -108,7 +111,7 @@ class Pin:
         self.value(0)
 
     def irq(self, handler=None, trigger=3, *, hard=False):
-        """A soft interrupt: `handler(pin)` runs when the device's code touches hardware next."""
+        """It wakes whoever waits, and its `handler(pin)` runs when the device's code touches hardware next."""
         if hard:
             raise ValueError("hard interrupts are not supported")
         if trigger & ~3 or not trigger:
@@ -128,6 +131,28 @@ class Pin:
         host.say('\x01{"pin":%d,"value":%d,"t_us":%d}' % (self._number, self._level, host.now_us()))
 
 
+def becomes_counter_input(given) -> int:
+    """IDF's pcnt_set_pin: whatever drove the pin no longer does, and it is pulled up and not down."""
+    number = pin_id(given)
+    Pin(number).init(Pin.IN, Pin.PULL_UP if number < _silicon()[1] else -1)
+    return number
+
+
+def level_when(number: int, closed: int) -> int:
+    """What the pin reads while the contact is so."""
+    if number < 0:
+        return 1  # no pin: constant
+    if number == wires.options["button"]:
+        return wires.button_level(closed, Pin(number)._pull, Pin.PULL_UP)
+    return wires.pin_level(number, Pin(number)._pull == Pin.PULL_UP)
+
+
+def pulse_edges(number: int, t_us: int) -> int:
+    """Edges of the train on that pin by then; 0 where there is none."""
+    train = wires.trains.get(number)
+    return 0 if train is None else train.edges_until(t_us)
+
+
 def edges(pin: int) -> tuple[int, int]:
     """(rising, falling) edges that the pin has seen since power-on; the button's only, other pins do not move."""
     if pin != wires.options["button"]:
@@ -145,6 +170,8 @@ def _edge_poll(pin: Pin, handler, trigger: int):
         new = edges(pin._number)
         count = (new[0] - seen[0]) * (trigger & Pin.IRQ_RISING != 0) + (new[1] - seen[1]) * (trigger >> 1)
         seen = new
+        if count:
+            wires.wake()
         for _ in range(min(count, _IRQ_QUEUE)):
             handler(pin)
 
@@ -204,6 +231,12 @@ class PWM:
         """Every write is told, also one that changes nothing: the parent knows by it that a colour is complete."""
         wires.touch()
         self._duty = duty
+        period_us = 1000000 // self._hz
+        high_us = period_us * duty // _LEVEL_MAX
+        if 0 < high_us < period_us and wires.options["pulse"]:
+            wires.trains[self._number] = pulses.Train(host.now_us(), period_us, high_us)
+        else:
+            wires.trains.pop(self._number, None)
         host.say('\x01{"pin":%d,"duty":%d,"t_us":%d}' % (self._number, duty, host.now_us()))
 
 

@@ -43,7 +43,7 @@ def on(arguments: list[str]) -> None:
     heaps.start(values["heaps"], board.estimated_heap())
     time.start_ticks(values["seed"])
     _sys.describe()
-    if not counters.UNITS[values["chip"]]:
+    if not counters.UNITS[values["chip"]] or not values["counter"]:
         del machine.Counter
         del esp32.PCNT
     if values["connect_to"]:
@@ -55,7 +55,7 @@ def on(arguments: list[str]) -> None:
 
         repl.prepare(values["board"])
     try:
-        board.mount(values["flash"], values["erase_us"], values["rom"])
+        board.mount(values["flash"], lambda: counters.while_flash_is_busy(values["erase_us"]), values["rom"])
     except OSError:
         _no_file_system()
     modules = {

@@ -1,4 +1,8 @@
-"""The chip's `select`: poll() over its sockets and TLS streams. On a dead link nothing is ready."""
+"""The chip's `select`: poll() over its sockets, TLS streams and objects with an `ioctl`. On a dead link none is ready.
+
+As in extmod/modselect.c: whoever waits looks at each FreeRTOS tick, and when an interrupt of a Pin or a Timer wakes
+the task; input alone wakes nobody.
+"""
 
 from . import errno, host, network, wires
 from . import time as _time
@@ -7,17 +11,21 @@ POLLIN = 1
 POLLOUT = 4
 POLLERR = 8
 POLLHUP = 16
-_CHUNK_MS = 20
+_STREAM_POLL = 3  # the request to an `ioctl`
 
 
 class poll:
     def __init__(self) -> None:
-        self._streams: list = []  # [object, host socket, flags]
+        self._streams: list = []  # [object, host socket or None, flags]
+        self._devices: list = []  # [object with an ioctl, None, flags]
         self._host = host.Poller()
 
     def register(self, obj, eventmask=POLLIN | POLLOUT) -> None:
         if self._find(obj) is not None:
             self.modify(obj, eventmask)
+            return
+        if not hasattr(obj, "raw"):
+            self._devices.append([obj, None, eventmask])
             return
         self._streams.append([obj, obj.raw, eventmask])
         if obj.raw is not None:
@@ -28,13 +36,13 @@ class poll:
         if entry is None:
             raise errno.error("ENOENT")
         entry[2] = eventmask
-        if obj.raw is not None:
-            self._host.register(obj.raw, eventmask)
+        if entry[1] is not None:
+            self._host.register(entry[1], eventmask)
 
     def unregister(self, obj) -> None:
         entry = self._find(obj)
         if entry is not None:
-            self._streams.remove(entry)
+            (self._streams if entry in self._streams else self._devices).remove(entry)
             if entry[1] is not None:
                 self._host.unregister(entry[1])
 
@@ -44,26 +52,27 @@ class poll:
     def ipoll(self, timeout=-1, flags=0):
         """(object, flags) of each that is ready; waits at most `timeout` ms, for ever when it is -1."""
         start = _time.ticks_ms()
+        wires.touch()
         while True:
-            wires.touch()
-            left = _CHUNK_MS if timeout < 0 else timeout - _time.ticks_diff(_time.ticks_ms(), start)
-            ready = self._ready(max(0, min(left, _CHUNK_MS)))
-            if ready or (timeout >= 0 and left <= _CHUNK_MS):
+            ready = self._ready()
+            if ready or 0 <= timeout <= _time.ticks_diff(_time.ticks_ms(), start):
                 return ready
+            wires.wait_for_tick()
 
-    def _ready(self, wait_ms: int) -> list:
+    def _ready(self) -> list:
         for entry in self._streams:
             entry[0].flush()
-        pending = [(obj, POLLIN) for obj, _, flags in self._streams if flags & POLLIN and obj.pending()]
-        if not network._online():
-            host.sleep_us(wait_ms * 1000)
-            return pending
-        if pending:
-            return pending
-        return [(self._object(raw), flags) for raw, flags in self._host.ipoll(wait_ms)]
+        ready = [(obj, POLLIN) for obj, _, flags in self._streams if flags & POLLIN and obj.pending()]
+        for obj, _, flags in self._devices:
+            found = obj.ioctl(_STREAM_POLL, flags)
+            if found:
+                ready.append((obj, found))
+        if ready or not network._online():
+            return ready
+        return [(self._object(raw), flags) for raw, flags in self._host.ipoll(0)]
 
     def _find(self, obj):
-        for entry in self._streams:
+        for entry in self._streams + self._devices:
             if entry[0] is obj:
                 return entry
         return None

@@ -49,6 +49,7 @@ def sleep(seconds: float) -> None:
 
 
 def sleep_ms(ms: int) -> None:
+    """Exact, as on the chip: mp_hal_delay_ms spins for what is left of less than a tick."""
     wires.sleep_ms(ms)
 
 

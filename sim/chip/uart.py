@@ -162,8 +162,8 @@ class _TextOutput(_Output):
 class Poll(select.poll):
     """The host tells that the parent wrote something: that need not have been bytes on the line."""
 
-    def _ready(self, wait_ms: int) -> list:
-        ready = super()._ready(wait_ms)
+    def _ready(self) -> list:
+        ready = super()._ready()
         return [(obj, flags) for obj, flags in ready if not isinstance(obj, _Input) or obj.pending()]
 
 

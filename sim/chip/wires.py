@@ -11,7 +11,10 @@ adc_uv = {}  # GPIO -> microvolts at the pin
 options = {}
 registers = None
 ASK = object()  # the default of an argument that turns a question into a setting
+trains = {}  # GPIO -> the pulses that PWM makes there
 polls = []  # called on every touch: soft interrupts and timers
+alarms = []  # each says in how many us its timer is due
+woken = False  # an interrupt has woken the task that waits: a FreeRTOS notification
 uart = None  # takes what comes over the serial port, of a chip that has one
 
 
@@ -40,10 +43,14 @@ def contact_level() -> int:
     return contact.level if contact.settled else contact.level_at(host.now_us())
 
 
+def button_level(closed: int, pull: int | None, up: int) -> int:
+    """What the button's pin reads: an open contact leaves it to its pull, and without any to what it should be."""
+    active_low = options["button_active_low"]
+    return 1 - active_low if closed else active_low if pull is None else int(pull == up)
+
+
 def pin_level(pin: int, pulled_up: bool) -> int:
     """What an input reads: the wire that leads to it, else its pull resistor."""
-    if pin == options["button"]:
-        return contact_level() ^ options["button_active_low"]
     if pin == options["tamper_pin"]:
         return int(tamper)
     return int(pulled_up)
@@ -60,6 +67,29 @@ def sleep_ms(ms: int) -> None:
             return
         host.sleep_us(min(left_us, slice_ms * 1000))
         touch()
+
+
+def wake() -> None:
+    """What the interrupts of Pin and Timer do on top of scheduling their callback, and the pulse counter's do not."""
+    global woken
+    woken = True
+
+
+def wait_for_tick() -> None:
+    """ulTaskNotifyTake(pdFALSE, 1): until the next FreeRTOS tick, or until an interrupt wakes the task."""
+    global woken
+    tick_us = options["tick_ms"] * 1000
+    now_us = host.now_us()
+    end_us = now_us - now_us % tick_us + tick_us
+    while not woken and now_us < end_us:
+        until_us = min([end_us] + [now_us + alarm() for alarm in alarms])
+        edge_us = contact.next_edge_after(now_us)
+        if edge_us is not None and edge_us < until_us:
+            until_us = edge_us
+        host.wait_line(until_us - now_us)
+        touch()
+        now_us = host.now_us()
+    woken = False
 
 
 def hang() -> None:

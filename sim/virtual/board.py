@@ -3,6 +3,7 @@
 import random
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -22,6 +23,7 @@ from sim.virtual.timeline import US_PER_MS, Timeline, WorldEvent
 from sim.virtual.trace import Trace
 
 CHIPS_WITHOUT_COUNTER = ("esp32c3",)
+LATE_US = 6 * US_PER_MS  # of a look: whoever watches over the contact is told
 
 
 class Hardware:
@@ -49,6 +51,8 @@ class Hardware:
 
 class VirtualBoard(Ticks):
     """One life of the board. After it ended, everything that was taken from it raises what ended it."""
+
+    interrupts = True  # an edge of the contact wakes whoever waits
 
     def __init__(self, hardware: Hardware, cause: str, chip: str) -> None:
         super().__init__(hardware.timeline, hardware.dice)
@@ -102,7 +106,7 @@ class VirtualBoard(Ticks):
 
     def looked(self) -> None:
         now_us = self.hardware.timeline.now_us
-        if self.on_stall is not None and now_us - self.last_look_us > 2 * self.hardware.costs.look_period_us:
+        if self.on_stall is not None and now_us - self.last_look_us > LATE_US:
             self.on_stall(self.last_look_us, now_us)
         self.last_look_us = now_us
 
@@ -123,6 +127,8 @@ class VirtualBoard(Ticks):
         self.looked()
         began_us = timeline.now_us
         deadline_us = timeline.now_us + max(0, timeout_ms) * US_PER_MS
+        if not self._sleeps_exactly(timeout_ms):
+            deadline_us = self._tick_at(deadline_us)
         if hardware.pause_us is not None:
             deadline_us = min(deadline_us, max(hardware.pause_us, timeline.now_us))
         self._waiting = True
@@ -134,44 +140,54 @@ class VirtualBoard(Ticks):
         finally:
             self._waiting = False
         self.last_look_us = timeline.now_us
-        waited_us = timeline.now_us - began_us
-        return (min(waited_us, hardware.costs.look_period_us) or timeline.now_us - seen_us) // US_PER_MS
+        if timeline.now_us == began_us:
+            return (began_us - seen_us) // US_PER_MS
+        return 0 if self.interrupts else min(timeline.now_us - began_us, hardware.costs.tick_us) // US_PER_MS
+
+    def _sleeps_exactly(self, timeout_ms: int) -> bool:
+        """`time.sleep_ms` does, for less than a tick; a poll waits for one."""
+        return timeout_ms <= 0 or self.interrupts and timeout_ms * US_PER_MS < self.hardware.costs.tick_us
+
+    def _tick_at(self, t_us: int) -> int:
+        """The first tick at that moment or after it."""
+        tick_us = self.hardware.costs.tick_us
+        return -(-t_us // tick_us) * tick_us
 
     def _wait_until(self, deadline_us: int) -> None:
         hardware, timeline, network = self.hardware, self.hardware.timeline, self.hardware.network
         last_level = self._contact.last_level
-        if hardware.contact.level_at(timeline.now_us) != last_level:
+        if hardware.contact.level_at(timeline.now_us) != last_level or network.input_waiting():
             return
-        while timeline.now_us < deadline_us and not network.input_waiting():
+        has_input = False
+        while timeline.now_us < deadline_us:
+            if not has_input and network.input_waiting():  # it wakes nobody: the next tick finds it
+                has_input = True
+                deadline_us = min(deadline_us, self._tick_at(timeline.now_us))
+                continue
             version = hardware.contact_version
             look_us = self._next_look(last_level, deadline_us)
             until_us = deadline_us if look_us is None else look_us
             bite_us = self.watchdog_us
             if bite_us is not None and bite_us < until_us:
                 until_us = bite_us
-            if timeline.advance_to(until_us, lambda at=version: self._disturbed(at)):  # type: ignore[misc]
+            if timeline.advance_to(until_us, partial(self._disturbed, version, has_input)):
                 continue
             if until_us == look_us:
                 return
             if until_us == bite_us == self.watchdog_us and until_us < deadline_us:  # nobody fed it meanwhile
                 raise ChipReset("watchdog")
 
-    def _disturbed(self, version: int) -> bool:
-        return self.hardware.contact_version != version or self.hardware.network.input_waiting()
+    def _disturbed(self, version: int, has_input: bool) -> bool:
+        return self.hardware.contact_version != version or not has_input and self.hardware.network.input_waiting()
 
     def _next_look(self, last_level: bool, before_us: int) -> int | None:
-        """When the chip, looking every few milliseconds, first finds the contact at another level.
-
-        Looks are not played one by one: their jitter adds up, so that over a long wait any phase is as likely.
-        """
+        """When the chip first finds the contact at another level: it looks when an edge has woken it, or at a tick."""
         contact, costs, dice = self.hardware.contact, self.hardware.costs, self.hardware.dice
         look_us = self.hardware.timeline.now_us
         differs = contact.level_at(look_us) != last_level
         edge_us = look_us + 1 if differs else contact.next_edge_after(look_us)
         while edge_us is not None and edge_us < before_us:
-            earliest_us = look_us + costs.look_period_us
-            look_us = max(edge_us + dice.randrange(costs.look_period_us), earliest_us)
-            look_us += dice.randrange(costs.look_jitter_us)
+            look_us = edge_us + dice.randrange(costs.wake_us) if self.interrupts else self._tick_at(edge_us)
             if look_us >= before_us:
                 return None
             if contact.level_at(look_us) != last_level:

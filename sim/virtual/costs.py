@@ -3,8 +3,12 @@
 import random
 from dataclasses import dataclass
 
+from common.assumptions import load
 from sim.virtual.heaps import Room
 from sim.virtual.timeline import US_PER_MS
+
+_FIGURES = load()
+_BROKEN_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,18 @@ class Costs:
     busy_turn_us: int = 2_000  # of a loop that does not sleep, because a socket has something to read: an estimate
     look_us: int = 5
     boot_us: int = 400_000  # from power to boot.py
-    look_period_us: int = 3 * US_PER_MS  # how often `wait` looks at the contact
-    look_jitter_us: int = 1 * US_PER_MS
+    tick_us: int = int(_FIGURES["tick_ms"].value) * US_PER_MS  # on which every wait ends that is not less than one
+    wake_us: int = int(_FIGURES["wake_us"].value)  # from an edge to the look of whom its interrupt woke, at the most
+    pulses: bool = True  # the pulse counter, where there is one, sees those of the integrator
     room: Room = Room()  # in the two heaps
     clock_drift_ppm: int = 60  # largest; the board's own is drawn between minus and plus
+
+    @staticmethod
+    def drawn(dice: random.Random, room: Room) -> "Costs":
+        """With the tick of some chip: a promise that holds at one only is none. Some have no integrator."""
+        low_ms, high_ms = _FIGURES["tick_ms"].range
+        tick_us = dice.randint(int(low_ms), int(high_ms)) * US_PER_MS
+        return Costs(tick_us=tick_us, pulses=dice.random() >= _BROKEN_SHARE, room=room)
 
     def flash_write_us(self, dice: random.Random, length: int) -> int:
         """One write of `length` bytes, with an erase when the dice say so."""

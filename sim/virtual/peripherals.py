@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.virtual.endings import PowerCut
+from sim.virtual.integrator import VirtualIntegrator
 from sim.virtual.timeline import US_PER_S
 
 if TYPE_CHECKING:
     from sim.virtual.board import VirtualBoard
 
 SCRATCH_BYTES = 2048
+PROOF_US = 40_000  # the integrator counts for so long to prove itself
 HANG_GRACE_US = 2 * US_PER_S
 DARK = (0, 0, 0)
 
@@ -23,6 +25,13 @@ class VirtualContact:
         self.counts = has_counter
         self._counted_us = board.hardware.timeline.now_us
         self.last_level = False
+
+    def integrate(self, press_ms: int) -> VirtualIntegrator | None:
+        board, hardware = self._board, self._board.hardware
+        if not (self.counts and hardware.costs.pulses and board.interrupts):
+            return None
+        board.spend(PROOF_US)
+        return VirtualIntegrator(hardware.contact, lambda: hardware.timeline.now_us, press_ms)
 
     def is_closed(self) -> bool:
         board = self._board

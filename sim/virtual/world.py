@@ -1,9 +1,9 @@
 """The world: one column, its street, its network, its control centre. The way in for tests and scripts.
 
-    world = World(seed=1)
-    world.at(20_000, lambda: world.press(120))
-    world.run(60_000)
-    world.settle()          # faults stop; then every promise must have been kept
+world = World(seed=1)
+world.at(20_000, lambda: world.press(120))
+world.run(60_000)
+world.settle()          # faults stop; then every promise must have been kept
 """
 
 import json

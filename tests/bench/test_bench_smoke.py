@@ -9,6 +9,7 @@ from column_probe import need
 
 from sim import bench
 from sim.bench import memory, report
+from sim.bench.debounce import TICKS_MS, WAYS
 from sim.bench.rig import OURS, RUNTIMES, TRANSPORTS, BenchColumn, ColumnFailed, Workbench, robust_library
 from sim.bench.stats import slope, spread
 
@@ -107,6 +108,16 @@ def test_sizes_and_pace_of_virtual_time(tools: None, capsys: pytest.CaptureFixtu
     assert alarming["per_second"] > 1 and alarming["alarms"] > 0
     report.show(found)
     assert "all .mpy" in capsys.readouterr().out
+
+
+def test_the_debouncers_have_a_row_for_each_way(tools: None, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = run(capsys, "--only", "debounce", "--contacts", "60")["debounce"]
+    found = [(row["way"], row["tick_ms"], row["stalls"]) for row in rows]
+    assert found == [(way, tick, stalls) for way in WAYS for tick in TICKS_MS for stalls in (False, True)]
+    assert all(row["contacts"] == 60 and row["decided"]["count"] > 0 for row in rows)
+    assert all((row["missed"], row["false"], row["doubled"]) == (0, 0, 0) for row in rows if row["way"] == "counter")
+    report.show({"debounce": rows})
+    assert "poll only" in capsys.readouterr().out
 
 
 def test_a_column_that_says_nothing_is_an_error_with_its_last_words(workbench: Workbench) -> None:

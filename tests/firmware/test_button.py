@@ -4,10 +4,10 @@ import random
 
 import pytest
 from button_rig import Rig
-from debounce_waves import CLASSES
 
 from firmware import button as button_module
 from firmware.button import ACTIVE_MS
+from sim.bench.contacts import CLASSES
 
 SEED = 77
 

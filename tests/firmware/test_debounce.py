@@ -4,23 +4,12 @@ import random
 from collections.abc import Callable
 
 import pytest
-from debounce_waves import (
-    CLASSES,
-    PRESS_MS,
-    RELEASE_MS,
-    STALL_MS,
-    Wave,
-    debouncer,
-    look,
-    net_reached_ms,
-    peak_net_ms,
-    sample,
-    shifted,
-    wave_of,
-)
+from debounce_waves import PRESS_MS, RELEASE_MS, STALL_MS, debouncer, look, sample
 
 from firmware import debounce
-from firmware.debounce import NOTHING, PRESS, PRESS_IN_STALL, RELEASE, Debouncer
+from firmware.debounce import Debouncer
+from firmware.outcomes import NOTHING, PRESS, PRESS_IN_STALL, RELEASE
+from sim.bench.contacts import CLASSES, Wave, net_reached_ms, peak_net_ms, shifted, wave_of
 
 SEED = 20261122
 CORPUS_SIZE = 6000

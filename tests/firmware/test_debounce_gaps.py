@@ -5,10 +5,11 @@ import random
 from collections.abc import Callable
 
 import pytest
-from debounce_waves import SETTLE_US, Wave, bouncing_press, debouncer, sample, shifted, tap, vibration, wave_of
+from debounce_waves import SETTLE_US, debouncer, sample
 
 from firmware import debounce
-from firmware.debounce import PRESS, PRESS_IN_STALL
+from firmware.outcomes import PRESS, PRESS_IN_STALL
+from sim.bench.contacts import Wave, bouncing_press, shifted, tap, vibration, wave_of
 from sim.chip.contact import Contact
 
 SEED = 45_2

@@ -6,7 +6,8 @@ import pytest
 from debounce_waves import PRESS_MS, RELEASE_MS, STALL_MS, debouncer, sample
 
 from firmware import debounce
-from firmware.debounce import _BOUNCE_MAX_MS, _QUIET_MS, NOTHING, PRESS, PRESS_IN_STALL, RELEASE, Debouncer
+from firmware.debounce import _BOUNCE_MAX_MS, _QUIET_MS, Debouncer
+from firmware.outcomes import NOTHING, PRESS, PRESS_IN_STALL, RELEASE
 
 UNSEEN_MS = 8  # of a stall that a look at its end vouches for
 Looks = list[tuple[int, bool]]

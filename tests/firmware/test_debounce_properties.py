@@ -1,12 +1,13 @@
 """What holds for every waveform, looked at every millisecond: hypothesis searches for one that breaks it."""
 
 import pytest
-from debounce_waves import RELEASE_MS, debouncer, peak_net_ms, sample, wave_of
+from debounce_waves import RELEASE_MS, debouncer, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firmware import debounce
-from firmware.debounce import NOTHING, PRESS
+from firmware.outcomes import NOTHING, PRESS
+from sim.bench.contacts import peak_net_ms, wave_of
 
 MUST_MS, MUST_NOT_MS = 45, 36
 REOPENED_MS = 43

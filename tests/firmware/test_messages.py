@@ -81,7 +81,7 @@ def test_the_rest_of_the_contract() -> None:
         checked(one, "result", one.result("c-1", None, {"a": 1}))
         checked(one, "result", one.result("c-1", "expired", None))
         reset = {"cause": "watchdog", "culprit": "uplink", "traceback": "x" * 5000}
-        info = one.info(FakeBoard(), {"digest": "0" * 16, "source": "current"}, reset, "normal", ["relay"])
+        info = one.info(FakeBoard(), {"digest": "0" * 16, "source": "current"}, reset, "normal", ["relay"], "counter")
         assert len(checked(one, "info", info)["reset"]["traceback"]) == TRACEBACK_MAX_CHARS
 
 

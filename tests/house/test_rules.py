@@ -12,6 +12,7 @@ from hal import interface
 from sim.virtual.board import VirtualBoard
 from sim.virtual.connection import VirtualStream
 from sim.virtual.flash import VirtualFlash
+from sim.virtual.integrator import VirtualIntegrator
 from sim.virtual.link import VirtualLink
 from sim.virtual.network import VirtualDatagram, VirtualLookup
 from sim.virtual.peripherals import VirtualContact, VirtualLamp, VirtualRelay, VirtualScratch, VirtualWatchdog
@@ -273,6 +274,7 @@ HAL = [
     ("esp32.py", "Scratch", interface.Scratch),
     ("esp32_flash.py", "Flash", interface.Flash),
     ("esp32_contact.py", "Contact", interface.Contact),
+    ("esp32_integrator.py", "Integrator", interface.Integrator),
     ("esp32_link.py", "WifiLink", interface.Link),
     ("esp32_nolink.py", "NoLink", interface.Link),
     ("esp32_ethernet.py", "EthernetLink", interface.Link),
@@ -282,6 +284,7 @@ HAL = [
 ]
 WORLD = [
     (VirtualContact, interface.Contact),
+    (VirtualIntegrator, interface.Integrator),
     (VirtualLamp, interface.Lamp),
     (VirtualRelay, interface.Relay),
     (VirtualScratch, interface.Scratch),
@@ -351,6 +354,7 @@ def test_a_board_that_lacks_something_is_noticed() -> None:
     ],
 )
 def test_a_part_of_the_hal_that_lacks_something_is_noticed(tmp_path: Path, source: str, wrong: str) -> None:
-    (tmp_path / "part.py").write_text(f"class Part:\n    {source}\n")
+    rest = "def integrate(self, press_ms): pass"
+    (tmp_path / "part.py").write_text(f"class Part:\n    {source}\n    {rest}\n")
     (found,) = missing(class_of(tmp_path / "part.py", "Part"), interface.Contact)
     assert found.startswith(wrong)

@@ -20,7 +20,9 @@ def listed(chip: str, column: int) -> set[int]:
 
 
 @pytest.mark.parametrize("chip", ["esp32", "esp32s2", "esp32s3", "esp32c3"])
-@pytest.mark.parametrize(("role", "column"), [(role, 2) for role in pins.OUTPUTS + pins.INPUTS] + [("supply", 3)])
+@pytest.mark.parametrize(
+    ("role", "column"), [*((role, 2) for role in pins.OUTPUTS + pins.INPUTS), ("supply", 3), ("pulse", 4)]
+)
 def test_the_page_lists_the_pins_that_the_firmware_accepts(chip: str, role: str, column: int) -> None:
     """Red when one number of the table is changed."""
     accepted = {pin for pin in range(GPIO_MAX + 1) if pins.problem(chip, role, pin) is None}

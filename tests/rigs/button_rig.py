@@ -10,17 +10,22 @@ CONFIG = {"press_ms": 40, "release_ms": 60, "stall_ms": 40, "stuck_s": 60}
 
 
 class Rig:
-    def __init__(self, *, closed: bool = False, held_at_boot: bool = False, counts: bool = True) -> None:
+    def __init__(
+        self, *, closed: bool = False, held_at_boot: bool = False, counts: bool = True, integrates: bool = False
+    ) -> None:
         self.board = FakeBoard()
         self.board.contact.counts = counts
+        self.board.contact.integrates = integrates
         if closed:
             self.board.contact.set(True)
         self.presses: list[tuple[int, bool]] = []  # (age_ms, in_stall)
         self.seen_ms: list[int] = []
         self.releases = 0
         self.stuck: list[bool] = []
+        self.failures: list[str] = []
         make: Any = Button
-        self.button = make(self.board, CONFIG, self._press, self._release, self.stuck.append, held_at_boot)
+        told = (self._press, self._release, self.stuck.append, self.failures.append)
+        self.button = make(self.board, CONFIG, *told, held_at_boot)
 
     def _press(self, age_ms: int, in_stall: bool) -> None:
         self.presses.append((age_ms, in_stall))

@@ -13,6 +13,7 @@ from typing import Any
 
 from hal import interface
 from sim.chip.contact import Contact
+from sim.virtual.integrator import VirtualIntegrator
 
 TICKS_PERIOD = 1 << 30
 BEFORE_THE_WRAP_MS = 1500  # most tests walk over the wrap
@@ -109,6 +110,13 @@ class FakeContact:
         self._last = False
         self.looked_ms = 0  # when `is_closed` was asked last
         self.counts = True
+        self.integrates = False
+        self.integrator: VirtualIntegrator | None = None
+
+    def integrate(self, press_ms: int) -> VirtualIntegrator | None:
+        if self.integrates:
+            self.integrator = VirtualIntegrator(self._wave, lambda: self._board.now_us, press_ms)
+        return self.integrator
 
     def is_closed(self) -> bool:
         self.looked_ms = self._board.now_ms

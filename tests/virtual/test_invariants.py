@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from firmware import column, debounce, incident, incidents, journal, lamp, messages, resets, session
+from firmware import column, debounce, incident, incidents, journal, lamp, messages, outcomes, resets, session
 from sim.virtual.broker import BrokerFault
 from sim.virtual.centre import Policy
 from sim.virtual.checks.flash_watch import presses_in
@@ -73,7 +73,7 @@ def test_i2_an_uplink_that_sends_nothing(monkeypatch: Patch) -> None:
 
 
 def test_i2_and_i6_a_deaf_debouncer(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(debounce.Debouncer, "sample", lambda self, *_: debounce.NOTHING)
+    monkeypatch.setattr(debounce.Debouncer, "sample", lambda self, *_: outcomes.NOTHING)
     text = complaints(pressed_world())
     assert "was never noted" in text and "does not say calling" in text
 
@@ -236,9 +236,7 @@ def test_i6_a_press_path_that_waits(monkeypatch: Patch) -> None:
 
 def test_i7_a_healthy_column_that_is_not_fed(monkeypatch: Patch) -> None:
     honest = VirtualWatchdog.feed
-    monkeypatch.setattr(
-        VirtualWatchdog, "feed", lambda self: honest(self) if self._board.watchdog_us is None else None
-    )
+    monkeypatch.setattr(VirtualWatchdog, "feed", lambda self: honest(self) if self._board.watchdog_us is None else None)
     assert "the watchdog reset a healthy column" in complaints(pressed_world())
 
 

@@ -3,8 +3,7 @@
 import errno
 import io
 import os
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from littlefs import FileHandle, LittleFS, LittleFSError, lfs
@@ -31,9 +30,9 @@ _folder = "/"
 class Flash(UserContext):
     """The image file as NOR flash: what is written stays written when the process is killed."""
 
-    def __init__(self, path: str, erase_us: int) -> None:
+    def __init__(self, path: str, stall: Callable[[], None]) -> None:
         self._file = os.open(path, os.O_RDWR)
-        self._erase_s = erase_us / 1e6
+        self._stall = stall
         self.in_size = os.fstat(self._file).st_size
 
     def read(self, cfg: LFSConfig, block: int, off: int, size: int) -> bytearray:
@@ -44,15 +43,15 @@ class Flash(UserContext):
         return 0
 
     def erase(self, cfg: LFSConfig, block: int) -> int:
-        time.sleep(self._erase_s)
+        self._stall()
         os.pwrite(self._file, b"\xff" * BLOCK_BYTES, block * BLOCK_BYTES)
         return 0
 
 
-def mount(path: str, erase_us: int) -> None:
-    """Raises OSError when the image holds no file system."""
+def mount(path: str, stall: Callable[[], None]) -> None:
+    """`stall` is what an erase does to the chip. Raises OSError when the image holds no file system."""
     global _fs
-    flash = Flash(path, erase_us)
+    flash = Flash(path, stall)
     _fs = LittleFS(context=flash, mount=False, block_count=flash.in_size // BLOCK_BYTES, **_GEOMETRY)
     _run(_fs.mount)
 

@@ -51,6 +51,14 @@ def poll_line() -> str | None:
     return line.decode("ascii", "replace")
 
 
+def wait_line(timeout_us: int) -> None:
+    """Sleep until the parent says something, at most so long."""
+    if timeout_us < 1000:
+        sleep_us(timeout_us)
+    else:
+        _stdin.poll(timeout_us // 1000)
+
+
 def say(text: str) -> None:
     print(text, flush=True)
 

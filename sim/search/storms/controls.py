@@ -15,7 +15,20 @@ from sim.virtual import umqtt_host
 
 umqtt_host.install()
 
-from firmware import button, column, debounce, incident, incidents, journal, lamp, outbox, resets, supervisor, uplink  # noqa: E402
+from firmware import (  # noqa: E402
+    button,
+    column,
+    debounce,
+    incident,
+    incidents,
+    journal,
+    lamp,
+    outbox,
+    outcomes,
+    resets,
+    supervisor,
+    uplink,
+)
 from firmware.startup import restoring  # noqa: E402
 from sim.virtual.board import VirtualBoard  # noqa: E402
 from sim.virtual.peripherals import VirtualWatchdog  # noqa: E402
@@ -210,10 +223,15 @@ def _no_integrator() -> Patch:
     def sample(self: Any, _dt_ms: int, closed: bool, *_: Any) -> int:
         was_pressed, self.pressed, self._closed = self.pressed, closed, closed
         if closed == was_pressed:
-            return debounce.NOTHING
-        return debounce.PRESS if closed else debounce.RELEASE
+            return outcomes.NOTHING
+        return outcomes.PRESS if closed else outcomes.RELEASE
 
     return Patch(debounce.Debouncer, "sample", sample)
+
+
+@_control("poll-only", "nothing wakes the wait and no counter decides: looks come with FreeRTOS's tick alone", "I5")
+def _poll_only() -> Patch:
+    return Patch(VirtualBoard, "interrupts", False)
 
 
 # -- I6: `calling` at once
@@ -224,10 +242,10 @@ def _calling_on_release() -> Patch:
     honest: Callable[..., None] = button.Button._report
 
     def late(self: Any, outcome: int, dt_ms: int) -> None:
-        if outcome == debounce.PRESS:
+        if outcome == outcomes.PRESS:
             return
-        if outcome == debounce.RELEASE:
-            honest(self, debounce.PRESS, dt_ms)
+        if outcome == outcomes.RELEASE:
+            honest(self, outcomes.PRESS, dt_ms)
         honest(self, outcome, dt_ms)
 
     return Patch(button.Button, "_report", late)

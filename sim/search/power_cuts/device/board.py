@@ -186,6 +186,9 @@ class Board:
     def is_closed(self):
         return self._closed_us is not None
 
+    def integrate(self, press_ms):
+        return None
+
     def closures(self):
         counted, self._counted = self._counted, 0
         return counted

@@ -1,0 +1,159 @@
+"""The debouncer in the pulse counter: a corpus of contacts, stalls anywhere, and a counter that lies."""
+
+from typing import Any
+
+import pytest
+from button_rig import Rig
+from debounce_waves import PRESS_MS, RELEASE_MS
+
+from sim.bench.debounce import Judged, corpus, judge
+from sim.bench.stats import spread
+
+SEED = 20261129
+CONTACTS = 900
+MEDIAN_MS = 45
+
+
+@pytest.mark.parametrize("stalls", [False, True])
+def test_nothing_is_missed_invented_or_doubled(stalls: bool) -> None:
+    found = judge(corpus(SEED, CONTACTS), "counter", 10, stalls, SEED)
+    assert (found.missed, found.false, found.doubled) == (0, 0, 0)
+    assert PRESS_MS <= median_ms(found) <= MEDIAN_MS
+
+
+def test_without_the_counter_interrupts_are_no_worse_than_looks_every_3_ms() -> None:
+    contacts = corpus(SEED, CONTACTS)
+    woken = judge(contacts, "interrupts", 10, True, SEED)
+    polled = judge(contacts, "poll only", 3, True, SEED)
+    assert woken.missed_outside_stalls == 0 and woken.false <= polled.false
+    assert judge(contacts, "interrupts", 10, False, SEED).missed == 0
+    assert median_ms(woken) <= MEDIAN_MS
+
+
+def test_poll_alone_is_what_a_tick_of_10_ms_makes_of_it() -> None:
+    """Negative control: without interrupts and counter the corpus is judged wrongly."""
+    found = judge(corpus(SEED, CONTACTS), "poll only", 10, True, SEED)
+    assert found.false > 10
+
+
+def median_ms(found: Judged) -> float:
+    return spread(found.delays_us).median_ms
+
+
+def counted(*, closed: bool = False, held_at_boot: bool = False) -> Rig:
+    rig = Rig(closed=closed, held_at_boot=held_at_boot, integrates=True)
+    assert rig.button.decides() == "counter"
+    return rig
+
+
+@pytest.mark.parametrize(("closed_ms", "expected"), [(25, 0), (38, 0), (41, 1), (150, 1)])
+def test_a_press_in_a_stall_is_as_long_as_it_is(closed_ms: int, expected: int) -> None:
+    """A measurement, and no guess: a knock is none, and a press is one, wherever the loop stood still."""
+    rig = counted()
+    rig.run(2000)
+    rig.board.contact.wave((100, 1), (100 + closed_ms, 0))
+    rig.stall(500)
+    rig.run(500)
+    assert len(rig.presses) == expected and rig.releases == expected
+    assert all(in_stall for _, in_stall in rig.presses)
+    assert rig.failures == [] and rig.button.is_busy() is False
+
+
+def test_interference_all_over_a_stall_is_none() -> None:
+    rig = counted()
+    rig.run(2000)
+    rig.board.contact.wave(*[(8 * n, n % 2) for n in range(1, 120)], (960, 0))
+    rig.stall(1000)
+    rig.run(500)
+    assert rig.presses == []
+
+
+def test_a_button_that_is_held_all_over_a_stall_is_one_press() -> None:
+    rig = counted()
+    rig.run(2000)
+    rig.board.contact.wave((100, 1), (900, 0))
+    rig.stall(500)
+    rig.run(1500)
+    assert [in_stall for _, in_stall in rig.presses] == [False] and rig.releases == 1
+
+
+def test_a_release_needs_its_time_and_no_closure() -> None:
+    rig = counted()
+    rig.board.contact.wave((0, 1), (100, 0), (100 + RELEASE_MS - 5, 1), (300, 0))
+    rig.run(1000)
+    assert len(rig.presses) == 1 and rig.releases == 1
+
+
+def test_a_press_that_the_journal_knows_is_not_raised_again() -> None:
+    rig = counted(closed=True, held_at_boot=True)
+    rig.board.contact.wave((500, 0), (800, 1))
+    rig.run(700)
+    assert rig.presses == [] and rig.releases == 1
+    rig.run(500)
+    assert len(rig.presses) == 1
+
+
+def test_a_quiet_day_proves_it_again_and_again() -> None:
+    rig = counted()
+    for _ in range(2000):
+        rig.run(2000)
+    assert rig.failures == []
+
+
+# -- a counter that lies
+
+
+def lies(rig: Rig, **answers: Any) -> None:
+    for name, answer in answers.items():
+        setattr(rig.board.contact.integrator, name, answer)
+
+
+def test_pulses_that_cease_are_noticed_before_anybody_presses() -> None:
+    rig = counted()
+    rig.run(3000)
+    lies(rig, is_broken=True)
+    rig.run(6000)
+    (why,) = rig.failures
+    assert "pulses too many" in why and rig.button.decides() == "interrupts"
+    rig.board.contact.wave((0, 1), (100, 0))
+    rig.run(500)
+    assert len(rig.presses) == 1 and rig.releases == 1
+
+
+def test_a_press_that_it_does_not_count_is_one_by_the_looks() -> None:
+    rig = counted()
+    rig.run(3000)
+    lies(rig, is_broken=True)
+    rig.board.contact.wave((10, 1), (300, 0))
+    rig.run(1000)
+    assert len(rig.presses) == 1 and rig.releases == 1
+    assert rig.failures == ["the contact is closed, and nothing was counted"]
+
+
+def test_a_press_that_nobody_saw_is_believed_once() -> None:
+    rig = counted()
+    rig.run(3000)
+    lies(rig, is_latched=lambda: True)
+    rig.run(3000)
+    assert len(rig.presses) == 1
+    assert rig.failures == ["a press was counted, but the contact was open"]
+
+
+def test_a_release_that_nobody_saw_is_none() -> None:
+    rig = counted()
+    rig.board.contact.wave((0, 1))
+    rig.run(400)
+    lies(rig, open_ms=lambda: 100)
+    rig.run(3000)
+    assert len(rig.presses) == 1 and rig.releases == 0
+    assert rig.failures == ["a release was counted, but the contact was closed"]
+
+
+def test_a_release_that_it_does_not_count_is_one_by_the_looks() -> None:
+    rig = counted()
+    rig.board.contact.wave((0, 1), (200, 0))
+    rig.run(100)
+    lies(rig, is_broken=True)
+    rig.run(1000)
+    assert len(rig.presses) == 1 and rig.releases == 1
+    assert rig.failures == ["the contact is open, and nothing was counted"]
