@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONSTARTUP PYTHONOPTIMIZE PYTHO
 PYTEST_ARGS ?= --numprocesses 4 --dist loadgroup
 # What mypy checks against the ESP32 stubs: what runs on MicroPython. The rest of sim/chip is the host's.
 HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
-DEVICE := $(wildcard boot.py main.py firmware hal field/device/agent.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
+DEVICE := $(wildcard boot.py main.py image/_boot.py firmware hal field/device/agent.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
 
 OUT ?= provisioned
 SERVERS ?= build/servers

@@ -19,22 +19,20 @@ _PROOF_OFF = 5  # pulses that may be too many or too few
 
 def make(contact, pin, pulse, closed_level, press_ms):
     """The integrator, or None. Leaves the contact's pin with its pull-up on."""
-    units, pwm = [], None
+    made = []
     try:
-        units.append(_unit(0, pin, pulse, closed_level, press_ms))
-        units.append(_unit(1, pin, pulse, 1 - closed_level, COUNT_MAX))
-        units.append(_closed(pin, pulse, closed_level))
-        pwm = machine.PWM(pulse, freq=PULSE_HZ, duty_u16=_HALF_DUTY)  # last: each unit makes the pad an input
+        made.append(_unit(0, pin, pulse, closed_level, press_ms))
+        made.append(_unit(1, pin, pulse, 1 - closed_level, COUNT_MAX))
+        made.append(_closed(pin, pulse, closed_level))
+        made.append(machine.PWM(pulse, freq=PULSE_HZ, duty_u16=_HALF_DUTY))  # last: each unit makes the pad an input
         contact.become_input()
-        if _is_proven(contact.is_closed, *units):
-            press, release, closed = units
+        press, release, closed, _ = made
+        if _is_proven(contact.is_closed, press, release, closed):
             return Integrator(press, release, closed, press_ms)
     except (OSError, ValueError, RuntimeError):
         pass
-    for unit in units:
-        unit.deinit()
-    if pwm:
-        pwm.deinit()
+    for one in made:
+        one.deinit()
     return None
 
 

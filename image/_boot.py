@@ -50,8 +50,8 @@ def mount():
         why = repr(error)
     print("boot: the file system cannot be mounted: %s" % why)
     disk = RamDisk()
-    vfs.VfsLfs2.mkfs(disk)
-    vfs.mount(vfs.VfsLfs2(disk), "/")
+    vfs.VfsLfs2.mkfs(disk)  # type: ignore[arg-type]
+    vfs.mount(vfs.VfsLfs2(disk), "/")  # type: ignore[arg-type]
     with open(BROKEN_FILE, "w") as file:
         file.write(why)
 

@@ -74,8 +74,8 @@ def _parser(sections: Sequence[str]) -> argparse.ArgumentParser:
         metavar="N",
         help="over which the heap is watched (default: %(default)s)",
     )
-    add("--chip-alarms", type=_count, default=100, metavar="N", help="on each chip (default: %(default)s)")
     add("--contacts", type=_count, default=2000, metavar="N", help="for each debouncer (default: %(default)s)")
+    add("--chip-alarms", type=_count, default=100, metavar="N", help="on each chip (default: %(default)s)")
     add("--seconds", type=float, default=4.0, metavar="S", help="of each pace of virtual time (default: %(default)s)")
     add("--only", nargs="+", choices=sections, default=sections, metavar="SECTION", help=", ".join(sections))
     add("--json", action="store_true", help="JSON instead of tables")

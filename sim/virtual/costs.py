@@ -39,11 +39,11 @@ class Costs:
     clock_drift_ppm: int = 60  # largest; the board's own is drawn between minus and plus
 
     @staticmethod
-    def drawn(dice: random.Random, room: Room) -> "Costs":
+    def drawn(dice: random.Random) -> "Costs":
         """With the tick of some chip: a promise that holds at one only is none. Some have no integrator."""
         low_ms, high_ms = _FIGURES["tick_ms"].range
         tick_us = dice.randint(int(low_ms), int(high_ms)) * US_PER_MS
-        return Costs(tick_us=tick_us, pulses=dice.random() >= _BROKEN_SHARE, room=room)
+        return Costs(tick_us=tick_us, pulses=dice.random() >= _BROKEN_SHARE, room=Room.drawn(dice))
 
     def flash_write_us(self, dice: random.Random, length: int) -> int:
         """One write of `length` bytes, with an erase when the dice say so."""

@@ -7,8 +7,6 @@ from typing import Any
 from sim.virtual.centre import Policy
 from sim.virtual.configuration import BROKER, config_with
 from sim.virtual.costs import Costs
-from sim.virtual.heaps import Room
-from sim.virtual.timeline import dice
 from sim.virtual.world import World
 
 Setting = Mapping[str, int | str]
@@ -56,5 +54,5 @@ def check(setting: Setting) -> None:
 def open_world(seed: int, setting: Setting) -> World:
     """A new world in that setting, which `check` takes; its heaps are drawn."""
     config = config_with(**CONFIGS[str(setting["config"])])
-    costs = Costs.drawn(dice(seed, "chip"), Room.drawn(Random(f"room/{seed}")))
-    return World(seed, config, costs, chip=str(setting["chip"]), policy=POLICIES[str(setting["policy"])])
+    costs = Costs.drawn(Random(f"room/{seed}"))
+    return World(seed, config, costs=costs, chip=str(setting["chip"]), policy=POLICIES[str(setting["policy"])])
