@@ -34,7 +34,7 @@ OLDEST_MICROPYTHON = (1, 24)
 # The pinned packages. MicroPython's version decides the .mpy format; mosquitto may take security updates.
 MICROPYTHON_VERSION = "1.25.0+ds-1*"
 MOSQUITTO_VERSION = "2.0.*"
-MOSQUITTO_NEXT_VERSION = "2.1.*"  # what cities will have after their next upgrade
+NEWEST_MOSQUITTO_VERSION = "2.1.*"  # what cities will have after their next upgrade
 ERLANG = tuple(f"erlang-{part}" for part in (
     "base", "asn1", "crypto", "eldap", "inets", "mnesia", "os-mon", "parsetools", "public-key", "runtime-tools", "ssl",
     "syntax-tools", "tools", "xmerl"))  # fmt: skip
@@ -250,9 +250,9 @@ def _mosquitto(program: str) -> list[str]:
     return debian.command(root, program)
 
 
-def _mosquitto_next() -> list[str]:
+def _newest_mosquitto() -> list[str]:
     arch = debian.architecture(64)
-    root = debian.unpack("mosquitto", MOSQUITTO_NEXT_VERSION, arch, TOOLS, suite=NEWEST_SUITE, beside="-next")
+    root = debian.unpack("mosquitto", NEWEST_MOSQUITTO_VERSION, arch, TOOLS, suite=NEWEST_SUITE, beside="-newest")
     return debian.command(root, "usr/sbin/mosquitto")
 
 
@@ -270,7 +270,7 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "micropython32-newest": lambda: _newest_micropython(32),
     "mosquitto": lambda: _mosquitto("usr/sbin/mosquitto"),
     "mosquitto_passwd": lambda: _mosquitto("usr/bin/mosquitto_passwd"),
-    "mosquitto-next": _mosquitto_next,
+    "mosquitto-newest": _newest_mosquitto,
     "rabbitmq": _rabbitmq,
     "chromium": lambda: [chromium.find(TOOLS)],
 }
@@ -283,7 +283,7 @@ _BY_HAND = {
     "micropython32-newest": "there is no other way than Debian's package",
     "mosquitto": "install mosquitto 2 so that it is on PATH",
     "mosquitto_passwd": "install mosquitto 2 so that mosquitto_passwd is on PATH",
-    "mosquitto-next": "there is none on PATH: the tests of the provisioned files go without",
+    "mosquitto-newest": "there is none on PATH: the tests of the provisioned files go without",
     "rabbitmq": "there is none by hand: its tests go without",
     "chromium": "install chromium or chromium-headless-shell so that it is on PATH",
 }
@@ -310,7 +310,7 @@ def check(name: str) -> str:
         return chromium.version(argv[0]) or "runs"
     if name == "rabbitmq":
         return next(Path(argv[0]).glob("usr/lib/rabbitmq/lib/rabbitmq_server-*")).name.rpartition("-")[2]
-    if name in ("mosquitto", "mosquitto-next"):
+    if name in ("mosquitto", "mosquitto-newest"):
         _check_accepts(argv)
     done = _output([*argv, "--help"])
     found = re.search(r"version (\S+)|^mosquitto_passwd is a tool", done.stdout + done.stderr)

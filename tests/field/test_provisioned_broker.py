@@ -31,7 +31,7 @@ ROW = "{},nko,Somewhere 1,54.8753,69.1628,5,public,1.0,rtsp://cameras.example/on
 PATIENCE_S = 10.0
 SHORT_S = 1.0
 IS_ROOT = os.geteuid() == 0
-VERSIONS = ["mosquitto", "mosquitto-next"]
+VERSIONS = ["mosquitto", "mosquitto-newest"]
 ALARM, RETAINED_MB, MB = "sos/v1/nko/{}/alarm", 10, 1 << 20
 
 pytestmark = pytest.mark.mosquitto
