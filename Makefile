@@ -17,6 +17,8 @@ DEVICE := $(wildcard boot.py main.py image/_boot.py firmware hal field/device/ag
 OUT ?= provisioned
 SERVERS ?= build/servers
 LINK ?= build/board
+# LANG as it was typed behind make; the one of the environment comes with LC_ALL and the rest.
+SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 
 .DEFAULT_GOAL := help
 .PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build provision servers board image flash flash-all diag logs watch shell bench campaign soak mutation lock clean
@@ -62,7 +64,7 @@ types: needs-dev needs-stubs ## mypy: the host's code, then the device's against
 
 build: needs-field ## build/bundle: what a board gets, with a manifest of hashes and a size budget
 	@$(PY) -m tools.toolbox umqtt
-	@$(PY) -m field.bundle
+	@$(PY) -m field.bundle $(SPEAK)
 
 provision: needs-field ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
 	@test -n "$(FLEET)" || { echo "error: which fleet? make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
@@ -72,42 +74,45 @@ servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: brok
 	@$(PY) -m tools.toolbox mosquitto > /dev/null
 	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)")
 
-board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1]: a virtual board, its serial port is LINK
+board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1 FAULT="deaf"]: a virtual board, its serial port is LINK
 	@test -n "$(CONFIG)" || { echo "error: make board CONFIG=provisioned/columns/ID"; exit 2; }
 	@$(PY) -m tools.toolbox micropython umqtt > /dev/null
-	@mkdir -p "$(dir $(LINK))"
+	@mkdir -p "$$(dirname "$(LINK)")"
 	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SERVERS)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
-	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)") $(if $(NO_PSRAM),--no-psram)
+	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)") $(if $(NO_PSRAM),--no-psram) $(foreach name,$(FAULT),--fault "$(name)")
 
 image: needs-field ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
 	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }
-	@$(PY) -m field.image "$(PORT)" "$(IMAGE)" --sha256 "$(SHA256)" $(if $(ERASE),--erase)
+	@$(PY) -m field.image "$(PORT)" "$(IMAGE)" --sha256 "$(SHA256)" $(if $(ERASE),--erase) $(SPEAK)
 
-flash: needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID [FORCE=1]: bring a board up to date
+FLASH = $(PY) -m field.flash --log "$(OUT)/flashed.csv" $(if $(FORCE),--force) $(SPEAK)
+
+flash: needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID [FORCE=1]: bring a board up to date; OUT/flashed.csv is the log
 	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }
-	@$(MAKE) --no-print-directory flash-all BOARDS="$(PORT)=$(CONFIG)"
+	@$(PY) -m tools.toolbox umqtt
+	@$(FLASH) "$(PORT)=$(CONFIG)"
 
-flash-all: needs-field ## BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT" of columns that OUT provisioned: several at once
+flash-all: needs-field ## BOARDS="PORT=CONFIG 'PORT=A FOLDER'", or PORTS="PORT PORT" of columns that OUT provisioned [FORCE=1]: several at once
 	@test -n "$(BOARDS)$(PORTS)" || { echo 'error: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT"'; exit 2; }
 	@$(PY) -m tools.toolbox umqtt
-	@$(PY) -m field.flash $(if $(FORCE),--force) $(BOARDS) $(foreach port,$(PORTS),$(port)=$(OUT)/columns)
+	@$(FLASH) $(BOARDS) $(foreach port,$(PORTS),"$(port)=$(OUT)/columns")
 
 diag: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
 	@test -n "$(PORT)" || { echo "error: make diag PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m tools.toolbox umqtt > /dev/null
-	@$(PY) -m field.diag "$(PORT)" $(if $(JSON),--json)
+	@$(PY) -m field.diag "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
-logs: needs-field ## PORT=/dev/ttyUSB0 [JSON=1]: last reset, faults and journal of a column on duty
+logs: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: last reset, faults and journal of a column on duty
 	@test -n "$(PORT)" || { echo "error: make logs PORT=/dev/ttyUSB0"; exit 2; }
-	@$(PY) -m field.logs "$(PORT)" $(if $(JSON),--json)
+	@$(PY) -m field.logs "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
-watch: needs-field ## PORT=/dev/ttyUSB0 [JSON=1]: lamp, button, link and queue of a column on duty, live
+watch: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: lamp, button, link and queue of a column on duty, live
 	@test -n "$(PORT)" || { echo "error: make watch PORT=/dev/ttyUSB0"; exit 2; }
-	@$(PY) -m field.watch "$(PORT)" $(if $(JSON),--json)
+	@$(PY) -m field.watch "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
 shell: needs-field ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the column off duty meanwhile
 	@test -n "$(PORT)" || { echo "error: make shell PORT=/dev/ttyUSB0"; exit 2; }
-	@$(PY) -m field.shell "$(PORT)" $(if $(MINUTES),--minutes $(MINUTES))
+	@$(PY) -m field.shell "$(PORT)" $(if $(MINUTES),--minutes $(MINUTES)) $(SPEAK)
 
 bench: tools ## measure, side by side with stock umqtt.simple
 	@$(PY) -m sim bench

@@ -24,15 +24,19 @@ import serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
+from field.ports import cannot_open
+from field.words import PortTrouble
+
 AGENT = Path(__file__).with_name("device") / "agent.py"
 BAUD = 115_200
 CHUNK_BYTES = 1024
 READ_TIMEOUT_S = 10.0  # longest silence: a board that erases flash, or hashes its largest file
 GRACE_MS = 30_000
 _ATTEMPTS = 3
+_GARBLED = "SyntaxError"
 
 
-class BoardError(Exception):
+class BoardError(PortTrouble):
     """What happened, on which port, and what to do next."""
 
 
@@ -44,13 +48,20 @@ class Board:
         self.port = port
         self._grace_ms = grace_ms
         self.trips = 0  # commands that the board was asked to run
-        with self._explained("cannot be opened; is the cable in, and does no other program use the port?"):
-            self._transport = SerialTransport(os.path.realpath(port), baudrate=BAUD, timeout=READ_TIMEOUT_S)
+        self._transport = self._opened()
+
+    def _opened(self) -> Any:
+        path = os.path.realpath(self.port)
+        try:
+            return SerialTransport(path, baudrate=BAUD, timeout=READ_TIMEOUT_S)
+        except (TransportError, OSError, ValueError) as error:
+            key, values = cannot_open(self.port, _reason(path, error))
+            raise BoardError(self.port, key, **values) from error
 
     def __enter__(self) -> Board:
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                with self._explained("gives no MicroPython prompt; is this the right port, and MicroPython on it?"):
+                with self._explained("board.promptless"):
                     self._transport.enter_raw_repl(soft_reset=False)
                     self.run(f"GRACE_MS = {self._grace_ms}\n" + AGENT.read_text("utf-8"))
                 return self
@@ -73,20 +84,19 @@ class Board:
     def run(self, code: str) -> str:
         """Run code on the board; returns what it printed. Raises BoardError."""
         self.trips += 1
-        with self._explained("stopped answering; is the cable in?"):
+        with self._explained("board.silent"):
             output, trouble = self._transport.exec_raw(code, timeout=READ_TIMEOUT_S)
         if trouble:
-            raise BoardError(f"{self.port}: the board says: {_last_line(trouble)} (in {code.splitlines()[0][:60]})")
+            raise self._says(trouble, code.splitlines()[0][:60])
         return str(output.decode("utf-8", "replace"))
 
     def survey(self) -> dict[str, Any]:
         """Versions, room, and the SHA-256 of every file, in one round trip."""
-        return dict(json.loads(self.run("survey()")))
+        return self._told("survey()")
 
-    def device_id(self) -> str | None:
-        """Which column the board is, by the configuration that it has in force."""
-        carried = json.loads(self.run("device_id()"))
-        return carried if isinstance(carried, str) else None
+    def feed(self) -> None:
+        """Nothing is to be done yet: the watchdog goes on waiting."""
+        self.run("watchdog.feed()")
 
     def send(self, name: str, data: bytes) -> Iterator[int]:
         """Write a file in chunks; yields the bytes sent, chunk by chunk."""
@@ -99,7 +109,7 @@ class Board:
 
     def digests(self, names: list[str]) -> dict[str, str]:
         """SHA-256 of files on the board."""
-        return dict(json.loads(self.run(f"digests({', '.join(repr(name) for name in names)})"))) if names else {}
+        return self._told(f"digests({', '.join(repr(name) for name in names)})") if names else {}
 
     def copy(self, pairs: list[tuple[str, str]]) -> None:
         """Copy files on the board itself: (source, target) pairs."""
@@ -114,13 +124,13 @@ class Board:
 
     def restart(self) -> None:
         """A hard reset; the raw REPL is over then."""
-        with self._explained("did not take the reset; press its reset button"):
+        with self._explained("board.not-reset"):
             self._transport.exec_raw_no_follow("reset()")
             self._transport.in_raw_repl = False
 
     def to_prompt(self) -> None:
         """Leave the board at its friendly prompt, off duty, to another program; its watchdog keeps the grace."""
-        with self._explained("does not leave the raw prompt"):
+        with self._explained("board.raw"):
             self._transport.exit_raw_repl()
         self.close()
 
@@ -129,23 +139,47 @@ class Board:
         deadline_s = time.monotonic() + for_s
         rest = b""
         while (left_s := deadline_s - time.monotonic()) > 0:
-            with self._explained("went away; is the cable in?"):
+            with self._explained("board.gone"):
                 self._transport.serial.timeout = min(left_s, 0.1)
                 rest += self._transport.serial.read(256)
             *whole, rest = rest.split(b"\n")
             for line in whole or [b""]:
                 yield line.decode("utf-8", "replace").strip()
 
+    def _told(self, code: str) -> dict[str, Any]:
+        """What the board answers, as JSON. Raises BoardError, also for an answer that a bad cable changed."""
+        answer = self.run(code)
+        try:
+            return dict(json.loads(answer))
+        except (ValueError, TypeError) as error:
+            raise BoardError(self.port, "board.garbled", error=error) from error
+
+    def _says(self, text: str | bytes, where: str) -> BoardError:
+        """The board refuses what it was told. A syntax error is the cable's: what is sent has none."""
+        last = _last_line(text)
+        if _GARBLED in last:
+            return BoardError(self.port, "board.garbled", error=last)
+        return BoardError(self.port, "board.says", error=last, where=where)
+
     @contextlib.contextmanager
-    def _explained(self, advice: str) -> Iterator[None]:
+    def _explained(self, key: str) -> Iterator[None]:
         try:
             yield
         except TransportExecError as error:
-            raise BoardError(f"{self.port}: the board says: {_last_line(error.error_output)}") from error
+            raise self._says(error.error_output, "-") from error
         except (TransportError, serial.SerialException, OSError, struct.error, ValueError) as error:
-            raise BoardError(f"{self.port}: {advice} ({error})") from error
+            raise BoardError(self.port, key, error=error) from error
+
+
+def _reason(path: str, error: Exception) -> Exception:
+    """Why a port cannot be opened: mpremote keeps that to itself."""
+    try:
+        serial.Serial(path, BAUD, exclusive=True).close()
+    except (OSError, ValueError) as reason:
+        return reason
+    return error
 
 
 def _last_line(text: str | bytes) -> str:
     lines = (text.decode("utf-8", "replace") if isinstance(text, bytes) else text).strip().splitlines()
-    return lines[-1] if lines else "nothing"
+    return lines[-1] if lines else "-"

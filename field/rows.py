@@ -1,11 +1,14 @@
 """One row of the fleet's table -> one configuration document, held against the firmware's own validator."""
 
 import copy
+import math
 import os
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
-from firmware.startup import config, pins
+from field.access import CENTRE
+from firmware.startup import config, hosts, pins
 
 # name: is it needed?
 COLUMNS = {
@@ -24,32 +27,72 @@ COLUMNS = {
 CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3")
 DEFAULT_UNCERTAINTY_M = "5"
 WIFI_PASSWORD = "SOS_WIFI_PASSWORD"  # the environment's name for what must not stand in a table
+RESERVED = (CENTRE,)  # names that the broker's files use for themselves
+LIMITS = {"lat": 90, "lon": 180}
+# What stands in for a cell that is wrong, so that the others are judged in the same run.
+_STAND_INS = {
+    "device_id": "a", "region": "a", "address": "a", "lat": "0", "lon": "0", "uncertainty_m": "5", "site": "public",
+    "height_m": "1.0", "stream": "rtsp://a/",
+}  # fmt: skip
 # What provisioning adds later: here only so that the rest of the document can be validated whole.
 _PEM = "-----BEGIN {0}-----\n-----END {0}-----\n"
 
-Trouble = tuple[str, str]  # (name of the table's column, what is wrong)
+Trouble = tuple[str, str]  # (name of the table's column, what is wrong); '' = it stands in no cell
 
 
 def document(cells: dict[str, str], shared: dict[str, Any]) -> tuple[tuple[dict[str, Any], str] | None, list[Trouble]]:
-    """((document, chip), troubles); the first is None when there are any. A trouble of no cell has the name ''."""
+    """((document, chip), troubles), all of them at once; the first is None when there are any."""
     cells = {name: cell.strip() for name, cell in cells.items()}
-    troubles: list[Trouble] = []
-    for name in ("lat", "lon", "uncertainty_m", "height_m"):
-        if (cells.get(name) or COLUMNS[name]) and not re.fullmatch(r"-?\d+(\.\d+)?", cells[name]):
-            troubles.append((name, f"found {cells[name]!r}, must be a number with a point, such as 54.8753"))
+    troubles = _numbers(cells)
+    if cells["device_id"] in RESERVED:
+        troubles.append(("device_id", f"{cells['device_id']!r} is a name of the broker's own files; take another"))
     link = _link(cells["link"], shared, troubles)
     chip, wiring = _pins(cells["pins"], shared, troubles)
     stream = _stream(cells["stream"], troubles)
-    if troubles:
-        return None, troubles
-    made = _assemble(cells, shared, link, wiring, stream)
+    known = {name for name, _ in troubles}
+    made = _assemble(_stood_in(cells, known), shared, link, wiring, stream if "stream" not in known else _A_STREAM)
+    while errors := [(_cell_of(error, cells), error) for error in config.validate(_trial(made), chip)[1]]:
+        fresh = [(name, error) for name, error in errors if name not in known or (name, error) not in troubles]
+        troubles += [one for one in fresh if one not in troubles]
+        wrong = {name for name, _ in errors}
+        if wrong <= known:
+            break  # it comes from what all columns share, or from a profile: nothing can stand in for that
+        known |= wrong
+        link = {"type": "ethernet"} if "link" in known else link
+        wiring = pins.defaults(chip) if "pins" in known else wiring
+        stream = _A_STREAM if "stream" in known else stream
+        made = _assemble(_stood_in(cells, known), shared, link, wiring, stream)
+    return (None, troubles) if troubles else ((made, chip), [])
+
+
+_A_STREAM = {"rtsp": _STAND_INS["stream"]}
+
+
+def _stood_in(cells: dict[str, str], wrong: set[str]) -> dict[str, str]:
+    return {name: _STAND_INS.get(name, cell) if name in wrong else cell for name, cell in cells.items()}
+
+
+def _numbers(cells: dict[str, str]) -> list[Trouble]:
+    troubles = []
+    for name in ("lat", "lon", "uncertainty_m", "height_m"):
+        cell = cells.get(name) or ""
+        if not cell and not COLUMNS[name]:
+            continue
+        if not re.fullmatch(r"-?\d+(\.\d+)?", cell):
+            troubles.append((name, f"found {cell!r}, must be a number with a point, such as 54.8753"))
+        elif abs(float(cell)) > (limit := LIMITS.get(name, math.inf)):
+            troubles.append((name, f"found {cell}, must be degrees from -{limit} to {limit}"))
+    return troubles
+
+
+def _trial(made: dict[str, Any]) -> dict[str, Any]:
+    """With what provisioning adds later."""
     trial = copy.deepcopy(made)
+    server_name = trial["broker"].pop("server_name", None)
     trial["broker"]["tls"] = {"ca": _PEM.format("CERTIFICATE"), "cert": _PEM.format("CERTIFICATE")}
+    trial["broker"]["tls"]["server_name"] = server_name
     trial["secrets"]["tls_key"] = _PEM.format("PRIVATE KEY")
-    _, errors = config.validate(trial, chip)
-    if errors:
-        return None, [(_cell_of(error, cells), error) for error in errors]
-    return (made, chip), []
+    return trial
 
 
 def _assemble(
@@ -114,6 +157,8 @@ def _stream(text: str, troubles: list[Trouble]) -> dict[str, str]:
             kind = next((k for k in ("rtsp", "sip", "http") if uri.startswith(config.STREAM_SCHEMES[k])), "")
         if not kind:
             troubles.append(("stream", "must be URIs that begin with rtsp://, sip: or https://, or webrtc=https://..."))
+        elif kind != "sip" and not _has_host(uri):
+            troubles.append(("stream", f"found {uri!r}, must name a host, as a DNS name or an IP address"))
         elif kind in found:
             troubles.append(("stream", f"found two of the kind {kind}, must be one of each at most"))
         found[kind] = uri
@@ -122,7 +167,16 @@ def _stream(text: str, troubles: list[Trouble]) -> dict[str, str]:
     return found
 
 
+def _has_host(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return hosts.is_host(parts.hostname or "") and parts.port != 0
+    except ValueError:
+        return False
+
+
 _CELLS = {
+    "location and stream": "address",
     "location.geo": "lat",
     "location.address": "address",
     "location.site": "site",
@@ -133,7 +187,5 @@ _CELLS = {
 def _cell_of(error: str, cells: dict[str, str]) -> str:
     """The table's column that an error of the firmware's validator is about; '' = none, it is fleet.toml's."""
     key = error.partition(":")[0]
-    name = _CELLS.get(key) or key.partition(".")[0]
-    if name == "lat" and re.fullmatch(r"-?(\d|[1-8]\d|90)(\.\d+)?", cells["lat"]):
-        name = "lon"
+    name = _CELLS.get(key) or re.split(r"[. ]", key)[0]
     return name if name in cells else ""

@@ -4,11 +4,14 @@ when the shell ends (Ctrl-] or Ctrl-x), and by itself after MINUTES, also when t
 from __future__ import annotations
 
 import argparse
+import os
 import subprocess
 import sys
+from collections.abc import Sequence
 
-from field.board import Board, BoardError
-from field.console import EXIT_FAILED
+from field.board import Board
+from field.telling import in_words
+from field.words import add_language, asked_for
 
 MINUTES = 30
 MINUTES_MAX = 240
@@ -28,23 +31,18 @@ def shell(port: str, minutes: int) -> int:
             pass  # leaving it restarts the board
 
 
-def main(argv: list[str] | None = None) -> int:
+@in_words
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m field.shell", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("port", help="serial port of a column, such as /dev/ttyUSB0")
     help_text = f"until the watchdog puts the column back on duty, 1 to {MINUTES_MAX} (default: %(default)s)"
     parser.add_argument("--minutes", type=int, default=MINUTES, help=help_text)
+    add_language(parser)
     arguments = parser.parse_args(argv)
     if not 1 <= arguments.minutes <= MINUTES_MAX:
         parser.error(f"--minutes: found {arguments.minutes}, must be 1 to {MINUTES_MAX}")
-    print(
-        f"The column is off duty, for {arguments.minutes} min at most. Ctrl-] ends the shell and puts it back.",
-        flush=True,
-    )
-    try:
-        return shell(arguments.port, arguments.minutes)
-    except BoardError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    print(asked_for(argv, os.environ)("shell.off-duty", minutes=arguments.minutes), flush=True)
+    return shell(arguments.port, arguments.minutes)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import collections
 import json
+import os
 import sys
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group
@@ -14,7 +16,9 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 
-from field.console import EXIT_FAILED, Console, ConsoleError, Refused
+from field.console import Console, Refused
+from field.telling import in_words
+from field.words import Trouble, Words, add_language, asked_for
 
 EVERY_S = 1.0
 LOG_LINES = 8
@@ -29,77 +33,107 @@ STYLES = {
 }
 
 
-def rows(status: dict[str, Any]) -> list[tuple[str, str]]:
+def rows(status: dict[str, Any], words: Words) -> list[tuple[str, str]]:
     """(what, how it stands), in the order in which a technician looks."""
-    link, broker, button = status["link"], status["broker"], status["button"]
     journal, queue, health = status["journal"], status["queue"], status["health"]
-    signal = "" if link["rssi_dbm"] is None else f", {link['rssi_dbm']} dBm"
-    session = "session" if broker["session"] else f"no session ({broker['error'] or 'not tried yet'})"
-    since = "never pressed" if button["since_press_s"] is None else f"last press {button['since_press_s']} s ago"
-    contact = "STUCK" if button["stuck"] else "closed" if button["closed"] else "open"
-    presses = f"{contact}, {button['presses']} presses, {_or(button['closures'], 'uncounted')} closures, {since}"
-    return [
-        ("lamp", f"[{STYLES.get(status['lamp'], 'default')}]{status['lamp']}[/]"),
-        ("button", presses),
-        ("link", f"{link['kind']} {'up' if link['up'] else 'DOWN'} {_or(link['address'], '')}{signal}"),
-        ("broker", f"{broker['host']}:{broker['port']} {session} since {broker['since_s']} s"),
-        ("queue", f"{queue['open']} open, {queue['waiting']} not at the broker, {queue['outbox']} messages"),
-        ("journal", f"{journal['records']} records, {journal['damaged']} damaged, {journal['unsaved']} unsaved"),
-        ("faults", ", ".join(status["faults"]) or "none"),
-        ("clock", f"{status['clock']['source']} {_or(status['clock']['now'], '')}"),
-        ("supply", _or(status["supply_mv"], "not measured", " mV")),
-        ("free", f"heap {health['heap_free']:,} bytes, flash {health['flash_free']:,}"),
-        ("up", f"{_or(status['uptime_s'], 'unknown', ' s')}, boot {status['firmware']['boot']}"),
-    ]
+    clock, supply_mv, uptime_s = status["clock"], status["supply_mv"], status["uptime_s"]
+    lamp = words(f"watch.lamp.{status['lamp']}")
+    shown = {
+        "lamp": f"[{STYLES.get(status['lamp'], 'default')}]{lamp}[/]",
+        "button": _button(status["button"], words),
+        "link": _link(status["link"], words),
+        "broker": _broker(status["broker"], words),
+        "queue": words("watch.queue.is", **{key: queue[key] for key in ("open", "waiting", "outbox")}),
+        "journal": words("watch.journal.is", **{key: journal[key] for key in ("records", "damaged", "unsaved")}),
+        "faults": ", ".join(status["faults"]) or words("watch.none"),
+        "clock": f"{words.said(clock['source'])} {_or(clock['now'], '')}",
+        "supply": words("watch.unmeasured") if supply_mv is None else words("watch.millivolts", supply_mv=supply_mv),
+        "free": words("watch.free.is", heap=f"{health['heap_free']:,}", flash=f"{health['flash_free']:,}"),
+        "up": words("watch.up.is", seconds=uptime_s, boot=status["firmware"]["boot"]),
+    }
+    return [(words(f"watch.{what}"), how) for what, how in shown.items()]
 
 
-def _or(value: Any, otherwise: str, unit: str = "") -> str:
-    return otherwise if value is None else f"{value}{unit}"
+def _button(button: dict[str, Any], words: Words) -> str:
+    contact = "stuck" if button["stuck"] else "closed" if button["closed"] else "open"
+    since_s, closures = button["since_press_s"], button["closures"]
+    return words(
+        "watch.button.is",
+        contact=words(f"watch.contact.{contact}"),
+        presses=button["presses"],
+        closures=words("watch.uncounted") if closures is None else closures,
+        since=words("watch.never-pressed") if since_s is None else words("watch.pressed", seconds=since_s),
+    )
 
 
-def picture(port: str, status: dict[str, Any], log: collections.deque[str]) -> Group:
+def _link(link: dict[str, Any], words: Words) -> str:
+    signal = "" if link["rssi_dbm"] is None else f", {words('watch.signal', dbm=link['rssi_dbm'])}"
+    state = words("watch.link.up" if link["up"] else "watch.link.down")
+    return f"{link['kind']} {state} {_or(link['address'], '')}{signal}"
+
+
+def _broker(broker: dict[str, Any], words: Words) -> str:
+    where = f"{broker['host']}:{broker['port']}"
+    if broker["session"]:
+        return words("watch.session", where=where, seconds=broker["since_s"])
+    why = words.said(broker["error"]) if broker["error"] else words("watch.untried")
+    return words("watch.sessionless", where=where, seconds=broker["since_s"], why=why)
+
+
+def _or(value: Any, otherwise: str) -> str:
+    return otherwise if value is None else str(value)
+
+
+def picture(port: str, status: dict[str, Any], log: collections.deque[str], words: Words) -> Group:
     table = Table.grid(padding=(0, 2))
-    for what, how in rows(status):
-        table.add_row(f"[bold]{what}[/]", how)
+    try:
+        for what, how in rows(status, words):
+            table.add_row(f"[bold]{what}[/]", how)
+    except KeyError as missing:
+        raise Trouble("column.older", what=missing) from missing
     firmware = status["firmware"]
-    title = f"{port}: firmware {firmware['version']}, folder {firmware['folder'] or '/'}, {firmware['mode']} mode"
-    return Group(Panel(table, title=title), Panel("\n".join(log) or " ", title="console", highlight=False))
+    mode, folder = words.said(firmware["mode"]), firmware["folder"] or "/"
+    title = words("watch.title", port=port, version=firmware["version"], folder=folder, mode=mode)
+    said = Panel("\n".join(log) or " ", title=words("watch.console"), highlight=False)
+    return Group(Panel(table, title=title), said)
 
 
-def main(argv: list[str] | None = None) -> int:
+@in_words
+def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m field.watch", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a picture")
     parser.add_argument("--count", type=int, metavar="N", help="end after so many looks (default: go on)")
+    add_language(parser)
     arguments = parser.parse_args(argv)
+    words = asked_for(argv, os.environ)
     log: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
     try:
         with Console(arguments.port, log.append) as console:
-            _watch(console, arguments.count, arguments.json, log)
-    except ConsoleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
+            _watch(console, arguments.count, arguments.json, log, words)
     except KeyboardInterrupt:
-        pass
+        pass  # that is how watching ends
     return 0
 
 
-def _watch(console: Console, count: int | None, as_json: bool, log: collections.deque[str]) -> None:
+def _watch(console: Console, count: int | None, as_json: bool, log: collections.deque[str], words: Words) -> None:
     looks, status = 0, dict[str, Any]()
     with Live(auto_refresh=False) if not as_json else _Nothing() as live:
         while count is None or looks < count:
             began_s = time.monotonic()
             try:
                 status = console.ask("status")
-            except Refused as error:  # short of memory: the next look may find more
-                log.append(str(error))
+            except Refused as refusal:  # short of memory: the next look may find more
+                log.append(refusal.told(words))
+            if status.get("configured") is False:
+                raise Trouble("column.unconfigured")
             looks += 1
             if not status:
                 pass
             elif live is None:
                 print(json.dumps(status, ensure_ascii=False), flush=True)
             else:
-                live.update(picture(console.port, status, log), refresh=True)
+                live.update(picture(console.port, status, log, words), refresh=True)
             if looks != count:
                 console.listen(max(0.0, EVERY_S - (time.monotonic() - began_s)))
 

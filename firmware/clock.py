@@ -3,6 +3,10 @@
 `source` is "ntp" (set from the network in this boot), "kept" (the chip kept a time across a reset, and it is not before
 the floor) or "none". With "none" the board's clock stands at the floor: wrong, but good enough for the validity
 dates of certificates, and never shown to anybody as a time.
+
+NTP has no signature. So an answer is believed only between the floor, which never falls, and the end of the column's
+certificate; a large step only when a second answer says the same; and the floor rises only when the time has held for
+hours: what a forger does in an hour is undone by the next true answer, and is gone after a power cut.
 """
 
 import struct
@@ -17,6 +21,8 @@ if TYPE_CHECKING:
 FLOOR_FILE = "clock.floor"
 EARLIEST_MS = 1767225600000  # 2026-01-01: no column of this firmware is older
 FLOOR_EVERY_MS = const(21600000)  # 6 h: four flash writes a day
+_STEP_MS = const(600000)  # more than a crystal loses in a year without an answer
+_AGREE_MS = const(2000)  # between two answers about one step
 _NTP_EPOCH_S = const(2208988800)  # from 1900 to 1970, RFC 5905
 _LOOKUP_MS = const(20000)  # getaddrinfo takes 19 s at most
 _ANSWER_MS = const(2000)
@@ -37,6 +43,7 @@ class Clock:
         self._server = config["server"]
         self._port = config["port"]
         self._every_ms = config["every_s"] * 1000
+        self._latest_ms = config["latest_s"] * 1000
         self._on_set = on_set
         self._peer: Any = None
         self._lookup: Any = None
@@ -45,6 +52,8 @@ class Clock:
         self._next = Deadline(board, 0)
         self._floor_due = Deadline(board)
         self._retry_ms = _RETRY_MS
+        self._doubted_ms = 0  # a large step that one answer asks for
+        self._floor_ms = self._read_floor()
         self.source = "none"
         self._start(was_trusted)
 
@@ -70,12 +79,11 @@ class Clock:
             return _IDLE_MS
 
     def _start(self, was_trusted):
-        floor_ms = self._read_floor()
-        if was_trusted and self._board.epoch_ms() >= floor_ms:
+        if was_trusted and self._board.epoch_ms() >= self._floor_ms:
             self.source = "kept"
             self._floor_due.start(FLOOR_EVERY_MS)
         else:
-            self._board.set_epoch_ms(floor_ms)
+            self._board.set_epoch_ms(self._floor_ms)
 
     def _ask(self):
         if self._peer is not None:
@@ -101,13 +109,13 @@ class Clock:
     def _await(self):
         answer = self._peer.receive()
         if answer is not None and self._take(answer):
-            return _IDLE_MS
+            return min(_IDLE_MS, self._next.left_ms(0))
         if self._answer.expired():
             raise OSError("no answer from %s:%d" % (self._server, self._port))
         return _POLL_MS
 
     def _take(self, answer):
-        """True when this datagram set the clock."""
+        """True when this datagram is the answer."""
         if len(answer) < 48 or answer[0] & 7 != 4 or answer[0] >> 6 == 3 or not 1 <= answer[1] <= 15:
             return False  # not a server's, or a server that is not synchronised itself
         if struct.unpack("!II", answer[24:32]) != (self._nonce, 0):
@@ -118,14 +126,23 @@ class Clock:
         if seconds < 1 << 31:
             seconds += 1 << 32  # era 1 begins in 2036, RFC 4330 section 3
         epoch_ms = (seconds - _NTP_EPOCH_S) * 1000 + (fraction * 1000 >> 32)
-        if epoch_ms < EARLIEST_MS:
+        if not self._floor_ms <= epoch_ms <= self._latest_ms:
             return False
         self._close()
+        step_ms = epoch_ms - self._board.epoch_ms()
+        if abs(step_ms) > _STEP_MS:
+            if abs(step_ms - self._doubted_ms) > _AGREE_MS:
+                self._doubted_ms = step_ms
+                self._next.start(0)
+                return True
+            self._floor_due.stop()
+        self._doubted_ms = 0
         self._board.set_epoch_ms(epoch_ms)
         self._retry_ms = _RETRY_MS
         self._next.start(self._every_ms)
         self.source = "ntp"
-        self._write_floor()
+        if not self._floor_due.running():
+            self._floor_due.start(FLOOR_EVERY_MS)
         self._on_set()
         return True
 
@@ -150,7 +167,8 @@ class Clock:
 
     def _write_floor(self):
         self._floor_due.start(FLOOR_EVERY_MS)
+        self._floor_ms = max(self._floor_ms, self.now_ms())
         try:
-            self._board.flash.replace(FLOOR_FILE, record.frame(b"%d" % self.now_ms()))
+            self._board.flash.replace(FLOOR_FILE, record.frame(b"%d" % self._floor_ms))
         except OSError as error:
             self._board.log("clock: floor not kept: %s" % error)

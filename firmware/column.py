@@ -6,7 +6,7 @@ and the lamp only ever reads the incident.
 
 import json
 
-from firmware import resets
+from firmware import const, resets
 from firmware.incident import ACK_STATES
 from firmware.timing import Deadline
 
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from firmware.supervisor import Supervisor
     from firmware.uplink import Uplink
 
-_HEALTH_MS = 2000
+_HEALTH_MS = const(2000)
+_CERTIFY_MS = const(30000)  # between looks at a boot that runs long enough, and has had no session yet
 
 
 class Column:
@@ -140,8 +141,9 @@ class Column:
         """The lamp's state from the incident; health; a restart that was asked for."""
         incident = self._show()
         if self._healthy.expired():
-            self._healthy.stop()
-            resets.certify(self._board, self.number)
+            self._healthy.start(_CERTIFY_MS)
+            if resets.certify(self._board, self.number, not self._first_session):
+                self._healthy.stop()
         if self.actions.restart_due():
             self._board.log("restart: by command")
             self._board.scratch.write(resets.crumb("", self.supervisor.clock_trusted))  # nobody is to blame

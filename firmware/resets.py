@@ -12,6 +12,7 @@ BOOT_FILE = "boot.rec"  # written by boot.py: {"n": boot number, "u": boots in a
 ACTIVE_FILE = "active"  # read by boot.py: the folder in force, and the one to go back to until this one was healthy
 GOOD_FILE = "config.good"  # the last configuration that worked, framed with its CRC
 TRIAL_FILE = "config.trial"  # the one of this boot, when it is another
+ADDRESS_FILE = "broker.addr"  # firmware/uplink.py writes it when a session begins: since then there was one
 _TRACEBACK_MAX = 600  # characters: of which a birth message takes as many
 
 
@@ -33,16 +34,27 @@ def keep(board, culprit: str, traceback: str) -> None:
         board.log("resets: record not kept: %s" % error)
 
 
-def certify(board, boot: int) -> None:
-    """This boot became healthy: the boot-loop counter starts again; its firmware and its configuration work."""
+def certify(board, boot: int, had_session: bool) -> bool:
+    """This boot ran for as long as a healthy one does: the boot-loop counter starts again, its firmware and its
+    configuration work. False: not yet. Where there was ever a session with the broker, what is new must have one too:
+    until then the firmware and the configuration before are the ones to go back to."""
+    flash = board.flash
     try:
-        board.flash.replace(BOOT_FILE, record.frame(b'{"n":%d,"u":0}' % boot))
-        if board.flash.size(TRIAL_FILE):
-            board.flash.rename(TRIAL_FILE, GOOD_FILE)
-        if board.flash.size(ACTIVE_FILE) > 1:
-            board.flash.replace(ACTIVE_FILE, board.flash.read(ACTIVE_FILE)[:1])
+        does_duty = had_session or not flash.size(ADDRESS_FILE)
+        is_new = flash.size(ACTIVE_FILE) > 1
+        if does_duty or not is_new:
+            entry = record.frame(b'{"n":%d,"u":0}' % boot)
+            if flash.read(BOOT_FILE) != entry:
+                flash.replace(BOOT_FILE, entry)
+        if not does_duty:
+            return not is_new and not flash.size(TRIAL_FILE)
+        if flash.size(TRIAL_FILE):
+            flash.rename(TRIAL_FILE, GOOD_FILE)
+        if is_new:
+            flash.replace(ACTIVE_FILE, flash.read(ACTIVE_FILE)[:1])
     except OSError as error:
         board.log("resets: health not recorded: %s" % error)
+    return True
 
 
 def crumb(name: str, clock_trusted: bool) -> bytes:

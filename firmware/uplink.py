@@ -8,10 +8,10 @@ After a death the next session does one thing at a time; what two of those ended
 """
 
 from firmware import const, record
+from firmware.resets import ADDRESS_FILE
 from firmware.session import LinkLost, PacketIds, Session
 from firmware.timing import Deadline, Stopwatch
 
-ADDRESS_FILE = "broker.addr"  # the last address that worked, for the day when the name server is down
 _POLL_MS = const(10)  # while connecting
 _IDLE_MS = const(2000)
 _LINK_MS = const(100)  # between looks at a link that is not up
@@ -308,8 +308,7 @@ class Uplink:
         return None
 
     def _remember(self, address):
-        if self._lookup is None:
-            return
+        """For the day when the name server is down; and that there was a session at all (firmware/resets.py)."""
         entry = record.frame(("%s %s" % (self._config["host"], address)).encode())
         try:
             if self._board.flash.read(ADDRESS_FILE) != entry:

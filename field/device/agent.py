@@ -67,6 +67,8 @@ def survey():
         "version": list(sys.implementation.version),
         "mpy": getattr(sys.implementation, "_mpy", 0),
         "active": _active(),
+        "device_id": _device_id(),
+        "uid": hexlify(machine.unique_id()).decode(),
         "umqtt": frozen("umqtt", "umqtt.simple") is not None,
         "frozen": getattr(frozen("firmware"), "VERSION", None),
         "free_bytes": size * free if 0 <= free <= blocks else 0,  # see hal/esp32_flash.py
@@ -143,14 +145,14 @@ def _active():
         return ""
 
 
-def device_id():
+def _device_id():
     """Of the configuration in force; None on a board without one."""
     slot = _active()
     try:
         with open(slot + "/config.json" if slot else "config.json") as file:
-            tell(json.load(file)["device_id"])
+            return json.load(file)["device_id"]
     except (OSError, ValueError, KeyError, TypeError):
-        tell(None)
+        return None
 
 
 def reset():

@@ -75,6 +75,8 @@ def supply(column: Column, _: SoFar) -> Finding:
         return fails("supply", "low", volts=_volts(supply_mv), limit=_volts(low_mv))
     if supply_mv < low_mv * SUPPLY_NEAR:
         return warns("supply", "near", volts=_volts(supply_mv), limit=_volts(low_mv))
+    if not low_mv:
+        return untested("supply", "unlimited", volts=_volts(supply_mv))
     return passes("supply", "ok", volts=_volts(supply_mv))
 
 
@@ -129,10 +131,10 @@ def _same(cut: str, digest: str) -> bool:
 
 
 def configuration(column: Column, _: SoFar) -> Finding:
-    config, sealed = column.status["config"], {}
-    answer = column.answers.get("files")
-    if answer is not None:
-        sealed = answer.said.get("sealed", {})
+    config, answer = column.status["config"], column.answers.get("files")
+    if answer is None:
+        raise Untold("not-reached")
+    sealed = answer.said.get("sealed", {})
     broken = [name for name, fits in sorted(sealed.items()) if fits is False]
     if broken:
         return fails("configuration", "damaged", names=_names(broken))

@@ -26,7 +26,7 @@ class Checkup:
     def __init__(self, port: str, build: Future[Build]) -> None:
         now = datetime.datetime.now(datetime.UTC)
         self.column = Column(port, Build("", {}, {}), now)
-        self.trouble: str | None = None
+        self.trouble: ConsoleError | None = None
         self._build = build
 
     def ask(self, say: Callable[[str], None], then: Callable[[Console], None]) -> None:
@@ -39,7 +39,7 @@ class Checkup:
                 self._look_at_broker()
                 then(console)
         except ConsoleError as error:
-            self.trouble = str(error)
+            self.trouble = error
 
     def _interviewed(self, console: Console, say: Callable[[str], None], heard: list[str]) -> bool:
         for is_last in (False, True):

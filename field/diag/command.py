@@ -4,31 +4,31 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from rich.console import Console as Terminal
 
-from field import bundle
-from field.console import Console
+from field.console import Console, NotOpened
 from field.diag import by_hand, table
 from field.diag.checkup import Checkup, our_build
 from field.diag.finding import Finding, Untold, Verdict
 from field.diag.interview import Column
 from field.diag.network_checks import WAY
-from field.diag.words import LANGUAGES, Words, choose
+from field.diag.words import Words
+from field.telling import EXIT_FAILED, in_words
+from field.words import add_language, choose
 
-EXIT_FAILED, EXIT_USAGE, EXIT_NOBODY = 1, 2, 3
-EXIT_INTERRUPTED = 128 + signal.SIGINT
+EXIT_USAGE, EXIT_NOBODY = 2, 3
 BY_HAND = tuple(by_hand.CHECKS)
 
 
 def for_machines(checkup: Checkup, words: Words) -> int:
     checkup.ask(lambda word: None, lambda console: None)
     status = _status(checkup)
-    print(table.as_json(table.document(checkup.findings(), checkup.column, words, status, checkup.trouble)))
+    trouble = None if checkup.trouble is None else checkup.trouble.told(words)
+    print(table.as_json(table.document(checkup.findings(), checkup.column, words, status, trouble)))
     return status
 
 
@@ -49,6 +49,9 @@ def for_people(checkup: Checkup, words: Words) -> int:
 
     print(words("title", port=checkup.column.port))
     checkup.ask(_progress(words), by_a_person)
+    if isinstance(checkup.trouble, NotOpened):  # a table of what was not asked says nothing
+        print(words("error", why=checkup.trouble), file=sys.stderr)
+        return EXIT_NOBODY
     show()
     if checkup.trouble is not None:
         print(words("trouble", why=checkup.trouble), file=sys.stderr)
@@ -85,23 +88,15 @@ def _progress(words: Words) -> Callable[[str], None]:
     return lambda word: print(f"... {words(f'asking.{word}')}", file=sys.stderr)
 
 
-def main(argv: list[str] | None = None) -> int:
+@in_words
+def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 nothing failed, EXIT_FAILED, EXIT_USAGE, EXIT_NOBODY (also a cable that was pulled)."""
     parser = argparse.ArgumentParser(prog="python -m field.diag", description=(__doc__ or "").partition(": ")[2])
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("--json", action="store_true", help="as one JSON object; nobody is asked anything")
-    parser.add_argument("--lang", choices=LANGUAGES, help="(default: as LANG says, else en)")
+    add_language(parser)
     arguments = parser.parse_args(argv)
-    for stream in (sys.stdin, sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
     words = Words(choose(arguments.lang, os.environ))
     with ThreadPoolExecutor(1) as pool:
         checkup = Checkup(arguments.port, pool.submit(our_build))
-        try:
-            return for_machines(checkup, words) if arguments.json else for_people(checkup, words)
-        except bundle.BuildError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return EXIT_FAILED
-        except KeyboardInterrupt:
-            return EXIT_INTERRUPTED
+        return for_machines(checkup, words) if arguments.json else for_people(checkup, words)

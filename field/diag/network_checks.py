@@ -144,6 +144,8 @@ def tls(column: Column, _: SoFar) -> Finding:
         is_old = end.says == "broker-refused" and "expired" in error
         return fails("tls", "broker-old" if is_old else end.says, error=error, host=found["host"])
     if not dates:
+        if "certs" not in column.answers:
+            raise Untold("not-reached")
         return passes("tls", "undated")
     first = min(dates, key=lambda one: one.ends)
     days = (first.ends - column.now).days

@@ -8,7 +8,7 @@ Every error names the key, what was found and what would be right.
 import json
 
 from firmware import encoding
-from firmware.startup import config_files, pins
+from firmware.startup import config_files, hosts, pins
 
 ID_MAX = 32
 ADDRESS_MAX_BYTES = 240
@@ -63,6 +63,11 @@ def _text(low, high):
             return "a string of %d to %d bytes" % (low, high)
 
     return check
+
+
+def _host(value):
+    if not hosts.is_host(value):
+        return "a DNS name or an IP address, without scheme, port and blanks"
 
 
 def _one_of(*choices):
@@ -149,7 +154,7 @@ _RULES = (
     ("location.site", _one_of("public", "school"), _REQUIRED),
     ("location.height_m", _number(0, 5), 1.0),
     ("stream", _stream, _REQUIRED),
-    ("broker.host", _text(1, 253), _REQUIRED),
+    ("broker.host", _host, _REQUIRED),
     ("broker.port", _int(1, 65535), 8883),
     ("broker.keepalive_s", _int(2, 600), 12),
     ("broker.connect_timeout_s", _int(1, 120), 20),
@@ -158,7 +163,7 @@ _RULES = (
     ("broker.insecure", _bool, False),
     ("broker.tls.ca", _pem("CERTIFICATE"), _REQUIRED),
     ("broker.tls.cert", _optional(_pem("CERTIFICATE")), None),
-    ("broker.tls.server_name", _optional(_text(1, 253)), None),
+    ("broker.tls.server_name", _optional(_host), None),
     ("link.type", _one_of("wifi", "ethernet"), "wifi"),
     ("link.restart_after_s", _int(10, 3600), 120),
     ("link.phy", _optional(_text(1, 16)), None),
@@ -184,9 +189,10 @@ _RULES = (
     ("relay.active_high", _bool, True),
     ("relay.limit_s", _int(1, 86400), 180),
     ("telemetry.heartbeat_s", _int(1, 3600), 30),
-    ("clock.server", _optional(_text(1, 253)), None),
+    ("clock.server", _optional(_host), None),
     ("clock.port", _int(1, 65535), 123),
     ("clock.every_s", _int(60, 604800), 3600),
+    ("clock.latest_s", _int(1767225600, 4102444800), 4102444800),
     ("selftest.stream_s", _int(0, 604800), 900),
     ("selftest.drill_s", _int(0, 604800), 86400),
     ("supply.divider", _number(1, 100), 1),

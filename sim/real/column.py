@@ -83,7 +83,7 @@ class RealColumn:
                 self.flash_path, config, mpy=runtime != "cpython", sources=sources, in_place=in_place
             )
         elif not self.flash_path.exists():
-            self.flash_path.write_bytes(flash_image.Image().content())
+            flash_image.replace(self.flash_path, flash_image.Image().content())
         self._rom = Path(self._scratch.name, "rom.img") if in_place else None
         if self._rom is not None:
             made = flash_image.firmware_files(mpy=True, sources=sources)

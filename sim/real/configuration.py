@@ -1,11 +1,14 @@
 """`python -m sim config`: print a complete configuration, checked by the firmware's own validator."""
 
 import argparse
+import contextlib
 import json
+import os
 import re
+import stat
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from firmware.startup import config as firmware_config
 from firmware.startup import pins
@@ -54,8 +57,16 @@ def main(arguments: argparse.Namespace) -> int:
     except ConfigurationError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
+    _for_its_owner_only(sys.stdout)
     print(json.dumps(document, ensure_ascii=False, indent=2))
     return 0
+
+
+def _for_its_owner_only(stream: TextIO) -> None:
+    """`sim config ... > column.json`: passwords and keys go into a file that the shell made for everybody."""
+    with contextlib.suppress(OSError):  # no file of ours, or none at all
+        if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            os.fchmod(stream.fileno(), 0o600)
 
 
 def make(arguments: argparse.Namespace) -> dict[str, Any]:

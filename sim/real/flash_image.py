@@ -4,7 +4,9 @@ An image holds boot.py, main.py, firmware/, hal/, lib/ (third-party device libra
 its two files. What the column itself wrote (journal, last good configuration) is never touched here.
 """
 
+import contextlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from tools import toolbox
 
 PROJECT = Path(__file__).resolve().parents[2]
 BLOCK_BYTES = 4096
+PRIVATE_MODE = 0o600
 SIZE_BYTES = 1024 * 1024
 # What MicroPython's VfsLfs2 takes by default: a different cache size would change which files lie inline.
 _GEOMETRY: dict[str, Any] = {
@@ -117,7 +120,7 @@ def build_image(
         if image.read(name) != data:
             image.write(name, data)
     if image.content() != before:
-        _replace(path, image.content())
+        replace(path, image.content())
 
 
 def firmware_files(*, mpy: bool, sources: Path = PROJECT) -> dict[str, bytes]:
@@ -145,8 +148,11 @@ def configuration_in_force(path: Path, chip: str) -> dict[str, Any]:
     return config or firmware_config.fallback(chip)
 
 
-def _replace(path: Path, content: bytes) -> None:
-    """All or nothing: an interrupted technician leaves the old image."""
+def replace(path: Path, content: bytes) -> None:
+    """All or nothing: an interrupted technician leaves the old image. For its owner only: an image holds keys."""
     beside = path.with_name(path.name + ".new")
-    beside.write_bytes(content)
+    with contextlib.suppress(FileNotFoundError):
+        beside.unlink()
+    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), "wb") as file:
+        file.write(content)
     beside.replace(path)

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from field.flash import FlashError, read_document
-from field.provision import CHIP_FILE
+from field.documents import CHIP_FILE, DocumentError, read_document
 from firmware.startup import config as firmware_config
 from sim.chip.options import CHIPS
 
@@ -18,7 +17,7 @@ def wired_for(path: Path, chip: str | None = None) -> tuple[str, dict[str, Any]]
     chip = chip or (named.read_text("ascii").strip() if named.exists() else CHIPS[0])
     try:
         made, errors = firmware_config.validate(read_document(path), chip)
-    except FlashError as error:
+    except DocumentError as error:
         raise ValueError(str(error)) from error
     if made is None or errors:
         raise ValueError(f"{path} is no valid configuration for an {chip} (--chip):\n  " + "\n  ".join(errors))

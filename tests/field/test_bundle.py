@@ -1,10 +1,13 @@
 """The bundle: what a board gets, reproducible, with a manifest, within its budget."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from field import bundle
+from field.telling import EXIT_FAILED
+from field.words import LANGUAGES, Words
 from firmware import VERSION
 
 
@@ -31,3 +34,34 @@ def test_a_bundle_above_its_budget_is_not_built(tmp_path: Path) -> None:
 def test_a_source_that_does_not_compile_is_named() -> None:
     with pytest.raises(bundle.BuildError, match="firmware/x.py: mpy-cross refuses it"):
         bundle.compiled("firmware/x.py", b"def")
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(bundle.PROJECT / "lib", tmp_path / "lib"))
+
+
+def test_an_altered_library_is_refused_by_name(library: Path) -> None:
+    """Its archive's hash is checked once, when it is unpacked. Red without `_check_libraries`."""
+    bundle.make(libraries=library)
+    with (library / "umqtt" / "simple.py").open("a") as file:
+        file.write("import os\n")
+    with pytest.raises(bundle.BuildError, match=r"umqtt/simple\.py: is not the file that lib/lock\.json names"):
+        bundle.make(libraries=library)
+
+
+def test_a_library_that_nobody_asked_for_is_refused_by_name(library: Path) -> None:
+    (library / "umqtt" / "robust.py").write_text("")
+    with pytest.raises(bundle.BuildError, match=r"umqtt/robust\.py: lib/lock\.json names no such file"):
+        bundle.make(libraries=library)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_bundle_that_is_not_built_is_told_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], language: str
+) -> None:
+    assert bundle.main(["--out", str(tmp_path / "out"), "--budget", "1000", "--lang", language]) == EXIT_FAILED
+    assert Words(language)("error", why="") in capsys.readouterr().err
+    (tmp_path / "file").touch()
+    assert bundle.main(["--out", str(tmp_path / "file"), "--lang", language]) == EXIT_FAILED
+    assert str(tmp_path / "file") in capsys.readouterr().err

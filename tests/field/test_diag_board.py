@@ -17,6 +17,7 @@ from diag_port import dialogue
 from field.access import CENTRE, access_list
 from field.diag import command
 from field.diag.finding import LINES
+from field.telling import EXIT_FAILED
 from sim.real.flash_image import PROJECT
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls
@@ -122,7 +123,7 @@ def test_a_stream_that_is_down_fails_in_its_line_and_is_well_again(street: Stree
         status, document = diag(street.port)
     finally:
         street.stream.start()
-    assert status == command.EXIT_FAILED and with_verdict(document, "FAIL") == {"stream"}
+    assert status == EXIT_FAILED and with_verdict(document, "FAIL") == {"stream"}
     assert "refused" in next(one["text"] for one in document["lines"] if one["line"] == "stream")
     assert with_verdict(diag(street.port)[1], "FAIL") == set()
 
@@ -132,7 +133,7 @@ def test_a_broker_that_is_down_fails_in_its_line_and_is_well_again(street: Stree
     try:
         street.until_status(lambda status, document: finding(document, "broker") == "broker.down")
         status, document = diag(street.port)
-        assert status == command.EXIT_FAILED and with_verdict(document, "FAIL") == {"broker"}
+        assert status == EXIT_FAILED and with_verdict(document, "FAIL") == {"broker"}
         assert {one["line"] for one in document["lines"] if one["because"] == "broker"} == {
             "tls", "login", "access", "alarm"}  # fmt: skip
     finally:
@@ -147,7 +148,7 @@ def test_an_access_list_that_is_too_wide_fails_in_its_line_and_is_well_again(str
         street.broker.start()
         street.until_status(lambda status, document: finding(document, "access") == "access.foreign")
         status, document = diag(street.port)
-        assert status == command.EXIT_FAILED and with_verdict(document, "FAIL") == {"access"}
+        assert status == EXIT_FAILED and with_verdict(document, "FAIL") == {"access"}
     finally:
         street.broker.acl = narrow
         street.broker.stop()
@@ -208,7 +209,7 @@ def test_a_board_at_its_prompt_is_recognized(tmp_path: Path) -> None:
         desk.console("friendly")
         for _ in range(2):
             status, document = diag(desk.board.port)
-            assert status == command.EXIT_FAILED and finding(document, "duty") == "duty.prompt"
+            assert status == EXIT_FAILED and finding(document, "duty") == "duty.prompt"
             assert with_verdict(document, "-") == set(LINES) - {"duty"}
             with Typist(desk.board.port) as typist:
                 typist.talk(b"\x01", b"raw REPL")
@@ -219,5 +220,5 @@ def test_an_unconfigured_board_is_recognized(tmp_path: Path) -> None:
     with bench(tmp_path, b'{"v": 1}') as desk:
         desk.seen.wait("lamp", BOOT_S, state="out-of-service")
         status, document = diag(desk.board.port)
-    assert status == command.EXIT_FAILED and finding(document, "duty") == "duty.unconfigured"
+    assert status == EXIT_FAILED and finding(document, "duty") == "duty.unconfigured"
     assert "device_id" in document["lines"][0]["text"] and "make flash" in document["lines"][0]["next"]

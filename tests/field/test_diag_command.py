@@ -13,10 +13,13 @@ from diag_answers import BUILD, SOUND, UNKNOWN, Recorded
 from diag_port import FakeColumn, FakePort, Say, dialogue
 
 from field.console import Console
-from field.diag import command, words
+from field.diag import command
 from field.diag.checkup import our_build
 from field.diag.finding import LINES
 from field.diag.interview import QUESTIONS, Build
+from field.diag.words import Words
+from field.telling import EXIT_FAILED
+from field.words import LANGUAGES
 from sim.servers.authority import Authority
 
 SCHEMA = json.loads((Path(command.__file__).parent / "schema.json").read_text("utf-8"))
@@ -61,7 +64,7 @@ def test_a_sound_column_as_json(capsys: pytest.CaptureFixture[str]) -> None:
 def test_one_failure_is_exit_status_1_with_its_advice(capsys: pytest.CaptureFixture[str]) -> None:
     status, document = as_json(Recorded().away("the broker refused us: not authorised", "session"), capsys)
     (failed,) = [one for one in document["lines"] if one["verdict"] == "FAIL"]
-    assert status == command.EXIT_FAILED and failed["finding"] == "login.password"
+    assert status == EXIT_FAILED and failed["finding"] == "login.password"
     assert "password" in failed["cause"] and "make flash" in failed["next"]
     assert {one["because"] for one in document["lines"] if one["line"] in ("access", "alarm")} == {"login"}
 
@@ -114,12 +117,12 @@ def test_this_laptop_looks_at_a_certificate_that_the_column_refuses(
 # -- for people
 
 
-@pytest.mark.parametrize("language", words.LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_the_table_in_each_language(capsys: pytest.CaptureFixture[str], language: str) -> None:
     with FakeColumn(Recorded().status("button", stuck=True, closed=True)) as column:
         status, out, err = run(column.port, capsys, "--lang", language)
-    said = words.Words(language)
-    assert status == command.EXIT_FAILED and err == ""
+    said = Words(language)
+    assert status == EXIT_FAILED and err == ""
     lines = out.splitlines()
     for line in LINES:
         assert sum(said.line(line) in text for text in lines) >= 1, line
@@ -148,8 +151,8 @@ def test_without_a_terminal_nobody_is_asked(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_wrong_argument_is_exit_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as error:
-        command.main(["--lang", "de", "/dev/null"])
-    assert error.value.code == command.EXIT_USAGE and "invalid choice" in capsys.readouterr().err
+        command.main(["--language", "de", "/dev/null"])
+    assert error.value.code == command.EXIT_USAGE and "unrecognized arguments" in capsys.readouterr().err
 
 
 # -- nobody, or somebody else
@@ -201,14 +204,14 @@ def raw_prompt(line: str, say: Say) -> None:
 @pytest.mark.parametrize("kind", [prompt, raw_prompt])
 def test_a_board_at_its_prompt(kind: Any, capsys: pytest.CaptureFixture[str]) -> None:
     status, duty = absent(kind, capsys)
-    assert status == command.EXIT_FAILED and duty["finding"] == "duty.prompt" and "reset" in duty["next"]
+    assert status == EXIT_FAILED and duty["finding"] == "duty.prompt" and "reset" in duty["next"]
 
 
 @pytest.mark.usefixtures("_impatient")
 def test_an_unconfigured_column_that_only_speaks(capsys: pytest.CaptureFixture[str]) -> None:
     speech = b"configuration: pins.button: missing, must be a GPIO number\r\n"
     status, duty = absent(lambda line, say: say(speech) if line else None, capsys)
-    assert status == command.EXIT_FAILED and duty["finding"] == "duty.unconfigured"
+    assert status == EXIT_FAILED and duty["finding"] == "duty.unconfigured"
     assert "pins.button: missing" in duty["text"] and "CONFIG=" in duty["next"]
 
 
@@ -305,7 +308,7 @@ def test_a_technician_tells_the_lamp_and_presses_the_button(build: Build) -> Non
         typist.until("█".encode())
         typist.until(b"not seen: green")
         typist.until(b"bounces 1; the centre closes alarm petropavl-07-1-2")
-        assert process.wait(PATIENCE_S) == command.EXIT_FAILED
+        assert process.wait(PATIENCE_S) == EXIT_FAILED
         assert column.asked[-3:] == ["lamp", "lamp", "button"]
 
 
@@ -333,7 +336,7 @@ def test_of_a_board_that_is_no_column_nothing_is_asked(build: Build) -> None:
     recorded = Recorded().says("status", {"configured": False}, {"errors": ["pins.button: missing"]})
     with FakeColumn(recorded) as column, dialogue(column.port, "--lang", "en") as (typist, process):
         typist.until(b"no usable configuration: pins.button: missing", PATIENCE_S)
-        assert process.wait(PATIENCE_S) == command.EXIT_FAILED
+        assert process.wait(PATIENCE_S) == EXIT_FAILED
         assert column.asked == ["status"]
 
 
@@ -344,5 +347,5 @@ def test_a_stuck_button_is_not_to_be_pressed(build: Build) -> None:
             typist.until("Был ли виден".encode())
             typist.type("д\n".encode())
         typist.until("залипла".encode())
-        assert process.wait(PATIENCE_S) == command.EXIT_FAILED
+        assert process.wait(PATIENCE_S) == EXIT_FAILED
         assert "button" not in column.asked

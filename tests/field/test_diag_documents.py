@@ -1,5 +1,6 @@
 """What technicians are given on paper: every line of the check-up is explained, and the pocket card is one page."""
 
+import colorsys
 import html
 import re
 import subprocess
@@ -8,8 +9,9 @@ from pathlib import Path
 import pytest
 from column_probe import need
 
-from field.diag import words
 from field.diag.finding import LINES, Verdict
+from field.diag.words import Words
+from field.words import LANGUAGES
 from firmware import lamp
 from tools import toolbox
 from tools.chromium import FLAGS
@@ -31,7 +33,7 @@ def explained(document: str) -> dict[str, str]:
 
 
 def test_every_line_of_the_check_up_is_explained_in_its_order() -> None:
-    english = words.Words("en")
+    english = Words("en")
     assert explained(DOCUMENT.read_text("utf-8")) == {line: english.line(line) for line in LINES}
     assert tuple(explained(DOCUMENT.read_text("utf-8"))) == LINES
 
@@ -50,12 +52,12 @@ def lamp_of_document() -> dict[str, list[str]]:
 
 
 def lamp_of_card(card: str) -> dict[str, tuple[str, list[str]]]:
-    """State -> (how its colour is painted, what it says)."""
+    """State -> (its colour on the lamp, what it says)."""
     found = {}
     for state, row in re.findall(r'<tr data-state="([\w-]+)">(.*?)</tr>', card):
-        style = re.search(r'style="background: ([^"]+)"', row)
-        assert style, state
-        found[state] = style[1], [html.unescape(text) for text in re.findall(r"<br>(.*?)</td>", row)]
+        lamps = re.search(r'data-lamp="([^"]+)"', row)
+        assert lamps, state
+        found[state] = lamps[1], [html.unescape(text) for text in re.findall(r"<br>(.*?)</td>", row)]
     return found
 
 
@@ -67,13 +69,36 @@ def test_the_cards_lamp_is_the_firmwares_in_the_documents_words() -> None:
         assert "#{:02x}{:02x}{:02x}".format(*colour) in card[state][0], state
 
 
+HUES = {"yellow": (48, 66), "green": (100, 140), "cyan": (170, 190), "blue": (230, 250), "magenta": (290, 310)}
+
+
+def hue(colour: str) -> float:
+    red, green, blue = (int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
+    return colorsys.rgb_to_hsv(red, green, blue)[0] * 360
+
+
+def test_a_colour_on_paper_is_the_one_that_its_word_says() -> None:
+    """What an LED needs to look yellow is orange on paper."""
+    card = CARD.read_text("utf-8")
+    painted = dict(re.findall(r'background: (#[0-9a-f]{6})"></td><td lang="en"><b>(\w+)', card))
+    names = {name: colour for colour, name in painted.items()}
+    for name, (low, high) in HUES.items():
+        assert low <= hue(names[name]) <= high, name
+    assert not HUES["yellow"][0] <= hue("#{:02x}{:02x}{:02x}".format(*lamp.COLOURS["calling"])) <= HUES["yellow"][1]
+
+
+def test_the_card_has_a_line_for_the_centres_telephone() -> None:
+    line = re.search(r'class="telephone">(.*?)</p>', CARD.read_text("utf-8"))
+    assert line and all(word in line[1] for word in ("telephone", "Телефон центра", "Орталық телефоны"))
+
+
 def test_the_cards_commands_and_verdicts_are_the_projects() -> None:
     card = html.unescape(CARD.read_text("utf-8"))
     commands = set(re.findall(r'"command">make (\w+)', card))
     targets = set(re.findall(r"(?m)^([a-z-]+):.*## ", (ROOT / "Makefile").read_text("utf-8")))
     assert commands == CARDS_COMMANDS and commands <= targets
-    for language in words.LANGUAGES:
-        said = words.Words(language)
+    for language in LANGUAGES:
+        said = Words(language)
         for verdict in (Verdict.PASS, Verdict.WARN, Verdict.FAIL):
             assert said.verdict(verdict) in card
 

@@ -5,12 +5,14 @@ from collections.abc import Callable
 import pytest
 from diag_answers import NOW, SOUND, STREAMS, UNKNOWN, Recorded, endpoint, lookup, pieces
 
-from field.diag import network_checks, words
+from field.diag import network_checks
 from field.diag.board_checks import FAULTS
 from field.diag.finding import LINES, Verdict
 from field.diag.interview import Absence, Lamp
 from field.diag.judge import judge
 from field.diag.network_checks import WAY
+from field.diag.words import Words
+from field.words import LANGUAGES
 from firmware import faults
 
 TLS_REFUSED = "TLS: the broker's certificate is refused: "
@@ -26,7 +28,7 @@ def test_a_sound_column_passes_in_every_line_but_those_that_need_a_person() -> N
 
 def test_what_is_found_is_told_in_figures() -> None:
     found = Recorded().judged()
-    told = {line: words.Words("en").text(one) for line, one in found.items()}
+    told = {line: Words("en").text(one) for line, one in found.items()}
     assert told["supply"] == "12.1 V" and told["flash"] == "688 KB free" and "1:02:05" in told["duty"]
     assert "-61 dBm" in told["link"] and "192.168.4.20 / 255.255.255.0, gateway 192.168.4.1" in told["link"]
     assert "sent 1 ms, broker 3 ms, answer of the centre 5 ms" in told["alarm"]
@@ -36,7 +38,7 @@ def test_what_is_found_is_told_in_figures() -> None:
 def test_a_leg_without_a_time_is_a_dash() -> None:
     recorded = Recorded().says("test", {"sent_ms": 1, "broker_ms": None, "centre_ms": 5})
     found = recorded.judged()["alarm"]
-    assert found.key == "alarm.ok" and "broker - ms" in words.Words("en").text(found)
+    assert found.key == "alarm.ok" and "broker - ms" in Words("en").text(found)
 
 
 Break = Callable[[Recorded], object]
@@ -132,8 +134,8 @@ def test_a_break_fails_its_line_and_no_other(broken: Break, key: str) -> None:
     for other in LINES:
         if other != line and found[other] != sound[other]:
             assert found[other].verdict is Verdict.UNTESTED and found[other].because == line, found[other]
-    for language in words.LANGUAGES:
-        assert all(words.Words(language).advice(found[line])), "each failure has its cause and the next step"
+    for language in LANGUAGES:
+        assert all(Words(language).advice(found[line])), "each failure has its cause and the next step"
 
 
 ON_THE_WAY = [one for one in BREAKS if one[2].partition(".")[0] in WAY]
@@ -362,3 +364,19 @@ def test_the_button_is_what_its_contact_did() -> None:
 
 def test_the_recorded_answers_are_of_this_hour() -> None:
     assert str(NOW.year) in str(SOUND["status"]), "the clock's line compares with this laptop's"
+
+
+def test_a_voltage_without_a_limit_is_no_pass() -> None:
+    """A figure that is held against nothing says nothing."""
+    found = Recorded().status("limits", low_mv=0).judged()["supply"]
+    assert found.verdict is Verdict.UNTESTED and "no limit" in Words("en").text(found)
+
+
+@pytest.mark.parametrize(("missing", "line"), [("certs", "tls"), ("files", "configuration"), ("files", "files")])
+def test_what_was_not_asked_any_more_is_not_the_firmwares_fault(missing: str, line: str) -> None:
+    """The cable came out before that question: no PASS, and no word about the firmware."""
+    recorded = Recorded()
+    del recorded.lines[missing]
+    column = recorded.column()
+    column.answers.pop(missing, None)
+    assert judge(column)[LINES.index(line)].says == "not-reached"

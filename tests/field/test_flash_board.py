@@ -12,6 +12,8 @@ from column_probe import need
 
 from field import bundle, flash
 from field.board import Board, BoardError
+from field.documents import DocumentError
+from field.words import Trouble, Words
 from sim.real.flash_image import Image
 from sim.serial_board import SerialBoard
 from sim.servers.broker import Mosquitto
@@ -45,6 +47,10 @@ def stack() -> Iterator[ExitStack]:
         yield made
 
 
+def silence(key: str, done: int, total: int, name: str) -> None:
+    pass
+
+
 def configuration(folder: Path, broker: Mosquitto, device_id: str) -> Path:
     document = {
         "v": 1,
@@ -67,6 +73,7 @@ class Bench:
         self._folder, self._stack, self._broker, self._centre = folder, stack, broker, centre
         self.said: list[str] = []
         self._lamps: dict[SerialBoard, list[str]] = {}
+        self._flashed: set[SerialBoard] = set()
 
     def board(self, name: str = "board", **options: Any) -> SerialBoard:
         image = self._folder / f"{name}.img"
@@ -85,8 +92,14 @@ class Bench:
 
     def flash(self, board: SerialBoard, device_id: str = NEW, **options: Any) -> str:
         config = configuration(self._folder, self._broker, device_id)
-        options = {"grace_ms": GRACE_MS, "session_within_s": PATIENCE_S, **options}
-        return flash.flash(board.port, config, lambda what, done, total: self.said.append(what), **options)
+        is_again = board in self._flashed  # as another column, perhaps
+        self._flashed.add(board)
+        options = {"grace_ms": GRACE_MS, "session_within_s": PATIENCE_S, "force": is_again, **options}
+
+        def say(key: str, done: int, total: int, name: str) -> None:
+            self.said.append(Words("en")(key, name=name))
+
+        return str(flash.flash(flash.Job(board.port, config), say, **options))
 
     def alarm_from(self, board: SerialBoard) -> str:
         """Press once the lamp is green; the device id of the column that the centre then hears."""
@@ -153,6 +166,14 @@ def test_a_change_sends_what_changed_only(bench: Bench) -> None:
     assert bench.alarm_from(board) == NEW
 
 
+def test_another_identity_over_a_serving_column_needs_force(bench: Bench) -> None:
+    board = bench.board()
+    bench.flash(board, OLD)
+    with pytest.raises(flash.FlashError, match=f"serves as column '{OLD}', not '{NEW}'.*FORCE=1"):
+        bench.flash(board, NEW, force=False)
+    assert bench.alarm_from(board) == OLD
+
+
 def test_a_board_without_umqtt_gets_it(bench: Bench) -> None:
     board = bench.board(faults=["no-umqtt"])
     bench.flash(board)
@@ -185,7 +206,7 @@ def test_a_board_that_is_a_column_gets_its_own_configuration_of_a_fleets(bench: 
     document = json.loads((fleet / NEW / "config.json").read_text())
     document["incident"] = {"answer_s": 7}
     (fleet / NEW / "config.json").write_text(json.dumps(document))
-    assert "folder b is in force" in flash.flash(board.port, fleet, lambda *_: None)
+    assert "folder b is in force" in str(flash.flash(flash.Job(board.port, fleet), silence))
     with Board(board.port) as cable:
         assert json.loads(cable.run("print(open('b/config.json').read())"))["incident"] == {"answer_s": 7}
     assert bench.alarm_from(board) == NEW
@@ -207,8 +228,8 @@ def test_a_board_that_is_no_column_of_the_fleet_stays_as_it_was(
         bench.flash(board, carried)
     for name in {OLD, NEW} - set(left):
         (fleet / name / "config.json").unlink()
-    with pytest.raises(flash.FlashError, match=text):
-        flash.flash(board.port, fleet, lambda *_: None)
+    with pytest.raises(DocumentError, match=text):
+        flash.flash(flash.Job(board.port, fleet), silence)
     if carried:
         assert bench.alarm_from(board) == carried
 
@@ -297,7 +318,7 @@ def test_a_board_that_cannot_take_it_is_refused(
 ) -> None:
     monkeypatch.setattr("field.board.READ_TIMEOUT_S", 1.0)
     board = bench.board(faults=faults)
-    with pytest.raises((flash.FlashError, BoardError), match=text):
+    with pytest.raises(Trouble, match=text):
         bench.flash(board)
 
 
@@ -320,8 +341,8 @@ def test_a_bad_configuration_is_refused_before_the_board_is_touched(
     board = bench.board()
     bench.flash(board, OLD)
     before = board.executions
-    with pytest.raises(flash.FlashError, match=r"location\.geo"):
-        flash.flash(board.port, file, lambda *_: None)
+    with pytest.raises(DocumentError, match=r"location\.geo"):
+        flash.flash(flash.Job(board.port, file), silence)
     assert board.executions == before
 
 
@@ -341,7 +362,7 @@ def test_what_arrives_damaged_is_not_put_in_force(bench: Bench, monkeypatch: pyt
 
 def test_no_such_port(tmp_path: Path, broker: Mosquitto) -> None:
     with pytest.raises(BoardError, match="cannot be opened"):
-        flash.flash(str(tmp_path / "nothing"), configuration(tmp_path, broker, NEW), lambda *_: None)
+        flash.flash(flash.Job(str(tmp_path / "nothing"), configuration(tmp_path, broker, NEW)), silence)
 
 
 def test_a_simulated_image_holds_what_a_board_would_get(bench: Bench, tmp_path: Path) -> None:

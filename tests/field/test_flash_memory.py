@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from common.assumptions import load
-from field import bundle, flash, memory
+from field import bundle, memory, plan
 from firmware import VERSION
 from sim.real.heaps import figures_of
 
@@ -49,7 +49,7 @@ def test_which_boards_have_the_room(
     complaint = memory.complaint(survey(chip, psram, frozen), document, chip)
     assert (complaint is None) is fits, complaint
     if complaint:
-        assert "docs/wiring.md" in complaint and "FORCE=1" in complaint
+        assert "docs/wiring.md" in str(complaint) and "FORCE=1" in str(complaint)
 
 
 TAKES = [name for name in load() if name.startswith(("wifi", "tls", "tcp", "thread"))]
@@ -70,7 +70,7 @@ def test_code_that_the_image_has_frozen_is_not_sent() -> None:
     made = bundle.Bundle({"boot.py": b"1", "main.py": b"2", "firmware/__init__.mpy": b"M\x06"}, {})
     board = {"files": {}, "active": "", "umqtt": True}
     configuration = {"config.json": b"{}"}
-    assert flash.plan({**board, "frozen": VERSION}, made, configuration).sends == ["config.json"]
+    assert plan.plan({**board, "frozen": VERSION}, made, configuration).sends == ["config.json"]
     for other in (None, "0.0.1"):
-        todo = flash.plan({**board, "frozen": other}, made, configuration)
+        todo = plan.plan({**board, "frozen": other}, made, configuration)
         assert todo.sends == ["config.json", "firmware/__init__.mpy"], "another version's code is not this one's"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from field import image
+from field.telling import EXIT_FAILED
 
 
 def content(chip: int, size: int = 4096) -> bytes:
@@ -62,7 +63,7 @@ def test_a_port_without_a_chip(tmp_path: Path, capfd: pytest.CaptureFixture[str]
     file.write_bytes(content(0))
     master, slave = pty.openpty()
     try:
-        assert image.main([os.ttyname(slave), str(file), "--sha256", digest(content(0))]) == image.EXIT_FAILED
+        assert image.main([os.ttyname(slave), str(file), "--sha256", digest(content(0))]) == EXIT_FAILED
     finally:
         os.close(master)
         os.close(slave)
@@ -70,5 +71,5 @@ def test_a_port_without_a_chip(tmp_path: Path, capfd: pytest.CaptureFixture[str]
 
 
 def test_a_missing_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert image.main(["/dev/port", str(tmp_path / "none.bin"), "--sha256", "0" * 64]) == image.EXIT_FAILED
+    assert image.main(["/dev/port", str(tmp_path / "none.bin"), "--sha256", "0" * 64]) == EXIT_FAILED
     assert "none.bin" in capsys.readouterr().err

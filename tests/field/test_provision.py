@@ -3,38 +3,22 @@
 import json
 import shutil
 import stat
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fleet_rig import GOOD, HEADER, TOML, Tables, make, snapshot
 
-from field import fleet, labels, provision, rows
+from field import fleet, labels, rows
+from field.telling import EXIT_FAILED
 from firmware.startup import config
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "petropavl"
-HEADER = "device_id,region,address,lat,lon,uncertainty_m,site,height_m,stream,link,pins"
-GOOD = "one,nko,Somewhere 1,54.8753,69.1628,5,public,1.0,rtsp://cameras.example/one,wifi,esp32"
-TOML = '[broker]\nhost = "127.0.0.1"\nport = 8883\n[wifi]\nssid = "sos"\n'
 PATIENCE_S = 10.0
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Callable[..., Path]:
-    def write(*lines: str, toml: str = TOML, encoding: str = "utf-8") -> Path:
-        (tmp_path / "fleet.toml").write_text(toml, "utf-8")
-        file = tmp_path / "fleet.csv"
-        file.write_text("\n".join(lines) + "\n", encoding)
-        return file
-
-    return write
-
-
-def make(file: Path, out: Path) -> int:
-    return provision.main([str(file), "--out", str(out)])
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+def table(tmp_path: Path) -> Tables:
+    return Tables(tmp_path)
 
 
 # -- a good table
@@ -60,20 +44,20 @@ def test_the_example_fleet_has_15_columns_and_4_schools_and_each_configuration_i
     assert page.count("<svg") == 19
 
 
-def test_a_table_as_a_russian_spreadsheet_saves_it(tmp_path: Path, table: Callable[..., Path]) -> None:
+def test_a_table_as_a_russian_spreadsheet_saves_it(tmp_path: Path, table: Tables) -> None:
     row = GOOD.replace("Somewhere 1", '"Абай алаңы; 3\nкіреберіс"').replace(",", ";")
     file = table(HEADER.replace(",", ";"), row, ";;;;;;;;;;", encoding="utf-8-sig")
     assert fleet.read(file).columns["one"]["location"]["address"] == "Абай алаңы; 3\nкіреберіс"
 
 
-def test_the_kinds_of_stream_are_told_by_the_uri_or_named(table: Callable[..., Path]) -> None:
+def test_the_kinds_of_stream_are_told_by_the_uri_or_named(table: Tables) -> None:
     stream = "rtsp://c.example/1 sip:one@c.example webrtc=https://c.example/whep/1 https://c.example/1.m3u8"
     found = fleet.read(table(HEADER, GOOD.replace("rtsp://cameras.example/one", stream)))
     assert sorted(found.columns["one"]["stream"]) == ["http", "rtsp", "sip", "webrtc"]
 
 
 def test_the_wifi_password_comes_from_the_environment(
-    tmp_path: Path, table: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, table: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(rows.WIFI_PASSWORD, "a wifi password")
     assert make(table(HEADER, GOOD), tmp_path / "out") == 0
@@ -83,77 +67,10 @@ def test_the_wifi_password_comes_from_the_environment(
     assert with_it == ["columns/one/secrets.json"]
 
 
-# -- bad tables: every trouble with its line and column, and nothing is written
-
-
-@pytest.mark.parametrize(
-    ("row", "where"),
-    [
-        (GOOD.replace("54.8753", "95.1"), "fleet.csv:3:4 (lat)"),
-        (GOOD.replace("69.1628", "190"), "fleet.csv:3:5 (lon)"),
-        (GOOD.replace("54.8753", "north"), "fleet.csv:3:4 (lat): found 'north'"),
-        (GOOD.replace("one,", "One!,", 1), "fleet.csv:3:1 (device_id)"),
-        (GOOD.replace("nko", "N K O"), "fleet.csv:3:2 (region)"),
-        (GOOD.replace("Somewhere 1", ""), "fleet.csv:3:3 (address)"),
-        (GOOD.replace("public", "prison"), "fleet.csv:3:7 (site)"),
-        (GOOD.replace("1.0", "50"), "fleet.csv:3:8 (height_m)"),
-        (GOOD.replace("1.0", ""), "fleet.csv:3:8 (height_m)"),
-        (GOOD.replace("rtsp://cameras.example/one", "cameras"), "fleet.csv:3:9 (stream)"),
-        (GOOD.replace("rtsp://cameras.example/one", "rtsp://u:p@c.example/1"), "fleet.csv:3:9 (stream)"),
-        (GOOD.replace("wifi", "carrier-pigeon"), "fleet.csv:3:10 (link): found 'carrier-pigeon'"),
-        (GOOD.replace("esp32", "z80"), "fleet.csv:3:11 (pins): found 'z80'"),
-        (GOOD.rsplit(",", 1)[0], "fleet.csv:3: found 10 cells, must be 11"),
-        (GOOD.replace("one,", "first,", 1), "fleet.csv:3:1 (device_id): first stands in line 2 too"),
-    ],
-)
-def test_a_bad_row_is_named_and_nothing_is_written(
-    tmp_path: Path, table: Callable[..., Path], capsys: pytest.CaptureFixture[str], row: str, where: str
-) -> None:
-    first = GOOD.replace("one,", "first,", 1)
-    assert make(table(HEADER, first, row), tmp_path / "out") == provision.EXIT_FAILED
-    assert f"  {where}" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-def test_all_troubles_are_told_at_once(table: Callable[..., Path]) -> None:
-    bad = GOOD.replace("54.8753", "95").replace("public", "prison")
-    with pytest.raises(fleet.FleetError) as error:
-        fleet.read(table(HEADER, bad, GOOD.replace("one,", "t_w_o,", 1)))
-    assert len(error.value.troubles) == 3
-
-
-@pytest.mark.parametrize(
-    ("lines", "toml", "text"),
-    [
-        ([HEADER], TOML, "fleet.csv:1: no columns"),
-        ([HEADER.replace("lat,", "")], TOML, "fleet.csv:1: no column lat"),
-        ([HEADER + ",colour"], TOML, "fleet.csv:1:12: unknown column 'colour'"),
-        ([HEADER + ",lat"], TOML, "fleet.csv:1:12: column lat stands there twice"),
-        ([HEADER, GOOD], "[broker\n", "fleet.toml:1:8"),
-        ([HEADER, GOOD], "[wifi]\nssid = 'x'\n", "[broker] host is missing"),
-        ([HEADER, GOOD], TOML + "[brokre]\n", "unknown section [brokre]"),
-        ([HEADER, GOOD], TOML + "[links]\nwifi = 3\n", "[links.wifi] must be a section"),
-        ([HEADER, GOOD], TOML + "[common.telemetry]\nheartbeat_s = 0\n", "telemetry.heartbeat_s: found 0"),
-        ([HEADER, GOOD], TOML.replace('ssid = "sos"', ""), "secrets.wifi_ssid"),
-    ],
-)
-def test_a_bad_header_or_shared_file_is_named(
-    table: Callable[..., Path], lines: list[str], toml: str, text: str
-) -> None:
-    with pytest.raises(fleet.FleetError) as error:
-        fleet.read(table(*lines, toml=toml))
-    assert text in str(error.value)
-
-
-def test_a_table_in_another_encoding_is_named_by_its_line(table: Callable[..., Path]) -> None:
-    with pytest.raises(fleet.FleetError, match="fleet.csv:2: not UTF-8"):
-        fleet.read(table(HEADER, GOOD.replace("Somewhere", "Абай"), encoding="cp1251"))
-
-
 # -- the second run
 
 
-def test_a_second_run_changes_no_key_no_certificate_and_no_password(tmp_path: Path, table: Callable[..., Path]) -> None:
+def test_a_second_run_changes_no_key_no_certificate_and_no_password(tmp_path: Path, table: Tables) -> None:
     file, out = table(HEADER, GOOD), tmp_path / "out"
     assert make(file, out) == 0
     before = snapshot(out)
@@ -163,9 +80,7 @@ def test_a_second_run_changes_no_key_no_certificate_and_no_password(tmp_path: Pa
     assert after == before
 
 
-def test_a_new_row_and_a_gone_row(
-    tmp_path: Path, table: Callable[..., Path], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_new_row_and_a_gone_row(tmp_path: Path, table: Tables, capsys: pytest.CaptureFixture[str]) -> None:
     out, two = tmp_path / "out", GOOD.replace("one", "two")
     make(table(HEADER, GOOD), out)
     before = snapshot(out / "columns" / "one")
@@ -175,7 +90,7 @@ def test_a_new_row_and_a_gone_row(
     assert "user one\n" not in (out / "broker" / "acl").read_text()
 
 
-def test_the_brokers_certificate_follows_its_name(tmp_path: Path, table: Callable[..., Path]) -> None:
+def test_the_brokers_certificate_follows_its_name(tmp_path: Path, table: Tables) -> None:
     out = tmp_path / "out"
     make(table(HEADER, GOOD), out)
     before = snapshot(out)
@@ -190,28 +105,28 @@ def test_the_brokers_certificate_follows_its_name(tmp_path: Path, table: Callabl
     "file", ["ca/ca.key", "columns/one/one.key", "broker/server.key", "columns/one/secrets.json", "centre/centre.json"]
 )
 def test_a_damaged_key_or_password_is_named_and_nothing_is_replaced(
-    tmp_path: Path, table: Callable[..., Path], capsys: pytest.CaptureFixture[str], file: str
+    tmp_path: Path, table: Tables, capsys: pytest.CaptureFixture[str], file: str
 ) -> None:
     """Red without `Provisioning._check`, or when `keep_key` makes a new key for one that it cannot read."""
     csv, out = table(HEADER, GOOD), tmp_path / "out"
     make(csv, out)
     (out / file).write_bytes(b"damaged")
     before = snapshot(out)
-    assert make(csv, out) == provision.EXIT_FAILED
+    assert make(csv, out) == EXIT_FAILED
     assert Path(file).name in capsys.readouterr().err
     assert snapshot(out) == before
 
 
-def test_an_authority_without_its_key_is_not_replaced(tmp_path: Path, table: Callable[..., Path]) -> None:
+def test_an_authority_without_its_key_is_not_replaced(tmp_path: Path, table: Tables) -> None:
     csv, out = table(HEADER, GOOD), tmp_path / "out"
     make(csv, out)
     (out / "ca" / "ca.key").unlink()
     before = snapshot(out)
-    assert make(csv, out) == provision.EXIT_FAILED
+    assert make(csv, out) == EXIT_FAILED
     assert snapshot(out) == before
 
 
-def test_a_certificate_of_another_authority_is_made_anew(tmp_path: Path, table: Callable[..., Path]) -> None:
+def test_a_certificate_of_another_authority_is_made_anew(tmp_path: Path, table: Tables) -> None:
     csv, out, other = table(HEADER, GOOD), tmp_path / "out", tmp_path / "other"
     make(csv, out)
     make(csv, other)
@@ -222,7 +137,7 @@ def test_a_certificate_of_another_authority_is_made_anew(tmp_path: Path, table: 
     assert document["broker"]["tls"]["cert"] == (out / "columns/one/one.pem").read_text()
 
 
-def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Callable[..., Path]) -> None:
+def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Tables) -> None:
     out = tmp_path / "out"
     make(table(HEADER, GOOD), out)
     for path in out.rglob("*"):

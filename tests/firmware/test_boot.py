@@ -69,7 +69,7 @@ def test_the_record_is_what_the_firmware_certifies(flash: Path) -> None:
     good, bad = record.split((flash / "boot.rec").read_bytes())
     assert len(good) == 1 and not bad
     board = FakeBoard()
-    resets.certify(board, number)
+    resets.certify(board, number, True)
     (flash / "boot.rec").write_bytes(board.flash.files["boot.rec"])
     assert boot() == {"number": number + 1, "unhealthy": 0, "mode": "normal", "folder": ""}
 
@@ -181,7 +181,7 @@ def test_a_firmware_that_proved_healthy_stays_whatever_comes(flash: Path) -> Non
 
     board = FakeBoard()
     board.flash.files["active"] = b"ba"
-    resets.certify(board, 5)
+    resets.certify(board, 5, True)
     (flash / "active").write_bytes(board.flash.files["active"])
     assert [boot()["folder"] for _ in range(SAFE_AFTER + 2)] == ["b"] * (SAFE_AFTER + 2)
 

@@ -17,6 +17,7 @@ from firmware.record import frame
 NTP_TO_UNIX_S = 2_208_988_800
 TRUE_MS = 1_800_000_000_500  # 2027-01-15T08:00:00.500Z
 EVERY_S = 3600
+LATEST_S = 1 << 33
 
 
 def reply(
@@ -29,7 +30,8 @@ def reply(
 
 class Rig:
     def __init__(self, answer: Callable[[bytes], list[bytes]] = lambda request: [reply(request)], trusted: bool = False,
-                 server: str | None = "time.example", floor: bytes | None = None) -> None:  # fmt: skip
+                 server: str | None = "time.example", floor: bytes | None = None,
+                 latest_s: int = LATEST_S) -> None:  # fmt: skip
         self.board = FakeBoard()
         self.board.names["time.example"] = "10.0.0.3"
         if floor is not None:
@@ -38,7 +40,8 @@ class Rig:
         self.answer = answer
         self.board.on_datagram = self.datagram
         self.set_times = 0
-        self.clock = Clock(self.board, {"server": server, "port": 123, "every_s": EVERY_S}, trusted, self.on_set)
+        config = {"server": server, "port": 123, "every_s": EVERY_S, "latest_s": latest_s}
+        self.clock = Clock(self.board, config, trusted, self.on_set)
 
     def datagram(self, address: str, port: int) -> FakeDatagram:
         assert (address, port) == ("10.0.0.3", 123)
@@ -83,8 +86,8 @@ def test_vectors(seconds: int, fraction: int, text: str | None) -> None:
         text = rfc3339.text((seconds + (1 << 32) - NTP_TO_UNIX_S) * 1000)
         assert text.startswith("2101-")
     rig = Rig(lambda request: [reply(request)[:40] + struct.pack("!II", seconds, fraction)])
-    rig.clock.step()
-    rig.clock.step()
+    for _ in range(4):  # a question and its answer, and both again: that is a large step
+        rig.clock.step()
     assert rig.clock.source == "ntp" and rig.clock.now_text() == text
 
 
@@ -142,7 +145,7 @@ def test_retries_back_off_and_come_back_to_normal_after_an_answer() -> None:
     gaps = [b[0] - a[0] for a, b in zip(rig.peers, rig.peers[1:], strict=False)]
     assert gaps[0] == pytest.approx(12_000, abs=3000) and gaps[-1] == pytest.approx(642_000, abs=5000)
     assert all(later >= sooner - 3000 for sooner, later in zip(gaps, gaps[1:], strict=False))
-    rig.answer = lambda request: [reply(request)]
+    rig.answer = told(TRUE_MS, rig)
     rig.run(700_000)
     assert rig.clock.source == "ntp"
     before = len(rig.peers)
@@ -204,14 +207,98 @@ def test_a_floor_that_is_no_use(content: bytes | None) -> None:
     assert Rig(floor=content).board.epoch_ms() == EARLIEST_MS
 
 
-def test_the_floor_is_written_with_the_time_and_every_six_hours() -> None:
+def floor_of(rig: Rig) -> int:
+    return int(rig.board.flash.files[FLOOR_FILE].split()[1]) if FLOOR_FILE in rig.board.flash.files else 0
+
+
+def test_the_floor_is_written_every_six_hours() -> None:
     rig = Rig().run(1000)
-    assert rig.board.flash.files[FLOOR_FILE].strip().split()[1].startswith(b"18000000")
+    assert floor_of(rig) == 0, "what has just been heard is no floor yet"
     rig.answer = REFUSED["silence"]
-    writes = rig.board.flash.writes
-    rig.run(24 * 3_600_000 + 60_000)
-    assert rig.board.flash.writes - writes == 4
-    assert int(rig.board.flash.files[FLOOR_FILE].split()[1]) > TRUE_MS + 17 * 3_600_000
+    rig.run(24 * HOUR_MS + 60_000)
+    assert rig.board.flash.writes == 4
+    assert floor_of(rig) > TRUE_MS + 23 * HOUR_MS
+
+
+# -- answers that nobody signed
+
+HOUR_MS = 3_600_000
+YEAR_MS = 365 * 24 * HOUR_MS
+FORGED_MS = TRUE_MS + 10 * YEAR_MS
+
+
+def told(epoch_ms: int, rig: Rig) -> Callable[[bytes], list[bytes]]:
+    """A server whose clock stood at `epoch_ms` when it began."""
+    began = rig.board.now_ms
+    return lambda request: [reply(request, epoch_ms + rig.board.now_ms - began)]
+
+
+def in_service() -> Rig:
+    """It has the time, and has had it for a day."""
+    rig = Rig(lambda request: [])
+    rig.answer = told(TRUE_MS, rig)
+    return rig.run(24 * HOUR_MS)
+
+
+def is_true(rig: Rig) -> bool:
+    return abs(rig.clock.now_ms() - TRUE_MS - rig.board.now_ms + START_MS) < 5000
+
+
+START_MS = FakeBoard().now_ms
+
+
+def test_one_forged_answer_changes_nothing() -> None:
+    """Red without the second question: one datagram takes the column off the air for an hour."""
+    rig = in_service()
+    true, lies = rig.answer, [1]
+
+    def mixed(request: bytes) -> list[bytes]:
+        return [reply(request, FORGED_MS)] if lies and lies.pop() else true(request)
+
+    rig.answer = mixed
+    rig.run(2 * HOUR_MS)
+    assert lies == [] and is_true(rig)
+
+
+def test_two_that_agree_are_believed_and_undone_by_the_next_true_ones() -> None:
+    rig = in_service()
+    true = rig.answer
+    rig.answer = told(FORGED_MS, rig)
+    rig.run(2 * HOUR_MS)
+    assert not is_true(rig) and floor_of(rig) < TRUE_MS + 2 * 24 * HOUR_MS, "it is no floor within six hours"
+    rig.answer = true
+    rig.run(2 * HOUR_MS)
+    assert is_true(rig)
+
+
+def test_two_that_disagree_are_not_believed() -> None:
+    rig = in_service()
+    count = [0]
+
+    def wild(request: bytes) -> list[bytes]:
+        count[0] += 1
+        return [reply(request, FORGED_MS + count[0] * HOUR_MS)]
+
+    rig.answer = wild
+    rig.run(HOUR_MS + 60_000)
+    assert count[0] > 2 and is_true(rig)
+
+
+def test_nothing_behind_the_certificates_end_is_believed() -> None:
+    rig = Rig(lambda request: [reply(request)], latest_s=TRUE_MS // 1000 - 1).run(60_000)
+    assert rig.clock.source == "none" and rig.board.epoch_ms() < TRUE_MS
+    assert Rig(latest_s=TRUE_MS // 1000 + 1).run(1000).clock.source == "ntp"
+
+
+def test_the_floor_never_falls_and_nothing_before_it_is_believed() -> None:
+    """What expired stays expired. Red when an answer of the past becomes the floor."""
+    rig = in_service()
+    before = floor_of(rig)
+    rig.answer = told(TRUE_MS - YEAR_MS, rig)
+    rig.run(24 * HOUR_MS)
+    assert is_true(rig) and floor_of(rig) >= before
+    again = Rig(lambda request: [reply(request, TRUE_MS - 1)], floor=floor(TRUE_MS)).run(60_000)
+    assert again.clock.source == "none" and again.board.epoch_ms() >= TRUE_MS
 
 
 @pytest.mark.parametrize("mode", [FlashMode.FULL, FlashMode.READ_ERROR])

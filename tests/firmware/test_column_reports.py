@@ -2,7 +2,7 @@
 """The column: what it makes of a boot, and what it says about itself."""
 
 import pytest
-from column_rig import BOOT, ROOT, Rig
+from column_rig import ACCEPTED, BOOT, ROOT, Rig
 from fake_board import FlashMode
 
 from firmware import record
@@ -34,6 +34,20 @@ def test_a_boot_becomes_healthy_and_its_configuration_good_in_time() -> None:
     rig.run(6000)
     assert record.split(rig.board.flash.files[BOOT_FILE]) == ([b'{"n":%d,"u":0}' % BOOT], [])
     assert GOOD in rig.board.flash.files
+
+
+def test_a_configuration_that_loses_the_broker_becomes_good_only_when_it_has_it() -> None:
+    """A column in service gets a wrong password: its configuration stays on trial until there is a session."""
+    served = Rig().up()
+    served.board.flash.files.update({"config.json": b"{}", "secrets.json": b"{}"})
+    rig = Rig(served.board.flash)
+    config_files.put_on_trial(rig.board.flash, "", "current")
+    rig.answers = ""
+    rig.run(HEALTHY_MS + 60_000)
+    assert GOOD not in rig.board.flash.files
+    rig.answers = " ".join(ACCEPTED)
+    rig.run(120_000)
+    assert rig.column.uplink.is_up() and GOOD in rig.board.flash.files
 
 
 def test_a_fallback_is_not_kept_as_good() -> None:

@@ -107,7 +107,7 @@ def test_one_that_never_became_healthy_is_not_taken_for_good_later() -> None:
     put(board, document(device_id="another"))
     config_files.put_on_trial(board.flash, "", "current")
     config_files.put_on_trial(board.flash, "", "last-good")
-    resets.certify(board, 2)
+    resets.certify(board, 2, True)
     assert board.flash.files["config.good"] == good
 
 

@@ -4,7 +4,7 @@ import pytest
 from fake_board import FakeBoard, FlashMode
 
 from firmware import record, resets
-from firmware.resets import RECORD_FILE, crumb
+from firmware.resets import ADDRESS_FILE, RECORD_FILE, crumb
 
 
 def after(cause: str, scratch: bytes = b"", reset_record: bytes | None = None) -> tuple[FakeBoard, dict[str, object]]:
@@ -57,7 +57,52 @@ def test_a_flash_that_fails_is_logged() -> None:
     board = FakeBoard()
     board.flash.mode = FlashMode.WRITE_ERROR
     resets.keep(board, "uplink", "x")
-    resets.certify(board, 5)
+    resets.certify(board, 5, True)
     board.flash.mode = FlashMode.READ_ERROR
     resets.last(board)
     assert len(board.logged) == 3
+
+
+# -- what a healthy boot certifies
+
+NEW, OLD = record.frame(b'{"new":1}'), record.frame(b'{"old":1}')
+
+
+def on_trial(*, had_one_before: bool) -> FakeBoard:
+    """A column that was flashed: another configuration in the folder b, the old one in a."""
+    board = FakeBoard()
+    board.flash.files |= {resets.TRIAL_FILE: NEW, resets.GOOD_FILE: OLD, resets.ACTIVE_FILE: b"ba"}
+    if had_one_before:
+        board.flash.files[ADDRESS_FILE] = record.frame(b"broker.example 10.0.0.2")
+    return board
+
+
+@pytest.mark.parametrize(("had_one_before", "has_one"), [(False, False), (False, True), (True, True)])
+def test_what_does_what_the_one_before_did_is_certified(had_one_before: bool, has_one: bool) -> None:
+    board = on_trial(had_one_before=had_one_before)
+    assert resets.certify(board, 7, has_one)
+    files = board.flash.files
+    assert files[resets.GOOD_FILE] == NEW and resets.TRIAL_FILE not in files and files[resets.ACTIVE_FILE] == b"b"
+    assert record.split(files[resets.BOOT_FILE]) == ([b'{"n":7,"u":0}'], [])
+
+
+def test_a_configuration_without_a_session_is_not_good_where_there_was_one() -> None:
+    """Red when `certify` asks for no session: the last configuration that worked is lost, and so is the way back."""
+    board = on_trial(had_one_before=True)
+    before = dict(board.flash.files)
+    assert not resets.certify(board, 7, False)
+    assert board.flash.files == before, "and the boots that do no duty are counted on"
+    assert resets.certify(board, 7, True), "it came up after all"
+
+
+def test_an_outage_makes_no_column_loop() -> None:
+    """Nothing is new: without a broker a boot is as healthy as ever. Nor is there a way back from files put by hand."""
+    board = on_trial(had_one_before=True)
+    board.flash.files[resets.ACTIVE_FILE] = b"b"
+    assert not resets.certify(board, 7, False), "the configuration stays on trial"
+    assert resets.BOOT_FILE in board.flash.files and board.flash.files[resets.GOOD_FILE] == OLD
+    writes = board.flash.writes
+    resets.certify(board, 7, False)
+    assert board.flash.writes == writes, "looked at again and again, it wears no flash"
+    del board.flash.files[resets.TRIAL_FILE]
+    assert resets.certify(board, 7, False)

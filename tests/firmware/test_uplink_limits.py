@@ -7,7 +7,7 @@ from fake_net import CONNECT, PUBLISH, SUBSCRIBE, TOPICS, publish, suback
 from uplink_rig import ADDRESS, HOST, RETRY_MAX_S, STEP_MS, TIMEOUT_S, FakeIncidents, Rig, gaps
 
 from firmware.record import frame
-from firmware.uplink import ADDRESS_FILE
+from firmware.resets import ADDRESS_FILE
 
 TIMEOUT_MS = TIMEOUT_S * 1000
 URGENT_MS = 3000

@@ -11,7 +11,8 @@ from uplink_rig import ADDRESS, HOST, RETRY_MAX_S, Rig
 from firmware import uplink
 from firmware.outbox import Outbox
 from firmware.record import frame
-from firmware.uplink import ADDRESS_FILE, Uplink
+from firmware.resets import ADDRESS_FILE
+from firmware.uplink import Uplink
 
 # -- names
 

@@ -1,6 +1,9 @@
 """`python -m sim config`: what it prints the firmware takes; what it refuses it explains."""
 
 import json
+import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import pytest
 from cli_probe import run_sim
 
 from firmware.startup import config
+from sim.real import flash_image
 
 CA, CERT, KEY = (
     f"-----BEGIN {kind}-----\nMA==\n-----END {kind}-----\n" for kind in ("CERTIFICATE", "CERTIFICATE", "PRIVATE KEY")
@@ -102,3 +106,13 @@ def test_what_is_refused_is_explained(arguments: list[str], told: str) -> None:
 def test_a_secret_is_never_shown_in_an_error() -> None:
     run = run_sim("config", *MINIMUM, "--wifi-password", "short77")
     assert run.returncode == 2 and "secrets.wifi_password" in run.stderr and "short77" not in run.stderr
+
+
+def test_a_file_behind_it_is_for_its_owner_only(tmp_path: Path) -> None:
+    """The shell makes it for everybody; passwords and keys go into it."""
+    file = tmp_path / "column.json"
+    with file.open("w") as stream:
+        file.chmod(0o644)
+        command = [sys.executable, "-m", "sim", "config", "--device-id", "t", "--region", "nko", "--broker", "h:1"]
+        subprocess.run(command, stdout=stream, check=True, cwd=flash_image.PROJECT)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600

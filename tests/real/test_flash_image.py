@@ -1,6 +1,7 @@
 """Flash images: what is on them, what a technician's visit changes, what it leaves alone."""
 
 import json
+import stat
 import subprocess
 from pathlib import Path
 
@@ -141,3 +142,12 @@ def test_micropython_mounts_imports_and_writes_it_and_the_host_reads_it_again(
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (run.stdout, run.returncode) == ("(0, 255, 0)\n", 0), run.stderr
     assert flash_image.Image(path.read_bytes()).read("journal.log") == b"x" * 5000
+
+
+def test_an_image_is_for_its_owner_only(tmp_path: Path) -> None:
+    """It holds a column's key. Also one that was made for everybody before."""
+    image = tmp_path / "flash.img"
+    image.write_bytes(b"")
+    image.chmod(0o644)
+    flash_image.replace(image, flash_image.Image().content())
+    assert stat.S_IMODE(image.stat().st_mode) == 0o600

@@ -22,7 +22,7 @@ def put(board: FakeBoard, changed: dict[str, Any]) -> None:
 def run_healthily(board: FakeBoard) -> None:
     """What a boot does with its configuration, from the start until it counts as healthy."""
     config_files.put_on_trial(board.flash, "", load(board.flash, "esp32")[1])
-    resets.certify(board, 1)
+    resets.certify(board, 1, True)
     board.flash.files.pop("boot.rec", None)
 
 

@@ -18,7 +18,7 @@ EXAMPLE = PROJECT / "examples" / "petropavl" / "fleet.csv"
 COLUMN = "petropavl-03"  # ESP32-S3, Ethernet, tamper switch and supply fitted
 PATIENCE_S = 60.0
 # What else takes minutes: a start counts as a good one, a button as stuck.
-IMPATIENT = "\n[common.watchdog]\nhealthy_s = 1\n\n[common.button]\nstuck_s = 5\n"
+IMPATIENT = "\n[common.watchdog]\nhealthy_s = 1\n\n[common.button]\nstuck_s = 5\n\n[common.supply]\nlow_mv = 900\n"
 MAKE = ["make", "--silent", "--no-print-directory"]
 # What a `make test` around these tests would pass on to them.
 for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES"):

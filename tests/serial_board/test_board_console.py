@@ -21,7 +21,9 @@ from cli_probe import run_sim
 from column_probe import PATIENCE_S, need
 
 from field import logs, watch
-from field.console import COMMANDS, EXIT_FAILED, Console, ConsoleError, Refused
+from field.console import COMMANDS, Console, ConsoleError, Refused
+from field.telling import EXIT_FAILED
+from field.words import Words
 from sim.real.flash_image import PROJECT
 from sim.servers.authority import Authority
 from sim.servers.broker import EmbeddedBroker, Mosquitto, Tls
@@ -189,7 +191,7 @@ def test_logs_and_watch_for_people_and_for_machines(duty: Duty) -> None:
 
 def test_a_port_where_nobody_answers_is_explained(tmp_path: Path) -> None:
     missing = tool("field.logs", str(tmp_path / "none"))
-    assert missing.returncode == EXIT_FAILED and "cannot be opened; is the cable in" in missing.stderr
+    assert missing.returncode == EXIT_FAILED and "there is no such port; is the cable in?" in missing.stderr
     master, slave = pty.openpty()
     try:
         silent = tool("field.console", os.ttyname(slave), "status")
@@ -239,7 +241,7 @@ STATUS: dict[str, Any] = {
 
 
 def test_what_is_wrong_stands_out() -> None:
-    found = dict(watch.rows(STATUS))
+    found = dict(watch.rows(STATUS, Words("en")))
     assert found["button"].startswith("STUCK") and "uncounted" in found["button"] and "never pressed" in found["button"]
     assert "DOWN" in found["link"] and "no session (no route)" in found["broker"] and found["faults"] == "none"
     text = "\n".join(
@@ -249,7 +251,8 @@ def test_what_is_wrong_stands_out() -> None:
                 "traceback": ["ValueError: x"],
                 "journal": [{"damaged": "xx"}, {"k": "release"}],
                 "left_out": 4,
-            }
+            },
+            Words("en"),
         )
     )
     for words in (

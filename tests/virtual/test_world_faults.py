@@ -242,7 +242,7 @@ def test_a_rival_takes_every_session_over() -> None:
 
 def stalled(chip: str, for_ms: int = 60, tls_chunks: int = 2) -> World:
     """A second or two of stall by handshakes, a press in the middle of each."""
-    world = World(6, chip=chip, costs=Costs(tls_chunks=tls_chunks))
+    world = World(2, chip=chip, costs=Costs(tls_chunks=tls_chunks))
     for n in range(12):
         world.at(20_000 + n * 5_000, world.broker.takeover)
         world.at(20_300 + n * 5_000 + n * 37, lambda: world.press(for_ms))

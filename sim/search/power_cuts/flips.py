@@ -18,8 +18,9 @@ from firmware import clock, record, resets  # noqa: E402
 from firmware.incidents import Incidents  # noqa: E402
 from firmware.journal import FILE as JOURNAL  # noqa: E402
 from firmware.journal import Journal  # noqa: E402
+from firmware.resets import ADDRESS_FILE  # noqa: E402
 from firmware.startup import config, config_files  # noqa: E402
-from firmware.uplink import ADDRESS_FILE, Uplink  # noqa: E402
+from firmware.uplink import Uplink  # noqa: E402
 from sim.search.power_cuts import lives  # noqa: E402
 from sim.virtual.bootrom import BOOT_FILE, run_boot  # noqa: E402
 from sim.virtual.costs import Costs  # noqa: E402
@@ -157,7 +158,7 @@ def _with_good(files: dict[str, bytes]) -> dict[str, bytes]:
     """As the flash is when the configuration has proved to work."""
     bench = Bench(files)
     config_files.put_on_trial(bench.flash, "", "current")
-    resets.certify(bench, NUMBER)
+    resets.certify(bench, NUMBER, True)
     return {**files, GOOD_FILE: bench.store.files[GOOD_FILE]}
 
 
@@ -266,7 +267,7 @@ def _reset_of(bench: Bench) -> tuple[Any, Any]:
 
 
 def _floor_of(bench: Bench) -> int:
-    clock.Clock(bench, {"server": None, "port": 123, "every_s": 3600}, False, lambda: None)
+    clock.Clock(bench, {"server": None, "port": 123, "every_s": 3600, "latest_s": 0}, False, lambda: None)
     return bench.set_ms
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from random import Random
 
-from firmware import clock, journal, resets, uplink
+from firmware import clock, journal, resets
 from firmware.startup import config_files
 from sim.search.storms.stage import Stage
 from sim.search.storms.waves import CLASSES
@@ -12,7 +12,7 @@ from sim.virtual.timeline import US_PER_MS
 
 FRAMED_FILES = (  # each record has its CRC: a bit that flips is found out
     journal.FILE, resets.BOOT_FILE, resets.RECORD_FILE, resets.GOOD_FILE, resets.TRIAL_FILE,
-    clock.FLOOR_FILE, uplink.ADDRESS_FILE,
+    clock.FLOOR_FILE, resets.ADDRESS_FILE,
 )  # fmt: skip
 FILES = (*FRAMED_FILES, config_files.CONFIG_FILE, config_files.SECRETS_FILE)
 BOOTS_MS = 1_000  # later, a column that was switched on looks at its contact

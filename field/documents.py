@@ -1,0 +1,85 @@
+"""A column's configuration on this computer: one document, or a column's folder as provisioned, or a fleet's."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from field import bundle
+from field.words import Trouble
+from firmware.startup import config as firmware_config
+from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
+
+CHIP_FILE = "chip"  # in a column's folder: the chip that it was provisioned for
+CHIPS = {"ESP32S3": "esp32s3", "ESP32S2": "esp32s2", "ESP32C3": "esp32c3", "ESP32": "esp32"}
+
+
+class DocumentError(Trouble):
+    """It is no configuration, or none for that board."""
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """One document, or config.json beside secrets.json; not validated. Raises DocumentError."""
+    file = path / CONFIG_FILE if path.is_dir() else path
+    try:
+        document = json.loads(file.read_text("utf-8-sig"))
+        beside = file.with_name(SECRETS_FILE)
+        if isinstance(document, dict) and "secrets" not in document and beside.exists():
+            document["secrets"] = json.loads(beside.read_text("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise DocumentError("document.unreadable", file=file, error=error) from error
+    if not isinstance(document, dict):
+        raise DocumentError("document.unreadable", file=file, error=type(document).__name__)
+    return document
+
+
+def provisioned_for(path: Path) -> str | None:
+    """The chip that provisioning noted in a column's folder; None for a document of somebody's own."""
+    file = path / CHIP_FILE
+    return file.read_text("ascii").strip() if path.is_dir() and file.exists() else None
+
+
+def files(path: Path, chip: str) -> dict[str, bytes]:
+    """The configuration's files, as a board with that chip gets them. Raises DocumentError: none, or none for it."""
+    document, meant = read_document(path), provisioned_for(path)
+    errors = _errors(document, chip)
+    if not errors and meant in (None, chip):
+        return bundle.configuration_files({"secrets": {}, **document})
+    fits = [meant] if meant else sorted(other for other in CHIPS.values() if not _errors(document, other))
+    if fits and chip not in fits:
+        raise DocumentError("document.other-chip", path=path, found=chip, fits=", ".join(fits))
+    raise DocumentError("document.invalid", path=path, chip=chip, errors="\n  ".join(errors))
+
+
+def device_id(path: Path) -> str:
+    """Which column a configuration makes of a board. Raises DocumentError when no chip could have it: before a column
+    is taken off duty for it."""
+    document, meant = read_document(path), provisioned_for(path)
+    meant = meant if meant in CHIPS.values() else None
+    found = {chip: _errors(document, chip) for chip in CHIPS.values() if meant in (None, chip)}
+    chip = min(found, key=lambda one: len(found[one]))
+    if found[chip]:
+        raise DocumentError("document.invalid", path=path, chip=chip, errors="\n  ".join(found[chip]))
+    return str(document["device_id"])
+
+
+def _errors(document: dict[str, Any], chip: str) -> list[str]:
+    return list(firmware_config.validate(document, chip)[1])
+
+
+def is_fleet(path: Path) -> bool:
+    """A folder of columns, one folder each, and not a column's own."""
+    return path.is_dir() and not (path / CONFIG_FILE).exists()
+
+
+def of_fleet(path: Path, carried: str | None) -> Path:
+    """The folder in a fleet's of the column that the board is already. Raises DocumentError."""
+    known = sorted(entry.name for entry in path.iterdir() if (entry / CONFIG_FILE).exists())
+    if not known:
+        raise DocumentError("fleet.empty", path=path)
+    if carried is None:
+        raise DocumentError("fleet.blank-board", path=path, first=known[0])
+    if carried not in known:
+        raise DocumentError("fleet.stranger", path=path, carried=carried, known=", ".join(known))
+    return path / carried

@@ -1,0 +1,108 @@
+"""fleet.toml: what all columns of a table share. A key that nobody reads is refused, with its place."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from firmware.startup import config, hosts, pins
+
+PORT = 8883  # of MQTT over TLS
+NAME_MAX = 64  # characters of a certificate's common name: X.520's ub-common-name
+# Sections of a configuration that the table or a section of fleet.toml's own fills.
+_FILLED = {"v", "device_id", "region", "location", "stream", "broker", "link", "pins", "secrets"}
+_KEYS = tuple(key for key, *_ in config._RULES)  # what a configuration may hold
+SECTIONS = ("authority", "broker", "clock", "wifi", "links", "pins", "common")
+
+
+def check(shared: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """Everything that is wrong with it but for values that the firmware's validator judges."""
+    return [*_sections(shared), *_keys(shared), *_hosts(shared), *_names(shared)]
+
+
+def _of_firmware(section: str) -> set[str]:
+    return {key.split(".")[1] for key in _KEYS if key.startswith(f"{section}.")}
+
+
+def _sections(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    for name, value in shared.items():
+        if name not in SECTIONS:
+            yield (name,), f"unknown section [{name}], must be one of {', '.join(SECTIONS)}"
+        elif not isinstance(value, dict):
+            yield (name,), f"[{name}] must be a section with keys below it"
+        elif name in ("links", "pins"):
+            for profile, keys in value.items():
+                if not isinstance(keys, dict):
+                    yield (name, profile), f"[{name}.{profile}] must be a section with keys below it"
+
+
+def _section(shared: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = shared.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _keys(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    read = {
+        "authority": {"name"},
+        "broker": (_of_firmware("broker") - {"tls", "insecure"}) | {"hosts", "server_name", "centre_port"},
+        "clock": _of_firmware("clock"),
+        "wifi": {"ssid", "open"},
+        "common": {key.split(".")[0] for key in _KEYS} - _FILLED - ({"clock"} if "clock" in shared else set()),
+    }
+    for section, keys in read.items():
+        for key in _section(shared, section):
+            if key not in keys:
+                yield (section, key), f"[{section}] {key}: nobody reads it, must be one of {', '.join(sorted(keys))}"
+    for kind, keys in (("links", _of_firmware("link")), ("pins", {"chip", *pins.defaults("esp32")})):
+        for profile, values in _section(shared, kind).items():
+            for key in values if isinstance(values, dict) else ():
+                if key not in keys:
+                    text = f"[{kind}.{profile}] {key}: nobody reads it, must be one of {', '.join(sorted(keys))}"
+                    yield (kind, profile, key), text
+
+
+def _hosts(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    broker = _section(shared, "broker")
+    right = "must be a DNS name or an IP address, without scheme, port and blanks"
+    if "host" not in broker:
+        yield ("broker",), "[broker] host is missing, must be the name or address of the MQTT broker"
+    more = broker.get("hosts", [])
+    if not isinstance(more, list):
+        yield ("broker", "hosts"), f"[broker] hosts: found {more!r}, must be a list of names and addresses"
+        more = []
+    named = [(key, broker.get(key)) for key in ("host", "server_name")] + [("hosts", one) for one in more]
+    for key, host in named:
+        if key in broker and not hosts.is_host(host):
+            yield ("broker", key), f"[broker] {key}: found {host!r}, {right}"
+    centre_port = broker.get("centre_port", 1)
+    if type(centre_port) is not int or not 1 <= centre_port <= 65535 or centre_port == broker.get("port", PORT):
+        yield ("broker", "centre_port"), f"[broker] centre_port: found {centre_port!r}, must be a port other than port"
+    server = _section(shared, "clock").get("server")
+    if server is not None and not hosts.is_host(server):
+        yield ("clock", "server"), f"[clock] server: found {server!r}, {right}"
+
+
+def _names(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    name = _section(shared, "authority").get("name", "x")
+    if not isinstance(name, str) or not 1 <= len(name.strip()) <= NAME_MAX or not name.isprintable():
+        yield ("authority", "name"), f"[authority] name: found {name!r}, must be 1 to {NAME_MAX} printable characters"
+    wifi = _section(shared, "wifi")
+    if not isinstance(wifi.get("open", False), bool):
+        yield ("wifi", "open"), f"[wifi] open: found {wifi['open']!r}, must be true or false"
+
+
+def place(text: str, keys: tuple[str, ...]) -> str:
+    """Of keys in a TOML text: ':line:column', or '' where they stand in no line of their own."""
+    best = ""
+    section: tuple[str, ...] = ()
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[([^\[\]]+)\]", line):
+            section = tuple(part.strip().strip("\"'") for part in header[1].split("."))
+            if section == keys[: len(section)]:
+                best = f":{number}:{header.start(1)}"
+        elif found := re.match(r"\s*([\w.\"'-]+)\s*=", line):
+            key = (*section, *(part.strip("\"'") for part in found[1].split(".")))
+            if key == keys[: len(key)]:
+                best = f":{number}:{found.start(1) + 1}"
+    return best

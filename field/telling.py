@@ -1,0 +1,66 @@
+"""The one place where what goes wrong in a command becomes words: no traceback for anything that a disk, a permission,
+a port, a cable or a file can do."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from field.words import Trouble, Words, asked_for
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 128 + signal.SIGINT
+_BY_NUMBER = {
+    errno.EACCES: "file.permission",
+    errno.EPERM: "file.permission",
+    errno.ENOENT: "file.missing",
+    errno.ENOTDIR: "file.missing",
+    errno.ENOSPC: "file.full",
+    errno.EDQUOT: "file.full",
+    errno.EROFS: "file.read-only",
+    errno.EISDIR: "file.folder",
+}
+
+
+class Main(Protocol):
+    def __call__(self, argv: Sequence[str] | None = None) -> int: ...
+
+
+def explained(error: OSError) -> Trouble:
+    """What the system says of a file, as a trouble."""
+    name = error.filename2 or error.filename
+    return Trouble(_BY_NUMBER.get(error.errno or 0, "file.fails"), name=name, error=error.strerror or error)
+
+
+def in_words(main: Callable[[Sequence[str] | None], int]) -> Main:
+    """A command's `main`: whatever it raises is told in the language that was asked for, as its exit status says."""
+
+    @functools.wraps(main)
+    def told(argv: Sequence[str] | None = None) -> int:
+        for stream in (sys.stdin, sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):  # a missing locale must not stop anybody
+                stream.reconfigure(encoding="utf-8", errors="replace")
+        words = asked_for(argv, os.environ)
+        try:
+            return main(argv)
+        except Trouble as trouble:
+            return fail(words, trouble)
+        except BrokenPipeError:  # whoever read it, `head` perhaps, has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return EXIT_FAILED
+        except OSError as error:
+            return fail(words, explained(error))
+        except KeyboardInterrupt:
+            return EXIT_INTERRUPTED
+
+    return told
+
+
+def fail(words: Words, trouble: Trouble) -> int:
+    print(words("error", why=trouble), file=sys.stderr)
+    return EXIT_FAILED

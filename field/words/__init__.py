@@ -1,0 +1,121 @@
+"""What is said to people, in their language. The texts are data: en.json, ru.json, kk.json, with the same keys.
+
+    raise Trouble("file.missing", name=file)        # what happened, and what to do next
+    print(words.told(trouble))                      # in the language of `words`
+
+Everything that a technician reads goes through `Words`, so that nothing stays in one language; what a column says of
+itself in English is turned too (`said.` in the tables).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+LANGUAGES = ("en", "ru", "kk")
+_SAID = "said."  # keys of what columns say by themselves
+
+
+class Trouble(Exception):
+    """Something went wrong: `key` of the text that says what, and what to do next; `values` fill it. As a string it is
+    in English; values may be troubles themselves."""
+
+    def __init__(self, key: str, **values: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.values = values
+
+    def __str__(self) -> str:
+        return self.told(Words("en"))
+
+    def told(self, words: Words) -> str:
+        return words(self.key, **self.values)
+
+
+class PortTrouble(Trouble):
+    """One with a serial port, or with what is behind it; `what` leaves the port out."""
+
+    def __init__(self, port: str, key: str, **values: object) -> None:
+        super().__init__(key, port=port, **values)
+        self.port = port
+
+    def told(self, words: Words) -> str:
+        return f"{self.port}: {self.what(words)}"
+
+    def what(self, words: Words) -> str:
+        return super().told(words)
+
+
+class Words:
+    """Texts of one language."""
+
+    def __init__(self, language: str) -> None:
+        self.language = language
+        self._texts = load(language)
+
+    def __call__(self, key: str, **values: object) -> str:
+        return self._texts[key].format(**{name: self._shown(value) for name, value in values.items()})
+
+    def _shown(self, value: object) -> object:
+        if isinstance(value, Trouble):
+            return value.told(self)
+        return "-" if value is None else value
+
+    def said(self, text: str) -> str:
+        """What a column says of itself, in English: as far as it is known, in this language."""
+        if self.language == LANGUAGES[0]:
+            return text
+        for pattern, key in _sayings():
+            text = pattern.sub(lambda found, key=key: self._turned(key, found.groupdict()), text)  # type: ignore[misc]
+        return text
+
+    def _turned(self, key: str, values: Mapping[str, str]) -> str:
+        return self(key, **{name: self.said(value) for name, value in values.items()})
+
+
+@cache
+def load(language: str) -> Mapping[str, str]:
+    texts: dict[str, str] = json.loads((FOLDER / f"{language}.json").read_text("utf-8"))
+    return texts
+
+
+@cache
+def _sayings() -> list[tuple[re.Pattern[str], str]]:
+    """What columns say, longest first, so that no shorter saying is taken out of a longer one."""
+    known = {key: text for key, text in load(LANGUAGES[0]).items() if key.startswith(_SAID)}
+    return [(_pattern(known[key]), key) for key in sorted(known, key=lambda key: -len(known[key]))]
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    """Finds a saying anywhere; a single word only where it is all that is said: it may be part of a name."""
+    if " " not in text:
+        return re.compile(rf"\A{re.escape(text)}\Z")
+    parts = re.split(r"\{(\w+)\}", text)
+    literal = [re.escape(part) if at % 2 == 0 else rf"(?P<{part}>[^\s,;:]+)" for at, part in enumerate(parts)]
+    return re.compile(r"(?<![\w-])" + "".join(literal) + r"(?![\w-])")
+
+
+def choose(asked: str | None, environment: Mapping[str, str]) -> str:
+    """`asked`, else what LC_ALL, LC_MESSAGES or LANG say ("ru_RU.UTF-8"), else English."""
+    for text in (asked, *(environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))):
+        if text:
+            language = text.replace("-", "_").partition("_")[0].partition(".")[0].lower()
+            return language if language in LANGUAGES else LANGUAGES[0]
+    return LANGUAGES[0]
+
+
+def add_language(parser: argparse.ArgumentParser) -> None:
+    """Every tool's --lang; `make ... LANG=ru` gives what was typed there."""
+    parser.add_argument("--lang", metavar="|".join(LANGUAGES), help="(default: as LC_ALL or LANG say, else en)")
+
+
+def asked_for(argv: Sequence[str] | None, environment: Mapping[str, str]) -> Words:
+    """The words that a command line or the environment asks for, whatever else it says."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--lang")
+    return Words(choose(parser.parse_known_args(argv)[0].lang, environment))

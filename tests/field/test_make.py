@@ -1,0 +1,93 @@
+"""The targets as people type them: blanks and brackets in names, a language behind make, a fault for a board."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from fleet_rig import GOOD, HEADER, Tables
+from whole_rig import MAKE
+
+from field import flash, logs
+from field.telling import EXIT_FAILED
+from field.words import Words
+from sim.real.flash_image import PROJECT
+
+
+def make(target: str, *variables: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+    command = [*MAKE, target, *variables]
+    return subprocess.run(command, cwd=PROJECT, env={**os.environ, **environment}, capture_output=True, text=True)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "Жоба SOS (1) [2]"
+    made.mkdir()
+    return made
+
+
+@pytest.mark.parametrize("target", ["diag", "logs", "watch", "shell"])
+def test_a_port_with_blanks_and_brackets_is_one_port(target: str, folder: Path) -> None:
+    port = folder / "a port"
+    done = make(target, f"PORT={port}", "LANG=en")
+    assert f"{port}: cannot be opened: there is no such port" in done.stderr
+
+
+def test_a_fleet_a_folder_and_a_configuration_with_blanks_and_brackets(folder: Path) -> None:
+    fleet, out, port = Tables(folder)(HEADER, GOOD), folder / "made (new)", folder / "a port"
+    done = make("provision", f"FLEET={fleet}", f"OUT={out}")
+    assert done.returncode == 0, done.stderr
+    done = make("flash", f"PORT={port}", f"CONFIG={out}/columns/one", f"OUT={out}", "LANG=en")
+    assert f"error: {port}: column one: cannot be opened: there is no such port" in done.stderr
+    done = make("flash-all", f"BOARDS='{port}={out}/columns/one'", f"OUT={out}", "LANG=en")
+    assert f"error: {port}: column one: cannot be opened" in done.stderr
+    done = make("flash-all", f"PORTS={port.parent.parent}/none", f"OUT={out}", "LANG=en")
+    assert "column -: cannot be opened" in done.stderr
+
+
+@pytest.mark.parametrize("target", ["diag", "logs", "watch"])
+def test_the_language_behind_make_beats_the_environments(target: str, folder: Path) -> None:
+    done = make(target, f"PORT={folder}/none", "LANG=ru", LC_ALL="en_US.UTF-8", LANG="en_US.UTF-8")
+    assert "не открывается: такого порта нет" in done.stderr
+    done = make(target, f"PORT={folder}/none", LC_ALL="kk_KZ.UTF-8", LANG="ru_RU.UTF-8")
+    assert "ашылмайды" in done.stderr, "without it the environment's order holds"
+
+
+def test_build_tells_in_the_language_too(folder: Path) -> None:
+    done = make("build", "LANG=kk")
+    assert done.returncode == 0 and "нұсқа" in done.stdout
+
+
+def test_a_fault_for_a_board_is_one_that_there_is(folder: Path) -> None:
+    fleet = Tables(folder)(HEADER, GOOD)
+    assert make("provision", f"FLEET={fleet}", f"OUT={folder}/out").returncode == 0
+    done = make("board", f"CONFIG={folder}/out/columns/one", f"LINK={folder}/a board", "FAULT=no-such")
+    assert done.returncode != 0 and "no-such" in done.stderr and "deaf" in done.stderr
+
+
+PORTS = {
+    13: "port.permission",
+    16: "port.busy",
+    25: "port.none",
+}
+
+
+@pytest.mark.parametrize("number", PORTS)
+@pytest.mark.parametrize("language", ["en", "ru", "kk"])
+def test_a_port_that_cannot_be_opened_says_why_and_what_to_do(
+    number: int, language: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Red when every reason is one: "is the cable in?" to somebody who lacks a permission."""
+    port = Path("/dev/null")  # it is there
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("serial.Serial.open", refuse)
+    said = Words(language)(PORTS[number], group=port.group())
+    assert logs.main([str(port), "--lang", language]) == EXIT_FAILED
+    assert said in capsys.readouterr().err
+    (tmp_path / "columns").mkdir()
+    log = tmp_path / "log.csv"
+    assert flash.main([f"{port}={tmp_path}/columns", "--lang", language, "--log", str(log)]) == EXIT_FAILED
+    assert said in capsys.readouterr().err
