@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from desk.answers import Answered
 from desk.ledger import Ledger
+from desk.line import Receipt
 from desk.register import Register
 from desk.silence import UP, Silence
 
@@ -33,10 +34,12 @@ class Batch:
     violations: list[tuple[int, str, str]] = field(default_factory=list)
     answered: list[Answered] = field(default_factory=list)
     presences: list[tuple[str, str, int]] = field(default_factory=list)
+    forgotten: set[str] = field(default_factory=set)
+    """Columns whose place another one needs."""
     early: set[str] = field(default_factory=set)
     """Incidents that another desk has answered and this one does not know."""
-    receipts: list[tuple[int, int]] = field(default_factory=list)
-    """(packet id, QoS) of the messages that this came from: for the broker, once it is written."""
+    receipts: list[Receipt] = field(default_factory=list)
+    """Of the messages that this came from: for the broker, once it is written."""
 
     def __bool__(self) -> bool:
         return any(vars(self).values())
@@ -44,6 +47,12 @@ class Batch:
     def answer(self, incident_id: str) -> None:
         """The incident has changed, or was transmitted again: its latest state is to leave."""
         self.incidents[incident_id] = True
+
+    def forget_column(self, device_id: str) -> None:
+        """Nothing but its incidents is kept of this column."""
+        self.forgotten.add(device_id)
+        self.columns.discard(device_id)
+        self.presences = [row for row in self.presences if row[0] != device_id]
 
     @property
     def is_urgent(self) -> bool:
@@ -62,6 +71,8 @@ class Batch:
 
     def write(self, register: Register, ledger: Ledger, silence: Silence, now_ms: int) -> None:
         """Raises sqlite3.Error; then nothing is written."""
+        if not any(what for name, what in vars(self).items() if name != "receipts"):
+            return
         with register.transaction():
             for incident_id, unanswered in self.incidents.items():
                 incident = ledger.incidents[incident_id]
@@ -86,6 +97,8 @@ class Batch:
                 register.put_violation(*violation)
 
     def _write_columns(self, register: Register, ledger: Ledger, silence: Silence) -> None:
+        for device_id in self.forgotten - self.columns:
+            register.drop_column(device_id)
         for device_id in self.columns:
             presence = silence.presence(device_id)
             kind, since_ms = presence or (None, None)

@@ -1,6 +1,7 @@
 """`python -m sim desk`: the control centre's desk in the browser.
 
-It prints one JSON line when it listens: {"event": "desk", "url": ...}. Its folder holds the register, the accounts and
+It prints one JSON line when it listens: {"event": "desk", "url": ...}; as long as there are no accounts, that link is
+the way in. Its folder holds the register, the accounts and
 who is logged in; two desks never share one. It listens on this machine only, unless told otherwise: then it needs
 accounts, and encryption (its own, or that of a proxy in front).
 """
@@ -11,6 +12,7 @@ import argparse
 import asyncio
 import contextlib
 import getpass
+import ipaddress
 import json
 import logging
 import re
@@ -19,6 +21,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -28,9 +31,12 @@ from common.home import DESK_COMMAND
 from common.identity import Identity
 from desk.duty import Change, Duty
 from desk.register import Register, RegisterError
-from desk.web.accounts import AccountError, Accounts
+from desk.web.accounts import Account, AccountError, Accounts
 from desk.web.api import Desk
-from desk.web.guard import Guard, is_loopback
+from desk.web.audit import Audit
+from desk.web.guard import Guard, Network, is_loopback
+from desk.web.key import Key
+from desk.web.listener import Listener
 from desk.web.player import Player
 from desk.web.server import KEEPALIVE_S, Server
 from desk.web.sessions import Sessions
@@ -45,6 +51,7 @@ REGISTER_FILE = "register.sqlite"
 ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list [NAME] --folder DIR [--admin]"
 
 Address = tuple[str, int]
+OnRequest = Callable[[tuple[Any, ...], bool], None]
 
 
 class SetupError(ValueError):
@@ -80,23 +87,27 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
     """The whole desk, on duty and listening: its address and its server. `arguments`: see `parse`.
 
     Raises SetupError, AccountError, RegisterError and OSError."""
-    guard = _guard(arguments, _folder(arguments.folder))
+    guard = _guard(arguments, _folder(arguments.folder), lambda peer, member: listener.spoke(peer, member=member))
     encryption = _encryption(arguments)
     with Register(arguments.folder / REGISTER_FILE) as register:
         duty = _duty(arguments, register, lambda change: server.feed.notify(change))
         player = Player(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
-        server = Server(Desk(arguments.name, register, duty, arguments.tiles), guard, player)
+        audit = Audit(arguments.folder)
+        server = Server(Desk(arguments.name, register, duty, arguments.tiles), guard, player, audit)
         runner = web.AppRunner(
             server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
         )
         await runner.setup()
         try:
-            site = web.TCPSite(runner, *arguments.listen, ssl_context=encryption)
-            await site.start()
+            assert runner.server is not None
+            listener = Listener(runner.server, encryption)
+            await listener.start(*arguments.listen)
             await asyncio.to_thread(duty.start)
             try:
-                yield _url(arguments.listen[0], runner.addresses[0][1], encryption is not None), server
+                url = _url(arguments.listen[0], listener.port, encryption is not None)
+                yield url if guard.with_accounts else f"{url}enter?key={guard.key.text}", server
             finally:
+                await listener.stop()
                 await asyncio.to_thread(duty.stop)
         finally:
             await runner.cleanup()
@@ -112,14 +123,27 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
         tls = Identity(cert=arguments.cert, key=arguments.key, ca=arguments.ca)
     password = None
     if arguments.password_file is not None:
-        password = arguments.password_file.read_text("utf-8").rstrip("\r\n")
+        password = _first_line(arguments.password_file)
     host, port = arguments.broker
     return Duty(
         register, host, port, name=arguments.name, tls=tls, user=arguments.user, password=password, on_change=on_change
     )
 
 
-def _guard(arguments: argparse.Namespace, folder: Path) -> Guard:
+def _first_line(path: Path) -> str:
+    """Without the byte order mark that an editor put in front. Raises SetupError."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise SetupError(f"--password-file {path}: not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    if not lines or not lines[0]:
+        raise SetupError(f"--password-file {path}: its first line is empty, and should be the password")
+    if lines[0].startswith("{"):
+        raise SetupError(f"--password-file {path}: that is JSON; it should be the password alone, in the first line")
+    return lines[0]
+
+
+def _guard(arguments: argparse.Namespace, folder: Path, on_request: OnRequest = lambda peer, member: None) -> Guard:
     """Raises SetupError when others than this machine could reach a desk that is open to them."""
     accounts = Accounts(folder)
     outside = not is_loopback(arguments.listen[0])
@@ -132,8 +156,10 @@ def _guard(arguments: argparse.Namespace, folder: Path) -> Guard:
             f"--listen {arguments.listen[0]} is not this machine only: that needs --tls-cert and --tls-key, or "
             "--insecure-http behind a proxy that encrypts"
         )
-    sessions = Sessions(folder, accounts)
-    return Guard(accounts, sessions, outside, arguments.tls_cert is not None, arguments.tiles, arguments.insecure_http)
+    key = Key(folder)
+    sessions = Sessions(folder, accounts, nobody=Account("", "admin", key.text))
+    encrypted, proxies = arguments.tls_cert is not None, tuple(arguments.trusted_proxy)
+    return Guard(accounts, sessions, key, outside, encrypted, arguments.tiles, proxies, on_request)
 
 
 def _encryption(arguments: argparse.Namespace) -> ssl.SSLContext | None:
@@ -208,6 +234,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-cert", type=Path, metavar="FILE", help="certificate that browsers see: https")
     add("--tls-key", type=Path, metavar="FILE", help="... and its key")
     add("--insecure-http", action="store_true", help="no https of its own although others can reach it: behind a proxy")
+    add("--trusted-proxy", type=_networks, default=[], metavar="A,B/NET", help="proxies whose X-Forwarded-For counts")
     add("--tiles", type=_tiles, metavar="URL", help="the map's tiles, such as https://tiles.example/{z}/{x}/{y}.png")
     add("--stream-hosts", type=_hosts, metavar="A,B:PORT", help="cameras that may be called, and no others")
     return parser
@@ -245,6 +272,13 @@ def _tiles(text: str) -> str:
     if not TILES.fullmatch(text) or any(field not in text for field in ("{z}", "{x}", "{y}")):
         raise argparse.ArgumentTypeError(f"found {text!r}, must be like https://tiles.example/{{z}}/{{x}}/{{y}}.png")
     return text
+
+
+def _networks(text: str) -> list[Network]:
+    try:
+        return [ipaddress.ip_network(one.strip()) for one in text.split(",")]
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}: give addresses or networks, with commas between them") from None
 
 
 def _hosts(text: str) -> list[str]:

@@ -4,8 +4,11 @@ The order is the point: message -> register, on the disk -> PUBACK and answer. U
 message for this desk's session; until the broker's PUBACK the register keeps that an answer is owed. So whatever
 ends this process, at whatever point, the next one goes on from there.
 
-Three threads come here: the network's, a ticking one, and the operator's. One lock keeps them apart; nothing that waits
-for paho's own locks waits for it (see answers.py).
+Two lines lead to the broker (see line.py): one for calls and answers, one for all else that columns say, so that no
+call stands in the same queue as a column's chatter. Each proves every second that it carries what it should.
+
+Four threads come here: those of the lines, a ticking one, and the operator's. One lock keeps them apart; nothing that
+waits for paho's own locks waits for it (see answers.py).
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import socket
 import sqlite3
 import threading
 import time
@@ -23,27 +25,30 @@ from pathlib import Path
 from typing import Any
 
 from paho.mqtt import client as mqtt
-from paho.mqtt.reasoncodes import ReasonCode
 
 from common.identity import Identity
 from common.running import Running
+from desk import trouble
 from desk.answers import Answered, Answers
 from desk.batch import Batch, Change
 from desk.intake import Intake
 from desk.ledger import BY_MAX, NEW, LedgerError
-from desk.limits import unstorable
-from desk.mqtt_client import EVERYTHING, ack, make_client, utc
+from desk.limits import INCIDENTS_IN_MEMORY, unstorable
+from desk.line import Line, Login, Receipt
+from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.register import Register
 from desk.silence import Limits, Presence, Silence
+from desk.trouble import Trouble
 
 COMMANDS = ("report", "identify", "selftest", "drill", "restart")
-KEEPALIVE_S = 15
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_VALID_MS = 30_000
 TICK_S = 0.1
 ALIVE_MS = 10_000
 RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones after 20
 NOTE_MAX = 4000
+STALLED_S = 5.0  # without a tick: this process waits for its disk, or for its machine
+QUIET = ("not-started", "connecting", "stopped")
 
 __all__ = ["COMMANDS", "Change", "Duty"]
 log = logging.getLogger(__name__)
@@ -81,20 +86,23 @@ class Duty(Running):
     ) -> None:
         self.name, self.register, self._now_ms = name, register, now_ms
         self.limits = limits or Limits()
-        self._address, self._on_change = (host, port), on_change
+        self._login, self._on_change = Login(host, port, tls, user, password), on_change
         self._lock = threading.Condition()
         self._batch = Batch()
         self._told: list[Change] = []
         """Written, and not told yet."""
         self._answers = Answers()
         self._alive_ms = 0
-        self._connected = self._stale = False
-        self._trouble, self._disk_trouble = "not started", ""
+        self._stale = self._listening = self._answering = False
+        self._shown: tuple[bool, Trouble] = (False, trouble.NOT_STARTED)
+        self._disk_trouble = trouble.NONE
+        self._looked_s = time.monotonic()
+        self._floods: set[str] = set()
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._tick_on, name=f"{name}-ticker", daemon=True)
         register.end_presences(register.alive_ms())
+        self._calls, self._telemetry = self._lines(f"desk-{register.desk_id()}")
         self._load()
-        self._client = self._make_client(tls, user, password)
 
     def _load(self) -> None:
         """Begin with what the register says."""
@@ -105,53 +113,65 @@ class Duty(Running):
                 self._silence.recall(row["device_id"], Presence(row["presence"], row["silent_since_ms"]))
         self._batch, self._stale = Batch(), False
         self._intake = Intake(self._ledger, self._silence, self.name)
-        self._silence.listen(self._now_ms() if self._connected else None)
+        self._silence.listen(self._now_ms() if self._listening else None)
 
-    def _make_client(self, tls: Identity | Path | None, user: str | None, password: str | None) -> mqtt.Client:
-        client = make_client(self.register.desk_id(), tls, user, password)
-        client.on_connect = self._on_connect
-        client.on_connect_fail = lambda *_: self._set_connected(False, "the broker cannot be reached")
-        client.on_disconnect = lambda *_: self._set_connected(False, "the broker has gone" if self._connected else "")
-        client.on_subscribe = self._on_subscribe
-        client.on_message = self._on_message
-        client.on_publish = lambda client, data, mid, *_: self._answers.on_taken(mid)
-        return client
+    def _lines(self, client_id: str) -> tuple[Line, Line]:
+        """That of the calls goes by the name of the one that there was before, which heard everything."""
+        calls = Line(
+            *(client_id, self._login, CALLS, self._on_message, self._on_line),
+            on_taken=self._answers.on_taken,
+            past=[EVERYTHING],
+        )
+        return calls, Line(f"{client_id}-telemetry", self._login, TELEMETRY, self._on_message, self._on_line)
 
     # Life
 
     def start(self) -> None:
         """Begin; returns at once. Without a broker it goes on trying: see `connected`."""
-        self._trouble = "connecting"
-        self._client.connect_async(*self._address, keepalive=KEEPALIVE_S)
-        self._client.loop_start()
+        self._shown = (False, trouble.CONNECTING)
+        self._calls.start()
+        self._telemetry.start()
         self._ticker.start()
 
     def stop(self) -> None:
-        """Write what is left and disconnect. The broker keeps the session, and what comes meanwhile."""
+        """Write what is left and disconnect. The broker keeps the sessions, and what comes meanwhile."""
         self._stopping.set()
         self._tick()
-        self._client.disconnect()
-        self._client.loop_stop()
+        self._calls.stop()
+        self._telemetry.stop()
         if self._ticker.ident is not None:
             self._ticker.join()
-        self._set_connected(False, "stopped")
 
     @property
     def connected(self) -> bool:
-        """Whether the broker has confirmed the subscription on the present connection."""
-        return self._connected
+        """Whether the desk hears and is heard: both lines stand, and carry the desk's own messages."""
+        return all((line.stands or line.renews) and not line.trouble.code for line in (self._calls, self._telemetry))
+
+    @property
+    def why(self) -> Trouble:
+        """What is wrong with the broker, the register or this process; trouble.NONE when nothing is."""
+        if self._disk_trouble.code:
+            return self._disk_trouble
+        if self._ticker.is_alive() and time.monotonic() - self._looked_s > STALLED_S:
+            return trouble.STALLED
+        return self._calls.trouble if self._calls.trouble.code else self._telemetry.trouble
 
     @property
     def trouble(self) -> str:
-        """What is wrong with the broker or the register, in words; "" when nothing is."""
-        return self._disk_trouble or self._trouble
+        """`why` in words; "" when nothing is wrong."""
+        return self.why.text
+
+    @property
+    def flooding(self) -> list[str]:
+        """Columns that say far more than columns do, at the moment."""
+        return sorted(self._floods)
 
     def wait_connected(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Wait until the subscription stands. Raises TimeoutError."""
         with self._lock:
-            if not self._lock.wait_for(lambda: self._connected, timeout_s):
-                host, port = self._address
-                raise TimeoutError(f"desk {self.name}: no broker at {host}:{port} in {timeout_s} s: {self._trouble}")
+            if not self._lock.wait_for(lambda: self.connected, timeout_s):
+                host, port = self._login[:2]
+                raise TimeoutError(f"desk {self.name}: no broker at {host}:{port} in {timeout_s} s: {self.trouble}")
 
     # What the operator does
 
@@ -171,7 +191,7 @@ class Duty(Running):
         """Add a line to the timeline."""
         by, text = _text(by, "name", BY_MAX), _text(text, "note", NOTE_MAX)
         with self._changing():
-            if incident_id not in self._ledger.incidents:
+            if self._ledger.find(incident_id) is None:
                 raise LedgerError(f"no incident {incident_id!r}")
             self._batch.entries.append((incident_id, self._now_ms(), "note", by, {"text": text}))
             self._commit()
@@ -184,8 +204,10 @@ class Duty(Running):
                 raise LedgerError(f"column {device_id!r} has not been heard of yet")
             if cmd not in COMMANDS:
                 raise LedgerError(f"command {cmd!r}: give one of {', '.join(COMMANDS)}")
-            if not self._connected:
-                raise LedgerError(f"{device_id}: {cmd} cannot be sent, the desk has no broker: {self._trouble}")
+            if not self._calls.stands:
+                raise LedgerError(
+                    f"{device_id}: {cmd} cannot be sent, the desk has no broker: {self._calls.trouble.text}"
+                )
             now_ms, command_id = self._now_ms(), uuid.uuid4().hex[:12]
             detail = {"id": command_id, "cmd": cmd, "by": by[:BY_MAX]}
             self._batch.events.append((device_id, now_ms, "command", detail))
@@ -235,16 +257,16 @@ class Duty(Running):
             log.exception("desk %s: told of %s", self.name, change)
 
     def _start_over(self, error: sqlite3.Error) -> None:
-        """The register did not take it. What it has taken is the truth; the rest comes again over a new connection."""
-        trouble = f"the register cannot be written: {error}"
-        if trouble != self._disk_trouble:
-            log.error("desk %s: %s: %s: starting over from what is in it", self.name, self.register.path, trouble)
+        """The register did not take it. What it has taken is the truth; the rest comes again over new connections."""
+        why = trouble.of_register(error, self.register.path)
+        if why.code != self._disk_trouble.code:
+            log.error(
+                "desk %s: the register cannot be written: %s; starting over from what is in it", self.name, why.text
+            )
             self._told.append(STATUS)
-        self._stale, self._batch, self._disk_trouble = True, Batch(), trouble
-        connection: Any = self._client.socket()
-        if connection is not None:
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self._stale, self._batch, self._disk_trouble = True, Batch(), why
+        self._calls.hang_up()
+        self._telemetry.hang_up()
 
     def _commit(self) -> None:
         """Write what there is; then, and only then, let the broker forget the messages, and answer."""
@@ -261,32 +283,38 @@ class Duty(Running):
             batch = Batch(receipts=batch.receipts, violations=[(now_ms, "", f"cannot be written: {error!r}")])
             batch.write(self.register, self._ledger, self._silence, now_ms)
         self._batch = Batch()
-        if self._disk_trouble:
-            self._disk_trouble = ""
+        if self._disk_trouble.code:
+            log.error("desk %s: the register can be written again", self.name)
+            self._disk_trouble = trouble.NONE
             self._told.append(STATUS)
         for receipt in batch.receipts:
-            self._client.ack(*receipt)
+            receipt.send()
         registered_ms = self._now_ms()
         for incident_id, owed in batch.incidents.items():
             if owed:
                 self._answer(incident_id, registered_ms)
         self._told += batch.changes()
+        self._ledger.cool(INCIDENTS_IN_MEMORY)
 
     def _answer(self, incident_id: str, registered_ms: int | None) -> None:
         """Tell the column, and other desks, the incident's latest state. Without a broker it stays owed."""
-        incident = self._ledger.incidents.get(incident_id)
-        if incident is None or incident.state == NEW or not self._connected:
+        incident = self._ledger.find(incident_id)
+        if incident is None or incident.state == NEW or not self._calls.stands:
             return
         mid = self._publish(f"sos/v1/{incident.region}/{incident.device_id}/ack", ack(incident))
         self._answers.sent(mid, Answered(incident_id, registered_ms, self._now_ms()))
 
     def _publish(self, topic: str, document: dict[str, Any]) -> int:
-        return self._client.publish(topic, json.dumps(document, ensure_ascii=False).encode(), qos=1).mid
+        return self._calls.publish(topic, json.dumps(document, ensure_ascii=False).encode())
 
     def _tick_on(self) -> None:
         while not self._stopping.wait(TICK_S):
             try:
+                self._calls.look()
+                self._telemetry.look()
                 self._tick()
+                self._show_floods()
+                self._looked_s = time.monotonic()
             except Exception:  # one bad look must not be the last
                 log.exception("desk %s: tick", self.name)
 
@@ -307,59 +335,84 @@ class Duty(Running):
             self._batch.columns.add(device_id)
             self._batch.presences.append((device_id, presence.kind, presence.since_ms if now_ms is None else now_ms))
 
-    def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
+    def _on_message(self, line: Line, message: mqtt.MQTTMessage) -> None:
+        topic, payload = message.topic, bytes(message.payload)
+        with self._lock:
+            admitted = self._intake.admits(self._batch, topic, payload, self._now_ms())
+        if not admitted:  # there is nothing to write: the broker may forget it at once
+            line.flooded()
+            if message.qos:
+                line.acknowledge(message.mid, message.qos)
+            return
         with contextlib.suppress(sqlite3.Error), self._changing():
             now_ms = self._now_ms()
             if message.qos:
-                self._batch.receipts.append((message.mid, message.qos))
+                self._batch.receipts.append(Receipt(line, message.mid, message.qos))
             try:
-                self._intake.take(
-                    self._batch, message.topic, bytes(message.payload), retain=message.retain, now_ms=now_ms
-                )
+                self._intake.enter(self._batch, topic, payload, retain=message.retain, now_ms=now_ms)
             except Exception as error:  # it would come again for ever, and nobody else be heard
                 log.exception("desk %s: a message that cannot be entered", self.name)
                 self._batch.violations.append((now_ms, "", f"cannot be entered: {error!r}"))
             if self._batch.is_urgent or len(self._batch.receipts) >= RECEIPTS_MAX:
                 self._commit()
 
-    def _on_connect(
-        self, client: mqtt.Client, userdata: object, flags: mqtt.ConnectFlags, reason: ReasonCode, properties: object
-    ) -> None:
-        if reason.is_failure:
-            self._set_connected(False, f"the broker refuses this desk: {reason}")
-        else:
-            client.subscribe(EVERYTHING, qos=1)
-
-    def _on_subscribe(
-        self, client: mqtt.Client, userdata: object, mid: int, reasons: list[ReasonCode], properties: object
-    ) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._set_connected(False, "the broker refuses the subscription")
-        else:
-            self._set_connected(True, "")
-
-    def _set_connected(self, connected: bool, trouble: str) -> None:
-        """Without a broker nothing is heard, and that is nobody's silence."""
+    def _on_line(self, line: Line) -> None:
+        """A line stands, fell, or is in other trouble than before."""
         with contextlib.suppress(sqlite3.Error), self._changing():
-            now_ms, before = self._now_ms(), (self._connected, self._trouble)
-            if connected or trouble:  # without a new one, what was said of the broker before still holds
-                self._trouble = trouble
-            self._connected = connected
-            if before != (self._connected, self._trouble):
-                self._told.append(STATUS)
-            if not connected:
-                self._batch.receipts.clear()  # they were of that connection
-                if before[0]:
-                    self._silence.listen(None)
-                    self._commit()
-                    self.register.end_presences(now_ms)
-                return
-            self._silence.listen(now_ms)
-            for device_id in self._ledger.columns:
-                self._enter_presence(device_id, now_ms)
+            if not line.stands:  # its receipts were of that connection
+                self._batch.receipts = [receipt for receipt in self._batch.receipts if receipt.line is not line]
+            self._show_status()
+            if line is self._telemetry:
+                self._listen(line.stands or line.renews)
+            elif line.stands and not self._answering:
+                for incident_id in self.register.unanswered():
+                    self._answer(incident_id, None)
+            self._answering = self._calls.stands
+
+    def _show_status(self) -> None:
+        """To the page, and to the log: each trouble once, with its reason, and when it has ended."""
+        shown = self.connected, self.why
+        if shown == self._shown:
+            return
+        (_, before), self._shown = self._shown, shown
+        self._told.append(STATUS)
+        if shown[1].code == before.code:
+            return
+        if shown[1].code in QUIET:
+            return
+        if shown[1].code:
+            log.warning("desk %s: %s", self.name, shown[1].text)
+        elif before.code not in QUIET:
+            log.warning("desk %s: the broker at %s:%s is heard again", self.name, *self._login[:2])
+
+    def _show_floods(self) -> None:
+        """Each flood once, when it begins and when it has ended."""
+        with self._lock:
+            now = set(self._intake.flooding(self._now_ms()))
+        begun, ended, self._floods = now - self._floods, self._floods - now, now
+        for device_id in sorted(begun):
+            log.warning(
+                "desk %s: %s says far too much, what is too much is not read: is it stolen?", self.name, device_id
+            )
+        for device_id in sorted(ended):
+            log.warning("desk %s: %s does not say too much any more", self.name, device_id)
+        if begun or ended:
+            self._tell(STATUS)
+
+    def _listen(self, listening: bool) -> None:
+        """Without a broker no column is heard, and that is nobody's silence."""
+        if listening == self._listening:
+            return
+        self._listening, now_ms = listening, self._now_ms()
+        if not listening:
+            self._silence.listen(None)
             self._commit()
-            for incident_id in self.register.unanswered():
-                self._answer(incident_id, None)
+            self.register.end_presences(now_ms)
+            return
+        self._silence.listen(now_ms)
+        for device_id in self._ledger.columns:
+            self._enter_presence(device_id, now_ms)
+        self._commit()
 
 
 def _text(text: str, what: str, longest: int) -> str:

@@ -1,8 +1,11 @@
 """The register as files: CSV for a spreadsheet, JSON for a program. Pure.
 
+The separator is `;`: a Russian or Kazakh spreadsheet program takes no other.
+
 A spreadsheet runs a cell that begins like a formula, and texts of an incident come from columns and from people: such
-a cell gets an apostrophe in front, which spreadsheets show as nothing or as itself and never run. `read_csv` takes it
-off again.
+a cell gets an apostrophe in front, which spreadsheets show as nothing or as itself and never run. A program that takes
+another separator begins a cell behind each of its own: what looks like a formula there gets an apostrophe, too.
+`read_csv` takes them off again.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +32,10 @@ TIMES = ("raised", "received", "accepted", "dispatched", "closed")
 BOM = "\ufeff"  # without it a spreadsheet takes UTF-8 for something else
 DANGEROUS = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # full-width forms count too
 APOSTROPHE = "'"
+SEPARATOR = ";"
+STARTS = (";", ",", "\t", "|", "\r", "\n")
+"""Behind each of them some program begins a cell, or a row."""
+PARTS = re.compile("([;,\t|\r\n])")
 
 
 def csv_text(incidents: Iterable[Incident]) -> Iterator[str]:
@@ -50,15 +58,24 @@ def json_text(incidents: Iterable[Incident], **head: Any) -> Iterator[str]:
 
 def read_csv(text: str) -> list[dict[str, str]]:
     """The rows of an exported file, with the apostrophes taken off."""
-    rows = csv.DictReader(io.StringIO(text.removeprefix(BOM), newline=""))
-    return [{field: value.removeprefix(APOSTROPHE) for field, value in row.items()} for row in rows]
+    rows = csv.DictReader(io.StringIO(text.removeprefix(BOM), newline=""), delimiter=SEPARATOR)
+    return [{field: unsafe(value) for field, value in row.items()} for row in rows]
 
 
 def safe(text: str) -> str:
     """The text as a cell that no spreadsheet runs, also when it drops what cannot be seen in front."""
-    first = next((char for char in text if char.isprintable() and not char.isspace()), "")
-    shown = text[:1]
-    return APOSTROPHE + text if first in DANGEROUS or shown in ("\t", "\r", "\n") else text
+    found = "".join(part if part in STARTS else _safe(part) for part in PARTS.split(text))
+    return APOSTROPHE + found if found[:1] in ("\t", "\r", "\n") else found
+
+
+def unsafe(text: str) -> str:
+    """What `safe` was given."""
+    return "".join(part.removeprefix(APOSTROPHE) for part in PARTS.split(text))
+
+
+def _safe(part: str) -> str:
+    first = next((char for char in part if char.isprintable() and not char.isspace() and char != '"'), "")
+    return APOSTROPHE + part if first in DANGEROUS else part
 
 
 def utc(at_ms: int | None) -> str:
@@ -91,5 +108,5 @@ def _clean(text: str) -> str:
 
 def _line(cells: Iterable[str]) -> str:
     made = io.StringIO(newline="")
-    csv.writer(made, lineterminator="\r\n").writerow(cells)
+    csv.writer(made, delimiter=SEPARATOR, lineterminator="\r\n").writerow(cells)
     return made.getvalue()

@@ -3,6 +3,7 @@ clock: what there is to write goes into the batch."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from contract import validator
@@ -13,6 +14,9 @@ from desk.silence import UP, Silence
 
 FLOOD_TOLD = (1, 1 / 60)
 """How often a flood is entered as a violation: once, and once a minute."""
+FULL_MS = 1000
+MAKE_ROOM_MS = 1000  # between two looks for columns that may be forgotten
+INCIDENT_ID = re.compile(rb'"id"\s*:\s*"([a-z0-9-]{1,60})"')
 EVENT_MAX = 64  # characters of an event's name
 DESKS_OWN = ("command", "result")
 """What the desk enters among a column's events by itself: a column's event of that name must not pass for it."""
@@ -24,20 +28,33 @@ class Intake:
     def __init__(self, ledger: Ledger, silence: Silence, name: str) -> None:
         self._ledger, self._silence, self._name = ledger, silence, name
         self._flood, self._told = limits.Flood(), limits.Flood(*FLOOD_TOLD)
+        self._wrong, self._open_more = limits.Flood(*limits.WRONG), limits.Flood(*limits.OPEN_MORE)
+        self._made_room_ms = 0
+        self._full_ms: dict[str, int] = {}
+        """When a column was found to have no room for a further call."""
 
     def take(self, batch: Batch, topic: str, payload: bytes, *, retain: bool, now_ms: int) -> None:
         """Enter one message, or a violation."""
+        if self.admits(batch, topic, payload, now_ms):
+            self.enter(batch, topic, payload, retain=retain, now_ms=now_ms)
+
+    def admits(self, batch: Batch, topic: str, payload: bytes, now_ms: int) -> bool:
+        """Whether it is to be entered; else its sender says far too much. Called once for each message, and quick."""
         sender = "/".join(topic.split("/")[3:5])[:80]
-        if not self._flood.admits(sender, now_ms) and not self._is_new_call(topic, payload):
+        if not self._flood.admits(sender, now_ms) and not self._is_new_call(sender, topic, payload, now_ms):
             if self._told.admits(sender, now_ms):
                 why = f"more than {limits.PER_SECOND:g} messages a second: what is too much is not read"
                 batch.violations.append((now_ms, topic, why))
-            return
+            return False
+        return True
+
+    def enter(self, batch: Batch, topic: str, payload: bytes, *, retain: bool, now_ms: int) -> None:
+        """Enter a message that was admitted."""
         try:
             if len(payload) > limits.PAYLOAD_MAX:
                 raise validator.ContractError(f"payload: {len(payload)} bytes, should be {limits.PAYLOAD_MAX} at most")
             parts, document = read(topic, payload, retain=retain)
-            self._refuse(parts, document)
+            self._refuse(batch, parts, document, now_ms)
         except validator.ContractError as error:
             batch.violations.append((now_ms, topic, str(error)))
             return
@@ -46,16 +63,44 @@ class Intake:
         elif parts.kind != "cmd":
             self._enter(batch, parts, document, retain, now_ms)
 
-    def _is_new_call(self, topic: str, payload: bytes) -> bool:
+    def flooding(self, now_ms: int) -> list[str]:
+        """The device ids of the columns that say too much now."""
+        return sorted({sender.split("/")[0] for sender in self._flood.flooding(now_ms)})
+
+    def _is_new_call(self, sender: str, topic: str, payload: bytes, now_ms: int) -> bool:
         """A call for help that is not known gets in, however much its column has said: after a long absence of the
-        desk all of it comes at once, and the column may not be there to say it again."""
+        desk all of it comes at once, and the column may not be there to say it again. What is surely none is found
+        out by its id, before anything else is looked at: a flood must not cost more than it has to."""
         if not topic.endswith("/alarm") or len(payload) > limits.PAYLOAD_MAX:
             return False
+        named = INCIDENT_ID.search(payload)
+        if named is None or not self._wrong.has(sender, now_ms):
+            return False
+        known = self._ledger.incidents.get(named[1].decode())
+        if known.is_open if known is not None else not self._had_room(sender.partition("/")[0], now_ms):
+            return False
+        if self._is_valid_new_call(topic, payload):
+            return True
+        self._wrong.admits(sender, now_ms)
+        return False
+
+    def _had_room(self, device_id: str, now_ms: int) -> bool:
+        """`_has_room` as of a moment ago, when it had none then: counting is what costs in a flood."""
+        if 0 <= now_ms - self._full_ms.get(device_id, -FULL_MS) < FULL_MS:
+            return False
+        if self._has_room(device_id):
+            return True
+        if len(self._full_ms) >= limits.COLUMNS_MAX:
+            self._full_ms.clear()
+        self._full_ms[device_id] = now_ms
+        return False
+
+    def _is_valid_new_call(self, topic: str, payload: bytes) -> bool:
         try:
             parts, alarm = read(topic, payload)
         except validator.ContractError:
             return False
-        known = self._ledger.incidents.get(alarm["id"])
+        known = self._ledger.find(alarm["id"])
         if known is not None:
             return not known.is_open and alarm["press"] > known.press
         return alarm["status"] == "actual" and self._has_room(parts.device_id)
@@ -63,18 +108,19 @@ class Intake:
     def _has_room(self, device_id: str) -> bool:
         return sum(one.actual and one.is_open for one in self._ledger.of(device_id)) < limits.OPEN_MAX
 
-    def _refuse(self, parts: validator.Topic, document: dict[str, Any]) -> None:
+    def _refuse(self, batch: Batch, parts: validator.Topic, document: dict[str, Any], now_ms: int) -> None:
         """Raises ContractError for what is well-formed, and cannot be or is too much."""
+        column = self._ledger.columns.get(parts.device_id)
+        if column is None and parts.kind not in ("alarm", "ack", "cmd") and not self._has_place(batch, now_ms):
+            raise validator.ContractError(f"a column more than the {limits.COLUMNS_MAX} that there may be")
         if why := limits.unstorable(document):
             raise validator.ContractError(f"payload: {why}")
         if parts.kind in ("ack", "cmd"):
             return
-        column = self._ledger.columns.get(parts.device_id)
-        if column is None:
-            if len(self._ledger.columns) >= limits.COLUMNS_MAX:
-                raise validator.ContractError(f"a column more than the {limits.COLUMNS_MAX} that there may be")
-        elif parts.kind == "alarm":
-            self._refuse_alarm(parts, document)
+        if parts.kind == "alarm":
+            self._refuse_alarm(parts, document, now_ms)
+        elif column is None:
+            return
         elif parts.region != column.region:
             presence = self._silence.presence(parts.device_id)
             if presence is not None and presence.kind == UP:
@@ -83,23 +129,43 @@ class Intake:
         elif parts.kind == "fault" and parts.rest not in column.faults and len(column.faults) >= limits.FAULTS_MAX:
             raise validator.ContractError(f"a fault more than the {limits.FAULTS_MAX} that a column may have")
 
-    def _refuse_alarm(self, parts: validator.Topic, alarm: dict[str, Any]) -> None:
-        known = self._ledger.incidents.get(alarm["id"])
+    def _has_place(self, batch: Batch, now_ms: int) -> bool:
+        """Whether one more column can be kept; one that was not heard of for long, and asks for nothing, makes room."""
+        columns = self._ledger.columns
+        if len(columns) < limits.COLUMNS_MAX:
+            return True
+        if 0 <= now_ms - self._made_room_ms < MAKE_ROOM_MS:
+            return False
+        self._made_room_ms = now_ms
+        since_s = now_ms / 1000 - limits.COLUMN_FORGOTTEN_S
+        for column in [one for one in columns.values() if one.heard_s < since_s]:
+            if not any(incident.is_open for incident in self._ledger.of(column.device_id)):
+                del columns[column.device_id]
+                self._silence.forget(column.device_id)
+                batch.forget_column(column.device_id)
+        return len(columns) < limits.COLUMNS_MAX
+
+    def _refuse_alarm(self, parts: validator.Topic, alarm: dict[str, Any], now_ms: int) -> None:
+        """No call is refused for good by a number: its column says it again, and it gets in then."""
+        known = self._ledger.find(alarm["id"])
         if known is not None:
             if known.region != parts.region:
                 raise validator.ContractError(f"region: found {parts.region}; {known.id} came from {known.region}")
             return
-        if alarm["status"] == "actual" and not self._has_room(parts.device_id):
-            raise validator.ContractError(f"a column may have {limits.OPEN_MAX} open incidents, this is one more")
+        if alarm["status"] != "actual" or self._has_room(parts.device_id):
+            return
+        if not self._open_more.admits(parts.device_id, now_ms):
+            raise validator.ContractError(f"a column with {limits.OPEN_MAX} open incidents: more come in slowly")
 
     def _enter(self, batch: Batch, parts: validator.Topic, document: dict[str, Any], retain: bool, now_ms: int) -> None:
-        known = self._ledger.incidents.get(document["id"]) if parts.kind == "alarm" else None
+        known = self._ledger.find(document["id"]) if parts.kind == "alarm" else None
         before = (known.press, known.reopened) if known else (0, 0)
-        incident = self._ledger.enter(parts, document, now_ms / 1000, retain=retain)
-        column = self._ledger.columns[parts.device_id]
-        if not retain:
-            self._silence.heard(column, now_ms)
-        batch.columns.add(parts.device_id)
+        watched = parts.device_id in self._ledger.columns or self._has_place(batch, now_ms)
+        incident = self._ledger.enter(parts, document, now_ms / 1000, retain=retain, watched=watched)
+        if watched:
+            if not retain:
+                self._silence.heard(self._ledger.columns[parts.device_id], now_ms)
+            batch.columns.add(parts.device_id)
         if incident is not None:
             self._press(batch, incident, document, before, now_ms)
         elif parts.kind == "event":
@@ -132,7 +198,7 @@ class Intake:
         """Another desk, or this one's echo."""
         if not self._ledger.agree(ack, now_ms):
             return
-        incident = self._ledger.incidents.get(ack["id"])
+        incident = self._ledger.find(ack["id"])
         if incident is None:
             batch.early.add(ack["id"])
             return

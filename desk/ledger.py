@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import copy
 import json
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -30,6 +31,8 @@ KEPT_VIOLATIONS = 1000
 KEPT_DECISIONS = 64  # of one incident, and of incidents that are not known yet
 KEPT_EARLY = 256  # incidents of which an answer came before the alarm
 BY_MAX = 80  # characters of a name that are kept
+TWO_BOARDS = "desk.two-boards"  # no column can have a fault of that name: it is the desk's own
+BOARDS_S = 24 * 3600.0  # without a further change, it was a repair after all
 NEVER_RETAINED = ("alarm", "ack", "event", "cmd", "result", "heartbeat")
 
 
@@ -111,6 +114,8 @@ class Column:
     faults: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: deque[dict[str, Any]] = field(default_factory=lambda: deque(maxlen=KEPT_EVENTS))
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    board_before: tuple[str, float] | None = None
+    """The `uid` of another board that had this name, and when it was last heard."""
 
 
 @dataclass(frozen=True)
@@ -123,11 +128,15 @@ class Violation:
 
 
 class Ledger:
-    """Fed with messages by `take`, with the operator's decisions by `advance`. Not thread-safe: see
-    Centre."""
+    """Fed with messages by `take`, with the operator's decisions by `advance`. Not thread-safe: see Centre.
 
-    def __init__(self) -> None:
+    `fetch`: an incident that is kept elsewhere, with its decisions."""
+
+    def __init__(self, fetch: Callable[[str], Incident | None] = lambda incident_id: None) -> None:
+        self._fetch = fetch
         self.incidents: dict[str, Incident] = {}
+        """Those in memory; `find` knows the others, too."""
+        self._by_column: defaultdict[str, dict[str, Incident]] = defaultdict(dict)
         self.columns: dict[str, Column] = {}
         self.violations: deque[Violation] = deque(maxlen=KEPT_VIOLATIONS)
         self.early: dict[str, Decisions] = {}
@@ -150,11 +159,38 @@ class Ledger:
             return None
         return self.enter(parts, document, now_s, retain=retain)
 
+    def find(self, incident_id: str) -> Incident | None:
+        """The incident, wherever it is kept."""
+        incident = self.incidents.get(incident_id)
+        if incident is None:
+            incident = self._fetch(incident_id)
+            if incident is not None:
+                self.keep(incident)
+        return incident
+
+    def keep(self, incident: Incident) -> None:
+        """Have it in memory."""
+        self.incidents[incident.id] = incident
+        self._by_column[incident.device_id][incident.id] = incident
+        _settle(incident)
+
+    def cool(self, most: int) -> None:
+        """Keep the `most` newest in memory; the others are to be fetched."""
+        while len(self.incidents) > most:
+            self.forget(next(iter(self.incidents)))
+
     def enter(
-        self, parts: validator.Topic, document: dict[str, Any], now_s: float, *, retain: bool = False
+        self,
+        parts: validator.Topic,
+        document: dict[str, Any],
+        now_s: float,
+        *,
+        retain: bool = False,
+        watched: bool = True,
     ) -> Incident | None:
-        """Enter what a column has said, as `read` gives it; returns the incident if it was an alarm."""
-        column = self._column(parts, now_s, retain)
+        """Enter what a column has said, as `read` gives it; returns the incident if it was an alarm. `watched`: false
+        for a call of a column of which nothing else is kept."""
+        column = self._column(parts, now_s, retain) if watched else Column(parts.region, parts.device_id)
         if parts.kind == "alarm":
             return self._take_alarm(parts, document, now_s)
         self._take_telemetry(column, parts, document)
@@ -162,7 +198,7 @@ class Ledger:
 
     def advance(self, incident_id: str, state: str, by: str, outcome: str = "", at_ms: int = 0) -> Incident:
         """Move an incident forward to `state`. Raises LedgerError."""
-        incident = self.incidents.get(incident_id)
+        incident = self.find(incident_id)
         if incident is None:
             known = ", ".join(list(self.incidents)[-10:]) or "none"
             raise LedgerError(f"no incident {incident_id!r}; the last known: {known}")
@@ -179,7 +215,7 @@ class Ledger:
     def agree(self, ack: dict[str, Any], now_ms: int) -> bool:
         """Enter a valid acknowledgement that another desk has sent (or this one: then nothing changes); whether
         it changed anything. If it does not say what it had heard of, it counts for the first press only."""
-        incident = self.incidents.get(ack["id"])
+        incident = self.find(ack["id"])
         decisions = incident.decisions if incident else self.early.setdefault(ack["id"], {})
         key = ack.get("press", ack.get("heard", 1)), ack["state"]
         at_ms = milliseconds(ack["at"]) if "at" in ack else now_ms
@@ -209,8 +245,14 @@ class Ledger:
         return gone
 
     def forget(self, incident_id: str) -> None:
-        """Drop an incident, when there are too many of its kind. Its id would then open a new one."""
-        self.incidents.pop(incident_id, None)
+        """Drop an incident from memory, when there are too many of its kind. If nobody else keeps it, its id would then
+        open a new one."""
+        incident = self.incidents.pop(incident_id, None)
+        if incident is not None:
+            mine = self._by_column[incident.device_id]
+            mine.pop(incident_id, None)
+            if not mine:
+                del self._by_column[incident.device_id]
 
     def open_incidents(self) -> list[Incident]:
         """Incidents that are not closed, oldest first."""
@@ -218,7 +260,7 @@ class Ledger:
 
     def of(self, device_id: str) -> list[Incident]:
         """All incidents of one column, oldest first."""
-        return [incident for incident in self.incidents.values() if incident.device_id == device_id]
+        return list(self._by_column.get(device_id, {}).values())
 
     def copy(self) -> Ledger:
         """An independent copy, for readers in other threads."""
@@ -231,11 +273,11 @@ class Ledger:
         return column
 
     def _take_alarm(self, parts: validator.Topic, alarm: dict[str, Any], now_s: float) -> Incident:
-        incident = self.incidents.get(alarm["id"])
+        incident = self.find(alarm["id"])
         if incident is None:
             incident = Incident(alarm["id"], parts.region, parts.device_id, now_s, now_s, alarm)
             incident.decisions = self.early.pop(incident.id, {})
-            self.incidents[incident.id] = incident
+            self.keep(incident)
         if alarm["press"] >= incident.press:
             incident.press, incident.alarm = alarm["press"], alarm
         incident.transmissions += 1
@@ -250,6 +292,7 @@ class Ledger:
             case "state":
                 self._take_state(column, document)
             case "info":
+                _see_board(column, document)
                 column.info = document
             case "heartbeat":
                 column.heartbeat = document
@@ -269,6 +312,24 @@ class Ledger:
         if not online and document["boot"] < column.boot:
             return  # the last will of a session that a newer boot has replaced
         column.online, column.boot = online, document["boot"]
+
+
+def _see_board(column: Column, info: dict[str, Any]) -> None:
+    """One board after another is a repair; the first one again is two boards under one name, that take each other's
+    place at the broker: neither can be relied upon."""
+    was, now = (document.get("hw", {}).get("uid") for document in (column.info, info))
+    known = column.faults.get(TWO_BOARDS)
+    if known is not None and column.heard_s - known["at_s"] > BOARDS_S:
+        del column.faults[TWO_BOARDS]
+    if not was or not now or was == now:
+        return
+    before, column.board_before = column.board_before, (was, column.heard_s)
+    if before is not None and before[0] == now and column.heard_s - before[1] <= BOARDS_S:
+        since = column.faults.get(TWO_BOARDS, {}).get("since")
+        boards = ", ".join(sorted((was, now)))
+        column.faults[TWO_BOARDS] = {
+            "v": 1, "id": TWO_BOARDS, "since": since, "detail": f"boards {boards}", "at_s": column.heard_s,
+        }  # fmt: skip
 
 
 def read(

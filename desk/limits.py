@@ -7,19 +7,26 @@ is answered by nobody, and a real column sends its alarm again.
 from __future__ import annotations
 
 import math
+import re
 from collections import OrderedDict
 from typing import Any
 
 PAYLOAD_MAX = 16 * 1024  # bytes; the longest of a real column are 2 KiB
 DEPTH_MAX = 12
 INTEGER_MAX = 2**53 - 1  # beyond it browsers round
-COLUMNS_MAX = 2000
+COLUMNS_MAX = 2000  # of which more than their calls is kept
+COLUMN_FORGOTTEN_S = 3600.0  # without a word of it, another may have its place
+INCIDENTS_IN_MEMORY = 10_000  # 5 KiB each; the others are read from the register when they are asked for
 FAULTS_MAX = 64  # of one column
-OPEN_MAX = 64  # open incidents of one column that ask for help; a real one keeps 16
+OPEN_MAX = 64  # open incidents of one column that ask for help; a real one keeps 16. Further ones come in slowly
+SURROGATE = re.compile("[\ud800-\udfff]")
+OPEN_MORE = (5, 0.1)  # a burst, and how many a second
+WRONG = (50, 5.0)  # a burst, and how many a second: messages beyond the flood's bound that are looked at in vain
 DRILLS_MAX = 500  # of one column; the oldest go
 BURST = 150  # messages of one column that may come at once: a full journal and a birth are 60
 PER_SECOND = 10.0
 BUCKETS_MAX = 2 * COLUMNS_MAX
+FLOOD_ENDED_MS = 5_000  # without a message too much
 
 
 def unstorable(document: Any, depth: int = 0) -> str | None:
@@ -31,7 +38,7 @@ def unstorable(document: Any, depth: int = 0) -> str | None:
         return next((why for part in parts if (why := unstorable(part, depth + 1))), None)
     if isinstance(document, list):
         return next((why for part in document if (why := unstorable(part, depth + 1))), None)
-    if isinstance(document, str) and any("\ud800" <= character <= "\udfff" for character in document):
+    if isinstance(document, str) and not document.isascii() and SURROGATE.search(document):
         return "half of a surrogate pair in a text"
     if isinstance(document, float) and not math.isfinite(document):
         return "a number that is not finite"
@@ -46,6 +53,8 @@ class Flood:
     def __init__(self, burst: float = BURST, per_second: float = PER_SECOND) -> None:
         self._burst, self._per_ms = burst, per_second / 1000
         self._left: OrderedDict[str, tuple[float, int]] = OrderedDict()
+        self._too_much: dict[str, int] = {}
+        """When each sender last said too much."""
 
     def admits(self, sender: str, now_ms: int) -> bool:
         """Whether `sender` may say one more thing now."""
@@ -53,6 +62,21 @@ class Flood:
         left = min(self._burst, left + max(0, now_ms - then_ms) * self._per_ms)
         admitted = left >= 1
         self._left[sender] = (left - admitted, now_ms)
+        if not admitted:
+            self._too_much[sender] = now_ms
         while len(self._left) > BUCKETS_MAX:
-            self._left.popitem(last=False)
+            gone, _ = self._left.popitem(last=False)
+            self._too_much.pop(gone, None)
         return admitted
+
+    def has(self, sender: str, now_ms: int) -> bool:
+        """Whether `admits` would say yes; nothing is counted."""
+        left, then_ms = self._left.get(sender, (self._burst, now_ms))
+        return left + max(0, now_ms - then_ms) * self._per_ms >= 1
+
+    def flooding(self, now_ms: int) -> list[str]:
+        """Who says too much now."""
+        ended = [name for name, at_ms in self._too_much.items() if not 0 <= now_ms - at_ms < FLOOD_ENDED_MS]
+        for name in ended:
+            del self._too_much[name]
+        return sorted(self._too_much)

@@ -1,31 +1,45 @@
-"""The desk's MQTT client: one session that outlives the process, and the answers that go over it. What it listens to,
+"""The desk's MQTT client: a session that outlives the process, and the answers that go over it. What it listens to,
 and how it connects again, is every centre's."""
 
 from __future__ import annotations
 
-import logging
 import socket
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from paho.mqtt import client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from common.identity import Identity
 from desk.ledger import Incident
 
 EVERYTHING = "sos/v1/+/+/#"
+CALLS = ("sos/v1/+/+/alarm", "sos/v1/+/+/ack")
+TELEMETRY = tuple(f"sos/v1/+/+/{kind}" for kind in ("state", "info", "heartbeat", "fault/+", "event", "result"))
 RECONNECT_MIN_S, RECONNECT_MAX_S = 0.1, 1.0
+PACKETS_AT_ONCE = 20  # as many as mosquitto sends without a receipt
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
+class Client(mqtt.Client):
+    """Takes several packets each time that the connection is looked at: paho takes one, and most of the time that a
+    flood costs goes into the looking."""
+
+    def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
+        for _ in range(PACKETS_AT_ONCE):
+            code = super().loop_read(max_packets)
+            if code or self.socket() is None:
+                break
+        return code
+
+
 def make_client(
-    desk_id: str, tls: Identity | Path | None = None, user: str | None = None, password: str | None = None
-) -> mqtt.Client:
+    client_id: str, tls: Identity | Path | None = None, user: str | None = None, password: str | None = None
+) -> Client:
     """A client whose session the broker keeps, and whose messages it keeps until they are acknowledged by hand. `tls`:
     a certificate of its own, or only the authority that the broker's must be from."""
-    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"desk-{desk_id}", clean_session=False, manual_ack=True)
+    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, manual_ack=True)
     if user is not None:
         client.username_pw_set(user, password)
     if isinstance(tls, Identity):
@@ -35,8 +49,7 @@ def make_client(
     # paho counts in whole seconds by its types only; waiting less shortens every outage.
     client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)  # type: ignore[arg-type]
     client.on_socket_open = no_delay
-    client.enable_logger(logging.getLogger(__name__))
-    client.suppress_exceptions = True  # they are logged; the network's thread must outlive them
+    client.suppress_exceptions = True  # they are logged (see desk/line.py); the network's thread must outlive them
     return client
 
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from desk import trouble
 from desk.ledger import Column, Decision, Incident, milliseconds
 from desk.limits import DRILLS_MAX
 from desk.register_file import RegisterError, lock, open_checked
@@ -47,11 +48,14 @@ class Register(Reading):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(mode=0o600)
         self._mutex = threading.RLock()
         self._depth = 0
-        self._lock = lock(path)
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            self._lock = lock(path)
+        except OSError as error:
+            raise RegisterError(f"{trouble.of_opening(error, path).text}") from None
         try:
             self._db = open_checked(path)
             super().__init__(path)
@@ -215,6 +219,12 @@ class Register(Reading):
                 for table, key in (("entry", "incident_id"), ("decision", "incident_id"), ("incident", "id")):
                     self._write(f"DELETE FROM {table} WHERE {key} = ?", name)
         return gone
+
+    def drop_column(self, device_id: str) -> None:
+        """Drop what a column last said, its events and its presence; its incidents stay."""
+        with self.transaction():
+            for table in ("column", "event", "presence"):
+                self._write(f"DELETE FROM {table} WHERE device_id = ?", device_id)
 
     def drop_decisions(self, incident_id: str) -> None:
         """Drop what was decided about an incident that never came."""

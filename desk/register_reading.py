@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from desk.ledger import NEVER_S, Column, Decision, Incident, Ledger
+from desk.limits import INCIDENTS_IN_MEMORY
 from desk.register_file import connect
 
 INCIDENTS_LIMIT = 1000
@@ -35,13 +36,15 @@ class Reading:
     # What is read
 
     def restore(self) -> Ledger:
-        """The ledger as it was at the last commit."""
-        ledger = Ledger()
-        for row in self._read("SELECT * FROM incident ORDER BY received_ms, rowid"):
-            ledger.incidents[row["id"]] = _incident(row)
-        for row in self._read("SELECT * FROM decision ORDER BY rowid"):
-            decision = Decision(row["at_ms"], row["by"], row["outcome"])
-            ledger.recall(row["incident_id"], row["press"], row["state"], decision)
+        """The ledger as it was at the last commit. It reads older incidents from here when they are asked for."""
+        ledger = Ledger(self.fetch)
+        newest = "SELECT id FROM incident ORDER BY received_ms DESC, rowid DESC LIMIT ?"
+        where = f"id IN ({newest}) ORDER BY received_ms, rowid"
+        for row in self._read(f"SELECT * FROM incident WHERE {where}", INCIDENTS_IN_MEMORY):
+            ledger.keep(_incident(row))
+        where = f"incident_id IN ({newest}) OR incident_id NOT IN (SELECT id FROM incident) ORDER BY rowid"
+        for row in self._read(f"SELECT * FROM decision WHERE {where}", INCIDENTS_IN_MEMORY):
+            ledger.recall(row["incident_id"], row["press"], row["state"], _decision(row))
         for row in self.columns():
             heard_s = NEVER_S if row["heard_ms"] is None else row["heard_ms"] / 1000
             ledger.columns[row["device_id"]] = Column(
@@ -49,6 +52,16 @@ class Reading:
                 *(row["info"], row["heartbeat"], row["faults"]),
             )
         return ledger
+
+    def fetch(self, incident_id: str) -> Incident | None:
+        """An incident as the ledger keeps it; None: there is none."""
+        rows = self._read("SELECT * FROM incident WHERE id = ?", incident_id)
+        if not rows:
+            return None
+        incident = _incident(rows[0])
+        for row in self._read("SELECT * FROM decision WHERE incident_id = ? ORDER BY rowid", incident_id):
+            incident.decisions[row["press"], row["state"]] = _decision(row)
+        return incident
 
     def unanswered(self) -> list[str]:
         """Incidents whose latest answer the broker may lack."""
@@ -121,6 +134,10 @@ class Reading:
     def _read(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         with self._reading:
             return [dict(row) for row in self._reader.execute(sql, values)]
+
+
+def _decision(row: dict[str, Any]) -> Decision:
+    return Decision(row["at_ms"], row["by"], row["outcome"])
 
 
 def _incident(row: dict[str, Any]) -> Incident:

@@ -81,6 +81,10 @@ class Silence:
         """What the register knew before this start: a column that was silent still is."""
         self._columns.setdefault(device_id, _Watched()).presence = presence
 
+    def forget(self, device_id: str) -> None:
+        """Nobody watches this column any more."""
+        self._columns.pop(device_id, None)
+
     def presence(self, device_id: str) -> Presence | None:
         """As of the last look; None: nothing is known of it."""
         watched = self._columns.get(device_id)

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterable, Mapping
 
 CENTRE = "centre"  # the control centre's user name
+CENTRE_PROOF = "sos/desk/+/proof"  # the desk's messages to itself, by which it knows that it hears
 COLUMN_WRITES = ("alarm", "state", "info", "heartbeat", "fault/+", "event", "result")
 COLUMN_READS = ("ack", "cmd")
 PASSWORD_ITERATIONS = 101  # mosquitto_passwd's own; the passwords are 192 bits of chance, not words
@@ -23,7 +24,8 @@ CENTRE_CONNECTIONS = 100
 
 def access_list(columns: Iterable[tuple[str, str]]) -> str:
     """mosquitto's acl_file for (region, device id) pairs and the control centre."""
-    parts = [f"user {CENTRE}\ntopic read sos/v1/+/+/#\ntopic write sos/v1/+/+/ack\ntopic write sos/v1/+/+/cmd\n"]
+    centre = ["read sos/v1/+/+/#", "write sos/v1/+/+/ack", "write sos/v1/+/+/cmd", f"readwrite {CENTRE_PROOF}"]
+    parts = [f"user {CENTRE}\n" + "".join(f"topic {line}\n" for line in centre)]
     for region, device_id in columns:
         prefix = f"sos/v1/{region}/{device_id}"
         lines = [f"user {device_id}"]

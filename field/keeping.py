@@ -146,5 +146,6 @@ def _belongs_to(made: Path, user: int, group: int, *, of: Path) -> None:
         os.chown(made, user, group)
     except OSError as error:
         raise KeepError(
-            f"{of} belongs to user {user}, group {group}, and would not any more; run this as root or as that user"
+            f"{of}: what is there belongs to user {user}, group {group}, and so has what is new; run this as that user,"
+            " or as root"
         ) from error

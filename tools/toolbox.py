@@ -38,6 +38,7 @@ NEWEST_MOSQUITTO_VERSION = "2.1.*"  # what cities will have after their next upg
 ERLANG = tuple(f"erlang-{part}" for part in (
     "base", "asn1", "crypto", "eldap", "inets", "mnesia", "os-mon", "parsetools", "public-key", "runtime-tools", "ssl",
     "syntax-tools", "tools", "xmerl"))  # fmt: skip
+NGINX_VERSION = "1.*"
 NEWEST_SUITE = "sid"
 # Names the interpreter to take, whatever is on PATH.
 CHOSEN = {64: "MICROPYTHON", 32: "MICROPYTHON32"}
@@ -262,6 +263,14 @@ def _rabbitmq() -> list[str]:
     return [str(debian.unpack("rabbitmq-server", "*", arch, TOOLS, suite=suite, also=ERLANG))]
 
 
+def _nginx() -> list[str]:
+    path = os.environ.get("PATH", os.defpath) + MORE_PATH
+    if system := shutil.which("nginx", path=path):
+        return [system]
+    root = debian.unpack("nginx", NGINX_VERSION, debian.architecture(64), TOOLS)
+    return debian.command(root, "usr/sbin/nginx")
+
+
 _FINDERS: dict[str, Callable[[], list[str]]] = {
     "umqtt": lambda: fetch_libraries(LIB, LOCK),
     "micropython": lambda: _micropython(64),
@@ -272,6 +281,7 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "mosquitto_passwd": lambda: _mosquitto("usr/bin/mosquitto_passwd"),
     "mosquitto-newest": _newest_mosquitto,
     "rabbitmq": _rabbitmq,
+    "nginx": _nginx,
     "chromium": lambda: [chromium.find(TOOLS)],
 }
 TOOL_NAMES = tuple(_FINDERS)
@@ -285,6 +295,7 @@ _BY_HAND = {
     "mosquitto_passwd": "install mosquitto 2 so that mosquitto_passwd is on PATH",
     "mosquitto-newest": "there is none on PATH: the tests of the provisioned files go without",
     "rabbitmq": "there is none by hand: its tests go without",
+    "nginx": "install nginx so that it is on PATH",
     "chromium": "install chromium or chromium-headless-shell so that it is on PATH",
 }
 
@@ -312,8 +323,8 @@ def check(name: str) -> str:
         return next(Path(argv[0]).glob("usr/lib/rabbitmq/lib/rabbitmq_server-*")).name.rpartition("-")[2]
     if name in ("mosquitto", "mosquitto-newest"):
         _check_accepts(argv)
-    done = _output([*argv, "--help"])
-    found = re.search(r"version (\S+)|^mosquitto_passwd is a tool", done.stdout + done.stderr)
+    done = _output([*argv, "-v" if name == "nginx" else "--help"])
+    found = re.search(r"version:? (?:nginx/)?(\S+)|^mosquitto_passwd is a tool", done.stdout + done.stderr)
     if found is None:
         raise ToolMissing(f"{name}: {argv} does not run: {done.stderr.strip()}. By hand: {_BY_HAND[name]}")
     return found.group(1) or "runs"

@@ -20,6 +20,7 @@ from desk.web.refusal import Refusal
 
 MANY = 1_000_000  # incidents: all of them
 EVENTS = 100
+FLOODING_SHOWN = 5
 LANGUAGES = ("en", "ru", "kk")
 Document = dict[str, Any]
 
@@ -46,12 +47,26 @@ class Desk:
             "name": self.name,
             "broker": self.duty.connected,
             "trouble": self.duty.trouble,
+            "why": self.duty.why.code,
+            "flooding": self.duty.flooding[:FLOODING_SHOWN],
             "silence": asdict(self.duty.limits),
         }
 
     def status(self) -> Document:
-        """The feed's message of every tick. `trouble`: why there is no broker, in words."""
-        return {"kind": "desk", "broker": self.duty.connected, "trouble": self.duty.trouble, "now_ms": now_ms()}
+        """The feed's message of every tick. `trouble`: what is wrong, in words; `why`: the same as a code."""
+        return {
+            "kind": "desk",
+            "broker": self.duty.connected,
+            "trouble": self.duty.trouble,
+            "why": self.duty.why.code,
+            "flooding": self.duty.flooding[:FLOODING_SHOWN],
+            "now_ms": now_ms(),
+        }
+
+    def health(self) -> Document:
+        """For whoever watches over this process: `ok` means that calls reach this desk and its answers the columns."""
+        connected, why = self.duty.connected, self.duty.why
+        return {"ok": connected and not why.code, "broker": connected, "why": why.code}
 
     def columns(self) -> list[Document]:
         """All columns, by device id."""

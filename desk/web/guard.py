@@ -17,14 +17,18 @@ from urllib.parse import SplitResult, urlsplit
 from aiohttp import web
 
 from common.home import DESK_COMMAND
-from desk.web.accounts import Accounts
+from desk.web.accounts import Account, Accounts
+from desk.web.key import Key
 from desk.web.refusal import Refusal
 from desk.web.sessions import COOKIE, Sessions
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 READING = ("GET", "HEAD")
 OPEN_TO_ALL = ("/api/me", "/api/login", "/api/logout")
-ANYBODY = "operator"  # by this name goes who sits at a desk without accounts
+ANYBODY = "operator"  # by this name goes who holds the key of a desk without accounts
+KNOWN_COOKIE = "desk_known"
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+KNOWN_S = 180 * 24 * 3600
 NOWHERE = SplitResult("", "", "", "", "")
 PROXIED = ("Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-IP")
 
@@ -42,14 +46,17 @@ class Person:
 @dataclass(frozen=True)
 class Guard:
     """`required`: accounts are needed even if there are none (somebody else than this machine can reach the desk).
-    `proxied`: requests come through a proxy on another machine, which says whose they are."""
+    `proxies`: whose word on where a request comes from is taken."""
 
     accounts: Accounts
     sessions: Sessions
+    key: Key
     required: bool
     encrypted: bool
     tiles: str | None = None
-    proxied: bool = False
+    proxies: tuple[Network, ...] = ()
+    on_request: Callable[[tuple[Any, ...], bool], None] = lambda peer, member: None
+    """Called with where each request comes from, and whether from somebody who is logged in."""
 
     @property
     def with_accounts(self) -> bool:
@@ -57,18 +64,40 @@ class Guard:
         return self.required or bool(self.accounts.all())
 
     def person(self, request: web.Request) -> Person | None:
-        """Who is logged in; without accounts, anybody."""
-        if not self.with_accounts:
-            return Person(ANYBODY, "admin")
+        """Who is logged in; without accounts, who holds the key."""
         token = request.cookies.get(COOKIE)
         account = self.sessions.find(token) if token else None
-        return Person(account.name, account.role) if account else None
+        if account is None or (not account.name) == self.with_accounts:
+            return None
+        return Person(account.name or ANYBODY, account.role)
+
+    def is_proxied(self, request: web.Request) -> bool:
+        """Whether a proxy that is trusted has passed it on."""
+        try:
+            nearest = ipaddress.ip_address(request.remote or "")
+        except ValueError:
+            return False
+        return any(nearest in network for network in self.proxies)
 
     def address(self, request: web.Request) -> str:
         """Where it comes from. A proxy adds whom it heard at the end of X-Forwarded-For; the rest is hearsay."""
-        nearest = request.remote or ""
         said = ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()
-        return said if said and (self.proxied or is_loopback(nearest)) else nearest
+        return said if said and self.is_proxied(request) else request.remote or ""
+
+    def is_encrypted(self, request: web.Request) -> bool:
+        """Whether it came over https, here or to the proxy in front."""
+        return self.encrypted or self.is_proxied(request) and request.headers.get("X-Forwarded-Proto") == "https"
+
+    def knows(self, request: web.Request, name: str) -> bool:
+        """Whether somebody of that name has been logged in with this browser."""
+        return self.key.is_signed(name, request.cookies.get(KNOWN_COOKIE, ""))
+
+    def mark_known(self, response: web.StreamResponse, account: Account) -> None:
+        """So that what strangers try does not make this browser wait."""
+        response.set_cookie(
+            *(KNOWN_COOKIE, self.key.sign(account.name)),
+            max_age=KNOWN_S, path="/api/login", secure=self.encrypted, httponly=True, samesite="Strict",
+        )  # fmt: skip
 
     def middlewares(self) -> list[Any]:
         """In the order in which a request passes them."""
@@ -76,10 +105,13 @@ class Guard:
 
     @web.middleware
     async def _check(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        peer, person = request.transport and request.transport.get_extra_info("peername"), self.person(request)
+        if peer:
+            self.on_request(peer, person is not None)
         self._check_host(request)
         if request.path.startswith("/api/"):
             self._check_origin(request)
-            if request.path not in OPEN_TO_ALL and self.person(request) is None:
+            if request.path not in OPEN_TO_ALL and person is None:
                 raise Refusal(401, "log in first")
         return await handler(request)
 

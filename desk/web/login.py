@@ -8,22 +8,27 @@ import math
 from aiohttp import web
 
 from desk.web import asking
-from desk.web.accounts import PASSWORD_MAX
-from desk.web.guard import Guard
+from desk.web.accounts import PASSWORD_MAX, Account
+from desk.web.audit import Audit
+from desk.web.guard import ANYBODY, Guard
 from desk.web.refusal import Refusal, text
-from desk.web.sessions import COOKIE, VALID_S, Attempts
+from desk.web.sessions import COOKIE, DELAY_S, VALID_S, WAIT_MAX_S, Attempts
 
 NAME_MAX = 32
 AT_ONCE = 2  # passwords that are checked at the same time, each in 64 MiB
+WAITING_MAX = 16  # of which none waits longer than a second or two
+KNOWN = "a known browser of"  # no address
 
 
 class Login:
     """The three requests about the person itself."""
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: Guard, audit: Audit) -> None:
         self._guard = guard
+        self._audit = audit
         self._attempts = Attempts()
-        self._turn = asyncio.Semaphore(AT_ONCE)
+        self._turn, self._known_turn = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
+        self._checking = {True: 0, False: 0}
 
     async def me(self, request: web.Request) -> web.StreamResponse:
         """Who is logged in; asked by everybody."""
@@ -37,33 +42,76 @@ class Login:
         )
 
     async def login(self, request: web.Request) -> web.StreamResponse:
-        """204 and a cookie, 401, or 429 after too many tries."""
+        """204 and a cookie; 401; 429 or 503 when too many try."""
         document = await asking.document(request, "name", "password")
         name = text(document, "name", NAME_MAX)
         password = document.get("password")
         if not isinstance(password, str) or len(password) > PASSWORD_MAX or not password.isprintable():
             raise Refusal(400, f"password: must be a string of at most {PASSWORD_MAX} printable characters")
-        address = self._guard.address(request)
-        wait_s = math.ceil(self._attempts.begin(name, address))
-        if wait_s:
-            raise Refusal(429, f"too many tries; the next one in {wait_s} s", {"Retry-After": str(wait_s)})
-        async with self._turn:
-            account = await asyncio.to_thread(self._guard.accounts.check, name, password)
+        known, address = self._guard.knows(request, name), self._guard.address(request)
+        whence = f"{KNOWN} {name}" if known else address
+        await self._wait(name, whence, address)
+        account = await self._check(name, password, known=known)
         if account is None:
+            self._audit.enter("wrong password", name, address)
             raise Refusal(401, "no such name and password")
-        self._attempts.succeeded(name, address)
-        token = await asyncio.to_thread(self._guard.sessions.open, account)
+        self._attempts.succeeded(name, whence)
+        self._audit.enter("login", name, address)
         response = web.Response(status=204)
-        secure = self._guard.encrypted or request.headers.get("X-Forwarded-Proto") == "https"
-        response.set_cookie(COOKIE, token, max_age=VALID_S, path="/", secure=secure, httponly=True, samesite="Strict")
+        await self._open(request, response, account)
+        self._guard.mark_known(response, account)
         return response
+
+    async def enter(self, request: web.Request) -> web.StreamResponse:
+        """A desk without accounts: the link that it printed. The key does not stay in the browser's address."""
+        response = web.Response(status=303, headers={"Location": "/"})
+        if self._guard.key.is_key(request.query.get("key", "")) and not self._guard.with_accounts:
+            self._audit.enter("key", ANYBODY, self._guard.address(request))
+            await self._open(request, response, self._guard.sessions.nobody)
+        return response
+
+    async def _open(self, request: web.Request, response: web.StreamResponse, account: Account) -> None:
+        token = await asyncio.to_thread(self._guard.sessions.open, account)
+        response.set_cookie(
+            *(COOKIE, token), max_age=VALID_S, path="/",
+            secure=self._guard.is_encrypted(request), httponly=True, samesite="Strict",
+        )  # fmt: skip
+
+    async def _wait(self, name: str, whence: str, address: str) -> None:
+        """Until it is this try's turn. Raises Refusal when that is too long."""
+        wait_s = self._attempts.begin(name, whence)
+        if wait_s > WAIT_MAX_S:
+            self._audit.enter("too many tries", name, address)
+            raise _later(429, "too many tries", wait_s)
+        if wait_s:
+            self._audit.enter("has to wait", name, address)
+            await asyncio.sleep(wait_s)
+
+    async def _check(self, name: str, password: str, *, known: bool) -> Account | None:
+        """Browsers that have been here before have a way of their own. Raises Refusal when too many wait."""
+        turn = self._known_turn if known else self._turn
+        if self._checking[known] >= WAITING_MAX:
+            raise _later(503, "too many log in at once", DELAY_S)
+        self._checking[known] += 1
+        try:
+            async with turn:
+                return await asyncio.to_thread(self._guard.accounts.check, name, password)
+        finally:
+            self._checking[known] -= 1
 
     async def logout(self, request: web.Request) -> web.StreamResponse:
         """204, whoever asks; the session is over."""
         await asking.document(request)
-        token = request.cookies.get(COOKIE)
+        token, person = request.cookies.get(COOKIE), self._guard.person(request)
+        if person is not None:
+            self._audit.enter("logout", person.name, self._guard.address(request))
         if token:
             await asyncio.to_thread(self._guard.sessions.close, token)
         response = web.Response(status=204)
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
         return response
+
+
+def _later(status: int, why: str, wait_s: float) -> Refusal:
+    seconds = math.ceil(wait_s)
+    return Refusal(status, f"{why}; the next one in {seconds} s", {"Retry-After": str(seconds)})

@@ -14,6 +14,7 @@ from desk.duty import COMMANDS
 from desk.ledger import OUTCOMES, LedgerError
 from desk.web import asking
 from desk.web.api import Desk
+from desk.web.audit import Audit
 from desk.web.feed import Feed
 from desk.web.guard import Guard, Person
 from desk.web.login import Login
@@ -31,7 +32,8 @@ T = TypeVar("T")
 class Server:
     """Routes requests to the desk. `feed` and `player` are started and stopped with the application."""
 
-    def __init__(self, desk: Desk, guard: Guard, player: Player) -> None:
+    def __init__(self, desk: Desk, guard: Guard, player: Player, audit: Audit) -> None:
+        self.audit = audit
         self.desk, self.guard, self.player = desk, guard, player
         self.feed = Feed(desk.messages, desk.status)
 
@@ -41,12 +43,14 @@ class Server:
         application.on_response_prepare.append(self.guard.add_headers)
         application.cleanup_ctx.append(self._life)
         application.on_shutdown.append(self._goodbye)
-        login, report = Login(self.guard), Report(self.desk)
+        login, report = Login(self.guard, self.audit), Report(self.desk)
         one = "/api/incidents/{incident_id}"
         application.add_routes(
             [
                 web.get("/", self._page),
+                web.get("/enter", login.enter),
                 web.static("/static", STATIC),
+                web.get("/healthz", self._health),
                 web.get("/api/me", login.me),
                 web.post("/api/login", login.login),
                 web.post("/api/logout", login.logout),
@@ -75,12 +79,18 @@ class Server:
         await self.player.start()
         yield
         await self.player.stop()
+        self.audit.close()
 
     async def _goodbye(self, application: web.Application) -> None:
         await self.feed.stop()
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         return web.FileResponse(STATIC / "index.html")
+
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        """For anybody: whether this desk hears and is heard, and nothing else of it."""
+        found = self.desk.health()
+        return web.json_response(found, status=200 if found["ok"] else 503)
 
     async def _config(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(self.desk.config())

@@ -11,7 +11,7 @@ import json
 import secrets
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -23,18 +23,25 @@ FILE = "sessions.json"
 COOKIE = "desk_session"
 TOKEN_BYTES = 32
 VALID_S = 13 * 3600  # a shift of twelve hours, and handing it over
-SESSIONS_MAX = 500
+SESSIONS_MAX = 20  # of one account: more than a person has browsers; the oldest go
 
 TRIES, TRY_WINDOW_S = 5, 300.0  # of one name from one address
 ADDRESS_TRIES = 20  # of all names from one address, in the same time
+DELAY_S, WAIT_MAX_S = 2.0, 10.0  # between further ones, and how long one waits at most
 PLACES_MAX = 10_000  # of those counted
 
 
-class Sessions:
-    """The sessions of `accounts`. Any thread. `now_s`: the time of day."""
+NOBODY = Account("", "admin", "")
 
-    def __init__(self, folder: Path, accounts: Accounts, now_s: Callable[[], float] = time.time) -> None:
-        self._path = folder / FILE
+
+class Sessions:
+    """The sessions of `accounts`. Any thread. `now_s`: the time of day. `nobody`: stands for whoever holds the key of a
+    desk without accounts; its name is none that an account can have."""
+
+    def __init__(
+        self, folder: Path, accounts: Accounts, now_s: Callable[[], float] = time.time, nobody: Account = NOBODY
+    ) -> None:
+        self._path, self.nobody = folder / FILE, nobody
         self._accounts = accounts
         self._now_s = now_s
         self._lock = threading.Lock()
@@ -46,8 +53,9 @@ class Sessions:
         with self._lock:
             now_s = self._now_s()
             self._open = {key: session for key, session in self._open.items() if session[2] > now_s}
-            while len(self._open) >= SESSIONS_MAX:
-                del self._open[next(iter(self._open))]
+            mine = [key for key, session in self._open.items() if session[0] == account.name]
+            for key in mine[: len(mine) + 1 - SESSIONS_MAX]:
+                del self._open[key]
             self._open[_digest(token)] = (account.name, _seal(account), now_s + VALID_S)
             self._write()
         return token
@@ -58,7 +66,7 @@ class Sessions:
             session = self._open.get(_digest(token))
         if session is None or session[2] <= self._now_s():
             return None
-        account = self._accounts.find(session[0])
+        account = self.nobody if session[0] == self.nobody.name else self._accounts.find(session[0])
         return account if account and _seal(account) == session[1] else None
 
     def close(self, token: str) -> None:
@@ -88,49 +96,60 @@ def _seal(account: Account) -> str:
 
 
 class Attempts:
-    """Logins tried of late, from where. Nobody is locked out by what somebody else tries from another address.
+    """Logins tried of late, from where. Nobody is locked out: beyond some tries each further one waits for its turn,
+    and no turn is further away than WAIT_MAX_S. `whence`: an address, or a browser that has been here before.
 
     `now_s` never goes back.
     """
 
     def __init__(self, now_s: Callable[[], float] = time.monotonic) -> None:
         self._now_s = now_s
-        self._tried: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
+        self._tried: OrderedDict[tuple[str, str], _Tried] = OrderedDict()
 
-    def begin(self, name: str, address: str) -> float:
-        """Count one before its password is looked at, so that many at once get no further than one by one.
+    def begin(self, name: str, whence: str) -> float:
+        """Count one before its password is looked at, so that parallel tries cannot beat the limit.
 
-        Returns 0, or how many seconds this name may not be tried from this address: that try is not to be made.
+        Returns how many seconds it has to wait; more than WAIT_MAX_S: it is not to be made, and was not counted.
         """
-        mine, everybodys = self._keys(name, address)
-        wait_s = max(self._wait_s(mine, TRIES), self._wait_s(everybodys, ADDRESS_TRIES))
-        if wait_s:
+        keys, now_s = self._keys(name, whence), self._now_s()
+        wait_s = max(self._wait_s(key, most, now_s) for key, most in zip(keys, (TRIES, ADDRESS_TRIES), strict=True))
+        if wait_s > WAIT_MAX_S:
             return wait_s
-        for key in (mine, everybodys):
-            self._tried[key] = [*self._recent(key), self._now_s()]
+        for key in keys:
+            tried = self._tried.setdefault(key, _Tried())
+            tried.at_s.append(now_s)
+            tried.turn_s = now_s + wait_s + DELAY_S
             self._tried.move_to_end(key)
         while len(self._tried) > PLACES_MAX:
             self._tried.popitem(last=False)
-        return 0.0
+        return wait_s
 
-    def succeeded(self, name: str, address: str) -> None:
-        """That try was right: forget those of this name from this address."""
-        mine, everybodys = self._keys(name, address)
-        for _ in self._tried.pop(mine, []):
-            if self._tried.get(everybodys):
-                self._tried[everybodys].pop()
+    def succeeded(self, name: str, whence: str) -> None:
+        """That try was right: forget those of this name from there."""
+        mine, everybodys = self._keys(name, whence)
+        gone = self._tried.pop(mine, _Tried())
+        if everybodys in self._tried:
+            for _ in gone.at_s:
+                if self._tried[everybodys].at_s:
+                    self._tried[everybodys].at_s.pop()
 
-    def _keys(self, name: str, address: str) -> tuple[tuple[str, str], tuple[str, str]]:
-        place = _place(address)
+    def _keys(self, name: str, whence: str) -> tuple[tuple[str, str], tuple[str, str]]:
+        place = _place(whence)
         return (name, place), ("", place)
 
-    def _recent(self, key: tuple[str, str]) -> list[float]:
-        since_s = self._now_s() - TRY_WINDOW_S
-        return [at_s for at_s in self._tried.get(key, []) if at_s > since_s]
+    def _wait_s(self, key: tuple[str, str], most: int, now_s: float) -> float:
+        tried = self._tried.get(key, _Tried())
+        while tried.at_s and tried.at_s[0] <= now_s - TRY_WINDOW_S:
+            tried.at_s.popleft()
+        return max(0.0, tried.turn_s - now_s) if len(tried.at_s) >= most else 0.0
 
-    def _wait_s(self, key: tuple[str, str], most: int) -> float:
-        recent = self._recent(key)
-        return recent[-most] + TRY_WINDOW_S - self._now_s() if len(recent) >= most else 0.0
+
+class _Tried:
+    """When, the latest ones, and when the next one may be made if there were too many."""
+
+    def __init__(self) -> None:
+        self.at_s: deque[float] = deque(maxlen=ADDRESS_TRIES)
+        self.turn_s = 0.0
 
 
 def _place(address: str) -> str:

@@ -7,6 +7,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin
 
 from desk.ledger import STATES
 
@@ -32,10 +33,13 @@ class Incident:
 
 
 class DeskClient:
-    """Of the desk at `url`. Its methods raise OSError when the desk does not answer, or refuses."""
+    """Of the desk that printed the link `url`. Its methods raise OSError when the desk does not answer, or refuses."""
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._link = url
+        self._url = urljoin(url, "/").rstrip("/")
+        self._browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        self._has_entered = False
 
     def incidents(self, device_id: str | None = None) -> list[Incident]:
         """Of one column or of all, drills excepted; oldest first."""
@@ -62,5 +66,8 @@ class DeskClient:
         headers = {"Origin": self._url, "Content-Type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self._url + path, data, headers)
-        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:
+        if not self._has_entered:  # the link sets a cookie
+            self._browser.open(self._link, timeout=TIMEOUT_S).close()
+            self._has_entered = True
+        with self._browser.open(request, timeout=TIMEOUT_S) as answer:
             return json.load(answer)

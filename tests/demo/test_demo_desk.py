@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urljoin
 
 import pytest
 
@@ -84,8 +85,11 @@ def read_until(process: subprocess.Popen[str], word: str) -> Iterator[str]:
             return
 
 
+BROWSER = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())  # the desk's link sets a cookie
+
+
 def asked(url: str) -> Any:
-    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as answer:
+    with BROWSER.open(url, timeout=TIMEOUT_S) as answer:
         text = answer.read()
         return json.loads(text) if answer.headers.get_content_type() == "application/json" else text
 
@@ -105,7 +109,8 @@ def test_it_says_where_the_pages_are_and_leaves_nothing_behind(
     assert b"<html" in asked(started.url("desk"))
     assert b"<html" in asked(started.url("pillars"))
     names = {"petropavl-01", "petropavl-02", "school-07-01"}
-    wait_for(lambda: {one["device_id"] for one in asked(started.url("desk") + "api/columns")} == names, "all columns")
+    columns = urljoin(started.url("desk"), "/api/columns")
+    wait_for(lambda: {one["device_id"] for one in asked(columns)} == names, "all columns")
     assert len(started.running()) in (PARTS, PARTS + 1), started.running()
     started.process.send_signal(number)
     assert started.process.wait(TIMEOUT_S) == status

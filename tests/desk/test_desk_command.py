@@ -45,17 +45,20 @@ class Process:
         assert line, f"it ended with {self.process.wait(WAIT_S)} before it listened"
         said = json.loads(line)
         assert said["event"] == "desk"
-        self.url = said["url"].rstrip("/")
+        url, _, link = said["url"].partition("enter?")
+        self.url, self.cookie = url.rstrip("/"), ""
+        if link:  # a desk without accounts
+            self.cookie = self.ask("GET", f"/enter?{link}")[2].partition(";")[0]
 
     def ask(self, method: str, path: str, document: Any = None, cookie: str = "") -> tuple[int, Any, str]:
         """(status, document or text, the cookie that was set) of a request, as the desk's own page makes it."""
         url = self.url.replace("//0.0.0.0", "//127.0.0.1")
-        headers = {"Origin": url, "Cookie": cookie} if method == "POST" else {"Cookie": cookie}
+        headers = {"Cookie": cookie or self.cookie, **({"Origin": url} if method == "POST" else {})}
 
         async def ask() -> tuple[int, Any, str]:
             async with (
                 aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as browser,
-                browser.request(method, url + path, json=document, headers=headers) as response,
+                browser.request(method, url + path, json=document, headers=headers, allow_redirects=False) as response,
             ):
                 return response.status, await response.text(), response.headers.get("Set-Cookie", "")
 
@@ -238,11 +241,12 @@ def _until_connected(running: Process) -> None:
 
 def test_it_ends_with_browsers_watching(tmp_path: Path) -> None:
     with desk(tmp_path, None) as running:
+        headers = {"Origin": running.url, "Cookie": running.cookie}
 
         async def watch() -> int:
             async with (
                 aiohttp.ClientSession() as browser,
-                browser.ws_connect(running.url + "/api/feed", headers={"Origin": running.url}) as feed,
+                browser.ws_connect(running.url + "/api/feed", headers=headers) as feed,
             ):
                 await feed.receive()
                 os.kill(running.process.pid, signal.SIGTERM)

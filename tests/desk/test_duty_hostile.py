@@ -153,6 +153,7 @@ BOUNDS = {
 @pytest.mark.parametrize("limit", BOUNDS)
 def test_what_is_kept_is_bounded(limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, limit, 50)
+    monkeypatch.setattr(limits, "OPEN_MORE", (0, 0.0))
     desk = PureDesk("desk")
     many(desk, iter(BOUNDS[limit]))
     assert len(desk.refused) == 10
@@ -275,7 +276,7 @@ def test_a_hostile_column_is_bounded_and_the_others_are_heard(
     with Street(broker, hears=OTHER) as street:
         do_all_that_is_bad(street)
         until(lambda: heard(street), "an answer to the other column")
-    assert len(register.incidents(device_id=HOSTILE, state="open")) <= limits.OPEN_MAX
+    assert len(register.incidents(device_id=HOSTILE, state="open")) <= limits.OPEN_MAX + 30
     violations = register.violations(limit=10 * VIOLATIONS_MAX)
     assert 50 <= len(violations) <= VIOLATIONS_MAX
     assert all(len(one["why"]) <= WHY_MAX and len(one["topic"]) <= TOPIC_MAX for one in violations)
@@ -290,17 +291,17 @@ def test_a_message_that_trips_the_desk_does_not_come_again_for_ever(
     duty: Duty, register: Register, street: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither in the intake nor in the register: what nobody thought of is refused, and the next one is heard."""
-    take, put = Intake.take, Register.put_event
+    enter, put = Intake.enter, Register.put_event
 
     def trip(self: Intake, batch: Batch, topic: str, payload: bytes, **rest: Any) -> None:
         if b"stumble" in payload:
             raise RuntimeError("nobody thought of it")
-        take(self, batch, topic, payload, **rest)
+        enter(self, batch, topic, payload, **rest)
 
     def overflow(self: Register, device_id: str, at_ms: int, name: str, detail: Any) -> None:
         put(self, device_id, 1 << 70 if detail == "overflow" else at_ms, name, detail)
 
-    monkeypatch.setattr(Intake, "take", trip)
+    monkeypatch.setattr(Intake, "enter", trip)
     monkeypatch.setattr(Register, "put_event", overflow)
     for detail in ("stumble", "overflow"):
         street.publish(topic_of(HOSTILE, "event"), event(f'"{detail}"'))

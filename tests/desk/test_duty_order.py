@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from contract_examples import example, packed
 from duty_rig import alarm_of, topic_of
+from duty_wire import Wire
 from paho.mqtt import client as mqtt
 
 from common.ports import HOST
@@ -21,28 +22,6 @@ DEVICE = "petropavl-01"
 INCIDENT = alarm_of()["id"]
 
 
-class Wire:
-    """Stands in for paho's client: what would leave, in order."""
-
-    def __init__(self, register: Register) -> None:
-        self.sent: list[tuple[str, Any]] = []
-        self._register = register
-        self._mid = 100
-
-    def ack(self, mid: int, qos: int) -> None:
-        self.sent.append(("receipt", mid))
-
-    def publish(self, topic: str, payload: bytes, qos: int) -> mqtt.MQTTMessageInfo:
-        assert not self._register._db.in_transaction and INCIDENT in payload.decode()
-        assert self._register.incident(INCIDENT), "an answer to what is not in the register"
-        self.sent.append(("answer", topic))
-        self._mid += 1
-        return mqtt.MQTTMessageInfo(self._mid)
-
-    def socket(self) -> None:
-        return None
-
-
 @pytest.fixture
 def register(tmp_path: Path) -> Iterator[Register]:
     with Register(tmp_path / "register.db") as opened:
@@ -51,21 +30,20 @@ def register(tmp_path: Path) -> Iterator[Register]:
 
 @pytest.fixture
 def wire(register: Register) -> Wire:
-    return Wire(register)
+    return Wire(register, INCIDENT)
 
 
 @pytest.fixture
 def duty(register: Register, wire: Wire) -> Duty:
     made = Duty(register, HOST, 1)
-    made._client = wire  # type: ignore[assignment]
-    made._set_connected(True, "")
+    wire.join(made)
     return made
 
 
 def hear(duty: Duty, kind: str, mid: int, document: dict[str, Any] | None = None) -> None:
     message = mqtt.MQTTMessage(mid, topic_of(DEVICE, kind).encode())
     message.qos, message.payload = 1, packed(document or example(kind)[1])
-    duty._on_message(duty._client, None, message)
+    duty._on_message(duty._calls if kind == "alarm" else duty._telemetry, message)
 
 
 def test_receipts_and_then_the_answer_in_the_order_of_the_messages(duty: Duty, wire: Wire) -> None:
@@ -89,8 +67,8 @@ def test_the_broker_is_not_kept_waiting_for_receipts(duty: Duty, wire: Wire) -> 
 def test_a_receipt_belongs_to_its_connection(duty: Duty, wire: Wire) -> None:
     """On the next one its number may be another message's, which is not in the register yet."""
     hear(duty, "event", 1)
-    duty._set_connected(False, "the broker has gone")
-    duty._set_connected(True, "")
+    wire.stand(duty, False)
+    wire.stand(duty, True)
     duty._tick()
     assert wire.sent == []
     hear(duty, "event", 1)
@@ -134,9 +112,9 @@ def test_what_was_not_written_did_not_happen(
 
 def test_without_a_connection_the_answer_is_owed(duty: Duty, register: Register, wire: Wire) -> None:
     hear(duty, "alarm", 1)
-    duty._set_connected(False, "the broker has gone")
+    wire.stand(duty, False)
     del wire.sent[:]
     duty.accept(INCIDENT, "operator 4")
     assert wire.sent == [] and register.unanswered() == [INCIDENT]
-    duty._set_connected(True, "")
+    wire.stand(duty, True)
     assert wire.sent == [("answer", topic_of(DEVICE, "ack"))]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from collections.abc import Iterator
 from http.cookies import SimpleCookie
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -14,8 +16,19 @@ from argon2 import PasswordHasher
 from desk_rig import PASSWORD, Answer, DeskRig, add_account
 
 from desk.web.accounts import AccountError, Accounts
-from desk.web.guard import Guard
-from desk.web.sessions import ADDRESS_TRIES, COOKIE, TRIES, TRY_WINDOW_S, VALID_S, Attempts, Sessions
+from desk.web.guard import KNOWN_COOKIE, Guard
+from desk.web.key import Key
+from desk.web.sessions import (
+    ADDRESS_TRIES,
+    COOKIE,
+    DELAY_S,
+    TRIES,
+    TRY_WINDOW_S,
+    VALID_S,
+    WAIT_MAX_S,
+    Attempts,
+    Sessions,
+)
 
 NAME = "Ерлан 4"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -80,7 +93,10 @@ def test_a_desk_that_forgets_to_ask_is_noticed(desk: DeskRig, monkeypatch: pytes
 
 
 def cookie(answer: Answer) -> SimpleCookie:
-    return SimpleCookie(answer.headers["Set-Cookie"])
+    found = SimpleCookie()
+    for line in answer.headers.getall("Set-Cookie"):
+        found.load(line)
+    return found
 
 
 def test_in_and_out(desk: DeskRig) -> None:
@@ -96,9 +112,9 @@ def test_in_and_out(desk: DeskRig) -> None:
     hold_closed(desk, {"Cookie": f"{COOKIE}={given.value}"})  # whoever kept it has nothing
 
 
-def test_the_cookie_stays_on_encrypted_ways_behind_a_proxy_that_encrypts(desk: DeskRig) -> None:
-    forwarded = desk.post("/api/login", {"name": NAME, "password": PASSWORD}, {"X-Forwarded-Proto": "https"})
-    assert cookie(forwarded)[COOKIE]["secure"]
+def test_the_cookie_stays_on_encrypted_ways_behind_a_proxy_that_encrypts(proxied: DeskRig) -> None:
+    document, headers = {"name": NAME, "password": PASSWORD}, {"X-Forwarded-Proto": "https"}
+    assert cookie(proxied.post("/api/login", document, headers))[COOKIE]["secure"]
 
 
 def test_each_login_is_a_session_of_its_own(desk: DeskRig) -> None:
@@ -149,45 +165,148 @@ def test_only_an_admin_restarts_a_column(desk: DeskRig, folder: Path, monkeypatc
     assert sent == [("a", "report", NAME), ("a", "restart", "admin")]
 
 
-def test_after_some_wrong_passwords_the_right_one_has_to_wait_too(desk: DeskRig) -> None:
-    tries = [desk.log_in(NAME, "wrong horse battery").status for _ in range(TRIES)]
-    assert tries == [401] * TRIES
+def try_wrong(desk: DeskRig, times: int, headers: dict[str, str] | None = None) -> None:
+    for _ in range(times):
+        wrong = {"name": NAME, "password": "wrong horse battery"}
+        assert desk.post("/api/login", wrong, headers).status == 401
+
+
+def took_s(desk: DeskRig, status: int = 204, headers: dict[str, str] | None = None) -> float:
+    """How long the right password takes."""
+    began_s = time.monotonic()
+    assert desk.post("/api/login", {"name": NAME, "password": PASSWORD}, headers).status == status
+    return time.monotonic() - began_s
+
+
+SLOW_S = 1.0
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desk.web.sessions.DELAY_S", SLOW_S)
+
+
+def test_after_some_wrong_passwords_the_right_one_waits_and_gets_in(desk: DeskRig, slow: None) -> None:
+    try_wrong(desk, TRIES)
+    assert took_s(desk) >= SLOW_S / 2
+    assert took_s(desk) < SLOW_S / 2  # that is forgotten now
+
+
+def test_a_desk_that_counts_no_tries_is_noticed(desk: DeskRig, slow: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Attempts, "begin", lambda self, name, address: 0.0)
+    with pytest.raises(AssertionError):
+        test_after_some_wrong_passwords_the_right_one_waits_and_gets_in(desk, None)
+
+
+def test_nobody_waits_in_line_for_ever(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desk.web.sessions.DELAY_S", 100.0)
+    try_wrong(desk, TRIES)
     late = desk.log_in(NAME)
-    assert late.status == 429 and 0 < int(late.headers["Retry-After"]) <= TRY_WINDOW_S
-    assert desk.log_in("nobody", "wrong horse battery").status == 401  # another name is not held up by it
+    assert late.status == 429 and 0 < int(late.headers["Retry-After"]) <= 100
 
 
-def test_behind_a_proxy_the_tries_of_one_do_not_keep_out_all(desk: DeskRig) -> None:
-    def login(*forwarded: str, password: str = PASSWORD) -> int:
-        headers = {"X-Forwarded-For": ", ".join(forwarded)}
-        return desk.post("/api/login", {"name": NAME, "password": password}, headers).status
+def test_a_browser_that_was_logged_in_before_does_not_wait_for_what_strangers_try(desk: DeskRig, slow: None) -> None:
+    known = {"Cookie": f"{KNOWN_COOKIE}={cookie(desk.log_in(NAME))[KNOWN_COOKIE].value}"}
+    stranger = {"Cookie": f"{KNOWN_COOKIE}=made-up"}
+    desk.forget()
+    try_wrong(desk, TRIES, stranger)
+    assert took_s(desk, headers=known) < SLOW_S / 2
+    try_wrong(desk, TRIES, known)  # the control: it may not try without end either
+    assert took_s(desk, headers=known) >= SLOW_S / 2
 
+
+def test_too_many_at_once_are_sent_away_and_known_browsers_are_not(
+    desk: DeskRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {"Cookie": f"{KNOWN_COOKIE}={cookie(desk.log_in(NAME))[KNOWN_COOKIE].value}"}
+    desk.forget()
+    monkeypatch.setattr("desk.web.login.WAITING_MAX", 0)
+    answer = desk.post("/api/login", {"name": NAME, "password": PASSWORD}, {"Cookie": "a=b"})
+    assert answer.status == 503 and answer.headers["Retry-After"]
+    monkeypatch.setattr("desk.web.login.WAITING_MAX", 1)
+    assert desk.post("/api/login", {"name": NAME, "password": PASSWORD}, known).status == 204
+
+
+def test_who_came_and_who_tried_is_written_down(desk: DeskRig, folder: Path) -> None:
+    try_wrong(desk, 1)
+    desk.log_in(NAME)
+    desk.post("/api/logout")
+    lines = [json.loads(line) for line in (folder / "audit.log").read_text().splitlines()]
+    assert [line["what"] for line in lines] == ["wrong password", "login", "logout"]
+    assert {line["name"] for line in lines} == {NAME} and lines[0]["from"] == "127.0.0.1"
+    assert stat.S_IMODE((folder / "audit.log").stat().st_mode) == 0o600
+
+
+@pytest.fixture
+def proxied(folder: Path) -> Iterator[DeskRig]:
+    add_account(folder, NAME)
+    rig = DeskRig(folder, None, "--trusted-proxy", "127.0.0.1")
+    yield rig
+    rig.close()
+
+
+def test_behind_a_proxy_the_tries_of_one_do_not_keep_out_all(proxied: DeskRig, slow: None) -> None:
     for number in range(TRIES):  # what they say of themselves changes nothing: the proxy adds the last one
-        assert login(f"198.51.100.{number}", "203.0.113.7", password="wrong horse battery") == 401
-    assert login("203.0.113.7") == 429
-    assert login("203.0.113.8") == 204
+        try_wrong(proxied, 1, {"X-Forwarded-For": f"198.51.100.{number}, 203.0.113.7"})
+    assert took_s(proxied, headers={"X-Forwarded-For": "203.0.113.8"}) < SLOW_S / 2
+    proxied.forget()
+    assert took_s(proxied, headers={"X-Forwarded-For": "203.0.113.7"}) >= SLOW_S / 2
+
+
+def test_nobody_is_believed_who_is_no_named_proxy(desk: DeskRig, slow: None) -> None:
+    for number in range(TRIES):
+        try_wrong(desk, 1, {"X-Forwarded-For": f"198.51.100.{number}"})
+    assert took_s(desk, headers={"X-Forwarded-For": "203.0.113.8"}) >= SLOW_S / 2
 
 
 @pytest.mark.parametrize(
-    ("proxied", "nearest", "whose"),
+    ("proxies", "nearest", "whose"),
     [
-        (False, "127.0.0.1", "203.0.113.7"),  # a proxy on this machine
-        (True, "10.0.0.2", "203.0.113.7"),
-        (False, "10.0.0.2", "10.0.0.2"),  # no proxy: anybody may write that header
+        ("127.0.0.1/32", "127.0.0.1", "203.0.113.7"),  # a proxy on this machine
+        ("10.0.0.0/24", "10.0.0.2", "203.0.113.7"),
+        ("10.0.0.0/24", "10.0.1.2", "10.0.1.2"),
+        ("", "127.0.0.1", "127.0.0.1"),  # no proxy: anybody may write that header
     ],
 )
-def test_whose_request_it_is(folder: Path, proxied: bool, nearest: str, whose: str) -> None:
+def test_whose_request_it_is(folder: Path, proxies: str, nearest: str, whose: str) -> None:
     accounts = cheap(folder)
-    guard = Guard(accounts, Sessions(folder, accounts), True, True, proxied=proxied)
+    trusted = tuple(ip_network(one) for one in proxies.split(",") if one)
+    guard = Guard(accounts, Sessions(folder, accounts), Key(folder), True, True, proxies=trusted)
     request = make_mocked_request("POST", "/api/login", {"X-Forwarded-For": "1.2.3.4, 203.0.113.7"})
     assert guard.address(request.clone(remote=nearest)) == whose
     assert guard.address(make_mocked_request("GET", "/").clone(remote=nearest)) == nearest
 
 
-def test_a_desk_that_counts_no_tries_is_noticed(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Attempts, "begin", lambda self, name, address: 0.0)
-    with pytest.raises(AssertionError):
-        test_after_some_wrong_passwords_the_right_one_has_to_wait_too(desk)
+# -- without accounts
+
+
+def link(folder: Path) -> str:
+    return f"/enter?key={(folder / 'key').read_text().strip()}"
+
+
+def test_without_accounts_only_the_link_that_was_printed_opens_the_desk(folder: Path) -> None:
+    rig = DeskRig(folder, None)
+    try:
+        assert rig.get("/api/me").json == {"name": "operator", "role": "admin", "accounts": False}
+        rig.forget()
+        for headers in ({"Cookie": "a=b"}, {"Cookie": f"{COOKIE}=made-up"}):
+            for path in PRIVATE:
+                assert rig.get(path, headers).status == 401, path
+            for path in CHANGES:
+                assert rig.post(path, headers=headers).status == 401, path
+        for wrong in ("/enter", "/enter?key=", "/enter?key=made-up", link(folder)[:-1]):
+            answer = rig.get(wrong, {"Cookie": "a=b"})
+            assert answer.status == 303 and "Set-Cookie" not in answer.headers
+        right = rig.get(link(folder), {"Cookie": "a=b"})
+        assert (right.status, right.headers["Location"]) == (303, "/") and COOKIE in cookie(right)
+        assert stat.S_IMODE((folder / "key").stat().st_mode) == 0o600
+    finally:
+        rig.close()
+
+
+def test_with_accounts_the_link_opens_nothing(desk: DeskRig, folder: Path) -> None:
+    assert "Set-Cookie" not in desk.get(link(folder)).headers
+    hold_closed(desk, {})
 
 
 def test_a_desk_that_is_started_again_knows_its_people(folder: Path) -> None:
@@ -311,18 +430,28 @@ def test_tries_are_counted_by_name_and_place() -> None:
     now_s = [0.0]
     attempts = Attempts(lambda: now_s[0])
     assert [attempts.begin("a", "192.0.2.1") for _ in range(TRIES)] == [0.0] * TRIES
-    now_s[0] = 10.0
-    assert attempts.begin("a", "192.0.2.1") == TRY_WINDOW_S - 10
-    assert attempts.begin("a", "192.0.2.2") == 0.0  # nobody locks out somebody elsewhere
+    assert attempts.begin("a", "192.0.2.1") == DELAY_S
+    assert attempts.begin("a", "192.0.2.1") == 2 * DELAY_S  # one after the other, however many come at once
+    assert attempts.begin("a", "192.0.2.2") == 0.0  # nobody holds up somebody elsewhere
     now_s[0] = TRY_WINDOW_S
     assert attempts.begin("a", "192.0.2.1") == 0.0
+
+
+def test_a_line_has_an_end_and_moves_on() -> None:
+    now_s = [0.0]
+    attempts = Attempts(lambda: now_s[0])
+    waits = [attempts.begin("a", "192.0.2.1") for _ in range(1000)]
+    made = [wait for wait in waits if wait <= WAIT_MAX_S]
+    assert len(made) == TRIES + WAIT_MAX_S // DELAY_S
+    now_s[0] = DELAY_S
+    assert attempts.begin("a", "192.0.2.1") <= WAIT_MAX_S
 
 
 def test_many_names_from_one_place() -> None:
     attempts = Attempts(lambda: 0.0)
     waits = [attempts.begin(f"name {number}", "2001:db8::1") for number in range(ADDRESS_TRIES)]
     assert waits == [0.0] * ADDRESS_TRIES
-    assert attempts.begin("one more", "2001:db8::ffff") == TRY_WINDOW_S  # its owner has the whole network
+    assert attempts.begin("one more", "2001:db8::ffff") == DELAY_S  # its owner has the whole network
     assert attempts.begin("one more", "2001:db8:0:1::1") == 0.0
 
 

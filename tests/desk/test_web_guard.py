@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from desk.web import guard
 from desk.web.guard import headers, is_loopback
 from desk.web.refusal import Refusal, number, parse_object, text
+from desk.web.sessions import COOKIE
 
 POLICY = {
     "default-src": "'none'", "script-src": "'self'", "style-src": "'self'", "img-src": "'self' data:",
@@ -224,8 +225,9 @@ def test_bodies(desk: DeskRig, body: bytes, status: int) -> None:
 def test_a_body_without_an_end_is_cut_off(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("desk.web.asking.BODY_TIMEOUT_S", 0.2)
     parts = urlsplit(desk.origin)
+    who = f"Cookie: {COOKIE}={desk.server.guard.sessions.open(desk.server.guard.sessions.nobody)}\r\n"
     with socket.create_connection((parts.hostname or "", parts.port or 0), 20) as slow:
-        head = f"POST {ONE}/accept HTTP/1.1\r\nHost: {parts.netloc}\r\nOrigin: {desk.origin}\r\n"
+        head = f"POST {ONE}/accept HTTP/1.1\r\nHost: {parts.netloc}\r\nOrigin: {desk.origin}\r\n{who}"
         slow.sendall(f"{head}Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{{".encode())
         assert b" 408 " in slow.recv(1000).split(b"\r\n")[0]
 

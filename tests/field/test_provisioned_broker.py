@@ -49,7 +49,8 @@ class Fleet:
 
     def write(self, *names: str) -> None:
         ports = f"port = {self.port}\ncentre_port = {self.centre_port}\n"
-        (self.folder / "fleet.toml").write_text(f'[broker]\nhost = "127.0.0.1"\n{ports}[wifi]\nssid = "sos"\n')
+        wifi = '[wifi]\nssid = "sos"\nopen = true\n'
+        (self.folder / "fleet.toml").write_text(f'[broker]\nhost = "127.0.0.1"\n{ports}{wifi}')
         self.table.write_text("\n".join([HEADER, *map(ROW.format, names), ""]))
 
     def make(self) -> None:

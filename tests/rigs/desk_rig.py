@@ -23,6 +23,7 @@ from contract import validator
 from desk import command
 from desk.mqtt_client import no_delay
 from desk.web.accounts import Accounts
+from desk.web.sessions import COOKIE
 from sim.servers.broker import Broker
 
 WAIT_S = 30.0
@@ -60,10 +61,24 @@ class DeskRig:
         self._open = contextlib.AsyncExitStack()
         serving = command.serving(command.parse(given))
         self.url, self.server = self.run(self._open.enter_async_context(serving))
+        self._link, self.url = self.url, str(URL(self.url).origin()) + "/"
         self.origin = self.url.rstrip("/")
         self._browser = self.run(self._make_browser())
+        if self._link == self.url:
+            self._link = ""
         if broker:
             self.server.desk.duty.wait_connected(WAIT_S)
+
+    async def _enter(self) -> None:
+        """As who opens what a desk without accounts has printed, unless that was done."""
+        if self._link and not any(one.key == COOKIE for one in self._browser.cookie_jar):
+            async with self._browser.get(self._link, allow_redirects=False) as response:
+                assert response.status == 303
+
+    def forget(self) -> None:
+        """From now on be a browser that has never been here, and does not know the link."""
+        self._link = ""
+        self._browser.cookie_jar.clear()
 
     async def _make_browser(self) -> aiohttp.ClientSession:
         jar = aiohttp.CookieJar(unsafe=True)  # else it takes none from an address
@@ -96,6 +111,7 @@ class DeskRig:
         return self.run(self._ask(method, path, body, headers or {}))
 
     async def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
+        await self._enter()
         where = URL(self.origin + path, encoded=True)
         sent = {name: value for name, value in headers.items() if value}
         skip = [name for name, value in headers.items() if not value]
@@ -112,6 +128,7 @@ class DeskRig:
     def watch(self, headers: Mapping[str, str] | None = None) -> Iterator[Watch]:
         """The feed. Raises aiohttp.WSServerHandshakeError."""
         given = {"Origin": self.origin} if headers is None else headers
+        self.run(self._enter())
         feed = self.run(self._browser.ws_connect(self.origin + "/api/feed", headers=given))
         try:
             yield Watch(self, feed)

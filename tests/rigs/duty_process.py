@@ -31,7 +31,7 @@ def die() -> None:
 def send_receipts(batch: Batch) -> None:
     """The PUBACKs are out on the wire, not only in a queue of paho's."""
     for receipt in batch.receipts:
-        client.ack(*receipt)
+        receipt.send()
     client.loop_write()
 
 
@@ -85,7 +85,7 @@ def main() -> None:
         Batch.write = FAULTS[options["fault"]]  # type: ignore[method-assign]
     with Register(Path(options["path"])) as register:
         duty = Duty(register, HOST, options["port"], name=options["name"])
-        client = duty._client
+        client = duty._calls._client
         with duty:
             duty.wait_connected(60)
             print("connected", flush=True)

@@ -17,7 +17,11 @@ let wanted = false;
 let watch = 0;
 let askWho = async () => {};
 
-function setDesk(server, broker) {
+/** `said`: what the server says of itself; nothing when it is lost. */
+function setDesk(server, said = {}) {
+  const broker = Boolean(said.broker);
+  store.why = typeof said.why === "string" ? said.why : "";
+  store.flooding = Array.isArray(said.flooding) ? said.flooding : [];
   if (server && broker) store.lostMs = null;
   else if (store.lostMs === null || server !== store.server) store.lostMs = nowMs(); // of what is missing now
   [store.server, store.broker] = [server, broker];
@@ -29,7 +33,7 @@ function take(message) {
   else if (message?.kind === "column") putColumn(message.column);
   else if (message?.kind === "desk") {
     setServerTime(message.now_ms);
-    if (store.server) setDesk(true, Boolean(message.broker));
+    if (store.server) setDesk(true, message);
   }
 }
 
@@ -44,7 +48,7 @@ async function resync() {
   const vanished = resyncIncidents(open);
   for (const message of during) take(message);
   during = null;
-  setDesk(true, Boolean(config.broker));
+  setDesk(true, config);
   for (const id of vanished) get(incidentPath(id)).then(putIncident, () => {});
 }
 
@@ -75,7 +79,7 @@ function connect() {
 function lost(mine) {
   if (socket !== mine) return;
   socket = null;
-  setDesk(false, false);
+  setDesk(false);
   if (!wanted) return;
   setTimeout(async () => {
     await askWho().catch(() => {}); // a feed that is refused does not say why: perhaps the session is over

@@ -4,7 +4,7 @@ import { Refused, get, post, setUnauthorized } from "./api.js";
 import * as columns from "./columns.js";
 import { el, plain, setAttribute, setText } from "./dom.js";
 import * as feed from "./feed.js";
-import { NAMES, current, onLanguage, preferred, t, use } from "./i18n.js";
+import { NAMES, current, has, onLanguage, preferred, t, use } from "./i18n.js";
 import * as keys from "./keys.js";
 import * as map from "./map.js";
 import * as panel from "./panel.js";
@@ -48,8 +48,12 @@ function showDesk() {
   setText(id("desk-name"), name || t("brand"));
   const banner = id("banner");
   const lost = state !== "connected" && store.lostMs !== null;
-  banner.hidden = !lost;
-  setText(banner, lost ? t(`banner.${state}`, { time: momentText(store.lostMs) }) : "");
+  const why = store.server && has(`why.${store.why}`) ? t(`why.${store.why}`) : "";
+  banner.hidden = !lost && !why;
+  setText(banner, [lost ? t(`banner.${state}`, { time: momentText(store.lostMs) }) : "", why].filter(Boolean).join(" "));
+  const flood = id("flood");
+  flood.hidden = !store.server || !store.flooding.length;
+  setText(flood, flood.hidden ? "" : t("banner.flood", { columns: store.flooding.map((one) => plain(one, 40)).join(", ") }));
 }
 
 let lostTimer = 0;
@@ -136,7 +140,7 @@ function focusFilter() {
 
 async function enter() {
   store.me = await get("/api/me");
-  const stranger = store.me.accounts && store.me.name === null;
+  const stranger = store.me.name === null;
   id("login").hidden = !stranger;
   setAttribute(document.body, "data-stranger", stranger || null);
   id("logout").hidden = !store.me.accounts || stranger;
@@ -145,6 +149,7 @@ async function enter() {
     feed.stop();
     sound.setRinging(false);
     panel.stopMedia();
+    if (!store.me.accounts) setText(id("login-wrong"), t("login.key"));
     id("login").elements.name.focus();
   } else {
     feed.start(enter);

@@ -13,6 +13,8 @@ export const store = {
   view: "board",
   server: false, // is there a feed
   broker: false,
+  why: "", // a code of what is wrong with the server: see why.* in the languages
+  flooding: [], // device ids
   lostMs: null, // since when there is no feed, or a feed and no broker
 };
 

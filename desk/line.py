@@ -1,0 +1,239 @@
+"""One connection of the desk to its broker, and the proof that it carries what it should.
+
+A line's session outlives the process; the broker keeps its messages until they are acknowledged by hand. A line that
+does not carry its own messages any more says so and connects again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import LogLevel
+from paho.mqtt.reasoncodes import ReasonCode
+
+from common.identity import Identity
+from desk import trouble
+from desk.mqtt_client import make_client
+from desk.proof import Proof
+from desk.trouble import Trouble
+
+KEEPALIVE_S = 15
+RENEW_AFTER_MS = 2_000  # without anything too much
+RENEW_EVERY_MS = 10_000  # during a flood
+
+log = logging.getLogger(__name__)
+
+
+class Login(NamedTuple):
+    """Where the broker is, and who the desk is there. `tls`: the desk's own certificate, for mutual TLS, or only the
+    authority that the broker's must be from."""
+
+    host: str
+    port: int
+    tls: Identity | Path | None = None
+    user: str | None = None
+    password: str | None = None
+
+
+class Receipt(NamedTuple):
+    """A message that the broker may forget once it is in the register."""
+
+    line: Line
+    mid: int
+    qos: int
+
+    def send(self) -> None:
+        self.line.acknowledge(self.mid, self.qos)
+
+
+class Line:
+    """The session `client_id`, which hears `topics` and, no more, what it heard in `past`.
+
+    `on_message(line, message)` and `on_change(line)` (it stands, it fell, another trouble) are called in the line's own
+    thread, the latter in that of `look`, too. `on_taken(mid)` comes under a lock of paho's: it must not wait."""
+
+    def __init__(
+        self,
+        client_id: str,
+        login: Login,
+        topics: Sequence[str],
+        on_message: Callable[[Line, mqtt.MQTTMessage], None],
+        on_change: Callable[[Line], None],
+        *,
+        on_taken: Callable[[int], None] = lambda mid: None,
+        past: Sequence[str] = (),
+    ) -> None:
+        self._login, self._topics, self._past = login, tuple(topics), tuple(past)
+        self._on_message_of, self._on_change = on_message, on_change
+        self._proof_topic = f"sos/desk/{client_id}/proof"
+        self._proof, self._proving = Proof(), threading.Lock()
+        self.stands = False
+        """Whether the broker has confirmed the subscription on the present connection."""
+        self._trouble = trouble.NOT_STARTED
+        self._late = self._answered = self._stopping = False
+        self._flooded_ms: tuple[int, int] | None = None
+        """Between when and when, on this connection, far too much came over it."""
+        self.renews = False
+        """Whether it connects again of its own accord: it stands again in a moment, and nothing is wrong."""
+        self._said = ""
+        """The last error of the present connection, as paho logs it."""
+        self._client = make_client(client_id, login.tls, login.user, login.password)
+        self._client.on_connect = self._on_connect
+        self._client.on_connect_fail = self._on_connect_fail
+        self._client.on_disconnect = self._on_disconnect
+        self._client.on_subscribe = self._on_subscribe
+        self._client.on_message = self._on_message
+        self._client.on_publish = lambda client, data, mid, *_: on_taken(mid)
+        self._client.on_log = self._on_log
+
+    @property
+    def trouble(self) -> Trouble:
+        """What is wrong with it; NONE when nothing is."""
+        if self.stands and self._late:
+            return self._deafness
+        return self._trouble
+
+    @property
+    def _deafness(self) -> Trouble:
+        return trouble.UNPROVEN if self._proof.may_be_forbidden else trouble.DEAF
+
+    def start(self) -> None:
+        """Begin; returns at once."""
+        self._trouble = trouble.CONNECTING
+        self._client.connect_async(self._login.host, self._login.port, keepalive=KEEPALIVE_S)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Disconnect. The broker keeps the session."""
+        self._stopping = True
+        self._client.disconnect()
+        self._client.loop_stop()
+        self._fall(trouble.STOPPED)
+
+    def publish(self, topic: str, payload: bytes) -> int:
+        """Send with QoS 1; the packet id that `on_taken` names."""
+        return self._client.publish(topic, payload, qos=1).mid
+
+    def acknowledge(self, mid: int, qos: int) -> None:
+        """The broker may forget this message."""
+        self._client.ack(mid, qos)
+
+    def hang_up(self) -> None:
+        """End the connection; a new one follows, with all that has not been acknowledged. Any thread."""
+        connection: Any = self._client.socket()
+        if connection is not None:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    def flooded(self) -> None:
+        """Far too much comes over this line. The broker may have dropped what did not fit, and holds back what it
+        counts as sent until there is a new connection: there is to be one when the flood is over, or lasts."""
+        now_ms = monotonic_ms()
+        first_ms, _ = self._flooded_ms or (now_ms, now_ms)
+        self._flooded_ms = first_ms, now_ms
+
+    def look(self) -> None:
+        """Send the next proof, and judge the last ones; call it often."""
+        if not self.stands:
+            return
+        now_ms = monotonic_ms()
+        with self._proving:
+            self._proof.look(now_ms)
+            payload, late, stuck = self._proof.next(now_ms), self._proof.is_late, self._proof.is_stuck
+        if self._is_to_renew(now_ms):
+            self._flooded_ms, self.renews = None, True
+            self.hang_up()
+            return
+        if late != self._late:
+            self._late = late
+            self._on_change(self)
+        if stuck:
+            self._fall(self._deafness)
+            self.hang_up()
+        elif payload is not None:
+            self.publish(self._proof_topic, payload)
+
+    def _is_to_renew(self, now_ms: int) -> bool:
+        if self._flooded_ms is None or self.renews:
+            return False
+        first_ms, last_ms = self._flooded_ms
+        return now_ms - last_ms > RENEW_AFTER_MS or now_ms - first_ms > RENEW_EVERY_MS
+
+    # What paho calls, in the line's thread
+
+    def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
+        if message.topic == self._proof_topic:
+            with self._proving:
+                self._proof.returned(bytes(message.payload), monotonic_ms())
+            self.acknowledge(message.mid, message.qos)
+            return
+        if message.qos:
+            with self._proving:
+                self._proof.heard(monotonic_ms())
+        self._on_message_of(self, message)
+
+    def _on_connect(
+        self, client: mqtt.Client, userdata: object, flags: mqtt.ConnectFlags, reason: ReasonCode, properties: object
+    ) -> None:
+        self._answered = True
+        if reason.is_failure:
+            self._fall(trouble.of_refusal(reason))
+            return
+        if self._past:
+            client.unsubscribe(list(self._past))
+        client.subscribe([(topic, 1) for topic in (*self._topics, self._proof_topic)])
+
+    def _on_subscribe(
+        self, client: mqtt.Client, userdata: object, mid: int, reasons: list[ReasonCode], properties: object
+    ) -> None:
+        if any(reason.is_failure for reason in reasons[: len(self._topics)]):
+            self._fall(trouble.NO_SUBSCRIPTION)
+            return
+        with self._proving:
+            self._proof.begin(monotonic_ms())
+        self._late = self.renews = False
+        self._flooded_ms, self._trouble, self.stands = None, trouble.NONE, True
+        self._on_change(self)
+
+    def _on_connect_fail(self, *_: object) -> None:
+        # paho calls this where it has caught the error, and does not say which.
+        host, port, tls = self._login[:3]
+        self._fall(trouble.of_connecting(sys.exc_info()[1], host, port, encrypted=tls is not None))
+
+    def _on_disconnect(self, *_: object) -> None:
+        if self._stopping:
+            self._fall(trouble.STOPPED)
+        elif self.renews and self.stands:
+            self.stands = False
+            self._on_change(self)
+        elif self.stands:
+            self._fall(self._deafness if self._late else trouble.GONE)
+        elif not self._answered:
+            self._fall(trouble.of_closing(self._said))
+        self._answered, self._said = False, ""
+
+    def _on_log(self, client: mqtt.Client, userdata: object, level: int, text: str) -> None:
+        if level in (LogLevel.MQTT_LOG_ERR, LogLevel.MQTT_LOG_WARNING):
+            self._said = text
+            if text.startswith("Caught exception"):
+                log.error("%s: %s", self._proof_topic, text)
+
+    def _fall(self, why: Trouble) -> None:
+        changed = self.stands or self.renews or why != self._trouble
+        self.stands, self.renews, self._trouble = False, False, why
+        if changed:
+            self._on_change(self)
+
+
+def monotonic_ms() -> int:
+    """Milliseconds of a clock that does not go back."""
+    return time.monotonic_ns() // 1_000_000

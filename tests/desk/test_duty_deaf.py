@@ -1,0 +1,214 @@
+"""A desk is never deaf in silence: what a thief with one column's rights can do to its connection is noticed, said and
+cured, and nobody else's call waits for it. What takes seconds here was tried by hand for longer: 10,000 messages a
+second for 20 s."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from column_probe import need
+from contract_examples import example, packed
+from duty_rig import PATIENCE_S, Street, alarm_of, topic_of, until
+from flood import flood
+from paho.mqtt.client import MQTTMessage
+
+from desk import line
+from desk.batch import Change
+from desk.duty import Duty
+from desk.line import Line
+from desk.mqtt_client import EVERYTHING, make_client
+from desk.register import Register
+from sim.servers.broker import Mosquitto
+
+pytestmark = [pytest.mark.mosquitto, pytest.mark.xdist_group("floods")]
+HOSTILE, OTHER = "hostile-01", "petropavl-01"
+CURED_S = 15.0
+BURST, BYTES = 2000, 10_000  # more than the sockets' buffers hold, and
+FEW = ("max_queued_messages 100", "max_inflight_messages 2")  # so that a short burst does what a long one does
+
+
+class Stall:
+    """Holds up the line that brought a message, as a slow disk does."""
+
+    def __init__(self) -> None:
+        self.wanted, self.entered, self.over = threading.Event(), threading.Event(), threading.Event()
+
+    def __call__(self, change: Change) -> None:
+        if self.wanted.is_set() and change.kind == "incident":
+            self.wanted.clear()
+            self.entered.set()
+            self.over.wait(PATIENCE_S)
+
+
+@pytest.fixture
+def broker() -> Iterator[Mosquitto]:
+    need("mosquitto")
+    with Mosquitto(extra=FEW) as running:
+        yield running
+
+
+@pytest.fixture
+def street(broker: Mosquitto) -> Iterator[Street]:
+    with Street(broker) as running:
+        yield running
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[Register]:
+    with Register(tmp_path / "register.db") as opened:
+        yield opened
+
+
+@pytest.fixture
+def stall() -> Stall:
+    return Stall()
+
+
+@pytest.fixture
+def duty(register: Register, broker: Mosquitto, stall: Stall) -> Iterator[Duty]:
+    with Duty(register, broker.host, broker.port, on_change=stall) as running:
+        running.wait_connected(PATIENCE_S)
+        yield running
+
+
+def make_deaf(duty: Duty, broker: Mosquitto, street: Street, stall: Stall) -> None:
+    """The burst meets a line that does not read for a moment: mosquitto's queue for it is full of QoS 0, and what it
+    drops of QoS 1 then holds the line's places in flight for good. (What stalls it is of QoS 0: it holds none.)"""
+    stall.wanted.set()
+    street.publish(topic_of(HOSTILE, "alarm"), packed(alarm_of(HOSTILE)), qos=0)
+    assert stall.entered.wait(PATIENCE_S)
+    with flood(broker.port, "alarm", BURST, bytes=BYTES, qos1_every=5, qos1_from=BURST - 500) as thief:
+        assert thief.wait(PATIENCE_S) == 0
+    stall.over.set()
+    assert "Outgoing messages are being dropped for client desk-" in broker.log_path.read_text()
+
+
+def test_a_desk_that_was_made_deaf_says_so_and_hears_again(
+    duty: Duty, broker: Mosquitto, street: Street, stall: Stall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its own proof, for whatever reason: that it connects again after any flood is put out of the way."""
+    monkeypatch.setattr(line, "RENEW_AFTER_MS", 10**9)
+    monkeypatch.setattr(line, "RENEW_EVERY_MS", 10**9)
+    make_deaf(duty, broker, street, stall)
+    began_s = time.monotonic()
+    incident_id = street.press(OTHER, seq=1)
+    until(lambda: not duty.connected or None, "a desk that says that it does not hear", CURED_S)
+    assert "does not come back" in duty.trouble
+    street.wait_for(incident_id, "received", CURED_S)
+    until(lambda: duty.connected or None, "a desk that is well again", CURED_S)
+    assert duty.trouble == "" and time.monotonic() - began_s < CURED_S
+    street.wait_for(street.press(OTHER, seq=2), "received", 2.0)
+
+
+def test_what_the_broker_holds_back_comes_when_the_flood_is_over(
+    duty: Duty, broker: Mosquitto, street: Street, stall: Stall
+) -> None:
+    """One place in flight is lost with a call in it, the other one works, and so does the desk's proof."""
+    stall.wanted.set()
+    street.publish(topic_of(HOSTILE, "alarm"), packed(alarm_of(HOSTILE)), qos=0)
+    assert stall.entered.wait(PATIENCE_S)
+    with flood(broker.port, "alarm", BURST, bytes=BYTES) as thief:
+        assert thief.wait(PATIENCE_S) == 0
+    incident_id = street.press(OTHER, seq=1)
+    stall.over.set()
+    street.wait_for(incident_id, "received", 5.0)
+    until(lambda: duty.connected or None, "a desk that is well", 5.0)
+
+
+def test_a_broker_that_lets_no_proof_through_is_told_and_the_calls_are_heard(register: Register) -> None:
+    need("mosquitto")
+    access = "user desk\ntopic read sos/v1/+/+/#\ntopic write sos/v1/+/+/ack\nuser street\ntopic readwrite #"
+    users = {"desk": "1", "street": "2"}
+    with (
+        Mosquitto(acl=access, users=users) as broker,
+        Duty(register, broker.host, broker.port, user="desk", password="1") as duty,
+    ):
+        until(lambda: duty.why.code == "deaf" or None, "a desk that says so")
+        until(lambda: duty.why.code == "unproven" or None, "a desk that says why")
+        assert "topic readwrite sos/desk/+/proof" in duty.trouble and not duty.connected
+
+
+def test_a_session_that_heard_everything_hears_calls_only(
+    register: Register, broker: Mosquitto, street: Street
+) -> None:
+    """That of a desk from before there were two lines."""
+    old = make_client(f"desk-{register.desk_id()}")
+    subscribed = threading.Event()
+    old.on_subscribe = lambda *_: subscribed.set()
+    old.connect(broker.host, broker.port)
+    old.loop_start()
+    old.subscribe(EVERYTHING, 1)
+    assert subscribed.wait(PATIENCE_S)
+    old.disconnect()
+    old.loop_stop()
+    heard: list[str] = []
+    with Duty(register, broker.host, broker.port) as duty:
+        duty.wait_connected(PATIENCE_S)
+        take = duty._calls._on_message_of
+
+        def note(line: Line, message: MQTTMessage) -> None:
+            heard.append(message.topic)
+            take(line, message)
+
+        duty._calls._on_message_of = note
+        for _ in range(3):
+            street.say(OTHER, "heartbeat", example("heartbeat")[1])
+        street.wait_for(street.press(OTHER), "received")
+    assert topic_of(OTHER, "alarm") in heard and not [topic for topic in heard if topic.endswith("heartbeat")]
+
+
+FLOODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "QoS 0, small": ("event", {}),
+    "QoS 0, small, as alarms": ("alarm", {}),
+    "valid alarms, QoS 0": ("alarm", {"valid": True}),
+    "valid alarms, QoS 1": ("alarm", {"valid": True, "qos1_every": 1}),
+    "QoS 1": ("event", {"qos1_every": 1}),
+}
+PER_SECOND = int(os.environ.get("FLOOD", "2000"))  # 8,000 is what has to hold on two cores that do nothing else
+FLOOD_S, ANSWERED_S, AGAIN_S = 3, 2.0, 0.7
+
+
+@pytest.mark.parametrize("what", FLOODS)
+def test_nobody_elses_call_waits_for_a_flood(
+    what: str, register: Register, mosquitto: Mosquitto, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kind, options = FLOODS[what]
+    given = {"device": HOSTILE, "per_second": PER_SECOND, **options}
+    if given.pop("valid", False):
+        (tmp_path / "alarm").write_bytes(packed(alarm_of(HOSTILE)).replace(b"-17-3", b"-17-1@@@@@@"))
+        given["payload"] = str(tmp_path / "alarm")
+    took_s, named, number = [], set(), 0
+    with (
+        Street(mosquitto, hears=OTHER) as street,
+        Duty(register, mosquitto.host, mosquitto.port) as duty,
+    ):
+        duty.wait_connected(PATIENCE_S)
+        with flood(mosquitto.port, kind, PER_SECOND * FLOOD_S, **given) as thief:
+            while thief.poll() is None:
+                number += 1
+                took_s.append(answered_s(street, number))
+                named.update(duty.flooding)
+                time.sleep(0.2)
+        assert took_s and max(took_s) < ANSWERED_S and named == {HOSTILE}
+        until(lambda: (duty.connected and not duty.flooding) or None, "a desk that is itself again", 8.0)
+        assert answered_s(street, number + 1) < ANSWERED_S
+    said = [record.getMessage() for record in caplog.records if HOSTILE in record.getMessage()]
+    assert len(said) == 2 and "far too much" in said[0] and "any more" in said[1]
+
+
+def answered_s(street: Street, seq: int) -> float:
+    """How long a call waits; a column says it again while nobody answers."""
+    began_s = time.monotonic()
+    for _ in range(5):
+        incident_id = street.press(OTHER, seq=seq)
+        with contextlib.suppress(AssertionError):
+            street.wait_for(incident_id, "received", AGAIN_S)
+            return time.monotonic() - began_s
+    raise AssertionError(f"{incident_id} was never answered")

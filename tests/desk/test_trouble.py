@@ -1,0 +1,178 @@
+"""Each trouble has a diagnosis of its own, a way out, and words in every language of the page."""
+
+from __future__ import annotations
+
+import errno
+import json
+import re
+import socket
+import sqlite3
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from desk_page_probe import STATIC
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
+
+from common.ports import HOST, free_port
+from desk import trouble
+from desk.duty import QUIET, Duty
+from desk.register import Register, RegisterError
+from desk.register_file import damaged
+from sim.servers.authority import Authority
+from sim.servers.broker import Mosquitto, Tls
+
+
+def full(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE a (b)")
+    db.execute("PRAGMA max_page_count = 2")
+    db.execute("INSERT INTO a VALUES (zeroblob(100000))")
+
+
+def read_only(path: Path) -> None:
+    sqlite3.connect(path).execute("CREATE TABLE a (b)")
+    sqlite3.connect(f"file:{path}?mode=ro", uri=True).execute("INSERT INTO a VALUES (1)")
+
+
+def held(path: Path) -> None:
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    sqlite3.connect(path, timeout=0).execute("CREATE TABLE a (b)")
+
+
+def unreadable(path: Path) -> None:
+    sqlite3.connect(path / "not there" / "register").execute("CREATE TABLE a (b)")
+
+
+def no_register(path: Path) -> None:
+    path.write_bytes(b"something else" * 1000)
+    sqlite3.connect(path).execute("CREATE TABLE a (b)")
+
+
+def failing(path: Path) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    raise error
+
+
+def broken(path: Path) -> None:
+    raise damaged("row 7 missing from index")
+
+
+@pytest.mark.parametrize(
+    ("make", "code", "help_"),
+    [
+        (full, "disk-full", "make room"),
+        (read_only, "disk-readonly", "let this user write"),
+        (held, "disk-locked", "end it"),
+        (unreadable, "disk-unreadable", "let this user read"),
+        (no_register, "disk-damaged", "put a backup"),
+        (broken, "disk-damaged", "put a backup"),
+        (failing, "disk-error", "the system's log"),
+    ],
+)
+def test_every_error_of_sqlite_is_told_apart(
+    make: Callable[[Path], None], code: str, help_: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "register.sqlite"
+    with pytest.raises(sqlite3.Error) as raised:
+        make(path)
+    found = trouble.of_register(raised.value, path)
+    assert found.code == code and help_ in found.text and str(path) in found.text
+
+
+def test_a_register_that_another_program_holds_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("desk.register_file.OPEN_BUSY_S", 0.1)
+    path = tmp_path / "register.sqlite"
+    Register(path).close()
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(RegisterError, match="another program holds the file"):
+        Register(path)
+    holder.execute("ROLLBACK")
+    Register(path).close()
+
+
+@pytest.mark.parametrize("where", ["a file/register.sqlite", "a folder"])
+def test_a_folder_that_is_none_is_said(where: str, tmp_path: Path) -> None:
+    (tmp_path / "a file").write_text("")
+    (tmp_path / "a folder").mkdir()
+    with pytest.raises(RegisterError, match="the folder that you mean|cannot be opened"):
+        Register(tmp_path / where)
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(errno.ENOSPC, "disk-full"), (errno.EROFS, "disk-readonly"), (errno.EACCES, "disk-unreadable")],
+)
+def test_what_the_system_says_of_the_file(number: int, code: str, tmp_path: Path) -> None:
+    assert trouble.of_opening(OSError(number, "words"), tmp_path / "r").code == code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (socket.gaierror(-2, "Name or service not known"), "name"),
+        (ConnectionRefusedError(111, "Connection refused"), "refused"),
+        (TimeoutError("timed out"), "timeout"),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), "route"),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "tls"),
+        (ssl.SSLCertVerificationError(1, "certificate verify failed"), "certificate"),
+        (OSError(errno.EIO, "Input/output error"), "unreachable"),
+        (None, "unreachable"),
+    ],
+)
+def test_why_there_is_no_connection(error: OSError | None, code: str) -> None:
+    found = trouble.of_connecting(error, "broker.example", 8883)
+    assert found.code == code and "broker.example:8883" in found.text
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [("Bad user name or password", "password"), ("Not authorized", "not-authorised"), ("Server unavailable", "login")],
+)
+def test_why_the_broker_says_no(said: str, code: str) -> None:
+    found = trouble.of_refusal(ReasonCode(PacketTypes.CONNACK, said))
+    assert found.code == code and said in found.text
+
+
+def test_the_page_has_words_for_each() -> None:
+    source = Path(trouble.__file__).read_text()
+    codes = set(re.findall(r'Trouble\(\s*"([a-z-]+)"', source)) - set(QUIET)
+    assert len(codes) > 20
+    for language in ("en", "ru", "kk"):
+        words = json.loads((STATIC / "i18n" / f"{language}.json").read_text())
+        assert {f"why.{code}" for code in codes} <= set(words), language
+
+
+def reason(register: Register, host: str, port: int, wanted: str, **login: object) -> str:
+    """What the desk says of that broker, when it has said `wanted` (or at the end of patience, else)."""
+    with Duty(register, host, port, **login) as duty:  # type: ignore[arg-type]
+        deadline_s = time.monotonic() + 20
+        while duty.why.code != wanted and time.monotonic() < deadline_s:
+            time.sleep(0.02)
+        return duty.why.code
+
+
+@pytest.mark.mosquitto
+def test_the_desk_says_why_it_has_no_broker_and_logs_it_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    authority, other = Authority(tmp_path / "a"), Authority(tmp_path / "b")
+    with Register(tmp_path / "register.sqlite") as register:
+        assert reason(register, HOST, free_port(), "refused") == "refused"
+        assert reason(register, "nowhere.invalid", 1883, "name") == "name"
+        with Mosquitto(tls=Tls(authority)) as broker:
+            where = register, broker.host, broker.port
+            assert reason(*where, "certificate", tls=other.client("desk")) == "certificate"
+            assert reason(*where, "own-certificate", tls=authority.ca_path) == "own-certificate"
+        with Mosquitto(users={"desk": "right"}) as broker:
+            where = register, broker.host, broker.port
+            assert reason(*where, "not-authorised", user="desk", password="wrong") == "not-authorised"
+            assert reason(*where, "tls", tls=authority.ca_path) == "tls"
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == len(set(said)) <= 8, said
