@@ -182,7 +182,7 @@ def flash(
         wanted = documents.files(config, chip)
         too_small = memory.complaint(survey, documents.read_document(config), chip)
         if too_small and not force and not active_slot(survey):
-            raise too_small
+            raise FlashError(too_small.key, **too_small.values)
         todo = plan(survey, made, wanted)
         if not todo.is_current:
             room = survey["free_bytes"] - sum(len(data) for data in todo.wanted.values())

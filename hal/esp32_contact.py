@@ -9,6 +9,7 @@ import machine
 
 TICK_MS = 10  # of FreeRTOS: a poll that waits looks only so often, unless an interrupt wakes it
 LATE_MS = 13  # a look that comes later ends the wait: what the contact did before it is for the debouncer to judge
+ROOM_BYTES = 16000  # of free heap, as the button is made: what an alarm takes is dearer than the integrator's 3 KB
 # The counter ignores pulses shorter than this: 1,023 cycles of 80 MHz are the most that the hardware can filter.
 FILTER_NS = 12700
 _STREAM_POLL = 3
@@ -54,6 +55,9 @@ class Contact(io.IOBase):
 
     def integrate(self, press_ms):
         if self._pulse is None or not hasattr(esp32, "PCNT"):
+            return None
+        self._board.collect()
+        if self._board.heap() < ROOM_BYTES:
             return None
         from hal.esp32_integrate import make
 

@@ -47,7 +47,7 @@ class Contact(Protocol):
 
     def integrate(self, press_ms: int) -> Integrator | None:
         """The contact's integrator; None where the chip has none (ESP32-C3, MicroPython before 1.26, no pad for its
-        pulses), or it does not count as it should. Takes 40 ms. To be called once."""
+        pulses, a heap of less than about 100 KB), or it does not count as it should. Takes 40 ms. To be called once."""
 
 
 class Lamp(Protocol):

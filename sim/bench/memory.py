@@ -14,7 +14,7 @@ from sim.chip.options import CHIPS
 
 RUNTIME = "micropython32"
 TRANSPORT = TRANSPORTS[-1]
-HEAP_BYTES = 96 * 1024
+HEAP_BYTES = 100 * 1024
 STEP_BYTES = 2 * 1024
 SEARCH_BYTES = (32 * 1024, 192 * 1024)  # where it is looked for
 TRIAL_PRESSES = 3

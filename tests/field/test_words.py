@@ -193,7 +193,8 @@ NAMES = re.compile(
     r"|(?:PORT|CONFIG|FORCE|LANG|SHA256)(?:=[\w./-]*)?"
     r"|[\w-]+\.[\w.*-]+(?:/\w+)?|provisioned/columns/[\w-]+|/dev/\w+|sudo usermod -aG \S+ \$USER|ls -l|Ctrl-\]"
     r"|\bID\b|null"
-    r"|MicroPython|mpy-cross|SHA-256|USB|MQTT|TLS|DNS|UDP|UTC|GPIO|PSRAM|docs/\\w+|Linux|device_id|reset|RESET|BOOT|ESP|esptool|0xE9|umqtt|lib/|acl|`stream`|PUBACK"
+    r"|MicroPython|mpy-cross|SHA-256|USB|MQTT|TLS|DNS|UDP|UTC|GPIO|PSRAM|docs/|Linux|device_id|reset|RESET|BOOT|ESP|esptool"
+    r"|0xE9|umqtt|lib/|acl|`stream`|PUBACK"
     r"|watchdog|status|logs|help|\.mpy|\.bin"
 )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from firmware import debounce, journal, outcomes, supervisor
+from firmware import counted, debounce, journal, outcomes, supervisor
 from sim.virtual.broker import BrokerFault
 from sim.virtual.checks.flash_watch import presses_in
 from sim.virtual.checks.invariants import Violation
@@ -240,9 +240,9 @@ def test_a_rival_takes_every_session_over() -> None:
 # -- presses in a stall: what can be told, and what cannot
 
 
-def stalled(chip: str, for_ms: int = 60, tls_chunks: int = 2) -> World:
+def stalled(chip: str, for_ms: int = 60, tls_chunks: int = 2, *, integrates: bool = False) -> World:
     """A second or two of stall by handshakes, a press in the middle of each."""
-    world = World(2, chip=chip, costs=Costs(tls_chunks=tls_chunks))
+    world = World(2, chip=chip, costs=Costs(tls_chunks=tls_chunks, pulses=integrates))
     for n in range(12):
         world.at(20_000 + n * 5_000, world.broker.takeover)
         world.at(20_300 + n * 5_000 + n * 37, lambda: world.press(for_ms))
@@ -255,6 +255,17 @@ def test_a_press_in_a_stall_is_demanded_of_a_chip_that_counts(monkeypatch: Patch
     world.settle()
     monkeypatch.setattr(debounce.Debouncer, "_after_stall", lambda self, *_: outcomes.NOTHING)
     deaf = stalled("esp32")
+    with pytest.raises(Violation, match="I[26] "):
+        deaf.settle()
+
+
+def test_a_press_in_a_stall_is_demanded_of_a_chip_that_integrates(monkeypatch: Patch) -> None:
+    """Red with an integrator whose latch nobody reads."""
+    world = stalled("esp32", integrates=True)
+    world.settle()
+    assert len(world.invariants.presses.presses) == 12
+    monkeypatch.setattr(counted.Counted, "sample", lambda self, *_: outcomes.NOTHING)
+    deaf = stalled("esp32", integrates=True)
     with pytest.raises(Violation, match="I[26] "):
         deaf.settle()
 
