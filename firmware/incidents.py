@@ -137,7 +137,8 @@ class Incidents:
             self._end_drill(False)
         for one in list(self._list):
             one.lamp()  # keeps its stopwatches going, see timing.py
-            if one.age.ms() >= self._retention_ms and one.state >= incident.RECEIVED:
+            is_known = one.state >= incident.RECEIVED and one.sent_press >= one.press
+            if is_known and one.age.ms() >= self._retention_ms:
                 self._list.remove(one)
         self._journal.step()
         if self._journal.wants_compaction():

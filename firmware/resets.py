@@ -17,7 +17,7 @@ _TRACEBACK_MAX = 600  # characters: of which a birth message takes as many
 
 
 def last(board) -> dict:
-    """{"cause", "culprit", "traceback", "clock_trusted"} of the reset that led to this boot; forgets it."""
+    """What there is to know of the reset that led to this boot, see last_reset.py; forgets it."""
     from firmware.startup.last_reset import report
 
     result = report(board)

@@ -65,6 +65,7 @@ class Session:
         self._inbound.clear()
         self._out = [coder.connect()]
         self._written = 0  # bytes of the first packet in `_out` that the stream has taken
+        self._begun = False  # it was offered: TLS may hold it as a record, and say that it took none of it
         self.sent = []
         self._suback = 0  # the packet id of the subscription under way
         self._suback_due = Deadline(board)
@@ -104,7 +105,7 @@ class Session:
         return len(self.sent) < _TELEMETRY_MAX
 
     def publish(self, topic: bytes, payload: bytes, retain: bool, token, first: bool = False) -> None:
-        """QoS 1. `first`: before everything that is queued and not yet begun (an alarm)."""
+        """QoS 1. `first`: before everything that is queued and was not yet offered to the stream (an alarm)."""
         pid = self._ids.next(tuple(one.pid for one in self.sent) + (self._suback,))
         packet = self._coder.publish(topic, payload, retain, pid)
         self.sent.append(_Sent(self._board, pid, packet, token, self._puback_ms))
@@ -134,7 +135,7 @@ class Session:
 
     def _queue(self, packet, first=False):
         if first:
-            self._out.insert(1 if self._written else 0, packet)
+            self._out.insert(1 if self._begun else 0, packet)
         else:
             self._out.append(packet)
 
@@ -142,12 +143,14 @@ class Session:
         while self._out:
             packet = self._out[0]
             rest = memoryview(packet)[self._written :] if self._written else packet
+            self._begun = True
             taken = self._stream.write(rest)
             self._written += taken
             if self._written < len(packet):
                 return
             self._out.pop(0)
             self._written = 0
+            self._begun = False
 
     def _resend(self):
         if self._suback_due.expired():

@@ -22,7 +22,6 @@ gc.threshold(COLLECT_MIN_BYTES)
 
 from hal.esp32_contact import LATE_MS, TICK_MS, Contact  # noqa: E402
 from hal.esp32_flash import Flash  # noqa: E402
-from hal.esp32_link import make_link  # noqa: E402
 from hal.esp32_net import Datagram, Lookup, Stream  # noqa: E402
 
 SYSTEM_NEEDS_BYTES = 98304  # of IDF's heap, in one piece: Wi-Fi, a TLS session and its handshake, sockets, and some
@@ -96,14 +95,6 @@ class Esp32Board:
         self._poll.register(self.contact, select.POLLIN)
         self.lamp = RgbLamp(pins)
         self.relay = Relay(pins["relay"], config["relay"]["active_high"])
-        self.link = make_link(config["link"], config["secrets"])
-        tls = config["broker"]["tls"]
-        self._tls = None
-        if tls:
-            from hal.esp32_start import make_context
-
-            self._tls = make_context(tls["ca"], tls["cert"], config["secrets"]["tls_key"])
-        self.forget("hal.esp32_start")
         self._tamper = None
         if pins["tamper"] is not None:
             self._tamper = machine.Pin(pins["tamper"], machine.Pin.IN, machine.Pin.PULL_UP)
@@ -111,6 +102,21 @@ class Esp32Board:
         if pins["supply"] is not None:
             self._supply = machine.ADC(machine.Pin(pins["supply"]), atten=machine.ADC.ATTN_11DB)
             self._divider = config["supply"]["divider"]
+        from hal.esp32_network import make_network
+
+        # Last: it cannot be made twice, and whatever is refused has been by now.
+        link, self._tls = make_network(config, lambda: self._make_tls(config))
+        self.link = link
+        del make_network
+        self.forget("hal.esp32_network")
+        self.forget("hal.esp32_start")
+
+    def _make_tls(self, config):
+        tls = config["broker"]["tls"]
+        if tls:
+            from hal.esp32_start import make_context
+
+            return make_context(tls["ca"], tls["cert"], config["secrets"]["tls_key"])
 
     # -- time
 

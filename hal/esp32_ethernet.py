@@ -3,11 +3,18 @@
 import machine
 import network
 
+from hal.esp32_link import attempt, switch_on
+
 _SPI_BAUD = 20000000
 
 
 class EthernetLink:
-    """An RMII PHY (ESP32 only: mdc, mdio) or a W5500 on SPI (every chip: spi, cs, int)."""
+    """An RMII PHY (ESP32 only: mdc, mdio) or a W5500 on SPI (every chip: spi, cs, int).
+
+    Made once a boot: a second `network.LAN` fails, as `esp_netif_new` refuses the same key.
+    """
+
+    failure = None
 
     def __init__(self, config):
         options = {"phy_addr": config["phy_addr"] or 0}
@@ -25,12 +32,11 @@ class EthernetLink:
         self._nic = network.LAN(**options)
 
     def start(self):
-        if not self._nic.active():
-            self._nic.active(True)
+        switch_on(self._nic)
 
     def restart(self):
-        self._nic.active(False)
-        self._nic.active(True)
+        attempt(self._nic.active, False)
+        self.start()
 
     def is_up(self):
         return self._nic.isconnected()

@@ -1,22 +1,27 @@
-"""Wi-Fi. The driver retries by itself; connecting again meanwhile is an error on the chip."""
+"""Wi-Fi. The driver retries by itself, and what it says of itself cannot be relied on: `status` stays at "connecting"
+after a restart that begins nothing (network_wlan.c keeps the request and the reason), so nothing here asks it first."""
 
 import network
 
 
-def make_link(config, secrets):
-    """`config`: the section "link"; its type "none" is the fallback of a board without a usable configuration."""
-    if config["type"] == "wifi":
-        return WifiLink(secrets["wifi_ssid"], secrets["wifi_password"])
-    if config["type"] == "ethernet":
-        from hal.esp32_ethernet import EthernetLink  # only where it is used: it takes heap
+def attempt(step, *arguments):
+    """Whether the driver did it. It raises RuntimeError for errors that have no text."""
+    try:
+        step(*arguments)
+        return True
+    except (OSError, RuntimeError) as error:
+        print("link: %s" % error)
+        return False
 
-        return EthernetLink(config)
-    from hal.esp32_nolink import NoLink
 
-    return NoLink()
+def switch_on(nic):
+    if not attempt(nic.active, True):
+        raise OSError("the interface does not start")
 
 
 class WifiLink:
+    failure = None
+
     def __init__(self, ssid, password):
         self._ssid = ssid
         self._password = password
@@ -24,27 +29,30 @@ class WifiLink:
 
     def start(self):
         nic = self._nic
-        nic.active(True)
-        nic.config(pm=network.WLAN.PM_NONE)  # power save delays messages
-        if nic.isconnected() or nic.status() == network.STAT_CONNECTING:
-            return
-        try:
-            nic.connect(self._ssid, self._password)
-        except OSError as error:
-            print("link: the driver is busy joining: %s" % error)
+        switch_on(nic)
+        attempt(lambda: nic.config(pm=network.WLAN.PM_NONE))  # power save delays messages; not while it joins
+        if not nic.isconnected():
+            attempt(nic.connect, self._ssid, self._password)  # an error when it joins already: then all is well
 
     def restart(self):
-        self._nic.active(False)
+        attempt(self._nic.disconnect)  # it alone makes the driver forget what it was asked for
+        attempt(self._nic.active, False)
         self.start()
 
     def is_up(self):
         return self._nic.isconnected()
 
     def describe(self):
-        up = self._nic.isconnected()
+        nic = self._nic
+        up = nic.isconnected()
+        rssi_dbm = None
+        try:
+            rssi_dbm = nic.status("rssi") if up else None
+        except (OSError, RuntimeError):
+            pass  # its access point has just gone, and the driver does not know yet
         return {
             "kind": "wifi",
-            "rssi_dbm": self._nic.status("rssi") if up else None,
-            "network": self._nic.ifconfig() if up else None,
-            "status": self._nic.status(),
+            "rssi_dbm": rssi_dbm,
+            "network": nic.ifconfig() if up else None,
+            "status": nic.status(),
         }

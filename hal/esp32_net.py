@@ -40,7 +40,8 @@ class Stream:
                 self._socket.close()
                 raise
         self._connecting = select.poll()
-        self._connecting.register(self._socket, select.POLLOUT)
+        # lwIP shows a refusal as "writable", and poll only what it was asked for; the chip's own flag is POLLHUP.
+        self._connecting.register(self._socket, select.POLLOUT | select.POLLERR | select.POLLHUP)
 
     def is_open(self):
         if self._open:

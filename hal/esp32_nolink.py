@@ -1,7 +1,12 @@
-"""The link of a board that runs without a usable configuration."""
+"""The link of a board that runs without a usable configuration, or whose network could not be made."""
 
 
 class NoLink:
+    failure = None
+
+    def __init__(self, failure):
+        self.failure = failure
+
     def start(self):
         pass
 

@@ -72,7 +72,8 @@ class Stream(Protocol):
         """Bytes read into `buffer` (a bytearray or memoryview); 0 = the peer closed; None = nothing now."""
 
     def write(self, data: Any) -> int:
-        """Bytes taken (0 = none just now); the caller offers the rest again later."""
+        """Bytes taken (0 = none just now); the caller offers the rest again later, and nothing else before it: mbedTLS
+        holds a record that it could not send, and takes whatever comes next for that one."""
 
     def certificate(self) -> bytes | None:
         """The peer's certificate as DER; None without TLS. To be asked of a stream that has received something."""
@@ -99,11 +100,13 @@ class Lookup(Protocol):
 class Link(Protocol):
     """Wi-Fi or Ethernet, as configured. The driver's own retries stay switched on."""
 
+    failure: str | None  # of its hardware, as it was made: only a reset gives it another chance
+
     def start(self) -> None:
         """Bring the interface up and join; returns at once. Harmless when it is up or joining."""
 
     def restart(self) -> None:
-        """Take the interface down and up again: the second step of recovery."""
+        """Take the interface down and up again, whatever it says of itself: the second step of recovery."""
 
     def is_up(self) -> bool:
         """Joined and holding an address."""
@@ -217,7 +220,8 @@ class Board(Protocol):
 
     def configure(self, config: dict[str, Any]) -> None:
         """Take pins, link and certificates from a validated configuration document (or `config.fallback()`), and keep
-        nothing else of it. Raises OSError, ValueError or TypeError for what the board cannot use."""
+        nothing else of it. Raises ValueError or TypeError for what the board cannot use, OSError when its hardware
+        fails; a network that cannot be made becomes a link with a `failure` instead."""
 
     # -- configured
     contact: Contact

@@ -69,7 +69,9 @@ def _connect(column, board, config):
         column.incidents.held,
     )
     column.uplink = column.telemetry.uplink = uplink = _uplink(column, board, config)
-    column.link = LinkKeeper(board, config["link"]["restart_after_s"], uplink.down_ms)
+    column.link = LinkKeeper(
+        board, config["link"]["restart_after_s"], uplink.down_ms, column._reset["resets"], column
+    )
     tasks = [button, uplink, column.incidents, column, column.lamp, column.relay, column.link]
     if not _is_safe(column):
         tasks += [column.telemetry, column.clock, column.commands]
@@ -136,6 +138,8 @@ def _first_faults(column, board, errors):
         column.faults.set("clock-unset", "no time since power-up")
     if column.journal.quarantined:
         column.telemetry.event("journal-quarantined", {"records": column.journal.quarantined})
+    if column._reset["resets"]:
+        column.telemetry.event("link-reset", {"resets": column._reset["resets"], "why": column._reset["why"]})
     column.telemetry.event("boot", {"number": column.number, "cause": column._reset["cause"]})
 
 

@@ -8,9 +8,12 @@ def configure(board, folder: str):
     """(configuration without its certificates or None, origin, errors); the board is configured in any case.
 
     `folder`: of the firmware in force, see boot.py.
-    `origin`: {"digest": of the configuration file, "source": see config.load}.
+    `origin`: {"digest": of the configuration file, "source": see config.load}. Without a configuration: whether the
+    board refused a valid one. That may be the hardware's fault (mbedTLS calls a certificate invalid when it has no
+    memory), so that a reset is worth a try.
     """
     config, source, errors = configuration.load(board.flash, board.chip, folder)
+    refused = False
     while config is not None:
         try:
             board.configure(config)
@@ -18,9 +21,10 @@ def configure(board, folder: str):
             return config, _origin(board, folder, source), errors
         except (OSError, ValueError, TypeError) as error:
             errors = errors + ["pins, link or certificates: the board refused them: %s" % error]
+            refused = True
         config, source = configuration.last_good(board.flash, board.chip) if source == "current" else (None, "none")
     board.configure(configuration.fallback(board.chip))
-    return None, None, errors
+    return None, refused, errors
 
 
 def _drop_certificates(config):

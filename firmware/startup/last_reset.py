@@ -7,7 +7,8 @@ from firmware.resets import RECORD_FILE
 
 
 def report(board) -> dict:
-    """{"cause", "culprit", "traceback", "clock_trusted"} of the reset that led to this boot; forgets it."""
+    """{"cause", "culprit", "traceback", "clock_trusted", "resets", "why"} of the reset that led to this boot; forgets
+    it. `resets`: on purpose, in a row, for want of a network, and `why`."""
     cause = board.reset_cause()
     crumb, flags = _crumb_of(board.scratch.read())
     found = {
@@ -15,6 +16,8 @@ def report(board) -> dict:
         "culprit": crumb if crumb and cause in ("watchdog", "hard") else None,
         "traceback": None,
         "clock_trusted": flags == b"T" and cause != "power-on",
+        "resets": 0,
+        "why": None,
     }
     try:
         good, _ = record.split(board.flash.read(RECORD_FILE) or b"")

@@ -26,7 +26,7 @@ def _column(board, boot):
     if config is None:
         from firmware.startup.unconfigured import wait_for_technician
 
-        wait_for_technician(board, boot, errors)
+        wait_for_technician(board, boot, errors, origin)
     from firmware.column import Column
 
     return Column(board, boot, config, origin, errors)

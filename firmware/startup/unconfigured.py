@@ -1,13 +1,16 @@
 """A board without a configuration that it could run on: no column, so nothing is lost to what it has loaded here."""
 
-from firmware import VERSION, const
+from firmware import VERSION, const, resets
 from firmware.console.talk import Talk
 from firmware.lamp import Lamp
+from firmware.startup.again import reset
 from firmware.timing import Deadline
 
 _SAY_AGAIN_MS = 10000
 _WAIT_MS = 500
 _WATCHDOG_MS = 8000
+_AGAIN_MS = const(60000)  # until a board that refused a valid configuration is reset; doubles with each time in vain
+_DOUBLINGS_MAX = const(6)
 _MOUNT_AGAIN_MS = 600000  # a file system that could not be mounted: with the next reset it may be
 _BROKEN_FILE = "filesystem.bad"  # left by image/_boot.py, on a disk in RAM
 _READ_BYTES = const(32)
@@ -26,8 +29,15 @@ class _NoColumn:
         return False
 
 
-def wait_for_technician(board, boot: dict, errors: list) -> None:
-    """No usable configuration and none that ever worked: say so, on the lamp and on the console. Never returns."""
+def wait_for_technician(board, boot: dict, errors: list, refused: bool) -> None:
+    """No usable configuration and none that ever worked: say so, on the lamp and on the console. Never returns.
+
+    `refused`: it is the board that does not take it, and may do so after a reset.
+    """
+    last = resets.last(board)
+    again = Deadline(board)
+    if refused:
+        again.start(_AGAIN_MS << min(last["resets"], _DOUBLINGS_MAX))
     board.log("boot: number=%d cause=%s mode=unconfigured culprit=None" % (boot["number"], board.reset_cause()))
     lamp = Lamp(board)
     lamp.show("out-of-service")
@@ -43,6 +53,9 @@ def wait_for_technician(board, boot: dict, errors: list) -> None:
             say_again.start(_SAY_AGAIN_MS)
             for error in errors:
                 board.log("configuration: %s" % error)
+        if again.expired():
+            again.stop()
+            reset(board, boot["number"], last["resets"] + 1, errors[-1], last["clock_trusted"])
         if mount_again.expired():
             board.reset()
         lamp.step()

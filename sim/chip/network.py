@@ -1,15 +1,15 @@
 """The virtual `network`: Wi-Fi station and Ethernet with the ESP32's states, codes and error texts."""
 
-from . import heaps, machine, pins, wires
+from . import heaps, machine, pins, station, wires
 from . import time as _time
 
 STA_IF = 0
 AP_IF = 1
 AUTH_OPEN = 0
 AUTH_WPA2_PSK = 3
-STAT_IDLE = 1000
-STAT_CONNECTING = 1001
-STAT_GOT_IP = 1010
+STAT_IDLE = station.STAT_IDLE
+STAT_CONNECTING = station.STAT_CONNECTING
+STAT_GOT_IP = station.STAT_GOT_IP
 STAT_BEACON_TIMEOUT = 200
 STAT_NO_AP_FOUND = 201
 STAT_WRONG_PASSWORD = 202
@@ -37,9 +37,7 @@ PHY_W5500 = 102
 
 _ADDRESS = ("192.168.4.20", "255.255.255.0", "192.168.4.1", "192.168.4.1")
 _NO_ADDRESS = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")
-_RETRY_MS = 500  # the driver looks for its access point again, for ever
 _RSSI_DBM = -61
-_PASSWORD_MIN = 8
 _HOSTNAME_MAX = 32
 _interfaces: dict = {}
 _names = {"hostname": "mpy-esp32", "country": "XX"}
@@ -51,6 +49,26 @@ def _online() -> bool:
         if interface._update():
             return True
     return False
+
+
+_FAILURES: dict = {
+    "wlan": "WiFi Out of Memory",
+    "wifi-start": "WiFi Out of Memory",
+    "lan": "esp_eth_driver_install failed",
+    "eth-start": "ethernet enable failed",
+    "tls-memory": 12,  # ENOMEM
+}
+
+
+def _fails(what: str) -> None:
+    """The hardware's fault, as often as the option `fails` says: see options.py."""
+    kind, _, times = wires.options["fails"].partition(":")
+    if kind == what and _failed[0] < int(times or 1):
+        _failed[0] += 1
+        raise OSError(_FAILURES[what])
+
+
+_failed = [0]
 
 
 def hostname(name=None):
@@ -99,6 +117,8 @@ class _Interface:
 
 
 class WLAN(_Interface):
+    """What it is and says: station.py. This is what MicroPython makes of it."""
+
     IF_STA = STA_IF
     IF_AP = AP_IF
     PM_NONE = 0
@@ -106,9 +126,7 @@ class WLAN(_Interface):
     PM_POWERSAVE = 2
     SEC_OPEN = AUTH_OPEN
     SEC_WPA2 = AUTH_WPA2_PSK
-    _active = _requested = _connected = False
-    _ssid = _password = ""
-    _reason = _due = 0
+    _station: station.Station
     _taken: list = []  # of IDF's heap, while it is active
     _options: dict = {}
 
@@ -118,71 +136,58 @@ class WLAN(_Interface):
         if args and args[0] != STA_IF:
             raise ValueError("invalid WLAN interface identifier")
         if "wlan" not in _interfaces:
+            _fails("wlan")
             if heaps.take("wifi_init") is None:
                 raise OSError("WiFi Out of Memory")
             wlan = _interfaces["wlan"] = object.__new__(cls)
             wlan._taken = []
             wlan._options = {"pm": WLAN.PM_PERFORMANCE, "reconnects": -1, "txpower": 20, "channel": 1}
+            wlan._station = station.Station(_time, _outcome, _lost, lambda: wires.options["join_ms"])
         return _interfaces["wlan"]
 
     def __init__(self, __interface_id=STA_IF) -> None:
         pass
 
     def active(self, __is_active=None):
-        if __is_active is None:
-            return self._active
-        if not __is_active:
-            self._leave(0)
-            heaps.give(self._taken)
-        elif not self._active:
-            taken = heaps.take("wifi_join")
-            if taken is None:
-                raise OSError("WiFi Out of Memory")
-            self._taken = taken
-        self._active = pins.ADC._wifi_active = bool(__is_active)
-        return self._active
+        if __is_active is not None:
+            if not __is_active:
+                heaps.give(self._taken)
+            elif not self._station.started:
+                _fails("wifi-start")
+                taken = heaps.take("wifi_join")
+                if taken is None:
+                    raise OSError("WiFi Out of Memory")
+                self._taken = taken
+            self._station.active(bool(__is_active))
+            pins.ADC._wifi_active = bool(__is_active)
+        return self._station.started
 
     def connect(self, __ssid=None, __password=None, *, bssid=None) -> None:
         """connect(ssid, password): begins to join; the driver then retries by itself for ever."""
         wires.touch()
-        self._update()
-        if not self._active:
-            raise OSError("Wifi Not Started")
-        if self._requested and not self._connected:
-            raise OSError("Wifi Internal Error")
-        if __ssid is not None:
-            self._ssid, self._password = __ssid, __password or ""
-        if self._connected:
-            return
-        if self._password and len(self._password) < _PASSWORD_MIN:
-            raise OSError("Wifi Invalid Password")
-        self._requested, self._reason = True, 0
-        self._try(wires.options["join_ms"])
+        if __ssid is None:
+            __ssid, __password = self._station.ssid, ""
+        self._station.connect(__ssid, __password or "")
 
     def disconnect(self) -> None:
-        if not self._active:
-            raise OSError("Wifi Not Started")
-        self._leave(0)
+        self._station.disconnect()
 
     def status(self, __param=None):
+        wires.touch()
         if __param == "rssi":
-            if not self.isconnected():
+            if not self._station.is_associated():
                 raise OSError("Wifi Not Connected")
             return _RSSI_DBM
         if __param is not None:
             raise ValueError("unknown status param")
-        if self.isconnected():
-            return STAT_GOT_IP
-        if self._reason in (STAT_NO_AP_FOUND, STAT_WRONG_PASSWORD):
-            return self._reason
-        return STAT_CONNECTING if self._requested else STAT_IDLE
+        return self._station.status()
 
     def scan(self) -> list:
         """[(ssid, bssid, channel, RSSI, security, hidden)]"""
-        if not self._active:
+        if not self._station.started:
             raise OSError("STA must be active")
         wires.touch()
-        ssid = (wires.options["ssid"] or self._ssid).encode()
+        ssid = (wires.options["ssid"] or self._station.ssid).encode()
         return [(ssid, b"\x02\x00\x00\x00\x00\x01", 1, _RSSI_DBM, AUTH_WPA2_PSK, False)] if wires.link else []
 
     def config(self, __param=None, **options):
@@ -196,51 +201,40 @@ class WLAN(_Interface):
                     self._options[name] = value
                 else:
                     raise ValueError("unknown config param")
+            self._station.configure()
             return None
         if __param is None:
             raise TypeError("can query only one param")
-        known = {"mac": machine.unique_id(), "ssid": self._ssid, "essid": self._ssid, "hostname": hostname()}
+        ssid = self._station.ssid
+        known = {"mac": machine.unique_id(), "ssid": ssid, "essid": ssid, "hostname": hostname()}
         if __param in known:
             return known[__param]
         if __param not in self._options:
             raise ValueError("unknown config param")
         return self._options[__param]
 
-    def _leave(self, reason: int) -> None:
-        self._requested = self._connected = False
-        self._reason, self._due = reason, 0
-
-    def _try(self, after_ms: int) -> None:
-        self._due = _time.ticks_add(_time.ticks_ms(), after_ms)
-
     def _update(self) -> bool:
-        if self._connected and not wires.link:
-            self._connected, self._reason = False, STAT_BEACON_TIMEOUT
-            self._try(_RETRY_MS)
-        if self._requested and not self._connected and _time.ticks_diff(_time.ticks_ms(), self._due) >= 0:
-            self._reason = self._outcome()
-            self._connected = self._reason == 0
-            self._try(_RETRY_MS)
-        return self._connected
+        return self._station.is_connected()
 
-    def _outcome(self) -> int:
-        """0 or the reason why this attempt to join failed."""
-        ssid, password = wires.options["ssid"], wires.options["password"]
-        if not wires.link or (ssid and ssid != self._ssid):
-            return STAT_NO_AP_FOUND
-        return STAT_WRONG_PASSWORD if password and password != self._password else 0
+
+def _outcome(ssid: str, password: str) -> int:
+    """0 or the reason why this attempt to join fails."""
+    if not wires.link or (wires.options["ssid"] and wires.options["ssid"] != ssid):
+        return station.NO_AP_FOUND
+    if wires.options["password"] and wires.options["password"] != password:
+        return station.AUTH_FAIL
+    return wires.reason
+
+
+def _lost() -> int:
+    return wires.reason if wires.link else station.BEACON_TIMEOUT
 
 
 class LAN(_Interface):
     """RMII Ethernet needs mdc and mdio and exists on the first ESP32 only; the others take a PHY on SPI."""
 
-    _made = _active = False
+    _active = _stopped = False
     _up_at = None
-
-    def __new__(cls, *args, **options):
-        if "lan" not in _interfaces:
-            _interfaces["lan"] = object.__new__(cls)
-        return _interfaces["lan"]
 
     def __init__(
         self,
@@ -258,8 +252,6 @@ class LAN(_Interface):
         ref_clk_mode=-1,
         ref_clk=None,
     ) -> None:
-        if self._made:
-            return
         if id not in (None, 0):
             raise ValueError("invalid LAN interface identifier")
         if not 0 <= phy_addr <= 31:
@@ -272,14 +264,21 @@ class LAN(_Interface):
         for pin in (mdc, mdio, reset, power, cs, int, ref_clk):
             if pin is not None:
                 pins.pin_id(pin)
+        if "lan" in _interfaces:
+            raise OSError("esp_netif_attach failed")  # esp_netif_new gave none: it has one of that key
+        _interfaces["lan"] = self
+        _fails("lan")
         if heaps.take("ethernet") is None:
             raise OSError("esp_eth_driver_install failed with no memory for driver")
-        self._made = True
 
     def active(self, __is_active=None):
         if __is_active is None:
             return self._active
-        self._active, self._up_at = bool(__is_active), None
+        if bool(__is_active) != self._active:  # else it does nothing
+            if __is_active:
+                _fails("eth-start")
+            self._active, self._up_at = bool(__is_active), None
+            self._stopped = not __is_active
         return self._active
 
     def _update(self) -> bool:
@@ -293,7 +292,7 @@ class LAN(_Interface):
         if self.isconnected():
             return ETH_GOT_IP
         if not self._active:
-            return ETH_INITIALIZED
+            return ETH_STOPPED if self._stopped else ETH_INITIALIZED
         return ETH_DISCONNECTED if self._up_at is None else ETH_CONNECTED
 
     def config(self, __param):

@@ -20,6 +20,7 @@ KEYS = {
     "password": ("", "its password; empty = whichever is given"),
     "connect_to": ("", "HOST:PORT:IP:PORT,... of servers that are elsewhere than they seem, see routes.py"),
     "join_ms": (150, "from WLAN.connect() to an address"),
+    "fails": ("", "KIND:TIMES of hardware that fails at its start: wlan, wifi-start, lan, eth-start; tls-memory"),
     "counter": (1, "0 = an image older than MicroPython 1.26, which has no pulse counter"),
     "pulse": (1, "0 = PWM comes out of no pad that the pulse counter could count"),
     "tick_ms": (10, "FreeRTOS tick, on which every wait of the poll ends: hal/assumptions.toml"),

@@ -2,6 +2,9 @@
 
 As in extmod/modselect.c: whoever waits looks at each FreeRTOS tick, and when an interrupt of a Pin or a Timer wakes
 the task; input alone wakes nobody.
+
+As lwIP and modsocket.c have it, and not as Linux: nothing is said but what was asked for, a connection that failed is
+readable and writable, POLLHUP tells that it failed to whoever asked for it, and POLLERR is never set.
 """
 
 from . import errno, host, network, wires
@@ -69,7 +72,8 @@ class poll:
                 ready.append((obj, found))
         if ready or not network._online():
             return ready
-        return [(self._object(raw), flags) for raw, flags in self._host.ipoll(0)]
+        found = [self._as_lwip(raw, flags) for raw, flags in self._host.ipoll(0)]
+        return [one for one in found if one[1]]
 
     def _find(self, obj):
         for entry in self._streams + self._devices:
@@ -77,7 +81,10 @@ class poll:
                 return entry
         return None
 
-    def _object(self, raw):
-        for obj, known, _ in self._streams:
+    def _as_lwip(self, raw, flags):
+        if flags & (POLLERR | POLLHUP):
+            flags |= POLLIN | POLLOUT | POLLHUP
+        for obj, known, asked in self._streams:
             if known is raw:
-                return obj
+                return obj, flags & asked & ~POLLERR
+        return None, 0

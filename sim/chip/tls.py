@@ -6,7 +6,7 @@ As on the chip: TLS 1.2, certificates and keys as DER, no waiting on a socket th
 import io
 import sys
 
-from . import errno, heaps, host, wires
+from . import errno, heaps, host, network, wires
 
 if sys.implementation.name == "micropython":
     import tls as _engine
@@ -59,8 +59,6 @@ class SSLSocket:
         self._more = False  # the last read was filled: the engine may hold more, which polling does not show
 
     def flush(self) -> None:
-        if hasattr(self._stream, "flush_out"):
-            self._stream.flush_out()
         self._sock.flush()
 
     def pending(self) -> bool:
@@ -116,6 +114,7 @@ class SSLSocket:
 
 class SSLContext:
     def __init__(self, __protocol) -> None:
+        network._fails("tls-memory")
         self._context = _engine.SSLContext(__protocol)
         if heaps.take("tls_context") is None:
             raise errno.error("ENOMEM")

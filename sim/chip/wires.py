@@ -5,6 +5,7 @@ from .contact import Contact, parse_wave
 
 contact = Contact()
 link = True
+reason = 0  # why the access point throws the station out and refuses it; 0 = it does not
 tamper = False
 hang_task = b""  # the virtual RTC memory hangs when a breadcrumb begins with it
 adc_uv = {}  # GPIO -> microvolts at the pin
@@ -100,13 +101,15 @@ def hang() -> None:
 
 
 def _receive(line: str) -> None:
-    global link, tamper, hang_task
+    global link, reason, tamper, hang_task
     kind, _, rest = line.strip().partition(" ")
     if kind == "edges":
         edges = parse_wave(rest)
         contact.replace_from(edges[0][0], edges)
     elif kind == "link":
         link = _flag(rest)
+    elif kind == "reason":
+        reason = int(rest)
     elif kind == "tamper":
         tamper = _flag(rest)
     elif kind == "hang":
@@ -117,7 +120,7 @@ def _receive(line: str) -> None:
     elif kind == "uart" and uart is not None:
         uart(rest)
     else:
-        raise ValueError("must be edges, link, tamper, hang or adc")
+        raise ValueError("must be edges, link, reason, tamper, hang or adc")
 
 
 def _flag(text: str) -> bool:

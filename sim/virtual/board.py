@@ -9,13 +9,13 @@ from typing import Any, NoReturn
 
 from hal import interface
 from sim.chip.contact import Contact
+from sim.virtual import link
 from sim.virtual.clocks import BoardClock, Ticks
 from sim.virtual.connection import Payer, VirtualStream
 from sim.virtual.costs import Costs
 from sim.virtual.endings import ChipReset, Pause
 from sim.virtual.flash import FlashStore, VirtualFlash
 from sim.virtual.heaps import Heaps
-from sim.virtual.link import VirtualLink
 from sim.virtual.network import Network, VirtualDatagram, VirtualLookup
 from sim.virtual.peripherals import VirtualContact, VirtualLamp, VirtualRelay, VirtualScratch, VirtualWatchdog
 from sim.virtual.sabotage import Sabotage
@@ -46,6 +46,8 @@ class Hardware:
         self.supply_mv: int | None = 12_000
         self.hang: str | None = None  # the task that hangs as soon as its name is written to scratch memory
         self.sabotage = Sabotage(timeline, trace)
+        self.start_faults = link.StartFaults()
+        self.start_faults.on_failure = trace.took_effect
         self.pause_us: int | None = None
 
 
@@ -64,6 +66,7 @@ class VirtualBoard(Ticks):
         self.watchdog_us: int | None = None  # when it bites
         self.watchdog_timeout_us = 0
         self.last_look_us = hardware.timeline.now_us  # when the contact was last looked at
+        hardware.start_faults.life_begins()
         self._cause = cause
         self._waiting = False
         self._has_looked = False
@@ -250,9 +253,10 @@ class VirtualBoard(Ticks):
         self.contact: interface.Contact = self._contact
         self.lamp: interface.Lamp = VirtualLamp(self)
         self.relay: interface.Relay = VirtualRelay(self)
-        kind = (config.get("link") or {}).get("type", "wifi")
         hardware = self.hardware
-        self.link: interface.Link = VirtualLink(hardware.network, kind, self.spend, hardware.costs)
+        self.link: interface.Link = link.make(
+            config, hardware.network, hardware.start_faults, self, self.spend, hardware.costs, self.log
+        )
 
     def tamper_open(self) -> bool | None:
         return self.hardware.tamper_open

@@ -41,11 +41,19 @@ class BoardClock:
 
     def __init__(self, timeline: Timeline, dice: random.Random, costs: Costs) -> None:
         self._timeline = timeline
+        self._dice = dice
+        self._kept_error_ppm = costs.kept_clock_error_ppm
         self._drift_ppm = dice.randint(-costs.clock_drift_ppm, costs.clock_drift_ppm)
         self.power_on()
 
     def power_on(self) -> None:
         self.set_epoch_ms(UNSET_EPOCH_MS)
+
+    def reset(self) -> None:
+        """What the RC oscillator has counted takes the place of what the crystal has: see hal/assumptions.toml."""
+        passed_ms = (self._timeline.now_us - self._set_us) // US_PER_MS
+        error_ppm = self._dice.randint(-self._kept_error_ppm, self._kept_error_ppm)
+        self.set_epoch_ms(self.epoch_ms() + passed_ms * error_ppm // PPM)
 
     def set_epoch_ms(self, epoch_ms: int) -> None:
         self._set_us = self._timeline.now_us

@@ -13,6 +13,10 @@ class Net(StrEnum):
     HALF_OPEN = "half-open"  # the servers forget the connections that exist when it starts, and tell nobody
     RESET = "reset"  # connections that exist are reset when it starts, later ones at their first data
     LINK_DOWN = "link-down"  # no radio, no carrier
+    LINK_REFUSED = (
+        "link-refused"  # (reason) the access point throws the column out and refuses it, see sim/chip/station.py
+    )
+    LINK_STUCK = "link-stuck"  # the driver is wedged until the chip is reset
     LINK_WEDGED = "link-wedged"  # the interface stays down until it is restarted
     LOOKUP_STALL = "lookup-stall"  # (ms) a look-up takes that long
     LOOKUP_FAIL = "lookup-fail"  # no such name
@@ -29,6 +33,7 @@ class Net(StrEnum):
 
 
 DEFAULTS = {
+    Net.LINK_REFUSED: 204,
     Net.LOOKUP_STALL: LOOKUP_GIVES_UP_MS,
     Net.LATENCY: 2_000,
     Net.DRIP: 50,

@@ -45,6 +45,8 @@ class Connection:
         self.payer = payer
         self.established = False
         self.tls_chunks_left = payer.costs.tls_chunks if tls else 0
+        self._is_tls = tls
+        self._record = b""  # what TLS holds of a record that the send buffer did not take whole
         self.flight_ready_us = 0  # when the peer's next handshake message is there
         self.inbox = bytearray()
         self.ended = False  # the peer closed
@@ -102,7 +104,18 @@ class Connection:
         return self.open_here and self.established and bool(self.inbox or self.ended or self.error)
 
     def send_from_board(self, data: bytes) -> int:
-        """Bytes taken into the send buffer."""
+        """Bytes taken. As mbedTLS: a record that does not go out whole is held, and 0 returned; the next write goes on
+        with it, and returns the length of whatever it was given."""
+        if not self._is_tls:
+            return self._send(data)
+        self._record = self._record or data
+        sent = self._send(self._record)
+        if not sent and data:
+            self.network.on_wire(self, b"")  # it has begun all the same
+        self._record = self._record[sent:]
+        return 0 if self._record else len(data)
+
+    def _send(self, data: bytes) -> int:
         room = SEND_BUFFER_BYTES - sum(map(len, self._held_out))
         if min(room, len(data)) > self.network.conditions.get(Net.SHORT_WRITE, room):
             self.network.bites(Net.SHORT_WRITE)

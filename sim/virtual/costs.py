@@ -37,6 +37,7 @@ class Costs:
     pulses: bool = True  # the pulse counter, where there is one, sees those of the integrator
     room: Room = Room()  # in the two heaps
     clock_drift_ppm: int = 60  # largest; the board's own is drawn between minus and plus
+    kept_clock_error_ppm: int = 10_000  # largest, of the time since the date was set, as it comes over a reset
 
     @staticmethod
     def drawn(dice: random.Random) -> "Costs":

@@ -13,6 +13,7 @@ from sim.virtual.trace import Trace
 EHOSTUNREACH = 113
 EAI_FAIL = -202
 LATENCY_US = (5 * US_PER_MS, 15 * US_PER_MS)  # one way, on a good day
+NO_LINK = (Net.LINK_DOWN, Net.LINK_REFUSED, Net.LINK_WEDGED, Net.LINK_STUCK)
 LOOKUP_US = (10 * US_PER_MS, 150 * US_PER_MS)
 
 
@@ -91,13 +92,14 @@ class Network:
 
     def stops(self) -> bool:
         """Something wants to pass, and cannot."""
-        return any([self.bites(Net.BLACK_HOLE), self.bites(Net.LINK_DOWN), self.bites(Net.LINK_WEDGED)])
+        met = [self.bites(condition) for condition in (Net.BLACK_HOLE, *NO_LINK)]  # each of them counts
+        return any(met)
 
     def blocked(self) -> bool:
         return Net.BLACK_HOLE in self.conditions or self.link_blocked()
 
     def link_blocked(self) -> bool:
-        return Net.LINK_DOWN in self.conditions or Net.LINK_WEDGED in self.conditions
+        return any(condition in self.conditions for condition in NO_LINK)
 
     def latency_us(self) -> int:
         extra = self.conditions[Net.LATENCY] * US_PER_MS if self.bites(Net.LATENCY) else 0
@@ -127,6 +129,7 @@ class Network:
             connection.abandon()
         self.connections.clear()
         self.on_link = None
+        self.stop(Net.LINK_STUCK)
 
     def datagram_reply(self, address: str, port: int, data: bytes, deliver: Callable[[bytes], None]) -> None:
         """Send one datagram; `deliver` gets the answer, if there is one."""

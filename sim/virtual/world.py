@@ -148,6 +148,7 @@ class World:
         for fault in list(self.flash.faults):
             self.flash.stop(fault)
         self.hardware.sabotage.stop_all()
+        self.hardware.start_faults.stop_all()
         self.flash.on_write = None
         self._repair_configuration()
         self.power_on()
@@ -328,6 +329,7 @@ class World:
         """This life is over; the next one begins with `cause`."""
         self.trace.add("reset", why)
         self.invariants.life_ends(why)
+        self.hardware.clock.reset()
         self._forget(cause)
 
     def _power_gone(self) -> None:

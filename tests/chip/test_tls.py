@@ -2,6 +2,7 @@
 
 import binascii
 import contextlib
+import datetime
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 from chip_net_rig import Echo, Make, chips
 from column_probe import need, runtimes
+from cryptography import x509
 
 from common.identity import Identity
+from firmware.clock import EARLIEST_MS
 from sim.servers.authority import Authority
 
 START = Path(__file__).parents[2] / "hal" / "esp32_start.py"
@@ -75,6 +78,44 @@ s.close()
 """
 
 
+HOLDS = """
+import tls
+join()
+def der(name):
+    with open(name, "rb") as file:
+        return file.read()
+context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+context.verify_mode = tls.CERT_REQUIRED
+context.load_verify_locations(der("ca.der"))
+context.load_cert_chain(der("cert.der"), der("key.der"))
+raw = socket.socket()
+raw.connect(("127.0.0.1", PORT))
+raw.setblocking(False)
+s = context.wrap_socket(raw, do_handshake_on_connect=False, server_hostname=NAME)
+while not s.write(b"a"):
+    time.sleep_ms(2)
+print("shaken")
+while w.isconnected():
+    time.sleep_ms(2)
+while s.write(b"x" * 1000):
+    pass
+print("held", s.write(b"ALARM"))
+while not w.isconnected():
+    time.sleep_ms(2)
+sent = None
+while not sent:
+    sent = s.write(b"ALARM")
+    time.sleep_ms(2)
+print("reported", sent)
+while not s.write(b"."):
+    time.sleep_ms(2)
+data = b""
+while b"." not in data:
+    data += s.read(200) or b""
+print("arrived", b"ALARM" in data)
+"""
+
+
 def _der(pem: str) -> bytes:
     return binascii.a2b_base64("".join(pem.strip().splitlines()[1:-1]))
 
@@ -103,8 +144,10 @@ def tls_echo(authority: Authority) -> Iterator[Echo]:
         yield echo
 
 
-def _settings(port: int, name: str, with_cert: bool = True) -> str:
-    return f"PORT, NAME, WITH_CERT = {port}, {name!r}, {with_cert}\n"
+def _settings(port: int, name: str, with_cert: bool = True, year: int | None = None) -> str:
+    now = datetime.datetime.now(tz=datetime.UTC)
+    date = (year or now.year, now.month, now.day, 0, 12, 0, 0, 0)
+    return f"PORT, NAME, WITH_CERT = {port}, {name!r}, {with_cert}\nmachine.RTC().datetime({date})\n"
 
 
 def test_mutual_tls_without_waiting(chip: Make, tls_echo: Echo, authority: Authority) -> None:
@@ -116,6 +159,36 @@ def test_mutual_tls_without_waiting(chip: Make, tls_echo: Echo, authority: Autho
     assert one.wait("got (.*)")[1] == "5 b'<hello>' None []"
     assert one.wait("big (.*)")[1] == "40000"
     assert "column-1" in tls_echo.peers[0]
+
+
+def test_a_record_that_is_held_takes_the_next_write_for_itself(
+    chip: Make, tls_echo: Echo, authority: Authority
+) -> None:
+    """C13, as mbedTLS does it: which is why firmware/session.py offers nothing else in between."""
+    one = chip(_settings(tls_echo.port, "localhost") + HOLDS, _files(authority.client("column-1"))).start()
+    one.wait("shaken")
+    one.send("link 0")
+    one.wait("held None")
+    one.send("link 1")
+    assert one.wait("reported (.*)")[1] == "5"
+    assert one.wait("arrived (.*)")[1] == "False"
+
+
+@pytest.mark.parametrize(("year", "why"), [(2001, "starts in the future"), (2099, "has expired")])
+def test_dates_are_checked_by_the_chips_clock(
+    tmp_path: Path, tls_echo: Echo, authority: Authority, year: int, why: str
+) -> None:
+    """C19, on CPython alone: the unix port's mbedTLS knows the host's clock only."""
+    with chips(tmp_path, need("cpython")) as make:
+        main = _settings(tls_echo.port, "localhost", year=year) + TLS
+        make(main, _files(authority.client("column-1"))).start().wait(f"failed ValueError The .* {why}")
+
+
+def test_a_column_whose_clock_was_never_set_takes_a_new_certificate(authority: Authority) -> None:
+    """Why C19 is harmless where provisioning makes the certificates: they begin before any firmware was built."""
+    der = _der(Path(authority.server().cert).read_text())
+    begins_ms = x509.load_der_x509_certificate(der).not_valid_before_utc.timestamp() * 1000
+    assert begins_ms < EARLIEST_MS
 
 
 def test_tls_to_a_server_with_another_name_or_authority_fails(

@@ -108,6 +108,7 @@ def test_a_drill_without_an_answer_ends() -> None:
 def test_retention_removes_only_what_the_centre_knows() -> None:
     rig = Rig()
     answered = rig.incidents.press(0)
+    rig.incidents.at_broker(answered, 1)
     rig.incidents.answered(answered.id, "received")
     rig.step_for(602_000)
     unanswered = rig.incidents.press(0)
@@ -115,6 +116,21 @@ def test_retention_removes_only_what_the_centre_knows() -> None:
         rig.board.advance(3_600_000)
         rig.incidents.step()
     assert rig.open_ids() == [unanswered.id]
+
+
+def test_a_press_that_has_not_reached_the_broker_outlives_the_retention() -> None:
+    """The centre knows of the incident, and not of its second press: the link was down from then on."""
+    rig = Rig()
+    one = rig.incidents.press(0)
+    rig.incidents.at_broker(one, 1)
+    rig.incidents.answered(one.id, "received")
+    rig.incidents.press(0)
+    rig.board.advance(25 * 3_600_000)
+    rig.incidents.step()
+    assert rig.open_ids() == [one.id]
+    rig.incidents.at_broker(one, 2)
+    rig.incidents.step()
+    assert rig.open_ids() == []
 
 
 def test_ids_are_unique_over_presses_drills_and_boots() -> None:

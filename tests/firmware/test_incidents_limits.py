@@ -105,6 +105,7 @@ def test_the_lamp_is_told_of_what_the_broker_and_the_centre_say_and_of_nothing_e
 def test_an_answered_one_is_forgotten_after_exactly_its_retention() -> None:
     rig = Rig()
     one = rig.incidents.press(0)
+    rig.incidents.at_broker(one, 1)
     rig.incidents.answered(one.id, "received")
     rig.board.advance(DAY_MS - 1)
     rig.incidents.step()

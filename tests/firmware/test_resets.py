@@ -22,7 +22,8 @@ def after(cause: str, scratch: bytes = b"", reset_record: bytes | None = None) -
 )
 def test_breadcrumb(cause: str, culprit: str | None, trusted: bool) -> None:
     _, report = after(cause, crumb("uplink", True))
-    assert report == {"cause": cause, "culprit": culprit, "traceback": None, "clock_trusted": trusted}
+    known = {"cause": cause, "culprit": culprit, "traceback": None, "clock_trusted": trusted}
+    assert report == {**known, "resets": 0, "why": None}
 
 
 def test_clock_that_was_never_set_is_not_trusted() -> None:

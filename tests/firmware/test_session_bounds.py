@@ -174,14 +174,26 @@ def test_what_has_not_left_yet_is_not_sent_twice() -> None:
     assert rig.acknowledged == ["a"]
 
 
-def test_an_alarm_goes_first_when_nothing_has_begun() -> None:
+def test_a_packet_that_was_offered_has_begun_for_tls_may_hold_it() -> None:
+    """C13: mbedTLS took an alarm that came next for the record that it held, and reported it as sent."""
     rig = Rig().up()
+    rig.stream.is_tls = True
     rig.stream.capacity = 0
+    rig.session.publish(b"event", b"held", False, "a")
     rig.session.publish(b"event", b"queued", False, "b")
     rig.session.publish(ALARM, b"alarm", False, "c", True)
     rig.stream.capacity = None
     rig.run(20)
-    assert [one.payload for one in rig.stream.heard if one.kind == PUBLISH] == [b"alarm", b"queued"]
+    assert [one.payload for one in rig.stream.heard if one.kind == PUBLISH] == [b"held", b"alarm", b"queued"]
+    assert rig.acknowledged == ["a", "c", "b"]
+
+
+def test_an_alarm_into_a_held_record_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was: only bytes that were taken counted as a beginning."""
+    monkeypatch.setattr(Session, "_queue", lambda self, packet, first=False: self._out.insert(
+        (1 if self._written else 0) if first else len(self._out), packet))  # fmt: skip
+    with pytest.raises(AssertionError):
+        test_a_packet_that_was_offered_has_begun_for_tls_may_hold_it()
 
 
 def test_the_order_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

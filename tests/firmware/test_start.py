@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from config_document import document
 from config_files_rig import good_board, put
-from fake_board import FakeBoard, FakeReset
+from fake_board import FakeBoard, FakeReset, FlashMode
 
 from firmware import column
 from firmware.lamp import COLOURS
@@ -136,6 +136,39 @@ def test_a_refused_one_without_a_good_one_waits() -> None:
     put(board, document(device_id="refused"))
     run(board)
     assert board.config is not None and board.config["link"] == {"type": "none"}
+
+
+def until_reset(board: FakeBoard) -> int:
+    """In ms, what the next life begins with stays on its flash."""
+    with pytest.raises(FakeReset):
+        start.run(board, dict(BOOT))
+    return board.now_ms
+
+
+def test_a_board_that_refuses_a_valid_one_is_reset_ever_later() -> None:
+    """mbedTLS calls a certificate invalid when it has no memory for it. Red until it fed its watchdog for ever."""
+    flash, waits_ms = Picky().flash, []
+    for _ in range(3):
+        board = Picky()
+        board.flash = flash
+        put(board, document(device_id="refused"))
+        waits_ms.append(until_reset(board))
+    assert waits_ms == pytest.approx([60_000, 120_000, 240_000], abs=1_000)
+
+
+def test_a_configuration_that_is_wrong_waits_for_a_technician_alone() -> None:
+    board = FakeBoard()
+    put(board, document(device_id="Ä"))
+    run(board, turns=1_000)
+    assert board.now_ms > 300_000
+
+
+def test_a_flash_that_keeps_no_count_keeps_the_board_from_resetting_without_an_end() -> None:
+    board = Picky()
+    put(board, document(device_id="refused"))
+    board.flash.mode = FlashMode.WRITE_ERROR
+    run(board, turns=1_000)
+    assert board.now_ms > 300_000
 
 
 def test_the_fall_back_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

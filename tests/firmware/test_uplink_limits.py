@@ -140,6 +140,7 @@ def test_an_alarm_is_never_kept_by_the_broker_and_goes_before_telemetry_that_wai
     """A press that was kept would be a phantom alarm after every reconnection of the centre."""
     rig = Rig().run(300)
     rig.streams[0].capacity = 0
+    rig.outbox.add(b"event", b"begun")
     rig.outbox.add(b"event", b"boot")
     rig.run(50)
     rig.incidents.add("a-1")
@@ -147,7 +148,8 @@ def test_an_alarm_is_never_kept_by_the_broker_and_goes_before_telemetry_that_wai
     rig.streams[0].capacity = None
     rig.run(100)
     sent = [one for one in rig.streams[0].heard if one.kind == PUBLISH]
-    assert [(one.topic, one.qos, one.retain) for one in sent] == [(TOPICS["alarm"], 1, False), (b"event", 1, False)]
+    event, alarm = (b"event", 1, False), (TOPICS["alarm"], 1, False)
+    assert [(one.topic, one.qos, one.retain) for one in sent] == [event, alarm, event]
 
 
 def test_a_long_message_is_put_together_when_its_turn_has_come_and_again_after_a_loss() -> None:

@@ -13,7 +13,6 @@ from sim.virtual.board import VirtualBoard
 from sim.virtual.connection import VirtualStream
 from sim.virtual.flash import VirtualFlash
 from sim.virtual.integrator import VirtualIntegrator
-from sim.virtual.link import VirtualLink
 from sim.virtual.network import VirtualDatagram, VirtualLookup
 from sim.virtual.peripherals import VirtualContact, VirtualLamp, VirtualRelay, VirtualScratch, VirtualWatchdog
 
@@ -290,7 +289,6 @@ WORLD = [
     (VirtualScratch, interface.Scratch),
     (VirtualWatchdog, interface.Watchdog),
     (VirtualFlash, interface.Flash),
-    (VirtualLink, interface.Link),
     (VirtualStream, interface.Stream),
     (VirtualLookup, interface.Lookup),
     (VirtualDatagram, interface.Datagram),
@@ -317,7 +315,7 @@ def test_every_protocol_is_held_against_both() -> None:
         thing for thing in vars(interface).values() if inspect.isclass(thing) and thing.__module__ == interface.__name__
     }
     assert {protocol for _, _, protocol in HAL} == protocols - {interface.Watchdog}, "machine.WDT is the chip's own"
-    assert {protocol for _, protocol in WORLD} == protocols - {interface.Board}
+    assert {protocol for _, protocol in WORLD} == protocols - {interface.Board, interface.Link}, "the HAL's own link"
 
 
 def test_the_worlds_board_is_what_the_interface_says() -> None:

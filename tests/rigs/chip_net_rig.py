@@ -19,9 +19,9 @@ def join():
     w.connect("sos-columns", "password")
     while not w.isconnected():
         time.sleep_ms(5)
-def code(what, *args):
+def code(what, *args, **named):
     try:
-        return what(*args)
+        return what(*args, **named)
     except OSError as error:
         return errno.errorcode.get(error.args[0], error.args[0])
 """

@@ -188,6 +188,8 @@ class FakeWatchdog:
 
 
 class FakeLink:
+    failure: str | None = None
+
     def __init__(self) -> None:
         self.up = True
         self.calls: list[str] = []

@@ -69,6 +69,8 @@ class FakeStream:
         self.connack = b"\x20\x02\x00\x00"
         self.granted = 1  # the QoS of a subscription
         self.capacity: int | None = None  # bytes that one write takes; None: all
+        self.is_tls = False  # mbedTLS: what it could not send it holds, and takes the next write for that
+        self._held: bytes | None = None
         self.write_error: OSError | None = None
         self.peer_closed = False
         self.peer: bytes | None = None  # its certificate
@@ -101,12 +103,24 @@ class FakeStream:
     def write(self, data: Any) -> int:
         if self.write_error is not None:
             raise self.write_error
+        if self.is_tls:
+            return self._write_record(bytes(data))
         taken = bytes(data[: self.capacity])
         if taken:
             self.writes.append(taken)
             self._pending += taken
             self._understand()
         return len(taken)
+
+    def _write_record(self, data: bytes) -> int:
+        record, self._held = self._held or data, None
+        if self.capacity == 0:
+            self._held = record
+            return 0
+        self.writes.append(record)
+        self._pending += record
+        self._understand()
+        return len(data)
 
     def certificate(self) -> bytes | None:
         return self.peer

@@ -33,7 +33,25 @@ RARE = {
         20.000 s  network black-hole  for_ms=30000
         20.500 s  press  for_ms=120 seed=4
     """,
+    "trusts-status": """
+        seed 1
+        mode heal
+        length 240.000 s
+        setting chip=esp32 config=default policy=software
+        20.000 s  network link-refused  for_ms=200000 reason=204
+        25.000 s  press  for_ms=120 seed=4
+    """,
+    "startup-error-is-configuration": """
+        seed 1
+        mode heal
+        length 60.000 s
+        setting chip=esp32 config=default policy=software
+        20.000 s  broker down  for_ms=20000
+        25.000 s  press  for_ms=120 seed=4
+        30.000 s  network-fails  count=1
+    """,
 }
+RARE["no-last-step"] = RARE["startup-error-is-configuration"]
 TRACES = [name for name, control in controls.CONTROLS.items() if control.caught_by == "I9"]
 
 

@@ -44,11 +44,8 @@ def test_nothing_ends_the_outage_of_a_week_early() -> None:
     plan = script(SEED, YEAR_DAYS)
     begins_ms = next(one.at_ms for one in plan if one.kind == "network link-down")
     within = [one for one in plan if 0 <= one.at_ms - begins_ms < WEEK_DAYS * MS_PER_DAY]
-    assert {one.kind for one in within} - set(STREET) == {"network link-down", "network black-hole", "broker down"}
-    assert len(within) == len({one.kind for one in within if one.kind not in STREET}) + sum(
-        one.kind in STREET for one in within
-    )
-    assert any(one.kind == "press" for one in within)
+    outage = sorted(one.kind for one in within if one.kind not in STREET)
+    assert outage == ["broker down", "network black-hole", "network black-hole", "network link-down"]
 
 
 def test_a_happening_is_one_readable_line() -> None:
@@ -68,9 +65,9 @@ def test_a_day_is_clean_and_the_same_twice() -> None:
 
 def test_an_outage_a_press_in_it_and_a_new_address(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = [
-        Happening(3_600_000, "network link-down", (5_400_000,)),
-        Happening(7_200_000, "press", (200, 5)),
-        Happening(8_000_000, "dns-change", ("10.0.1.2",)),
+        Happening(3_600_000, "network link-down", (3_000_000,)),
+        Happening(5_200_000, "press", (200, 5)),
+        Happening(6_000_000, "dns-change", ("10.0.1.2",)),
         Happening(12 * 3_600_000, "tamper", (60_000,)),
         Happening(13 * 3_600_000, "dns-change", ("10.0.2.2",)),
     ]

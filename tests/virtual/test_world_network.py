@@ -6,6 +6,7 @@ import pytest
 from world_probe import BROKER, PORT, SERVER_NAME, Probe
 
 from hal.interface import Stream
+from sim.chip.station import EVENT_MS
 from sim.virtual import mqtt_wire as wire
 from sim.virtual.conditions import Net
 from sim.virtual.connection import SEND_BUFFER_BYTES
@@ -37,6 +38,7 @@ def test_nothing_works_before_the_link_is_up() -> None:
     probe.link_up()
     assert probe.board.link.describe()["kind"] == "wifi"
     probe.network.start(Net.LINK_DOWN)
+    probe.board.wait(EVENT_MS)
     assert not probe.board.link.is_up()
     with pytest.raises(OSError):
         probe.board.dial(BROKER, PORT, None)

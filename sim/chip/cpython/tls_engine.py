@@ -4,6 +4,8 @@ import ssl
 import tempfile
 from typing import Any
 
+from sim.chip import time as _chip_time
+
 PROTOCOL_TLS_CLIENT = 0
 PROTOCOL_TLS_SERVER = 1
 CERT_NONE = 0
@@ -12,6 +14,8 @@ CERT_REQUIRED = 2
 
 _READ_BYTES = 16384
 _FATAL_ALERT = -0x7780  # MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE, for whatever OpenSSL does not like
+_NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: by the host's clock, that is
+_EPOCH_2000_S = 946_684_800
 _SEQUENCE, _INTEGER, _OCTETS = 0x30, 0x02, 0x04
 
 
@@ -36,11 +40,21 @@ def _key_label(der: bytes) -> str:
     return labels[after_version]
 
 
+def _check_dates(certificate: dict[str, Any] | None) -> None:
+    """By the chip's clock, in mbedTLS's words. Raises ValueError."""
+    now_s = _EPOCH_2000_S + _chip_time.time()
+    if certificate and now_s < ssl.cert_time_to_seconds(certificate["notBefore"]):
+        raise ValueError("The certificate validity starts in the future")
+    if certificate and now_s > ssl.cert_time_to_seconds(certificate["notAfter"]):
+        raise ValueError("The certificate validity has expired")
+
+
 class SSLContext:
     def __init__(self, protocol: int) -> None:
         self._server = protocol == PROTOCOL_TLS_SERVER
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if self._server else ssl.PROTOCOL_TLS_CLIENT)
         self._context.maximum_version = ssl.TLSVersion.TLSv1_2
+        self._context.verify_flags |= _NO_CHECK_TIME
         self.verify_mode = CERT_NONE if self._server else CERT_REQUIRED
 
     @property
@@ -100,6 +114,7 @@ class SSLSocket:
         self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._ssl = context.wrap_bio(self._in, self._out, server_side=server_side, server_hostname=name)
         self._unsent = b""
+        self._holds = False
         self._shaken = False
 
     def handshake(self) -> None:
@@ -117,10 +132,14 @@ class SSLSocket:
         return self._run(lambda: self._ssl.read(size)) if self._ready() else None
 
     def write(self, data: Any) -> int | None:
-        """All of `data` is taken, unless earlier data still waits for the stream."""
-        if not self._ready() or not self.flush_out():
+        """As mbedTLS: a record that the stream does not take whole is held, and None returned; the next write goes on
+        with it and returns the length of whatever it was given."""
+        if not self._ready():
             return None
-        return self._run(lambda: self._ssl.write(data))
+        if not self._holds:
+            self._run(lambda: self._ssl.write(data))
+        self._holds = not self.flush_out()
+        return None if self._holds else len(data)
 
     def flush_out(self) -> bool:
         """Hand what is encrypted to the stream; True when nothing is left."""
@@ -156,6 +175,7 @@ class SSLSocket:
 
     def _shake(self) -> bool:
         self._ssl.do_handshake()
+        _check_dates(self._ssl.getpeercert())
         self._shaken = True
         return True
 

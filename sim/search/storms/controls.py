@@ -29,7 +29,8 @@ from firmware import (  # noqa: E402
     supervisor,
     uplink,
 )
-from firmware.startup import restoring  # noqa: E402
+from firmware.startup import again, configure, restoring  # noqa: E402
+from sim.virtual import link  # noqa: E402
 from sim.virtual.board import VirtualBoard  # noqa: E402
 from sim.virtual.peripherals import VirtualWatchdog  # noqa: E402
 from sim.virtual.timeline import US_PER_MS  # noqa: E402
@@ -162,6 +163,37 @@ def _amnesia() -> Patch:
         self.boot = max([boot, *(restoring.boot_of(entry.get("id", "")) + 1 for entry in records)])
 
     return Patch(incidents.Incidents, "restore", restore)
+
+
+@_control("trusts-status", "an interface that says it is joining is not told to connect", "I2")
+def _trusts_status() -> Patch:
+    """What it was until somebody read network_wlan.c: after a restart that begins nothing, the status still says that
+    it is joining."""
+
+    def restart(self: Any) -> None:
+        nic, connecting = self._nic, 1001
+        nic.active(False)
+        nic.active(True)
+        if not nic.isconnected() and nic.status() != connecting:
+            nic.connect(self._ssid, self._password)
+
+    return Patch(link.esp32_link.WifiLink, "restart", restart)
+
+
+@_control("startup-error-is-configuration", "a network that fails as it is made is taken for a bad configuration", "I2")
+def _startup_error_is_configuration() -> Patch:
+    honest: Callable[..., Any] = configure.configure
+
+    def suspicious(board: Any, folder: str) -> Any:
+        found = honest(board, folder)
+        return (None, False, ["the board refused it"]) if board.link.failure else found
+
+    return Patch(configure, "configure", suspicious)
+
+
+@_control("no-last-step", "the chip is never reset for want of a link", "I2")
+def _no_last_step() -> Patch:
+    return Patch(again, "give_up", lambda *_: None)
 
 
 # -- I3: one incident, one id

@@ -19,6 +19,7 @@ Value = int | str
 Bounds = tuple[int, int] | tuple[str, ...]
 
 FAULT_MS = (200, 90_000)
+LINK_MS = (200, 400_000)  # the interface is restarted after 120 s
 OFF_MS = (100, 60_000)
 SEEDS = (0, 999_999)
 POSITION = (0, 9_999)  # wraps around the file
@@ -69,6 +70,7 @@ def _link_flap(stage: Stage, count: int, down_ms: int, up_ms: int) -> None:
 
 
 _VALUES: dict[Net | BrokerFault, tuple[str, int, int]] = {
+    Net.LINK_REFUSED: ("reason", 2, 205),
     Net.LATENCY: ("one_way_ms", 50, 3_000),
     Net.DRIP: ("gap_ms", 1, 40),
     Net.SHORT_WRITE: ("bytes", 0, 40),
@@ -84,7 +86,7 @@ _VALUES: dict[Net | BrokerFault, tuple[str, int, int]] = {
 
 
 def _fault_bounds(fault: Net | BrokerFault) -> dict[str, Bounds]:
-    bounds: dict[str, Bounds] = {"for_ms": FAULT_MS}
+    bounds: dict[str, Bounds] = {"for_ms": LINK_MS if fault in (Net.LINK_REFUSED, Net.LINK_STUCK) else FAULT_MS}
     if fault in _VALUES:
         name, low, high = _VALUES[fault]
         bounds[name] = (low, high)
@@ -123,6 +125,8 @@ BOARD = {
     "cut-in-write": Kind({"share_percent": (0, 99), "off_ms": OFF_MS}, troubles.cut_in_write),
     "reset": Kind({}, troubles.reset),
     "reset-loop": Kind({"count": (5, 9), "gap_ms": (600, 6_000), "how": ("power", "pin")}, troubles.reset_loop),
+    "network-fails": Kind({"count": (1, 3)}, troubles.network_fails),
+    "interface-fails": Kind({"count": (1, 9)}, troubles.interface_fails),
     "hang": Kind({"task": TASKS}, troubles.hang),
     "task raises": Kind({"task": TASKS, "after_uses": USES}, troubles.raises),
     "task no-heap": Kind({"after_uses": USES}, troubles.no_heap),

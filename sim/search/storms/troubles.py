@@ -121,6 +121,18 @@ def reset_loop(stage: Stage, count: int, gap_ms: int, how: str) -> None:
         world.reset()
 
 
+def network_fails(stage: Stage, count: int) -> None:
+    """A reset, and then the network's hardware fails as it is made: in this life and some more."""
+    stage.world.hardware.start_faults.makes_left = count
+    stage.world.reset()
+
+
+def interface_fails(stage: Stage, count: int) -> None:
+    """A reset, and then the interface does not start, some times in a row."""
+    stage.world.hardware.start_faults.starts_left = count
+    stage.world.reset()
+
+
 # -- files, while the power is off
 
 

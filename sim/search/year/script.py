@@ -20,6 +20,7 @@ YEAR_DAYS = 365
 WEEK_DAYS = 7
 MONTH_DAYS = 30
 QUARTER_DAYS = 91
+LINK_AWAY_MS = 50 * 60_000  # after an hour firmware/link.py resets the chip
 OUTAGE_SHARE = 0.55  # of the year: when the outage of a week begins
 ADDRESSES = (BROKER, "10.0.1.2", "10.0.2.2")
 CAME_BACK_MS = 10 * MINUTE_MS  # after the broker moved
@@ -143,10 +144,11 @@ class _Calendar:
         self._add(day + dice.randrange(QUARTER_DAYS), "tamper", None, dice.randint(MINUTE_MS, HOUR_MS))
 
     def outage(self, day: int) -> None:
-        """A week without a session: the link is gone, then the broker, and for an hour all vanishes on its way.
-        Somebody calls for help near its end."""
+        """A week without a session: the link is gone, for no longer than the column bears it without a reset; then all
+        vanishes on its way, then the broker is gone, and for an hour both. Somebody calls for help near its end."""
         half_ms = MS_PER_DAY // 2
-        self._add(day, "network link-down", 0, half_ms)
+        self._add(day, "network link-down", 0, LINK_AWAY_MS)
+        self._add(day, "network black-hole", LINK_AWAY_MS, half_ms - LINK_AWAY_MS)
         self._add(day, "broker down", half_ms - HOUR_MS, WEEK_DAYS * MS_PER_DAY - half_ms + HOUR_MS)
         self._add(day + 1, "network black-hole", 0, HOUR_MS)
         self._add(day + WEEK_DAYS - 1, "press", 22 * HOUR_MS, 800, self._seed())

@@ -78,6 +78,7 @@ class Invariants:
         self._connection: Connection | None = None
         self._connected_us: list[int] = []  # connections of the last minute of this life
         self._written = bytearray()  # of the packet that the column is writing
+        self._is_held = False  # it has begun with one of which no byte is out
         self._began_us = 0  # when it began with it
         self._hang: str | None = None  # the task that hangs now
         self._culprit: str | None = None  # the task that the next birth message has to name
@@ -285,14 +286,15 @@ class Invariants:
     # -- the wire: I1, I8
 
     def wire(self, connection: Connection, data: bytes) -> None:
-        """What the column's TCP took in one write, whole packets or not."""
+        """What the column's TCP took in one write, whole packets or not; nothing = TLS holds what it was given."""
         if connection.server is not self._broker:
             return
         if connection is not self._connection:
-            self._connection, self._written = connection, bytearray()
+            self._connection, self._written, self._is_held = connection, bytearray(), False
             self._connected()
-        if not self._written:
+        if not self._written and not self._is_held:
             self._began_us = self._timeline.now_us
+        self._is_held = not data
         self._written += data
         try:
             while (packet := take(self._written)) is not None:

@@ -200,6 +200,8 @@ class Board:
         if closed:
             self.witness.relay_closes()
 
+    failure = None
+
     def start(self):
         pass
 

@@ -1,0 +1,33 @@
+"""A reset of the board's own making, to give its network another chance: loaded when that is due."""
+
+import json
+
+from firmware import record, resets
+
+_LEFT_MS = 60000  # after the last press somebody may still stand there
+
+
+def give_up(column, in_a_row: int, why: str) -> None:
+    """The last step of link.py. Comes back while somebody is at the button, and while something that matters is in RAM
+    alone. A contact that is stuck or chatters for ever is nobody."""
+    button = column.button
+    is_held = button._was_closed and not button.is_stuck and not button.is_busy()
+    if button.wants_calm() or is_held or button.presses and button._held.ms() < _LEFT_MS or column.journal._unsaved:
+        return
+    reset(column._board, column.number, in_a_row, why, column.supervisor.clock_trusted)
+
+
+def reset(board, boot: int, in_a_row: int, why: str, clock_trusted: bool) -> None:
+    """The `in_a_row`th time. Comes back only when the flash does not keep the count: resets without an end, one as soon
+    as the other, would wear the column out. What is on trial has not proved itself, and gives way after some boots."""
+    board.log("restart: %s (%d in a row)" % (why, in_a_row))
+    entry = {"resets": in_a_row, "why": why}
+    try:
+        board.flash.replace(resets.RECORD_FILE, record.frame(json.dumps(entry).encode()))
+    except OSError as error:
+        board.log("restart: %s" % error)
+        return
+    if not board.flash.size(resets.TRIAL_FILE) and board.flash.size(resets.ACTIVE_FILE) <= 1:
+        resets.certify(board, boot, False)
+    board.scratch.write(resets.crumb("", clock_trusted))  # nobody is to blame
+    board.reset()
