@@ -61,6 +61,8 @@ class PressWatch:
     def _looks(self) -> None:
         """From now on the column looks at its contact; what ended while it booted cannot count."""
         self._follow()
+        assert self._board is not None
+        self.oracle.integrates(self._board.contact.counts)
         self.oracle.running(self._timeline.now_us, True)
         self._arm()
 

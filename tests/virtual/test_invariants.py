@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from firmware import column, debounce, incident, incidents, journal, lamp, messages, outcomes, resets, session
+from firmware import column, counted, debounce, incident, incidents, journal, lamp, messages, outcomes, resets, session
 from sim.virtual.broker import BrokerFault
 from sim.virtual.centre import Policy
 from sim.virtual.checks.flash_watch import presses_in
 from sim.virtual.checks.invariants import Violation
 from sim.virtual.configuration import config_with
+from sim.virtual.costs import Costs
 from sim.virtual.flash import FlashFault
 from sim.virtual.peripherals import VirtualWatchdog
 from sim.virtual.world import World
@@ -73,7 +74,8 @@ def test_i2_an_uplink_that_sends_nothing(monkeypatch: Patch) -> None:
 
 
 def test_i2_and_i6_a_deaf_debouncer(monkeypatch: Patch) -> None:
-    monkeypatch.setattr(debounce.Debouncer, "sample", lambda self, *_: outcomes.NOTHING)
+    for one in (debounce.Debouncer, counted.Counted):
+        monkeypatch.setattr(one, "sample", lambda self, *_: outcomes.NOTHING)
     text = complaints(pressed_world())
     assert "was never noted" in text and "does not say calling" in text
 
@@ -200,7 +202,7 @@ def test_i5_a_press_out_of_nothing() -> None:
 def test_i5_a_debouncer_that_takes_vibration_for_a_press(monkeypatch: Patch) -> None:
     honest = debounce.Debouncer.__init__
     monkeypatch.setattr(debounce.Debouncer, "__init__", lambda self, press_ms, *rest: honest(self, 10, *rest))
-    world = World(5)
+    world = World(5, costs=Costs(pulses=False))
     world.at(20_000, lambda: world.wave([(0, 1), (25_000, 0)]))
     world.run(40_000)
     assert "the contact shows none" in complaints(world)

@@ -285,8 +285,10 @@ def test_fifteen_connections_in_a_minute_are_flapping() -> None:
     client.broker.start(BrokerFault.BANS_FLAPPING)
     codes = []
     for _ in range(16):
-        answer = client.exchange(client.connected(), connect())
+        stream = client.connected()
+        answer = client.exchange(stream, connect())
         codes.append(answer[3] if answer else None)
+        stream.close()
     assert codes == [0] * 14 + [5, 5]
     client.broker.stop(BrokerFault.BANS_FLAPPING)
     assert client.exchange(client.connected(), connect()) == ACCEPTED

@@ -19,7 +19,8 @@ from sim.chip.contact import Contact
 
 MUST_US = 45_000
 MAY_US = 36_000
-LEAK = (10, 8)  # MUST: open time counts 10/8; the firmware's own leak is 9/8
+LEAK = (10, 8)  # MUST: open time counts 10/8; the leak of firmware/debounce.py is 9/8 ...
+COUNTER_LEAK = (21, 10)  # ... and that of the pulse counter 2 (hal/esp32_integrator.py)
 RELEASE_US = 80_000  # open that long, the contact was released for certain
 STALL_US = 40_000
 GAP_US = 9_000  # firmware/debounce.py counts from 10 ms, in whole ticks
@@ -73,6 +74,10 @@ class Oracle:
     def contact_changed(self, t_us: int, edges: list[tuple[int, int]]) -> None:
         self.advance(t_us)
         self._contact.replace_from(t_us, edges)
+
+    def integrates(self, in_counter: bool) -> None:
+        """Whether the column's chip may decide presses in its pulse counter, which forgives less bounce."""
+        self._must.leak = COUNTER_LEAK if in_counter else LEAK
 
     def running(self, t_us: int, running: bool) -> None:
         """The column begins or ceases to look at its contact."""
