@@ -29,7 +29,7 @@ KEYS = {
     "board": ("", "settings (JSON) of a board with a serial port, see repl.py; empty = the console is lines"),
     "heaps": ("", "file of figures (JSON) of the chip's two heaps, see heaps.py; empty = one without bounds"),
     "rom": ("", "ROMFS image of code that runs where it lies; empty = none"),
-    "heap": (1 << 20, "heap that CPython pretends to have, bytes: its objects take several times a chip's"),
+    "heap": (4 << 20, "heap that CPython pretends to have, bytes: its objects take several times a chip's"),
 }
 
 

@@ -24,6 +24,7 @@ def quiet(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(host, "poll_line", lambda: None)
     monkeypatch.setattr(network, "_interfaces", {})
     monkeypatch.setitem(wires.options, "tls_ms", 0)
+    monkeypatch.setitem(wires.options, "fails", "")
     yield
     heaps.start("")
 
