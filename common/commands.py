@@ -21,6 +21,6 @@ def command_lines(*, no_input: bool) -> Iterator[str]:
 
 
 def occupy_standard_input() -> None:
-    """A closed one is a trap: the next file or socket that is opened would be taken for it."""
+    """If standard input is closed, the next file or socket gets its number and would be read as commands."""
     if sys.stdin is None:
         os.open(os.devnull, os.O_RDONLY)

@@ -12,7 +12,7 @@ LOCK = ROOT / "lib" / "lock.json"
 
 
 def _kept() -> Path:
-    """Of this user, for what an installed package fetches: its own folder may be everybody's."""
+    """This user's cache for what an installed package fetches: its own folder may be shared."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home, "sos-column")
 

@@ -1,4 +1,4 @@
-"""Who a client or a server is in TLS."""
+"""The TLS identity of a client or a server."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -40,7 +40,7 @@ class Topic(NamedTuple):
 
 
 def topic_kind(topic: str) -> Topic:
-    """Take a topic apart. Raises ContractError when it is none of the contract's."""
+    """Take a topic apart. Raises ContractError when the contract does not have it."""
     parts = topic.split("/")
     if len(parts) < 5 or parts[:2] != ["sos", "v1"]:
         raise _error(topic, "topic", topic, TOPIC_FORM)

@@ -116,7 +116,7 @@ class Duty(Running):
         self._silence.listen(self._now_ms() if self._listening else None)
 
     def _lines(self, client_id: str) -> tuple[Line, Line]:
-        """That of the calls goes by the name of the one that there was before, which heard everything."""
+        """The line for calls keeps the client id of the former single line, which heard everything."""
         calls = Line(
             *(client_id, self._login, CALLS, self._on_message, self._on_line),
             on_taken=self._answers.on_taken,
@@ -192,7 +192,7 @@ class Duty(Running):
         by, text = _text(by, "name", BY_MAX), _text(text, "note", NOTE_MAX)
         with self._changing():
             if self._ledger.find(incident_id) is None:
-                raise LedgerError(f"no incident {incident_id!r}")
+                raise LedgerError(f"no incident {incident_id!r}", code="no-incident")
             self._batch.entries.append((incident_id, self._now_ms(), "note", by, {"text": text}))
             self._commit()
 
@@ -201,13 +201,12 @@ class Duty(Running):
         with self._changing():
             column = self._ledger.columns.get(device_id)
             if column is None:
-                raise LedgerError(f"column {device_id!r} has not been heard of yet")
+                raise LedgerError(f"column {device_id!r} has not been heard of yet", code="column-unheard")
             if cmd not in COMMANDS:
                 raise LedgerError(f"command {cmd!r}: give one of {', '.join(COMMANDS)}")
             if not self._calls.stands:
-                raise LedgerError(
-                    f"{device_id}: {cmd} cannot be sent, the desk has no broker: {self._calls.trouble.text}"
-                )
+                why = f"{device_id}: {cmd} cannot be sent, the desk has no broker: {self._calls.trouble.text}"
+                raise LedgerError(why, code="no-broker")
             now_ms, command_id = self._now_ms(), uuid.uuid4().hex[:12]
             detail = {"id": command_id, "cmd": cmd, "by": by[:BY_MAX]}
             self._batch.events.append((device_id, now_ms, "command", detail))
@@ -232,7 +231,7 @@ class Duty(Running):
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[None]:
-        """Hold the lock; afterwards, without it, tell of the changes. What was not written did not happen."""
+        """Hold the lock; then report the changes without it. A change that was not written is undone."""
         told: list[Change] = []
         try:
             with self._lock:
@@ -350,7 +349,7 @@ class Duty(Running):
                 self._batch.receipts.append(Receipt(line, message.mid, message.qos))
             try:
                 self._intake.enter(self._batch, topic, payload, retain=message.retain, now_ms=now_ms)
-            except Exception as error:  # it would come again for ever, and nobody else be heard
+            except Exception as error:  # unacknowledged, it would be redelivered for ever and block all others
                 log.exception("desk %s: a message that cannot be entered", self.name)
                 self._batch.violations.append((now_ms, "", f"cannot be entered: {error!r}"))
             if self._batch.is_urgent or len(self._batch.receipts) >= RECEIPTS_MAX:

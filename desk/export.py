@@ -2,10 +2,9 @@
 
 The separator is `;`: a Russian or Kazakh spreadsheet program takes no other.
 
-A spreadsheet runs a cell that begins like a formula, and texts of an incident come from columns and from people: such
-a cell gets an apostrophe in front, which spreadsheets show as nothing or as itself and never run. A program that takes
-another separator begins a cell behind each of its own: what looks like a formula there gets an apostrophe, too.
-`read_csv` takes them off again.
+A spreadsheet runs a cell that looks like a formula, and columns and people write an incident's texts. So such a cell
+gets an apostrophe in front: spreadsheets hide it or show it, and never run the cell. A program may split the line at
+another separator. So text after any separator is escaped in the same way. `read_csv` removes the apostrophes.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ DANGEROUS = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")  #
 APOSTROPHE = "'"
 SEPARATOR = ";"
 STARTS = (";", ",", "\t", "|", "\r", "\n")
-"""Behind each of them some program begins a cell, or a row."""
+"""After each of these, some program starts a new cell or row."""
 PARTS = re.compile("([;,\t|\r\n])")
 
 
@@ -63,13 +62,13 @@ def read_csv(text: str) -> list[dict[str, str]]:
 
 
 def safe(text: str) -> str:
-    """The text as a cell that no spreadsheet runs, also when it drops what cannot be seen in front."""
+    """The text as a cell that no spreadsheet runs, even if it ignores invisible characters at the start."""
     found = "".join(part if part in STARTS else _safe(part) for part in PARTS.split(text))
     return APOSTROPHE + found if found[:1] in ("\t", "\r", "\n") else found
 
 
 def unsafe(text: str) -> str:
-    """What `safe` was given."""
+    """Undo `safe`."""
     return "".join(part.removeprefix(APOSTROPHE) for part in PARTS.split(text))
 
 
@@ -97,12 +96,12 @@ def _cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    # A number is none of somebody else's text: a place south of the equator keeps its sign.
+    # Numbers need no escaping: a place south of the equator keeps its sign.
     return str(value) if isinstance(value, int | float) else safe(_clean(str(value)))
 
 
 def _clean(text: str) -> str:
-    """Without what no file can hold: NUL, and halves of a surrogate pair."""
+    """Replace what no file can hold: NUL and half surrogate pairs."""
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 

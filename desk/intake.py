@@ -39,7 +39,7 @@ class Intake:
             self.enter(batch, topic, payload, retain=retain, now_ms=now_ms)
 
     def admits(self, batch: Batch, topic: str, payload: bytes, now_ms: int) -> bool:
-        """Whether it is to be entered; else its sender says far too much. Called once for each message, and quick."""
+        """Whether to enter the message; False: its sender is flooding. Call once for each message; it is fast."""
         sender = "/".join(topic.split("/")[3:5])[:80]
         if not self._flood.admits(sender, now_ms) and not self._is_new_call(sender, topic, payload, now_ms):
             if self._told.admits(sender, now_ms):
@@ -68,9 +68,9 @@ class Intake:
         return sorted({sender.split("/")[0] for sender in self._flood.flooding(now_ms)})
 
     def _is_new_call(self, sender: str, topic: str, payload: bytes, now_ms: int) -> bool:
-        """A call for help that is not known gets in, however much its column has said: after a long absence of the
-        desk all of it comes at once, and the column may not be there to say it again. What is surely none is found
-        out by its id, before anything else is looked at: a flood must not cost more than it has to."""
+        """A new call is admitted even from a flooding column: after a long outage of the desk everything arrives at
+        once, and the column may not live to repeat it. The id alone rules out most messages, before any parsing, so
+        that a flood stays cheap."""
         if not topic.endswith("/alarm") or len(payload) > limits.PAYLOAD_MAX:
             return False
         named = INCIDENT_ID.search(payload)
@@ -85,7 +85,7 @@ class Intake:
         return False
 
     def _had_room(self, device_id: str, now_ms: int) -> bool:
-        """`_has_room` as of a moment ago, when it had none then: counting is what costs in a flood."""
+        """`_has_room`; a `False` is remembered for FULL_MS, because counting is expensive in a flood."""
         if 0 <= now_ms - self._full_ms.get(device_id, -FULL_MS) < FULL_MS:
             return False
         if self._has_room(device_id):
@@ -109,7 +109,7 @@ class Intake:
         return sum(one.actual and one.is_open for one in self._ledger.of(device_id)) < limits.OPEN_MAX
 
     def _refuse(self, batch: Batch, parts: validator.Topic, document: dict[str, Any], now_ms: int) -> None:
-        """Raises ContractError for what is well-formed, and cannot be or is too much."""
+        """Raises ContractError for a valid message that is implausible or over a limit."""
         column = self._ledger.columns.get(parts.device_id)
         if column is None and parts.kind not in ("alarm", "ack", "cmd") and not self._has_place(batch, now_ms):
             raise validator.ContractError(f"a column more than the {limits.COLUMNS_MAX} that there may be")
@@ -146,7 +146,7 @@ class Intake:
         return len(columns) < limits.COLUMNS_MAX
 
     def _refuse_alarm(self, parts: validator.Topic, alarm: dict[str, Any], now_ms: int) -> None:
-        """No call is refused for good by a number: its column says it again, and it gets in then."""
+        """These limits only delay a call: its column repeats it, and it gets in then."""
         known = self._ledger.find(alarm["id"])
         if known is not None:
             if known.region != parts.region:

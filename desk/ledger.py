@@ -29,7 +29,7 @@ OUTCOMES = ("administrative", "criminal", "help-given", "false", "other")
 KEPT_EVENTS = 200
 KEPT_VIOLATIONS = 1000
 KEPT_DECISIONS = 64  # of one incident, and of incidents that are not known yet
-KEPT_EARLY = 256  # incidents of which an answer came before the alarm
+KEPT_EARLY = 256  # incidents whose answer came before the alarm
 BY_MAX = 80  # characters of a name that are kept
 TWO_BOARDS = "desk.two-boards"  # no column can have a fault of that name: it is the desk's own
 BOARDS_S = 24 * 3600.0  # without a further change, it was a repair after all
@@ -38,7 +38,11 @@ NEVER_RETAINED = ("alarm", "ack", "event", "cmd", "result", "heartbeat")
 
 class LedgerError(ValueError):
     """An operator asked for something that cannot be: unknown incident or column, a step back, a wrong
-    outcome."""
+    outcome. `code` and `values`: see desk.web.refusal.Refusal."""
+
+    def __init__(self, text: str, *, code: str = "", **values: str | int) -> None:
+        super().__init__(text)
+        self.code, self.values = code, values
 
 
 class Decision(NamedTuple):
@@ -189,7 +193,7 @@ class Ledger:
         watched: bool = True,
     ) -> Incident | None:
         """Enter what a column has said, as `read` gives it; returns the incident if it was an alarm. `watched`: false
-        for a call of a column of which nothing else is kept."""
+        for a call from a column whose telemetry is not kept."""
         column = self._column(parts, now_s, retain) if watched else Column(parts.region, parts.device_id)
         if parts.kind == "alarm":
             return self._take_alarm(parts, document, now_s)
@@ -201,9 +205,10 @@ class Ledger:
         incident = self.find(incident_id)
         if incident is None:
             known = ", ".join(list(self.incidents)[-10:]) or "none"
-            raise LedgerError(f"no incident {incident_id!r}; the last known: {known}")
+            raise LedgerError(f"no incident {incident_id!r}; the last known: {known}", code="no-incident")
         if state not in STATES or STATES.index(state) <= STATES.index(incident.state):
-            raise LedgerError(f"{incident_id} is {incident.state!r}: it cannot become {state!r}")
+            why = f"{incident_id} is {incident.state!r}: it cannot become {state!r}"
+            raise LedgerError(why, code="state-passed", state=incident.state)
         if (state == "closed") != (outcome in OUTCOMES):
             raise LedgerError(
                 f"{incident_id}: outcome {outcome!r}; when closing give one of {', '.join(OUTCOMES)}, else ''"

@@ -14,19 +14,19 @@ from typing import Any
 PAYLOAD_MAX = 16 * 1024  # bytes; the longest of a real column are 2 KiB
 DEPTH_MAX = 12
 INTEGER_MAX = 2**53 - 1  # beyond it browsers round
-COLUMNS_MAX = 2000  # of which more than their calls is kept
-COLUMN_FORGOTTEN_S = 3600.0  # without a word of it, another may have its place
+COLUMNS_MAX = 2000  # columns whose telemetry is kept; of others only the calls
+COLUMN_FORGOTTEN_S = 3600.0  # after this silence another column may take its place
 INCIDENTS_IN_MEMORY = 10_000  # 5 KiB each; the others are read from the register when they are asked for
 FAULTS_MAX = 64  # of one column
 OPEN_MAX = 64  # open incidents of one column that ask for help; a real one keeps 16. Further ones come in slowly
 SURROGATE = re.compile("[\ud800-\udfff]")
 OPEN_MORE = (5, 0.1)  # a burst, and how many a second
-WRONG = (50, 5.0)  # a burst, and how many a second: messages beyond the flood's bound that are looked at in vain
+WRONG = (50, 5.0)  # the same for messages over the flood limit that are parsed and turn out invalid
 DRILLS_MAX = 500  # of one column; the oldest go
 BURST = 150  # messages of one column that may come at once: a full journal and a birth are 60
 PER_SECOND = 10.0
 BUCKETS_MAX = 2 * COLUMNS_MAX
-FLOOD_ENDED_MS = 5_000  # without a message too much
+FLOOD_ENDED_MS = 5_000  # after the last message over the limit
 
 
 def unstorable(document: Any, depth: int = 0) -> str | None:

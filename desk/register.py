@@ -1,12 +1,13 @@
 """The register: every incident with all that came of it, in one SQLite file that survives a power cut.
 
 What is true is decided by `desk.ledger`; this keeps it. Writing and reading have a connection each, so that a
-long statistic never holds up an alarm.
+long statistic never holds up an alarm. From top to bottom: its tables, its file, what is read, what is written.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import sqlite3
@@ -18,11 +19,12 @@ from types import TracebackType
 from typing import Any, Self
 
 from desk import trouble
-from desk.ledger import Column, Decision, Incident, milliseconds
-from desk.limits import DRILLS_MAX
-from desk.register_file import RegisterError, lock, open_checked
-from desk.register_reading import Reading
+from desk.ledger import NEVER_S, Column, Decision, Incident, Ledger, milliseconds
+from desk.limits import DRILLS_MAX, INCIDENTS_IN_MEMORY
 
+BUSY_S = 10.0
+OPEN_BUSY_S = 2.0  # at the start: report another program that holds the file longer
+INCIDENTS_LIMIT = 1000
 EVENTS_MAX = 500  # of one column, here and below: the oldest go
 PRESENCES_MAX = 5000
 ENTRIES_MAX = 300  # of one incident: then presses and repeats are only counted
@@ -36,7 +38,266 @@ _UPDATED = (
     "accepted_ms", "accepted_by", "dispatched_ms", "closed_ms",
 )  # fmt: skip
 
-__all__ = ["Register", "RegisterError"]
+# The tables, as the steps that lead to them: `PRAGMA user_version` says how many of them are done. A step that has been
+# released is never changed; what is new gets a step of its own. All times are integers, milliseconds since the epoch in
+# UTC; documents are JSON.
+STEPS = (
+    """
+    CREATE TABLE incident (
+        id TEXT PRIMARY KEY, region TEXT NOT NULL, device_id TEXT NOT NULL,
+        status TEXT NOT NULL, site TEXT NOT NULL,
+        raised_ms INTEGER, clock TEXT NOT NULL, age_ms INTEGER NOT NULL, -- of the first transmission
+        late INTEGER NOT NULL, press INTEGER NOT NULL, transmissions INTEGER NOT NULL, reopened INTEGER NOT NULL,
+        state TEXT NOT NULL, "by" TEXT NOT NULL, outcome TEXT NOT NULL, note TEXT NOT NULL DEFAULT '',
+        alarm TEXT NOT NULL, -- the latest transmission of the highest press
+        received_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, -- the first and the last transmission here
+        registered_ms INTEGER, -- the first commit
+        answered_ms INTEGER, -- the first answer left
+        accepted_ms INTEGER, accepted_by TEXT, dispatched_ms INTEGER, closed_ms INTEGER,
+        unanswered INTEGER NOT NULL DEFAULT 0 -- whether the broker may lack the latest answer
+    ) STRICT;
+    CREATE INDEX incident_received ON incident (received_ms);
+    CREATE INDEX incident_device ON incident (device_id, received_ms);
+
+    CREATE TABLE decision ( -- what the state follows from; also of incidents that have not arrived here yet
+        incident_id TEXT NOT NULL, press INTEGER NOT NULL, state TEXT NOT NULL,
+        at_ms INTEGER NOT NULL, "by" TEXT NOT NULL, outcome TEXT NOT NULL,
+        PRIMARY KEY (incident_id, press, state)
+    ) STRICT;
+
+    CREATE TABLE entry ( -- the timeline
+        n INTEGER PRIMARY KEY, incident_id TEXT NOT NULL, at_ms INTEGER NOT NULL, kind TEXT NOT NULL,
+        "by" TEXT NOT NULL, detail TEXT NOT NULL,
+        UNIQUE (incident_id, kind, at_ms, "by") -- another desk repeats what it has said
+    ) STRICT;
+
+    CREATE TABLE column (
+        device_id TEXT PRIMARY KEY, region TEXT NOT NULL, online INTEGER, boot INTEGER NOT NULL,
+        info TEXT NOT NULL, heartbeat TEXT NOT NULL, faults TEXT NOT NULL,
+        heard_ms INTEGER, presence TEXT, silent_since_ms INTEGER
+    ) STRICT;
+
+    CREATE TABLE presence ( -- without a row: nobody was there to tell
+        device_id TEXT NOT NULL, from_ms INTEGER NOT NULL, to_ms INTEGER, kind TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX presence_device ON presence (device_id, from_ms);
+
+    CREATE TABLE event (
+        n INTEGER PRIMARY KEY, device_id TEXT NOT NULL, at_ms INTEGER NOT NULL, event TEXT NOT NULL,
+        detail TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX event_device ON event (device_id, n);
+
+    CREATE TABLE violation (
+        n INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, topic TEXT NOT NULL, why TEXT NOT NULL
+    ) STRICT;
+
+    CREATE TABLE desk (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    """,
+)
+
+
+class RegisterError(RuntimeError):
+    """The register cannot be used; says which file, why, and what to do."""
+
+
+# The file: opened by one desk only, checked, and brought up to date
+
+
+def lock(path: Path) -> int:
+    """Take the file for this process; the lock ends with it, however it ends. Raises RegisterError, and OSError."""
+    held = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.pread(held, 20, 0).decode("ascii", "replace").strip() or "unknown"
+        os.close(held)
+        raise RegisterError(
+            f"{path}: another desk (process {holder}) has this register: give each desk a folder of its own"
+        ) from None
+    os.ftruncate(held, 0)
+    os.pwrite(held, str(os.getpid()).encode(), 0)
+    return held
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection for any thread, without transactions of its own making."""
+    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+    db.row_factory = sqlite3.Row
+    return db
+
+
+def open_checked(path: Path) -> sqlite3.Connection:
+    """The connection that writes. Raises RegisterError when the file is damaged, or made by a newer version."""
+    try:
+        db = connect(path)
+    except sqlite3.Error as error:
+        raise RegisterError(trouble.of_register(error, path).text) from None
+    try:
+        db.execute(f"PRAGMA busy_timeout = {round(OPEN_BUSY_S * 1000)}")
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")  # each commit is on the disk before it returns
+        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise damaged(found)
+        _bring_up_to_date(db, path)
+        _try_to_write(db)
+        db.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")
+    except sqlite3.Error as error:
+        db.close()
+        raise RegisterError(trouble.of_register(error, path).text) from None
+    except RegisterError:
+        db.close()
+        raise
+    return db
+
+
+def damaged(why: str) -> sqlite3.DatabaseError:
+    """SQLite's own error for what its check found."""
+    error = sqlite3.DatabaseError(why)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def _try_to_write(db: sqlite3.Connection) -> None:
+    """Find a read-only file or a full disk now, not at the first call."""
+    db.execute("BEGIN IMMEDIATE")
+    db.execute("INSERT OR REPLACE INTO desk VALUES ('opened', strftime('%s'))")
+    db.execute("COMMIT")
+
+
+def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
+    (done,) = db.execute("PRAGMA user_version").fetchone()
+    if done > len(STEPS):
+        raise RegisterError(
+            f"{path}: made by a newer version (step {done} of its tables, this one knows {len(STEPS)}): update this one"
+        )
+    for number, step in enumerate(STEPS[done:], done + 1):
+        db.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT")
+
+
+# What is read, and what is written
+
+
+class Reading:
+    """The reading half of Register: what was committed last. It never waits for writing, and never holds it up."""
+
+    def __init__(self, path: Path) -> None:
+        self._reading = threading.Lock()
+        self._reader: sqlite3.Connection = connect(path)
+        self._reader.execute("PRAGMA query_only = ON")
+
+    def close(self) -> None:
+        """Close the file; a second time it does nothing."""
+        with self._reading:
+            self._reader.close()
+
+    def alive_ms(self) -> int:
+        """When the desk was last known to run; 0 if never."""
+        row = self._read("SELECT value FROM desk WHERE name = 'alive_ms'")
+        return int(row[0]["value"]) if row else 0
+
+    # What is read
+
+    def restore(self) -> Ledger:
+        """The ledger as it was at the last commit. It reads older incidents from here when they are asked for."""
+        ledger = Ledger(self.fetch)
+        newest = "SELECT id FROM incident ORDER BY received_ms DESC, rowid DESC LIMIT ?"
+        where = f"id IN ({newest}) ORDER BY received_ms, rowid"
+        for row in self._read(f"SELECT * FROM incident WHERE {where}", INCIDENTS_IN_MEMORY):
+            ledger.keep(_incident(row))
+        where = f"incident_id IN ({newest}) OR incident_id NOT IN (SELECT id FROM incident) ORDER BY rowid"
+        for row in self._read(f"SELECT * FROM decision WHERE {where}", INCIDENTS_IN_MEMORY):
+            ledger.recall(row["incident_id"], row["press"], row["state"], _decision(row))
+        for row in self.columns():
+            heard_s = NEVER_S if row["heard_ms"] is None else row["heard_ms"] / 1000
+            ledger.columns[row["device_id"]] = Column(
+                *(row["region"], row["device_id"], heard_s, row["online"], row["boot"]),
+                *(row["info"], row["heartbeat"], row["faults"]),
+            )
+        return ledger
+
+    def fetch(self, incident_id: str) -> Incident | None:
+        """An incident as the ledger keeps it; None: there is none."""
+        rows = self._read("SELECT * FROM incident WHERE id = ?", incident_id)
+        if not rows:
+            return None
+        incident = _incident(rows[0])
+        for row in self._read("SELECT * FROM decision WHERE incident_id = ? ORDER BY rowid", incident_id):
+            incident.decisions[row["press"], row["state"]] = _decision(row)
+        return incident
+
+    def unanswered(self) -> list[str]:
+        """Incidents whose latest answer the broker may lack."""
+        return [row["id"] for row in self._read("SELECT id FROM incident WHERE unanswered ORDER BY received_ms")]
+
+    def incidents(
+        self,
+        *,
+        state: str = "all",
+        status: str = "all",
+        device_id: str | None = None,
+        site: str | None = None,
+        outcome: str | None = None,
+        from_ms: int | None = None,
+        to_ms: int | None = None,
+        limit: int = INCIDENTS_LIMIT,
+    ) -> list[dict[str, Any]]:
+        """Incidents, newest first: the rows of the table, `alarm` as a document, `late` as a bool.
+
+        `state`: "open", "closed", "all", or one of the ledger's. `status`: "actual", "drill" (a test or an exercise),
+        "all". `from_ms` <= received_ms < `to_ms`."""
+        terms: list[tuple[str, Any]] = [
+            ("device_id = ?", device_id), ("site = ?", site), ("outcome = ?", outcome),
+            ("received_ms >= ?", from_ms), ("received_ms < ?", to_ms),
+        ]  # fmt: skip
+        if state != "all":
+            terms.append(("state != ?", "closed") if state == "open" else ("state = ?", state))
+        if status != "all":
+            terms.append(("status = ?" if status == "actual" else "status != ?", "actual"))
+        used = [(term, value) for term, value in terms if value is not None]
+        where = " AND ".join(["TRUE", *(term for term, _ in used)])
+        sql = f"SELECT * FROM incident WHERE {where} ORDER BY received_ms DESC, rowid DESC LIMIT ?"
+        return [_shown(row) for row in self._read(sql, *(value for _, value in used), limit)]
+
+    def incident(self, incident_id: str) -> dict[str, Any] | None:
+        """One incident with its `timeline`: [{at_ms, kind, by, detail}], oldest first. None: there is none."""
+        rows = self._read("SELECT * FROM incident WHERE id = ?", incident_id)
+        if not rows:
+            return None
+        sql = 'SELECT at_ms, kind, "by", detail FROM entry WHERE incident_id = ? ORDER BY at_ms, n'
+        timeline = [{**row, "detail": json.loads(row["detail"])} for row in self._read(sql, incident_id)]
+        return {**_shown(rows[0]), "timeline": timeline}
+
+    def columns(self) -> list[dict[str, Any]]:
+        """What each column last said, and its `presence`: up, silent, offline, or None if nobody can tell yet."""
+        parsed = ("info", "heartbeat", "faults")
+        return [
+            {
+                **row,
+                **{name: json.loads(row[name]) for name in parsed},
+                "online": None if row["online"] is None else bool(row["online"]),
+            }
+            for row in self._read("SELECT * FROM column ORDER BY device_id")
+        ]
+
+    def presence(self, device_id: str, from_ms: int = 0) -> list[dict[str, Any]]:
+        """{from_ms, to_ms (None: still), kind} that reach beyond `from_ms`, oldest first. Gaps: nobody can tell."""
+        where = "device_id = ? AND (to_ms IS NULL OR to_ms > ?)"
+        return self._read(f"SELECT from_ms, to_ms, kind FROM presence WHERE {where} ORDER BY rowid", device_id, from_ms)
+
+    def events(self, device_id: str, limit: int = 100) -> list[dict[str, Any]]:
+        """{at_ms, event, detail}, newest first."""
+        sql = "SELECT at_ms, event, detail FROM event WHERE device_id = ? ORDER BY n DESC LIMIT ?"
+        return [{**row, "detail": json.loads(row["detail"])} for row in self._read(sql, device_id, limit)]
+
+    def violations(self, limit: int = 100) -> list[dict[str, Any]]:
+        """{at_ms, topic, why}, newest first."""
+        return self._read("SELECT at_ms, topic, why FROM violation ORDER BY n DESC LIMIT ?", limit)
+
+    def _read(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        with self._reading:
+            return [dict(row) for row in self._reader.execute(sql, values)]
 
 
 class Register(Reading):
@@ -82,7 +343,7 @@ class Register(Reading):
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
-        """All that is written inside is there afterwards, on the disk, or nothing of it. May be nested."""
+        """All writes inside reach the disk, or none does. May be nested."""
         with self._mutex:
             if self._depth == 0:
                 self._db.execute("BEGIN IMMEDIATE")
@@ -153,8 +414,8 @@ class Register(Reading):
         self._write("UPDATE incident SET note = ? WHERE id = ?", text, incident_id)
 
     def put_answered(self, incident_id: str, registered_ms: int | None, answered_ms: int) -> None:
-        """The broker has taken the latest answer, which left at `answered_ms`. Of the first one the times are kept;
-        `registered_ms`: when it was on the disk, which the row itself could not tell."""
+        """The broker has taken the latest answer, which left at `answered_ms`. Only the times of the first
+        answer are kept. `registered_ms`: when the press was on the disk."""
         self._write(
             "UPDATE incident SET unanswered = 0, answered_ms = coalesce(answered_ms, ?),"
             " registered_ms = CASE WHEN answered_ms IS NULL THEN coalesce(?, registered_ms) ELSE registered_ms END"
@@ -235,9 +496,28 @@ class Register(Reading):
         self._write("INSERT OR REPLACE INTO desk VALUES ('alive_ms', ?)", str(now_ms))
 
     def desk_id(self) -> str:
-        """A name that no other register has; the same for ever."""
+        """This register's unique name; it never changes."""
         self._write("INSERT OR IGNORE INTO desk VALUES ('id', ?)", uuid.uuid4().hex[:12])
         return str(self._read("SELECT value FROM desk WHERE name = 'id'")[0]["value"])
+
+
+def _decision(row: dict[str, Any]) -> Decision:
+    return Decision(row["at_ms"], row["by"], row["outcome"])
+
+
+def _incident(row: dict[str, Any]) -> Incident:
+    return Incident(
+        *(row["id"], row["region"], row["device_id"], row["received_ms"] / 1000, row["last_ms"] / 1000),
+        json.loads(row["alarm"]),
+        press=row["press"],
+        transmissions=row["transmissions"],
+        late=bool(row["late"]),
+        actual=row["status"] == "actual",
+    )
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    return {**row, "alarm": json.loads(row["alarm"]), "late": bool(row["late"]), "unanswered": bool(row["unanswered"])}
 
 
 def _row(incident: Incident) -> dict[str, Any]:

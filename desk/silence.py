@@ -16,7 +16,7 @@ from desk.ledger import Column
 UP, SILENT, OFFLINE = "up", "silent", "offline"
 WIRE_LINKS = ("wifi", "ethernet")
 DEFAULT_BEAT_MS = 30_000
-BEAT_MAX_MS = 120_000  # of what a column says of itself, no more is believed
+BEAT_MAX_MS = 120_000  # the longest interval that a column may claim for itself
 STALL_MS = 5_000  # between two looks: this process was stopped, or the clock was set
 
 

@@ -101,6 +101,11 @@ def of_opening(error: OSError, path: Path) -> Trouble:
     return Trouble("disk-unreadable", f"{text}: is {folder} the folder that you mean?")
 
 
+def code_of(error: sqlite3.Error) -> str:
+    """The code alone, for who may not learn where the register is."""
+    return of_register(error, Path()).code
+
+
 def of_register(error: BaseException, path: Path) -> Trouble:
     """What SQLite's error means for the register."""
     code = getattr(error, "sqlite_errorcode", None)

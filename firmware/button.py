@@ -45,7 +45,7 @@ class Button:
         self._debouncer.sample(0, self._was_closed, None)
 
     def look(self, unseen_ms: int = -1) -> None:
-        """Take a sample. `unseen_ms`: what `board.wait` returned; -1: nobody has looked since the last sample."""
+        """Take a sample. `unseen_ms`: what `board.wait` returned; -1: it was not sampled since the last call."""
         ticks = self._board.ticks_ms()
         if ticks == self._last_ticks:
             return  # less than a tick: the level is looked at in the next one

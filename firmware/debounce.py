@@ -55,7 +55,7 @@ class Debouncer:
     def sample(self, dt_ms: int, closed: bool, closures) -> int:
         """One look: `dt_ms` since the last, the level now, closing edges counted since (None: no counter).
 
-        What the board watched is a look of its own, in which nothing changed and nothing was counted.
+        A watched wait is passed as its own sample: no change, no edges.
         """
         was_closed = self._closed
         self._closed = closed

@@ -105,8 +105,8 @@ class Incident:
             return False  # the repeats go on until the centre has heard of the last press
         is_new = state > self.state
         if heard is None:
-            # Anything answers a first press. After a further one, what is new may be an operator's doing, who has not
-            # heard of it yet; what says nothing new answers a transmission.
+            # Any ack is a reply to a first press. After a further press, a new state may come from an operator who has
+            # not seen that press yet. An ack that repeats the state is a reply to our transmission.
             covers = self.sent_press == self.press and (self.press == 1 or not is_new)
         else:
             covers = heard >= self.press

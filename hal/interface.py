@@ -183,8 +183,8 @@ class Board(Protocol):
     def wait(self, timeout_ms: int) -> int:
         """Sleep for `timeout_ms` (if that is 10 and more: until the next tick of 10 ms after it); return early when the
         contact's level differs from the last `contact.is_closed()`, which wakes the chip at once, or when an open
-        stream has input, at the next tick. Returns for how many ms by now nobody has looked at the contact, or had not
-        before the look that ended the wait: early, if that is long. 0: nothing escaped it.
+        stream has input, at the next tick. Returns the last interval (ms) in which the contact was not sampled: up to
+        now, or to the sample that ended the wait; 0: none. Ends early when that interval gets long.
         """
 
     def random(self, below: int) -> int:

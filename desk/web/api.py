@@ -92,7 +92,7 @@ class Desk:
         """One with its timeline. Raises Refusal."""
         row = self.register.incident(incident_id)
         if row is None:
-            raise Refusal(404, f"no incident {incident_id[:80]!r} in the register")
+            raise Refusal(404, f"no incident {incident_id[:80]!r} in the register", code="no-incident")
         return {**views.incident(row), "timeline": row["timeline"]}
 
     def with_timelines(self, wanted: Mapping[str, Any]) -> list[Document]:

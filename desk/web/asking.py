@@ -57,7 +57,7 @@ def device_id(request: web.Request) -> str:
 
 
 async def document(request: web.Request, *keys: str) -> dict[str, Any]:
-    """The JSON object in the body. A page of somebody else cannot send that type unasked. Raises Refusal."""
+    """The JSON object in the body. Another site's page cannot send that type without permission. Raises Refusal."""
     return parse_object(await body(request, "application/json", JSON_MAX_BYTES), keys)
 
 
@@ -71,7 +71,8 @@ async def body(request: web.Request, content_type: str, most: int) -> bytes:
             while len(found) <= most and (part := await request.content.read(most + 1 - len(found))):
                 found += part
     except TimeoutError:
-        raise Refusal(408, f"the body did not come in {BODY_TIMEOUT_S:.0f} s") from None
+        why = f"the body did not come in {BODY_TIMEOUT_S:.0f} s"
+        raise Refusal(408, why, code="slow-body", n=round(BODY_TIMEOUT_S)) from None
     if len(found) > most:
         raise Refusal(413, f"the body has more than {most} bytes")
     return found

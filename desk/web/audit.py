@@ -1,4 +1,4 @@
-"""Who logged in and who tried, in a file of the desk's folder: JSON, one entry a line, the oldest go."""
+"""Logins and login attempts, in a file of the desk's folder: JSON, one entry a line, the oldest are dropped."""
 
 from __future__ import annotations
 

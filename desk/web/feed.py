@@ -126,7 +126,7 @@ class Feed:
                 self._cut(queue)
 
     def _cut(self, queue: asyncio.Queue[str]) -> None:
-        """End one browser's connection: what it has not been told by now it is not told any more."""
+        """End one browser's connection; unsent messages are dropped."""
         self._browsers.pop(queue, None)
         while not queue.empty():
             queue.get_nowait()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 from aiohttp import web
 
 from common.home import DESK_COMMAND
+from desk import trouble
 from desk.web.accounts import Account, Accounts
 from desk.web.key import Key
 from desk.web.refusal import Refusal
@@ -46,7 +48,7 @@ class Person:
 @dataclass(frozen=True)
 class Guard:
     """`required`: accounts are needed even if there are none (somebody else than this machine can reach the desk).
-    `proxies`: whose word on where a request comes from is taken."""
+    `proxies`: their X-Forwarded-For is trusted."""
 
     accounts: Accounts
     sessions: Sessions
@@ -80,7 +82,7 @@ class Guard:
         return any(nearest in network for network in self.proxies)
 
     def address(self, request: web.Request) -> str:
-        """Where it comes from. A proxy adds whom it heard at the end of X-Forwarded-For; the rest is hearsay."""
+        """The client's address. A trusted proxy appends it to X-Forwarded-For; earlier entries can be forged."""
         said = ",".join(request.headers.getall("X-Forwarded-For", [])).rpartition(",")[2].strip()
         return said if said and self.is_proxied(request) else request.remote or ""
 
@@ -93,7 +95,7 @@ class Guard:
         return self.key.is_signed(name, request.cookies.get(KNOWN_COOKIE, ""))
 
     def mark_known(self, response: web.StreamResponse, account: Account) -> None:
-        """So that what strangers try does not make this browser wait."""
+        """Mark this browser as known: strangers' attempts do not make it wait."""
         response.set_cookie(
             *(KNOWN_COOKIE, self.key.sign(account.name)),
             max_age=KNOWN_S, path="/api/login", secure=self.encrypted, httponly=True, samesite="Strict",
@@ -112,7 +114,7 @@ class Guard:
         if request.path.startswith("/api/"):
             self._check_origin(request)
             if request.path not in OPEN_TO_ALL and person is None:
-                raise Refusal(401, "log in first")
+                raise Refusal(401, "log in first", code="login-first")
         return await handler(request)
 
     def _check_host(self, request: web.Request) -> None:
@@ -125,10 +127,10 @@ class Guard:
             raise Refusal(403, "a desk without accounts answers to 127.0.0.1 and localhost only")
 
     def _check_origin(self, request: web.Request) -> None:
-        """What changes something, and the feed, only for the desk's own page; nothing for a page of somebody else."""
+        """Refuse other sites' pages; for changes and the feed also requests that do not name their origin."""
         origin, site = request.headers.get("Origin"), request.headers.get("Sec-Fetch-Site")
         if site not in (None, "same-origin", "none") or (origin is not None and not self._is_own(origin, request)):
-            raise Refusal(403, "this request comes from another page than the desk's")
+            raise Refusal(403, "this request comes from another page than the desk's", code="wrong-page")
         if request.method in READING and request.headers.get("Upgrade", "").lower() != "websocket":
             return
         if origin is None and site != "same-origin":
@@ -179,7 +181,7 @@ def headers(tiles: str | None) -> dict[str, str]:
 
 
 def _split(address: str) -> SplitResult:
-    """Its parts; none of them if it is no address."""
+    """The parts of an address; NOWHERE if it is invalid."""
     try:
         parts = urlsplit(address)
         return parts if parts.port != 0 else NOWHERE
@@ -199,15 +201,20 @@ def is_loopback(host: str) -> bool:
 
 @web.middleware
 async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turns whatever is refused, and whatever goes wrong, into JSON that says so and nothing about the inside."""
+    """Turn refusals and failures into JSON that reveals nothing of the inside."""
     try:
         return await handler(request)
     except Refusal as refusal:
-        return web.json_response({"error": refusal.text}, status=refusal.status, headers=refusal.headers)
+        return web.json_response(refusal.document, status=refusal.status, headers=refusal.headers)
     except web.HTTPException as error:
         if error.status < 400 or not request.path.startswith("/api/"):
             raise
-        return web.json_response({"error": error.reason}, status=error.status)
+        return web.json_response(Refusal(error.status, error.reason).document, status=error.status)
+    except sqlite3.Error as error:
+        log.exception("%s %s", request.method, request.path)
+        unread = Refusal(503, "the register could not be read", code="register-read", why=trouble.code_of(error))
+        return web.json_response(unread.document, status=unread.status)
     except Exception:
         log.exception("%s %s", request.method, request.path)
-        return web.json_response({"error": "the desk failed at this; its log says where"}, status=500)
+        failed = Refusal(500, "the desk failed at this; its log says where", code="failed")
+        return web.json_response(failed.document, status=failed.status)

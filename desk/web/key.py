@@ -1,4 +1,4 @@
-"""The desk's own secret: opens a desk without accounts to who reads what it printed, and signs what browsers get."""
+"""The desk's own secret: in the printed link it opens a desk without accounts, and it signs cookies."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Key:
         self.text = path.read_text("ascii").strip()
 
     def is_key(self, text: str) -> bool:
-        """Whether somebody holds it."""
+        """Whether `text` is the key."""
         return hmac.compare_digest(self.text.encode(), text.encode("utf-8", "replace"))
 
     def sign(self, what: str) -> str:
-        """What nobody else can write about it."""
+        """A signature of `what` that only this desk can make."""
         return hmac.new(self.text.encode(), what.encode(), hashlib.sha256).hexdigest()
 
     def is_signed(self, what: str, signature: str) -> bool:
-        """Whether `sign` has said that."""
+        """Whether `signature` is this desk's signature of `what`."""
         return hmac.compare_digest(self.sign(what).encode(), signature.encode("utf-8", "replace"))

@@ -16,7 +16,7 @@ from desk.web.sessions import COOKIE, DELAY_S, VALID_S, WAIT_MAX_S, Attempts
 
 NAME_MAX = 32
 AT_ONCE = 2  # passwords that are checked at the same time, each in 64 MiB
-WAITING_MAX = 16  # of which none waits longer than a second or two
+WAITING_MAX = 16  # logins that may wait for a check, none longer than a second or two
 KNOWN = "a known browser of"  # no address
 
 
@@ -47,14 +47,15 @@ class Login:
         name = text(document, "name", NAME_MAX)
         password = document.get("password")
         if not isinstance(password, str) or len(password) > PASSWORD_MAX or not password.isprintable():
-            raise Refusal(400, f"password: must be a string of at most {PASSWORD_MAX} printable characters")
+            why = f"password: must be a string of at most {PASSWORD_MAX} printable characters"
+            raise Refusal(400, why, code="login-password", most=PASSWORD_MAX)
         known, address = self._guard.knows(request, name), self._guard.address(request)
         whence = f"{KNOWN} {name}" if known else address
         await self._wait(name, whence, address)
         account = await self._check(name, password, known=known)
         if account is None:
             self._audit.enter("wrong password", name, address)
-            raise Refusal(401, "no such name and password")
+            raise Refusal(401, "no such name and password", code="login-wrong")
         self._attempts.succeeded(name, whence)
         self._audit.enter("login", name, address)
         response = web.Response(status=204)
@@ -78,20 +79,22 @@ class Login:
         )  # fmt: skip
 
     async def _wait(self, name: str, whence: str, address: str) -> None:
-        """Until it is this try's turn. Raises Refusal when that is too long."""
+        """Wait until this attempt is allowed. Raises Refusal when the wait is too long."""
         wait_s = self._attempts.begin(name, whence)
         if wait_s > WAIT_MAX_S:
             self._audit.enter("too many tries", name, address)
-            raise _later(429, "too many tries", wait_s)
+            why, headers, seconds = _later("too many tries", wait_s)
+            raise Refusal(429, why, headers, code="login-wait", n=seconds)
         if wait_s:
             self._audit.enter("has to wait", name, address)
             await asyncio.sleep(wait_s)
 
     async def _check(self, name: str, password: str, *, known: bool) -> Account | None:
-        """Browsers that have been here before have a way of their own. Raises Refusal when too many wait."""
+        """Known browsers have their own queue, so strangers cannot block them. Raises Refusal when too many wait."""
         turn = self._known_turn if known else self._turn
         if self._checking[known] >= WAITING_MAX:
-            raise _later(503, "too many log in at once", DELAY_S)
+            why, headers, seconds = _later("too many log in at once", DELAY_S)
+            raise Refusal(503, why, headers, code="login-busy", n=seconds)
         self._checking[known] += 1
         try:
             async with turn:
@@ -112,6 +115,7 @@ class Login:
         return response
 
 
-def _later(status: int, why: str, wait_s: float) -> Refusal:
+def _later(why: str, wait_s: float) -> tuple[str, dict[str, str], int]:
+    """Text, headers and seconds of a refusal that says when to try again."""
     seconds = math.ceil(wait_s)
-    return Refusal(status, f"{why}; the next one in {seconds} s", {"Retry-After": str(seconds)})
+    return f"{why}; the next one in {seconds} s", {"Retry-After": str(seconds)}, seconds

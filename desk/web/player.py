@@ -29,6 +29,14 @@ TIMEOUT_S = 8.0  # a camera that is asleep may need some seconds; the page itsel
 CALLS_MAX = 64
 
 
+class Unauthorized(ValueError):
+    """The camera wants to know who asks."""
+
+
+class NoSuchStream(ValueError):
+    """The camera knows no such stream."""
+
+
 @dataclass(frozen=True)
 class Call:
     """One running session: where it is ended (None: the camera said nowhere)."""
@@ -73,9 +81,11 @@ class Player:
                 answer = await _read_answer(response)
                 end_at = _same_server(where, response.headers.get("Location"))
         except TimeoutError:
-            raise Refusal(504, f"the camera at {where.authority} did not answer in {TIMEOUT_S:.0f} s") from None
+            why, seconds = f"the camera at {where.authority} did not answer in {TIMEOUT_S:.0f} s", round(TIMEOUT_S)
+            raise Refusal(504, why, code="camera-timeout", camera=where.authority, n=seconds) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise Refusal(502, f"the camera at {where.authority}: {_short(error)}") from None
+            why = f"the camera at {where.authority}: {_short(error)}"
+            raise Refusal(502, why, code=_code(error), camera=where.authority) from None
         name = secrets.token_urlsafe(16)
         self._calls[name] = Call(end_at)
         while len(self._calls) > CALLS_MAX:  # a page that went away without a word
@@ -97,21 +107,22 @@ class Player:
 
     def _request(self, method: str, where: URL, body: bytes | None) -> aiohttp.client._RequestContextManager:
         if self._client is None:
-            raise Refusal(503, "the desk is stopping")
+            raise Refusal(503, "the desk is stopping", code="stopping")
         headers = {"Accept": SDP, "Accept-Encoding": "identity"} | ({"Content-Type": SDP} if body is not None else {})
         return self._client.request(method, where, data=body, headers=headers, allow_redirects=False)
 
     def _allowed(self, address: str | None) -> URL:
         if not address:
-            raise Refusal(409, "this alarm names no WebRTC stream")
+            raise Refusal(409, "this alarm names no WebRTC stream", code="camera-none")
         try:
             where = URL(address)
         except ValueError:
-            raise Refusal(403, "this alarm's stream is no address") from None
+            raise Refusal(403, "this alarm's stream is no address", code="camera-not-allowed") from None
         if where.scheme not in ("http", "https") or not where.host or where.password is not None:
-            raise Refusal(403, "this alarm's stream is no address of the web")
+            raise Refusal(403, "this alarm's stream is no address of the web", code="camera-not-allowed")
         if self._hosts is not None and not {where.host.lower(), f"{where.host.lower()}:{where.port}"} & self._hosts:
-            raise Refusal(403, f"the desk may not call {where.host[:80]}: --stream-hosts does not name it")
+            why = f"the desk may not call {where.host[:80]}: --stream-hosts does not name it"
+            raise Refusal(403, why, code="camera-not-allowed")
         with contextlib.suppress(ValueError):  # a name: the resolver checks what it stands for
             self._check_address(str(ipaddress.ip_address(where.host)))
         return where
@@ -122,9 +133,11 @@ class Player:
         mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
         found = mapped or found
         if found.is_unspecified or found.is_multicast or found.is_link_local:
-            raise Refusal(403, f"the desk does not call {found}: no camera has that address")
+            why = f"the desk does not call {found}: no camera has that address"
+            raise Refusal(403, why, code="camera-not-allowed")
         if found.is_loopback and not self._local:
-            raise Refusal(403, f"the desk does not call {found}, which is itself, unless --stream-hosts names it")
+            why = f"the desk does not call {found}, which is itself, unless --stream-hosts names it"
+            raise Refusal(403, why, code="camera-not-allowed")
 
 
 class _Resolver(AbstractResolver):
@@ -145,7 +158,29 @@ class _Resolver(AbstractResolver):
         await self._inner.close()
 
 
+def _code(error: Exception) -> str:
+    """Why the camera did not answer as it should."""
+    match error:
+        case Unauthorized():
+            return "camera-unauthorized"
+        case NoSuchStream():
+            return "camera-not-found"
+        case aiohttp.ClientConnectorDNSError():
+            return "camera-no-route"
+        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
+            return "camera-refused"
+        case aiohttp.ClientConnectorError():
+            return "camera-no-route"
+        case aiohttp.ClientConnectionError() | OSError():
+            return "camera-lost"
+    return "camera-protocol"
+
+
 async def _read_answer(response: aiohttp.ClientResponse) -> bytes:
+    if response.status in (401, 403):
+        raise Unauthorized(f"answered {response.status}, should be 201")
+    if response.status == 404:
+        raise NoSuchStream("answered 404, should be 201")
     if response.status != 201:
         raise ValueError(f"answered {response.status}, should be 201")
     if response.content_type != SDP:

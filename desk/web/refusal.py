@@ -13,11 +13,22 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 
 
 class Refusal(Exception):
-    """Answered as JSON, {"error": text}. `headers`: further ones of the answer."""
+    """Answered as JSON, {"error": text, "code": code, "values": values}. `headers`: further ones of the answer.
 
-    def __init__(self, status: int, text: str, headers: Mapping[str, str] | None = None) -> None:
+    The page shows `refusal.CODE` of its words, filled with the values; for a `code` of "" the text, which is English.
+    """
+
+    def __init__(
+        self, status: int, text: str, headers: Mapping[str, str] | None = None, *, code: str = "", **values: str | int
+    ) -> None:
         super().__init__(text)
         self.status, self.text, self.headers = status, text, dict(headers or {})
+        self.code, self.values = code, values
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The body of the answer."""
+        return {"error": self.text, "code": self.code, "values": self.values}
 
 
 def parse_object(body: bytes, keys: tuple[str, ...]) -> dict[str, Any]:
@@ -45,18 +56,19 @@ def text(document: Mapping[str, Any], key: str, most: int, *, default: str | Non
     if not isinstance(value, str):
         raise Refusal(400, f"{key}: must be a string")
     if len(value) > most:
-        raise Refusal(400, f"{key}: has {len(value)} characters, at most {most} are allowed")
+        why = f"{key}: has {len(value)} characters, at most {most} are allowed"
+        raise Refusal(400, why, code="text-long", n=len(value), most=most)
     if _CONTROLS.search(value) or (not lines and ("\n" in value or "\t" in value)):
-        raise Refusal(400, f"{key}: has control characters")
+        raise Refusal(400, f"{key}: has control characters", code="text-controls")
     if default is None and not value.strip():
-        raise Refusal(400, f"{key}: must not be empty")
+        raise Refusal(400, f"{key}: must not be empty", code="text-empty")
     return value.strip()
 
 
 def number(value: str, key: str, most: int) -> int:
     """A decimal number from 0 to `most`. Raises Refusal."""
     if not _NUMBER.fullmatch(value) or int(value) > most:
-        raise Refusal(400, f"{key}: must be a whole number from 0 to {most}")
+        raise Refusal(400, f"{key}: must be a whole number from 0 to {most}", code="number")
     return int(value)
 
 

@@ -45,7 +45,8 @@ class Report:
         wanted = asking.wanted(request, limit=EXPORT_MAX + 1)
         found = await asyncio.to_thread(read, wanted)
         if len(found) > EXPORT_MAX:
-            raise Refusal(413, f"more than {EXPORT_MAX} incidents: ask for a part of them with from_ms and to_ms")
+            why = f"more than {EXPORT_MAX} incidents: ask for a part of them with from_ms and to_ms"
+            raise Refusal(413, why, code="export-long", most=EXPORT_MAX)
         return found
 
     async def _file(

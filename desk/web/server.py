@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from desk import trouble
 from desk.duty import COMMANDS
 from desk.ledger import OUTCOMES, LedgerError
 from desk.web import asking
@@ -142,7 +143,8 @@ class Server:
         device_id = asking.device_id(request)
         cmd = one_of(text(await asking.document(request, "cmd"), "cmd", NAME_MAX), "cmd", COMMANDS)
         if cmd == "restart" and self._person(request).role != "admin":
-            raise Refusal(403, "only an admin restarts a column: it raises no alarm meanwhile")
+            why = "only an admin restarts a column: it raises no alarm meanwhile"
+            raise Refusal(403, why, code="restart-admin")
         by = self._person(request).name
         command_id = await _or_refuse(lambda: self.desk.duty.command(device_id, cmd, by))
         return web.json_response({"id": command_id}, status=202)
@@ -167,7 +169,7 @@ class Server:
     def _person(self, request: web.Request) -> Person:
         person = self.guard.person(request)
         if person is None:
-            raise Refusal(401, "log in first")
+            raise Refusal(401, "log in first", code="login-first")
         return person
 
     def _by(self, request: web.Request, document: dict[str, Any]) -> str:
@@ -181,6 +183,7 @@ async def _or_refuse(decide: Callable[[], T]) -> T:
     try:
         return await asyncio.to_thread(decide)
     except LedgerError as error:
-        raise Refusal(409, str(error)) from None
+        raise Refusal(409, str(error), None, code=error.code, **error.values) from None
     except sqlite3.Error as error:
-        raise Refusal(503, f"nothing was done, the register could not be written: {error}") from None
+        why = f"nothing was done, the register could not be written: {error}"
+        raise Refusal(503, why, code="register-write", why=trouble.code_of(error)) from None

@@ -36,7 +36,7 @@ NOBODY = Account("", "admin", "")
 
 class Sessions:
     """The sessions of `accounts`. Any thread. `now_s`: the time of day. `nobody`: stands for whoever holds the key of a
-    desk without accounts; its name is none that an account can have."""
+    desk without accounts; no account can have its name."""
 
     def __init__(
         self, folder: Path, accounts: Accounts, now_s: Callable[[], float] = time.time, nobody: Account = NOBODY
@@ -96,8 +96,8 @@ def _seal(account: Account) -> str:
 
 
 class Attempts:
-    """Logins tried of late, from where. Nobody is locked out: beyond some tries each further one waits for its turn,
-    and no turn is further away than WAIT_MAX_S. `whence`: an address, or a browser that has been here before.
+    """Recent login attempts by name and source. Nobody is locked out: after some attempts each further one has to
+    wait, at most WAIT_MAX_S. `whence`: an address, or a browser that has logged in before.
 
     `now_s` never goes back.
     """
@@ -107,9 +107,9 @@ class Attempts:
         self._tried: OrderedDict[tuple[str, str], _Tried] = OrderedDict()
 
     def begin(self, name: str, whence: str) -> float:
-        """Count one before its password is looked at, so that parallel tries cannot beat the limit.
+        """Counted before the password check, so parallel tries cannot beat the limit.
 
-        Returns how many seconds it has to wait; more than WAIT_MAX_S: it is not to be made, and was not counted.
+        Returns the seconds to wait. More than WAIT_MAX_S: refuse the attempt; it was not counted.
         """
         keys, now_s = self._keys(name, whence), self._now_s()
         wait_s = max(self._wait_s(key, most, now_s) for key, most in zip(keys, (TRIES, ADDRESS_TRIES), strict=True))
@@ -125,7 +125,7 @@ class Attempts:
         return wait_s
 
     def succeeded(self, name: str, whence: str) -> None:
-        """That try was right: forget those of this name from there."""
+        """The login succeeded: forget earlier attempts of this name from this source."""
         mine, everybodys = self._keys(name, whence)
         gone = self._tried.pop(mine, _Tried())
         if everybodys in self._tried:
@@ -145,7 +145,7 @@ class Attempts:
 
 
 class _Tried:
-    """When, the latest ones, and when the next one may be made if there were too many."""
+    """Times of the latest attempts, and when the next is allowed if there were too many."""
 
     def __init__(self) -> None:
         self.at_s: deque[float] = deque(maxlen=ADDRESS_TRIES)

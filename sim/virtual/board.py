@@ -104,7 +104,7 @@ class VirtualBoard(Ticks):
             raise
 
     def unseen_us(self) -> int:
-        """For how long nobody has looked at the contact by now."""
+        """How long the contact has not been sampled."""
         return 0 if self._waiting else self.hardware.timeline.now_us - self.last_look_us
 
     def looked(self) -> None:

@@ -115,12 +115,43 @@ def test_a_refusal_is_said_and_the_call_shown_as_it_is(server: FakeDesk, desk: D
     visitor.may_say = re.compile("status of 409")
     server.put(incident("park-01-17-1"))
     desk.open("park-01-17-1")
-    server.refuse = "park-01-17-1 is 'closed': it cannot become 'accepted'"
+    server.refuse = {
+        "error": "'closed': it cannot become 'accepted'",
+        "code": "state-passed",
+        "values": {"state": "closed"},
+    }
     server.incidents["park-01-17-1"] |= {"state": "closed", "by": "operator 4", "outcome": "false"}
     desk.get("accept").click()
-    expect(desk.get("failure")).to_contain_text("Refused: park-01-17-1 is 'closed'")
+    expect(desk.get("failure")).to_contain_text("The call's state is already “closed”")
     desk.becomes("park-01-17-1", "closed")
     expect(desk.get("incident")).to_contain_text("operator 4")
+
+
+@pytest.mark.parametrize(
+    ("language", "failure", "no_picture"),
+    [
+        ("ru", "Вызов уже в состоянии «закрыт»", "Нет видео. Камера kamera-1 не ответила за 8 с."),
+        ("kk", "күйі қазірдің өзінде «жабылды»", "Бейне жоқ. kamera-1 камерасы 8 с ішінде жауап бермеді."),
+    ],
+)
+def test_a_refusal_is_said_in_the_readers_language(
+    server: FakeDesk, desk: DeskPage, visitor: Visitor, language: str, failure: str, no_picture: str
+) -> None:
+    """Also in one that is chosen afterwards; without a code that the page knows, in the server's English."""
+    visitor.may_say = re.compile("status of (409|502)")
+    server.put(incident("park-01-17-1"))
+    desk.open("park-01-17-1")
+    server.refuse = {"error": "it is 'closed'", "code": "state-passed", "values": {"state": "closed"}}
+    desk.get("accept").click()
+    expect(desk.get("failure")).to_contain_text("already “closed”")
+    desk.get("language").select_option(language)
+    expect(desk.get("failure")).to_contain_text(failure)
+    server.refuse = {}
+    desk.get("play").click()
+    expect(desk.get("media-state")).to_have_text(no_picture)
+    server.refuse = {"error": "of next year", "code": "unheard-of", "values": {}}
+    desk.get("accept").click()
+    expect(desk.get("failure")).to_contain_text("of next year")
 
 
 def test_a_second_press_is_a_badge_a_pulse_and_not_a_new_call(server: FakeDesk, desk: DeskPage) -> None:
@@ -215,7 +246,7 @@ def test_a_picture_that_cannot_be_had_is_said(server: FakeDesk, desk: DeskPage, 
     server.put(incident("park-01-17-1"))
     desk.open("park-01-17-1")
     desk.get("play").click()
-    expect(desk.get("media-state")).to_have_text("No picture: the camera does not answer")
+    expect(desk.get("media-state")).to_have_text("No picture. The camera at kamera-1 did not answer within 8 s.")
     path, offer = server.posts[-1]
     assert path == "incidents/park-01-17-1/whep"
     assert re.search(r"^m=video .*?^a=recvonly", offer, re.MULTILINE | re.DOTALL)

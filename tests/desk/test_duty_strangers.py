@@ -14,7 +14,7 @@ from paho.mqtt import client as mqtt
 
 from common.ports import HOST
 from desk import duty as duty_module
-from desk import limits, register_reading
+from desk import limits
 from desk.duty import Duty
 from desk.register import Register
 
@@ -75,7 +75,7 @@ def wire(register: Register) -> Wire:
 @pytest.fixture
 def duty(register: Register, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> Duty:
     monkeypatch.setattr(duty_module, "INCIDENTS_IN_MEMORY", 50)
-    monkeypatch.setattr(register_reading, "INCIDENTS_IN_MEMORY", 50)
+    monkeypatch.setattr("desk.register.INCIDENTS_IN_MEMORY", 50)
     made = Duty(register, HOST, 1)
     wire.join(made)
     return made

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from duty_rig import DeskProcess, Street, alarm_of, until
 
-from desk.register_reading import Reading
+from desk.register import Reading
 from sim.servers.broker import Mosquitto
 
 pytestmark = pytest.mark.mosquitto

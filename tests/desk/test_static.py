@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from desk_page_probe import STATIC
+from desk_words import LANGUAGES, Words, placeholders, words
 
 from contract.validator import SCHEMA_DIR
 from desk.duty import COMMAND_VALID_MS, COMMANDS
@@ -18,35 +19,16 @@ from desk.ledger import OUTCOMES, STATES
 
 ROOT = STATIC.parents[2]
 LINES_MAX = 400
-LANGUAGES = ("en", "ru", "kk")
 PLURALS = {"en": {"one", "other"}, "ru": {"one", "few", "many", "other"}, "kk": {"one", "other"}}
 TEXT_CONTRAST, MARK_CONTRAST = 4.5, 3.0  # WCAG 2.2, AA: 1.4.3 and 1.4.11
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 STYLES = sorted((STATIC / "css").glob("*.css"))
 INDEX = STATIC / "index.html"
 
-Words = dict[str, Any]
 Colours = dict[str, str]
 
 
-def words(language: str) -> Words:
-    found = json.loads((STATIC / "i18n" / f"{language}.json").read_text(), object_pairs_hook=no_key_twice)
-    assert isinstance(found, dict)
-    return found
-
-
-def no_key_twice(pairs: list[tuple[str, Any]]) -> Words:
-    keys = [key for key, _ in pairs]
-    assert len(keys) == len(set(keys)), f"twice: {[key for key in keys if keys.count(key) > 1]}"
-    return dict(pairs)
-
-
 # -- words
-
-
-def placeholders(text: str | Words) -> set[str]:
-    forms = [text] if isinstance(text, str) else list(text.values())
-    return {name for form in forms for name in re.findall(r"\{(\w+)\}", form)}
 
 
 def differences(one: Words, other: Words, plurals: set[str]) -> Iterator[str]:

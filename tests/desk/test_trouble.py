@@ -20,8 +20,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from common.ports import HOST, free_port
 from desk import trouble
 from desk.duty import QUIET, Duty
-from desk.register import Register, RegisterError
-from desk.register_file import damaged
+from desk.register import Register, RegisterError, damaged
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls
 
@@ -88,7 +87,7 @@ def test_every_error_of_sqlite_is_told_apart(
 def test_a_register_that_another_program_holds_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("desk.register_file.OPEN_BUSY_S", 0.1)
+    monkeypatch.setattr("desk.register.OPEN_BUSY_S", 0.1)
     path = tmp_path / "register.sqlite"
     Register(path).close()
     holder = sqlite3.connect(path, isolation_level=None)

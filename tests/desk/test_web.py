@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,7 @@ def test_what_cannot_be_is_refused_with_the_reason(desk: DeskRig, street: Street
     desk.post(one + "/dispatch")
     back = desk.post(one + "/accept")
     assert back.status == 409 and "dispatched" in back.error
+    assert (back.json["code"], back.json["values"]) == ("state-passed", {"state": "dispatched"})
     for body in ({}, {"outcome": "won"}, {"outcome": 7}, {"outcome": "false", "note": "x" * 2001}):
         assert desk.post(one + "/close", body).status == 400
     assert desk.get(one).json["state"] == "dispatched"
@@ -300,8 +302,6 @@ def test_a_desk_without_a_broker_says_so_and_still_shows_its_register(
 def test_what_the_register_did_not_take_did_not_happen(
     desk: DeskRig, street: Street, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import sqlite3
-
     incident_id = pressed(desk, street)
 
     def full(*_: object) -> None:
@@ -311,7 +311,19 @@ def test_what_the_register_did_not_take_did_not_happen(
         patch.setattr(desk.server.desk.duty, "accept", full)
         answer = desk.post(f"/api/incidents/{incident_id}/accept")
     assert answer.status == 503 and "disk is full" in answer.error
+    assert (answer.json["code"], answer.json["values"]) == ("register-write", {"why": "disk"})
     assert desk.get(f"/api/incidents/{incident_id}").json["state"] == "received"
+
+
+def test_a_register_that_cannot_be_read_says_why(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def locked() -> None:
+        error = sqlite3.OperationalError("database is locked")
+        error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+        raise error
+
+    monkeypatch.setattr(desk.server.desk, "columns", locked)
+    answer = desk.get("/api/columns")
+    assert (answer.status, answer.json["code"], answer.json["values"]) == (503, "register-read", {"why": "disk-locked"})
 
 
 def test_a_failure_inside_tells_nothing_of_the_inside(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:

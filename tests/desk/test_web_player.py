@@ -58,6 +58,11 @@ class Camera:
             return web.Response(status=200)
         if way == "slow":
             await self._ended.wait()
+        if way in ("401", "403", "404"):
+            return web.Response(status=int(way))
+        if way == "cut":
+            assert request.transport is not None
+            request.transport.abort()
         if way == "redirect":
             return web.Response(status=307, headers={"Location": self.address("whep")})
         if way == "ok-but-200":
@@ -175,7 +180,7 @@ def test_all_calls_end_with_the_desk(desk: DeskRig, camera: Camera, play: Play) 
     ("way", "status", "why"),
     [
         ("redirect", 502, "answered 307"), ("ok-but-200", 502, "answered 200"), ("html", 502, "text/html"),
-        ("no-sdp", 502, "no session description"), ("huge", 502, "more than"),
+        ("no-sdp", 502, "no session description"), ("huge", 502, "more than"), ("401", 502, "answered 401"),
     ],
 )  # fmt: skip
 def test_nothing_but_a_cameras_answer_comes_back(
@@ -206,8 +211,25 @@ def test_a_camera_that_does_not_answer(
     client = desk.server.player._client
     assert client is not None
     monkeypatch.setattr(client, "_timeout", ClientTimeout(total=0.2))
-    assert play(camera.address("slow")).status == 504
+    slow = play(camera.address("slow"))
+    assert (slow.status, slow.json["code"]) == (504, "camera-timeout")
+    assert slow.json["values"] == {"camera": f"127.0.0.1:{camera.port}", "n": 8}
     assert play("http://127.0.0.1:9/whep").status == 502
+
+
+@pytest.mark.parametrize(
+    ("address", "code"),
+    [
+        ("http://127.0.0.1:9/whep", "camera-refused"), ("http://camera.invalid/whep", "camera-no-route"),
+        ("401", "camera-unauthorized"), ("403", "camera-unauthorized"), ("404", "camera-not-found"),
+        ("no-sdp", "camera-protocol"), ("redirect", "camera-protocol"), ("cut", "camera-lost"),
+        ("http://0.0.0.0/", "camera-not-allowed"), ("ftp://cameras.example/", "camera-not-allowed"),
+        (None, "camera-none"),
+    ],
+)  # fmt: skip
+def test_each_trouble_has_a_code(desk: DeskRig, camera: Camera, play: Play, address: str | None, code: str) -> None:
+    answer = play(address if address is None or "://" in address else camera.address(address))
+    assert answer.json["code"] == code
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,8 @@ def incident(incident_id: str, **changes: Any) -> Document:
 class FakeDesk:
     """Holds columns and incidents, answers the page, and pushes what changes into its feed.
 
-    `posts` keeps every request that asks for a change: (path, document). `refuse` answers the next ones with 409.
+    `posts` keeps every request that asks for a change: (path, document). `refuse` answers the next ones with 409,
+    `no_picture` those for a picture with 502.
     """
 
     def __init__(self) -> None:
@@ -82,7 +83,11 @@ class FakeDesk:
         self.tiles: str | None = None
         self.posts: list[tuple[str, Any]] = []
         self.gets: list[str] = []
-        self.refuse = ""
+        self.refuse: Document = {}
+        self.no_picture: Document = {
+            "error": "the camera at kamera-1 did not answer in 8 s", "code": "camera-timeout",
+            "values": {"camera": "kamera-1", "n": 8},
+        }  # fmt: skip
         self.url = ""
         self._feeds: set[web.WebSocketResponse] = set()
         self._loop = asyncio.new_event_loop()
@@ -199,7 +204,7 @@ class FakeDesk:
         if tail == "me":
             return web.json_response(self.me)
         if self._stranger():
-            return web.json_response({"error": "log in"}, status=401)
+            return web.json_response({"error": "log in", "code": "login-first"}, status=401)
         if tail == "config":
             return web.json_response(
                 {"languages": ["en", "ru", "kk"], "tiles": self.tiles, "outcomes": OUTCOMES, "now_ms": now_ms(),
@@ -215,7 +220,7 @@ class FakeDesk:
             return web.json_response(self.events.get(tail.split("/")[1], []))
         found = self.incidents.get(tail.removeprefix("incidents/"))
         if found is None:
-            return web.json_response({"error": "no such incident"}, status=404)
+            return web.json_response({"error": "no such incident", "code": "no-incident"}, status=404)
         return web.json_response({**found, "timeline": self.timelines[found["id"]]})
 
     def _select(self, request: web.Request) -> list[Document]:
@@ -236,17 +241,17 @@ class FakeDesk:
         self.posts.append((tail, document))
         if tail == "login":
             if document != {"name": "operator 1", "password": "correct horse"}:
-                return web.json_response({"error": "wrong"}, status=401)
+                return web.json_response({"error": "wrong", "code": "login-wrong"}, status=401)
             self.me = {**self.me, "name": document["name"]}
             return web.Response(status=204)
         if self.refuse:
-            return web.json_response({"error": self.refuse}, status=409)
+            return web.json_response(self.refuse, status=409)
         if tail.endswith("/command"):
             sent = {"id": f"c-{len(self.posts)}", "cmd": document["cmd"], "by": self.me["name"]}
             await self._happens(tail.split("/")[1], "command", sent)
             return web.json_response({"id": sent["id"]}, status=202)
         if tail.endswith("/whep"):
-            return web.json_response({"error": "the camera does not answer"}, status=502)
+            return web.json_response(self.no_picture, status=502)
         _, incident_id, what = tail.split("/")
         return web.json_response(await self._step(incident_id, what, document))
 

@@ -1,15 +1,14 @@
 // What the officer does with a call. One request at a time for each call; what failed is said, never swallowed.
 
 import { Refused, get, incidentPath, post } from "./api.js";
-import { t } from "./i18n.js";
 import { putIncident, tell } from "./store.js";
-import { plain } from "./dom.js";
+import { refusalText } from "./words.js";
 
 const busy = new Set();
-const failures = new Map(); // incident id -> sentence
+const failures = new Map(); // incident id -> Refused
 
 export const isBusy = (id) => busy.has(id);
-export const failure = (id) => failures.get(id) ?? "";
+export const failure = (id) => (failures.has(id) ? refusalText(failures.get(id)) : "");
 
 /** `what`: accept, dispatch, close, note. Resolves to whether the server took it. */
 export async function act(id, what, body = {}) {
@@ -22,7 +21,7 @@ export async function act(id, what, body = {}) {
     return true;
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    failures.set(id, error.status === 0 ? t("failed.no-answer") : t("failed.refused", { why: plain(error.message) }));
+    failures.set(id, error);
     get(incidentPath(id)).then(putIncident, () => {}); // somebody else may have been faster: show how it stands
     return false;
   } finally {

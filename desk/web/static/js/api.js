@@ -6,11 +6,14 @@ let onUnauthorized = () => {};
 /** What to do when the server no longer knows who we are. */
 export const setUnauthorized = (act) => { onUnauthorized = act; };
 
-/** The server refused (`status`, with its own words) or did not answer (`status` 0). */
+/** The server refused (`status`, a `code` with its `values`, and English words) or did not answer (`status` 0).
+ * How it is told: refusalText in words.js. */
 export class Refused extends Error {
-  constructor(status, message) {
-    super(message);
+  constructor(status, said = {}) {
+    super(typeof said.error === "string" ? said.error : `HTTP ${status}`);
     this.status = status;
+    this.code = typeof said.code === "string" ? said.code : "";
+    this.values = said.values ?? {};
   }
 }
 
@@ -25,12 +28,11 @@ export async function send(method, path, body, type = "application/json") {
   try {
     answer = await fetch(path, options);
   } catch {
-    throw new Refused(0, "");
+    throw new Refused(0);
   }
   if (answer.ok) return answer;
   if (answer.status === 401 && path !== "/api/login") onUnauthorized();
-  const said = await answer.json().catch(() => ({}));
-  throw new Refused(answer.status, typeof said?.error === "string" ? said.error : `HTTP ${answer.status}`);
+  throw new Refused(answer.status, (await answer.json().catch(() => null)) ?? {});
 }
 
 export const get = async (path) => (await send("GET", path)).json();

@@ -6,7 +6,7 @@ import { columnEvents } from "./events.js";
 import { has, t } from "./i18n.js";
 import { isOpen, on, select, store } from "./store.js";
 import { ageText, momentText, nowMs, spanText } from "./time.js";
-import { columnText, faultText, linkText, modeText, ownWords, placeText, resetText, siteText, sourceText, statusText } from "./words.js";
+import { columnText, faultText, linkText, modeText, ownWords, placeText, refusalText, resetText, siteText, sourceText, statusText } from "./words.js";
 
 const URGENCY = { alarm: 0, silent: 1, offline: 1, fault: 2, ready: 3 };
 const COMMANDS = ["identify", "selftest", "report", "drill", "restart"];
@@ -139,7 +139,7 @@ async function command(cmd) {
     mine.events.read();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    setText(mine.parts.said, error.status === 0 ? t("failed.no-answer") : t("failed.refused", { why: plain(error.message) }));
+    setText(mine.parts.said, refusalText(error));
   }
 }
 

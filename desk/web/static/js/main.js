@@ -15,6 +15,7 @@ import { go, isOpen, isUnanswered, on, openCalls, select, selectedIncident, stor
 import * as strips from "./strips.js";
 import * as theme from "./theme.js";
 import { clockText, momentText, nowMs } from "./time.js";
+import { refusalText } from "./words.js";
 
 const VIEWS = ["board", "register", "statistics"];
 const LOST_CHIME_MS = 3000;
@@ -167,8 +168,7 @@ async function login(event) {
     await enter();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
-    const known = { 0: "failed.no-answer", 401: "login.wrong", 429: "login.slow" }[error.status];
-    setText(id("login-wrong"), known ? t(known) : plain(error.message));
+    setText(id("login-wrong"), refusalText(error));
   }
 }
 

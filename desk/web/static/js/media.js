@@ -1,9 +1,10 @@
 // Picture and sound of a call: the video, its two buttons, and what goes on in words.
 
-import { button, el, plain, setAttribute, setText } from "./dom.js";
+import { button, el, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { Player } from "./player.js";
 import { isOpen } from "./store.js";
+import { refusalText } from "./words.js";
 
 const key = (text) => el("kbd", { text, "aria-hidden": "true" });
 
@@ -26,7 +27,7 @@ export function media(incidentId, parts) {
 
   function said() {
     if (!visible) return t("media.none");
-    if (player.state === "failed") return t("media.failed", { why: plain(player.why) });
+    if (player.state === "failed") return t("media.failed", { why: refusalText(player.why) });
     if (player.state === "playing") return player.stalled ? t("media.stalled") : "";
     return t(`media.${player.state}`);
   }

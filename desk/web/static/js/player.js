@@ -18,14 +18,14 @@ export class Player {
     this.level = level;
     this.incident = null;
     this.state = "idle"; // idle, connecting, playing, failed, ended
-    this.why = "";
+    this.why = null; // of "failed": a Refused, or a code of the page's own
     this.stalled = false; // whether the picture stands still
     this.live = false; // whether the place hears us
     this.refusal = ""; // why there is no microphone: "insecure", "denied"
     video.addEventListener("playing", () => { if (this.#peer) this.#set("playing"); });
   }
 
-  #set(state, why = "") {
+  #set(state, why = null) {
     this.state = state;
     this.why = why;
     this.#changed();
@@ -70,9 +70,8 @@ export class Player {
       await peer.setRemoteDescription({ type: "answer", sdp });
     } catch (error) {
       if (peer !== this.#peer) return;
-      const why = error instanceof Refused ? error.message : String(error.message ?? error);
       this.stop();
-      this.#set("failed", why);
+      this.#set("failed", error instanceof Refused ? error : { code: "camera-codec" }); // the browser says it in English
     }
   }
 
@@ -105,7 +104,7 @@ export class Player {
     if (peer.connectionState === "failed" || peer.connectionState === "closed") {
       const lost = this.state === "playing";
       this.stop();
-      this.#set(lost ? "ended" : "failed", "");
+      this.#set(lost ? "ended" : "failed", { code: "camera-lost" });
     }
   }
 

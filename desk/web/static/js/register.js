@@ -5,7 +5,7 @@ import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { isActual, on, putIncident, select, store } from "./store.js";
 import { momentText, spanText, stampText, typedDayMs } from "./time.js";
-import { outcomeText, placeText, pressedAt, pressedText, siteText } from "./words.js";
+import { outcomeText, placeText, pressedAt, pressedText, refusalText, siteText } from "./words.js";
 
 const LIMIT = 500;
 const REFRESH_MS = 1000;
@@ -129,7 +129,7 @@ export async function read() {
     setText(parts.wrong, "");
   } catch (error) {
     if (!(error instanceof Refused) || mine !== asked) return;
-    setText(parts.wrong, error.status === 0 ? t("failed.no-answer") : plain(error.message));
+    setText(parts.wrong, refusalText(error));
   }
   draw();
 }

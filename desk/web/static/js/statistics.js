@@ -5,7 +5,7 @@ import { el, plain } from "./dom.js";
 import { t } from "./i18n.js";
 import { on, store } from "./store.js";
 import { momentText, nowMs, spanText } from "./time.js";
-import { outcomeText, placeText, siteText } from "./words.js";
+import { outcomeText, placeText, refusalText, siteText } from "./words.js";
 
 const DAYS = [7, 30, 365];
 const DAY_MS = 86400000;
@@ -87,7 +87,7 @@ async function read() {
   } catch (error) {
     if (!(error instanceof Refused) || mine !== asked) return;
     draw();
-    host.append(el("p", { class: "wrong", role: "alert", text: error.status === 0 ? t("failed.no-answer") : plain(error.message) }));
+    host.append(el("p", { class: "wrong", role: "alert", text: refusalText(error) }));
   }
 }
 

@@ -23,6 +23,20 @@ export const modeText = (mode) => (has(`mode.${mode}`) ? t(`mode.${mode}`) : pla
 export const linkText = (link) => (has(`link.${link}`) ? t(`link.${link}`) : plain(link, 40));
 export const sourceText = (source) => (has(`source.${source}`) ? t(`source.${source}`) : plain(source, 40));
 
+// What a refusal's values say in the server's terms.
+const TERMS = {
+  state: (state) => (has(`state-short.${state}`) ? t(`state-short.${state}`) : plain(state, 40)),
+  why: (why) => (has(`why.${why}`) ? t(`why.${why}`) : ""),
+};
+
+/** Why it was not done: in the reader's language, or in the server's English if it has no code that is known here. */
+export function refusalText({ status, code, values = {}, message }) {
+  if (status === 0) return t("failed.no-answer");
+  if (!has(`refusal.${code}`)) return t("failed.refused", { why: plain(message) });
+  const shown = Object.entries(values).map(([name, value]) => [name, Object.hasOwn(TERMS, name) ? TERMS[name](value) : plain(value, 80)]);
+  return t(`refusal.${code}`, Object.fromEntries(shown));
+}
+
 /** What a column says of a fault or an event is English: shown where the page is, or where it is all that is known. */
 export const ownWords = (isKnown, text) => (isKnown && current() !== "en" ? "" : text);
 
