@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONSTARTUP PYTHONOPTIMIZE PYTHO
 PYTEST_ARGS ?= --numprocesses 4 --dist loadgroup
 # What mypy checks against the ESP32 stubs: what runs on MicroPython. The rest of sim/chip is the host's.
 HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
-DEVICE := $(wildcard boot.py main.py image/_boot.py firmware hal field/device/agent.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
+DEVICE := $(wildcard boot.py main.py image/_boot.py firmware hal field/device/agent.py field/device/accept.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
 
 OUT ?= provisioned
 SERVERS ?= build/servers
@@ -21,7 +21,7 @@ LINK ?= build/board
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build provision servers board image flash flash-all diag logs watch shell bench campaign soak mutation lock clean
+.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build provision servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,12 +74,13 @@ servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: brok
 	@$(PY) -m tools.toolbox mosquitto > /dev/null
 	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)")
 
-board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1 FAULT="deaf"]: a virtual board, its serial port is LINK
+board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1 FAULT="deaf" CARD=file]: a virtual board, its serial port is LINK
 	@test -n "$(CONFIG)" || { echo "error: make board CONFIG=provisioned/columns/ID"; exit 2; }
 	@$(PY) -m tools.toolbox micropython umqtt > /dev/null
 	@mkdir -p "$$(dirname "$(LINK)")"
 	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SERVERS)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
-	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)") $(if $(NO_PSRAM),--no-psram) $(foreach name,$(FAULT),--fault "$(name)")
+	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)") $(if $(NO_PSRAM),--no-psram) \
+	  $(foreach name,$(FAULT),--fault "$(name)") $(if $(CARD),--card "$(CARD)")
 
 image: needs-field ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
 	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }
@@ -109,6 +110,11 @@ logs: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: last reset, faults an
 watch: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: lamp, button, link and queue of a column on duty, live
 	@test -n "$(PORT)" || { echo "error: make watch PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.watch "$(PORT)" $(if $(JSON),--json) $(SPEAK)
+
+accept: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru] [SECONDS=60] [SERVER=HOST:8883 WIFI=ssid]: a board's figures against the model's
+	@test -n "$(PORT)" || { echo "error: make accept PORT=/dev/ttyUSB0"; exit 2; }
+	@$(PY) -m field.accept "$(PORT)" $(if $(JSON),--json) $(SPEAK) \
+	  $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(SERVER),--server "$(SERVER)" --wifi "$(WIFI)")
 
 shell: needs-field ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the column off duty meanwhile
 	@test -n "$(PORT)" || { echo "error: make shell PORT=/dev/ttyUSB0"; exit 2; }

@@ -5,6 +5,7 @@
 10
 """
 
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -34,6 +35,32 @@ class Figure:
     def on(self, chip: str) -> float:
         """The value for a chip such as "esp32c3"."""
         return self.chips.get(chip, self.value)
+
+
+CARD_VERSION = 1
+
+
+def on_chip(chip: str, card: Path | None = None) -> dict[str, float]:
+    """Each figure's value for a chip; those that a board's card has (`make accept JSON=1`) are that board's.
+
+    Raises AssumptionError, OSError.
+    """
+    figures = {name: figure.on(chip) for name, figure in load().items()}
+    if card is None:
+        return figures
+    try:
+        document = json.loads(card.read_text("utf-8"))
+        measured, of = dict(document["figures"]), document["chip"]
+    except (ValueError, KeyError, TypeError) as error:
+        advice = "make one with: make accept PORT=... JSON=1"
+        raise AssumptionError(f"{card}: no card of a board ({error}); {advice}") from None
+    if document.get("v") != CARD_VERSION or of != chip:
+        wrong = f"a card of version {document.get('v')} and of an {of}, must be {CARD_VERSION} and {chip}"
+        raise AssumptionError(f"{card}: {wrong}")
+    for name, value in measured.items():
+        if name not in figures or not isinstance(value, (int, float)) or isinstance(value, bool):
+            raise AssumptionError(f"{card}: {name}: {value!r}: must be a number, of a figure in {FILE.name}")
+    return figures | measured
 
 
 def load(file: Path = FILE) -> dict[str, Figure]:

@@ -29,15 +29,21 @@ from field.words import PortTrouble
 
 AGENT = Path(__file__).with_name("device") / "agent.py"
 BAUD = 115_200
+PROMPT = b">>> "
 CHUNK_BYTES = 1024
 READ_TIMEOUT_S = 10.0  # longest silence: a board that erases flash, or hashes its largest file
 GRACE_MS = 30_000
 _ATTEMPTS = 3
 _GARBLED = "SyntaxError"
+_PORT_PAUSE_S = 0.2  # between looks whether the port is back
 
 
 class BoardError(PortTrouble):
     """What happened, on which port, and what to do next."""
+
+
+class PortGone(BoardError):
+    """The port is not there any more: a pulled cable, or native USB during a reset."""
 
 
 class Board:
@@ -63,13 +69,16 @@ class Board:
             try:
                 with self._explained("board.promptless"):
                     self._transport.enter_raw_repl(soft_reset=False)
-                    self.run(f"GRACE_MS = {self._grace_ms}\n" + AGENT.read_text("utf-8"))
+                self._send_agent()
                 return self
             except BoardError:
                 if attempt == _ATTEMPTS:
                     self.close()
                     raise
         raise AssertionError("unreachable")
+
+    def _send_agent(self) -> None:
+        self.run(f"GRACE_MS = {self._grace_ms}\n" + AGENT.read_text("utf-8"))
 
     def __exit__(self, *error: object) -> None:
         if self._transport.in_raw_repl:
@@ -124,9 +133,63 @@ class Board:
 
     def restart(self) -> None:
         """A hard reset; the raw REPL is over then."""
-        with self._explained("board.not-reset"):
+        # Native USB is gone before it could say that it heard; of a pulled cable tells what follows.
+        gone = contextlib.suppress(serial.SerialException, OSError)
+        with self._explained("board.not-reset"), gone:
             self._transport.exec_raw_no_follow("reset()")
+        self._transport.in_raw_repl = False
+
+    def soft_reset(self) -> None:
+        """The chip runs on, and so does its watchdog; main.py does not start."""
+        with self._explained("board.no-soft-reset"):
+            self._transport.enter_raw_repl(soft_reset=True)
+        self._send_agent()
+
+    def come_back(self, within_s: float) -> None:
+        """To the prompt again after a reset that leaves a column off. Native USB's port goes away with the chip."""
+        deadline_s = time.monotonic() + within_s
+        while True:
+            try:
+                self._await_prompt(deadline_s)
+                self.__enter__()
+                return
+            except BoardError:
+                if time.monotonic() > deadline_s:
+                    raise
+            self.close()
+            time.sleep(_PORT_PAUSE_S)
+            with contextlib.suppress(BoardError):
+                self._transport = self._opened()
+
+    def _await_prompt(self, deadline_s: float) -> None:
+        """What is typed while a chip starts is lost, so a line feed is typed until the prompt shows."""
+        heard = b""
+        with self._explained("board.not-back"):
+            self._transport.serial.timeout = _PORT_PAUSE_S
+            while not heard.endswith(PROMPT):
+                if time.monotonic() > deadline_s:
+                    raise TransportError("-")
+                self._transport.serial.write(b"\r")
+                heard = (heard + self._transport.serial.read(4096))[-len(PROMPT) :]
+
+    def until_reset(self, code: str, said: str, within_s: float) -> float:
+        """Run code that says `said` and then nothing until the chip restarts; how many seconds that took."""
+        deadline_s, heard, since_s = time.monotonic() + within_s, b"", 0.0
+        with self._explained("board.not-taken"):
+            self._transport.exec_raw_no_follow(code)
             self._transport.in_raw_repl = False
+        while time.monotonic() < deadline_s:
+            try:
+                self._transport.serial.timeout = 0.1
+                new = self._transport.serial.read(1)
+            except (serial.SerialException, OSError):  # native USB
+                new = b"?"
+            if since_s and new:
+                return time.monotonic() - since_s
+            heard += new
+            if not since_s and heard.endswith(said.encode() + b"\r\n"):
+                since_s = time.monotonic()
+        raise BoardError(self.port, "board.not-restarted", seconds=round(within_s))
 
     def to_prompt(self) -> None:
         """Leave the board at its friendly prompt, off duty, to another program; its watchdog keeps the grace."""
@@ -139,9 +202,11 @@ class Board:
         deadline_s = time.monotonic() + for_s
         rest = b""
         while (left_s := deadline_s - time.monotonic()) > 0:
-            with self._explained("board.gone"):
+            try:
                 self._transport.serial.timeout = min(left_s, 0.1)
                 rest += self._transport.serial.read(256)
+            except (serial.SerialException, OSError) as error:
+                raise PortGone(self.port, "board.gone", error=error) from error
             *whole, rest = rest.split(b"\n")
             for line in whole or [b""]:
                 yield line.decode("utf-8", "replace").strip()

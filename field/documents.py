@@ -10,9 +10,9 @@ from field import bundle
 from field.words import Trouble
 from firmware.startup import config as firmware_config
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
+from firmware.startup.pins import CHIPS
 
 CHIP_FILE = "chip"  # in a column's folder: the chip that it was provisioned for
-CHIPS = {"ESP32S3": "esp32s3", "ESP32S2": "esp32s2", "ESP32C3": "esp32c3", "ESP32": "esp32"}
 
 
 class DocumentError(Trouble):
@@ -46,7 +46,7 @@ def files(path: Path, chip: str) -> dict[str, bytes]:
     errors = _errors(document, chip)
     if not errors and meant in (None, chip):
         return bundle.configuration_files({"secrets": {}, **document})
-    fits = [meant] if meant else sorted(other for other in CHIPS.values() if not _errors(document, other))
+    fits = [meant] if meant else [other for other in CHIPS if not _errors(document, other)]
     if fits and chip not in fits:
         raise DocumentError("document.other-chip", path=path, found=chip, fits=", ".join(fits))
     raise DocumentError("document.invalid", path=path, chip=chip, errors="\n  ".join(errors))
@@ -56,8 +56,8 @@ def device_id(path: Path) -> str:
     """Which column a configuration makes of a board. Raises DocumentError when no chip could have it: before a column
     is taken off duty for it."""
     document, meant = read_document(path), provisioned_for(path)
-    meant = meant if meant in CHIPS.values() else None
-    found = {chip: _errors(document, chip) for chip in CHIPS.values() if meant in (None, chip)}
+    meant = meant if meant in CHIPS else None
+    found = {chip: _errors(document, chip) for chip in CHIPS if meant in (None, chip)}
     chip = min(found, key=lambda one: len(found[one]))
     if found[chip]:
         raise DocumentError("document.invalid", path=path, chip=chip, errors="\n  ".join(found[chip]))

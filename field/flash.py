@@ -25,15 +25,16 @@ from typing import Any, Protocol
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from field import bundle, documents, flashed, memory
-from field.board import GRACE_MS, Board
+from field.board import GRACE_MS, Board, PortGone
+from field.console import Console, ConsoleError
 from field.plan import Plan, active_slot, plan
 from field.telling import EXIT_FAILED, explained, in_words
 from field.words import PortTrouble, Trouble, Words, add_language, asked_for
 from firmware import VERSION
 from firmware.resets import ADDRESS_FILE
+from firmware.startup.pins import CHIPS
 
 MICROPYTHON_OLDEST = (1, 24)
-CHIPS = documents.CHIPS
 COPIES_AT_ONCE = 8  # files: a second or two of the board's time
 ARMED_WITHIN_S = 60.0
 ARMED = "column: armed"
@@ -42,6 +43,8 @@ SESSION = "uplink: session with"
 RESTARTING, WATCHDOG = "main: restarting", "cause=watchdog"
 LINES_SHOWN = 10
 FEED_EVERY_S = 5.0
+PORT_BACK_WITHIN_S = 10.0
+_ASK_AGAIN_S = 0.5
 NOBODY = "-"
 
 
@@ -94,12 +97,16 @@ class Roll:
             raise FlashError("flash.one-id", column=job.column, ports=", ".join(sorted(ports)))
 
 
+def chip_of(machine: str) -> str:
+    """ "esp32c3" and so on, known or not: MicroPython's machine name ends in "with ESP32C3"."""
+    return machine.rpartition(" with ")[2].lower().replace("-", "")
+
+
 def check_board(survey: dict[str, Any], mpy_version: int) -> str:
     """The board's chip, when the firmware runs on it. Raises FlashError."""
-    name = str(survey["machine"]).upper().replace("-", "")
-    chip = next((ours for theirs, ours in CHIPS.items() if theirs in name), None)
-    if chip is None:
-        raise FlashError("flash.no-chip", machine=survey["machine"], chips=", ".join(CHIPS))
+    chip = chip_of(str(survey["machine"]))
+    if chip not in CHIPS:
+        raise FlashError("flash.no-chip", machine=survey["machine"], chip=chip, chips=", ".join(CHIPS))
     version = tuple(survey["version"][:3])
     if version < MICROPYTHON_OLDEST:
         found, oldest = ".".join(map(str, version)), ".".join(map(str, MICROPYTHON_OLDEST))
@@ -200,7 +207,28 @@ def flash(
 def watch_start(board: Board, session_within_s: float, *, had_session: bool = False) -> Trouble:
     """What the column says of itself after the reset. Raises FlashError when it does not become armed, or has no
     session where it had one before."""
-    start_s, said, armed_s = time.monotonic(), list[str](), 0.0
+    start_s = time.monotonic()
+    try:
+        return _listen(board, start_s, session_within_s, had_session)
+    except PortGone:
+        board.close()
+        if not _is_back(board.port):
+            raise
+        return _ask(board.port, start_s, session_within_s, had_session)
+
+
+def _is_back(port: str) -> bool:
+    """Native USB goes away with the chip, for some seconds."""
+    deadline_s = time.monotonic() + PORT_BACK_WITHIN_S
+    while not Path(port).exists():
+        if time.monotonic() > deadline_s:
+            return False
+        time.sleep(_ASK_AGAIN_S)
+    return True
+
+
+def _listen(board: Board, start_s: float, session_within_s: float, had_session: bool) -> Trouble:
+    said, armed_s = list[str](), 0.0
     for line in board.lines(ARMED_WITHIN_S):
         said += [line] if line else []
         passed_s = time.monotonic() - start_s
@@ -209,13 +237,42 @@ def watch_start(board: Board, session_within_s: float, *, had_session: bool = Fa
         if ARMED in line:
             armed_s = passed_s
         elif armed_s and SESSION in line:
-            where = line.partition(SESSION)[2].strip()
-            return Trouble("flash.connected", armed=f"{armed_s:.1f}", where=where, seconds=f"{passed_s:.1f}")
+            return _connected(armed_s, line.partition(SESSION)[2].strip(), passed_s)
         if armed_s and passed_s > session_within_s:
-            if had_session and session_within_s:
-                raise FlashError("flash.lost-session", seconds=round(session_within_s))
-            return Trouble("flash.not-connected", armed=f"{armed_s:.1f}", seconds=round(session_within_s))
+            return _unconnected(armed_s, session_within_s, had_session)
     raise FlashError("flash.not-armed", seconds=round(ARMED_WITHIN_S), said=_last(said))
+
+
+def _ask(port: str, start_s: float, session_within_s: float, had_session: bool) -> Trouble:
+    """What a column says before its port is back is lost: so it is asked."""
+    armed_s, trouble = 0.0, None
+    while (passed_s := time.monotonic() - start_s) < ARMED_WITHIN_S:
+        try:
+            with Console(port) as console:
+                status = console.ask("status")
+            broker = status.get("broker")
+            if broker is None:
+                raise FlashError("flash.unconfigured", errors=status.get("errors"))
+            armed_s = armed_s or passed_s
+            if broker.get("session"):
+                return _connected(armed_s, f"{broker['host']}:{broker['port']}", passed_s)
+            if passed_s > session_within_s:
+                return _unconnected(armed_s, session_within_s, had_session)
+        except ConsoleError as error:
+            trouble = error
+        time.sleep(_ASK_AGAIN_S)
+    raise FlashError("flash.not-answering", seconds=round(ARMED_WITHIN_S), why=trouble)
+
+
+def _connected(armed_s: float, where: str, after_s: float) -> Trouble:
+    return Trouble("flash.connected", armed=f"{armed_s:.1f}", where=where, seconds=f"{after_s:.1f}")
+
+
+def _unconnected(armed_s: float, session_within_s: float, had_session: bool) -> Trouble:
+    """Raises FlashError where there was a session before."""
+    if had_session and session_within_s:
+        raise FlashError("flash.lost-session", seconds=round(session_within_s))
+    return Trouble("flash.not-connected", armed=f"{armed_s:.1f}", seconds=round(session_within_s))
 
 
 def _last(said: list[str]) -> str:

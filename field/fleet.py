@@ -62,6 +62,7 @@ def read(table: Path) -> Fleet:
     columns: dict[str, dict[str, Any]] = {}
     chips: dict[str, str] = {}
     seen: dict[str, tuple[int, dict[str, str]]] = {}
+    addresses: dict[str, int] = {}
     for line, cells in _lines(table, text, troubles):
         row, wrong = rows.document(cells, common)
         for name, what in wrong:
@@ -69,6 +70,11 @@ def read(table: Path) -> Fleet:
             if (one := f"{where}: {what}") not in troubles:  # what all rows share is told once
                 troubles.append(one)
         device_id = cells["device_id"].strip()
+        if row is not None and (address := row[0]["link"].get("address")):
+            if address in addresses:
+                other = f"{addresses[address]} has it too"
+                troubles.append(f"{_place(table, line, cells, 'ip')}: {address}: line {other}; give each its own")
+            addresses.setdefault(address, line)
         if device_id in seen:
             troubles.append(
                 f"{_place(table, line, cells, 'device_id')}: {device_id} stands in line {seen[device_id][0]} too"

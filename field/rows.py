@@ -8,7 +8,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from field.access import CENTRE
+from field.shared import WIFI_OF_LINK
 from firmware.startup import config, hosts, pins
+from firmware.startup.pins import CHIPS
 
 # name: is it needed?
 COLUMNS = {
@@ -23,8 +25,14 @@ COLUMNS = {
     "stream": True,
     "link": True,
     "pins": True,
+    "hostname": False,
+    "ip": False,
+    "netmask": False,
+    "gateway": False,
+    "dns": False,
 }
-CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3")
+# These are keys of the section "link", which a row has for itself.
+OF_LINK = {"hostname": "hostname", "ip": "address", "netmask": "netmask", "gateway": "gateway", "dns": "dns"}
 DEFAULT_UNCERTAINTY_M = "5"
 WIFI_PASSWORD = "SOS_WIFI_PASSWORD"  # the environment's name for what must not stand in a table
 RESERVED = (CENTRE,)  # names that the broker's files use for themselves
@@ -47,6 +55,7 @@ def document(cells: dict[str, str], shared: dict[str, Any]) -> tuple[tuple[dict[
     if cells["device_id"] in RESERVED:
         troubles.append(("device_id", f"{cells['device_id']!r} is a name of the broker's own files; take another"))
     link = _link(cells["link"], shared, troubles)
+    link |= {key: cells[name] for name, key in OF_LINK.items() if cells.get(name)}
     chip, wiring = _pins(cells["pins"], shared, troubles)
     stream = _stream(cells["stream"], troubles)
     known = {name for name, _ in troubles}
@@ -126,7 +135,8 @@ def _assemble(
 
 
 def _link(name: str, shared: dict[str, Any], troubles: list[Trouble]) -> dict[str, Any]:
-    links = {"wifi": {"type": "wifi"}, **shared.get("links", {})}
+    wifi = {key: shared["wifi"][key] for key in WIFI_OF_LINK if key in shared.get("wifi", {})}
+    links = {"wifi": {"type": "wifi", **wifi}, **shared.get("links", {})}
     if name not in links:
         troubles.append(("link", f"found {name!r}, must be one of {', '.join(links)} ([links.NAME] in fleet.toml)"))
     return dict(links.get(name, {}))
@@ -181,11 +191,12 @@ _CELLS = {
     "location.address": "address",
     "location.site": "site",
     "location.height_m": "height_m",
-}
+} | {f"link.{key}": name for name, key in OF_LINK.items()}
 
 
 def _cell_of(error: str, cells: dict[str, str]) -> str:
     """The table's column that an error of the firmware's validator is about; '' = none, it is fleet.toml's."""
     key = error.partition(":")[0]
-    name = _CELLS.get(key) or re.split(r"[. ]", key)[0]
+    name = _CELLS.get(key, "")
+    name = name if name in cells else re.split(r"[. ]", key)[0]
     return name if name in cells else ""

@@ -12,6 +12,7 @@ PORT = 8883  # of MQTT over TLS
 NAME_MAX = 64  # characters of a certificate's common name: X.520's ub-common-name
 # Sections of a configuration that the table or a section of fleet.toml's own fills.
 _FILLED = {"v", "device_id", "region", "location", "stream", "broker", "link", "pins", "secrets"}
+WIFI_OF_LINK = ("country", "netmask", "gateway", "dns")  # keys of [wifi] that belong to the link of those that have it
 _KEYS = tuple(key for key, *_ in config._RULES)  # what a configuration may hold
 SECTIONS = ("authority", "broker", "clock", "wifi", "links", "pins", "common")
 
@@ -47,7 +48,7 @@ def _keys(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
         "authority": {"name"},
         "broker": (_of_firmware("broker") - {"tls", "insecure"}) | {"hosts", "server_name", "centre_port"},
         "clock": _of_firmware("clock"),
-        "wifi": {"ssid", "open"},
+        "wifi": {"ssid", "open", *WIFI_OF_LINK},
         "common": {key.split(".")[0] for key in _KEYS} - _FILLED - ({"clock"} if "clock" in shared else set()),
     }
     for section, keys in read.items():

@@ -22,15 +22,18 @@ def switch_on(nic):
 class WifiLink:
     failure = None
 
-    def __init__(self, ssid, password):
+    def __init__(self, ssid, password, address):
         self._ssid = ssid
         self._password = password
+        self._address = address
         self._nic = network.WLAN(network.STA_IF)
 
     def start(self):
         nic = self._nic
         switch_on(nic)
         attempt(lambda: nic.config(pm=network.WLAN.PM_NONE))  # power save delays messages; not while it joins
+        if self._address:
+            attempt(nic.ifconfig, self._address)  # ends DHCP
         if not nic.isconnected():
             attempt(nic.connect, self._ssid, self._password)  # an error when it joins already: then all is well
 

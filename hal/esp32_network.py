@@ -8,6 +8,10 @@ def make_network(config, make_tls):
     mend it. `make_tls()` may raise ValueError, as the pins of Ethernet may.
     """
     try:
+        if config["link"]["type"] != "none":
+            from hal.esp32_start import name_network
+
+            name_network(config)
         tls = make_tls()
         return _make_link(config["link"], config["secrets"]), tls
     except (OSError, RuntimeError, MemoryError) as error:
@@ -16,15 +20,18 @@ def make_network(config, make_tls):
 
 def _make_link(config, secrets):
     """`config`: the section "link"; its type "none" is the fallback of a board without a usable configuration."""
+    if config["type"] == "none":
+        return _no_link(None)
+    from hal.esp32_start import static_address
+
+    address = static_address(config)
     if config["type"] == "wifi":
         from hal.esp32_link import WifiLink
 
-        return WifiLink(secrets["wifi_ssid"], secrets["wifi_password"])
-    if config["type"] == "ethernet":
-        from hal.esp32_ethernet import EthernetLink
+        return WifiLink(secrets["wifi_ssid"], secrets["wifi_password"], address)
+    from hal.esp32_ethernet import EthernetLink
 
-        return EthernetLink(config)
-    return _no_link(None)
+    return EthernetLink(config, address)
 
 
 def _no_link(failure):

@@ -161,7 +161,8 @@ class Watchdog(Protocol):
 class Board(Protocol):
     """All that a column is built on. `configure` is called once, before anything below `-- configured`."""
 
-    chip: str  # "esp32", "esp32s2", "esp32s3", "esp32c3": which pins exist and what they can do
+    chip: str  # "esp32", "esp32c3", ...: which pins exist and what they can do. One without a table of its pins, such
+    # as an "esp32c5", is named all the same: the configuration refuses it.
     uid: str  # the chip's own id, hex
     micropython: str  # version of the interpreter, e.g. "1.26.0"; "cpython" in the virtual world
     flash: Flash

@@ -48,6 +48,7 @@ def _column(arguments: argparse.Namespace) -> int:
             in_place=arguments.in_place,
             seed=arguments.seed,
             chip=arguments.chip,
+            card=arguments.card,
             no_input=arguments.no_input,
         )
     except toolbox.ToolMissing as error:
@@ -78,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--in-place", action="store_true", help="code in the chip's image, as in one of your own; needs MicroPython")
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance (default: %(default)s)")
     add("--chip", choices=CHIPS, default="esp32", help="(default: %(default)s)")
+    add("--card", type=Path, metavar="FILE", help="figures of a board (make accept JSON=1): the chip is as that one")
     add_no_input(column)
     column.epilog = lists(
         {

@@ -8,7 +8,7 @@ Every error names the key, what was found and what would be right.
 import json
 
 from firmware import encoding
-from firmware.startup import config_files, hosts, pins
+from firmware.startup import addresses, config_files, hosts, pins
 
 ID_MAX = 32
 ADDRESS_MAX_BYTES = 240
@@ -144,6 +144,8 @@ def _stream(value):
             return "a URI without a password in its query (%s)" % kind
 
 
+_gpio = _optional(_int(0, 48))
+
 # (key, check, default). Durations and thresholds: where a figure comes from stands in docs/configuration.md.
 _RULES = (
     ("v", _one_of(1), 1),
@@ -166,16 +168,16 @@ _RULES = (
     ("broker.tls.server_name", _optional(_host), None),
     ("link.type", _one_of("wifi", "ethernet"), "wifi"),
     ("link.restart_after_s", _int(10, 3600), 120),
-    ("link.phy", _optional(_text(1, 16)), None),
+    ("link.hostname", _optional(addresses.hostname), None),
+    ("link.country", _optional(addresses.country), None),
+    ("link.address", _optional(addresses.ipv4), None),
+    ("link.netmask", _optional(addresses.netmask), None),
+    ("link.gateway", _optional(addresses.ipv4), None),
+    ("link.dns", _optional(addresses.ipv4), None),
+    ("link.phy", _optional(pins.phy), None),
     ("link.phy_addr", _optional(_int(0, 31)), None),
-    ("link.mdc", _optional(_int(0, 48)), None),
-    ("link.mdio", _optional(_int(0, 48)), None),
-    ("link.power", _optional(_int(0, 48)), None),
-    ("link.ref_clk", _optional(_int(0, 48)), None),
     ("link.ref_clk_out", _bool, False),
-    ("link.spi", _optional(_int(1, 3)), None),
-    ("link.cs", _optional(_int(0, 48)), None),
-    ("link.int", _optional(_int(0, 48)), None),
+    ("link.spi", _optional(_int(1, 2)), None),
     ("button.active_low", _bool, True),
     ("button.press_ms", _int(26, 200), 40),
     ("button.release_ms", _int(43, 1000), 60),
@@ -204,13 +206,15 @@ _RULES = (
     ("secrets.mqtt_user", _optional(_text(1, 128)), None),
     ("secrets.mqtt_password", _optional(_text(1, 256)), None),
     ("secrets.tls_key", _optional(_pem("PRIVATE KEY")), None),
-)
+) + tuple([("link." + key, _gpio, None) for key in pins.LINK])  # short names in the text would never be forgotten
 
 
 def validate(document, chip: str):
     """(configuration with all defaults filled in, list of errors). The first is None when there are errors."""
     if not isinstance(document, dict):
         return None, ["configuration: found %s, must be a JSON object" % type(document).__name__]
+    if pins.unknown(chip):
+        return None, [pins.unknown(chip)]
     errors = []
     config = {}
     for key, check, default in _RULES:
@@ -284,34 +288,11 @@ def _pins(given, chip, link, errors):
         if not isinstance(pin, int) or isinstance(pin, bool):
             errors.append("pins.%s: found %s, must be a GPIO number" % (role, _shown("pins", pin)))
             continue
-        trouble = pins.problem(chip, role, pin)
-        if trouble:
-            errors.append("pins.%s: found %d, but %s" % (role, pin, trouble))
         result[role] = pin
-    if "pulse" not in given and len(_users(result, link).get(result["pulse"], ())) > 1:
-        result["pulse"] = None  # a default takes no pin away from what was chosen
-    _twice(result, link, errors)
+    if "pulse" not in given:
+        pins.pulse_gives_way(chip, result, link)
+    errors.extend(pins.troubles(chip, result, link))
     return result
-
-
-def _users(roles, link):
-    """{pin: what it is used for}"""
-    used = {}
-    for role in sorted(roles):
-        used.setdefault(roles[role], []).append("pins." + role)
-    for key in ("mdc", "mdio", "power", "ref_clk", "cs", "int"):
-        used.setdefault((link or {}).get(key), []).append("link." + key)
-    if link and link.get("mdc") is not None:
-        for pin in pins.RMII:
-            used.setdefault(pin, []).append("Ethernet (RMII, fixed)")
-    return used
-
-
-def _twice(roles, link, errors):
-    used = _users(roles, link)
-    for pin in used:
-        if pin is not None and len(used[pin]) > 1:
-            errors.append("%s: GPIO%d is used twice; give each its own pin" % (" and ".join(used[pin]), pin))
 
 
 def _unknown(document, errors):
@@ -344,6 +325,7 @@ def _together(config, errors):
         errors.append("secrets.mqtt_user: needs secrets.mqtt_password beside it, and the other way round")
     if config["link"]["type"] == "wifi" and not secrets["wifi_ssid"]:
         errors.append("secrets.wifi_ssid: missing, must be the network's name when link.type is 'wifi'")
+    errors.extend(addresses.together(config["link"]))
     place = _place_bytes(config)
     if place > PLACE_MAX_BYTES:
         errors.append(
@@ -380,7 +362,8 @@ def last_good(flash, chip: str):
 
 
 def fallback(chip: str) -> dict:
-    """Enough to configure a board whose configuration is broken: the default pins, no link."""
+    """Enough to configure a board whose configuration is broken: the default pins, no link. Raises ValueError for an
+    unknown chip."""
     return {
         "pins": pins.defaults(chip),
         "button": {"active_low": True},

@@ -12,11 +12,11 @@ def estimated_heap() -> types.ModuleType:
     return small.estimated_gc()
 
 
-def mount(image: str, stall: Callable[[], None], rom: str = "") -> None:
+def mount(image: str, stall: Callable[[int], None], erase_us: int, program_us: int, rom: str = "") -> None:
     """Raises OSError when the image holds no file system."""
     if rom:
         raise ValueError("code in place needs MicroPython")
-    files.mount(image, stall)
+    files.mount(image, stall, erase_us, program_us)
 
 
 def install(modules: dict[str, types.ModuleType]) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 import os
 import sys
+import time
 
 import vfs
 
 from . import host
 
 _BLOCK_BYTES = 4096
+_PAGE_BYTES = 256
 _ROM = "/rom"
 _rom: bytearray | None = None
 _ERASED = b"\xff" * 256
@@ -16,21 +18,25 @@ _ERASED = b"\xff" * 256
 class Flash:
     """The image file as NOR flash: what is written stays written when the process is killed."""
 
-    def __init__(self, path: str, stall) -> None:
+    def __init__(self, path: str, stall, erase_us: int, program_us: int) -> None:
         self._file = open(path, "r+b")
         self._blocks = self._file.seek(0, 2) // _BLOCK_BYTES
         self._stall = stall
+        self._erase_us = erase_us
+        self._program_us = program_us
 
     def readblocks(self, block, buffer, offset=0) -> None:
         self._file.seek(block * _BLOCK_BYTES + offset)
         self._file.readinto(buffer)
 
     def writeblocks(self, block, buffer, offset=None) -> None:
+        start = time.ticks_us()
         if offset is None:
             self._erase(block)
             offset = 0
         self._file.seek(block * _BLOCK_BYTES + offset)
         self._file.write(buffer)
+        self._take(self._program_us * (-(-len(buffer) // _PAGE_BYTES)), start)
 
     def ioctl(self, request, argument):
         if request == 4:
@@ -42,10 +48,17 @@ class Flash:
         return 0
 
     def _erase(self, block: int) -> None:
-        self._stall()
+        start = time.ticks_us()
         self._file.seek(block * _BLOCK_BYTES)
         for _ in range(_BLOCK_BYTES // len(_ERASED)):
             self._file.write(_ERASED)
+        self._take(self._erase_us, start)
+
+    def _take(self, us: int, start: int) -> None:
+        """The file's own time counts."""
+        left_us = us - time.ticks_diff(time.ticks_us(), start)
+        if left_us > 0:
+            self._stall(left_us)
 
 
 class _Flashbdev:
@@ -59,14 +72,14 @@ def estimated_heap():
     """Nothing is estimated here."""
 
 
-def mount(image: str, stall, rom: str = "") -> None:
-    """The host's files are gone then. `stall`: what an erase does to the chip. `rom`: of an image of one's own, whose
-    _boot.py mounts the flash.
+def mount(image: str, stall, erase_us: int, program_us: int, rom: str = "") -> None:
+    """The host's files are gone then. `stall`: what so many us of a busy flash do to the chip. `rom`: of an image of
+    one's own, whose _boot.py mounts the flash.
 
     Raises OSError when the image holds no file system.
     """
     global _rom
-    flash = Flash(image, stall)
+    flash = Flash(image, stall, erase_us, program_us)
     _rom = host.map_rom(rom) if rom else None
     try:
         os.umount("/")

@@ -160,7 +160,7 @@ class PCNT:
         self._irq.handler, self._irq.mask = None, 0
         self._settled_us = host.now_us()
 
-    def _latched_events(self) -> int:
+    def _latched(self) -> int:
         self._settle()
         return self._irq.latched
 
@@ -219,9 +219,9 @@ class PCNT:
 def while_flash_is_busy(for_us: int) -> None:
     """All code in flash is out of reach, and the handler of an event is there: C20, a panic."""
     units = list(PCNT._made.values())
-    before = [unit._latched_events() for unit in units]
+    before = [unit._latched() for unit in units]
     host.sleep_us(for_us)
-    if [unit._latched_events() for unit in units] != before:
+    if [unit._latched() for unit in units] != before:
         host.say("Guru Meditation Error: Core 0 panic'ed (Cache disabled but cached memory region accessed).")
         host.say('\x01{"reset":"hard"}')
         host.end(0)

@@ -4,6 +4,7 @@ from . import heaps, host, wires
 from . import time as _time
 from .counters import Counter  # noqa: F401
 from .pins import ADC, PWM, Pin  # noqa: F401
+from .pins import pin_id as _pin_id
 
 PWRON_RESET = 1
 HARD_RESET = 2
@@ -20,6 +21,13 @@ _CAUSES = {
 _FREQUENCIES_HZ = (20000000, 40000000, 80000000, 160000000, 240000000)
 _TIMERS = 4
 _FEED_GRAIN_US = 10000  # feeds that follow each other faster are one
+# sck, mosi, miso of SPI 1 and 2 when they are not given
+_SPI_PINS = {
+    "esp32": ((14, 13, 12), (18, 23, 19)),
+    "esp32s2": ((12, 11, 13), (36, 35, 37)),
+    "esp32s3": ((12, 11, 13), (36, 35, 37)),
+    "esp32c3": ((6, 7, 2),),
+}
 _freq = 160000000
 _masked: list = []
 
@@ -35,7 +43,7 @@ class WDT:
             raise ValueError
         if timeout <= 0:
             raise ValueError("WDT timeout too short")
-        wires.registers.arm(host.now_us(), timeout * 1000)
+        wires.registers.arm(host.now_us(), timeout * wires.options["watchdog_2s_ms"] // 2)
 
     def feed(self) -> None:
         ticks = _time.ticks_us()
@@ -91,7 +99,7 @@ class Timer:
         if not period_ms or period_ms < 1:
             raise ValueError("period or freq required")
         self._mode, self._period_ms, self._callback = mode, period_ms, callback
-        self._due = _time.ticks_add(_time.ticks_ms(), period_ms)
+        self._due = _time.ticks_add(_time.ticks_ms(), period_ms + wires.options["timer_late_ms"])
         self._active = True
         wires.polls.append(self._poll_ref)
         wires.alarms.append(self._alarm_ref)
@@ -120,12 +128,20 @@ class SPI:
     """A bus to hand to network.LAN; nothing else is wired to it."""
 
     def __init__(self, __id, baudrate=1000000, *, sck=None, mosi=None, miso=None) -> None:
-        if __id not in (1,) + (2,) * (wires.options["chip"] != "esp32c3"):
+        own = _SPI_PINS[wires.options["chip"]]
+        if not 1 <= __id <= len(own):
             raise ValueError("SPI(%s) doesn't exist" % __id)
+        given = zip((sck, mosi, miso), own[__id - 1])
+        self._pins = [default if pin is None else _pin_id(pin) for pin, default in given]
+
+    def _is_free(self) -> bool:
+        """No output took one of the bus's pins: on the chip the last one to be set up has it, without a word."""
+        return not any(pin in PWM._channels or Pin._is_output(pin) for pin in self._pins)
 
 
 def reset_cause() -> int:
-    return _CAUSES[wires.options["cause"]]
+    cause = wires.options["cause"]
+    return wires.options.get("cause_" + cause, _CAUSES.get(cause))
 
 
 def reset() -> None:

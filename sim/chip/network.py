@@ -87,10 +87,21 @@ def country(code=None):
     _names["country"] = code
 
 
+def _static(addresses) -> tuple:
+    if len(addresses) != 4:
+        raise ValueError("requested length 4 but object has length %d" % len(addresses))
+    for text in addresses:
+        parts = text.split(".")
+        if len(parts) != 4 or not all(part.isdigit() and int(part) < 256 for part in parts):
+            raise ValueError("invalid arguments")
+    return tuple(addresses)
+
+
 class _Interface:
     """What Wi-Fi and Ethernet share. The link needs `join_ms` from its beginning to an address."""
 
     _static: tuple | None = None
+    _lease_name = ""  # the host name that the DHCP server was told, which is the one of the interface's start
 
     def isconnected(self) -> bool:
         wires.touch()
@@ -102,7 +113,7 @@ class _Interface:
 
     def ifconfig(self, __addresses=None):
         if __addresses is not None:
-            self._static = __addresses
+            self._static = None if __addresses == "dhcp" else _static(__addresses)
             return None
         return (self._static or _ADDRESS) if self.isconnected() else _NO_ADDRESS
 
@@ -168,6 +179,7 @@ class WLAN(_Interface):
         if __ssid is None:
             __ssid, __password = self._station.ssid, ""
         self._station.connect(__ssid, __password or "")
+        self._lease_name = hostname()
 
     def disconnect(self) -> None:
         self._station.disconnect()
@@ -235,6 +247,7 @@ class LAN(_Interface):
 
     _active = _stopped = False
     _up_at = None
+    _spi: machine.SPI | None = None
 
     def __init__(
         self,
@@ -261,22 +274,30 @@ class LAN(_Interface):
             raise ValueError("invalid phy type")
         if not on_spi and (mdc is None or mdio is None):
             raise ValueError("mdc and mdio must be specified")
+        if on_spi and (spi is None or cs is None):
+            raise ValueError("spi and cs must be specified")
         for pin in (mdc, mdio, reset, power, cs, int, ref_clk):
             if pin is not None:
                 pins.pin_id(pin)
+        if on_spi and int is None:  # IDF's driver would poll, for which MicroPython gives it no period
+            raise OSError("esp_eth_driver_install failed")
         if "lan" in _interfaces:
             raise OSError("esp_netif_attach failed")  # esp_netif_new gave none: it has one of that key
         _interfaces["lan"] = self
         _fails("lan")
         if heaps.take("ethernet") is None:
             raise OSError("esp_eth_driver_install failed with no memory for driver")
+        self._spi = spi
 
     def active(self, __is_active=None):
         if __is_active is None:
             return self._active
         if bool(__is_active) != self._active:  # else it does nothing
             if __is_active:
+                if self._spi is not None and not self._spi._is_free():
+                    raise OSError("esp_eth_start failed")
                 _fails("eth-start")
+                self._lease_name = hostname()
             self._active, self._up_at = bool(__is_active), None
             self._stopped = not __is_active
         return self._active

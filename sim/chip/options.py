@@ -3,6 +3,7 @@
 CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3")
 CAUSES = ("power-on", "watchdog", "hard", "soft", "deepsleep")
 
+_FIGURE = "a figure of hal/assumptions.toml, which says what it is; by default a chip that is quicker than any"
 # key: (default, what it is). A default of None must be given; the type of the default is the type of the value.
 KEYS = {
     "flash": (None, "LittleFS image, blocks of 4096 bytes"),
@@ -25,11 +26,27 @@ KEYS = {
     "pulse": (1, "0 = PWM comes out of no pad that the pulse counter could count"),
     "tick_ms": (10, "FreeRTOS tick, on which every wait of the poll ends: hal/assumptions.toml"),
     "erase_us": (0, "the whole chip stalls for this long while a flash sector is erased (real: 45000)"),
+    "program_us": (0, _FIGURE),
+    "sleep_floor_ms": (0, _FIGURE),
+    "timer_late_ms": (0, _FIGURE),
+    "drift_ppm": (0, _FIGURE),
+    "counter_pulls_up": (1, _FIGURE),
+    "rtc_bytes": (2048, _FIGURE),
+    "rtc_kept_soft": (1, _FIGURE),
+    "rtc_kept_hard": (1, _FIGURE),
+    "rtc_kept_watchdog": (1, _FIGURE),
+    "cause_soft": (5, _FIGURE),
+    "cause_hard": (2, _FIGURE),
+    "cause_watchdog": (3, _FIGURE),
+    "watchdog_2s_ms": (2000, _FIGURE),
+    "adc_low_mv": (142, _FIGURE),
+    "adc_high_mv": (2450, _FIGURE),
+    "stuck_pin": (-1, "a GPIO that is shorted to ground, -1 = none"),
     "tls_ms": (0, "the loop stalls for this long in a TLS handshake (real: 300 to 1000)"),
     "board": ("", "settings (JSON) of a board with a serial port, see repl.py; empty = the console is lines"),
     "heaps": ("", "file of figures (JSON) of the chip's two heaps, see heaps.py; empty = one without bounds"),
     "rom": ("", "ROMFS image of code that runs where it lies; empty = none"),
-    "heap": (4 << 20, "heap that CPython pretends to have, bytes: its objects take several times a chip's"),
+    "heap": (1 << 22, "heap that CPython pretends to have, bytes: its objects take several times a chip's"),
 }
 
 

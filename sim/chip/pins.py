@@ -92,7 +92,7 @@ class Pin:
         if __x is wires.ASK:
             wires.touch()
             if self._mode == Pin.OUT:
-                return self._level
+                return 0 if self._number == wires.options["stuck_pin"] else self._level
             if self._number == wires.options["button"]:
                 return level_when(self._number, wires.contact_level())
             return wires.pin_level(self._number, self._pull == Pin.PULL_UP)
@@ -124,6 +124,10 @@ class Pin:
             wires.polls.append(self._irq)
         return self
 
+    @classmethod
+    def _is_output(cls, number: int) -> bool:
+        return number in cls._made and cls._made[number]._mode in (Pin.OUT, Pin.OPEN_DRAIN)
+
     def __repr__(self) -> str:
         return "Pin(%d)" % self._number
 
@@ -134,7 +138,8 @@ class Pin:
 def becomes_counter_input(given) -> int:
     """IDF's pcnt_set_pin: whatever drove the pin no longer does, and it is pulled up and not down."""
     number = pin_id(given)
-    Pin(number).init(Pin.IN, Pin.PULL_UP if number < _silicon()[1] else -1)
+    pulls_up = wires.options["counter_pulls_up"] and number < _silicon()[1]
+    Pin(number).init(Pin.IN, Pin.PULL_UP if pulls_up else -1)
     return number
 
 
@@ -240,6 +245,13 @@ class PWM:
         host.say('\x01{"pin":%d,"duty":%d,"t_us":%d}' % (self._number, duty, host.now_us()))
 
 
+def _floating_uv(number: int) -> int:
+    """At a pin that nothing drives but its pull resistor."""
+    pull = Pin._made[number]._pull if number in Pin._made else None
+    levels = {Pin.PULL_UP: wires.options["adc_high_mv"] * 1000, Pin.PULL_DOWN: wires.options["adc_low_mv"] * 1000}
+    return levels.get(pull, _DEFAULT_ADC_UV)
+
+
 class ADC:
     ATTN_0DB = 0
     ATTN_2_5DB = 1
@@ -266,7 +278,10 @@ class ADC:
         wires.touch()
         if _within(self._number, _silicon()[3]) and ADC._wifi_active:
             raise errno.error("ETIMEDOUT")
-        return min(wires.adc_uv.get(self._number, _DEFAULT_ADC_UV), self._FULL_SCALE_UV[self._atten])
+        microvolts = wires.adc_uv.get(self._number)
+        if microvolts is None:
+            microvolts = _floating_uv(self._number)
+        return min(microvolts, self._FULL_SCALE_UV[self._atten])
 
     def read_u16(self) -> int:
         return self.read_uv() * _LEVEL_MAX // self._FULL_SCALE_UV[self._atten]

@@ -39,7 +39,7 @@ def on(arguments: list[str]) -> None:
     except (ValueError, OSError) as error:
         host.say("chip: %s" % error)
         host.end(2)
-    wires.connect(values, rtc.Registers(shared, values["cause"], host.now_us()))
+    wires.connect(values, rtc.Registers(shared, values, host.now_us()))
     heaps.start(values["heaps"], board.estimated_heap())
     time.start_ticks(values["seed"])
     _sys.describe()
@@ -55,7 +55,8 @@ def on(arguments: list[str]) -> None:
 
         repl.prepare(values["board"])
     try:
-        board.mount(values["flash"], lambda: counters.while_flash_is_busy(values["erase_us"]), values["rom"])
+        busy = counters.while_flash_is_busy
+        board.mount(values["flash"], busy, values["erase_us"], values["program_us"], values["rom"])
     except OSError:
         _no_file_system()
     modules = {

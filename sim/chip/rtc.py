@@ -15,14 +15,18 @@ MEMORY_AT = 28
 
 
 class Registers:
-    def __init__(self, shared, cause: str, now_us: int) -> None:
+    def __init__(self, shared, options: dict, now_us: int) -> None:
         """`shared`: the file as a writable buffer. A power-on clears it, any other reset disarms the watchdog."""
         self._shared = shared
+        self._capacity = options["rtc_bytes"]
+        cause = options["cause"]
         if cause == "power-on":
             for at in range(0, FILE_BYTES, 64):
                 shared[at : at + 64] = bytes(64)
         elif cause != "soft":  # the IDF's task watchdog runs on through a soft reset
             shared[0:_RTC_TIME] = bytes(_RTC_TIME)
+        if not options.get("rtc_kept_" + cause, True):
+            self.memory = b""
         if self.rtc_offset_us == 0:
             self.rtc_offset_us = -now_us  # the clock starts at 2000-01-01
 
@@ -48,7 +52,7 @@ class Registers:
 
     @memory.setter
     def memory(self, data) -> None:
-        if len(data) > RTC_MEMORY_BYTES:
+        if len(data) > self._capacity:
             raise ValueError("buffer too long")
         self._shared[MEMORY_AT : MEMORY_AT + len(data)] = bytes(data)
         self._shared[LENGTH_AT:MEMORY_AT] = struct.pack(LENGTH_FORM, len(data))

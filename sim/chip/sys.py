@@ -49,4 +49,5 @@ class implementation:
 def describe() -> None:
     """Call when the wiring is known."""
     name = _NAMES[wires.options["chip"]]
-    implementation._machine = "Simulated %s module on %s" % (name, _host.implementation.name)
+    mcu = name.replace("-", "")
+    implementation._machine = "Simulated %s module on %s with %s" % (name, _host.implementation.name, mcu)

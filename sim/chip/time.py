@@ -9,6 +9,7 @@ _MASK = _PERIOD - 1
 _DAYS_BEFORE = (0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334)
 _ms_offset = 0
 _us_offset = 0
+_began_us = 0
 
 _native_add = getattr(_host_time, "ticks_add", None)
 if _native_add is not None and _native_add(0, -1) == _MASK:  # 32-bit MicroPython: the same period, and no big ints
@@ -27,7 +28,8 @@ else:
 
 def start_ticks(seed: int) -> None:
     """Ticks begin 5 to 60 seconds before they wrap; `seed` decides where."""
-    global _ms_offset, _us_offset
+    global _ms_offset, _us_offset, _began_us
+    _began_us = host.now_us()
     before_ms = 5000 + seed * 7919 % 55000
     _ms_offset = ticks_diff(_PERIOD - before_ms, host.ticks_ms() & _MASK)
     _us_offset = ticks_diff(_PERIOD - before_ms * 1000, host.ticks_us() & _MASK)
@@ -38,7 +40,9 @@ def ticks_ms() -> int:
 
 
 def ticks_us() -> int:
-    return ticks_add(host.ticks_us() & _MASK, _us_offset)
+    ticks = ticks_add(host.ticks_us() & _MASK, _us_offset)
+    drift_ppm = wires.options["drift_ppm"]
+    return ticks_add(ticks, (host.now_us() - _began_us) // 1000 * drift_ppm // 1000) if drift_ppm else ticks
 
 
 ticks_cpu = ticks_us

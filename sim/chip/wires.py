@@ -59,6 +59,8 @@ def pin_level(pin: int, pulled_up: bool) -> int:
 
 def sleep_ms(ms: int) -> None:
     """Sleep, attentive: soft interrupts and timers run in between."""
+    if 0 < ms < options["sleep_floor_ms"]:
+        ms = options["sleep_floor_ms"]
     slice_ms = 2 if polls else 20
     end_us = host.now_us() + ms * 1000
     touch()

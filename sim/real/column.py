@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from firmware.lamp import COLOURS
-from sim.chip.options import CHIPS
+from sim.chip.options import CHIPS, KEYS
 from sim.real import flash_image, heaps, rom_image, runtimes
 from sim.real.inputs import Inputs
 from sim.real.observer import Observer, Wiring
@@ -56,6 +56,7 @@ class RealColumn:
         seed: int = 0,
         chip: str = "esp32",
         wired_for: Mapping[str, Any] | None = None,
+        figures: Mapping[str, float] | None = None,
         on_event: Callable[[Event], None],
         sources: Path = flash_image.PROJECT,
     ) -> None:
@@ -64,6 +65,7 @@ class RealColumn:
         `heap_bytes`: what the firmware has of MicroPython's heap; what the simulated modules take is added. None = a
         module with `psram`, or a stock image's heap on one without.
         `in_place`: the code lies in the chip's image (MicroPython only).
+        `figures`: by name, as in hal/assumptions.toml or measured on a board; None = a chip that is quicker than any.
         `wired_for`: the validated configuration that tells which pin leads where; None = the one on the flash.
 
         Raises ValueError for unusable arguments, toolbox.ToolMissing when the runtime cannot be had.
@@ -71,7 +73,7 @@ class RealColumn:
         if chip not in CHIPS:
             raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
         self._scratch = tempfile.TemporaryDirectory(prefix="sos-column-")
-        self._heaps = self._told_of_heaps(runtime, chip, heap_bytes, psram)
+        self._heaps = self._told_of_heaps(runtime, chip, heap_bytes, psram, figures)
         grows_to = heaps.most_bytes(self._heaps) if self._heaps["first"] else heap_bytes
         self._command = runtimes.command(runtime, grows_to, Path(self._scratch.name, "chip"), self._more_heap_bytes())
         self._heaps_file = Path(self._scratch.name, "heaps.json")
@@ -83,13 +85,15 @@ class RealColumn:
                 self.flash_path, config, mpy=runtime != "cpython", sources=sources, in_place=in_place
             )
         elif not self.flash_path.exists():
-            flash_image.replace(self.flash_path, flash_image.Image().content())
+            size_bytes = int((figures or {}).get("fs_bytes", flash_image.SIZE_BYTES))
+            flash_image.replace(self.flash_path, flash_image.Image(size_bytes=size_bytes).content())
         self._rom = Path(self._scratch.name, "rom.img") if in_place else None
         if self._rom is not None:
             made = flash_image.firmware_files(mpy=True, sources=sources)
             own = {"_boot.py": (flash_image.PROJECT / "image/_boot.py").read_bytes()}
             self._rom.write_bytes(rom_image.content(made | own))
         self._chip_name, self._seed = chip, seed
+        self._figures = {name: round(value) for name, value in (figures or {}).items() if name in KEYS}
         self._wiring = Wiring.of(wired_for or flash_image.configuration_in_force(self.flash_path, chip))
         self._registers = Registers(Path(self._scratch.name, "registers"))
         self._inputs = Inputs()
@@ -261,16 +265,23 @@ class RealColumn:
             "contact": level,
             "link": int(self._inputs.link_up),
             "tamper": int(self._inputs.tamper_open),
+            **self._figures,
         }
         self._reset_asked = None
         self._chip = self._process(settings)
         if coming:
             self._send_edges(coming)
 
-    def _told_of_heaps(self, runtime: str, chip: str, heap_bytes: int | None, psram: bool) -> dict[str, Any]:
+    def _told_of_heaps(
+        self, runtime: str, chip: str, heap_bytes: int | None, psram: bool, figures: Mapping[str, float] | None
+    ) -> dict[str, Any]:
         simulators = runtimes.simulators_bytes(runtime, self._more_heap_bytes())
         return heaps.figures_of(
-            chip, psram=psram and heap_bytes is None, heap_bytes=heap_bytes, simulators_bytes=simulators
+            chip,
+            psram=psram and heap_bytes is None,
+            heap_bytes=heap_bytes,
+            simulators_bytes=simulators,
+            figures=figures,
         )
 
     def _more_heap_bytes(self) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from common.assumptions import on_chip
 from common.commands import command_lines
 from common.home import COLUMN_COMMAND
 from common.signals import exit_on
@@ -127,6 +128,7 @@ def main(
     seed: int,
     chip: str,
     no_input: bool,
+    card: Path | None = None,
 ) -> int:
     """Run one column until `quit`; returns the exit status."""
     try:
@@ -136,6 +138,7 @@ def main(
         return EXIT_USAGE
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
+        figures = None if card is None else on_chip(chip, card)
         with RealColumn(
             config,
             runtime=runtime,
@@ -145,6 +148,7 @@ def main(
             in_place=in_place,
             seed=seed,
             chip=chip,
+            figures=figures,
             on_event=print_event,
         ) as column:
             column.power_on()
@@ -153,7 +157,7 @@ def main(
                 command_lines(no_input=no_input),
                 lambda event, **more: print_event({"t_ms": column.now_ms(), "event": event, **more}),
             )
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from common.arguments import byte_count, lists
+from common.assumptions import on_chip
 from common.commands import add_no_input, command_lines
 from common.home import COLUMN_COMMAND
 from common.signals import exit_on
@@ -59,12 +60,13 @@ def main(argv: list[str]) -> int:
             wired_for=wiring,
             servers=arguments.servers,
             link=arguments.link,
+            figures=on_chip(chip, arguments.card),
             faults=arguments.fault,
             usb_powered=arguments.usb_powered,
             on_event=print_event,
         ) as board:
             _obey(board, command_lines(no_input=arguments.no_input))
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except toolbox.ToolMissing as error:
@@ -115,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--runtime", choices=RUNTIMES, default=RUNTIMES[0], help="(default: %(default)s)")
     add("--chip", choices=CHIPS, help=f"(default: that of --wired-for, else {CHIPS[0]})")
     add("--heap", type=byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k")
+    add("--card", type=Path, metavar="FILE", help="figures of a board (default: hal/assumptions.toml's for the chip)")
     add("--no-psram", action="store_true", help="a module without PSRAM: its heap is IDF's as well")
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance and of faults (default: %(default)s)")
     add("--usb-powered", action="store_true", help="the cable is the supply: `unplug` cuts the power")

@@ -17,9 +17,17 @@ FAULTS = {
     "no-umqtt": "the image has no umqtt.simple frozen",
     "noise": "32 bytes of noise after each reset and whenever a program opens the port",
     "garbage": "about one byte in N from the board is another one (default: 500)",
+    "native-usb": "no converter: with each reset but a soft one the port goes away for N ms (default: 1500)",
     "deaf": "nothing that is sent reaches the board",
 }
-_DEFAULTS = {"unplugged": 2000, "unplugged-at": 5, "flash-full": 2, "watchdog": 8000, "garbage": 500}
+_DEFAULTS = {
+    "unplugged": 2000,
+    "unplugged-at": 5,
+    "flash-full": 2,
+    "watchdog": 8000,
+    "garbage": 500,
+    "native-usb": 1500,
+}
 _FILLER = "filler.bin"
 _BUSY_MAIN = "print('main: busy')\nwhile True:\n    n = 0\n    for i in range(100000):\n        n += i\n"
 _WATCHDOG_MAIN = """import machine, time

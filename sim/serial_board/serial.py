@@ -49,13 +49,15 @@ class SerialBoard(RealColumn):
         wired_for: Mapping[str, Any] | None = None,
         servers: Path | None = None,
         link: Path | None = None,
+        figures: Mapping[str, float] | None = None,
         faults: Sequence[str] = (),
         usb_powered: bool = False,
         on_event: Callable[[Event], None] = lambda _: None,
     ) -> None:
         """The board is off until `power_on()`; its port is there at once.
 
-        `config`, `flash_path`, `heap_bytes`, `psram`, `seed`, `chip`, `wired_for`: as for a `RealColumn`; without a
+        `config`, `flash_path`, `heap_bytes`, `psram`, `seed`, `chip`, `wired_for`, `figures`: as for a `RealColumn`;
+        without a
         configuration on the flash or in `wired_for`, the button, lamp and relay are wired to the chip's default pins,
         and they stay wired as they are at the start.
         `servers`: see sim/fleet/connect_to.py; read at each start of the chip, there is no harm if it is not there.
@@ -84,6 +86,7 @@ class SerialBoard(RealColumn):
         self._unplug_at_bytes = self._faults.number("unplugged")
         self._unplug_at_execution = self._faults.number("unplugged-at")
         self._state = self._told = OFF
+        self._enumerated_at = 0.0  # when a chip with native USB is on the bus again
         self._prompt = "friendly"
         try:
             super().__init__(
@@ -95,6 +98,7 @@ class SerialBoard(RealColumn):
                 seed=seed,
                 chip=chip,
                 wired_for=wired_for,
+                figures=figures,
                 on_event=on_event,
             )
             self._faults.spoil(self.flash_path)
@@ -159,6 +163,9 @@ class SerialBoard(RealColumn):
 
     def _step(self) -> None:
         super()._step()
+        if 0 < self._enumerated_at < time.monotonic():
+            self._enumerated_at = 0.0
+            self._plug()
         self._port.flush()
         self._listen()
         if self._waiting and isinstance(self._chip, UartProcess) and self._chip.receive(self._waiting):
@@ -251,6 +258,13 @@ class SerialBoard(RealColumn):
         except (OSError, ValueError) as error:
             self._log(f"simulator: {error}")
             return ""
+
+    def _reset(self, cause: str, **details: str) -> None:
+        super()._reset(cause, **details)
+        away_ms = self._faults.number("native-usb")
+        if cause != "soft" and away_ms is not None and self._port.is_open:
+            self._unplug()
+            self._enumerated_at = time.monotonic() + away_ms / 1000
 
     def _kill(self) -> None:
         super()._kill()

@@ -47,7 +47,8 @@ def infested(value: Any) -> Any:
 
 # What the schemas hold to a form: with markup in it, the message is refused as a whole (and is sent so, too).
 TRUE_KEYS = {"event_type", "id", "device_id", "status", "raised_at", "clock", "geo", "site", "ok_at", "faults", "state",
-             "at", "since", "cause", "event", "capabilities", "digest", "source", "mode", "link", "reset", "debouncer"}  # fmt: skip
+             "at", "since", "cause", "event", "capabilities", "digest", "source", "mode", "link", "reset",
+             "debouncer"}  # fmt: skip
 
 
 def alarm(number: int, **changes: Any) -> bytes:

@@ -27,7 +27,7 @@ def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 
 WIFI = """
 from hal.esp32_link import WifiLink
-link = WifiLink("sos-columns", "password")
+link = WifiLink("sos-columns", "password", None)
 link.start()
 def until(is_up, limit_ms=20000):
     start = time.ticks_ms()
@@ -89,8 +89,12 @@ print("describe", board.link.describe()["kind"])
 """
 
 
+BY_DHCP = {"hostname": "sos-1", "country": None, "address": None, "netmask": None, "gateway": None, "dns": None}
+
+
 def configured(link: dict[str, object], with_tls: bool = False) -> str:
-    document = {**config.fallback("esp32"), "link": {**NO_PINS, **link}, "secrets": {"wifi_ssid": "a", "tls_key": None}}
+    document = {**config.fallback("esp32"), "secrets": {"wifi_ssid": "a", "tls_key": None}}
+    document["link"] = {**NO_PINS, **BY_DHCP, **link}
     document["broker"] = {"tls": {"ca": "", "cert": None} if with_tls else None}
     document["pins"] = {**document["pins"], "tamper": None, "supply": None}
     document["secrets"]["wifi_password"] = "password"

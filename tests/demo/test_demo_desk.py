@@ -142,9 +142,7 @@ def answers(url: str) -> bool:
         (True, ["--ui", "script"], "_script"),
     ],
 )
-def test_which_view_it_is(
-    terminal: bool, arguments: list[str], wanted: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_which_view_it_is(terminal: bool, arguments: list[str], wanted: str, monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[str] = []
 
     def play(name: str) -> int:

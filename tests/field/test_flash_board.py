@@ -287,6 +287,22 @@ def test_after_a_pulled_cable_the_next_flash_completes_it(bench: Bench) -> None:
     assert bench.alarm_from(board) == NEW
 
 
+def test_a_board_whose_port_goes_away_with_each_reset(bench: Bench) -> None:
+    """Native USB, as on an S2 or S3: success is not reported as a failure. What the column says meanwhile is lost."""
+    board = bench.board(faults=["native-usb"])
+    verdict = bench.flash(board)
+    assert "folder a is in force; armed after" in verdict and "connected to" in verdict
+    assert bench.alarm_from(board) == NEW
+    assert "nothing to do" in bench.flash(board)
+
+
+def test_a_port_that_is_not_waited_for_is_noticed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken by taking a port that goes away for a pulled cable."""
+    monkeypatch.setattr(flash, "PORT_BACK_WITHIN_S", 0.0)
+    with pytest.raises(BoardError, match="went away"):
+        bench.flash(bench.board(faults=["native-usb"]))
+
+
 # -- what must not go in
 
 

@@ -54,6 +54,34 @@ def test_all_troubles_are_told_at_once(table: Tables) -> None:
     assert len(error.value.troubles) == 3
 
 
+def test_addresses_of_their_own(table: Tables) -> None:
+    toml = TOML + 'country = "KZ"\nnetmask = "255.255.255.0"\ngateway = "10.0.0.1"\ndns = "10.0.0.2"\n'
+    wide, rest = HEADER + ",ip,hostname", GOOD.replace("one", "two")
+    found = fleet.read(table(wide, GOOD + ",10.0.0.7,sos-one", rest + ",10.0.0.8,", toml=toml)).columns
+    assert found["one"]["link"] == {
+        "type": "wifi", "country": "KZ", "address": "10.0.0.7", "netmask": "255.255.255.0", "gateway": "10.0.0.1",
+        "dns": "10.0.0.2", "hostname": "sos-one"}  # fmt: skip
+    assert found["two"]["link"]["address"] == "10.0.0.8" and "hostname" not in found["two"]["link"]
+    for cell, text in (
+        ("10.0.0.7", "fleet.csv:3:12 (ip): 10.0.0.7: line 2 has it too; give each its own"),
+        ("10.0.9.7", "fleet.csv:3:10 (link): link.gateway: found 10.0.0.1, must be another host in the network"),
+        ("10.0.0.1/24", "fleet.csv:3:12 (ip): link.address: found"),
+    ):
+        with pytest.raises(fleet.FleetError) as error:
+            fleet.read(table(wide, GOOD + ",10.0.0.7,sos-one", f"{rest},{cell},", toml=toml))
+        assert text in str(error.value)
+
+
+def test_a_fleets_pins_are_held_against_all_that_claims_them(table: Tables) -> None:
+    """As on the board: the same check. A W5500 on the pins that SPI 1 has by itself, under the lamp."""
+    toml = TOML + '[links.spi]\ntype = "ethernet"\nphy = "PHY_W5500"\nspi = 1\ncs = 5\n'
+    with pytest.raises(fleet.FleetError) as error:
+        fleet.read(table(HEADER, GOOD.replace("wifi", "spi"), toml=toml))
+    text = str(error.value)
+    assert "fleet.csv:2:10 (link): link.int: missing" in text
+    assert "pins.lamp_green and link.sck (SPI's own, unless set): GPIO14 is used twice" in text
+
+
 FOUR_MISTAKES = "One!,nko,Somewhere 1,north,269,5,prison,1.0,cameras,wifi,crossed"
 
 

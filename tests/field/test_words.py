@@ -195,7 +195,8 @@ NAMES = re.compile(
     r"|\bID\b|null"
     r"|MicroPython|mpy-cross|SHA-256|USB|MQTT|TLS|DNS|UDP|UTC|GPIO|PSRAM|docs/|Linux|device_id|reset|RESET|BOOT|ESP|esptool"
     r"|0xE9|umqtt|lib/|acl|`stream`|PUBACK"
-    r"|watchdog|status|logs|help|\.mpy|\.bin"
+    r"|watchdog|status|logs|help|\.mpy|\.bin|\.app-bin"
+    r"|ERASE=1|IDF|RTC|ppm|--json|Wi-Fi|Ethernet|machine\.reset\(\)"
 )
 
 

@@ -1,5 +1,5 @@
 # mypy: allow-untyped-calls
-"""The configuration: every rule, what errors say and never say, pins of each chip, and an alarm's size in the end."""
+"""The configuration: every rule, what errors say and never say, and an alarm's size in the end."""
 
 import json
 import math
@@ -15,10 +15,8 @@ from contract import validator
 from firmware import rfc3339
 from firmware.messages import ALARM_MAX_BYTES, Messages
 from firmware.startup import config as config_module
-from firmware.startup import pins
 from firmware.startup.config import validate
 
-CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3")
 RULES = {key: (check, default) for key, check, default in config_module._RULES}
 FOR_NO_KEY: list[Any] = [object, [], {"x": 1}, math.nan, -1, 1e12, "\ud800", "", True]
 
@@ -181,80 +179,6 @@ def test_a_leak_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     for changes in LEAKS[:5]:
         with pytest.raises(AssertionError):
             test_no_secret_appears_in_an_error(changes)
-
-
-# -- pins
-
-
-@pytest.mark.parametrize("chip", CHIPS)
-def test_the_default_pins_of_each_chip_are_fit_for_it(chip: str) -> None:
-    for role, pin in pins.defaults(chip).items():
-        assert pin is None or pins.problem(chip, role, pin) is None
-    assert errors(document(), chip) == []
-
-
-PIN_TROUBLE = [
-    ("esp32", "relay", 34, "input-only"),
-    ("esp32", "button", 39, "no pull-up"),
-    ("esp32", "button", 12, "strapping"),
-    ("esp32", "relay", 6, "flash"),
-    ("esp32", "relay", 1, "console"),
-    ("esp32", "relay", 24, "there is no GPIO24"),
-    ("esp32", "relay", -1, "there is no GPIO-1"),
-    ("esp32", "supply", 25, "ADC2 does not work beside Wi-Fi"),
-    ("esp32s2", "lamp_red", 46, "strapping"),
-    ("esp32s2", "supply", 11, "ADC2"),
-    ("esp32s3", "button", 45, "strapping"),
-    ("esp32s3", "button", 30, "flash"),
-    ("esp32c3", "button", 9, "strapping"),
-    ("esp32c3", "button", 22, "there is no GPIO22"),
-    ("esp32c3", "supply", 5, "ADC2"),
-    ("esp32", "button", None, "must be a GPIO number"),
-    ("esp32", "button", "4", "must be a GPIO number"),
-    ("esp32", "tamper", True, "must be a GPIO number"),
-    ("esp32", "tamper", 32, "GPIO32 is used twice"),
-]
-
-
-@pytest.mark.parametrize(("chip", "role", "pin", "words"), PIN_TROUBLE)
-def test_a_pin_that_cannot_serve_is_refused(chip: str, role: str, pin: Any, words: str) -> None:
-    found = errors(document(pins={role: pin}), chip)
-    assert any(f"pins.{role}" in line and words in line for line in found), found
-
-
-def test_a_pin_of_the_link_is_not_free() -> None:
-    assert any("link.mdc" in line and "twice" in line for line in errors(document(pins={"button": 23}, link__mdc=23)))
-
-
-RMII: dict[str, Any] = {"link": {"type": "ethernet", "phy": "LAN8720", "mdc": 23, "mdio": 18}}
-
-
-@pytest.mark.parametrize("role", ["button", "relay", "lamp_red", "lamp_green", "lamp_blue", "tamper"])
-@pytest.mark.parametrize("pin", [19, 21, 22, 25, 26, 27])
-def test_the_fixed_pins_of_an_ethernet_phy_are_not_free(role: str, pin: int) -> None:
-    found = errors(document(pins={role: pin}, **RMII))
-    assert [line for line in found if f"pins.{role}" in line and "Ethernet (RMII, fixed)" in line], found
-
-
-def test_without_an_ethernet_phy_they_are_free() -> None:
-    spi = {"type": "ethernet", "phy": "W5500", "spi": 1, "cs": 5, "int": 35}
-    for link in ({"type": "wifi"}, spi):
-        assert errors(document(pins={"relay": 22}, link=link)) == [], link
-    assert errors(document(**RMII)) == []
-
-
-def test_a_pin_shared_with_a_phy_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken by not knowing the fixed pins."""
-    monkeypatch.setattr(pins, "RMII", ())
-    with pytest.raises(AssertionError):
-        test_the_fixed_pins_of_an_ethernet_phy_are_not_free("relay", 22)
-
-
-def test_an_unfit_pin_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Broken by a table of chips that is empty."""
-    monkeypatch.setattr(pins, "_CHIPS", {})
-    with pytest.raises(AssertionError):
-        test_a_pin_that_cannot_serve_is_refused(*PIN_TROUBLE[0])
 
 
 # -- the longest alarm

@@ -17,12 +17,6 @@ from firmware.startup.config import load
 ROOT = Path(__file__).resolve().parents[2]
 
 
-
-
-
-
-
-
 def test_the_current_one_with_its_secrets() -> None:
     config, source, errors = load(good_board().flash, "esp32")
     assert (source, errors) == ("current", []) and config["secrets"]["wifi_ssid"] == "sos"

@@ -55,7 +55,18 @@ def test_a_good_configuration_is_run() -> None:
 
 
 def test_what_only_the_start_needs_is_forgotten() -> None:
-    names = ("configure", "config", "config_files", "seal", "pins", "hosts", "last_reset", "restoring", "assembly")
+    names = (
+        "configure",
+        "config",
+        "config_files",
+        "seal",
+        "pins",
+        "addresses",
+        "hosts",
+        "last_reset",
+        "restoring",
+        "assembly",
+    )
     assert run(good_board()).forgotten == [*("firmware.startup." + name for name in names), "firmware.startup"]
 
 

@@ -1,11 +1,13 @@
-"""docs/wiring.md lists exactly the GPIOs that the firmware accepts."""
+"""docs/wiring.md lists exactly the GPIOs that the firmware accepts, and links that it takes."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+from config_document import document
 
-from firmware.startup import pins
+from firmware.startup import config, pins
 
 PAGE = (Path(__file__).parents[2] / "docs" / "wiring.md").read_text("utf-8")
 GPIO_MAX = 63
@@ -27,3 +29,18 @@ def test_the_page_lists_the_pins_that_the_firmware_accepts(chip: str, role: str,
     """Red when one number of the table is changed."""
     accepted = {pin for pin in range(GPIO_MAX + 1) if pins.problem(chip, role, pin) is None}
     assert listed(chip, column) == accepted
+
+
+LINKS = re.findall(r"^\| ([^|]+) \|[^|]*\| `(\{.*?\})` \|(.*)\|$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("board", "link", "remark"), LINKS, ids=[board for board, _, _ in LINKS])
+def test_the_page_gives_links_that_the_firmware_takes(board: str, link: str, remark: str) -> None:
+    """With the pins that the page asks for; red when a key of the page is changed to one that another pin has."""
+    given = re.search(r"give `(\w+)` GPIO(\d+)", remark)
+    wanted = document(link=json.loads(link), pins={given[1]: int(given[2])} if given else {})
+    assert config.validate(wanted, "esp32s3" if "S3" in board else "esp32")[1] == []
+
+
+def test_every_board_of_the_page_is_tried() -> None:
+    assert len(LINKS) == PAGE.count('`{"type": ') >= 4

@@ -32,8 +32,6 @@ from sim.servers.centre import Centre
 pytestmark = pytest.mark.micropython
 
 
-
-
 @pytest.fixture
 def duty(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Duty]:
     runtime = getattr(request, "param", "micropython")
@@ -267,9 +265,6 @@ def test_what_is_wrong_stands_out() -> None:
 
 
 # -- a small heap, over mutual TLS
-
-
-
 
 
 @pytest.mark.mosquitto

@@ -144,6 +144,17 @@ def test_a_deaf_board_is_given_up_on(tmp_path: Path) -> None:
         assert time.monotonic() - started < 15
 
 
+def test_native_usb_goes_away_with_the_chip_and_comes_back(tmp_path: Path) -> None:
+    """A soft reset leaves it alone; red when a hard one does too."""
+    with bench(tmp_path, faults=["native-usb=800"]) as desk:
+        desk.mpremote("soft-reset")
+        assert desk.board.is_plugged
+        desk.mpremote("resume", "exec", "import machine; machine.reset()", timeout_s=20)
+        desk.seen.wait("port", path=None)
+        desk.seen.wait("port", path=desk.board.port)
+        assert desk.does("resume", "exec", "print(1)") == "1\n"
+
+
 def test_a_reset_while_code_runs_leaves_mpremote_waiting(tmp_path: Path) -> None:
     """Which is why a tool that flashes has to watch the clock itself."""
     with bench(tmp_path) as desk, pytest.raises(subprocess.TimeoutExpired):

@@ -11,6 +11,7 @@ from littlefs.context import UserContext
 from littlefs.lfs import LFSConfig
 
 BLOCK_BYTES = 4096
+_PAGE_BYTES = 256
 # What MicroPython's VfsLfs2 takes by default.
 _CACHE_BYTES = 128
 _GEOMETRY: dict[str, Any] = {
@@ -30,28 +31,29 @@ _folder = "/"
 class Flash(UserContext):
     """The image file as NOR flash: what is written stays written when the process is killed."""
 
-    def __init__(self, path: str, stall: Callable[[], None]) -> None:
+    def __init__(self, path: str, stall: Callable[[int], None], erase_us: int, program_us: int) -> None:
         self._file = os.open(path, os.O_RDWR)
-        self._stall = stall
+        self._stall, self._erase_us, self._program_us = stall, erase_us, program_us
         self.in_size = os.fstat(self._file).st_size
 
     def read(self, cfg: LFSConfig, block: int, off: int, size: int) -> bytearray:
         return bytearray(os.pread(self._file, size, block * BLOCK_BYTES + off))
 
     def prog(self, cfg: LFSConfig, block: int, off: int, data: bytes) -> int:
+        self._stall(self._program_us * -(-len(data) // _PAGE_BYTES))
         os.pwrite(self._file, data, block * BLOCK_BYTES + off)
         return 0
 
     def erase(self, cfg: LFSConfig, block: int) -> int:
-        self._stall()
+        self._stall(self._erase_us)
         os.pwrite(self._file, b"\xff" * BLOCK_BYTES, block * BLOCK_BYTES)
         return 0
 
 
-def mount(path: str, stall: Callable[[], None]) -> None:
-    """`stall` is what an erase does to the chip. Raises OSError when the image holds no file system."""
+def mount(path: str, stall: Callable[[int], None], erase_us: int, program_us: int) -> None:
+    """`stall` is what so many us of a busy flash do to the chip. Raises OSError when the image holds no file system."""
     global _fs
-    flash = Flash(path, stall)
+    flash = Flash(path, stall, erase_us, program_us)
     _fs = LittleFS(context=flash, mount=False, block_count=flash.in_size // BLOCK_BYTES, **_GEOMETRY)
     _run(_fs.mount)
 

@@ -1,0 +1,134 @@
+"""What is measured of a board, by the name of the figure in hal/assumptions.toml that it is held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from common import assumptions
+from field.accept.bench import Bench
+
+BLOCKS = 24
+EDGES_S = 60
+_PSRAM_LEAST_BYTES = 1 << 20
+_SLICE_MS = 5000  # within which the agent's watchdog wants to be fed
+
+Value = float | None  # None: this board or this inspection cannot tell
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the technician asked for."""
+
+    edges_s: float = EDGES_S
+    server: tuple[str, int] | None = None
+    wifi: tuple[str, str] = ("", "")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """`take` gives some figures' values; `near`: by how much each may differ from the model's and still be the same."""
+
+    near: dict[str, float]
+    take: Callable[[Bench, Wish], dict[str, Value]]
+
+
+def _one(name: str, near: float, call: str) -> Measure:
+    return Measure({name: near}, lambda bench, wish: {name: bench.ask(call)})
+
+
+def _heaps(bench: Bench, wish: Wish) -> dict[str, Value]:
+    """ESP-IDF's heap as it was at the start: a second area of MicroPython's, as large as the first, came out of it."""
+    gc_bytes, regions = bench.ask("heaps()")
+    if any(largest >= _PSRAM_LEAST_BYTES for _, largest in regions):
+        return {"psram_bytes": max(free for free, _ in regions)}
+    first = assumptions.load()["gc_first_bytes"].on(bench.chip)
+    largest = max(block for _, block in regions)
+    second = first if gc_bytes > 1.5 * first else 0
+    other = sum(free for free, _ in regions) - largest
+    return {"idf_boot_largest_bytes": largest + second, "idf_boot_other_bytes": other}
+
+
+def _counter_pulls_up(bench: Bench, wish: Wish) -> dict[str, Value]:
+    pin = bench.spare("button")
+    is_free = bench.ask(f"pull({pin}, True)") == 1 and bench.ask(f"pull({pin}, False)") == 0
+    return {"counter_pulls_up": bench.ask(f"counter_pulls_up({pin})") if is_free else None}
+
+
+def _adc(bench: Bench, wish: Wish) -> dict[str, Value]:
+    pin = bench.spare("supply")
+    return {"adc_low_mv": bench.ask(f"adc({pin}, False)"), "adc_high_mv": bench.ask(f"adc({pin}, True)")}
+
+
+def _lamp_pins(bench: Bench, wish: Wish) -> dict[str, Value]:
+    lamp = [bench.pins[f"lamp_{colour}"] for colour in ("red", "green", "blue")]
+    return {"lamp_pins": bench.ask(f"outputs({lamp!r})")}
+
+
+def _flash(bench: Bench, wish: Wish) -> dict[str, Value]:
+    program_us, erase_us, worst_us = bench.ask(f"flash({BLOCKS})")
+    return {"erase_us": erase_us, "program_us": program_us, "flash_tail_ms": worst_us / 1000}
+
+
+def _false_edges(bench: Bench, wish: Wish) -> dict[str, Value]:
+    found, left_ms = 0, round(wish.edges_s * 1000)
+    while left_ms > 0:
+        for_ms = min(left_ms, _SLICE_MS)
+        found += bench.ask(f"edges({bench.pins['button']}, {bench.active_low}, {for_ms})")
+        left_ms -= for_ms
+    return {"false_edges": found * 60 / wish.edges_s}
+
+
+def _tls(bench: Bench, wish: Wish) -> dict[str, Value]:
+    if wish.server is None:
+        return {"tls_ms": None}
+    (host, port), (ssid, password) = wish.server, wish.wifi
+    return {"tls_ms": bench.ask(f"handshake({ssid!r}, {password!r}, {host!r}, {port})")}
+
+
+def _soft_reset(bench: Bench, wish: Wish) -> dict[str, Value]:
+    with bench.pattern() as is_kept:
+        bench.soft_reset()
+        return {"rtc_kept_soft": is_kept(), "cause_soft": bench.ask("cause()")}
+
+
+def _hard_reset(bench: Bench, wish: Wish) -> dict[str, Value]:
+    with bench.pattern() as is_kept:
+        bench.restart()
+        return {"rtc_kept_hard": is_kept(), "cause_hard": bench.ask("cause()")}
+
+
+def _watchdog(bench: Bench, wish: Wish) -> dict[str, Value]:
+    with bench.pattern() as is_kept:
+        bite_ms = bench.starve()
+        return {"watchdog_2s_ms": bite_ms, "rtc_kept_watchdog": is_kept(), "cause_watchdog": bench.ask("cause()")}
+
+
+# The longest write is the worst of a few dozens: one that is twice as long is the same, as far as that can tell.
+# In this order: the clock is watched from the start of the bench to the first reset, the longer the better.
+MEASURES: tuple[Measure, ...] = (
+    Measure({"idf_boot_largest_bytes": 8192, "idf_boot_other_bytes": 8192, "psram_bytes": 262_144}, _heaps),
+    _one("tick_ms", 1.5, "tick()"),
+    _one("sleep_floor_ms", 2, "short_sleep()"),
+    _one("timer_late_ms", 4, "timer_late()"),
+    Measure({"counter_pulls_up": 0}, _counter_pulls_up),
+    Measure({"adc_low_mv": 100, "adc_high_mv": 100}, _adc),
+    Measure({"lamp_pins": 0}, _lamp_pins),
+    _one("fs_bytes", 0, "fs_bytes()"),
+    Measure({"erase_us": 15000, "program_us": 600, "flash_tail_ms": 400}, _flash),
+    _one("rtc_bytes", 0, "rtc_capacity()"),
+    Measure({"false_edges": 0}, _false_edges),
+    Measure({"drift_ppm": 200}, lambda bench, wish: {"drift_ppm": bench.drift_ppm()}),
+    Measure({"tls_ms": 300}, _tls),
+    Measure({"rtc_kept_soft": 0, "cause_soft": 0}, _soft_reset),
+    Measure({"rtc_kept_hard": 0, "cause_hard": 0}, _hard_reset),
+    Measure({"watchdog_2s_ms": 500, "rtc_kept_watchdog": 0, "cause_watchdog": 0}, _watchdog),
+)
+NEAR = {name: near for measure in MEASURES for name, near in measure.near.items()}
+
+
+def inspect(bench: Bench, wish: Wish, known: set[str]) -> Iterator[dict[str, Value]]:
+    """Measure by measure, what each found; one whose figures nobody knows is left out."""
+    for measure in MEASURES:
+        if known & set(measure.near):
+            yield {name: value for name, value in measure.take(bench, wish).items() if name in known}

@@ -1,0 +1,263 @@
+# Sent to the board by field/accept, behind agent.py, whose `tell` and `watchdog` it uses. Each function measures one
+# thing and tells a number; none takes longer than 6 s, within which the agent's watchdog has to be fed.
+import gc
+import json
+import os
+import select
+import sys
+import time
+from binascii import crc32, hexlify, unhexlify
+
+import esp32
+import machine
+
+tell, watchdog = globals()["tell"], globals()["watchdog"]
+
+FILE = "accept.tmp"
+SERVICE_FILE = "service.req"  # see boot.py: the next start leaves the column off
+BLOCK_BYTES = 4096
+CACHE_BYTES = 128  # of LittleFS, as MicroPython mounts it
+WAITS = 25
+
+
+def _median(values):
+    return sorted(values)[len(values) // 2]
+
+
+def _mostly(values):
+    """The lower quartile: without what else goes on now and then."""
+    return sorted(values)[len(values) // 4]
+
+
+def _elapsed_us(action, *arguments):
+    start = time.ticks_us()
+    action(*arguments)
+    return time.ticks_diff(time.ticks_us(), start)
+
+
+def tick():
+    """ms: each wait begins on a tick, where the one before has ended, and ends on the next."""
+    poll = select.poll()
+    poll.register(sys.stdin, select.POLLIN)
+    tell(_median([_elapsed_us(poll.poll, 3) for _ in range(WAITS)]) / 1000)
+
+
+def short_sleep():
+    """ms that a sleep of 1 ms takes longer than that."""
+    tell(max(0, _median([_elapsed_us(time.sleep_ms, 1) for _ in range(WAITS)]) / 1000 - 1))
+
+
+def timer_late():
+    """ms between a timer's time and its callback, while the board waits in a poll."""
+    poll, late = select.poll(), []
+    poll.register(sys.stdin, select.POLLIN)
+    for _ in range(7):
+        seen = []
+        start = time.ticks_us()
+        timer = machine.Timer(0)
+        timer.init(mode=machine.Timer.ONE_SHOT, period=23, callback=lambda _, seen=seen: seen.append(time.ticks_us()))
+        poll.poll(60)
+        timer.deinit()
+        late.append(time.ticks_diff(seen[0], start) / 1000 - 23 if seen else 60)
+    tell(_median(late))
+
+
+def counter_pulls_up(pin):
+    """1 when a pin that was pulled down is pulled up by the counter on it; None without one."""
+    try:
+        one = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_DOWN)
+        counter = machine.Counter(0, one)
+    except (AttributeError, ValueError, OSError, RuntimeError, NotImplementedError):
+        tell(None)
+        return
+    time.sleep_ms(1)
+    level = one.value()
+    counter.deinit()
+    machine.Pin(pin, machine.Pin.IN, None)
+    tell(level)
+
+
+def pull(pin, up):
+    """The level of a pin that nothing drives but its pull resistor."""
+    level = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP if up else machine.Pin.PULL_DOWN)
+    time.sleep_ms(1)
+    tell(level.value())
+    machine.Pin(pin, machine.Pin.IN, None)
+
+
+def adc(pin, up):
+    """mV at a pin that is pulled up or down."""
+    converter = machine.ADC(machine.Pin(pin), atten=machine.ADC.ATTN_11DB)
+    machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP if up else machine.Pin.PULL_DOWN)
+    time.sleep_ms(5)
+    tell(_median([converter.read_uv() for _ in range(WAITS)]) / 1000)
+    machine.Pin(pin, machine.Pin.IN, None)
+
+
+def outputs(pins):
+    """How many follow what they are told, while the others stay as they are."""
+    made, good = [machine.Pin(pin, machine.Pin.OUT, value=0) for pin in pins], 0
+    for one in made:
+        before = [other.value() for other in made]
+        one.value(1)
+        good += [other.value() for other in made] == [int(other is one) for other in made] and not any(before)
+        one.value(0)
+    for pin in pins:
+        machine.Pin(pin, machine.Pin.IN)
+    tell(good)
+
+
+def edges(pin, active_low, for_ms):
+    """How often the button's contact changes by itself; looks follow each other as fast as they can."""
+    contact = machine.Pin(pin, machine.Pin.IN, machine.Pin.PULL_UP if active_low else machine.Pin.PULL_DOWN)
+    last, found, start = contact.value(), 0, time.ticks_ms()
+    while time.ticks_diff(time.ticks_ms(), start) < for_ms:
+        level = contact.value()
+        found += level != last
+        last = level
+    watchdog.feed()
+    tell(found)
+
+
+def heaps():
+    """[bytes of MicroPython's heap, [bytes free, largest free block] of each region of ESP-IDF's]"""
+    gc.collect()
+    regions = [[region[1], region[2]] for region in esp32.idf_heap_info(esp32.HEAP_DATA)]
+    tell([gc.mem_alloc() + gc.mem_free() - max(region[1] for region in regions), regions])
+
+
+def flash(blocks):
+    """[us that a program takes, us that an erase takes, us of the worst block]: LittleFS programs its cache with each
+    of these writes, and one of those that make a block erases the next one first."""
+    data = bytes(CACHE_BYTES)
+    programs, erases, whole = [], [], []
+    with open(FILE, "wb") as file:
+        for _ in range(blocks):
+            took = [_elapsed_us(file.write, data) for _ in range(BLOCK_BYTES // CACHE_BYTES)]
+            erases.append(max(took))
+            programs.append(_mostly(took))
+            whole.append(sum(took))
+            watchdog.feed()
+    os.remove(FILE)
+    program = _mostly(programs)
+    tell([program, _mostly(erases) - program, max(whole)])
+
+
+def fs_bytes():
+    size, _, blocks = os.statvfs("/")[:3]
+    tell(size * blocks)
+
+
+def now_us():
+    tell(time.ticks_us())
+
+
+def rtc_capacity():
+    """Bytes: the largest power of two that it takes."""
+    kept, size = bytes(machine.RTC().memory()), 64
+    try:
+        while size < 65536:
+            machine.RTC().memory(bytes(size * 2))
+            size *= 2
+    except ValueError:
+        pass
+    machine.RTC().memory(kept)
+    tell(size)
+
+
+def rtc_read():
+    tell(hexlify(bytes(machine.RTC().memory())).decode())
+
+
+def rtc_write(text):
+    machine.RTC().memory(unhexlify(text))
+
+
+def wiring():
+    """What the configuration in force says of pins, link and button; None on a board without one."""
+    slot = globals()["_active"]()
+    try:
+        with open(slot + "/config.json" if slot else "config.json") as file:
+            document = json.load(file)
+        tell({key: document.get(key) for key in ("pins", "link", "button")})
+    except (OSError, ValueError, AttributeError):
+        tell(None)
+
+
+def cause():
+    tell(machine.reset_cause())
+
+
+def stay_off():
+    """The next start leaves the column off."""
+    with open(SERVICE_FILE, "w"):
+        pass
+
+
+def boots():
+    """boot.py's own record, as it is."""
+    try:
+        with open("boot.rec", "rb") as file:
+            tell(hexlify(file.read()).decode())
+    except OSError:
+        tell(None)
+
+
+def forget_boots(unhealthy):
+    """The starts of this inspection are none of the firmware's fault: it counts on from where it was."""
+    try:
+        with open("boot.rec", "rb") as file:
+            record = json.loads(file.read().strip()[9:].decode())
+    except (OSError, ValueError):
+        return
+    payload = b'{"n":%d,"u":%d}' % (record["n"], unhealthy)
+    with open("boot.rec.new", "wb") as file:
+        file.write(b"\n%08x %s\n" % (crc32(payload) & 0xFFFFFFFF, payload))
+    os.rename("boot.rec.new", "boot.rec")
+
+
+def clean():
+    for name in (FILE, SERVICE_FILE):
+        try:
+            os.remove(name)
+        except OSError:
+            pass
+
+
+def bite(timeout_ms):
+    """Never returns."""
+    machine.WDT(timeout=timeout_ms)
+    print("starving")
+    while True:
+        pass
+
+
+def handshake(ssid, password, host, port):
+    """ms of a TLS handshake with a server, over Wi-Fi; what it shows is not checked."""
+    import socket
+
+    import network
+    import tls
+
+    nic = network.WLAN(network.STA_IF)
+    nic.active(True)
+    if not nic.isconnected():
+        nic.connect(ssid, password)
+    for _ in range(800):
+        if nic.isconnected():
+            break
+        time.sleep_ms(10)
+        watchdog.feed()
+    context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+    setattr(context, "verify_mode", tls.CERT_NONE)  # the stubs do not know the attribute
+    plain = socket.socket()
+    plain.connect(socket.getaddrinfo(host, port)[0][-1])
+    start = time.ticks_us()
+    secured = context.wrap_socket(plain, server_hostname=host)
+    took_us = time.ticks_diff(time.ticks_us(), start)
+    secured.close()
+    plain.close()
+    tell(took_us / 1000)
+
+
+clean()

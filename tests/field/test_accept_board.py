@@ -1,0 +1,235 @@
+"""`make accept` on virtual boards: one as the model is agrees in every line; one that differs in a figure, in that."""
+
+import json
+import ssl
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from chip_net_rig import Echo
+from column_probe import need
+from config_document import document
+
+from common import assumptions
+from field.accept import command
+from field.accept.bench import Bench
+from field.accept.command import Card
+from field.accept.figures import MEASURES, NEAR, Wish
+from field.accept.verdict import Verdict
+from field.board import Board
+from field.words import LANGUAGES, load
+from firmware.startup.pins import CHIPS
+from sim.real.flash_image import Image
+from sim.serial_board import SerialBoard
+from sim.servers.authority import Authority
+
+pytestmark = [pytest.mark.micropython]
+
+BRIEFLY = Wish(edges_s=3)
+NEED_MORE = {"tls_ms", "psram_bytes"}  # a server, another module
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    need("micropython")
+    with ExitStack() as made:
+        yield made
+
+
+def board(
+    stack: ExitStack,
+    folder: Path,
+    changed: dict[str, float] | None = None,
+    config: Any = None,
+    chip: str = "esp32",
+    faults: Sequence[str] = (),
+    psram: bool = False,
+) -> SerialBoard:
+    """On; as the model is, but for what is changed."""
+    figures = assumptions.on_chip(chip) | (changed or {})
+    made = SerialBoard(
+        config,
+        link=folder / "board",
+        chip=chip,
+        figures=figures,
+        flash_path=folder / "flash.img",
+        faults=faults,
+        psram=psram,
+    )
+    stack.callback(made.close)
+    made.power_on()
+    return made
+
+
+def differing(card: Card) -> dict[str, Verdict]:
+    return {line.figure.name: line.verdict for line in card.lines() if line.verdict is not Verdict.AGREES}
+
+
+@pytest.mark.parametrize("chip", CHIPS)
+def test_a_board_as_the_model_is_agrees_in_every_line(stack: ExitStack, tmp_path: Path, chip: str) -> None:
+    card = command.take(board(stack, tmp_path, chip=chip).port, BRIEFLY)
+    cannot = NEED_MORE | ({"counter_pulls_up"} if chip == "esp32c3" else set())
+    unmeasured = {name for name in assumptions.load() if name not in NEAR}
+    wanted = dict.fromkeys(cannot | unmeasured, Verdict.UNMEASURED)
+    assert differing(card) == wanted, card.measured
+    assert card.status() == 0
+
+
+DEVIATING: list[tuple[dict[str, float], dict[str, Verdict]]] = [
+    ({"tick_ms": 5}, {"tick_ms": Verdict.WITHIN}),
+    ({"tick_ms": 25}, {"tick_ms": Verdict.OUTSIDE}),
+    ({"sleep_floor_ms": 20}, {"sleep_floor_ms": Verdict.OUTSIDE}),
+    ({"timer_late_ms": 20}, {"timer_late_ms": Verdict.OUTSIDE}),
+    ({"counter_pulls_up": 0}, {"counter_pulls_up": Verdict.WITHIN}),
+    ({"program_us": 2200}, {"program_us": Verdict.WITHIN}),
+    ({"erase_us": 80_000}, {"erase_us": Verdict.WITHIN}),
+    ({"fs_bytes": 917_504}, {"fs_bytes": Verdict.OUTSIDE}),
+    ({"rtc_bytes": 512}, {"rtc_bytes": Verdict.OUTSIDE}),
+    ({"rtc_kept_soft": 0}, {"rtc_kept_soft": Verdict.OUTSIDE}),
+    ({"rtc_kept_hard": 0}, {"rtc_kept_hard": Verdict.OUTSIDE}),
+    ({"rtc_kept_watchdog": 0}, {"rtc_kept_watchdog": Verdict.OUTSIDE}),
+    ({"cause_hard": 5}, {"cause_hard": Verdict.OUTSIDE}),
+    ({"cause_watchdog": 2}, {"cause_watchdog": Verdict.OUTSIDE}),
+    ({"watchdog_2s_ms": 4000}, {"watchdog_2s_ms": Verdict.OUTSIDE}),
+    ({"drift_ppm": 20_000}, {"drift_ppm": Verdict.OUTSIDE}),
+    ({"adc_low_mv": 900}, {"adc_low_mv": Verdict.OUTSIDE}),
+    ({"adc_high_mv": 1800}, {"adc_high_mv": Verdict.OUTSIDE}),
+    ({"stuck_pin": 13}, {"lamp_pins": Verdict.OUTSIDE}),
+    ({"idf_boot_largest_bytes": 80_000}, {"idf_boot_largest_bytes": Verdict.OUTSIDE}),
+    ({"idf_boot_other_bytes": 26_624}, {"idf_boot_other_bytes": Verdict.WITHIN}),
+]
+
+
+@pytest.mark.parametrize(("changed", "wanted"), DEVIATING, ids=[next(iter(changed)) for changed, _ in DEVIATING])
+def test_a_board_that_differs_in_one_figure_is_told_in_exactly_that_line(
+    stack: ExitStack, tmp_path: Path, changed: dict[str, float], wanted: dict[str, Verdict]
+) -> None:
+    card = command.take(board(stack, tmp_path, changed).port, BRIEFLY)
+    found = {name: verdict for name, verdict in differing(card).items() if verdict is not Verdict.UNMEASURED}
+    assert found == wanted, card.measured
+    assert card.status() == command.EXIT_DIFFERS
+
+
+def test_a_module_with_psram_tells_how_much(stack: ExitStack, tmp_path: Path) -> None:
+    card = command.take(board(stack, tmp_path, chip="esp32s3", psram=True).port, BRIEFLY)
+    assert card.measured["psram_bytes"] == assumptions.load()["psram_bytes"].on("esp32s3")
+    assert card.measured.get("idf_boot_largest_bytes") is None and card.status() == 0
+
+
+def test_an_open_button_that_moves_by_itself_is_told(stack: ExitStack, tmp_path: Path) -> None:
+    one = board(stack, tmp_path)
+    one.wave([(at_ms * 1000, at_ms // 50 % 2) for at_ms in range(50, 12_000, 50)])
+    (name,) = (
+        name for name, verdict in differing(command.take(one.port, BRIEFLY)).items() if verdict == verdict.OUTSIDE
+    )
+    assert name == "false_edges"
+
+
+def test_a_board_whose_port_goes_away_with_each_reset_agrees(stack: ExitStack, tmp_path: Path) -> None:
+    one = board(stack, tmp_path, faults=["native-usb"])
+    found = differing(command.take(one.port, BRIEFLY))
+    assert {name for name, verdict in found.items() if verdict is not Verdict.UNMEASURED} == set()
+
+
+def test_nothing_stays_behind_on_a_column(stack: ExitStack, tmp_path: Path) -> None:
+    """The files, the RTC's memory and the count of starts that did not become healthy; then it is on duty again."""
+    plain = document(broker__tls=None, broker__insecure=True, broker__host="127.0.0.1", broker__port=1)
+    one = board(stack, tmp_path, config=json.dumps(plain).encode())
+    wait_for(one, "main.py")
+    time.sleep(1)  # of its work
+    before = unhealthy(tmp_path)
+    command.take(one.port, BRIEFLY)
+    wait_for(one, "main.py")
+    image = Image((tmp_path / "flash.img").read_bytes())
+    assert not [name for name in ("accept.tmp", "service.req") if image.read(name) is not None]
+    assert unhealthy(tmp_path) == before + 1  # of the last start, in which it is on duty
+
+
+def test_starts_that_are_counted_are_noticed(stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Broken by leaving the count as the inspection's starts have made it."""
+    monkeypatch.setattr(Bench, "__exit__", lambda self, *_: None)
+    with pytest.raises(AssertionError):
+        test_nothing_stays_behind_on_a_column(stack, tmp_path)
+
+
+def unhealthy(folder: Path) -> int:
+    record = Image((folder / "flash.img").read_bytes()).read("boot.rec")
+    assert record is not None
+    return int(json.loads(record.strip()[9:])["u"])
+
+
+def wait_for(one: SerialBoard, console: str) -> None:
+    deadline_s = time.monotonic() + 20
+    while one.console != console:
+        assert time.monotonic() < deadline_s, one.console
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(("tls_ms", "wanted"), [(700, Verdict.AGREES), (2800, Verdict.OUTSIDE)])
+def test_a_handshake_is_measured_where_a_server_is_given(
+    stack: ExitStack, tmp_path: Path, tls_ms: int, wanted: Verdict
+) -> None:
+    server = Authority(tmp_path / "pki").server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(server.cert, server.key)
+    echo = stack.enter_context(closing(Echo(context)))
+    wish = Wish(edges_s=0.5, server=("127.0.0.1", echo.port), wifi=("sos-columns", ""))
+    card = command.take(board(stack, tmp_path, {"tls_ms": tls_ms}).port, wish)
+    (line,) = (line for line in card.lines() if line.figure.name == "tls_ms")
+    assert line.verdict is wanted, line
+
+
+# -- the card
+
+
+def test_a_card_is_what_the_simulator_runs_with(
+    stack: ExitStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slow board's card; a second board with it shows the same figures again."""
+    one = board(stack, tmp_path, {"erase_us": 90_000, "adc_high_mv": 2250})
+    assert command.main([one.port, "--json", "--seconds", "1"]) == command.EXIT_DIFFERS
+    card = tmp_path / "card.json"
+    card.write_text(capsys.readouterr().out)
+    one.close()
+    figures = assumptions.on_chip("esp32", card)
+    assert figures["adc_high_mv"] == 2250 and abs(figures["erase_us"] - 90_000) < 20_000
+    assert figures["tls_ms"] == assumptions.load()["tls_ms"].value  # was not measured
+    (tmp_path / "again").mkdir()
+    again = board(stack, tmp_path / "again", figures)
+    with Board(again.port) as cable, Bench(cable) as bench:
+        assert bench.ask("adc(32, True)") == 2250
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no card of a board"),
+        ("[]", "no card of a board"),
+        ('{"v": 1, "chip": "esp32c3", "figures": {}}', "of an esp32c3, must be 1 and esp32"),
+        ('{"v": 2, "chip": "esp32", "figures": {}}', "a card of version 2"),
+        ('{"v": 1, "chip": "esp32", "figures": {"gravity": 9}}', "gravity: 9: must be a number, of a figure in"),
+        ('{"v": 1, "chip": "esp32", "figures": {"tick_ms": "10"}}', "tick_ms: '10': must be a number"),
+    ],
+)
+def test_what_is_no_card_is_refused(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "card.json").write_text(text)
+    with pytest.raises(assumptions.AssumptionError, match=words):
+        assumptions.on_chip("esp32", tmp_path / "card.json")
+
+
+# -- texts: tests/field/test_words.py holds the languages against each other
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_figure_and_verdict_has_its_words(language: str) -> None:
+    keys = {f"accept.{kind}.{name}" for name in NEAR for kind in ("figure", "outside")}
+    keys |= {f"accept.verdict.{verdict}" for verdict in Verdict}
+    assert sorted(keys - set(load(language))) == []
+
+
+def test_every_measure_belongs_to_a_figure() -> None:
+    known = set(assumptions.load())
+    assert {name for measure in MEASURES for name in measure.near} <= known
