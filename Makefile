@@ -39,7 +39,7 @@ run: needs-run ## three columns and the desk in the browser; UI=script (in a pip
 	@$(PY) -m tools.toolbox umqtt
 	@$(PY) -m sim demo $(if $(UI),--ui $(UI)) $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(FOLDER),--folder "$(FOLDER)")
 
-desk: needs-run ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk for columns elsewhere
+desk: needs-live ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk for columns elsewhere
 	@test -n "$(BROKER)" -a -n "$(FOLDER)" || { echo "error: make desk BROKER=HOST:PORT FOLDER=register"; exit 2; }
 	@$(PY) -m desk --broker "$(BROKER)" --folder "$(FOLDER)" $(ARGS)
 
@@ -53,7 +53,7 @@ test: lint types tools ## lint, types and all tests; STRICT=1: a missing runtime
 QUICK = tests/firmware tests/virtual tests/contract tests/house tests/chip tests/field
 quick: lint ## lint and the fast tests, in less than a minute on two cores
 	@$(PY) -m tools.toolbox umqtt
-	$(PY) -m pytest --quiet --numprocesses 2 -m "not slow and not micropython and not mosquitto and not chromium" $(QUICK)
+	$(PY) -m pytest --quiet --numprocesses 2 -m "not slow and not micropython and not mosquitto and not chromium and not gstreamer" $(QUICK)
 
 lint: needs-dev ## ruff
 	$(PY) -m ruff check .

@@ -30,6 +30,10 @@ from common.arguments import described
 from common.home import DESK_COMMAND
 from common.identity import Identity
 from desk.duty import Change, Duty
+from desk.media import credentials
+from desk.media.credentials import Credentials, CredentialsError
+from desk.media.gateway import Gateway
+from desk.media.hosts import Hosts
 from desk.register import Register, RegisterError
 from desk.web.accounts import Account, AccountError, Accounts
 from desk.web.api import Desk
@@ -66,7 +70,7 @@ def main(argv: list[str]) -> int:
             return _account(_account_parser().parse_args(argv[1:]))
         asyncio.run(_run(parse(argv)))
         return 0
-    except (SetupError, AccountError, RegisterError, OSError) as error:
+    except (SetupError, AccountError, CredentialsError, RegisterError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
@@ -86,12 +90,12 @@ async def _run(arguments: argparse.Namespace) -> None:
 async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Server]]:
     """The whole desk, on duty and listening: its address and its server. `arguments`: see `parse`.
 
-    Raises SetupError, AccountError, RegisterError and OSError."""
+    Raises SetupError, AccountError, CredentialsError, RegisterError and OSError."""
     guard = _guard(arguments, _folder(arguments.folder), lambda peer, member: listener.spoke(peer, member=member))
     encryption = _encryption(arguments)
     with Register(arguments.folder / REGISTER_FILE) as register:
         duty = _duty(arguments, register, lambda change: server.feed.notify(change))
-        player = Player(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
+        player = _player(arguments)
         audit = Audit(arguments.folder)
         server = Server(Desk(arguments.name, register, duty, arguments.tiles), guard, player, audit)
         runner = web.AppRunner(
@@ -128,6 +132,13 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
     return Duty(
         register, host, port, name=arguments.name, tls=tls, user=arguments.user, password=password, on_change=on_change
     )
+
+
+def _player(arguments: argparse.Namespace) -> Player:
+    """Raises CredentialsError."""
+    hosts = Hosts(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
+    known = Credentials() if arguments.camera_passwords is None else credentials.read(arguments.camera_passwords)
+    return Player(hosts, Gateway(hosts, known))
 
 
 def _first_line(path: Path) -> str:
@@ -237,6 +248,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--trusted-proxy", type=_networks, default=[], metavar="A,B/NET", help="proxies whose X-Forwarded-For counts")
     add("--tiles", type=_tiles, metavar="URL", help="the map's tiles, such as https://tiles.example/{z}/{x}/{y}.png")
     add("--stream-hosts", type=_hosts, metavar="A,B:PORT", help="cameras that may be called, and no others")
+    add("--camera-passwords", type=Path, metavar="FILE", help="what cameras want to know: TOML, its owner's only")
     return parser
 
 

@@ -52,12 +52,15 @@ def unpack(
     beside: str = "",
     also: Container[str] = (),
     without: tuple[str, ...] = (),
+    more: tuple[str, ...] = (),
+    only: Container[str] | None = None,
 ) -> Path:
     """Fetch `package` (its version a pattern such as "1.2*") with its libraries; return its folder.
 
     `beside`: the end of the folder's name, where another version of the package lies beside the usual one.
     `also`: names of packages that it depends on and that are no libraries. `without`: how the names of
-    libraries begin that it does not need.
+    libraries begin that it does not need. `more`: packages to lie in the same folder. `only`: the names of all
+    that are wanted, whatever else would be.
     Unpacks beside and renames, so the folder is whole or absent. The caller keeps others out.
     Raises DebianError.
     """
@@ -67,12 +70,13 @@ def unpack(
     apt = _configure(tools / "apt", arch, suite)
     _run(["apt-get", *apt, "update"])
     plan = _run(["apt-get", *apt, "install", "--simulate", "--no-install-recommends",
-                 f"{package}:{arch}={version}"])  # fmt: skip
+                 f"{package}:{arch}={version}", *(f"{name}:{arch}" for name in more)])  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         debs, root = Path(scratch, "debs"), Path(scratch, "root")
         debs.mkdir()
-        _run(["apt-get", *apt, "download", *_wanted(plan, package, arch, also, without)], cwd=debs)
+        wanted = _wanted(plan, package, arch, also, without, only)
+        _run(["apt-get", *apt, "download", *wanted], cwd=debs)
         for deb in sorted(debs.glob("*.deb")):
             _run(["dpkg-deb", "--extract", str(deb), str(root)])
         _link_libraries(root)
@@ -175,9 +179,18 @@ def _configure(folder: Path, arch: str, suite: str) -> list[str]:
     return [f"--config-file={config}", "--quiet"]
 
 
-def _wanted(plan: str, package: str, arch: str, also: Container[str] = (), without: tuple[str, ...] = ()) -> list[str]:
+def _wanted(
+    plan: str,
+    package: str,
+    arch: str,
+    also: Container[str] = (),
+    without: tuple[str, ...] = (),
+    only: Container[str] | None = None,
+) -> list[str]:
     """From apt's plan: the package and its libraries (what else it names serves an installation)."""
     found = re.findall(r"^Inst ([^\s:]+)\S* \((\S+) .*\[(\S+)\]", plan, re.MULTILINE)
+    if only is not None:
+        return [f"{name}:{its_arch}={version}" for name, version, its_arch in found if name in only]
     return [
         f"{name}:{its_arch}={version}" for name, version, its_arch in found
         if name == package or name in also

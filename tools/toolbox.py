@@ -1,4 +1,4 @@
-"""The tools of tests and simulations, got without root: MicroPython, mosquitto, Chromium, device libraries.
+"""The tools of tests and simulations, got without root: MicroPython, mosquitto, Chromium, GStreamer, device libraries.
 
 Each is looked for on PATH first, then fetched into the git-ignored folder .tools (device libraries: into
 lib) once; after that no network is needed. `python -m tools.toolbox [NAME ...]` fetches and checks all, or
@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from common.home import INSTALLED, LIB, LOCK, TOOLS
 from common.ports import free_port
-from tools import chromium, debian
+from tools import chromium, debian, gstreamer
 
 STRICT = os.environ.get("STRICT", "") not in ("", "0")
 """True when a missing runtime or broker is a failure instead of a loudly printed skip."""
@@ -54,6 +54,14 @@ for name in ("vfs", "tls", "ffi", "uctypes", "select", "socket", "asyncio"):
     except ImportError:
         lacks.append(name)
 print(64 if sys.maxsize >> 32 else 32, *(list(sys.implementation[1][:3]) + lacks))
+"""
+GSTREAMER_PROBE = """
+import gi
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import Gst, GstRtspServer
+Gst.init(None)
+assert Gst.ElementFactory.find("x264enc")
+print(*Gst.version()[:3], sep=".")
 """
 MORE_PATH = ":/usr/sbin:/usr/local/sbin"
 PROBE_TIMEOUT_S = 20
@@ -283,6 +291,7 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "rabbitmq": _rabbitmq,
     "nginx": _nginx,
     "chromium": lambda: [chromium.find(TOOLS)],
+    "gstreamer": lambda: gstreamer.find(TOOLS),
 }
 TOOL_NAMES = tuple(_FINDERS)
 _BY_HAND = {
@@ -297,6 +306,7 @@ _BY_HAND = {
     "rabbitmq": "there is none by hand: its tests go without",
     "nginx": "install nginx so that it is on PATH",
     "chromium": "install chromium or chromium-headless-shell so that it is on PATH",
+    "gstreamer": "there is no other way than Debian's packages",
 }
 
 
@@ -319,6 +329,8 @@ def check(name: str) -> str:
         return f"{_dotted(interpreter.version)}, {interpreter.bits} bits"
     if name == "chromium":
         return chromium.version(argv[0]) or "runs"
+    if name == "gstreamer":
+        return _check_gstreamer(argv)
     if name == "rabbitmq":
         return next(Path(argv[0]).glob("usr/lib/rabbitmq/lib/rabbitmq_server-*")).name.rpartition("-")[2]
     if name in ("mosquitto", "mosquitto-newest"):
@@ -328,6 +340,14 @@ def check(name: str) -> str:
     if found is None:
         raise ToolMissing(f"{name}: {argv} does not run: {done.stderr.strip()}. By hand: {_BY_HAND[name]}")
     return found.group(1) or "runs"
+
+
+def _check_gstreamer(argv: list[str]) -> str:
+    """Its version, once it has its RTSP server and an encoder. Raises ToolMissing."""
+    done = _output([*argv, "-c", GSTREAMER_PROBE])
+    if done.returncode:
+        raise ToolMissing(f"gstreamer: {argv[-1]} does not run: {done.stderr.strip()[-DOWNLOAD_ERROR_TAIL:]}")
+    return done.stdout.strip()
 
 
 def _check_accepts(argv: list[str]) -> None:

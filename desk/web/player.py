@@ -1,40 +1,41 @@
-"""The picture and the sound: passes a browser's WHEP offer on to where one alarm says, and nowhere else.
+"""The picture and the sound: answers a browser's WHEP offer with what one alarm names, and nothing else.
 
-The address comes from a column, so it is hostile: http or https only, the hosts that `--stream-hosts` names (without
-it: none that only this machine can reach, unless the desk itself serves nobody but this machine), no redirect is
-followed, and nothing is passed back but a description of a session, of bounded size, within bounded time.
+The ways are tried in the order of WAYS, each until it fails: `webrtc`, where the camera itself answers the offer, and
+`rtsp`, where the desk does (desk/media/). Addresses come from a column, so they are hostile: see desk/media/hosts.py.
+From a camera that answers by itself no redirect is followed, and nothing is passed back but a description of a session,
+of bounded size, within bounded time.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ipaddress
 import secrets
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from desk.media.gateway import Gateway
+from desk.media.hosts import Hosts
+from desk.media.trouble import NoStream
 from desk.web.refusal import Refusal
 
 SDP = "application/sdp"
 SDP_MAX_BYTES = 64 * 1024
-TIMEOUT_S = 8.0  # a camera that is asleep may need some seconds; the page itself waits for 10
+TIMEOUT_S = 8.0  # a camera that is asleep may need some seconds; the page itself waits for 30
 CALLS_MAX = 64
+CODES = {401: "unauthorized", 403: "unauthorized", 404: "not-found"}  # of what a camera may answer
 
 
-class Unauthorized(ValueError):
-    """The camera wants to know who asks."""
-
-
-class NoSuchStream(ValueError):
-    """The camera knows no such stream."""
+WAYS = ("webrtc", "rtsp")
+PORTS = {"http": 80, "https": 443}
+TRIED_HEADER, WAY_HEADER = "Stream-Tried", "Stream-Way"
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,31 @@ class Call:
     end_at: URL | None
 
 
-class Player:
-    """Calls to the cameras. `hosts`: HOST or HOST:PORT, all that may be called; None: any that `local` allows.
-    `local`: whether addresses of this machine and its link may be called without being named."""
+@dataclass(frozen=True)
+class Answer:
+    """To an offer. `tried`: the ways that failed before, WAY=CODE."""
 
-    def __init__(self, hosts: Collection[str] | None, *, local: bool) -> None:
-        self._hosts = None if hosts is None else {host.lower() for host in hosts}
-        self._local = local or hosts is not None
+    name: str
+    body: bytes
+    way: str
+    tried: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {WAY_HEADER: self.way, TRIED_HEADER: " ".join(self.tried)}
+
+
+class Player:
+    """Calls to the cameras. `gateway`: the way for those that speak RTSP."""
+
+    def __init__(self, hosts: Hosts, gateway: Gateway) -> None:
+        self.hosts, self.gateway = hosts, gateway
         self._calls: OrderedDict[str, Call] = OrderedDict()
         self._client: aiohttp.ClientSession | None = None
 
     async def start(self) -> None:
         """Call once, in the loop that will use it."""
-        connector = aiohttp.TCPConnector(resolver=_Resolver(self._check_address), use_dns_cache=False)
+        connector = aiohttp.TCPConnector(resolver=_Resolver(self.hosts.check), use_dns_cache=False)
         self._client = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
@@ -67,25 +80,43 @@ class Player:
 
     async def stop(self) -> None:
         """End all calls."""
-        await asyncio.gather(*(self.hang_up(name) for name in list(self._calls)))
+        await asyncio.gather(self.gateway.stop(), *(self.hang_up(name) for name in list(self._calls)))
         if self._client is not None:
             client, self._client = self._client, None
             await client.close()
 
-    async def call(self, address: str | None, offer: bytes) -> tuple[str, bytes]:
-        """(name of the call, the camera's answer). Raises Refusal: 409 nothing to play, 403 not allowed, 502 and 504
-        the camera."""
-        where = self._allowed(address)
+    async def call(self, stream: Mapping[str, Any], device_id: str, offer: bytes, peer: str) -> Answer:
+        """The first way that works. `peer`: where the offer came from. Raises Refusal: a NoStream of the last way."""
+        tried: list[str] = []
+        last = NoStream("none", "this alarm names no stream that a browser can show")
+        for way in WAYS:
+            address = stream.get(way)
+            if not address:
+                continue
+            try:
+                if way == "webrtc":
+                    name, body = await self._call_camera(address, offer)
+                else:
+                    name, body = await self.gateway.call(address, device_id, offer, peer)
+                return Answer(name, body, way, tuple(tried))
+            except NoStream as trouble:
+                last = trouble
+                tried.append(f"{way}={trouble.code}")
+        last.headers[TRIED_HEADER] = " ".join(tried)
+        raise last
+
+    async def _call_camera(self, address: str, offer: bytes) -> tuple[str, bytes]:
+        """(name of the call, the camera's answer). Raises NoStream."""
+        where = self.hosts.allowed(address, PORTS)
         try:
             async with self._request("POST", where, offer) as response:
-                answer = await _read_answer(response)
+                answer = await _read_answer(response, where.authority)
                 end_at = _same_server(where, response.headers.get("Location"))
         except TimeoutError:
-            why, seconds = f"the camera at {where.authority} did not answer in {TIMEOUT_S:.0f} s", round(TIMEOUT_S)
-            raise Refusal(504, why, code="camera-timeout", camera=where.authority, n=seconds) from None
+            text = f"the camera at {where.authority} did not answer in {TIMEOUT_S:.0f} s"
+            raise NoStream("timeout", text) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            why = f"the camera at {where.authority}: {_short(error)}"
-            raise Refusal(502, why, code=_code(error), camera=where.authority) from None
+            raise NoStream(_code(error), f"the camera at {where.authority}: {_short(error)}") from None
         name = secrets.token_urlsafe(16)
         self._calls[name] = Call(end_at)
         while len(self._calls) > CALLS_MAX:  # a page that went away without a word
@@ -96,7 +127,7 @@ class Player:
         """End a call; False when there is none of that name. A camera that does not hear it finds out by itself."""
         call = self._calls.pop(name, None)
         if call is None:
-            return False
+            return await self.gateway.hang_up(name)
         if call.end_at is not None:
             try:
                 async with self._request("DELETE", call.end_at, None):
@@ -105,39 +136,17 @@ class Player:
                 pass
         return True
 
+    async def state(self, name: str) -> dict[str, Any]:
+        """How a call is. Of one that the camera answered by itself only the browser knows."""
+        if name in self._calls:
+            return {"way": "webrtc", "state": None}
+        return await self.gateway.state(name) or {"way": None, "state": "ended"}
+
     def _request(self, method: str, where: URL, body: bytes | None) -> aiohttp.client._RequestContextManager:
         if self._client is None:
-            raise Refusal(503, "the desk is stopping", code="stopping")
+            raise NoStream("no-gateway", "the desk is stopping")
         headers = {"Accept": SDP, "Accept-Encoding": "identity"} | ({"Content-Type": SDP} if body is not None else {})
         return self._client.request(method, where, data=body, headers=headers, allow_redirects=False)
-
-    def _allowed(self, address: str | None) -> URL:
-        if not address:
-            raise Refusal(409, "this alarm names no WebRTC stream", code="camera-none")
-        try:
-            where = URL(address)
-        except ValueError:
-            raise Refusal(403, "this alarm's stream is no address", code="camera-not-allowed") from None
-        if where.scheme not in ("http", "https") or not where.host or where.password is not None:
-            raise Refusal(403, "this alarm's stream is no address of the web", code="camera-not-allowed")
-        if self._hosts is not None and not {where.host.lower(), f"{where.host.lower()}:{where.port}"} & self._hosts:
-            why = f"the desk may not call {where.host[:80]}: --stream-hosts does not name it"
-            raise Refusal(403, why, code="camera-not-allowed")
-        with contextlib.suppress(ValueError):  # a name: the resolver checks what it stands for
-            self._check_address(str(ipaddress.ip_address(where.host)))
-        return where
-
-    def _check_address(self, address: str) -> None:
-        """Raises Refusal when it is not one that a camera can have."""
-        found = ipaddress.ip_address(address.partition("%")[0])
-        mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-        found = mapped or found
-        if found.is_unspecified or found.is_multicast or found.is_link_local:
-            why = f"the desk does not call {found}: no camera has that address"
-            raise Refusal(403, why, code="camera-not-allowed")
-        if found.is_loopback and not self._local:
-            why = f"the desk does not call {found}, which is itself, unless --stream-hosts names it"
-            raise Refusal(403, why, code="camera-not-allowed")
 
 
 class _Resolver(AbstractResolver):
@@ -159,28 +168,17 @@ class _Resolver(AbstractResolver):
 
 
 def _code(error: Exception) -> str:
-    """Why the camera did not answer as it should."""
-    match error:
-        case Unauthorized():
-            return "camera-unauthorized"
-        case NoSuchStream():
-            return "camera-not-found"
-        case aiohttp.ClientConnectorDNSError():
-            return "camera-no-route"
-        case aiohttp.ClientConnectorError() if isinstance(error.os_error, ConnectionRefusedError):
-            return "camera-refused"
-        case aiohttp.ClientConnectorError():
-            return "camera-no-route"
-        case aiohttp.ClientConnectionError() | OSError():
-            return "camera-lost"
-    return "camera-protocol"
+    """Of trouble.STATUS."""
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "no-route"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return "refused" if isinstance(error.os_error, ConnectionRefusedError) else "no-route"
+    return "lost" if isinstance(error, aiohttp.ClientConnectionError | OSError) else "protocol"
 
 
-async def _read_answer(response: aiohttp.ClientResponse) -> bytes:
-    if response.status in (401, 403):
-        raise Unauthorized(f"answered {response.status}, should be 201")
-    if response.status == 404:
-        raise NoSuchStream("answered 404, should be 201")
+async def _read_answer(response: aiohttp.ClientResponse, where: str) -> bytes:
+    if response.status in CODES:
+        raise NoStream(CODES[response.status], f"the camera at {where}: answered {response.status}, should be 201")
     if response.status != 201:
         raise ValueError(f"answered {response.status}, should be 201")
     if response.content_type != SDP:

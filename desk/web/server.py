@@ -66,6 +66,7 @@ class Server:
                 web.post(one + "/close", self._close),
                 web.post(one + "/note", self._note),
                 web.post(one + "/whep", self._call),
+                web.get("/api/whep/{call}", self._how),
                 web.delete("/api/whep/{call}", self._hang_up),
                 web.get("/api/statistics", report.statistics),
                 web.get("/api/export.csv", report.csv),
@@ -154,9 +155,13 @@ class Server:
     async def _call(self, request: web.Request) -> web.StreamResponse:
         offer = await asking.body(request, SDP, SDP_MAX_BYTES)
         incident = await asyncio.to_thread(self.desk.incident, asking.incident_id(request))
-        name, answer = await self.player.call(incident["stream"]["webrtc"], offer)
-        headers = {"Location": f"/api/whep/{name}"}
-        return web.Response(status=201, body=answer, content_type=SDP, headers=headers)
+        peer = request.remote or ""
+        answer = await self.player.call(incident["stream"], incident["device_id"], offer, peer)
+        headers = {"Location": f"/api/whep/{answer.name}", **answer.headers}
+        return web.Response(status=201, body=answer.body, content_type=SDP, headers=headers)
+
+    async def _how(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(await self.player.state(request.match_info["call"]))
 
     async def _hang_up(self, request: web.Request) -> web.StreamResponse:
         if not await self.player.hang_up(request.match_info["call"]):

@@ -23,11 +23,12 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
+from common.webrtc import BadOffer
 from sim.pillar import mpeg_ts
 from sim.pillar.feed import Feed
 from sim.pillar.pillar import Pillar
 from sim.pillar.watchers import Full, Watchers
-from sim.pillar.whep import OFFER_BYTES_MAX, BadOffer, Side, Whep
+from sim.pillar.whep import OFFER_BYTES_MAX, Side, Whep
 
 STATIC = Path(__file__).parent / "static"
 PAGES_MAX = 32  # open pages of one pillar

@@ -16,6 +16,7 @@ from desk_words import LANGUAGES, Words, placeholders, words
 from contract.validator import SCHEMA_DIR
 from desk.duty import COMMAND_VALID_MS, COMMANDS
 from desk.ledger import OUTCOMES, STATES
+from desk.media.trouble import STATUS
 
 ROOT = STATIC.parents[2]
 LINES_MAX = 400
@@ -119,6 +120,7 @@ def test_what_the_contract_can_say_has_words() -> None:
     wanted |= {f"event.{event}" for event in events}
     wanted |= {f"state-short.{state}" for state in STATES} | {f"command.{cmd}" for cmd in COMMANDS}
     wanted |= {f"clock.{clock}" for clock in ("ntp", "kept", "none")} | {"site.public", "site.school"}
+    wanted |= {f"way-failed.{code}" for code in STATUS}
     for kind, file, path in TERMS:
         node = contract_schema(file)
         for step in path:

@@ -12,7 +12,7 @@ ENTRIES = {
     "run": """desk.command desk.web.server tools.toolbox sim.__main__ sim.demo.script sim.demo.town sim.real.command
         sim.real.configuration sim.fleet.surroundings sim.bench.report sim.bench.rig sim.bench.centre sim.search.command
         sim.search.storms sim.search.year sim.search.power_cuts sim.search.brokers sim.search.endurance""",
-    "live": "sim.demo.live sim.pillar.command",
+    "live": "sim.demo.live sim.pillar.command desk.media.process",
     "field": """field.bundle field.provision field.image field.flash field.diag.command field.logs field.watch
         field.shell""",
 }

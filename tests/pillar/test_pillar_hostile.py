@@ -12,11 +12,13 @@ import pytest
 from pillar_rig import DEVICE, SDP, IdleColumn, Watcher, assert_all_is_free, idle_pillar, open_sockets, run, until
 from runs import SEED
 
+from common import webrtc
+from common.webrtc import BadOffer, check
 from sim.pillar import Pillar, PillarServer, whep
 from sim.pillar.camera import Camera
 from sim.pillar.media import CameraTrack
 from sim.pillar.watchers import WATCHERS_MAX
-from sim.pillar.whep import OFFER_BYTES_MAX, BadOffer, check
+from sim.pillar.whep import OFFER_BYTES_MAX
 
 TestTown = tuple[PillarServer, Pillar, IdleColumn]
 
@@ -171,6 +173,6 @@ def test_who_sends_pictures_sends_them_to_nobody(town: TestTown) -> None:
 
 def test_a_name_of_multicast_dns_is_looked_for_where_the_offer_came_from() -> None:
     hidden = "a=candidate:1 1 udp 2113 3e3e-44.local 50000 typ host\r\na=candidate:2 1 udp 9 10.0.0.1 5 typ host\r\n"
-    found = whep._reachable(hidden, "10.9.9.9")
+    found = webrtc.reachable(hidden, "10.9.9.9")
     assert found == hidden.replace("3e3e-44.local", "10.9.9.9")
-    assert whep._reachable(hidden, "not an address") == hidden
+    assert webrtc.reachable(hidden, "not an address") == hidden

@@ -28,9 +28,9 @@ from pillar_rig import (
     watching,
 )
 
+from common.webrtc import BadOffer
 from sim.pillar import Pillar, PillarServer, whep
 from sim.pillar.watchers import WATCHERS_MAX
-from sim.pillar.whep import BadOffer
 from sim.real.flash_image import PROJECT
 
 TestTown = tuple[PillarServer, Pillar, IdleColumn]

@@ -84,10 +84,7 @@ class FakeDesk:
         self.posts: list[tuple[str, Any]] = []
         self.gets: list[str] = []
         self.refuse: Document = {}
-        self.no_picture: Document = {
-            "error": "the camera at kamera-1 did not answer in 8 s", "code": "camera-timeout",
-            "values": {"camera": "kamera-1", "n": 8},
-        }  # fmt: skip
+        self.no_picture: Document = {"error": "the camera at kamera-1 did not answer in 8 s", "code": "timeout"}
         self.url = ""
         self._feeds: set[web.WebSocketResponse] = set()
         self._loop = asyncio.new_event_loop()

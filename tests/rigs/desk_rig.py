@@ -69,6 +69,11 @@ class DeskRig:
         if broker:
             self.server.desk.duty.wait_connected(WAIT_S)
 
+    @property
+    def page(self) -> str:
+        """What a person opens: without accounts only the link that the desk printed lets one in."""
+        return self._link or self.url
+
     async def _enter(self) -> None:
         """As who opens what a desk without accounts has printed, unless that was done."""
         if self._link and not any(one.key == COOKIE for one in self._browser.cookie_jar):

@@ -102,6 +102,7 @@ class Watcher:
         self.pictures: list[VideoFrame] = []
         self.sound: list[npt.NDArray[np.int16]] = []  # mono blocks
         self.status, self.session, self.text = 0, "", ""
+        self.way, self.tried = "", ""  # what a desk says of it
         self._tasks: list[asyncio.Task[None]] = []
         self.connection.on("track", lambda track: self._tasks.append(asyncio.ensure_future(self._take(track))))
 
@@ -121,6 +122,7 @@ class Watcher:
         async with self._http.post(self.url, data=offer, headers=SDP) as response:
             self.status, self.text = response.status, await response.text()
             self.session = response.headers.get("Location", "")
+            self.way, self.tried = (response.headers.get(name, "") for name in ("Stream-Way", "Stream-Tried"))
         if self.status == 201:
             await self.connection.setRemoteDescription(RTCSessionDescription(self.text, "answer"))
         return self.status

@@ -6,20 +6,21 @@ let onUnauthorized = () => {};
 /** What to do when the server no longer knows who we are. */
 export const setUnauthorized = (act) => { onUnauthorized = act; };
 
-/** The server refused (`status`, a `code` with its `values`, and English words) or did not answer (`status` 0).
+/** The server refused (`status`, a `code` with its `values`, English words, headers) or did not answer (`status` 0).
  * How it is told: refusalText in words.js. */
 export class Refused extends Error {
-  constructor(status, said = {}) {
+  constructor(status, said = {}, headers = null) {
     super(typeof said.error === "string" ? said.error : `HTTP ${status}`);
     this.status = status;
     this.code = typeof said.code === "string" ? said.code : "";
     this.values = said.values ?? {};
+    this.headers = headers;
   }
 }
 
 /** One request; resolves to the response. Rejects with Refused. */
-export async function send(method, path, body, type = "application/json") {
-  const options = { method, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(LIMIT_MS) };
+export async function send(method, path, body, type = "application/json", limitMs = LIMIT_MS) {
+  const options = { method, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(limitMs) };
   if (body !== undefined) {
     options.body = type === "application/json" ? JSON.stringify(body) : body;
     options.headers = { "Content-Type": type };
@@ -32,7 +33,7 @@ export async function send(method, path, body, type = "application/json") {
   }
   if (answer.ok) return answer;
   if (answer.status === 401 && path !== "/api/login") onUnauthorized();
-  throw new Refused(answer.status, (await answer.json().catch(() => null)) ?? {});
+  throw new Refused(answer.status, (await answer.json().catch(() => null)) ?? {}, answer.headers);
 }
 
 export const get = async (path) => (await send("GET", path)).json();

@@ -1,15 +1,17 @@
 // Sees and hears the place: WebRTC by WHEP, through the desk's server, which knows where this call's stream is.
 
 import { audio } from "./sound.js";
-import { Refused, incidentPath, send } from "./api.js";
+import { Refused, get, incidentPath, send } from "./api.js";
 
 const GATHER_MS = 400; // host candidates only: there is no server to ask
 const LEVEL_EVERY_MS = 100;
 const LOOK_EVERY_MS = 500;
+const ASK_EVERY_MS = 1000;
+const ANSWER_MS = 30000; // all ways to the camera, one after the other
 const STALLED_MS = 2000; // without a new picture: what is seen is the past
 
 export class Player {
-  #video; #changed; #peer = null; #resource = null; #microphone = null; #sender = null; #meter = null; #timer = 0; #look = 0;
+  #video; #changed; #peer = null; #resource = null; #microphone = null; #sender = null; #meter = null; #timer = 0; #look = 0; #ask = 0;
 
   /** `changed()` is called whenever something below differs; `level(0..1)` hears how loud the place is. */
   constructor(video, changed, level) {
@@ -18,10 +20,14 @@ export class Player {
     this.level = level;
     this.incident = null;
     this.state = "idle"; // idle, connecting, playing, failed, ended
-    this.why = null; // of "failed": a Refused, or a code of the page's own
+    this.why = null; // of "failed": a Refused, or a code of `way-failed.*`
     this.stalled = false; // whether the picture stands still
     this.live = false; // whether the place hears us
-    this.refusal = ""; // why there is no microphone: "insecure", "denied"
+    this.refusal = ""; // why there is no microphone: "insecure", "denied", "deaf"
+    this.deaf = false; // whether the place has no way to hear us
+    this.tried = []; // ways that failed: [{ way, code }]
+    this.away = ""; // why the desk gets nothing from the camera now: a code
+    this.converted = false; // whether the desk has to convert the picture
     video.addEventListener("playing", () => { if (this.#peer) this.#set("playing"); });
   }
 
@@ -49,6 +55,7 @@ export class Player {
   async start(incidentId) {
     this.stop();
     this.incident = incidentId;
+    this.tried = [];
     this.#set("connecting");
     const peer = new RTCPeerConnection();
     this.#peer = peer;
@@ -57,22 +64,55 @@ export class Player {
     peer.ontrack = (event) => this.#track(peer, stream, event.track);
     peer.onconnectionstatechange = () => this.#moved(peer);
     peer.addTransceiver("video", { direction: "recvonly" });
-    this.#sender = peer.addTransceiver("audio", { direction: "sendrecv" }).sender; // the microphone may come later
+    const sound = peer.addTransceiver("audio", { direction: "sendrecv" }); // the microphone may come later
+    this.#sender = sound.sender;
     try {
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer);
       const path = incidentPath(incidentId, "/whep");
-      const answer = await send("POST", path, peer.localDescription.sdp, "application/sdp");
+      const answer = await send("POST", path, peer.localDescription.sdp, "application/sdp", ANSWER_MS);
       const sdp = await answer.text();
       const resource = ownPath(answer.headers.get("Location"));
       if (peer !== this.#peer) return end(resource); // stopped meanwhile
       this.#resource = resource;
+      this.tried = tried(answer.headers);
       await peer.setRemoteDescription({ type: "answer", sdp });
+      if (peer !== this.#peer) return;
+      if (!["sendrecv", "sendonly"].includes(sound.currentDirection)) this.#deafen();
+      if (resource && answer.headers.get("Stream-Way") === "rtsp") this.#follow(peer, resource);
     } catch (error) {
       if (peer !== this.#peer) return;
+      this.tried = tried(error.headers);
       this.stop();
-      this.#set("failed", error instanceof Refused ? error : { code: "camera-codec" }); // the browser says it in English
+      this.#set("failed", error instanceof Refused ? error : { code: "codec" }); // the browser says it in English
     }
+  }
+
+  /** Nobody there hears us, whatever the button says. */
+  #deafen() {
+    this.deaf = true;
+    if (this.live) this.refusal = "deaf";
+    this.#silence();
+    this.#changed();
+  }
+
+  /** Asks the desk how it is with the camera behind it. */
+  #follow(peer, resource) {
+    clearInterval(this.#ask);
+    this.#ask = setInterval(async () => {
+      const said = await get(resource).catch(() => null);
+      if (!said || peer !== this.#peer) return;
+      if (said.state === "ended") {
+        this.#resource = null; // nothing is left there to be ended
+        this.stop();
+        this.#set("ended");
+        return;
+      }
+      const away = said.state === "away" ? String(said.code) : "";
+      if (away === this.away && said.converted === this.converted) return;
+      [this.away, this.converted] = [away, said.converted === true];
+      this.#changed();
+    }, ASK_EVERY_MS);
   }
 
   #track(peer, stream, track) {
@@ -104,14 +144,16 @@ export class Player {
     if (peer.connectionState === "failed" || peer.connectionState === "closed") {
       const lost = this.state === "playing";
       this.stop();
-      this.#set(lost ? "ended" : "failed", { code: "camera-lost" });
+      this.#set(lost ? "ended" : "failed", { code: "lost" });
     }
   }
 
   /** Turns the microphone on or off; resolves when it is done. Starting the picture first is the caller's part. */
   async talk(on) {
     this.refusal = "";
-    if (on && !navigator.mediaDevices) {
+    if (on && this.deaf) {
+      this.refusal = "deaf";
+    } else if (on && !navigator.mediaDevices) {
       this.refusal = "insecure";
     } else if (on && this.#sender) {
       const sender = this.#sender;
@@ -119,7 +161,7 @@ export class Player {
         const heard = await navigator.mediaDevices.getUserMedia({
           audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
         });
-        if (sender !== this.#sender) heard.getTracks().forEach((track) => track.stop());
+        if (sender !== this.#sender || this.deaf) heard.getTracks().forEach((track) => track.stop());
         else {
           [this.#microphone] = heard.getAudioTracks();
           await sender.replaceTrack(this.#microphone);
@@ -149,7 +191,8 @@ export class Player {
     [this.#peer, this.#resource, this.#sender] = [null, null, null];
     clearInterval(this.#timer);
     clearInterval(this.#look);
-    this.stalled = false;
+    clearInterval(this.#ask);
+    [this.stalled, this.deaf, this.converted, this.away] = [false, false, false, ""];
     this.#meter?.disconnect();
     this.#meter = null;
     peer.close();
@@ -165,6 +208,12 @@ function ownPath(location) {
   if (!location) return null;
   const url = new URL(location, window.location.href);
   return url.origin === window.location.origin && url.pathname.startsWith("/api/whep/") ? url.pathname : null;
+}
+
+/** "webrtc=timeout rtsp=refused", as the desk says it. */
+function tried(headers) {
+  const ways = (headers?.get("Stream-Tried") ?? "").split(" ").filter(Boolean);
+  return ways.map((one) => ({ way: one.split("=")[0], code: one.split("=")[1] ?? "" }));
 }
 
 function end(resource) {

@@ -1,0 +1,64 @@
+"""What everybody who answers a browser's WebRTC offer needs (WHEP): the offer is looked at first, and loopback counts.
+
+For processes that have aiortc (requirements/live.in).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+import aioice.ice
+from aiortc.sdp import SessionDescription
+
+CANDIDATES_MAX = 64
+MEDIA_LINE = re.compile(r"^m=(\S+)", re.M)
+MDNS_CANDIDATE = re.compile(r"^(a=candidate:(?:\S+ ){4})[0-9a-zA-Z-]+\.local ", re.M)
+LOOPBACK = "127.0.0.1"
+
+_addresses = aioice.ice.get_host_addresses
+
+
+def _addresses_and_loopback(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+    """aioice leaves loopback out, and then a machine that has nothing else cannot talk to itself."""
+    return [*_addresses(use_ipv4, use_ipv6), *([LOOPBACK] if use_ipv4 else [])]
+
+
+aioice.ice.get_host_addresses = _addresses_and_loopback
+# A watcher who vanished without a word gives up its place after some 8 s; RFC 7675 would have it keep it for 30.
+aioice.ice.CONSENT_INTERVAL, aioice.ice.CONSENT_FAILURES = 2, 4
+
+
+class BadOffer(ValueError):
+    """An offer that cannot be answered; the text says why."""
+
+
+def check(offer: str) -> None:
+    """Raises BadOffer for what is no offer of a watcher, before anything is made for it."""
+    kinds = MEDIA_LINE.findall(offer)
+    if not offer.startswith("v=0") or not kinds:
+        raise BadOffer("this is no SDP: it must begin with v=0 and have a line m=video or m=audio")
+    if len(set(kinds)) != len(kinds) or not set(kinds) <= {"audio", "video"}:
+        raise BadOffer(f"this offer has the media {', '.join(kinds)[:80]}: must be one audio, one video, or both")
+    if offer.count("a=candidate:") > CANDIDATES_MAX:
+        raise BadOffer(f"this offer has more than {CANDIDATES_MAX} candidates")
+    try:
+        parsed = SessionDescription.parse(offer)
+    except Exception as error:  # whatever aiortc stumbles over in it
+        raise BadOffer(f"this SDP cannot be read: {type(error).__name__}: {error}") from error
+    names = [media.rtp.muxId for media in parsed.media]
+    bundled = [name for group in parsed.group for name in group.items]
+    if len(set(names)) != len(names) or not set(bundled) <= set(names):  # aiortc would mix up its transports
+        raise BadOffer("this offer's a=mid are not all different, or a=group names one that is not there")
+
+
+def reachable(offer: str, peer: str) -> str:
+    """A browser hides its address behind a name of multicast DNS; its offer came from somewhere, though.
+
+    Resolving would cost up to a second. A wrong guess does no harm: the browser's own checks tell where it is.
+    """
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return offer
+    return MDNS_CANDIDATE.sub(rf"\g<1>{address} ", offer)

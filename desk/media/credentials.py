@@ -1,0 +1,100 @@
+"""What the desk says to a camera that asks who is there: one file on the desk's machine, its owner's only.
+
+    [[camera]]
+    host = "cameras.example"        # or a pattern: "10.20.*"
+    device = "petropavl-*"          # may be left out: any column
+    user = "desk"
+    password = "..."
+
+The first that fits is taken. `host` must be there: the address of a camera comes from a column, and a password that
+went wherever a column says would be anybody's.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+import stat
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FIELDS = {"host": True, "device": False, "user": True, "password": True}  # whether it must be there
+SIZE_MAX = 256 * 1024
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class CredentialsError(ValueError):
+    """The file cannot be used; says what to change, and nothing that stands in it."""
+
+
+@dataclass(frozen=True)
+class Credential:
+    """For some cameras. The password is never printed."""
+
+    host: str
+    user: str
+    password: str = field(repr=False)
+    device: str = "*"
+
+    def fits(self, device_id: str, host: str) -> bool:
+        return fnmatch.fnmatchcase(device_id, self.device) and fnmatch.fnmatchcase(host.lower(), self.host.lower())
+
+
+class Credentials:
+    """All that the desk knows."""
+
+    def __init__(self, known: Sequence[Credential] = ()) -> None:
+        self._known = tuple(known)
+
+    def of(self, device_id: str, host: str) -> Credential | None:
+        """For the camera at `host` of that column."""
+        return next((one for one in self._known if one.fits(device_id, host)), None)
+
+
+def read(path: Path) -> Credentials:
+    """Raises CredentialsError: not there, not its owner's only, not as above."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        raise CredentialsError(f"{path}: {error.strerror}") from None
+    try:
+        _check_owner(path, os.fstat(descriptor))
+        text = os.read(descriptor, SIZE_MAX + 1)
+    finally:
+        os.close(descriptor)
+    if len(text) > SIZE_MAX:
+        raise CredentialsError(f"{path}: has more than {SIZE_MAX} bytes")
+    try:
+        document = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # its text may quote a password
+        raise CredentialsError(f"{path}: is no TOML; see docs/desk.md, Streams") from None
+    cameras = document.pop("camera", [])
+    if document or not isinstance(cameras, list):
+        raise CredentialsError(f"{path}: must have [[camera]] and nothing else")
+    return Credentials([_credential(path, number, one) for number, one in enumerate(cameras, 1)])
+
+
+def _check_owner(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise CredentialsError(f"{path}: is no file")
+    if found.st_uid != os.geteuid():
+        raise CredentialsError(f"{path}: belongs to another user than the desk's")
+    if found.st_mode & OTHERS:
+        raise CredentialsError(f"{path}: others may read or write it; run: chmod 600 {path}")
+
+
+def _credential(path: Path, number: int, given: object) -> Credential:
+    where = f"{path}: camera {number}"
+    if not isinstance(given, dict) or set(given) - set(FIELDS):
+        raise CredentialsError(f"{where}: knows only {', '.join(FIELDS)}")
+    for name, needed in FIELDS.items():
+        value = given.get(name)
+        if not (isinstance(value, str) and value) if needed or name in given else False:
+            raise CredentialsError(f"{where}: {name} must be a text, not empty")
+    if any(not character.isprintable() for value in given.values() for character in value) or ":" in given["user"]:
+        raise CredentialsError(f"{where}: has control characters, or a colon in user")
+    if not given["host"].strip("*?"):
+        raise CredentialsError(f"{where}: host fits every host; name the cameras' network at least, such as 10.20.*")
+    return Credential(**given)

@@ -1,0 +1,160 @@
+"""The desk's side of the media gateway: says where a camera is and who asks, and starts the process that does the rest.
+
+The process starts with the first picture that is asked for, and again should it fail. Without its packages
+(requirements/live.in) the desk runs and says why there is no picture.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import itertools
+import json
+import os
+import sys
+from typing import Any
+
+from common.home import ROOT
+from desk.media.credentials import Credentials
+from desk.media.hosts import Hosts
+from desk.media.trouble import NoStream
+from desk.web.refusal import Refusal
+
+PORTS = {"rtsp": 554}
+NEEDS = ("aiortc", "av")
+START_S = 20.0
+CALL_S = 12.0  # the camera's own limits are shorter
+SAY_S = 3.0
+LINE_MAX = 256 * 1024
+
+Document = dict[str, Any]
+
+
+class Gateway:
+    """For one event loop. `hosts`: whom it may call; `credentials`: what it says there."""
+
+    def __init__(self, hosts: Hosts, credentials: Credentials) -> None:
+        self._hosts, self._credentials = hosts, credentials
+        self._process: asyncio.subprocess.Process | None = None
+        self._starting = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[Document]] = {}
+        self._numbers = itertools.count(1)
+        self._stopped = False
+
+    async def stop(self) -> None:
+        """Ends all calls."""
+        self._stopped = True
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), SAY_S)
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+        if self._reading is not None:
+            await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def call(self, address: str, device_id: str, offer: bytes, peer: str) -> tuple[str, bytes]:
+        """(name of the call, the answer). `peer`: where the offer came from. Raises NoStream, Refusal (400)."""
+        where = self._hosts.allowed(address, PORTS)
+        assert where.host is not None
+        port = where.port or PORTS[where.scheme]
+        addresses = await self._hosts.look_up(where.host, port)
+        known = self._credentials.of(device_id, where.host)
+        target = {
+            "addresses": addresses, "host": where.host, "port": port, "path": where.raw_path_qs,
+            "user": known.user if known else None, "password": known.password if known else None,
+        }  # fmt: skip
+        try:
+            text = offer.decode()
+        except UnicodeDecodeError:
+            raise Refusal(400, "an offer is text in UTF-8") from None
+        done = await self._ask("call", {"target": target, "offer": text, "peer": peer}, CALL_S)
+        return str(done["name"]), str(done["answer"]).encode()
+
+    async def hang_up(self, name: str) -> bool:
+        """False when there is no call of that name (any more)."""
+        try:
+            return self._process is not None and bool((await self._ask("hang_up", {"name": name}, SAY_S))["found"])
+        except NoStream:
+            return False
+
+    async def state(self, name: str) -> Document | None:
+        """What is so now; None when there is no call of that name (any more)."""
+        try:
+            done = await self._ask("state", {"name": name}, SAY_S) if self._process is not None else {}
+        except NoStream:
+            return None
+        return done.get("state")
+
+    async def _ask(self, do: str, what: Document, limit_s: float) -> Document:
+        process = await self._running()
+        number = next(self._numbers)
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps({"id": number, "do": do, **what}).encode() + b"\n")
+            await process.stdin.drain()
+            said = await asyncio.wait_for(answer, limit_s)
+        except TimeoutError:
+            raise NoStream("timeout", f"no picture in {limit_s:.0f} s") from None
+        except OSError:
+            raise NoStream("no-gateway", "the media gateway has failed") from None
+        finally:
+            self._waiting.pop(number, None)
+        if said.get("code") == "offer":
+            raise Refusal(400, str(said["text"]))
+        if "code" in said:
+            raise NoStream(said["code"], said["text"])
+        return dict(said["done"])
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        """The process, started if there is none. Raises NoStream."""
+        async with self._starting:
+            if self._stopped:
+                raise NoStream("no-gateway", "the desk is stopping")
+            if self._process is not None and self._process.returncode is None:
+                return self._process
+            if missing := [name for name in NEEDS if importlib.util.find_spec(name) is None]:
+                raise NoStream("no-gateway", f"this desk cannot show RTSP: it lacks {' and '.join(missing)}")
+            inherited = os.environ.get("PYTHONPATH")
+            path = f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "desk.media.process",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_MAX,
+                env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+            )  # fmt: skip
+            assert process.stdout is not None
+            try:
+                ready = await asyncio.wait_for(process.stdout.readline(), START_S)
+            except TimeoutError:
+                ready = b""
+            if not ready:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+                raise NoStream("no-gateway", "the media gateway does not start; the desk's log says why")
+            self._process = process
+            self._reading = asyncio.ensure_future(self._read(process))
+            return process
+
+    async def _read(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdout is not None
+        try:
+            while line := await process.stdout.readline():
+                said = json.loads(line)
+                answer = self._waiting.get(said["id"])
+                if answer is not None and not answer.done():
+                    answer.set_result(said)
+        except ValueError:  # a line that is too long, or none of ours
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        await process.wait()
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_result({"code": "no-gateway", "text": "the media gateway has failed"})

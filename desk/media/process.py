@@ -1,0 +1,131 @@
+"""The media gateway's process: JSON lines in, JSON lines out, as desk/media/gateway.py writes and reads them.
+
+It ends when its input does. Nothing that it prints has a password in it: no request is ever shown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import resource
+import secrets
+import sys
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from common.webrtc import BadOffer
+from desk.media.call import Call
+from desk.media.relay import Target
+from desk.media.source import Slots
+from desk.media.trouble import NoStream
+
+CALLS_MAX, CAMERA_MAX, CONVERTED_MAX = 12, 4, 2
+OVER_MAX = 64  # names of calls that have ended
+LINE_MAX = 256 * 1024
+OOM_SCORE = "800"  # of 1000
+NICENESS = 5  # an alarm goes before a picture
+log = logging.getLogger(__name__)
+
+Document = dict[str, Any]
+
+
+class Calls:
+    """All that run."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(CALLS_MAX + CAMERA_MAX, "camera")
+        self._slots = Slots(CONVERTED_MAX)
+        self._calls: dict[str, Call] = {}
+        self._over: deque[str] = deque(maxlen=OVER_MAX)
+
+    async def call(self, asked: Document) -> Document:
+        """Raises NoStream, BadOffer."""
+        given = asked["target"]
+        target = Target(**{**given, "addresses": tuple(given["addresses"])})
+        if len(self._calls) >= CALLS_MAX:
+            raise NoStream("busy", f"{CALLS_MAX} pictures are being shown already")
+        same = [call for call in self._calls.values() if call.target.base == target.base]
+        if len(same) >= CAMERA_MAX:
+            raise NoStream("busy", f"{CAMERA_MAX} people look through this camera already")
+        name = secrets.token_urlsafe(16)
+        call = self._calls[name] = Call(target, self._threads, self._slots, lambda: self._forget(name))
+        try:
+            answer = await call.answer(asked["offer"], asked["peer"])
+        except BaseException:
+            await call.close()
+            raise
+        return {"name": name, "answer": answer}
+
+    async def hang_up(self, asked: Document) -> Document:
+        """A browser that goes is often noticed before it says so: then there was such a call, once."""
+        name = asked["name"]
+        if (call := self._calls.get(name)) is not None:
+            await call.close()
+        if found := name in self._over:
+            self._over.remove(name)
+        return {"found": found}
+
+    async def state(self, asked: Document) -> Document:
+        call = self._calls.get(asked["name"])
+        return {"state": call.state() if call is not None else None}
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(call.close() for call in list(self._calls.values())))
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _forget(self, name: str) -> None:
+        if self._calls.pop(name, None) is not None:
+            self._over.append(name)
+
+
+async def _handle(do: Callable[[Document], Awaitable[Document]], asked: Document) -> Document:
+    try:
+        return {"id": asked["id"], "done": await do(asked)}
+    except NoStream as trouble:
+        return {"id": asked["id"], "code": trouble.code, "text": trouble.text}
+    except BadOffer as error:
+        return {"id": asked["id"], "code": "offer", "text": str(error)}
+    except Exception:
+        log.exception("a request failed")
+        return {"id": asked["id"], "code": "no-gateway", "text": "the media gateway failed at this; its log says where"}
+
+
+async def _serve() -> None:
+    reader = asyncio.StreamReader(limit=LINE_MAX)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    calls, tasks = Calls(), set[asyncio.Task[None]]()
+    ways: dict[str, Callable[[Document], Awaitable[Document]]] = {
+        "call": calls.call, "hang_up": calls.hang_up, "state": calls.state,
+    }  # fmt: skip
+
+    async def answer(asked: Document) -> None:
+        print(json.dumps(await _handle(ways[asked["do"]], asked)), flush=True)
+
+    print(json.dumps({"ready": True}), flush=True)
+    while line := await reader.readline():
+        task = asyncio.ensure_future(answer(json.loads(line)))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+    await calls.stop()
+
+
+def main() -> None:
+    """Until the desk closes the pipe."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would have passwords in it
+    os.nice(NICENESS)
+    with contextlib.suppress(OSError):  # when memory runs out, a picture goes, and not the desk
+        Path("/proc/self/oom_score_adj").write_text(OOM_SCORE)
+    asyncio.run(_serve())
+    os._exit(0)  # a thread that still waits for a camera holds nobody up
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,358 @@
+"""A camera that speaks RTSP: the desk answers the browser itself, and picture and sound come through.
+
+The camera is GStreamer's RTSP server, the browser a WebRTC client without a head.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiortc import RTCRtpSender
+from column_probe import need
+from desk_rig import DeskRig
+from pillar_rig import Watcher, loudness, run, until
+from rtsp_camera import STREAMS, RtspCamera, from_file
+
+from desk.media import gateway
+from desk.media.process import CAMERA_MAX, CONVERTED_MAX
+
+INCIDENT = "petropavl-01-17-3"
+PASSWORD = "a secret of the camera's"
+pytestmark = pytest.mark.gstreamer
+
+
+@pytest.fixture(scope="module")
+def camera() -> Iterator[RtspCamera]:
+    need("gstreamer")
+    with RtspCamera() as running:
+        yield running
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[DeskRig]:
+    rig = DeskRig(tmp_path / "desk", None)
+    yield rig
+    rig.close()
+
+
+def names(desk: DeskRig, **stream: str | None) -> None:
+    """What the alarm of the incident names."""
+    desk.server.desk.incident = lambda incident_id: {"device_id": "petropavl-01", "stream": stream}  # type: ignore
+
+
+class Seeing(Watcher):
+    """A browser at that desk's page."""
+
+    def __init__(self, http: Any, desk: DeskRig) -> None:
+        super().__init__(http, f"{desk.origin}/api/incidents/{INCIDENT}/whep")
+        self._desk = desk
+
+    async def state(self) -> dict[str, Any]:
+        async with self._http.get(f"{self._desk.origin}{self.session}") as answer:
+            return dict(await answer.json())
+
+
+@contextlib.asynccontextmanager
+async def at(desk: DeskRig, kind: type[Seeing] = Seeing) -> AsyncIterator[Seeing]:
+    """A browser that is closed at the end."""
+    jar = aiohttp.CookieJar(unsafe=True)  # else it takes none from an address
+    async with aiohttp.ClientSession(headers={"Origin": desk.origin}, cookie_jar=jar) as http:
+        async with http.get(desk.page) as page:
+            assert page.status == 200
+        seeing = kind(http, desk)
+        try:
+            yield seeing
+        finally:
+            await seeing.close()
+
+
+async def advances(seeing: Seeing, more: int = 20) -> None:
+    """Pictures go on, and differ."""
+    before = len(seeing.pictures)
+    await until(lambda: len(seeing.pictures) >= before + more, "more pictures")
+    last = [picture.to_ndarray(format="gray").tobytes() for picture in seeing.pictures[-more:]]
+    assert len(set(last)) > more // 2
+
+
+async def away(seeing: Seeing, *codes: str) -> None:
+    deadline = asyncio.get_running_loop().time() + 30
+    while (said := await seeing.state())["state"] != "away" or said["code"] not in codes:
+        assert asyncio.get_running_loop().time() < deadline, said
+        await asyncio.sleep(0.1)
+
+
+# -- as it should be
+
+
+@pytest.mark.parametrize("path", ["/h264", "/alaw"])
+def test_h264_and_g711_come_through_as_they_are(desk: DeskRig, camera: RtspCamera, path: str) -> None:
+    names(desk, rtsp=camera.address(path))
+
+    async def look() -> None:
+        async with at(desk) as seeing:
+            assert await seeing.call() == 201, seeing.text
+            await advances(seeing)
+            await until(lambda: loudness(seeing.sound[-20:]) > 8000, "the camera's tone")
+            said = await seeing.state()
+            assert (said["way"], said["state"], said["video"], said["converted"]) == ("rtsp", "playing", "h264", False)
+            sdp = seeing.text
+            assert ("PCMU/8000" if path == "/h264" else "PCMA/8000") in sdp and "opus" not in sdp
+            assert "a=sendonly" in sdp and "a=sendrecv" not in sdp and "a=recvonly" not in sdp  # nobody hears the desk
+            assert await seeing.hang_up() == 204
+            assert await seeing.hang_up() == 404
+
+    run(look())
+
+
+def test_what_a_browser_does_not_know_is_converted(desk: DeskRig, camera: RtspCamera) -> None:
+    names(desk, rtsp=camera.address("/mjpeg"))
+
+    async def look() -> None:
+        async with at(desk) as seeing:
+            assert await seeing.call() == 201, seeing.text
+            await advances(seeing)
+            said = await seeing.state()
+            assert (said["video"], said["audio"], said["converted"]) == ("mjpeg", "", True)
+            assert "m=audio 0" in seeing.text or "a=inactive" in seeing.text  # no sound is promised
+
+    run(look())
+
+
+def test_h265_and_aac_are_converted(desk: DeskRig, tmp_path: Path) -> None:
+    need("gstreamer")
+    film = from_file(tmp_path, "libx265", "aac", pay=("rtph265pay", "rtpmp4gpay"))
+    with RtspCamera({"/film": film}) as camera:
+        names(desk, rtsp=camera.address("/film"))
+
+        async def look() -> None:
+            async with at(desk) as seeing:
+                assert await seeing.call() == 201, seeing.text
+                await until(lambda: len(seeing.pictures) > 15, "pictures")
+                await until(lambda: loudness(seeing.sound[-20:]) > 8000, "the film's tone")
+                said = await seeing.state()
+                assert (said["video"], said["audio"], said["converted"]) == ("hevc", "aac", True)
+
+        run(look())
+
+
+def test_b_frames_are_converted_although_they_are_h264(desk: DeskRig, camera: RtspCamera) -> None:
+    names(desk, rtsp=camera.address("/bframes"))
+
+    async def look() -> None:
+        async with at(desk) as seeing:
+            assert await seeing.call() == 201, seeing.text
+            await advances(seeing)
+            said = await seeing.state()
+            assert (said["video"], said["converted"]) == ("h264", True)
+
+    run(look())
+
+
+def test_a_browser_without_h264_is_given_what_it_has(desk: DeskRig, camera: RtspCamera) -> None:
+    names(desk, rtsp=camera.address("/h264"))
+
+    class Old(Seeing):
+        async def offer(self, microphone: Any = None, *, video: bool = True) -> str:
+            vp8 = [c for c in RTCRtpSender.getCapabilities("video").codecs if c.mimeType == "video/VP8"]
+            self.connection.addTransceiver("video", direction="recvonly").setCodecPreferences(vp8)
+            await self.connection.setLocalDescription(await self.connection.createOffer())
+            return str(self.connection.localDescription.sdp)
+
+    async def look() -> None:
+        async with at(desk, Old) as seeing:
+            assert await seeing.call() == 201, seeing.text
+            await advances(seeing)
+            assert (await seeing.state())["converted"] and "VP8" in seeing.text
+
+    run(look())
+
+
+def test_sound_alone_is_better_than_nothing(desk: DeskRig, camera: RtspCamera) -> None:
+    names(desk, rtsp=camera.address("/sound"))
+
+    async def look() -> None:
+        async with at(desk) as seeing:
+            assert await seeing.call() == 201, seeing.text
+            await until(lambda: loudness(seeing.sound[-20:]) > 8000, "the camera's tone")
+            assert (await seeing.state())["video"] == ""
+
+    run(look())
+
+
+# -- outages
+
+
+@pytest.mark.parametrize("outage", ["frozen", "gone"])
+def test_a_picture_comes_back_by_itself(desk: DeskRig, outage: str) -> None:
+    need("gstreamer")
+    with RtspCamera({"/h264": STREAMS["/h264"]}) as camera:
+        names(desk, rtsp=camera.address("/h264"))
+
+        async def look() -> None:
+            async with at(desk) as seeing:
+                assert await seeing.call() == 201, seeing.text
+                await advances(seeing)
+                if outage == "frozen":
+                    camera.freeze()
+                    await away(seeing, "timeout")
+                    camera.thaw()
+                else:
+                    camera.go()
+                    await away(seeing, "refused")
+                    await asyncio.to_thread(camera.come)
+                await advances(seeing)
+                assert (await seeing.state())["state"] == "playing"
+                heard = len(seeing.sound)
+                await until(lambda: len(seeing.sound) > heard + 20, "sound, too")
+                assert loudness(seeing.sound[-20:]) > 8000
+
+        run(look())
+
+
+def test_nothing_is_left_of_a_call(desk: DeskRig, camera: RtspCamera) -> None:
+    """Also of those that a page forgot: more than are allowed at once, one after the other."""
+    names(desk, rtsp=camera.address("/h264"))
+
+    async def look() -> None:
+        for _ in range(CAMERA_MAX + 2):
+            async with at(desk) as seeing:
+                assert await seeing.call() == 201, seeing.text
+                assert await seeing.hang_up() == 204
+
+    run(look())
+
+
+# -- bounds
+
+
+def test_only_so_many_look_through_one_camera(desk: DeskRig, camera: RtspCamera) -> None:
+    names(desk, rtsp=camera.address("/sound"))
+
+    async def look() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            watchers = [await stack.enter_async_context(at(desk)) for _ in range(CAMERA_MAX + 2)]
+            for seeing in watchers[:CAMERA_MAX]:
+                assert await seeing.call() == 201, seeing.text
+            assert (await watchers[-2].call(), watchers[-2].tried) == (503, "rtsp=busy")
+            assert await watchers[0].hang_up() == 204
+            assert await watchers[-1].call() == 201
+
+    run(look())
+
+
+def test_only_so_many_pictures_are_converted(desk: DeskRig, camera: RtspCamera) -> None:
+    names(desk, rtsp=camera.address("/mjpeg"))
+
+    async def look() -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            watchers = [await stack.enter_async_context(at(desk)) for _ in range(CONVERTED_MAX + 2)]
+            for seeing in watchers[:CONVERTED_MAX]:
+                assert await seeing.call() == 201, seeing.text
+                await advances(seeing, 5)
+            assert (await watchers[-2].call(), watchers[-2].tried) == (503, "rtsp=busy")
+            names(desk, rtsp=camera.address("/h264"))
+            assert await watchers[-1].call() == 201  # what need not be converted still goes
+
+    run(look())
+
+
+# -- as it must not be: why there is no picture
+
+
+def fails(desk: DeskRig, address: str | None, status: int, code: str) -> str:
+    """What the answer says."""
+    names(desk, rtsp=address)
+    found = []
+
+    async def look() -> None:
+        async with at(desk) as seeing:
+            assert await seeing.call() == status, (seeing.status, seeing.text)
+            assert seeing.tried == f"rtsp={code}", seeing.text
+            found.append(seeing.text)
+
+    run(look())
+    return found[0]
+
+
+def test_why_there_is_no_picture(desk: DeskRig, camera: RtspCamera) -> None:
+    assert "404" in fails(desk, camera.address("/nothing"), 502, "not-found")
+    assert "refuses" in fails(desk, "rtsp://127.0.0.1:9/h264", 502, "refused")
+    fails(desk, "rtsp://no-such-host.invalid/h264", 502, "no-route")
+
+
+def test_a_camera_that_says_nothing(desk: DeskRig) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        address = f"rtsp://127.0.0.1:{deaf.getsockname()[1]}/x"
+        assert "did not answer OPTIONS" in fails(desk, address, 504, "timeout")
+
+
+def test_a_camera_with_a_password(tmp_path: Path) -> None:
+    need("gstreamer")
+    secrets = tmp_path / "cameras.toml"
+    with RtspCamera({"/h264": STREAMS["/h264"]}, "desk", PASSWORD) as camera:
+        for password, is_right in ((None, False), ("wrong", False), (PASSWORD, True)):
+            more: list[str] = []
+            if password is not None:
+                secrets.write_text(f'[[camera]]\nhost = "127.0.0.1"\nuser = "desk"\npassword = "{password}"\n')
+                secrets.chmod(0o600)
+                more = ["--camera-passwords", str(secrets)]
+            desk = DeskRig(tmp_path / f"desk-{password is None}-{is_right}", None, *more)
+            try:
+                if not is_right:
+                    said = fails(desk, camera.address("/h264"), 502, "unauthorized")
+                    assert ("no password" in said) == (password is None) and "wrong" not in said.replace("is wrong", "")
+                    continue
+                names(desk, rtsp=camera.address("/h264"))
+
+                async def look(desk: DeskRig = desk) -> None:
+                    async with at(desk) as seeing:
+                        assert await seeing.call() == 201, seeing.text
+                        await advances(seeing)
+                        assert PASSWORD not in seeing.text and PASSWORD not in str(await seeing.state())
+
+                run(look())
+            finally:
+                desk.close()
+
+
+def test_the_first_way_that_works_is_taken(desk: DeskRig, camera: RtspCamera) -> None:
+    names(desk, webrtc="http://127.0.0.1:9/whep", rtsp=camera.address("/h264"))
+
+    async def look() -> None:
+        async with at(desk) as seeing:
+            assert await seeing.call() == 201, seeing.text
+            assert (seeing.tried, seeing.way) == ("webrtc=refused", "rtsp")
+            await advances(seeing)
+
+    run(look())
+
+
+def test_a_desk_without_the_packages_says_so(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "NEEDS", ("aiortc", "a_package_that_is_not_here"))
+    assert "lacks a_package_that_is_not_here" in fails(desk, "rtsp://127.0.0.1:9/h264", 503, "no-gateway")
+
+
+def test_a_gateway_that_was_killed_comes_again(desk: DeskRig, camera: RtspCamera) -> None:
+    names(desk, rtsp=camera.address("/sound"))
+
+    async def look() -> None:
+        async with at(desk) as first, at(desk) as second:
+            assert await first.call() == 201
+            process = desk.server.player.gateway._process
+            assert process is not None
+            os.kill(process.pid, signal.SIGKILL)
+            assert desk.get("/api/me").status == 200  # the desk goes on
+            await until(lambda: process.returncode is not None, "the end of the process")
+            assert await second.call() == 201, second.text
+            assert await first.hang_up() == 404
+
+    run(look())

@@ -1,0 +1,45 @@
+"""Run by GStreamer's own Python (tools/gstreamer.py), not by ours: its RTSP server, with the streams it is given.
+
+Arguments: port, JSON {path: pipeline}, and perhaps user and password. Prints "up" when it listens.
+"""
+
+import json
+import sys
+
+import gi
+
+gi.require_version("Gst", "1.0")
+gi.require_version("GstRtsp", "1.0")
+gi.require_version("GstRtspServer", "1.0")
+from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
+
+ROLE = "watcher"
+
+
+def main(port: str, streams: str, user: str | None = None, password: str | None = None) -> None:
+    Gst.init(None)
+    server = GstRtspServer.RTSPServer()
+    server.set_address("127.0.0.1")
+    server.set_service(port)
+    if user is not None:
+        auth = GstRtspServer.RTSPAuth()
+        auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
+        token = GstRtspServer.RTSPToken()
+        token.set_string(GstRtspServer.RTSP_TOKEN_MEDIA_FACTORY_ROLE, ROLE)
+        auth.add_digest(user, password, token)
+        server.set_auth(auth)
+    for path, pipeline in json.loads(streams).items():
+        factory = GstRtspServer.RTSPMediaFactory()
+        factory.set_launch(pipeline)
+        if user is not None:
+            permissions = GstRtspServer.RTSPPermissions()
+            for what in (GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS, GstRtspServer.RTSP_PERM_MEDIA_FACTORY_CONSTRUCT):
+                permissions.add_permission_for_role(ROLE, what, True)
+            factory.set_permissions(permissions)
+        server.get_mount_points().add_factory(path, factory)
+    server.attach(None)
+    print("up", flush=True)
+    GLib.MainLoop().run()
+
+
+main(*sys.argv[1:])
