@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -12,7 +14,9 @@ from typing import Any
 import av
 import pytest
 from desk_rig import DeskRig
+from pillar_rig import wait_until
 
+from common.home import ROOT
 from desk.media import hosts
 from desk.media.gateway import PORTS
 from desk.media.hosts import Hosts
@@ -282,3 +286,36 @@ def test_a_stranger_at_the_relays_port_gets_nothing() -> None:
         assert not harm.asked
     finally:
         harm.close()
+
+
+# -- the process
+
+STARTS = """
+import asyncio
+from desk.media.credentials import Credentials
+from desk.media.gateway import Gateway
+from desk.media.hosts import Hosts
+async def run():
+    gateway = Gateway(Hosts(None, local=True), Credentials())
+    print((await gateway._running()).pid, flush=True)
+    await asyncio.sleep(600)
+asyncio.run(run())
+"""
+
+
+def test_the_gateway_does_not_outlive_a_desk_that_was_killed() -> None:
+    desk = subprocess.Popen([sys.executable, "-c", STARTS], stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert desk.stdout is not None
+    with desk, desk.stdout:
+        gateway = Path(f"/proc/{int(desk.stdout.readline())}")
+        assert b"desk.media.process" in (gateway / "cmdline").read_bytes()
+        desk.kill()
+        desk.wait()
+
+    def is_gone() -> bool:
+        try:
+            return (gateway / "cmdline").read_bytes() == b""  # nobody has asked for its status yet
+        except OSError:
+            return True
+
+    wait_until(is_gone, "the gateway ends with its desk")

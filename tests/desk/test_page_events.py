@@ -207,7 +207,7 @@ def test_a_columns_own_answer_gets_to_the_page(rig: DeskRig, speaker: Street, vi
     device_id = "events-01"
     speaker.say("info", device_id)
     wait_for(lambda: rig.get(f"/api/columns/{device_id}/events").status == 200, "the column at the desk")
-    desk = visitor.desk(rig.url)
+    desk = visitor.desk(rig.page)
     said = opened(desk, device_id)
     desk.get("command-selftest").click()
     command_id = speaker.hears("cmd", cmd="selftest")["id"]

@@ -26,9 +26,8 @@ TONE = "audiotestsrc is-live=true freq=440 volume=0.5 ! audio/x-raw,rate=8000,ch
 SOUND = f"{TONE} ! mulawenc ! rtppcmupay name=pay1 pt=0"
 STREAMS = {
     "/h264": f"( {PICTURE} ! {X264} tune=zerolatency ! video/x-h264,profile=main ! {H264_PAY} {SOUND} )",
-    # Its parameters are in the SDP only, as with some cameras.
     "/alaw": f"( {PICTURE} ! {X264} tune=zerolatency ! video/x-h264,profile=constrained-baseline ! "
-             f"{H264_PAY} config-interval=0 {TONE} ! alawenc ! rtppcmapay name=pay1 pt=8 )",
+             f"{H264_PAY} {TONE} ! alawenc ! rtppcmapay name=pay1 pt=8 )",
     "/bframes": f"( {PICTURE} ! {X264} bframes=2 b-adapt=false ! video/x-h264,profile=main ! {H264_PAY} )",
     "/mjpeg": f"( {PICTURE} ! jpegenc ! rtpjpegpay name=pay0 pt=26 )",
     "/sound": f"( {SOUND.replace('pay1', 'pay0')} )",
