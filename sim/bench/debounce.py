@@ -82,7 +82,7 @@ class _Bench:
         self._hardware = Hardware(timeline, trace, network, flash, costs, self._dice)
         self._board = VirtualBoard(self._hardware, "power-on", "esp32c3" if way == "interrupts" else "esp32")
         self._board.interrupts = way != "poll only"
-        self._board.configure({})
+        self._board.configure({"link": {"type": "none"}, "secrets": {}})
         self._told_us: list[int] = []
         make: Any = Button
         self._button = make(self._board, CONFIG, self._pressed, *[lambda *_: None] * 3, False)

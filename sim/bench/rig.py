@@ -122,6 +122,7 @@ class Workbench:
             "port": port,
             "tls": self.tls(transport),
             "ssid": SSID,
+            "now": (*time.gmtime()[:3], 0, *time.gmtime()[3:6], 0),  # as machine.RTC takes it
             "topic": TOPIC,
             "payload": PAYLOAD,
             "button": pins["button"],

@@ -22,6 +22,7 @@ _LOOK_MS = 2
 
 def run(options):
     _join(options["ssid"])
+    machine.RTC().datetime(options["now"])  # certificates are checked against it
     if options["tls"]:
         sys.modules["ussl"] = _Ussl(options["tls"])
     if options["peer"] == "robust":
