@@ -154,7 +154,9 @@ def _pins(name: str, shared: dict[str, Any], troubles: list[Trouble]) -> tuple[s
             ("pins", f"profile {name!r} of fleet.toml: chip is {chip!r}, must be one of {', '.join(CHIPS)}")
         )
         chip = "esp32"
-    return chip, pins.defaults(chip) | profile
+    wiring = pins.defaults(chip)
+    del wiring["pulse"]  # the firmware's own default gives way to a pin that the link has
+    return chip, wiring | profile
 
 
 def _stream(text: str, troubles: list[Trouble]) -> dict[str, str]:
