@@ -1,5 +1,7 @@
 """Makes the board's network, as it starts: forgotten afterwards. Only the kind of link that is used takes heap."""
 
+import network
+
 
 def make_network(config, make_tls):
     """(link, what TLS begins with), once a boot: neither driver can be made a second time.
@@ -9,9 +11,7 @@ def make_network(config, make_tls):
     """
     try:
         if config["link"]["type"] != "none":
-            from hal.esp32_start import name_network
-
-            name_network(config)
+            _name_network(config)
         tls = make_tls()
         return _make_link(config["link"], config["secrets"]), tls
     except (OSError, RuntimeError, MemoryError) as error:
@@ -22,9 +22,7 @@ def _make_link(config, secrets):
     """`config`: the section "link"; its type "none" is the fallback of a board without a usable configuration."""
     if config["type"] == "none":
         return _no_link(None)
-    from hal.esp32_start import static_address
-
-    address = static_address(config)
+    address = _static_address(config)
     if config["type"] == "wifi":
         from hal.esp32_link import WifiLink
 
@@ -38,3 +36,18 @@ def _no_link(failure):
     from hal.esp32_nolink import NoLink
 
     return NoLink(failure)
+
+
+def _name_network(config):
+    """Before an interface is up: the host name that DHCP servers see, and the country whose Wi-Fi channels count."""
+    link = config["link"]
+    network.hostname(link["hostname"] or config["device_id"])
+    if link["country"]:
+        network.country(link["country"])
+
+
+def _static_address(config):
+    """What `ifconfig` takes, or None: the address comes by DHCP."""
+    if config["address"] is None:
+        return None
+    return tuple(config[key] for key in ("address", "netmask", "gateway", "dns"))

@@ -4,7 +4,6 @@ import binascii
 import os
 
 import machine
-import network
 import tls as _tls
 
 
@@ -15,21 +14,6 @@ def uid():
 def chip():
     """ "esp32c3" and so on, known or not: MicroPython's machine name ends in "with ESP32C3"."""
     return os.uname().machine.split(" with ")[-1].lower().replace("-", "")
-
-
-def name_network(config):
-    """Before an interface is up: the host name that DHCP servers see, and the country whose Wi-Fi channels count."""
-    link = config["link"]
-    network.hostname(link["hostname"] or config["device_id"])
-    if link["country"]:
-        network.country(link["country"])
-
-
-def static_address(config):
-    """What `ifconfig` takes, or None: the address comes by DHCP."""
-    if config["address"] is None:
-        return None
-    return tuple(config[key] for key in ("address", "netmask", "gateway", "dns"))
 
 
 def _der(pem):

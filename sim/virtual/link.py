@@ -205,6 +205,7 @@ def make(
     module: Any = SimpleNamespace(STA_IF=0, PHY_LAN8720=1, PHY_W5500=102, LAN=lambda **_: Ethernet(*shared))
     module.WLAN = type("WLAN", (), {"PM_NONE": 0, "__new__": lambda cls, _: Wifi(clock, *shared)})
     module.hostname = module.country = lambda *_: None
+    vars(esp32_network).update(network=module)
     vars(esp32_link).update(network=module, print=say)
     vars(esp32_ethernet).update(network=module, machine=_Machine)
     link: interface.Link = esp32_network.make_network(config, make_tls)[0]

@@ -20,7 +20,8 @@ STATIC = {"address": "10.20.0.15", "netmask": "255.255.255.0", "gateway": "10.20
 W5500 = {"type": "ethernet", "phy": "PHY_W5500", "spi": 1, "sck": 13, "mosi": 11, "miso": 12, "cs": 14, "int": 10}
 PROBE = """
 from hal.esp32_network import make_network
-from hal.esp32_start import chip, name_network
+from hal.esp32_network import _name_network
+from hal.esp32_start import chip
 link, _ = make_network(CONFIG, lambda: None)
 def up():
     while not link.is_up():
@@ -66,8 +67,8 @@ def test_without_one_the_address_comes_by_dhcp_and_the_device_id_is_the_host_nam
 def test_a_name_that_comes_after_the_start_is_noticed(chip: Make) -> None:
     """Broken by naming the network behind the link's start."""
     path = "hal/esp32_network.py"
-    unnamed = {**FILES, path: str(FILES[path]).replace("            name_network(config)\n", "            pass\n")}
-    late = probe(type="wifi").replace("link.start()", "link.start()\nname_network(CONFIG)", 1)
+    unnamed = {**FILES, path: str(FILES[path]).replace("            _name_network(config)\n", "            pass\n")}
+    late = probe(type="wifi").replace("link.start()", "link.start()\n_name_network(CONFIG)", 1)
     assert "mpy-esp32" in chip(late, unnamed).start().wait("up (.*)")[1]
 
 
