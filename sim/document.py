@@ -7,6 +7,8 @@ from common.identity import Identity
 
 REGION = "nko"
 SSID = "sos-columns"
+# A WT32-ETH01's (docs/wiring.md): Ethernet of an ESP32 without SPI.
+RMII = {"type": "ethernet", "phy": "PHY_LAN8720", "phy_addr": 1, "mdc": 23, "mdio": 18, "power": 16, "ref_clk": 0}
 LOCATION = {
     "geo": "geo:54.8753,69.1628;u=5",
     "address": "Петропавл, Конституция көшесі 1",

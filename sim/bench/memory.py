@@ -11,6 +11,7 @@ from sim.bench.centre import BenchCentre
 from sim.bench.rig import TRANSPORTS, BenchColumn, ColumnFailed, Workbench
 from sim.bench.stats import slope
 from sim.chip.options import CHIPS
+from sim.document import RMII
 
 RUNTIME = "micropython32"
 TRANSPORT = TRANSPORTS[-1]
@@ -25,7 +26,6 @@ WARM_UP_SHARE = 0.1  # of the alarms: buffers that grow once
 SAMPLE_LIMIT_S = 60.0
 ALARMS_LIMIT_S = 150.0  # then it reports how far it came
 WAYS = {"LittleFS": False, "in place": True}
-RMII = {"type": "ethernet", "phy": "PHY_LAN8720", "phy_addr": 1, "mdc": 23, "mdio": 18, "power": 16, "ref_clk": 0}
 LINKS: dict[str, dict[str, Any]] = {"Wi-Fi": {"type": "wifi"}, "Ethernet": RMII}
 BOARDS = [(chip, "Wi-Fi", way) for chip in CHIPS for way in WAYS] + [("esp32", "Ethernet", "LittleFS")]
 CHIP_ALARMS = 100  # on each of them

@@ -11,6 +11,7 @@ from memory_rig import DEVICE, configuration
 
 from common.assumptions import load
 from desk.ledger import Incident, Ledger
+from sim.document import RMII
 from sim.real.column import RealColumn
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls
@@ -134,7 +135,6 @@ def open_calls(ledger: Ledger) -> list[Incident]:
     return [one for one in ledger.of(DEVICE) if one.alarm["status"] == "actual" and one.state == "received"]
 
 
-RMII = {"type": "ethernet", "phy": "PHY_LAN8720", "phy_addr": 1, "mdc": 23, "mdio": 18, "power": 16, "ref_clk": 0}
 
 
 @pytest.mark.parametrize(

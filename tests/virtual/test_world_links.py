@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from sim.document import RMII
 from sim.search.storms import controls
 from sim.virtual.broker import BrokerFault
 from sim.virtual.conditions import Net
@@ -25,7 +26,7 @@ class Watched(World):
     """`resets`: when the chip was reset by the column itself, in s."""
 
     def __init__(self, kind: str) -> None:
-        super().__init__(1, config_with(link={"type": kind}))
+        super().__init__(1, config_with(link=RMII if kind == "ethernet" else {"type": kind}))
         self.resets: list[int] = []
         self.trace.watch(self._note)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any
 
+from sim.document import RMII
 from sim.virtual.centre import Policy
 from sim.virtual.configuration import BROKER, config_with
 from sim.virtual.costs import Costs
@@ -15,7 +16,7 @@ CHIPS = ("esp32", "esp32", "esp32c3")  # the last has no edge counter
 CONFIGS: dict[str, dict[str, dict[str, Any]]] = {
     "default": {},
     "short-incidents": {"incident": {"open_s": 20, "retention_s": 120}},
-    "ethernet-by-address": {"link": {"type": "ethernet"}, "broker": {"host": BROKER}},
+    "ethernet-by-address": {"link": RMII, "broker": {"host": BROKER}},
     "hasty": {
         "broker": {"keepalive_s": 4, "connect_timeout_s": 6, "puback_timeout_s": 2, "retry_max_s": 10},
         "watchdog": {"timeout_s": 4, "healthy_s": 10},
@@ -54,5 +55,7 @@ def check(setting: Setting) -> None:
 def open_world(seed: int, setting: Setting) -> World:
     """A new world in that setting, which `check` takes; its heaps are drawn."""
     config = config_with(**CONFIGS[str(setting["config"])])
+    if setting["chip"] != "esp32" and config["link"].get("phy"):
+        config["link"] = {"type": "wifi"}  # no other chip has RMII
     costs = Costs.drawn(Random(f"room/{seed}"))
     return World(seed, config, costs=costs, chip=str(setting["chip"]), policy=POLICIES[str(setting["policy"])])
