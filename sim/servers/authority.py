@@ -55,4 +55,7 @@ class Authority:
 
 
 def _end(*, expired: bool) -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=-1 if expired else VALID_DAYS)
+    """A column whose clock stands at its floor (firmware/clock.py) sees only what ended before that."""
+    if expired:
+        return certificates.VALID_FROM + datetime.timedelta(days=1)
+    return datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=VALID_DAYS)

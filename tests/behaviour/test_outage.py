@@ -34,6 +34,7 @@ def test_a_column_that_boots_without_a_broker_keeps_presses(rig: Rig, outage: st
     rig.install(rig.document())
     rig.power_on()
     rig.wait_lamp("out-of-service")
+    rig.wait_log("column: armed")  # from then on it looks at its button
     rig.press()
     rig.wait_lamp("calling")
     rig.wait_lamp("not-delivered")

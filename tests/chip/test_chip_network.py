@@ -102,7 +102,7 @@ lan = network.LAN(spi=spi, cs=machine.Pin(10), int=machine.Pin(9), phy_type=netw
 lan.active(True)
 while not lan.isconnected():
     time.sleep_ms(5)
-print("up", code(network.LAN, spi=spi, cs=machine.Pin(10), phy_type=network.PHY_W5500, phy_addr=0))
+print("up", code(network.LAN, spi=spi, cs=machine.Pin(10), int=machine.Pin(9), phy_type=network.PHY_W5500, phy_addr=0))
 """
 
 

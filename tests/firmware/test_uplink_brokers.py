@@ -135,6 +135,7 @@ def test_a_wrong_certificate_is_refused(bench: Bench, authority: Authority, stra
         rig.install(rig.document(incident={"answer_s": ANSWER_S}, **secured(ca, shown)))
         rig.power_on()
         rig.wait_lamp("out-of-service")
+        rig.wait_log("column: armed")  # from then on it looks at its button
         rig.press()
         rig.wait_lamp("calling")
         rig.wait_lamp("not-delivered")

@@ -23,7 +23,13 @@ class Calm:
         self.rig = Rig("10.0.0.2", hold_off=lambda: self.button.wants_calm())
         make: Any = Button
         self.button = make(
-            self.rig.board, SETTINGS, lambda age_ms, stall: None, lambda: None, lambda stuck: None, False
+            self.rig.board,
+            SETTINGS,
+            lambda age_ms, stall: None,
+            lambda: None,
+            lambda stuck: None,
+            lambda why: None,
+            False,
         )
         self.tried: list[int] = []  # when the uplink went on with its connection: there a handshake stalls the loop
         self.rig.opened = False
