@@ -31,6 +31,7 @@ FIRST_LINE_S = 4.0  # then the command is sent once more: a column that is short
 # These wait for the network before they say anything. Sent once more they would begin anew.
 FIRST_LINE_SLOW_S = {"net": 12.0, "stream": 12.0, "access": 12.0}
 SILENCE_S = 20.0  # longest between two lines: `button` looks for 10 s, `test` waits for the centre
+ANOTHER_CAME = "another command came"  # firmware/console/talk.py
 ATTEMPTS = 2
 EXIT_REFUSED = 3
 _READ_S = 0.1
@@ -98,6 +99,8 @@ class Console:
             for line in self._heard(FIRST_LINE_SLOW_S.get(command, FIRST_LINE_S)):
                 if line.get("re") not in (command, ""):  # none: too little memory even to read the word
                     continue  # the end of an answer that somebody else asked for
+                if not heard and line.get("error") == ANOTHER_CAME:
+                    continue  # the end of what the same question got before a cable was pulled: ours follows
                 heard = True
                 if "ok" not in line:
                     yield line

@@ -30,7 +30,7 @@ def all_pass(found: Checkup) -> None:
 # -- all is well
 
 
-PLANNED = {"RUNTIME": "micropython32", "HEAP": "112k"}  # docs/architecture.md: the heap to plan for
+PLANNED = {"RUNTIME": "micropython32", "HEAP": "120k"}  # docs/architecture.md: the heap to plan for
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ def test_the_cable_is_pulled_at_every_step_and_the_board_has_the_old_or_the_new(
         wait_on_duty(board)
         board.unplug_after(executions=step)
         with pytest.raises(BoardError) as error:
-            bench.flash(board, NEW, session_within_s=QUICKLY_S)
+            bench.flash(board, NEW, session_within_s=QUICKLY_S, force=True)
         assert "cut" in str(error.value)
         board.plug()
         outcomes.append(bench.alarm_from(board))
