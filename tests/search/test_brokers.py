@@ -37,7 +37,7 @@ def test_a_short_share_finds_nothing() -> None:
     specs = (Spec("saw", "cpython", PLAIN, saws=True), Spec("tls", need("micropython32"), MUTUAL))
     found = search.campaign(specs, SHORT_S, seed=1, control=None, say=quiet)
     assert [one.text for one in found.violations] == []
-    assert found.fired["cut-up"] + found.fired["cut-down"] > 5 and found.checks
+    assert found.fired["cut-up"] + found.fired["cut-down"] > 2 and found.checks  # connections are bounded
     assert int(found.figures["presses on CPython"]) > 5 and int(found.figures["presses on MicroPython"]) > 5
     assert found.figures["presses in the receiver's ledger"] == str(
         sum(int(found.figures[f"presses on {runtime}"]) for runtime in ("CPython", "MicroPython"))

@@ -6,14 +6,15 @@ from sim.search.findings import Control
 from sim.search.power_cuts.tree import Break
 
 _FLASH = "hal/esp32_flash.py"
-_APPEND = """        with open(name, "ab") as file:
+_APPEND = """        with self.quiet, open(name, "ab") as file:
             file.write(data)
 """
-_REPLACE = """        with open(name + ".new", "wb") as file:
-            file.write(data)
-        os.rename(name + ".new", name)
+_REPLACE = """        with self.quiet:
+            with open(name + ".new", "wb") as file:
+                file.write(data)
+            os.rename(name + ".new", name)
 """
-_RENAME = """        os.rename(name + ".new", name)
+_RENAME = """            os.rename(name + ".new", name)
 """
 
 
@@ -44,7 +45,7 @@ SABOTAGES = {
     ),
     "remove-then-rename": Sabotage(
         Control("a file is removed before its new content is renamed into its place", "no press lost"),
-        (Break(_FLASH, _RENAME, "        Flash.remove(self, name)\n" + _RENAME),),
+        (Break(_FLASH, _RENAME, "            Flash.remove(self, name)\n" + _RENAME),),
         "lost",
         "compaction",
         "replace journal.log",

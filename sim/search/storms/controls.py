@@ -18,6 +18,7 @@ umqtt_host.install()
 from firmware import (  # noqa: E402
     button,
     column,
+    counted,
     debounce,
     incident,
     incidents,
@@ -151,10 +152,12 @@ def _never_repeated() -> Patch:
 
 @_control("deaf-in-a-stall", "what the contact did while nobody looked does not count", "I2")
 def _deaf_in_a_stall() -> Patch:
-    def after_stall(self: Any, dt_ms: int, _was_closed: bool, closed: bool, *_: Any) -> int:
-        return self._add(0, 0 if closed else dt_ms)
+    honest: Callable[..., int] = counted.Counted._take
 
-    return Patch(debounce.Debouncer, "_after_stall", after_stall)
+    def take(self: Any, outcome: int) -> int:
+        return outcomes.NOTHING if outcome == outcomes.PRESS_IN_STALL else honest(self, outcome)
+
+    return Patch(counted.Counted, "_take", take)
 
 
 @_control("amnesia", "what the journal says is not read at boot", "I2")
@@ -354,15 +357,13 @@ def _offline_is_a_hang() -> Patch:
 
 @_control("telemetry-first", "alarms wait until all telemetry is sent", "I8")
 def _telemetry_first() -> Patch:
-    honest: Callable[..., None] = uplink.Uplink._send
+    honest: Callable[..., None] = uplink.Uplink._send_alarms
 
     def send(self: Any) -> None:
-        with mock.patch.object(self._session, "takes_alarm", lambda: False):
-            honest(self)
         if self._outbox.next() is None:
             honest(self)
 
-    return Patch(uplink.Uplink, "_send", send)
+    return Patch(uplink.Uplink, "_send_alarms", send)
 
 
 # -- I10: connections are bounded
