@@ -13,7 +13,11 @@ from sim.virtual.trace import Trace
 
 BROKER, PORT = "10.0.0.2", 1883
 SERVER_NAME = "broker.example"
-CONFIG: dict[str, Any] = {"link": {"type": "wifi"}, "secrets": {"wifi_ssid": "sos-columns", "wifi_password": None}}
+CONFIG: dict[str, Any] = {
+    "device_id": "column-1",
+    "link": {"type": "wifi", "hostname": None, "country": None, "address": None},
+    "secrets": {"wifi_ssid": "sos-columns", "wifi_password": None},
+}
 
 
 class Probe:
