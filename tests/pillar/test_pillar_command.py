@@ -15,8 +15,9 @@ from cli_probe import BOOT_TIMEOUT_S, Column, run_sim
 from column_probe import CONFIG, need, runtimes
 from pillar_rig import IdleColumn, idle_pillar, run, until, wait_until, watching
 
+from common import webrtc
 from sim.demo.town import ColumnLike
-from sim.pillar import Pillar, PillarServer, whep
+from sim.pillar import Pillar, PillarServer
 from sim.servers.broker import Mosquitto
 
 EXIT_USAGE = 2
@@ -139,7 +140,7 @@ def test_a_server_may_be_stopped_twice_or_before_it_started() -> None:
 def test_a_machine_with_nothing_but_loopback_can_watch(monkeypatch: pytest.MonkeyPatch) -> None:
     """Client and server are one process here, so both have only what is left. Red without `_addresses_and_loopback`:
     no candidates, no connection."""
-    monkeypatch.setattr(whep, "_addresses", lambda *_: [])
+    monkeypatch.setattr(webrtc, "_addresses", lambda *_: [])
     with idle_pillar() as (server, pillar, _):
 
         async def watch() -> None:
