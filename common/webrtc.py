@@ -5,16 +5,24 @@ For processes that have aiortc (requirements/live.in).
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
+import logging
 import re
+from abc import ABC, abstractmethod
+from collections.abc import Coroutine
+from typing import Any
 
 import aioice.ice
+from aiortc import RTCConfiguration, RTCPeerConnection
 from aiortc.sdp import SessionDescription
 
+CONNECT_S = 15.0  # from the answer to the connection, else the place is another's
 CANDIDATES_MAX = 64
 MEDIA_LINE = re.compile(r"^m=(\S+)", re.M)
 MDNS_CANDIDATE = re.compile(r"^(a=candidate:(?:\S+ ){4})[0-9a-zA-Z-]+\.local ", re.M)
 LOOPBACK = "127.0.0.1"
+log = logging.getLogger(__name__)
 
 _addresses = aioice.ice.get_host_addresses
 
@@ -62,3 +70,42 @@ def reachable(offer: str, peer: str) -> str:
     except ValueError:
         return offer
     return MDNS_CANDIDATE.sub(rf"\g<1>{address} ", offer)
+
+
+class Answered(ABC):
+    """A connection that a browser offered. It is closed when the browser is gone, or has not come within CONNECT_S."""
+
+    def __init__(self) -> None:
+        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))  # no STUN server is asked for anything
+        self._connection.on("connectionstatechange", self._moved)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Harmless when closed already."""
+
+    async def _shut(self) -> None:
+        """Stop all tasks but the one that asks, and the connection."""
+        mine = asyncio.current_task()
+        for task in self._tasks:
+            if task is not mine:
+                task.cancel()
+        try:
+            await self._connection.close()
+        except Exception:
+            log.exception("a connection did not close in order")
+
+    async def _moved(self) -> None:
+        if self._connection.connectionState in ("failed", "closed"):
+            await self.close()
+
+    async def _give_up(self) -> None:
+        await asyncio.sleep(CONNECT_S)
+        if self._connection.connectionState != "connected":
+            await self.close()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import RTCRtpSender, RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
-from common.webrtc import BadOffer, check, reachable
+from common.webrtc import Answered, BadOffer, check, reachable
 from desk.media.relay import Target
 from desk.media.source import G711, OPEN_S, Found, Slots, Source
 from desk.media.track import Track
 from desk.media.trouble import NoStream
 
-CONNECT_S = 15.0  # from the answer to the connection
 PLAIN_MODE = "1"  # packetization-mode: pictures in several packets
-log = logging.getLogger(__name__)
 
 Kind = Literal["audio", "video"]
 
 
-class Call:
+class Call(Answered):
     """`over` is called once, when it has ended."""
 
     def __init__(self, target: Target, threads: ThreadPoolExecutor, slots: Slots, over: Callable[[], None]) -> None:
+        super().__init__()
         self.target = target
         self._slots, self._over = slots, over
         self._source = Source(target, threads, slots)
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))  # no STUN server is asked for anything
-        self._connection.on("connectionstatechange", self._moved)
-        self._patience: asyncio.Task[None] | None = None
         self._found: Found | None = None
-        self._closed = False
 
     async def answer(self, offer: str, peer: str) -> str:
         """The SDP answer, once the camera's stream is known. `peer`: the address that the offer came from.
@@ -55,7 +49,7 @@ class Call:
         except Exception as error:  # whatever aiortc stumbles over in the offer
             raise BadOffer(f"this offer cannot be answered: {type(error).__name__}: {error}") from error
         self._source.go()
-        self._patience = asyncio.ensure_future(self._give_up())
+        self._start(self._give_up())
         return answer
 
     async def _agree(self, found: Found, offer: str) -> str:
@@ -105,23 +99,9 @@ class Call:
         if self._closed:
             return
         self._closed = True
-        if self._patience is not None and self._patience is not asyncio.current_task():
-            self._patience.cancel()
         self._over()
         await self._source.stop()
-        try:
-            await self._connection.close()
-        except Exception:
-            log.exception("a connection did not close in order")
-
-    async def _moved(self) -> None:
-        if self._connection.connectionState in ("failed", "closed"):
-            await self.close()
-
-    async def _give_up(self) -> None:
-        await asyncio.sleep(CONNECT_S)
-        if self._connection.connectionState != "connected":
-            await self.close()
+        await self._shut()
 
 
 def _names(media: Any) -> set[str]:
@@ -130,8 +110,8 @@ def _names(media: Any) -> set[str]:
     for codec in media.rtp.codecs:
         name = codec.mimeType.partition("/")[2]
         if name.upper() != "H264" or str(codec.parameters.get("packetization-mode", "0")) == PLAIN_MODE:
-            found.add(name if name.lower() == "opus" else name.upper())
-    return {name.lower() if name.lower() == "opus" else name for name in found}
+            found.add("opus" if name.lower() == "opus" else name.upper())
+    return found
 
 
 def _sound_codec(found: Found, offered: set[str]) -> str:

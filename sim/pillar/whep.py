@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpTransceiver, RTCSessionDescription
+from aiortc import RTCRtpTransceiver, RTCSessionDescription
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, AudioResampler
 
-from common.webrtc import BadOffer, check, reachable
+from common.webrtc import Answered, BadOffer, check, reachable
 from sim.pillar import intercom
 from sim.pillar.camera import Camera
 from sim.pillar.intercom import Samples
@@ -26,8 +25,6 @@ from sim.pillar.media import CameraTrack, Sound, SoundTrack
 from sim.pillar.watchers import Watchers
 
 OFFER_BYTES_MAX = 32_768
-CONNECT_S = 15.0  # from the answer to the connection, else the place is another's
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,16 +79,13 @@ class Whep:
         await asyncio.gather(*(session.close() for session in list(self._sessions.values())))
 
 
-class Session:
+class Session(Answered):
     """One watcher's connection."""
 
     def __init__(self, side: Side) -> None:
+        super().__init__()
         self._side = side
-        self._connection = RTCPeerConnection(RTCConfiguration(iceServers=[]))  # no STUN server is asked for anything
-        self._tasks: set[asyncio.Task[None]] = set()
         self._over: Callable[[], None] = lambda: None
-        self._closed = False
-        self._connection.on("connectionstatechange", self._state_changed)
         self._connection.on("track", self._track)
 
     async def answer(self, offer: str) -> str:
@@ -129,25 +123,10 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        mine = asyncio.current_task()
-        for task in self._tasks:
-            if task is not mine:
-                task.cancel()
         try:
-            await self._connection.close()
-        except Exception:
-            log.exception("a connection did not close in order")
+            await self._shut()
         finally:
             self._over()
-
-    async def _state_changed(self) -> None:
-        if self._connection.connectionState in ("failed", "closed"):
-            await self.close()
-
-    async def _give_up(self) -> None:
-        await asyncio.sleep(CONNECT_S)
-        if self._connection.connectionState != "connected":
-            await self.close()
 
     def _track(self, track: MediaStreamTrack) -> None:
         if track.kind == "audio":
@@ -161,8 +140,3 @@ class Session:
                 assert isinstance(frame, AudioFrame)
                 for part in resampler.resample(frame):
                     hear(part.to_ndarray().reshape(-1).astype(np.int16, copy=False))
-
-    def _start(self, work: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

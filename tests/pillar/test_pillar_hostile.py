@@ -14,7 +14,7 @@ from runs import SEED
 
 from common import webrtc
 from common.webrtc import BadOffer, check
-from sim.pillar import Pillar, PillarServer, whep
+from sim.pillar import Pillar, PillarServer
 from sim.pillar.camera import Camera
 from sim.pillar.media import CameraTrack
 from sim.pillar.watchers import WATCHERS_MAX
@@ -130,7 +130,7 @@ def spoilt(offer: str, chance: random.Random) -> str:
 def test_spoilt_offers_are_answered_or_refused_and_leave_nothing(
     town: TestTown, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(whep, "CONNECT_S", 0.1)
+    monkeypatch.setattr(webrtc, "CONNECT_S", 0.1)
     server, pillar, _ = town
     statuses: list[int] = []
 

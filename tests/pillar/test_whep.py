@@ -28,6 +28,7 @@ from pillar_rig import (
     watching,
 )
 
+from common import webrtc
 from common.webrtc import BadOffer
 from sim.pillar import Pillar, PillarServer, whep
 from sim.pillar.watchers import WATCHERS_MAX
@@ -151,7 +152,7 @@ def test_delete_frees_everything(town: TestTown) -> None:
 
 
 def test_a_client_that_leaves_without_delete_frees_everything(town: TestTown, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whep, "CONNECT_S", 600.0)  # that is not what frees it here
+    monkeypatch.setattr(webrtc, "CONNECT_S", 600.0)  # that is not what frees it here
     server, pillar, _ = town
 
     async def come_and_go() -> None:
@@ -180,7 +181,7 @@ asyncio.run(watch())
 def test_a_client_that_is_killed_is_noticed(town: TestTown, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing comes from it any more, not even the end of its DTLS. Without consent checks it would stay for ever."""
     monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 0.3)
-    monkeypatch.setattr(whep, "CONNECT_S", 600.0)
+    monkeypatch.setattr(webrtc, "CONNECT_S", 600.0)
     server, pillar, _ = town
     sockets = open_sockets()
     command = [sys.executable, "-c", VANISHING, url(server)]
@@ -193,7 +194,7 @@ def test_a_client_that_is_killed_is_noticed(town: TestTown, monkeypatch: pytest.
 
 
 def test_who_never_connects_gives_up_the_place(town: TestTown, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whep, "CONNECT_S", 0.3)
+    monkeypatch.setattr(webrtc, "CONNECT_S", 0.3)
     server, pillar, _ = town
 
     async def only_ask() -> None:
@@ -210,7 +211,7 @@ def test_who_never_connects_gives_up_the_place(town: TestTown, monkeypatch: pyte
 
 
 def test_a_session_that_fails_late_frees_what_it_had(town: TestTown, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whep, "CONNECT_S", 600.0)
+    monkeypatch.setattr(webrtc, "CONNECT_S", 600.0)
     server, pillar, _ = town
     answer = whep.Session.answer
 
