@@ -37,8 +37,7 @@ def test_the_desk_is_killed_between_press_and_accept(city: City, visitor: Visito
     city.desk.start()
     expect(desk.get("desk-state")).to_have_attribute("data-state", "connected")
     desk.open(incident)
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     pillar.shows("help-coming")
     desk.close(incident, "help-given")
     pillar.shows("ready")
@@ -60,8 +59,7 @@ def test_a_press_while_there_is_no_desk_is_answered_by_the_next_one_only(city: C
     incident = desk.call_from("petropavl-02")
     pillar.shows("answered")
     desk.open(incident)
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     desk.close(incident, "false")
     pillar.shows("ready")
 
@@ -77,8 +75,7 @@ def test_the_broker_is_killed_while_a_call_is_open_and_another_one_comes(city: C
     second.press()
     second.shows("not-delivered")
     desk.open(one)
-    desk.get("accept").click()
-    desk.becomes(one, "accepted")
+    desk.accept(one)
     assert "help-coming" not in city.lamps("petropavl-01")[-1:], "the answer cannot have arrived"
     city.broker.start()
     expect(desk.get("desk-state")).to_have_attribute("data-state", "connected")
@@ -89,8 +86,7 @@ def test_the_broker_is_killed_while_a_call_is_open_and_another_one_comes(city: C
     for incident in (one, two):
         desk.open(incident)
         if desk.get("accept").is_enabled():
-            desk.get("accept").click()
-            desk.becomes(incident, "accepted")
+            desk.accept(incident)
         desk.close(incident, "false")
     first.shows("ready")
     second.shows("ready")

@@ -55,8 +55,7 @@ def test_the_desk_with_a_call_and_a_silent_column(city: City, visitor: Visitor, 
     desk.page.wait_for_timeout(SETTLED_MS)
     take(desk.page, folder / "desk.png")
     city.pillars["petropavl-02"].power_on()
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     desk.close(incident, "help-given")
 
 
@@ -65,8 +64,7 @@ def past(city: City, desk: DeskPage) -> None:
     city.pillars["school-07-01"].press(PRESS_MS)
     incident = desk.call_from("school-07-01")
     desk.open(incident)
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     desk.close(incident, "false")
 
 

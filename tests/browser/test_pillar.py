@@ -76,7 +76,7 @@ def test_a_press_while_the_network_is_gone_arrives_when_it_is_back(pillar: Pilla
     pillar.get("link").click()
     incident = desk.call_from(DEVICE)
     pillar.shows("answered")
-    finish(desk, incident)
+    desk.finish(incident)
 
 
 def test_the_housing_is_opened(pillar: PillarPage, desk: DeskPage) -> None:
@@ -92,7 +92,7 @@ def test_the_housing_is_opened(pillar: PillarPage, desk: DeskPage) -> None:
 def test_a_stuck_contact_calls_once_and_is_a_fault(pillar: PillarPage, desk: DeskPage) -> None:
     pillar.get("stuck").click()
     incident = desk.call_from(DEVICE)
-    finish(desk, incident)
+    desk.finish(incident)
     column = desk.get(f"column-{DEVICE}")
     expect(column).to_have_attribute("data-status", "fault")
     assert desk.strips() == []
@@ -132,7 +132,7 @@ def test_the_desk_hears_who_stands_at_the_pillar(pillar: PillarPage, desk: DeskP
     desk.until(lambda: min(heard := levels(desk)) < QUIET and max(heard) > LOUD, "beeps with pauses in between")
     pillar.get("person").click()
     desk.until(lambda: min(levels(desk)) > QUIET, "the tone again")
-    finish(desk, incident)
+    desk.finish(incident)
 
 
 def levels(desk: DeskPage) -> list[float]:
@@ -142,10 +142,3 @@ def levels(desk: DeskPage) -> list[float]:
         desk.page.wait_for_timeout(LEVEL_EVERY_MS)
         found.append(desk.level())
     return found
-
-
-def finish(desk: DeskPage, incident: str) -> None:
-    desk.open(incident)
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
-    desk.close(incident, "false")

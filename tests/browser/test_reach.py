@@ -82,8 +82,7 @@ def test_the_button_is_held_as_long_as_the_key(city: City, visitor: Visitor) -> 
     pillar.page.keyboard.up("Enter")
     pillar.until(lambda: not city.pillars["petropavl-02"].state()["held"], "no finger on the button")
     desk.open(incident)
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     desk.close(incident, "false")
 
 
@@ -135,7 +134,6 @@ def test_the_desk_speaks(city: City, visitor: Visitor, language: str, word: str)
     expect(desk.get("strip-accept")).to_contain_text(word)
     desk.open(incident)
     expect(desk.get("accept")).to_contain_text(word)
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     desk.close(incident, "false")
     pillar.shows("ready")

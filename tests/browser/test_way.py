@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
-from browser_probe import MARKS, DeskPage, Visitor
+from browser_probe import MARKS, Visitor
 from contract_examples import example, packed
 from paho.mqtt import publish as paho
 from playwright.sync_api import expect
@@ -45,8 +45,7 @@ def test_from_the_press_to_the_register(city: City, visitor: Visitor) -> None:
     desk.get("play").click()
     desk.sees_and_hears()
 
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     pillar.shows("help-coming")
     desk.until(lambda: not desk.is_ringing(), "quiet after somebody has taken the call")
     desk.get("dispatch").click()
@@ -81,8 +80,7 @@ def test_the_operators_voice_is_heard_at_the_pillar(city: City, visitor: Visitor
     desk.until(lambda: city.pillars["petropavl-02"].state()["heard"] > 0.1, "a voice at the pillar")
     desk.get("mic").click()
     desk.until(lambda: city.pillars["petropavl-02"].state()["heard"] == 0, "silence when the microphone is closed")
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     desk.close(incident, "false")
     pillar.shows("ready")
 
@@ -138,16 +136,9 @@ def test_a_strip_is_there_within_200_ms_of_the_message(city: City, visitor: Visi
         incident = json.loads(payload)["id"]
         expect(desk.get("strip", id=incident)).to_be_visible()
         took_ms.append(desk.strip_shown_ms(incident) - sent_ms)
-        finish(desk, incident)
+        desk.finish(incident)
     print(f"from the message to the strip: {sorted(took_ms)} ms")
     assert statistics.median(took_ms) <= STRIP_MS, took_ms
-
-
-def finish(desk: DeskPage, incident: str) -> None:
-    desk.open(incident)
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
-    desk.close(incident, "false")
 
 
 def test_the_picture_is_there_within_a_second_of_the_click(city: City, visitor: Visitor) -> None:
@@ -174,4 +165,4 @@ def test_the_picture_is_there_within_a_second_of_the_click(city: City, visitor: 
             break
     print(f"from the click to the first picture: {[round(ms) for ms in took_ms]} ms")
     assert min(took_ms) <= MEDIA_MS, took_ms
-    finish(desk, incident)
+    desk.finish(incident)

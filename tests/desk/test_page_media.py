@@ -35,8 +35,7 @@ def test_a_picture_that_stands_still_does_not_pass_for_the_present(city: City, v
     expect(desk.get("media-state")).to_have_text("The picture stands still")
     desk.get("video").evaluate("video => video.play()")
     expect(desk.get("media-state")).to_be_empty()
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     desk.close(incident, "false")
 
 
@@ -49,8 +48,7 @@ def test_picture_and_microphone_end_with_the_call(city: City, visitor: Visitor) 
     desk.get("mic").click()  # brings the picture with it
     desk.sees_and_hears()
     expect(desk.get("mic")).to_have_attribute("aria-pressed", "true")
-    desk.get("accept").click()
-    desk.becomes(incident, "accepted")
+    desk.accept(incident)
     assert desk.get("video").evaluate(PLAYS)  # the control: another step ends nothing
     desk.close(incident, "false")
     desk.until(lambda: not desk.get("video").evaluate(PLAYS), "the end of the picture")
@@ -75,6 +73,5 @@ def test_another_call_on_the_screen_ends_picture_and_microphone(city: City, visi
     assert not desk.get("video").evaluate(PLAYS)
     for incident in calls:
         desk.open(incident)
-        desk.get("accept").click()
-        desk.becomes(incident, "accepted")
+        desk.accept(incident)
         desk.close(incident, "false")

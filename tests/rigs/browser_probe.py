@@ -187,12 +187,23 @@ class DeskPage(Probe):
     def becomes(self, incident: str, state: str) -> None:
         expect(self.get("incident", id=incident)).to_have_attribute("data-state", state)
 
+    def accept(self, incident: str) -> None:
+        """With the mouse, in the panel that is open."""
+        self.get("accept").click()
+        self.becomes(incident, "accepted")
+
     def close(self, incident: str, outcome: str) -> None:
         """With the mouse, in the panel of that incident."""
         self.get("close").click()
         self.get(f"outcome-{outcome}").check()
         self.get("close-confirm").click()
         self.becomes(incident, "closed")
+
+    def finish(self, incident: str) -> None:
+        """Opened, accepted, and closed as a false call."""
+        self.open(incident)
+        self.accept(incident)
+        self.close(incident, "false")
 
     def is_ringing(self) -> bool:
         return self.get("sound").get_attribute("data-ringing") == "true"
