@@ -76,7 +76,7 @@ def modes(folder: Path) -> dict[str, tuple[int, int, int]]:
     return {str(path): (one.st_uid, one.st_gid, stat.S_IMODE(one.st_mode)) for path, one in found.items()}
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="!!! NOT TESTED: only root can give files away")
 def test_what_belongs_to_the_brokers_user_stays_its(tmp_path: Path, table: Tables) -> None:
     """Red when the file that replaces another is made for whoever runs this: mosquitto then reads nothing at SIGHUP."""
     out, user, group = tmp_path / "out", 4321, 1234
@@ -92,7 +92,7 @@ def test_what_belongs_to_the_brokers_user_stays_its(tmp_path: Path, table: Table
     assert after[str(out / "broker" / "mosquitto.conf")][:2] == (user, group), "a new file in its folder is its too"
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="!!! NOT TESTED: only root can give files away")
 def test_root_may_run_it_again_in_somebodys_folder(tmp_path: Path, table: Tables) -> None:
     """What root made there is root's, not planted."""
     out = tmp_path / "out"
@@ -176,7 +176,7 @@ def test_what_is_not_its_own_stays_as_it_is(tmp_path: Path, table: Tables) -> No
 # -- what somebody else may have put there
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.skipif(os.geteuid() != 0, reason="!!! NOT TESTED: only root can give files away")
 def test_a_planted_key_of_the_authority_is_refused(
     tmp_path: Path, table: Tables, capsys: pytest.CaptureFixture[str]
 ) -> None:

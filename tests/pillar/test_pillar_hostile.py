@@ -9,7 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pillar_rig import DEVICE, SDP, IdleColumn, Watcher, assert_all_is_free, idle_pillar, open_sockets, run, until
+from pillar_rig import DEVICE, SDP, IdleColumn, Watcher, assert_all_is_free, open_sockets, run, until
 from runs import SEED
 
 from common import webrtc
@@ -21,12 +21,6 @@ from sim.pillar.watchers import WATCHERS_MAX
 from sim.pillar.whep import OFFER_BYTES_MAX
 
 TestTown = tuple[PillarServer, Pillar, IdleColumn]
-
-
-@pytest.fixture
-def town() -> Any:
-    with idle_pillar() as made:
-        yield made
 
 
 def url(server: PillarServer) -> str:

@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 from av import AudioFrame, VideoFrame
-from pillar_rig import DEVICE, IdleColumn, idle_pillar, loudness, pitch_of, wait_until
+from pillar_rig import DEVICE, IdleColumn, loudness, pitch_of, wait_until
 
 from sim.pillar import Pillar, PillarServer, mpeg_ts
 from sim.pillar.mpeg_ts import TransportStream
@@ -21,12 +21,6 @@ from sim.pillar.watchers import WATCHERS_MAX
 TestTown = tuple[PillarServer, Pillar, IdleColumn]
 PICTURES = 30
 PITCH_ERROR_HZ = 5
-
-
-@pytest.fixture
-def town() -> Any:
-    with idle_pillar() as made:
-        yield made
 
 
 def url(server: PillarServer) -> str:

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from typing import Any
 
 import aiohttp
 import aioice.ice
@@ -37,12 +36,6 @@ from sim.real.flash_image import PROJECT
 TestTown = tuple[PillarServer, Pillar, IdleColumn]
 SOUND_BLOCKS = 50
 PITCH_ERROR_HZ = 3
-
-
-@pytest.fixture
-def town() -> Any:
-    with idle_pillar() as made:
-        yield made
 
 
 def url(server: PillarServer) -> str:
