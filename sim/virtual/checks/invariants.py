@@ -68,6 +68,7 @@ class Invariants:
         self._centre = centre
         self._durable: dict[str, int] = {}  # incident id -> presses on flash
         self._told: Counter[tuple[str, int]] = Counter()  # (incident id, press) -> records of it on flash
+        self._given: dict[str, int] = {}  # incident id -> the highest press that the broker had when this life began
         self._forgotten: set[str] = set()  # incidents of which this life knew nothing when it began
         self._answers: dict[str, int] = {}  # incident id -> the highest state that the centre sent
         self._raised_at: dict[str, str] = {}
@@ -137,6 +138,7 @@ class Invariants:
         self._connected_us = []
         self._undurable_us = None
         self._recalls = bool(self._durable)
+        self._given = dict(self._at_broker)
         self._forgotten = self._flash.forgotten(presses_in(self._store.files.get(journal.FILE, b"")).keys())
         self.presses.life_begins(board)
         self._board = board
@@ -237,8 +239,10 @@ class Invariants:
         fresh = told - self._told if appended else Counter()
         for ident, count in durable.items():
             for press in range(self._durable.get(ident, 0) + 1, count + 1):
-                recalled = self._flash.is_recalled(ident, press) and not fresh[ident, press]
-                self._noted(ident, press, recalled)
+                spoilt, is_new = self._flash.is_recalled(ident, press), fresh[ident, press] > 0
+                self._noted(ident, press, spoilt and not is_new)
+                if spoilt and is_new and press <= self._given.get(ident, 0):
+                    self.violate("I3", f"{ident} press {press} is a repeat to the centre: it has heard of another one")
         self._durable, self._told = durable, told
         if len(opened) > len(set(opened)) and not self._repeated:
             self._repeated = True
