@@ -1,4 +1,4 @@
-"""The tools of tests and simulations, got without root: MicroPython, mosquitto, Chromium, GStreamer, device libraries.
+"""The tools of tests and simulations, got without root: MicroPython, brokers, Chromium, camera, intercom, libraries.
 
 Each is looked for on PATH first, then fetched into the git-ignored folder .tools (device libraries: into
 lib) once; after that no network is needed. `python -m tools.toolbox [NAME ...]` fetches and checks all, or
@@ -39,6 +39,7 @@ ERLANG = tuple(f"erlang-{part}" for part in (
     "base", "asn1", "crypto", "eldap", "inets", "mnesia", "os-mon", "parsetools", "public-key", "runtime-tools", "ssl",
     "syntax-tools", "tools", "xmerl"))  # fmt: skip
 NGINX_VERSION = "1.*"
+BARESIP_VERSION = "1.*"
 NEWEST_SUITE = "sid"
 # Names the interpreter to take, whatever is on PATH.
 CHOSEN = {64: "MICROPYTHON", 32: "MICROPYTHON32"}
@@ -279,6 +280,12 @@ def _nginx() -> list[str]:
     return debian.command(root, "usr/sbin/nginx")
 
 
+def _baresip() -> list[str]:
+    """The SIP user agent; its modules are beside it."""
+    root = debian.unpack("baresip-core", BARESIP_VERSION, debian.architecture(64), TOOLS)
+    return debian.command(root, "usr/bin/baresip")
+
+
 _FINDERS: dict[str, Callable[[], list[str]]] = {
     "umqtt": lambda: fetch_libraries(LIB, LOCK),
     "micropython": lambda: _micropython(64),
@@ -292,6 +299,7 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "nginx": _nginx,
     "chromium": lambda: [chromium.find(TOOLS)],
     "gstreamer": lambda: gstreamer.find(TOOLS),
+    "baresip": _baresip,
 }
 TOOL_NAMES = tuple(_FINDERS)
 _BY_HAND = {
@@ -307,6 +315,7 @@ _BY_HAND = {
     "nginx": "install nginx so that it is on PATH",
     "chromium": "install chromium or chromium-headless-shell so that it is on PATH",
     "gstreamer": "there is no other way than Debian's packages",
+    "baresip": "there is no other way than Debian's packages",
 }
 
 
@@ -336,10 +345,11 @@ def check(name: str) -> str:
     if name in ("mosquitto", "mosquitto-newest"):
         _check_accepts(argv)
     done = _output([*argv, "-v" if name == "nginx" else "--help"])
-    found = re.search(r"version:? (?:nginx/)?(\S+)|^mosquitto_passwd is a tool", done.stdout + done.stderr)
+    known = r"version:? (?:nginx/)?(\S+)|^baresip v(\S+)|^mosquitto_passwd is a tool"
+    found = re.search(known, done.stdout + done.stderr)
     if found is None:
         raise ToolMissing(f"{name}: {argv} does not run: {done.stderr.strip()}. By hand: {_BY_HAND[name]}")
-    return found.group(1) or "runs"
+    return found.group(1) or found.group(2) or "runs"
 
 
 def _check_gstreamer(argv: list[str]) -> str:

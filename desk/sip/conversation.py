@@ -1,0 +1,373 @@
+"""One call by SIP, from dialling to its end."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import secrets
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sipmessage import URI, Address, Request, Response
+
+from desk.media.digest import authorization
+from desk.sip import sdp
+from desk.sip.g711 import LAWS
+from desk.sip.line import Line, response_to, tag_of
+from desk.sip.sdp import Session
+from desk.sip.sound import Sound
+from desk.sip.trouble import NoCall, of_status
+
+PORT = 5060
+RING_S = 20.0  # until it is given up
+BYE_S = 3.0  # for the answer to a farewell; then it is said on behind one's back
+LINGER_S = 32.0  # for the answer to a call that was given up: so long it may be on its way (RFC 3261, timer B)
+AGENT = "SOS desk"
+NAME = "desk"
+ALLOW = "INVITE, ACK, BYE, CANCEL, OPTIONS, UPDATE, INFO"
+UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENETDOWN)
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Whom to call. `addresses`: of its host, checked by the caller, the first that can be reached is called;
+    `user`, `password`: what the desk says to whoever asks who it is."""
+
+    uri: URI
+    addresses: tuple[str, ...]
+    user: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, address: str, addresses: Sequence[str], user: str | None = None, password: str | None = None) -> Peer:
+        """`address`: sip:NAME@HOST[:PORT]. Raises NoCall."""
+        try:
+            uri = URI.parse(address)
+        except ValueError:
+            raise NoCall("not-allowed", "this is no address that begins with sip:") from None
+        transport = (uri.parameters.get("transport") or "udp").lower()
+        if uri.scheme != "sip" or transport != "udp" or uri.password is not None:
+            raise NoCall("not-allowed", "the desk calls sip: addresses by UDP, without a password in them")
+        return cls(uri, tuple(addresses), user, password)
+
+    @property
+    def port(self) -> int:
+        return self.uri.port or PORT
+
+
+class _Datagrams(asyncio.DatagramProtocol):
+    """The socket of one call; connected, so that nobody but the peer is heard."""
+
+    def __init__(self, talk: Conversation) -> None:
+        self._talk = talk
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self._talk.line.receive(data)
+
+    def error_received(self, error: Exception) -> None:
+        if isinstance(error, ConnectionRefusedError):
+            self._talk.line.fail(NoCall("refused", "nothing listens there"))
+
+
+class Conversation:
+    """`over` has the reason as soon as it has ended. `sound` is heard and spoken once it was answered.
+
+    `may_send` says whether sound may go to an address that the other side names; without it only to the peer's own.
+    """
+
+    line: Line
+
+    def __init__(self, peer: Peer, may_send: Callable[[str], bool] | None = None) -> None:
+        self.peer = peer
+        self._may_send = may_send or (lambda address: address in peer.addresses)
+        self.over: asyncio.Future[NoCall] = asyncio.get_running_loop().create_future()
+        self.sound = Sound()
+        self.rings = False
+        self.session: Session | None = None
+        self._call_id, self._tag, self._sequence = secrets.token_hex(16), secrets.token_hex(8), 0
+        self._from = self._to = ""
+        self._target, self._routes = peer.uri, list[str]()
+        self._transport: asyncio.DatagramTransport | None = None
+        self._port = 0
+        self._host = ""
+        self._invite: Request | None = None
+        self._closing = False
+
+    @classmethod
+    async def dial(
+        cls,
+        peer: Peer,
+        *,
+        ring_s: float = RING_S,
+        may_send: Callable[[str], bool] | None = None,
+        rings: Callable[[], None] = lambda: None,
+    ) -> Conversation:
+        """A call that was answered. Raises NoCall. Cancelled, or not answered in `ring_s`, it is taken back."""
+        talk = cls(peer, may_send)
+        await talk._open()
+        asking = asyncio.ensure_future(talk._call(rings))
+        try:
+            await asyncio.wait_for(asyncio.shield(asking), ring_s)
+        except TimeoutError:
+            await talk._take_back(asking)
+            raise NoCall("no-answer" if talk.rings else "timeout", f"not answered in {ring_s:.0f} s") from None
+        except asyncio.CancelledError:
+            _background(talk._take_back(asking))
+            raise
+        except BaseException as error:
+            if isinstance(error, NoCall) and error.code == "timeout":
+                _background(talk._linger())  # it may hear of the call later, and answer it
+            else:
+                await talk._shut()
+            raise
+        return talk
+
+    async def hang_up(self) -> None:
+        """Harmless when it is over. Returns when the other side knows, or cannot be told."""
+        if self._closing:
+            return
+        self._closing = True
+        await self.sound.close()
+        if self.session is None or self.over.done():
+            await self._shut()
+            return
+        leaving = _background(self._leave())
+        await asyncio.wait([leaving], timeout=BYE_S)
+
+    # Dialling
+
+    async def _open(self) -> None:
+        """The sockets, to the first address that there is a way to. Raises NoCall."""
+        loop = asyncio.get_running_loop()
+        trouble = NoCall("no-route", "no address")
+        for address in self.peer.addresses:
+            try:
+                self._transport, _ = await loop.create_datagram_endpoint(
+                    lambda: _Datagrams(self), remote_addr=(address, self.peer.port)
+                )
+                self._host, port = self._transport.get_extra_info("sockname")[:2]
+                self._port = await self.sound.open(self._host)
+            except OSError as error:
+                code = "no-route" if error.errno in UNREACHABLE or isinstance(error, socket.gaierror) else "refused"
+                trouble = NoCall(code, f"{address}: {error.strerror or 'no connection'}")
+                await self._close_sockets()
+                continue
+            here = f"[{self._host}]:{port}" if ":" in self._host else f"{self._host}:{port}"
+            self.line = Line(self._send, here, self._asked)
+            self._from = f"<{URI('sip', self.peer.uri.host, self.peer.user or NAME)}>;tag={self._tag}"
+            self._to = f"<{self.peer.uri}>"
+            return
+        raise trouble
+
+    def _send(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.sendto(data)
+
+    async def _call(self, rings: Callable[[], None]) -> None:
+        def heard(response: Response) -> None:
+            if response.code > 100 and not self.rings:
+                self.rings = True
+                rings()
+
+        offer = sdp.described(self._host, self._port)
+        response = await self._asked_again("INVITE", offer, heard)
+        if response.code >= 300:
+            raise of_status(response.code)
+        self._answered(response)
+        try:
+            self._agree(sdp.read(response.body))
+        except NoCall:
+            await self._leave()
+            raise
+
+    def _answered(self, response: Response) -> None:
+        """Somebody took the call: from here on there is something to end. Raises NoCall."""
+        self._to = response.headers["To"]
+        try:
+            contacts = response.contact
+            self._target = contacts[0].uri if contacts else self._target
+        except ValueError:
+            raise NoCall("protocol", "it does not say where it can be reached") from None
+        self._routes = _each(response.headers.getlist("Record-Route"))[::-1]
+        self.line.tell(self._request("ACK", number=response.cseq.sequence), response)
+
+    async def _asked_again(
+        self,
+        method: str,
+        body: bytes = b"",
+        heard: Callable[[Response], None] = lambda response: None,
+        silent_s: float | None = None,
+    ) -> Response:
+        """The final answer to a new request: with the password, if it is asked for. Raises NoCall."""
+        shown: dict[str, str] = {}
+        while True:
+            self._sequence += 1
+            request = self._request(method, body, number=self._sequence)
+            for name, value in shown.items():
+                request.headers.set(name, value)
+            if method == "INVITE":
+                self._invite = request
+            response = await (self.line.ask(request, heard, silent_s) if silent_s else self.line.ask(request, heard))
+            challenge, answer = (
+                ("Proxy-Authenticate", "Proxy-Authorization") if response.code == 407
+                else ("WWW-Authenticate", "Authorization")
+            )  # fmt: skip
+            if response.code not in (401, 407) or answer in shown:
+                return response
+            user, password = self.peer.user, self.peer.password
+            asked = [one for one in response.headers.getlist(challenge) if one.lower().startswith("digest ")]
+            if user is None or password is None or not asked:
+                return response
+            proof = authorization(asked[:4], method, str(request.uri), user, password)
+            if proof is None:
+                return response
+            shown[answer] = proof
+
+    def _request(self, method: str, body: bytes = b"", *, number: int) -> Request:
+        request = Request(method, self._target, body)
+        request.headers.set("Max-Forwards", "70")
+        if self._routes:
+            request.headers.setlist("Route", list(self._routes))
+        request.headers.set("From", self._from)
+        request.headers.set("To", self._to)
+        request.headers.set("Call-ID", self._call_id)
+        request.headers.set("CSeq", f"{number} {method}")
+        if method in ("INVITE", "UPDATE"):
+            request.headers.set("Contact", f"<sip:{NAME}@{self.line.here}>")
+            request.headers.set("Allow", ALLOW)
+        request.headers.set("User-Agent", AGENT)
+        if body:
+            request.headers.set("Content-Type", "application/sdp")
+        request.headers.set("Content-Length", str(len(body)))
+        return request
+
+    def _agree(self, session: Session) -> None:
+        """Raises NoCall."""
+        if not self._may_send(session.address):
+            raise NoCall("not-allowed", f"it wants the sound sent to {session.address}, which the desk may not call")
+        self.session = session
+        self.sound.start(session)
+
+    # Its end
+
+    async def _take_back(self, asking: asyncio.Task[None]) -> None:
+        """Of a call that was not answered yet: CANCEL; should it be answered in the same moment, BYE."""
+        self._closing = True
+        if self.rings and not asking.done() and self._invite is not None:
+            try:
+                await self._cancel(self._invite)
+                await asyncio.wait([asking], timeout=BYE_S)
+            except NoCall as trouble:
+                log.info("a call could not be taken back: %s", trouble.text)
+        if asking.done() and not asking.cancelled():
+            if asking.exception() is None:
+                await self._leave()
+            else:
+                await self._shut()
+            return
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+        _background(self._linger())
+
+    async def _cancel(self, invite: Request) -> None:
+        request = Request("CANCEL", invite.uri)
+        for name in ("Via", "From", "To", "Call-ID", "Route", "Max-Forwards"):
+            if values := invite.headers.getlist(name):
+                request.headers.setlist(name, list(values))
+        request.headers.set("CSeq", f"{invite.cseq.sequence} CANCEL")
+        request.headers.set("Content-Length", "0")
+        await self.line.ask(request, silent_s=BYE_S)
+
+    async def _leave(self) -> None:
+        """The call was answered, and is to end."""
+        try:
+            await self._asked_again("BYE", silent_s=LINGER_S)
+        except NoCall as trouble:
+            log.info("a farewell was not answered: %s", trouble.text)
+        finally:
+            await self._shut()
+
+    async def _linger(self) -> None:
+        """Should it be answered after all, it is ended at once."""
+        self._closing = True
+        await self.sound.close()
+        answered = asyncio.Event()
+
+        def late(response: Response) -> None:
+            self._answered(response)
+            answered.set()
+
+        self.line.late = late
+        try:
+            await asyncio.wait_for(answered.wait(), LINGER_S)
+            await self._leave()
+        except (TimeoutError, NoCall):
+            await self._shut()
+
+    async def _shut(self) -> None:
+        self._closing = True
+        if not self.over.done():
+            self.over.set_result(NoCall("over", "the desk has hung up"))
+        await self._close_sockets()
+
+    async def _close_sockets(self) -> None:
+        await self.sound.close()
+        if self._transport is not None:
+            self._transport.close()
+
+    # What the other side asks
+
+    def _asked(self, request: Request) -> Response | None:
+        if request.method == "ACK":
+            return None
+        mine = request.call_id == self._call_id and tag_of(request.headers["To"]) == self._tag
+        if not mine or self.session is None:
+            return response_to(request, 481, "Call/Transaction Does Not Exist", self._tag)
+        if request.method == "BYE":
+            if not self.over.done():
+                self.over.set_result(NoCall("lost", "the other side has hung up"))
+            _background(self.sound.close())
+            return response_to(request, 200, "OK", self._tag)
+        if request.method in ("INVITE", "UPDATE"):
+            return self._changed(request)
+        if request.method in ("OPTIONS", "INFO", "NOTIFY", "MESSAGE"):
+            return response_to(request, 200, "OK", self._tag)
+        return response_to(request, 405, "Method Not Allowed", self._tag)
+
+    def _changed(self, request: Request) -> Response:
+        """The call goes on in another way: another port, a pause, or the same to show that it lives."""
+        assert self.session is not None
+        body = b""
+        try:
+            if request.body:
+                self._agree(sdp.read(request.body))
+            if request.body or request.method == "INVITE":
+                laws = tuple(LAWS.values()) if not request.body else (self.session.law,)
+                body = sdp.described(self._host, self._port, laws, self.session.digits)
+        except NoCall:
+            return response_to(request, 488, "Not Acceptable Here", self._tag)
+        response = response_to(request, 200, "OK", self._tag, body)
+        response.headers.set("Contact", f"<sip:{NAME}@{self.line.here}>")
+        return response
+
+
+def _each(headers: Sequence[str]) -> list[str]:
+    """The addresses in some headers, one by one; none at all if one of them is none."""
+    try:
+        return [str(one) for header in headers for one in Address.parse_many(header)]
+    except ValueError:
+        return []
+
+
+_running: set[asyncio.Task[Any]] = set()
+
+
+def _background(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    task = asyncio.ensure_future(work)
+    _running.add(task)
+    task.add_done_callback(_running.discard)
+    return task

@@ -1,0 +1,202 @@
+"""An intercom that nobody here wrote: baresip, a SIP user agent, in a process that may be frozen, and taken away.
+
+It answers a call by itself, as intercoms do; its microphone hears a tone, and what its loudspeaker says is kept.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from common.ports import HOST, free_port
+from common.running import Running
+from tools import toolbox
+
+START_S = 20.0
+STOP_S = 5.0
+LOOK_S = 0.02
+RECV_BYTES = 4096
+WAV_HEADER = 44  # bytes of baresip's recordings
+NOWHERE = ("192.0.2.1", 9)  # TEST-NET-1: nothing is sent there
+LOG_TAIL = 2000
+MODULES = ("g711.so", "ausine.so", "aufile.so")
+APPLICATIONS = ("account.so", "menu.so", "ctrl_tcp.so")
+STARTS, ENDS = "CALL_ESTABLISHED", "CALL_CLOSED"
+
+Event = dict[str, Any]
+
+
+class IntercomError(RuntimeError):
+    """It did not start; the message has the end of its log."""
+
+
+def own_address() -> str:
+    """This machine's on its network: baresip knows no loopback. Raises IntercomError."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(NOWHERE)
+        except OSError as error:
+            raise IntercomError(f"baresip needs a network, and this machine has none: {error.strerror}") from None
+        return str(probe.getsockname()[0])
+
+
+class Intercom(Running):
+    """A context manager. `name`: of its address. `answers`: by itself, else it rings. `hertz`: what its microphone
+    hears. `on_event` hears in a thread of its own what happens to it.
+
+    Raises IntercomError, toolbox.ToolMissing at its start.
+    """
+
+    def __init__(
+        self,
+        name: str = "intercom",
+        *,
+        answers: bool = True,
+        hertz: int = 440,
+        on_event: Callable[[Event], None] = lambda event: None,
+    ) -> None:
+        self.name, self._answers, self._hertz, self._on_event = name, answers, hertz, on_event
+        self.host, self.port, self._control_port = "", free_port(), free_port()
+        self.folder = Path(tempfile.mkdtemp(prefix="intercom-"))
+        self.open_calls = 0
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._changed = threading.Condition()
+        self.events: list[Event] = []
+        atexit.register(self.close)
+
+    @property
+    def address(self) -> str:
+        return f"sip:{self.name}@{self.host}:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
+
+    def start(self) -> None:
+        """(Back) on the network."""
+        if self._process is not None:
+            return
+        self.host = self.host or own_address()
+        argv = toolbox.require("baresip")
+        self._configure(Path(argv[-1]).parents[1] / "lib" / "baresip" / "modules")
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [*argv, "-f", str(self.folder)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+        self._control = self._wait_for_control(self._process)
+        threading.Thread(target=self._listen, args=(self._control,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Away, without a word: as with a cut cable, whoever talks with it hears nothing of it."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+        control, self._control = self._control, None
+        if control is not None:
+            control.close()
+        with self._changed:
+            self.open_calls = 0
+
+    def close(self) -> None:
+        """Stop, and forget everything."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        atexit.unregister(self.close)
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def do(self, command: str, parameters: str = "") -> None:
+        """One of its own commands: "hangup", "dial" with an address, "accept"."""
+        assert self._control is not None
+        text = json.dumps({"command": command, "params": parameters}).encode()
+        self._control.sendall(b"%d:%s," % (len(text), text))
+
+    def wait_for_calls(self, number: int, timeout_s: float = START_S) -> None:
+        """Until that many are open. Raises TimeoutError."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self.open_calls == number, timeout_s):
+                raise TimeoutError(f"{self.name}: {self.open_calls} calls open, not {number}: {self.events[-3:]}")
+
+    def said(self, seconds: float = 0.5) -> array.array[int]:
+        """The last of what its loudspeaker said: 8,000 samples a second."""
+        try:
+            data = (self.folder / "said.wav").read_bytes()[WAV_HEADER:]
+        except FileNotFoundError:
+            data = b""
+        return array.array("h", data[: len(data) // 2 * 2])[-round(seconds * 8000) :]
+
+    def log_tail(self) -> str:
+        return (self.folder / "log").read_text("utf-8", "replace")[-LOG_TAIL:]
+
+    def _configure(self, modules: Path) -> None:
+        lines = [
+            f"net_interface {self.host}", f"sip_listen {self.host}:{self.port}", "call_max_calls 1",
+            f"ctrl_tcp_listen {HOST}:{self._control_port}", f"module_path {modules}",
+            f"audio_source ausine,{self._hertz}", f"audio_player aufile,{self.folder / 'said.wav'}",
+            f"audio_alert aufile,{self.folder / 'alert.wav'}", f"audio_path {self.folder}",
+            "ausrc_srate 48000", "auplay_srate 8000", "ausrc_channels 1", "auplay_channels 1",
+            *(f"module {name}" for name in MODULES), *(f"module_app {name}" for name in APPLICATIONS),
+        ]  # fmt: skip
+        (self.folder / "config").write_text("\n".join([*lines, ""]))
+        answers = "auto" if self._answers else "manual"
+        (self.folder / "accounts").write_text(f"<sip:{self.name}@{self.host}>;answermode={answers};regint=0\n")
+        (self.folder / "contacts").touch()
+
+    def _wait_for_control(self, process: subprocess.Popen[bytes]) -> socket.socket:
+        deadline_s = time.monotonic() + START_S
+        while time.monotonic() < deadline_s and process.poll() is None:
+            with contextlib.suppress(OSError):
+                return socket.create_connection((HOST, self._control_port))
+            time.sleep(LOOK_S)
+        self.stop()
+        raise IntercomError(f"baresip did not start:\n{self.log_tail()}")
+
+    def _listen(self, control: socket.socket) -> None:
+        waiting = b""
+        with contextlib.suppress(OSError):
+            while data := control.recv(RECV_BYTES):
+                waiting += data
+                while (found := _netstring(waiting)) is not None:
+                    text, waiting = found
+                    with contextlib.suppress(ValueError):
+                        self._take(json.loads(text))
+
+    def _take(self, event: Event) -> None:
+        if not event.get("event"):
+            return  # an answer to a command
+        with self._changed:
+            if self._control is None:
+                return
+            self.events.append(event)
+            self.open_calls += (event["type"] == STARTS) - (event["type"] == ENDS and self.open_calls > 0)
+            self._changed.notify_all()
+        self._on_event(event)
+
+
+def _netstring(data: bytes) -> tuple[bytes, bytes] | None:
+    """(the first text, the rest), as soon as it is whole."""
+    length, colon, rest = data.partition(b":")
+    if not colon or len(rest) <= int(length):
+        return None
+    return rest[: int(length)], rest[int(length) + 1 :]
+
