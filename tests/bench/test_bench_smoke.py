@@ -100,7 +100,9 @@ def test_a_heap_that_is_too_small_is_found_out(tools: None, workbench: Workbench
 
 @pytest.mark.micropython
 def test_sizes_and_pace_of_virtual_time(tools: None, capsys: pytest.CaptureFixture[str]) -> None:
-    found = run(capsys, "--only", "sizes", "virtual_time", "--seconds", "0.2")
+    """No time at all is enough for a figure. Broken by asking the clock first: on a loaded machine the time was over
+    before the first alarm."""
+    found = run(capsys, "--only", "sizes", "virtual_time", "--seconds", "0")
     assert {"boot.py", "main.py", "firmware/column.mpy", "hal/esp32.mpy", "lib/umqtt/simple.mpy"} <= set(found["sizes"])
     assert sum(size > 0 for size in found["sizes"].values()) == len(found["sizes"])
     resting, alarming = found["virtual_time"]
