@@ -101,11 +101,11 @@ class Column:
         if self.selftest:
             self.selftest.give_up()
 
-    def _alarm(self, incident):
+    def alarm(self, incident) -> bytes:
         self._make_room()
         return self.messages.alarm(incident, self.faults.ids())
 
-    def _message(self, topic, payload, retained):
+    def heard(self, topic: bytes, payload: bytes, retained) -> None:
         """Whatever the broker sends. Only an acknowledgement of an open incident can change what the lamp says.
 
         The broker keeps neither for us: what is retained was said to somebody else, at another time."""
@@ -195,7 +195,7 @@ class Column:
         self.supervisor.trust_clock()
         self.faults.set("clock-unset", None)
 
-    def _session_began(self):
+    def session_began(self) -> None:
         self.telemetry.announce()
         self.faults.publish_all(self._first_session)
         self._first_session = False

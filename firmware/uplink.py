@@ -32,23 +32,22 @@ _IN_SESSION = const(3)
 
 
 class Uplink:
-    """A task. `on_up()` when a session begins, `on_message(topic, payload, retained)` for what the broker sends."""
+    """A task. `column` writes the alarms (`alarm(incident) -> bytes`), hears of a session that begins
+    (`session_began()`) and of what the broker sends (`heard(topic, payload, retained)`); nothing that stalls begins
+    while its button wants calm."""
 
     name = "uplink"
     every_turn = True  # input from the broker does not wait for a deadline
 
-    def __init__(self, board, config, coder, incidents, outbox, alarm, topics, on_up, on_message, hold_off):
-        """`alarm(incident) -> bytes` builds a payload; `topics`: {"alarm": bytes, "subscribe": (bytes, ...)}."""
+    def __init__(self, board, config, coder, incidents, outbox, topics, column):
+        """`topics`: {"alarm": bytes, "subscribe": (bytes, ...)}."""
         self._board = board
         self._config = config["broker"]
         self._coder = coder
         self._incidents = incidents
         self._outbox = outbox
-        self._alarm = alarm
         self._topics = topics
-        self._on_up = on_up
-        self._on_message = on_message
-        self._hold_off = hold_off
+        self._column = column
         self._ids = PacketIds()
         self._stream = None
         self._session = None
@@ -109,7 +108,7 @@ class Uplink:
     # -- one method per state
 
     def _in_state(self):
-        if self._state != _DOWN and not self.is_up() and self._hold_off():
+        if self._state != _DOWN and not self.is_up() and self._column.button.wants_calm():
             return 1
         if self._state == _DOWN:
             return self._down()
@@ -155,7 +154,7 @@ class Uplink:
             return _POLL_MS
         self._spent.start(self._spent.left_ms(0) + _CONNECTION_MS)
         self._session = Session(
-            self._board, self._stream, self._coder, self._ids, self._config, self._acknowledged, self._on_message
+            self._board, self._stream, self._coder, self._ids, self._config, self._acknowledged, self._column.heard
         )
         self._state = _IN_SESSION
         return 0
@@ -187,7 +186,7 @@ class Uplink:
         self._send_alarms()  # what waits goes before anything that a new session has to say, or to ask
         topics = [topic for topic in self._topics["subscribe"] if kind(topic) not in self.refused]
         self._session.subscribe(topics, self.careful)
-        self._on_up()
+        self._column.session_began()
 
     def _send_alarms(self):
         session = self._session
@@ -196,7 +195,7 @@ class Uplink:
             if incident is None:
                 break
             token = (incident, incident.press)
-            session.publish(self._topics["alarm"], self._alarm(incident), False, token, True)
+            session.publish(self._topics["alarm"], self._column.alarm(incident), False, token, True)
             incident.transmitted()  # and no sooner: until then nothing else may be sent
 
     def _send(self):

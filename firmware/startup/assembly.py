@@ -119,11 +119,8 @@ def _uplink(column, board, config):
         coder,
         column.incidents,
         column.outbox,
-        column._alarm,
         {"alarm": messages.topic("alarm"), "subscribe": (ack,) if _is_safe(column) else (ack, messages.topic("cmd"))},
-        column._session_began,
-        column._message,
-        column.button.wants_calm,
+        column,
     )
 
 

@@ -178,7 +178,7 @@ def test_an_alarm_that_could_not_be_built_is_not_in_flight(monkeypatch: pytest.M
 
     rig = Rig().run(300)
     alarm = rig.incidents.add("a-1")
-    monkeypatch.setattr(rig.uplink, "_alarm", no_room)
+    monkeypatch.setattr(rig, "alarm", no_room)
     with pytest.raises(MemoryError):
         rig.uplink.step()
     assert not alarm.in_flight and rig.uplink.publish_once(b"heartbeat", b"x") is False

@@ -57,9 +57,8 @@ class QuirkyRig(Rig):
         self.granted, self.session_present = 1, False
         self._banned_until = -1
         self.board.on_dial = self._dial
-        self.uplink._on_up = self.announce
 
-    def announce(self) -> None:
+    def session_began(self) -> None:
         self.ups.append(self.board.now_ms)
         self.outbox.retain(ROOT + b"state", b"online")
         for fault in (b"config", b"supply"):
@@ -285,11 +284,14 @@ class Duel:
         self.rigs = [QuirkyRig(lambda _: False, seed=seed) for seed in (1, 2)]
         self.took: list[int] = []
         for own, other in ((0, 1), (1, 0)):
-            self.rigs[own].uplink._on_up = self._taker(self.rigs[own], self.rigs[other])
+            announces = self._taker(self.rigs[own], self.rigs[other])
+            vars(self.rigs[own])["session_began"] = announces
 
     def _taker(self, own: QuirkyRig, other: QuirkyRig) -> Callable[[], None]:
+        announce = own.session_began
+
         def take() -> None:
-            own.announce()
+            announce()
             if other.uplink.is_up():
                 self.took.append(own.board.now_ms)
                 other.streams[-1].peer_closed = True

@@ -3,6 +3,7 @@
 
 import itertools
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from fake_board import FakeBoard
@@ -71,18 +72,19 @@ class Rig:
         self.messages: list[tuple[bytes, bytes]] = []
         broker = {"host": host, "port": 8883, "keepalive_s": 12, "puback_timeout_s": 4, "tls": tls,
                   "connect_timeout_s": TIMEOUT_S, "retry_max_s": RETRY_MAX_S}  # fmt: skip
-        self.uplink = Uplink(
-            self.board,
-            {"broker": broker},
-            coder(),
-            self.incidents,
-            self.outbox,
-            lambda incident: incident.id.encode(),
-            TOPICS,
-            lambda: self.ups.append(self.board.now_ms),
-            lambda topic, payload, _: self.messages.append((topic, payload)),
-            hold_off,
-        )
+        self.button = SimpleNamespace(wants_calm=hold_off)
+        self.uplink = Uplink(self.board, {"broker": broker}, coder(), self.incidents, self.outbox, TOPICS, self)
+
+    # What the uplink asks of firmware/column.py.
+
+    def alarm(self, incident: FakeIncident) -> bytes:
+        return incident.id.encode()
+
+    def session_began(self) -> None:
+        self.ups.append(self.board.now_ms)
+
+    def heard(self, topic: bytes, payload: bytes, _: int) -> None:
+        self.messages.append((topic, payload))
 
     def dial(self, address: str, port: int, server_name: str | None) -> FakeStream:
         self.dialled.append((self.board.now_ms, address, port, server_name))

@@ -1,3 +1,4 @@
+# mypy: allow-untyped-calls
 """Storms that once broke a promise: today they break none, and with the fault of that day again they break it."""
 
 from collections.abc import Callable
