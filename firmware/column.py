@@ -101,11 +101,11 @@ class Column:
         if self.selftest:
             self.selftest.give_up()
 
-    def alarm(self, incident) -> bytes:
+    def alarm(self, incident):
         self._make_room()
         return self.messages.alarm(incident, self.faults.ids())
 
-    def heard(self, topic: bytes, payload: bytes, retained) -> None:
+    def heard(self, topic, payload, retained) -> None:
         """Whatever the broker sends. Only an acknowledgement of an open incident can change what the lamp says.
 
         The broker keeps neither for us: what is retained was said to somebody else, at another time."""
