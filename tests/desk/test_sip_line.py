@@ -189,10 +189,10 @@ def test_what_means_harm_is_left_alone() -> None:
                 at = dice.randrange(len(data))
                 data[at : at + dice.randrange(3)] = dice.choice((b"", b"\r\n", b"\x00", b";", b"\xff", b":" * 9, b"<"))
             line.receive(bytes(data))
-        for data in (b"", b"\r\n\r\n", b"x" * 70000, b"SIP/2.0 99999 OK\r\n\r\n", INVITE * 100):
+        for text in (b"", b"\r\n\r\n", b"x" * 70000, b"SIP/2.0 99999 OK\r\n\r\n", INVITE * 100):
             before = len(sent)
-            line.receive(bytes(data))
-            assert len(sent) == before, data[:40]
+            line.receive(text)
+            assert len(sent) == before, text[:40]
 
     run_virtual(receive())
     assert sent, "the control: most of what was changed is still a message"
