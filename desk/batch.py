@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from desk.answers import Answered
 from desk.ledger import Ledger
 from desk.line import Receipt
 from desk.register import Register
 from desk.silence import UP, Silence
+
+if TYPE_CHECKING:
+    from desk.escalation import Rung, Telling, Word
 
 
 class Change(NamedTuple):
@@ -38,6 +41,12 @@ class Batch:
     """Columns whose place another one needs."""
     early: set[str] = field(default_factory=set)
     """Incidents that another desk has answered and this one does not know."""
+    rungs: list[Rung] = field(default_factory=list)
+    """Steps of the ladder, as they are when it is written."""
+    words: list[Word] = field(default_factory=list)
+    """For other desks, once it is written."""
+    tellings: list[Telling] = field(default_factory=list)
+    """Of officers, once it is written, and once the words have left."""
     receipts: list[Receipt] = field(default_factory=list)
     """Of the messages that this came from: for the broker, once it is written."""
 
@@ -71,7 +80,7 @@ class Batch:
 
     def write(self, register: Register, ledger: Ledger, silence: Silence, now_ms: int) -> None:
         """Raises sqlite3.Error; then nothing is written."""
-        if not any(what for name, what in vars(self).items() if name != "receipts"):
+        if not any(what for name, what in vars(self).items() if name not in ("receipts", "words")):
             return
         with register.transaction():
             for incident_id, unanswered in self.incidents.items():
@@ -88,6 +97,8 @@ class Batch:
                 register.put_entry(*entry)
             for note in self.notes:
                 register.put_note(*note)
+            for rung in self.rungs:
+                register.put_rung(**vars(rung))
             for answered in self.answered:
                 register.put_answered(*answered)
             self._write_columns(register, ledger, silence)

@@ -29,12 +29,16 @@ from aiohttp import web
 from common.arguments import described
 from common.home import DESK_COMMAND
 from common.identity import Identity
+from desk import ladder
 from desk.duty import Change, Duty
+from desk.ladder import LadderError, Plan
 from desk.media import credentials
 from desk.media.credentials import Credentials, CredentialsError
 from desk.media.gateway import Gateway
 from desk.media.hosts import Hosts
+from desk.officers import OfficerError
 from desk.register import Register, RegisterError
+from desk.telling import Officers
 from desk.web.accounts import Account, AccountError, Accounts
 from desk.web.api import Desk
 from desk.web.audit import Audit
@@ -54,6 +58,7 @@ HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})
 REGISTER_FILE = "register.sqlite"
 ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list [NAME] --folder DIR [--admin]"
 
+log = logging.getLogger("desk")
 Address = tuple[str, int]
 OnRequest = Callable[[tuple[Any, ...], bool], None]
 
@@ -70,7 +75,7 @@ def main(argv: list[str]) -> int:
             return _account(_account_parser().parse_args(argv[1:]))
         asyncio.run(_run(parse(argv)))
         return 0
-    except (SetupError, AccountError, CredentialsError, RegisterError, OSError) as error:
+    except (SetupError, AccountError, CredentialsError, LadderError, OfficerError, RegisterError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
@@ -90,7 +95,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Server]]:
     """The whole desk, on duty and listening: its address and its server. `arguments`: see `parse`.
 
-    Raises SetupError, AccountError, CredentialsError, RegisterError and OSError."""
+    Raises SetupError, AccountError, CredentialsError, LadderError, OfficerError, RegisterError and OSError."""
     guard = _guard(arguments, _folder(arguments.folder), lambda peer, member: listener.spoke(peer, member=member))
     encryption = _encryption(arguments)
     with Register(arguments.folder / REGISTER_FILE) as register:
@@ -128,10 +133,15 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
     password = None
     if arguments.password_file is not None:
         password = _first_line(arguments.password_file)
+    plan = Plan() if arguments.ladder is None else ladder.read(arguments.ladder)
+    if not plan.reaches_beyond_desks:
+        log.warning("some calls that nobody accepts are told to desks only: give officers with --ladder FILE")
     host, port = arguments.broker
     return Duty(
-        register, host, port, name=arguments.name, tls=tls, user=arguments.user, password=password, on_change=on_change
-    )
+        *(register, host, port),
+        name=arguments.name, tls=tls, user=arguments.user, password=password, on_change=on_change,
+        plan=plan, officers=Officers(plan.officers),
+    )  # fmt: skip
 
 
 def _player(arguments: argparse.Namespace) -> Player:
@@ -246,6 +256,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--tls-key", type=Path, metavar="FILE", help="... and its key")
     add("--insecure-http", action="store_true", help="no https of its own although others can reach it: behind a proxy")
     add("--trusted-proxy", type=_networks, default=[], metavar="A,B/NET", help="proxies whose X-Forwarded-For counts")
+    add("--ladder", type=Path, metavar="FILE", help="who is told of calls that nobody accepts: TOML, its owner's only")
     add("--tiles", type=_tiles, metavar="URL", help="the map's tiles, such as https://tiles.example/{z}/{x}/{y}.png")
     add("--stream-hosts", type=_hosts, metavar="A,B:PORT", help="cameras that may be called, and no others")
     add("--camera-passwords", type=Path, metavar="FILE", help="what cameras want to know: TOML, its owner's only")

@@ -28,22 +28,26 @@ from paho.mqtt import client as mqtt
 
 from common.identity import Identity
 from common.running import Running
-from desk import trouble
+from desk import mqtt_client, trouble
 from desk.answers import Answered, Answers
 from desk.batch import Batch, Change
+from desk.escalation import Escalation, Rung, Telling, Word
 from desk.intake import Intake
+from desk.ladder import Plan
 from desk.ledger import BY_MAX, NEW, LedgerError
 from desk.limits import INCIDENTS_IN_MEMORY, unstorable
-from desk.line import Line, Login, Receipt
+from desk.line import Line, Login, MakeClient, Receipt
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.register import Register
 from desk.silence import Limits, Presence, Silence
+from desk.telling import Nobody, Tells
 from desk.trouble import Trouble
 
 COMMANDS = ("report", "identify", "selftest", "drill", "restart")
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_VALID_MS = 30_000
 TICK_S = 0.1
+SETTLE_MS = 10_000  # at the start: so long the ladder waits for what other desks have done meanwhile
 ALIVE_MS = 10_000
 RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones after 20
 NOTE_MAX = 4000
@@ -67,7 +71,7 @@ class Duty(Running):
 
     `tls`: the desk's own certificate, for mutual TLS, or only the authority that the broker's must be from.
     `on_change` is called after each change, in the thread that made it, without a lock held; it must not wait.
-    `now_ms`: the wall clock.
+    `now_ms`: the wall clock. `plan`: who is told of a call that nobody accepts; `officers`: tells them.
     """
 
     def __init__(
@@ -83,7 +87,13 @@ class Duty(Running):
         on_change: Callable[[Change], None] = lambda change: None,
         now_ms: Callable[[], int] = wall_ms,
         limits: Limits | None = None,
+        plan: Plan | None = None,
+        officers: Tells | None = None,
+        make_client: MakeClient = mqtt_client.make_client,
     ) -> None:
+        self._make_client = make_client
+        self._plan, self._officers = plan or Plan(), officers or Nobody()
+        self._began_ms = now_ms()
         self.name, self.register, self._now_ms = name, register, now_ms
         self.limits = limits or Limits()
         self._login, self._on_change = Login(host, port, tls, user, password), on_change
@@ -101,6 +111,7 @@ class Duty(Running):
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._tick_on, name=f"{name}-ticker", daemon=True)
         register.end_presences(register.alive_ms())
+        self._ladder_from_ms = register.ladder_from_ms()
         self._calls, self._telemetry = self._lines(f"desk-{register.desk_id()}")
         self._load()
 
@@ -112,7 +123,10 @@ class Duty(Running):
             if row["silent_since_ms"] is not None:
                 self._silence.recall(row["device_id"], Presence(row["presence"], row["silent_since_ms"]))
         self._batch, self._stale = Batch(), False
-        self._intake = Intake(self._ledger, self._silence, self.name)
+        me, fetch = self.register.desk_id(), lambda incident_id: _rungs(self.register.rungs(incident_id))
+        self._escalation = Escalation(self._plan, me, self.name, fetch)
+        self._escalation.recall(self._batch, _rungs(self.register.rungs_begun()), self._now_ms())
+        self._intake = Intake(self._ledger, self._silence, self.name, self._escalation)
         self._silence.listen(self._now_ms() if self._listening else None)
 
     def _lines(self, client_id: str) -> tuple[Line, Line]:
@@ -121,22 +135,32 @@ class Duty(Running):
             *(client_id, self._login, CALLS, self._on_message, self._on_line),
             on_taken=self._answers.on_taken,
             past=[EVERYTHING],
+            make=self._make_client,
         )
-        return calls, Line(f"{client_id}-telemetry", self._login, TELEMETRY, self._on_message, self._on_line)
+        telemetry = f"{client_id}-telemetry"
+        return calls, Line(
+            telemetry, self._login, TELEMETRY, self._on_message, self._on_line, make=self._make_client
+        )
 
     # Life
 
     def start(self) -> None:
         """Begin; returns at once. Without a broker it goes on trying: see `connected`."""
+        self.begin()
+        self._ticker.start()
+
+    def begin(self) -> None:
+        """The same without the thread that ticks: for whoever calls `tick` instead, at the pace of another clock."""
         self._shown = (False, trouble.CONNECTING)
+        self._began_ms = self._now_ms()
         self._calls.start()
         self._telemetry.start()
-        self._ticker.start()
 
     def stop(self) -> None:
         """Write what is left and disconnect. The broker keeps the sessions, and what comes meanwhile."""
         self._stopping.set()
-        self._tick()
+        self._officers.wait()
+        self.tick()
         self._calls.stop()
         self._telemetry.stop()
         if self._ticker.ident is not None:
@@ -288,6 +312,10 @@ class Duty(Running):
             self._told.append(STATUS)
         for receipt in batch.receipts:
             receipt.send()
+        for word in batch.words:
+            self._announce(word)
+        for telling in batch.tellings:
+            self._tell_officer(telling)
         registered_ms = self._now_ms()
         for incident_id, owed in batch.incidents.items():
             if owed:
@@ -303,6 +331,24 @@ class Duty(Running):
         mid = self._publish(f"sos/v1/{incident.region}/{incident.device_id}/ack", ack(incident))
         self._answers.sent(mid, Answered(incident_id, registered_ms, self._now_ms()))
 
+    def _announce(self, word: Word) -> None:
+        """To the other desks. What they do not hear they do themselves."""
+        incident = self._ledger.find(word.incident_id)
+        if incident is not None and incident.state != NEW and self._calls.stands:
+            topic = f"sos/v1/{incident.region}/{incident.device_id}/ack"
+            self._publish(topic, {**ack(incident), "ladder": word.ladder})
+
+    def _tell_officer(self, telling: Telling) -> None:
+        incident = self._ledger.find(telling.incident_id)
+        assert incident is not None, telling
+        self._officers.tell(telling, incident, self.name, self._now_ms(), self._officer_told)
+
+    def _officer_told(self, telling: Telling, state: str, why: str) -> None:
+        """In the thread of the telling: how it ended. If that cannot be written, it will be uncertain."""
+        with contextlib.suppress(sqlite3.Error), self._changing():
+            self._escalation.told(self._batch, telling, state, why, self._now_ms())
+            self._commit()
+
     def _publish(self, topic: str, document: dict[str, Any]) -> int:
         return self._calls.publish(topic, json.dumps(document, ensure_ascii=False).encode())
 
@@ -311,22 +357,31 @@ class Duty(Running):
             try:
                 self._calls.look()
                 self._telemetry.look()
-                self._tick()
+                self.tick()
                 self._show_floods()
                 self._looked_s = time.monotonic()
             except Exception:  # one bad look must not be the last
                 log.exception("desk %s: tick", self.name)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """What time alone brings about; called often."""
         with contextlib.suppress(sqlite3.Error), self._changing():
             now_ms = self._now_ms()
             self._batch.answered += self._answers.delivered()
             for column in self._silence.look(list(self._ledger.columns.values()), now_ms):
                 self._enter_presence(column.device_id)
+            self._escalate(now_ms)
             self._commit()
             if not 0 <= now_ms - self._alive_ms < ALIVE_MS:
                 self.register.put_alive(now_ms)
                 self._alive_ms = now_ms
+
+    def _escalate(self, now_ms: int) -> None:
+        """Let calls that nobody accepts climb the ladder."""
+        if not self.connected and 0 <= now_ms - self._began_ms < SETTLE_MS:
+            return
+        waiting = [one for one in self._ledger.incidents.values() if one.first_s * 1000 >= self._ladder_from_ms]
+        self._escalation.look(self._batch, waiting, now_ms, together=self._calls.stands)
 
     def _enter_presence(self, device_id: str, now_ms: int | None = None) -> None:
         presence = self._silence.presence(device_id)
@@ -412,6 +467,10 @@ class Duty(Running):
         for device_id in self._ledger.columns:
             self._enter_presence(device_id, now_ms)
         self._commit()
+
+
+def _rungs(rows: list[dict[str, Any]]) -> list[Rung]:
+    return [Rung(**row) for row in rows]
 
 
 def _text(text: str, what: str, longest: int) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from contract import validator
 from desk import limits
 from desk.batch import Batch
+from desk.escalation import Escalation
 from desk.ledger import NEW, Incident, Ledger, milliseconds, read
 from desk.silence import UP, Silence
 
@@ -23,10 +24,10 @@ DESKS_OWN = ("command", "result")
 
 
 class Intake:
-    """`name`: who says `received`."""
+    """`name`: who says `received`. `escalation`: hears what other desks do for calls that nobody accepts."""
 
-    def __init__(self, ledger: Ledger, silence: Silence, name: str) -> None:
-        self._ledger, self._silence, self._name = ledger, silence, name
+    def __init__(self, ledger: Ledger, silence: Silence, name: str, escalation: Escalation | None = None) -> None:
+        self._ledger, self._silence, self._name, self._escalation = ledger, silence, name, escalation
         self._flood, self._told = limits.Flood(), limits.Flood(*FLOOD_TOLD)
         self._wrong, self._open_more = limits.Flood(*limits.WRONG), limits.Flood(*limits.OPEN_MORE)
         self._made_room_ms = 0
@@ -60,6 +61,9 @@ class Intake:
             return
         if parts.kind == "ack":
             self._agree(batch, document, now_ms)
+            incident = self._ledger.find(document["id"]) if self._escalation is not None else None
+            if self._escalation is not None and incident is not None:
+                self._escalation.heard(batch, incident, document, now_ms)
         elif parts.kind != "cmd":
             self._enter(batch, parts, document, retain, now_ms)
 

@@ -58,6 +58,15 @@ Decisions = dict[tuple[int, str], Decision]
 """(the highest press that the decider had heard of, state) -> the decision that counts."""
 
 
+class Waiting(NamedTuple):
+    """How long a call has waited for a person. `unanswered_s`: so long, and the column and all desks were told; 0: not
+    yet."""
+
+    opening: int
+    since_ms: int
+    unanswered_s: int = 0
+
+
 @dataclass
 class Incident:
     """One alarm id. Times are seconds of the caller's clock."""
@@ -80,6 +89,15 @@ class Incident:
     actual: bool = False
     """Whether any transmission asked for help; else it is a test or an exercise."""
     decisions: Decisions = field(default_factory=dict)
+    opening: int = 0
+    """The press up to which it was closed when it was last opened: names the wait for somebody who accepts."""
+    waiting: Waiting | None = None
+
+    @property
+    def unanswered_s(self) -> int:
+        """For how long nobody has accepted, if that was long enough to tell everybody; else 0."""
+        told = self.waiting is not None and self.waiting.opening == self.opening and self.state in (NEW, "received")
+        return self.waiting.unanswered_s if self.waiting is not None and told else 0
 
     @property
     def is_open(self) -> bool:
@@ -361,6 +379,7 @@ def _settle(incident: Incident) -> None:
     open, and what was decided since the last closing counts."""
     closings = {press for press, state in incident.decisions if state == "closed" and press <= incident.press}
     incident.reopened = sum(press < incident.press for press in closings)
+    incident.opening = max(closings, default=0)
     if incident.press in closings:
         incident.state, closing = "closed", incident.decisions[incident.press, "closed"]
         incident.by, incident.outcome = closing.by, closing.outcome

@@ -22,7 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from common.identity import Identity
 from desk import trouble
-from desk.mqtt_client import make_client
+from desk.mqtt_client import Client, make_client
 from desk.proof import Proof
 from desk.trouble import Trouble
 
@@ -31,6 +31,10 @@ RENEW_AFTER_MS = 2_000  # without anything too much
 RENEW_EVERY_MS = 10_000  # during a flood
 
 log = logging.getLogger(__name__)
+
+
+MakeClient = Callable[[str, Identity | Path | None, str | None, str | None], Client]
+"""See make_client."""
 
 
 class Login(NamedTuple):
@@ -71,6 +75,7 @@ class Line:
         *,
         on_taken: Callable[[int], None] = lambda mid: None,
         past: Sequence[str] = (),
+        make: MakeClient = make_client,
     ) -> None:
         self._login, self._topics, self._past = login, tuple(topics), tuple(past)
         self._on_message_of, self._on_change = on_message, on_change
@@ -86,7 +91,7 @@ class Line:
         """Whether it connects again of its own accord: it stands again in a moment, and nothing is wrong."""
         self._said = ""
         """The last error of the present connection, as paho logs it."""
-        self._client = make_client(client_id, login.tls, login.user, login.password)
+        self._client = make(client_id, login.tls, login.user, login.password)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect

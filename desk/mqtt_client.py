@@ -60,6 +60,8 @@ def ack(incident: Incident) -> dict[str, Any]:
     decision, press = decisive
     document = {"v": 1, "id": incident.id, "state": incident.state, "at": utc(decision.at_ms), "press": press}
     document["heard"] = incident.press
+    if incident.unanswered_s:
+        document["unanswered_s"] = incident.unanswered_s
     if decision.by:
         document["by"] = decision.by
     if decision.outcome:

@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from desk import trouble
-from desk.ledger import NEVER_S, Column, Decision, Incident, Ledger, milliseconds
+from desk.ledger import NEVER_S, Column, Decision, Incident, Ledger, Waiting, milliseconds
 from desk.limits import DRILLS_MAX, INCIDENTS_IN_MEMORY
 
 BUSY_S = 10.0
@@ -35,7 +35,7 @@ COUNTED = ("press", "repeat")
 _FIRST = ("id", "region", "device_id", "raised_ms", "clock", "age_ms", "received_ms", "registered_ms")
 _UPDATED = (
     "status", "site", "late", "press", "transmissions", "reopened", "state", "by", "outcome", "alarm", "last_ms",
-    "accepted_ms", "accepted_by", "dispatched_ms", "closed_ms",
+    "accepted_ms", "accepted_by", "dispatched_ms", "closed_ms", "waiting_opening", "waiting_ms", "unanswered_s",
 )  # fmt: skip
 
 # The tables, as the steps that lead to them: `PRAGMA user_version` says how many of them are done. A step that has been
@@ -93,6 +93,21 @@ STEPS = (
     ) STRICT;
 
     CREATE TABLE desk (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+    """,
+    """
+    ALTER TABLE incident ADD COLUMN waiting_opening INTEGER; -- of which opening the next two tell
+    ALTER TABLE incident ADD COLUMN waiting_ms INTEGER; -- since when nobody has accepted
+    ALTER TABLE incident ADD COLUMN unanswered_s INTEGER NOT NULL DEFAULT 0; -- so long, and everybody was told
+
+    CREATE TABLE rung ( -- steps of the ladder; see desk/escalation.py
+        incident_id TEXT NOT NULL, opening INTEGER NOT NULL, step TEXT NOT NULL,
+        tell TEXT NOT NULL, after_s INTEGER NOT NULL, state TEXT NOT NULL, desk TEXT NOT NULL, at_ms INTEGER NOT NULL,
+        tries INTEGER NOT NULL, unsure INTEGER NOT NULL, why TEXT NOT NULL,
+        PRIMARY KEY (incident_id, opening, step)
+    ) STRICT;
+    CREATE INDEX rung_begun ON rung (incident_id) WHERE state = 'begun';
+    -- Calls of before the ladder have been waited for, or forgotten, without it: it begins with those of now.
+    INSERT OR REPLACE INTO desk VALUES ('ladder_from_ms', (strftime('%s', 'now') - 600) * 1000);
     """,
 )
 
@@ -226,6 +241,18 @@ class Reading:
         for row in self._read("SELECT * FROM decision WHERE incident_id = ? ORDER BY rowid", incident_id):
             incident.decisions[row["press"], row["state"]] = _decision(row)
         return incident
+
+    def ladder_from_ms(self) -> int:
+        """Calls that came before that do not climb the ladder."""
+        return int(self._read("SELECT value FROM desk WHERE name = 'ladder_from_ms'")[0]["value"])
+
+    def rungs(self, incident_id: str) -> list[dict[str, Any]]:
+        """The steps of the ladder that were taken for a call, in their order."""
+        return self._read("SELECT * FROM rung WHERE incident_id = ? ORDER BY opening, after_s, rowid", incident_id)
+
+    def rungs_begun(self) -> list[dict[str, Any]]:
+        """Those of which nobody knows how they ended."""
+        return self._read("SELECT * FROM rung WHERE state = 'begun'")
 
     def unanswered(self) -> list[str]:
         """Incidents whose latest answer the broker may lack."""
@@ -413,6 +440,11 @@ class Register(Reading):
         """The note that stands with the incident's outcome."""
         self._write("UPDATE incident SET note = ? WHERE id = ?", text, incident_id)
 
+    def put_rung(self, **rung: Any) -> None:
+        """A step of the ladder, as it is now."""
+        names, marks = ", ".join(rung), ", ".join("?" for _ in rung)
+        self._write(f"INSERT OR REPLACE INTO rung ({names}) VALUES ({marks})", *rung.values())
+
     def put_answered(self, incident_id: str, registered_ms: int | None, answered_ms: int) -> None:
         """The broker has taken the latest answer, which left at `answered_ms`. Only the times of the first
         answer are kept. `registered_ms`: when the press was on the disk."""
@@ -477,7 +509,10 @@ class Register(Reading):
         with self.transaction():
             gone = [name for (name,) in self._db.execute(sql, (device_id, DRILLS_MAX))]
             for name in gone:
-                for table, key in (("entry", "incident_id"), ("decision", "incident_id"), ("incident", "id")):
+                for table, key in (
+                    *(("entry", "incident_id"), ("decision", "incident_id"), ("rung", "incident_id")),
+                    ("incident", "id"),
+                ):
                     self._write(f"DELETE FROM {table} WHERE {key} = ?", name)
         return gone
 
@@ -513,6 +548,9 @@ def _incident(row: dict[str, Any]) -> Incident:
         transmissions=row["transmissions"],
         late=bool(row["late"]),
         actual=row["status"] == "actual",
+        waiting=None
+        if row["waiting_ms"] is None
+        else Waiting(row["waiting_opening"], row["waiting_ms"], row["unanswered_s"]),
     )
 
 
@@ -541,6 +579,9 @@ def _row(incident: Incident) -> dict[str, Any]:
         "accepted_by": accepted and accepted.by,
         "dispatched_ms": dispatched and dispatched.at_ms,
         "closed_ms": closed.at_ms if closed and not incident.is_open else None,
+        "waiting_opening": incident.waiting and incident.waiting.opening,
+        "waiting_ms": incident.waiting and incident.waiting.since_ms,
+        "unanswered_s": incident.unanswered_s,
     }
 
 

@@ -27,6 +27,7 @@ STYLES = {
     "calling": "yellow",
     "sent": "cyan",
     "answered": "blue",
+    "unanswered": "purple",
     "help-coming": "white",
     "not-delivered": "magenta",
     "out-of-service": "red",

@@ -126,11 +126,12 @@ class Column:
                 raise ValueError("v, id or state")
             if heard is not None and not (type(heard) is int and heard > 0):
                 raise ValueError("heard")
+            unanswered = state == "received" and bool(body.get("unanswered_s"))
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError) as error:
             self.telemetry.event("ack-refused", "malformed: %s" % error)
             return
-        if self.incidents.answered(ident, state, heard):
-            self._board.log("answer: %s %s" % (ident, state))
+        if self.incidents.answered(ident, state, heard, unanswered):
+            self._board.log("answer: %s %s" % (ident, "unanswered" if unanswered else state))
 
     def _incident_closed(self, incident):
         if self.incidents.current() is None:

@@ -38,6 +38,7 @@ class Incident:
         self.clock = "none"
         self.sent_press = 0  # the highest press that the broker has acknowledged
         self.in_flight = False
+        self.unanswered = False  # the centre says that no person has accepted yet
         self.sealed = False  # the journal was damaged: it may have had more presses, and takes none
         self._answered = False  # since the last press, and since the last connection was lost
         self._asked = _NOT_ASKED
@@ -155,7 +156,7 @@ class Incident:
         if self.state >= ACCEPTED:
             return "help-coming"
         if self.state == RECEIVED:
-            return "answered"
+            return "unanswered" if self.unanswered else "answered"
         if since_press >= self._answer_ms:
             return "not-delivered"
         return "sent" if self.state == SENT and self.sent_press == self.press else "calling"

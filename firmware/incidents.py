@@ -88,8 +88,10 @@ class Incidents:
         if self._drill:
             self._drill.lost()
 
-    def answered(self, ident: str, state: str, heard: int | None = None) -> bool:
-        """The centre's answer, see `Incident`. False for an id that is not open here (counted; it changes nothing)."""
+    def answered(self, ident: str, state: str, heard: int | None = None, unanswered: bool = False) -> bool:
+        """The centre's answer, see `Incident`; `unanswered`: no person has accepted it yet.
+
+        False for an id that is not open here (counted; it changes nothing)."""
         if self._drill and ident == self._drill.id:
             self._end_drill(True)
             return True
@@ -97,6 +99,9 @@ class Incidents:
         if one is None:
             self.unknown_answers += 1
             return False
+        if unanswered and not one.unanswered:  # from here on only a person's answer changes the lamp
+            one.unanswered = True
+            self._on_change()
         if one.answered(incident.ACK_STATES[state], heard):
             self._journal.add({"k": "state", "id": ident, "s": one.state})
             if one.state == incident.CLOSED:

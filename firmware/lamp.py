@@ -8,6 +8,7 @@ COLOURS = {
     "calling": (255, 180, 0),
     "sent": (0, 255, 255),
     "answered": (0, 0, 255),
+    "unanswered": (144, 0, 255),
     "help-coming": (255, 255, 255),
     "not-delivered": (255, 0, 255),
     "out-of-service": (255, 0, 0),
@@ -17,6 +18,7 @@ COLOURS = {
 RHYTHMS = {
     "calling": (125, 125),
     "not-delivered": (300, 300),
+    "unanswered": (900, 300),
     "out-of-service": (250, 2250),
     "identify": (60, 60),
 }

@@ -13,16 +13,13 @@ went wherever a column says would be anybody's.
 from __future__ import annotations
 
 import fnmatch
-import os
-import stat
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from desk.private_file import PrivateFileError, read_toml
+
 FIELDS = {"host": True, "device": False, "user": True, "password": True}  # whether it must be there
-SIZE_MAX = 256 * 1024
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 class CredentialsError(ValueError):
@@ -56,33 +53,13 @@ class Credentials:
 def read(path: Path) -> Credentials:
     """Raises CredentialsError: not there, not its owner's only, not as above."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        raise CredentialsError(f"{path}: {error.strerror}") from None
-    try:
-        _check_owner(path, os.fstat(descriptor))
-        text = os.read(descriptor, SIZE_MAX + 1)
-    finally:
-        os.close(descriptor)
-    if len(text) > SIZE_MAX:
-        raise CredentialsError(f"{path}: has more than {SIZE_MAX} bytes")
-    try:
-        document = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # its text may quote a password
-        raise CredentialsError(f"{path}: is no TOML; see docs/desk.md, Streams") from None
+        document = read_toml(path, "docs/desk.md, Streams")
+    except PrivateFileError as error:
+        raise CredentialsError(str(error)) from None
     cameras = document.pop("camera", [])
     if document or not isinstance(cameras, list):
         raise CredentialsError(f"{path}: must have [[camera]] and nothing else")
     return Credentials([_credential(path, number, one) for number, one in enumerate(cameras, 1)])
-
-
-def _check_owner(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise CredentialsError(f"{path}: is no file")
-    if found.st_uid != os.geteuid():
-        raise CredentialsError(f"{path}: belongs to another user than the desk's")
-    if found.st_mode & OTHERS:
-        raise CredentialsError(f"{path}: others may read or write it; run: chmod 600 {path}")
 
 
 def _credential(path: Path, number: int, given: object) -> Credential:

@@ -27,7 +27,7 @@ from sim.servers.broker import EmbeddedBroker, Published
 
 LOOK_S = 0.05
 # What the desk must at least have said before a lamp may say this.
-CLAIMS = {"answered": "received", "help-coming": "accepted"}
+CLAIMS = {"answered": "received", "unanswered": "received", "help-coming": "accepted"}
 
 Event = dict[str, Any]
 T = TypeVar("T")

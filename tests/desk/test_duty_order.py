@@ -52,7 +52,7 @@ def test_receipts_and_then_the_answer_in_the_order_of_the_messages(duty: Duty, w
     hear(duty, "alarm", 2)
     assert wire.sent == [("receipt", 1), ("receipt", 2), ("answer", topic_of(DEVICE, "ack"))]
     hear(duty, "event", 3)
-    duty._tick()
+    duty.tick()
     assert wire.sent[3:] == [("receipt", 3)]
 
 
@@ -69,10 +69,10 @@ def test_a_receipt_belongs_to_its_connection(duty: Duty, wire: Wire) -> None:
     hear(duty, "event", 1)
     wire.stand(duty, False)
     wire.stand(duty, True)
-    duty._tick()
+    duty.tick()
     assert wire.sent == []
     hear(duty, "event", 1)
-    duty._tick()
+    duty.tick()
     assert wire.sent == [("receipt", 1)]
 
 
@@ -81,10 +81,10 @@ def test_an_older_answer_does_not_pay_for_a_newer_one(duty: Duty, register: Regi
     duty.accept(INCIDENT, "operator 4")
     first, second = 101, 102
     duty._answers.on_taken(first)
-    duty._tick()
+    duty.tick()
     assert register.unanswered() == [INCIDENT]
     duty._answers.on_taken(second)
-    duty._tick()
+    duty.tick()
     assert register.unanswered() == []
 
 

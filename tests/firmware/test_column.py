@@ -274,3 +274,29 @@ def test_a_line_end_in_a_commands_id_forges_no_console_line() -> None:
     )
     (line,) = [line for line in rig.board.logged if line.startswith("command:")]
     assert "\n" not in line and "\x1b" not in line
+
+
+# -- nobody has answered yet
+
+
+def test_the_lamp_says_that_nobody_has_answered_yet_until_somebody_does() -> None:
+    rig = Rig().up()
+    ident = rig.press()
+    rig.answer(ident, "received")
+    rig.send("ack", {"v": 1, "id": ident, "state": "received", "unanswered_s": 15})
+    assert rig.lamp() == "unanswered"
+    rig.answer(ident, "received")
+    assert rig.lamp() == "unanswered", "a repeated answer takes nothing back"
+    rig.answer(ident, "accepted")
+    assert rig.lamp() == "help-coming"
+
+
+@pytest.mark.parametrize(
+    "body", [{"unanswered_s": None}, {"unanswered_s": 0}, {"state": "accepted", "unanswered_s": 9}]
+)
+def test_what_does_not_say_so_does_not(body: dict[str, Any]) -> None:
+    """A centre that says nothing of it, or says it beside a person's answer: the answer itself counts."""
+    rig = Rig().up()
+    ident = rig.press()
+    rig.send("ack", {"v": 1, "id": ident, "state": "received", **body})
+    assert rig.lamp() == ("help-coming" if "state" in body else "answered")

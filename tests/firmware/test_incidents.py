@@ -314,3 +314,35 @@ def test_restart_control(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module.Incidents, "records", lambda self: [opened(one) for one in self._list])
     with pytest.raises(AssertionError):
         restart_finds_the_same(["press", (0, "accepted"), "compact"])
+
+
+def test_nobody_has_answered_yet_until_a_person_does() -> None:
+    """Red when a repeated `received` without the word takes it back, or when it outlives a person's answer."""
+    rig = Rig()
+    one = rig.incidents.press(45)
+    rig.deliver()
+    assert rig.incidents.answered(one.id, "received", 1)
+    told = rig.changes
+    assert one.lamp() == "answered"
+    assert rig.incidents.answered(one.id, "received", 1, True)
+    assert one.lamp() == "unanswered" and rig.changes == told + 1, "the lamp is told at once"
+    rig.incidents.answered(one.id, "received", 1, True)
+    rig.incidents.answered(one.id, "received", 1)
+    assert one.lamp() == "unanswered" and rig.changes == told + 1
+    rig.board.advance(5000)
+    rig.incidents.press(45)
+    assert one.press == 2 and one.lamp() == "calling", "the press is felt"
+    rig.board.advance(1500)
+    assert one.lamp() == "unanswered"
+    rig.incidents.answered(one.id, "accepted", 2)
+    assert one.lamp() == "help-coming"
+    rig.incidents.answered(one.id, "received", 2, True)
+    assert one.lamp() == "help-coming", "late, and out of order"
+
+
+def test_a_drill_and_a_foreign_call_know_no_waiting() -> None:
+    rig = Rig()
+    rig.incidents.start_drill()
+    assert rig.incidents.answered(rig.incidents._drill.id, "received", 1, True)
+    assert not rig.incidents.answered("petropavl-01-7-9", "received", 1, True)
+    assert rig.incidents.current() is None

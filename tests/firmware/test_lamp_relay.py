@@ -9,7 +9,10 @@ from firmware.lamp import COLOURS, RHYTHMS, Lamp
 from firmware.relay import Relay
 
 DARK = (0, 0, 0)
-STATES = ("ready", "calling", "sent", "answered", "help-coming", "not-delivered", "out-of-service", "identify")
+STATES = (
+    *("ready", "calling", "sent", "answered", "unanswered", "help-coming", "not-delivered", "out-of-service"),
+    "identify",
+)
 make_lamp: Any = Lamp
 make_relay: Any = Relay
 

@@ -38,8 +38,8 @@ READY_S = 60.0
 LOOK_S = 0.003
 EXTRA_MAX = 200  # presses more in a round that waits for its faults to heal
 PATIENT_PAUSE_S = (0.0, 0.15)  # between presses of a round that waits
-INCIDENT_LAMPS = ("calling", "sent", "answered", "help-coming", "not-delivered", "dark")
-NEEDED_ANSWER = {"answered": "received", "help-coming": "accepted"}
+INCIDENT_LAMPS = ("calling", "sent", "answered", "unanswered", "help-coming", "not-delivered", "dark")
+NEEDED_ANSWER = {"answered": "received", "unanswered": "received", "help-coming": "accepted"}
 REFUSED = re.compile(r"refused|Errno 111|ECONNREFUSED")
 DEATHS = ("main: restarting", "supervisor: task", "simulator: main.py ended", "simulator: the chip's process ended")
 

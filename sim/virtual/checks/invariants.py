@@ -23,9 +23,9 @@ from sim.virtual.sabotage import TaskFault
 from sim.virtual.timeline import US_PER_MS, US_PER_S, Timeline
 from sim.virtual.trace import Entry, Trace
 
-INCIDENT_LAMPS = ("calling", "sent", "answered", "help-coming", "not-delivered")
-BEYOND_CALLING = ("sent", "answered", "help-coming")
-NEEDED_ANSWER = {"answered": "received", "help-coming": "accepted"}
+INCIDENT_LAMPS = ("calling", "sent", "answered", "unanswered", "help-coming", "not-delivered")
+BEYOND_CALLING = ("sent", "answered", "unanswered", "help-coming")
+NEEDED_ANSWER = {"answered": "received", "unanswered": "received", "help-coming": "accepted"}
 BITE_GRACE_US = 1 * US_PER_S  # I7: a hang ends within the watchdog's timeout and this
 AHEAD_US = 100 * US_PER_MS  # I8: telemetry that was being written as the alarm came
 BEFORE_US = 100 * US_PER_MS  # I2: a press is noted at most so long before the oracle's decision ...

@@ -11,7 +11,7 @@ import * as panel from "./panel.js";
 import * as register from "./register.js";
 import * as sound from "./sound.js";
 import * as statistics from "./statistics.js";
-import { go, isOpen, isUnanswered, on, openCalls, select, selectedIncident, store } from "./store.js";
+import { go, isLouder, isOpen, isUnanswered, on, openCalls, select, selectedIncident, store } from "./store.js";
 import * as strips from "./strips.js";
 import * as theme from "./theme.js";
 import { clockText, momentText, nowMs } from "./time.js";
@@ -71,10 +71,11 @@ on("desk", () => {
 // -- sound
 
 function showSound() {
-  const { state, ringing, hushedForMs } = sound.status();
+  const { state, ringing, louder, hushedForMs } = sound.status();
   const node = id("sound");
   setAttribute(node, "data-state", state);
   setAttribute(node, "data-ringing", String(ringing && state === "on"));
+  setAttribute(node, "data-louder", String(louder && state === "on"));
   const text = state === "hushed" ? t("sound.hushed", { n: Math.ceil(hushedForMs / 1000) })
     : state === "blocked" ? t("sound.blocked") : ringing ? t("sound.ringing") : t("sound.on");
   setText(node, text);
@@ -97,8 +98,10 @@ on("press", ({ incident, again }) => {
   const shown = selectedIncident();
   if (!shown || !isOpen(shown)) select("incident", incident.id);
 });
+on("louder", sound.unhush);
 on("incidents", () => {
-  sound.setRinging(openCalls().some(isUnanswered));
+  const waiting = openCalls().filter(isUnanswered);
+  sound.setRinging(waiting.some(isLouder) ? "louder" : waiting.length ? "call" : "");
   showSide();
 });
 on("selected", showSide);
@@ -148,7 +151,7 @@ async function enter() {
   setText(id("logout"), t("logout", { name: plain(store.me.name, 40) }));
   if (stranger) {
     feed.stop();
-    sound.setRinging(false);
+    sound.setRinging("");
     panel.stopMedia();
     if (!store.me.accounts) setText(id("login-wrong"), t("login.key"));
     id("login").elements.name.focus();

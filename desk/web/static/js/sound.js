@@ -6,14 +6,20 @@ const RING = [ // [from s, to s, Hz]: two high-low pairs, then a pause in which 
   [0.0, 0.22, 988], [0.24, 0.46, 740], [0.55, 0.77, 988], [0.79, 1.01, 740],
 ];
 const RING_S = 2.2;
+const LOUDER = [ // nobody has accepted for too long: without a pause, and higher
+  [0.0, 0.14, 988], [0.15, 0.29, 1319], [0.3, 0.44, 988], [0.45, 0.59, 1319],
+];
+const LOUDER_S = 0.6;
 const CHIME = [[0.0, 0.16, 523], [0.18, 0.45, 392]];
 const CHIME_S = 0.5;
 const EDGE_S = 0.012;
 const LOUD = 0.6;
+const LOUDEST = 1;
 
 let context = null;
 let ring = null; // the looping source while it rings
-let wanted = false; // a call waits
+let wanted = ""; // "": nothing waits; "call", or "louder"
+let ringsAs = "";
 let hushedUntil = 0;
 let hushTimer = 0;
 const listeners = [];
@@ -30,7 +36,7 @@ export function audio() {
   return context;
 }
 
-function buffer(tones, lasts) {
+function buffer(tones, lasts, loud) {
   const made = audio().createBuffer(1, Math.round(lasts * RATE), RATE);
   const samples = made.getChannelData(0);
   for (const [from, to, hz] of tones) {
@@ -38,15 +44,15 @@ function buffer(tones, lasts) {
       const at = i / RATE;
       const edge = Math.min(1, (at - from) / EDGE_S, (to - at) / EDGE_S);
       const wave = Math.sin(2 * Math.PI * hz * at) + 0.3 * Math.sin(6 * Math.PI * hz * at);
-      samples[i] = LOUD * Math.max(0, edge) * wave / 1.3;
+      samples[i] = loud * Math.max(0, edge) * wave / 1.3;
     }
   }
   return made;
 }
 
-function play(tones, lasts, loop) {
+function play(tones, lasts, loop, loud = LOUD) {
   const source = audio().createBufferSource();
-  source.buffer = buffer(tones, lasts);
+  source.buffer = buffer(tones, lasts, loud);
   source.loop = loop;
   source.connect(audio().destination);
   source.start();
@@ -56,20 +62,21 @@ function play(tones, lasts, loop) {
 const hushed = () => Date.now() < hushedUntil;
 
 function apply() {
-  const on = wanted && !hushed();
-  if (on && !ring) ring = play(RING, RING_S, true);
-  if (!on && ring) {
+  const as = hushed() ? "" : wanted;
+  if (ring && as !== ringsAs) {
     ring.stop();
     ring = null;
   }
+  if (as && !ring) ring = as === "louder" ? play(LOUDER, LOUDER_S, true, LOUDEST) : play(RING, RING_S, true);
+  ringsAs = as;
   changed();
 }
 
-/** Rings while `waits`. The loop runs in the audio engine: a page in the background rings as well. */
-export function setRinging(waits) {
-  if (wanted === waits) return;
-  wanted = waits;
-  if (!waits) hushedUntil = 0;
+/** Rings while a call waits: "call", "louder", or "" for none. The loop runs in the audio engine: a page in the background rings as well. */
+export function setRinging(how) {
+  if (wanted === how) return;
+  wanted = how;
+  if (!how) hushedUntil = 0;
   apply();
 }
 
@@ -100,5 +107,5 @@ export function wake() {
 /** { state: "blocked" | "hushed" | "on", ringing, hushedForMs } */
 export function status() {
   const state = audio().state !== "running" ? "blocked" : hushed() ? "hushed" : "on";
-  return { state, ringing: ring !== null, hushedForMs: Math.max(0, hushedUntil - Date.now()) };
+  return { state, ringing: ring !== null, louder: ringsAs === "louder", hushedForMs: Math.max(0, hushedUntil - Date.now()) };
 }

@@ -20,7 +20,7 @@ export const store = {
 
 const listeners = new Map();
 
-/** `listener(what)` hears of changes of `topic`: incidents, columns, selected, desk, view, press. */
+/** `listener(what)` hears of changes of `topic`: incidents, columns, selected, desk, view, press, louder. */
 export function on(topic, listener) {
   listeners.set(topic, [...(listeners.get(topic) ?? []), listener]);
 }
@@ -44,6 +44,9 @@ export const isActual = (incident) => incident.status === "actual";
 export const isOpen = (incident) => incident.state !== "closed";
 export const isUnanswered = (incident) => incident.state === "new" || incident.state === "received";
 
+/** Nobody has accepted for so long that all desks ring louder. */
+export const isLouder = (incident) => isUnanswered(incident) && incident.unanswered_s > 0;
+
 /** Open calls that are no drill, oldest first. */
 export function openCalls() {
   return [...store.incidents.values()].filter((one) => isActual(one) && isOpen(one))
@@ -58,6 +61,7 @@ export function putIncident(incident) {
   forget();
   store.incidents.set(incident.id, known ? { ...known, ...incident } : incident);
   const again = known && (incident.press > known.press || incident.reopened > known.reopened);
+  if (isLouder(incident) && known && !isLouder(known)) tell("louder", incident.id);
   if (isActual(incident) && isOpen(incident) && (!known || again)) tell("press", { incident, again: Boolean(known) });
   tell("incidents", incident.id);
 }

@@ -4,7 +4,7 @@ import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { act } from "./actions.js";
 import { chime } from "./sound.js";
-import { isUnanswered, on, openCalls, select, store, go } from "./store.js";
+import { isLouder, isUnanswered, on, openCalls, select, store, go } from "./store.js";
 import { ageText, momentText, nowMs } from "./time.js";
 import { badges, isSilent, lastWords, placeText, pressedAt, pressedText, siteText, stateText } from "./words.js";
 
@@ -40,6 +40,7 @@ function updateStrip(node, incident) {
   setAttribute(node, "data-press", incident.press);
   setAttribute(node, "data-state", incident.state);
   setAttribute(node, "data-waits", waits);
+  setAttribute(node, "data-louder", isLouder(incident));
   setAttribute(node, "data-selected", store.selected?.id === incident.id);
   setText(node.querySelector(".strip-place"), placeText(incident));
   const facts = [

@@ -2,6 +2,7 @@
 
 import { current, has, t } from "./i18n.js";
 import { plain } from "./dom.js";
+import { isLouder } from "./store.js";
 import { momentText, nowMs, spanText } from "./time.js";
 
 const WAITED_MS = 10000; // a call that left later than this had to wait for its connection
@@ -64,6 +65,7 @@ export function pressedText(incident, textOf = momentText) {
 /** Badges of a strip: [{ kind, text }]. */
 export function badges(incident) {
   const found = [];
+  if (isLouder(incident)) found.push({ kind: "unanswered", text: t("badge.unanswered", { n: incident.unanswered_s }) });
   if (incident.reopened > 0) found.push({ kind: "reopened", text: t("badge.reopened") });
   if (incident.press > 1) found.push({ kind: "press", text: t("badge.press", { n: incident.press }) });
   if (incident.late) found.push({ kind: "late", text: t("badge.late") });
@@ -159,6 +161,10 @@ export function entryText(entry) {
   const detail = entry.detail;
   const values = { by: plain(entry.by, 64) || t("unknown") };
   if (entry.kind === "closed") values.outcome = outcomeText(detail?.outcome ?? detail ?? "");
+  if (entry.kind.startsWith("step-")) {
+    const who = entry.by === "desks" ? t("officer.desks") : plain(entry.by, 40);
+    Object.assign(values, { who, after: plain(detail?.after_s, 10), why: plain(detail?.why, 300) || t("unknown") });
+  }
   if (entry.kind === "press" && detail?.press > 1) return t("entry.press-again", { n: plain(detail.press, 10) });
   if (has(`entry.${entry.kind}`)) return t(`entry.${entry.kind}`, values);
   return plain(entry.kind, 40);

@@ -1,0 +1,209 @@
+"""Officers are told by real servers' rules: an HTTP server, and aiosmtpd for mail."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import threading
+from collections.abc import Iterator
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+from duty_rig import alarm_of
+
+from common.ports import HOST, free_port
+from desk.escalation import FAILED, SENT, UNCERTAIN, Telling
+from desk.ledger import Incident, Waiting
+from desk.officers import Call, NotTold, make
+from desk.telling import Officers, call_of
+from sim.servers.authority import Authority
+
+NOW_MS = 1_800_000_031_000
+TELLING = Telling("petropavl-01-17-3", 0, "30-duty", "duty", 1, False)
+
+
+def incident() -> Incident:
+    alarm = alarm_of()
+    made = Incident(alarm["id"], "nko", alarm["device_id"], 1_800_000_000, 1_800_000_000, alarm, press=2, actual=True)
+    made.waiting = Waiting(0, 1_800_000_000_000)
+    return made
+
+
+def call(language: str = "ru") -> Call:
+    return call_of(TELLING, incident(), "desk-1", NOW_MS, language)
+
+
+# -- webhook
+
+
+class Pager:
+    """A web server that notes what is posted, and answers as it is told: a status, or "hang up"."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[str, dict[str, str], Any]] = []
+        self.answer: int | str = 200
+        pager = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # noqa: N802
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                pager.posts.append((self.path, dict(self.headers), json.loads(body)))
+                if pager.answer == "hang up":
+                    self.connection.shutdown(socket.SHUT_RDWR)
+                    return
+                self.send_response(int(pager.answer))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer((HOST, 0), Handler)
+        self.url = f"http://{HOST}:{self.server.server_port}/hook?a=1"
+
+
+@pytest.fixture
+def pager() -> Iterator[Pager]:
+    made = Pager()
+    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
+    thread.start()
+    yield made
+    made.server.shutdown()
+    made.server.server_close()
+
+
+def test_a_webhook_gets_all_that_an_officer_must_know(pager: Pager) -> None:
+    assert make("duty", {"how": "webhook", "url": pager.url, "token": "t0ken"})(call()) == "HTTP 200"
+    ((path, headers, body),) = pager.posts
+    assert path == "/hook?a=1" and headers["Authorization"] == "Bearer t0ken"
+    assert headers["Idempotency-Key"] == body["key"] == "petropavl-01-17-3/0/30-duty"
+    assert (body["address"], body["press"], body["waited_s"]) == (alarm_of()["location"]["address"], 2, 31)
+    assert "не принят уже 31 с" in body["text"] and not body["repeated"]
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_any_other_answer_means_not_told(status: int, pager: Pager) -> None:
+    pager.answer = status
+    with pytest.raises(NotTold, match=f"HTTP {status}"):
+        make("duty", {"how": "webhook", "url": pager.url})(call())
+
+
+def test_no_connection_means_not_told_and_no_answer_means_nobody_knows(pager: Pager) -> None:
+    with pytest.raises(NotTold, match="no connection"):
+        make("duty", {"how": "webhook", "url": f"http://{HOST}:{free_port()}/"})(call())
+    pager.answer = "hang up"
+    with pytest.raises(Exception) as raised:
+        make("duty", {"how": "webhook", "url": pager.url})(call())
+    assert not isinstance(raised.value, NotTold) and len(pager.posts) == 1
+
+
+def test_a_silent_server_holds_nobody_up_for_longer_than_said() -> None:
+    with socket.socket() as silent:
+        silent.bind((HOST, 0))
+        silent.listen()
+        url = f"http://{HOST}:{silent.getsockname()[1]}/"
+        with pytest.raises(TimeoutError):
+            make("duty", {"how": "webhook", "url": url, "timeout_s": 1})(call())
+
+
+# -- e-mail
+
+
+class Post:
+    """aiosmtpd's handler: what was delivered; `refuses`: the answer to the text."""
+
+    def __init__(self) -> None:
+        self.mails: list[EmailMessage] = []
+        self.refuses = ""
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        if self.refuses:
+            return self.refuses
+        self.mails.append(message_from_bytes(envelope.content, policy=policy.default))
+        return "250 taken"
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, to: str, _: Any) -> str:  # noqa: N802
+        if to.startswith("nobody"):
+            return "550 no such person"
+        envelope.rcpt_tos.append(to)
+        return "250 OK"
+
+
+def authenticate(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
+    good = isinstance(data, LoginPassword) and (data.login, data.password) == (b"desk", b"pw")
+    return AuthResult(success=good, handled=False)
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "pki")
+
+
+@pytest.fixture
+def post(authority: Authority) -> Iterator[tuple[Post, dict[str, Any]]]:
+    identity = authority.server()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(identity.cert, identity.key)
+    handler, port = Post(), free_port()
+    controller = Controller(
+        handler, hostname=HOST, port=port, tls_context=context, require_starttls=True, auth_required=True,
+        authenticator=authenticate,
+    )  # fmt: skip
+    controller.start()
+    settings = {
+        "how": "email", "server": HOST, "port": port, "to": "duty@example.org", "from": "desk@example.org",
+        "user": "desk", "password": "pw", "ca": str(identity.ca),
+    }  # fmt: skip
+    yield handler, settings
+    controller.stop()
+
+
+def test_a_mail_says_the_same_in_a_language_and_with_a_key(post: tuple[Post, dict[str, Any]]) -> None:
+    handler, settings = post
+    assert make("duty", settings)(call("kk")) == "250 taken"
+    (mail,) = handler.mails
+    assert mail["Message-ID"] == "<petropavl-01-17-3.0.30-duty@example.org>"
+    assert mail["Subject"].startswith("SOS: шақыруды ешкім қабылдамады") and mail["To"] == "duty@example.org"
+    assert "31 с бойы" in mail.get_content()
+
+
+@pytest.mark.parametrize(
+    ("change", "refuses", "why"),
+    [
+        ({"password": "wrong"}, "", "535|Authentication"),
+        ({"to": "nobody@example.org"}, "", "550"),
+        ({}, "451 later", "451"),
+        ({"tls": "none", "user": None, "password": None}, "", "530|STARTTLS"),
+        ({"ca": None}, "", "certificate verify failed"),
+    ],
+)
+def test_what_the_server_does_not_take_was_not_told(
+    change: dict[str, Any], refuses: str, why: str, post: tuple[Post, dict[str, Any]]
+) -> None:
+    handler, settings = post
+    handler.refuses = refuses
+    given = {key: value for key, value in {**settings, **change}.items() if value is not None}
+    with pytest.raises(NotTold, match=why):
+        make("duty", given)(call())
+    assert handler.mails == []
+
+
+# -- in threads
+
+
+def test_a_telling_ends_in_one_of_three_ways(pager: Pager) -> None:
+    officers = Officers({"duty": {"how": "webhook", "url": pager.url, "language": "ru"}})
+    ended: list[tuple[str, str]] = []
+    for answer in (200, 500, "hang up"):
+        pager.answer = answer
+        officers.tell(TELLING, incident(), "desk-1", NOW_MS, lambda telling, state, why: ended.append((state, why)))
+        officers.wait()
+    assert [state for state, _ in ended] == [SENT, FAILED, UNCERTAIN]
+    assert ended[1][1] == "HTTP 500"
