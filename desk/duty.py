@@ -30,6 +30,7 @@ from common.identity import Identity
 from common.running import Running
 from desk import mqtt_client, trouble
 from desk.answers import Answered, Answers
+from desk.attendance import NO_BROWSER, Attendance
 from desk.batch import Batch, Change
 from desk.escalation import Escalation, Rung, Telling, Word
 from desk.intake import Intake
@@ -94,6 +95,7 @@ class Duty(Running):
         self._make_client = make_client
         self._plan, self._officers = plan or Plan(), officers or Nobody()
         self._began_ms = now_ms()
+        self.attendance = Attendance(now_ms)
         self.name, self.register, self._now_ms = name, register, now_ms
         self.limits = limits or Limits()
         self._login, self._on_change = Login(host, port, tls, user, password), on_change
@@ -371,6 +373,7 @@ class Duty(Running):
             for column in self._silence.look(list(self._ledger.columns.values()), now_ms):
                 self._enter_presence(column.device_id)
             self._escalate(now_ms)
+            self._look_around(now_ms)
             self._commit()
             if not 0 <= now_ms - self._alive_ms < ALIVE_MS:
                 self.register.put_alive(now_ms)
@@ -382,6 +385,21 @@ class Duty(Running):
             return
         waiting = [one for one in self._ledger.incidents.values() if one.first_s * 1000 >= self._ladder_from_ms]
         self._escalation.look(self._batch, waiting, now_ms, together=self._calls.stands)
+
+    def _look_around(self, now_ms: int) -> None:
+        """Say it once when nobody is at this desk, and when somebody is again; and in the timeline of what waits."""
+        before = self.attendance.nobody
+        for incident in self.attendance.look(self._ledger.incidents.values(), now_ms):
+            detail = {"why": self.attendance.nobody}
+            self._batch.entries.append((incident.id, now_ms, "nobody-here", self.name, detail))
+        if self.attendance.nobody == before:
+            return
+        self._told.append(STATUS)
+        if self.attendance.nobody:
+            why = "no browser is open" if self.attendance.nobody == NO_BROWSER else "no sign of a person at its page"
+            log.warning("desk %s: nobody is here: %s", self.name, why)
+        else:
+            log.warning("desk %s: somebody is here again", self.name)
 
     def _enter_presence(self, device_id: str, now_ms: int | None = None) -> None:
         presence = self._silence.presence(device_id)

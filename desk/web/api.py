@@ -48,6 +48,7 @@ class Desk:
             "broker": self.duty.connected,
             "trouble": self.duty.trouble,
             "why": self.duty.why.code,
+            "nobody": self.duty.attendance.nobody,
             "flooding": self.duty.flooding[:FLOODING_SHOWN],
             "silence": asdict(self.duty.limits),
         }
@@ -59,14 +60,17 @@ class Desk:
             "broker": self.duty.connected,
             "trouble": self.duty.trouble,
             "why": self.duty.why.code,
+            "nobody": self.duty.attendance.nobody,
             "flooding": self.duty.flooding[:FLOODING_SHOWN],
             "now_ms": now_ms(),
         }
 
     def health(self) -> Document:
-        """For whoever watches over this process: `ok` means that calls reach this desk and its answers the columns."""
+        """For whoever watches over this process: `ok` means that calls reach this desk and its answers the columns;
+        `nobody` is a matter for people: to start the process again would not help."""
         connected, why = self.duty.connected, self.duty.why
-        return {"ok": connected and not why.code, "broker": connected, "why": why.code}
+        nobody = self.duty.attendance.nobody
+        return {"ok": connected and not why.code, "broker": connected, "why": why.code, "nobody": nobody}
 
     def columns(self) -> list[Document]:
         """All columns, by device id."""

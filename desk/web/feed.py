@@ -15,10 +15,13 @@ from typing import Any, Protocol
 
 from aiohttp import WSMsgType, web
 
+from desk.attendance import Attendance
+
 TICK_S = 5.0
 WAITING_MAX = 256  # messages for one browser; one that takes them too slowly is cut off, and reads everything anew
 BROWSERS_MAX = 100
-HEARD_MAX_BYTES = 1024  # a browser has nothing to say here
+HEARD_MAX_BYTES = 1024
+HERE = "here"  # all that a browser has to say: there was a key, a touch or a click
 PING_S = 15.0
 
 RETRY_S = 0.5
@@ -38,10 +41,11 @@ class Change(Protocol):
 
 
 class Feed:
-    """`read(changes)` gives the messages for them (in a worker thread); `status()` is the message of every tick."""
+    """`read(changes)` gives the messages for them (in a worker thread); `status()` is the message of every tick.
+    `attendance` learns which browsers watch, and that somebody sits there."""
 
-    def __init__(self, read: Read, status: Callable[[], Message]) -> None:
-        self._read, self._status = read, status
+    def __init__(self, read: Read, status: Callable[[], Message], attendance: Attendance) -> None:
+        self._read, self._status, self._attendance = read, status, attendance
         self._changes: dict[tuple[str, str], None] = {}
         self._changed = asyncio.Event()
         self._browsers: dict[asyncio.Queue[str], Callable[[], bool]] = {}
@@ -78,12 +82,16 @@ class Feed:
         queue: asyncio.Queue[str] = asyncio.Queue(WAITING_MAX)
         queue.put_nowait(json.dumps(self._status()))
         self._browsers[queue] = allowed
+        self._attendance.came()
         sender = asyncio.create_task(_send_all(queue, socket))
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:
                     break
+                if message.data == HERE:
+                    self._attendance.sign()
         finally:
+            self._attendance.went()
             self._browsers.pop(queue, None)
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)

@@ -36,7 +36,7 @@ class Server:
     def __init__(self, desk: Desk, guard: Guard, player: Player, audit: Audit) -> None:
         self.audit = audit
         self.desk, self.guard, self.player = desk, guard, player
-        self.feed = Feed(desk.messages, desk.status)
+        self.feed = Feed(desk.messages, desk.status, desk.duty.attendance)
 
     def application(self) -> web.Application:
         """A new application with everything in it."""
@@ -132,6 +132,7 @@ class Server:
 
     async def _decide(self, request: web.Request, decide: Callable[..., Any], *arguments: str) -> web.StreamResponse:
         incident_id = asking.incident_id(request)
+        self.desk.duty.attendance.sign()
 
         def decide_and_look() -> dict[str, Any]:
             self.desk.incident(incident_id)  # 404 before 409

@@ -140,7 +140,7 @@ def test_health_is_told_to_whoever_watches(proxy: Proxy, desk: DeskRig, broker: 
         async with await proxy.browser() as browser, browser.get(proxy.url + "/healthz") as answer:
             return answer.status, await answer.json()
 
-    assert asyncio.run(ask()) == (200, {"ok": True, "broker": True, "why": ""})
+    assert asyncio.run(ask()) == (200, {"ok": True, "broker": True, "why": "", "nobody": ""})
     broker.stop()
     wait_for(lambda: not desk.server.desk.duty.connected, "the desk without a broker")
     status, told = asyncio.run(ask())

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from desk_rig import PASSWORD, DeskRig, Street, Watch, add_account, wait_for
 
+from desk.attendance import Attendance
 from desk.duty import Change
 from desk.web import feed as feed_module
 from desk.web.feed import Feed, Message
@@ -106,7 +107,7 @@ class Slow:
     def __init__(self) -> None:
         self.held = threading.Event()
         self.asked: list[list[tuple[str, str]]] = []
-        self.feed = Feed(self.read, lambda: {"kind": "desk"})
+        self.feed = Feed(self.read, lambda: {"kind": "desk"}, Attendance(lambda: 0))
 
     def read(self, changes: Iterable[tuple[str, str]]) -> list[Message]:
         self.asked.append(list(changes))
@@ -150,7 +151,7 @@ def test_a_register_that_fails_once_does_not_end_the_feed() -> None:
             told.append(message)
 
     async def live() -> None:
-        feed = Heard(read, lambda: {"kind": "desk"})
+        feed = Heard(read, lambda: {"kind": "desk"}, Attendance(lambda: 0))
         feed.start()
         feed.notify(Change("incident", "a"))
         while not told:
@@ -162,7 +163,7 @@ def test_a_register_that_fails_once_does_not_end_the_feed() -> None:
 
 
 def test_a_change_after_the_end_is_nobodys() -> None:
-    feed = Feed(lambda changes: [], lambda: {})
+    feed = Feed(lambda changes: [], lambda: {}, Attendance(lambda: 0))
     feed.notify(Change("incident", "before the start"))
 
     async def live() -> None:

@@ -17,10 +17,22 @@ let wanted = false;
 let watch = 0;
 let askWho = async () => {};
 
+const HERE_EVERY_MS = 10000;
+let hereAt = -HERE_EVERY_MS;
+
+/** A person did something: the desk is told, now and then. */
+export function here() {
+  if (performance.now() - hereAt < HERE_EVERY_MS && !store.nobody) return;
+  if (socket?.readyState !== WebSocket.OPEN) return;
+  hereAt = performance.now();
+  socket.send("here");
+}
+
 /** `said`: what the server says of itself; nothing when it is lost. */
 function setDesk(server, said = {}) {
   const broker = Boolean(said.broker);
   store.why = typeof said.why === "string" ? said.why : "";
+  store.nobody = typeof said.nobody === "string" ? said.nobody : "";
   store.flooding = Array.isArray(said.flooding) ? said.flooding : [];
   if (server && broker) store.lostMs = null;
   else if (store.lostMs === null || server !== store.server) store.lostMs = nowMs(); // of what is missing now

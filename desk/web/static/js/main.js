@@ -52,6 +52,9 @@ function showDesk() {
   const why = store.server && has(`why.${store.why}`) ? t(`why.${store.why}`) : "";
   banner.hidden = !lost && !why;
   setText(banner, [lost ? t(`banner.${state}`, { time: momentText(store.lostMs) }) : "", why].filter(Boolean).join(" "));
+  const nobody = id("nobody");
+  nobody.hidden = !store.server || !has(`absent.${store.nobody}`);
+  setText(nobody, nobody.hidden ? "" : t(`absent.${store.nobody}`));
   const flood = id("flood");
   flood.hidden = !store.server || !store.flooding.length;
   setText(flood, flood.hidden ? "" : t("banner.flood", { columns: store.flooding.map((one) => plain(one, 40)).join(", ") }));
@@ -205,7 +208,7 @@ function wire() {
   id("keys-on").addEventListener("change", (event) => keys.enable(event.target.checked));
   id("login").addEventListener("submit", login);
   id("logout").addEventListener("click", () => post("/api/logout").finally(() => location.reload()));
-  const touched = (event) => { if (!event.target.closest?.("#sound")) sound.wake(); }; // that button wakes it by itself
+  const touched = (event) => { feed.here(); if (!event.target.closest?.("#sound")) sound.wake(); }; // that button wakes it by itself
   for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, touched, { capture: true });
   window.addEventListener("pagehide", panel.stopMedia);
   sound.onSound(showSound);

@@ -165,6 +165,7 @@ export function entryText(entry) {
     const who = entry.by === "desks" ? t("officer.desks") : plain(entry.by, 40);
     Object.assign(values, { who, after: plain(detail?.after_s, 10), why: plain(detail?.why, 300) || t("unknown") });
   }
+  if (entry.kind === "nobody-here") values.why = has(`absent-why.${detail?.why}`) ? t(`absent-why.${detail.why}`) : t("unknown");
   if (entry.kind === "press" && detail?.press > 1) return t("entry.press-again", { n: plain(detail.press, 10) });
   if (has(`entry.${entry.kind}`)) return t(`entry.${entry.kind}`, values);
   return plain(entry.kind, 40);
