@@ -35,6 +35,7 @@ READ_TIMEOUT_S = 10.0  # longest silence: a board that erases flash, or hashes i
 GRACE_MS = 30_000
 _ATTEMPTS = 3
 _GARBLED = "SyntaxError"
+_SHOWN_BYTES = 60  # of an answer that is none
 _PORT_PAUSE_S = 0.2  # between looks whether the port is back
 
 
@@ -217,7 +218,8 @@ class Board:
         try:
             return dict(json.loads(answer))
         except (ValueError, TypeError) as error:
-            raise BoardError(self.port, "board.garbled", error=error) from error
+            heard = f"{error}; {len(answer)} bytes, {answer[:_SHOWN_BYTES]!r}"
+            raise BoardError(self.port, "board.garbled", error=heard) from error
 
     def _says(self, text: str | bytes, where: str) -> BoardError:
         """The board refuses what it was told. A syntax error is the cable's: what is sent has none."""

@@ -54,7 +54,7 @@ class SSLSocket:
 
     def __init__(self, sock, stream, taken) -> None:
         self._sock, self._stream, self._taken = sock, stream, taken
-        self._handshake: list | None = None  # what it takes; None = it has not begun, empty = it is done
+        self._handshake: list | None = None  # what it takes or took; None = it has not begun
         self.raw = sock.raw
         self._more = False  # the last read was filled: the engine may hold more, which polling does not show
 
@@ -95,7 +95,8 @@ class SSLSocket:
         self._stream.close()
         self._sock.close()
         heaps.give(self._taken)
-        heaps.give(self._handshake or [])
+        if self._handshake is not None:
+            heaps.give(self._handshake)
 
     def _begin(self) -> None:
         """mbedTLS does its handshake inside of the first reads and writes."""

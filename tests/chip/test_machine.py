@@ -352,3 +352,29 @@ def test_the_virtual_modules_take_no_more_heap_than_they_say(tmp_path: Path) -> 
         used, free = map(int, one.start().wait(r"heap (\d+) (\d+)").groups())
     assert used <= build.HEAP_BYTES_32 + 1000
     assert free >= HEAP_32 * 0.95
+
+
+CLOSED_IN_COLLECTOR = """
+import micropython, socket, tls
+plain = socket.socket()
+context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
+context.verify_mode = tls.CERT_NONE
+secure = context.wrap_socket(socket.socket(), do_handshake_on_connect=False)
+lock, unlock, verdict = micropython.heap_lock, micropython.heap_unlock, "closed"
+lock()
+try:
+    plain.close()
+    secure.close()
+except MemoryError:
+    verdict = "allocates"
+unlock()
+print("verdict", verdict)
+"""
+
+
+@pytest.mark.micropython
+def test_what_the_collector_closes_allocates_nothing(tmp_path: Path) -> None:
+    """A finaliser runs while the heap is locked, and its exception is printed into whatever the board says just then:
+    into an answer to `make flash`, once. Red with `taken[:] = []` in heaps.give."""
+    with Chip(tmp_path, need("micropython"), CLOSED_IN_COLLECTOR) as one:
+        assert one.start().wait(r"verdict (\w+)")[1] == "closed"
