@@ -30,19 +30,19 @@ class Button:
         self._release_ms = config["release_ms"]
         self._debouncer = self._by_counter() or self._by_looks()
         self._level = Stopwatch(board)  # since the contact last changed
-        self._held = Stopwatch(board)  # since the last press
+        self.held_for = Stopwatch(board)  # since the last press
         self._busy = Stopwatch(board)  # since the debouncer was last settled
         self._last_ticks = board.ticks_ms()
         self._held_at_boot = held_at_boot
         self.is_stuck = False
         self.presses = 0  # since the board booted
         self.closures = 0  # closing edges since then, where the chip counts them
-        self._was_closed = board.contact.is_closed()
+        self.was_closed = board.contact.is_closed()
         board.contact.closures()  # forget what was counted before we looked
-        if held_at_boot and not self._was_closed:
+        if held_at_boot and not self.was_closed:
             self._let_go()
         # From open to whatever it is: a button held while the board boots still counts.
-        self._debouncer.sample(0, self._was_closed, None)
+        self._debouncer.sample(0, self.was_closed, None)
 
     def look(self, unseen_ms: int = -1) -> None:
         """Take a sample. `unseen_ms`: what `board.wait` returned; -1: it was not sampled since the last call."""
@@ -54,7 +54,7 @@ class Button:
         closures = self._board.contact.closures()  # before the level: else a closure between the two counts twice
         closed = self._board.contact.is_closed()
         self.closures += closures or 0
-        was_closed = self._was_closed
+        was_closed = self.was_closed
         self._follow_level(closed)
         if self._debouncer.is_settled():
             self._busy.restart()
@@ -65,7 +65,7 @@ class Button:
 
     def step(self) -> int:
         """Ask for looks as often as the debouncer needs them; watch for a stuck contact."""
-        held_ms = self._held.ms()
+        held_ms = self.held_for.ms()
         if held_ms >= self._stuck_ms and self._debouncer.pressed and not self.is_stuck:
             self.is_stuck = True
             self._on_stuck(True)
@@ -80,10 +80,10 @@ class Button:
         return self.is_busy() and self._busy.ms() < CALM_MAX_MS
 
     def _follow_level(self, closed):
-        if self._held_at_boot and not self._was_closed and self._level.ms() >= self._release_ms:
+        if self._held_at_boot and not self.was_closed and self._level.ms() >= self._release_ms:
             self._let_go()  # it opened while we booted: what comes next is a new press
-        if closed != self._was_closed:
-            self._was_closed = closed
+        if closed != self.was_closed:
+            self.was_closed = closed
             self._level.restart()
 
     def _sample(self, dt_ms, closed, closures):
@@ -94,7 +94,7 @@ class Button:
     def _distrust(self, counted):
         self._debouncer = self._by_looks()
         self._debouncer.pressed = counted.pressed
-        self._debouncer.sample(0, self._was_closed, None)
+        self._debouncer.sample(0, self.was_closed, None)
         self._on_failed(counted.failed)
 
     def _by_counter(self):
@@ -115,14 +115,14 @@ class Button:
 
     def _report(self, outcome, dt_ms):
         if outcome == outcomes.PRESS:
-            self._held.restart()
+            self.held_for.restart()
             self.presses += 1
             if self._held_at_boot:
                 self._held_at_boot = False
             else:
                 self._on_press(max(self._level.ms(), self._press_ms), False)
         elif outcome == outcomes.PRESS_IN_STALL:
-            self._held.restart()
+            self.held_for.restart()
             self.presses += 1
             self._held_at_boot = False
             self._on_press(max(dt_ms, self._busy.ms()), True)

@@ -40,7 +40,7 @@ class Clock:
     def __init__(self, board, config, was_trusted: bool, on_set):
         """`was_trusted`: the clock was right before this reset (and no power cut stopped it)."""
         self._board = board
-        self._server = config["server"]
+        self.server = config["server"]
         self._port = config["port"]
         self._every_ms = config["every_s"] * 1000
         self._latest_ms = config["latest_s"] * 1000
@@ -70,7 +70,7 @@ class Clock:
     def step(self) -> int:
         if self._floor_due.expired():
             self._write_floor()
-        if self._server is None:
+        if self.server is None:
             return _IDLE_MS
         try:
             return self._ask()
@@ -91,12 +91,12 @@ class Clock:
         if not self._next.expired() or not self._board.link.is_up():
             return _IDLE_MS
         if self._lookup is None:
-            self._lookup = self._board.lookup(self._server)
+            self._lookup = self._board.lookup(self.server)
             self._answer.start(_LOOKUP_MS)
         address = self._lookup.result()
         if address is None:
             if self._answer.expired():
-                raise OSError("no address for %s" % self._server)
+                raise OSError("no address for %s" % self.server)
             return _POLL_MS
         self._lookup = None
         self._peer = self._board.datagram(address, self._port)
@@ -111,7 +111,7 @@ class Clock:
         if answer is not None and self._take(answer):
             return min(_IDLE_MS, self._next.left_ms(0))
         if self._answer.expired():
-            raise OSError("no answer from %s:%d" % (self._server, self._port))
+            raise OSError("no answer from %s:%d" % (self.server, self._port))
         return _POLL_MS
 
     def _take(self, answer):

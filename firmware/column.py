@@ -62,11 +62,11 @@ class Column:
 
     def __init__(self, board, boot: dict, config: dict, origin: dict, errors: list):
         self._board = board
-        self._boot = boot
-        self._origin = origin
+        self.boot = boot
+        self.origin = origin
         self._stuck_s = config["button"]["stuck_s"]
-        self._reset = resets.last(board)
-        self._ack_topic = b""
+        self.last_reset = resets.last(board)
+        self.ack_topic = b""
         self._healthy = Deadline(board, config["watchdog"]["healthy_s"] * 1000)
         self._first_session = True
         self.telemetry: Any = None
@@ -111,7 +111,7 @@ class Column:
         The broker keeps neither for us: what is retained was said to somebody else, at another time."""
         if retained:
             self._command_refused("", "retained on ...%s" % topic.decode()[-4:])
-        elif topic == self._ack_topic:
+        elif topic == self.ack_topic:
             self._acknowledgement(payload)
         elif topic == self.messages.topic("cmd"):
             self.commands.receive(payload)
@@ -182,7 +182,7 @@ class Column:
         self.faults.set("tamper", "the housing is open" if self._board.tamper_open() else None)
         if self.uplink.is_up():
             topic = self.uplink.unheard()
-            what = "no answer" if topic == self._ack_topic else "no command"
+            what = "no answer" if topic == self.ack_topic else "no command"
             self.faults.set("not-subscribed", "%s can arrive: %s refused" % (what, topic.decode()) if topic else None)
             self.faults.set("broker-refuses", self.uplink.refusal)
             self.faults.set("duplicate-id", self.uplink.rival)
@@ -219,8 +219,8 @@ class Column:
 
     def _birth(self):
         self._make_room()
-        mode, debouncer = self._boot["mode"], self.button.decides()
-        return self.messages.info(self._board, self._origin, self._reset, mode, self._capabilities(), debouncer)
+        mode, debouncer = self.boot["mode"], self.button.decides()
+        return self.messages.info(self._board, self.origin, self.last_reset, mode, self._capabilities(), debouncer)
 
     def _capabilities(self):
         has = ["relay"]
@@ -243,7 +243,7 @@ class Column:
             "rssi_dbm": link["rssi_dbm"],
             "link": link["kind"],
             "queue": self.incidents.waiting(),
-            "reset": self._reset["cause"],
+            "reset": self.last_reset["cause"],
             "open_incidents": self.incidents.count(),
             "supply_mv": self._board.supply_mv(),
             "faults": self.faults.ids(),

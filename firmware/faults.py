@@ -25,29 +25,29 @@ class Faults:
         self._clock = clock
         self._log = log
         self._on_change = on_change
-        self._up = {}
+        self.raised = {}
 
     def set(self, ident: str, detail) -> None:
         """Raise `ident` with `detail` (text), or clear it (None). Repeats change nothing."""
-        if (detail is None) == (ident not in self._up):
+        if (detail is None) == (ident not in self.raised):
             return
         if detail is None:
-            del self._up[ident]
+            del self.raised[ident]
             self._log("fault: %s cleared" % ident)
         else:
             since = None if self._clock.source == "none" else self._clock.now_ms()
-            self._up[ident] = (since, detail)
+            self.raised[ident] = (since, detail)
             self._log("fault: %s: %s" % (ident, detail))
-        self._on_change(ident, self._up.get(ident))
+        self._on_change(ident, self.raised.get(ident))
 
     def ids(self) -> list:
-        return sorted(self._up)
+        return sorted(self.raised)
 
     def has(self, ident: str) -> bool:
-        return ident in self._up
+        return ident in self.raised
 
     def publish_all(self, cleared_too: bool) -> None:
         """Tell all again (a new session); `cleared_too` the first time, to clear what an older boot left retained."""
         for ident in KNOWN:
-            if ident in self._up or cleared_too:
-                self._on_change(ident, self._up.get(ident))
+            if ident in self.raised or cleared_too:
+                self._on_change(ident, self.raised.get(ident))

@@ -17,17 +17,17 @@ class Incidents:
 
     def __init__(self, board, config, journal, clock, on_closed, on_drill, on_change):
         self._board = board
-        self._config = config["incident"]
+        self.config = config["incident"]
         self._device_id = config["device_id"]
-        self._open_ms = self._config["open_s"] * 1000
-        self._retention_ms = self._config["retention_s"] * 1000
+        self._open_ms = self.config["open_s"] * 1000
+        self._retention_ms = self.config["retention_s"] * 1000
         self._journal = journal
         self._clock = clock
         self._on_change = on_change
         self._on_closed = on_closed
         self._on_drill = on_drill
         self._list = []
-        self._drill = None
+        self.drill = None
         self._seq = 0
         self.boot = 0
         self.held = False  # the last press has not been released yet, as far as the journal knows
@@ -45,7 +45,7 @@ class Incidents:
             newest.press_again(age_ms)
             self._journal.add({"k": "press", "id": newest.id, "n": newest.press})
             return newest
-        raised = Incident(self._board, self._next_id(), self._config, age_ms)
+        raised = Incident(self._board, self._next_id(), self.config, age_ms)
         self._date(raised)
         self._list.append(raised)
         self._journal.add(_opened(raised))
@@ -63,7 +63,7 @@ class Incidents:
         for one in reversed(self._list):
             if one.is_due():
                 return one
-        return self._drill if self._drill and self._drill.is_due() else None
+        return self.drill if self.drill and self.drill.is_due() else None
 
     def is_waiting(self) -> bool:
         """True while some incident has a press that the broker has not acknowledged."""
@@ -75,7 +75,7 @@ class Incidents:
     def due_in_ms(self, otherwise: int) -> int:
         for one in self._list:
             otherwise = min(otherwise, one.due_in_ms(otherwise))
-        return self._drill.due_in_ms(otherwise) if self._drill else otherwise
+        return self.drill.due_in_ms(otherwise) if self.drill else otherwise
 
     def at_broker(self, one, press: int) -> None:
         """The broker acknowledged the transmission of press number `press` of `one`."""
@@ -85,14 +85,14 @@ class Incidents:
     def connection_lost(self) -> None:
         for one in self._list:
             one.lost()
-        if self._drill:
-            self._drill.lost()
+        if self.drill:
+            self.drill.lost()
 
     def answered(self, ident: str, state: str, heard: int | None = None, unanswered: bool = False) -> bool:
         """The centre's answer, see `Incident`; `unanswered`: no person has accepted it yet.
 
         False for an id that is not open here (counted; it changes nothing)."""
-        if self._drill and ident == self._drill.id:
+        if self.drill and ident == self.drill.id:
             self._end_drill(True)
             return True
         one = self._find(ident)
@@ -126,19 +126,19 @@ class Incidents:
 
     def start_drill(self):
         """The id of the drill under way."""
-        if self._drill is None:
-            self._drill = Incident(self._board, self._next_id(), self._config, status="test")
-            self._date(self._drill)
-        return self._drill.id
+        if self.drill is None:
+            self.drill = Incident(self._board, self._next_id(), self.config, status="test")
+            self._date(self.drill)
+        return self.drill.id
 
     def _end_drill(self, answered):
-        drill, self._drill = self._drill, None
+        drill, self.drill = self.drill, None
         self._on_drill(drill, answered)
 
     # -- housekeeping
 
     def step(self) -> int:
-        if self._drill and self._drill.age.ms() >= self._config["answer_s"] * 1000:
+        if self.drill and self.drill.age.ms() >= self.config["answer_s"] * 1000:
             self._end_drill(False)
         for one in list(self._list):
             one.lamp()  # keeps its stopwatches going, see timing.py

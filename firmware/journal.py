@@ -33,7 +33,7 @@ class Journal:
         self._board = board
         self._flash = board.flash
         self._on_fault = on_fault
-        self._unsaved = []
+        self.unsaved = []
         self._incomplete = False  # the queue overflowed: only a compaction can write what matters
         self._retry = Deadline(board)
         self.quarantined = 0
@@ -46,12 +46,12 @@ class Journal:
 
     def add(self, entry: dict) -> bool:
         """Append one record; True once it is on flash. It stays queued in RAM when the flash refuses."""
-        self._unsaved.append(entry)
+        self.unsaved.append(entry)
         return self._flush()
 
     def step(self) -> int:
         """Try again what the flash refused. Returns ms until the next try."""
-        if self._unsaved and not self._retry.left_ms(0):
+        if self.unsaved and not self._retry.left_ms(0):
             self._flush()
         return _RETRY_MS
 
@@ -62,16 +62,16 @@ class Journal:
         """Replace the journal by `records` (an iterable), which say all that matters (what is unsaved too)."""
         data = b"".join(framed(entry) for entry in records)
         if self._guarded(lambda: self._flash.replace(FILE, data)):
-            self._unsaved = []
+            self.unsaved = []
             self._incomplete = False
             self._on_fault("journal", None)
             self._on_fault("flash-full", None)
 
     def _flush(self):
-        data = b"".join(framed(entry) for entry in self._unsaved)
+        data = b"".join(framed(entry) for entry in self.unsaved)
         if not self._guarded(lambda: self._flash.append(FILE, data)):
-            if len(self._unsaved) > _UNSAVED_MAX:
-                del self._unsaved[:-_UNSAVED_MAX]
+            if len(self.unsaved) > _UNSAVED_MAX:
+                del self.unsaved[:-_UNSAVED_MAX]
                 self._incomplete = True
             self._retry.start(_RETRY_MS)
             return False
@@ -79,7 +79,7 @@ class Journal:
             self._retry.stop()
             self._on_fault("journal", None)
             self._on_fault("flash-full", None)
-        self._unsaved = []
+        self.unsaved = []
         return True
 
     def _guarded(self, write):

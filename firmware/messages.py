@@ -11,8 +11,8 @@ class Messages:
     """Builds payloads from the configuration and what the caller knows."""
 
     def __init__(self, config, clock, boot: int):
-        self._device_id = config["device_id"]
-        self._uris = config["stream"]
+        self.device_id = config["device_id"]
+        self.uris = config["stream"]
         self._clock = clock
         self._boot = boot
         self.root = "sos/v1/%s/%s/" % (config["region"], config["device_id"])
@@ -27,7 +27,7 @@ class Messages:
             "v": V,
             "event_type": "sos" if incident.status == "actual" else "drill",
             "id": incident.id,
-            "device_id": self._device_id,
+            "device_id": self.device_id,
             "status": incident.status,
             "press": incident.press,
             "raised_at": self._clock.text(incident.raised_at),
@@ -55,7 +55,7 @@ class Messages:
         return encoding.encode(
             {
                 "v": V,
-                "device_id": self._device_id,
+                "device_id": self.device_id,
                 "fw": VERSION,
                 "boot": self._boot,
                 "hw": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython},
@@ -89,6 +89,6 @@ class Messages:
         return encoding.encode({"v": V, "id": ident, "ok": error is None, "error": error, "detail": detail})
 
     def _stream(self):
-        stream = dict(self._uris)
+        stream = dict(self.uris)
         stream["ok_at"] = self._clock.text(self.stream_ok_at)
         return stream

@@ -28,7 +28,7 @@ class SelfTest:
         self._board = board
         self._column = column
         self._uris = config["stream"]
-        self._low_mv = config["supply"]["low_mv"]
+        self.low_mv = config["supply"]["low_mv"]
         self._stream_ms = config["selftest"]["stream_s"] * 1000
         self._drill_ms = config["selftest"]["drill_s"] * 1000
         self._stream_due = Deadline(board)
@@ -107,10 +107,10 @@ class SelfTest:
     # -- the supply
 
     def _weigh_supply(self):
-        supply_mv = self._board.supply_mv() if self._low_mv else None
+        supply_mv = self._board.supply_mv() if self.low_mv else None
         if supply_mv is None:
             return
-        if supply_mv < self._low_mv:
-            self._column.faults.set("supply", "%d mV, less than %d" % (supply_mv, self._low_mv))
-        elif supply_mv >= self._low_mv + self._low_mv // _HYSTERESIS:
+        if supply_mv < self.low_mv:
+            self._column.faults.set("supply", "%d mV, less than %d" % (supply_mv, self.low_mv))
+        elif supply_mv >= self.low_mv + self.low_mv // _HYSTERESIS:
             self._column.faults.set("supply", None)

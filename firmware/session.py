@@ -52,7 +52,7 @@ class Session:
     def __init__(self, board, stream, coder, ids, config, on_puback, on_message):
         self._board = board
         self._stream = stream
-        self._coder = coder
+        self.coder = coder
         self._ids = ids
         self._keepalive_ms = config["keepalive_s"] * 1000
         self._puback_ms = config["puback_timeout_s"] * 1000
@@ -60,7 +60,7 @@ class Session:
         self.careful = False  # does one thing at a time, so that it shows what the broker ends it at
         self.once = b""  # the topic of a QoS 0 publish that no PINGRESP has followed yet, if careful
         self._on_puback = on_puback
-        self._on_message = on_message
+        self.on_message = on_message
         self._inbound = coder.inbound
         self._inbound.clear()
         self._out = [coder.connect()]
@@ -106,19 +106,23 @@ class Session:
 
     def publish(self, topic: bytes, payload: bytes, retain: bool, token, first: bool = False) -> None:
         """QoS 1. `first`: before everything that is queued and was not yet offered to the stream (an alarm)."""
-        pid = self._ids.next(tuple(one.pid for one in self.sent) + (self._suback,))
-        packet = self._coder.publish(topic, payload, retain, pid)
+        pid = self.next_id()
+        packet = self.coder.publish(topic, payload, retain, pid)
         self.sent.append(_Sent(self._board, pid, packet, token, self._puback_ms))
-        self._queue(packet, first)
+        self.queue(packet, first)
         self._write()
 
     def publish_once(self, topic: bytes, payload: bytes) -> None:
         """QoS 0: nobody will know whether it arrived."""
-        self._queue(self._coder.publish(topic, payload, False))
+        self.queue(self.coder.publish(topic, payload, False))
         if self.careful:
             self.once = topic
             self._ping()
         self._write()
+
+    def next_id(self) -> int:
+        """A packet id that nothing under way has."""
+        return self._ids.next(tuple(one.pid for one in self.sent) + (self._suback,))
 
     def next_ms(self, otherwise: int) -> int:
         """Ms until something is due without input."""
@@ -133,7 +137,7 @@ class Session:
 
     # -- out
 
-    def _queue(self, packet, first=False):
+    def queue(self, packet, first=False):
         if first:
             self._out.insert(1 if self._begun else 0, packet)
         else:
@@ -163,7 +167,7 @@ class Session:
                 one.deadline.start(self._puback_ms)
                 if one.packet not in self._out:  # else it has not even left
                     one.packet[0] |= packets.DUP
-                    self._queue(one.packet)
+                    self.queue(one.packet)
 
     def _keep_alive(self):
         """Ping every half keepalive, whatever else is sent: writing to a dead link succeeds for a long time. Give up
@@ -174,7 +178,7 @@ class Session:
             self._ping()
 
     def _ping(self):
-        self._queue(packets.PINGREQ_PACKET)
+        self.queue(packets.PINGREQ_PACKET)
         self._ping_due.start(self._keepalive_ms // 2)
         if not self._ping_lost.running():
             self._ping_lost.start(self._keepalive_ms * 3 // 4)
@@ -199,7 +203,7 @@ class Session:
             packet = self._inbound.next()
             owed = self._inbound.owed()
             if owed:
-                self._queue(owed)
+                self.queue(owed)
             if packet is None:
                 return
             self._take(packet[0], packet)
@@ -211,10 +215,10 @@ class Session:
         if not self.is_up:
             self._take_connack(kind, packet)
         elif kind & 0xF0 == packets.PUBLISH:
-            topic, payload, puback = self._coder.received(packet)
+            topic, payload, puback = self.coder.received(packet)
             if puback:
-                self._queue(puback)
-            self._on_message(topic, payload, kind & 1)
+                self.queue(puback)
+            self.on_message(topic, payload, kind & 1)
         elif kind == packets.PUBACK:
             self._take_puback(self._short(packet, 2))
         elif kind == packets.SUBACK:
@@ -247,9 +251,9 @@ class Session:
         # A PUBACK that is late may be lost, and answers are worth more than to know what the broker takes.
         waits = self.careful and self.sent and not self.sent[0].resends
         if self.subscriptions and not self._suback and not waits:
-            self._suback = self._ids.next(tuple(one.pid for one in self.sent))
+            self._suback = self.next_id()
             self._suback_due.start(self._puback_ms * (1 + _RESENDS))
-            self._queue(self._coder.subscribe(self.subscriptions[0], self._suback))
+            self.queue(self.coder.subscribe(self.subscriptions[0], self._suback))
 
     def _take_suback(self, body):
         if not self._suback or body[0] << 8 | body[1] != self._suback:

@@ -22,7 +22,7 @@ class Telemetry:
         self._birth = birth
         self._figures = figures
         self._next = Deadline(board, 0)
-        self._uptime = Stopwatch(board)
+        self.uptime = Stopwatch(board)
         self._seq = 0
         self.uplink: Any = None  # set once both exist
 
@@ -44,7 +44,7 @@ class Telemetry:
         self._outbox.retain(self._messages.topic("fault/" + ident), payload)
 
     def step(self) -> int:
-        self._uptime.ms()
+        self.uptime.ms()
         left_ms = self._next.left_ms(0)
         if left_ms > _EARLY_MS:
             return min(_IDLE_MS, left_ms)
@@ -52,7 +52,7 @@ class Telemetry:
             return _IDLE_MS
         figures = self._figures()
         figures["seq"] = self._seq
-        figures["uptime_s"] = self._uptime.ms() // 1000
+        figures["uptime_s"] = self.uptime.ms() // 1000
         figures["dropped"] = self._outbox.dropped
         if not self.uplink.publish_once(self._messages.topic("heartbeat"), self._messages.heartbeat(figures)):
             return _IDLE_MS // 10

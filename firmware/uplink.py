@@ -42,17 +42,17 @@ class Uplink:
     def __init__(self, board, config, coder, incidents, outbox, topics, column):
         """`topics`: {"alarm": bytes, "subscribe": (bytes, ...)}."""
         self._board = board
-        self._config = config["broker"]
+        self.config = config["broker"]
         self._coder = coder
         self._incidents = incidents
         self._outbox = outbox
         self._topics = topics
         self._column = column
         self._ids = PacketIds()
-        self._stream = None
-        self._session = None
+        self.stream = None
+        self.session = None
         self._lookup = None
-        self._address = None
+        self.address = None
         self._in_flight = []  # telemetry given to the session
         self._retry = Deadline(board, 0)
         self._attempt = Deadline(board)
@@ -60,27 +60,27 @@ class Uplink:
         self._spent = Deadline(board, 0)  # on connections
         self._failures = 0
         self.young = 0  # sessions that died young, in a row
-        self.young_ms = self._config["retry_max_s"] * 1000  # a rival with our id comes back sooner than that
+        self.young_ms = self.config["retry_max_s"] * 1000  # a rival with our id comes back sooner than that
         self.careful = False  # the next session does one thing at a time, so that it tells what it dies of
         self.evidence = None  # see verdict.py: of what the broker ends sessions at
         self.refused = {}  # kinds of topics, and `retained`
         self.refusal = self.rival = None  # in words, for the faults
         self.deaf = b""  # a topic to which we do not subscribe any more
-        self._state_for = Stopwatch(board)  # with a session, or without one
+        self.state_for = Stopwatch(board)  # with a session, or without one
         self._state = _DOWN
         self.last_error = ""
         self.failed_in = _DOWN  # the state that it came from
 
     def is_up(self) -> bool:
-        return self._session is not None and self._session.is_up
+        return self.session is not None and self.session.is_up
 
     def down_ms(self) -> int:
-        state_ms = self._state_for.ms()
+        state_ms = self.state_for.ms()
         return 0 if self.is_up() else state_ms
 
     def unheard(self):
         """The first topic that the broker refused to let us hear, or none (empty)."""
-        return self.deaf or (b"" if self._session is None else self._session.unheard)
+        return self.deaf or (b"" if self.session is None else self.session.unheard)
 
     def kick(self) -> None:
         """An alarm waits: connect at once, and give an attempt that is under way little time."""
@@ -99,10 +99,10 @@ class Uplink:
             if self._state != _DOWN and not self._board.link.is_up():
                 raise LinkLost("the link is down")
             if self._attempt.expired():
-                raise LinkLost("no session within %d s" % self._config["connect_timeout_s"])
+                raise LinkLost("no session within %d s" % self.config["connect_timeout_s"])
             return self._in_state()
         except (LinkLost, OSError, ValueError) as error:
-            self._lost(error)
+            self.lost(error)
             return 0
 
     # -- one method per state
@@ -127,15 +127,15 @@ class Uplink:
         attempt_ms = self._attempt_ms()
         self._attempt.start(attempt_ms)
         self._lookup = None
-        if not is_address(self._config["host"]):
-            self._lookup = self._board.lookup(self._config["host"])
+        if not is_address(self.config["host"]):
+            self._lookup = self._board.lookup(self.config["host"])
             self._lookup_due.start(min(_LOOKUP_MS << min(self._failures, _DOUBLINGS_MAX), attempt_ms // 2))
         self._state = _LOOKING_UP
         return 0
 
     def _looking_up(self):
         if self._lookup is None:
-            self._dial(self._config["host"])
+            self._dial(self.config["host"])
             return 0
         try:
             address = self._lookup.result()
@@ -150,17 +150,17 @@ class Uplink:
         return 0
 
     def _dialling(self):
-        if not self._stream.is_open():
+        if not self.stream.is_open():
             return _POLL_MS
         self._spent.start(self._spent.left_ms(0) + _CONNECTION_MS)
-        self._session = Session(
-            self._board, self._stream, self._coder, self._ids, self._config, self._acknowledged, self._column.heard
+        self.session = Session(
+            self._board, self.stream, self._coder, self._ids, self.config, self._acknowledged, self._column.heard
         )
         self._state = _IN_SESSION
         return 0
 
     def _in_session(self):
-        session = self._session
+        session = self.session
         was_up = session.is_up
         session.step()
         if not session.is_up:
@@ -168,9 +168,9 @@ class Uplink:
         if not was_up:
             self._begin()
         self._send()
-        if self.evidence and self._state_for.ms() >= self.young_ms:
+        if self.evidence and self.state_for.ms() >= self.young_ms:
             self.rival = None
-            if self.refused and self._state_for.ms() >= self.evidence["again_ms"] and not self._incidents.is_waiting():
+            if self.refused and self.state_for.ms() >= self.evidence["again_ms"] and not self._incidents.is_waiting():
                 raise LinkLost("what the broker refused is tried again")
         return min(session.next_ms(_IDLE_MS), self._incidents.due_in_ms(_IDLE_MS))
 
@@ -178,18 +178,18 @@ class Uplink:
 
     def _begin(self):
         self._attempt.stop()
-        self._state_for.restart()
+        self.state_for.restart()
         self._failures = self.young
         self.last_error = ""
-        self._remember(self._address)
-        self._board.log("uplink: session with %s:%d" % (self._address, self._config["port"]))
+        self._remember(self.address)
+        self._board.log("uplink: session with %s:%d" % (self.address, self.config["port"]))
         self._send_alarms()  # what waits goes before anything that a new session has to say, or to ask
         topics = [topic for topic in self._topics["subscribe"] if kind(topic) not in self.refused]
-        self._session.subscribe(topics, self.careful)
+        self.session.subscribe(topics, self.careful)
         self._column.session_began()
 
     def _send_alarms(self):
-        session = self._session
+        session = self.session
         while session.takes_alarm():
             incident = self._incidents.due()
             if incident is None:
@@ -200,7 +200,7 @@ class Uplink:
 
     def _send(self):
         self._send_alarms()
-        session = self._session
+        session = self.session
         while session.takes_telemetry():
             item = self._outbox.next()
             if item is None:
@@ -216,14 +216,14 @@ class Uplink:
     def publish_once(self, topic: bytes, payload: bytes) -> bool:
         """QoS 0, now or never: a heartbeat. False when there is no room for it, or when an alarm has to go first: one
         that was raised since this task's step, or this task is dead."""
-        if self._session is None or not self._session.takes_telemetry() or self._incidents.due() is not None:
+        if self.session is None or not self.session.takes_telemetry() or self._incidents.due() is not None:
             return False
         if kind(topic) in self.refused:
             return True
         try:
-            self._session.publish_once(topic, payload)
+            self.session.publish_once(topic, payload)
         except OSError as error:  # the caller is another task, and not to blame
-            self._lost(error)
+            self.lost(error)
             return False
         return True
 
@@ -237,27 +237,27 @@ class Uplink:
     # -- connecting
 
     def _dial(self, address):
-        tls = self._config["tls"]
-        name = tls and (tls["server_name"] or self._config["host"])
-        self._address = address
+        tls = self.config["tls"]
+        name = tls and (tls["server_name"] or self.config["host"])
+        self.address = address
         self._state = _DIALLING
-        self._stream = self._board.dial(address, self._config["port"], name)
+        self.stream = self._board.dial(address, self.config["port"], name)
 
     def _attempt_ms(self):
-        limit_ms = self._config["connect_timeout_s"] * 1000
+        limit_ms = self.config["connect_timeout_s"] * 1000
         if not self._incidents.is_waiting():
             return limit_ms
         return min(limit_ms, _URGENT_ATTEMPT_MS << min(self._failures, _DOUBLINGS_MAX))
 
-    def _lost(self, error):
+    def lost(self, error):
         was_up = self.is_up()
         is_news = was_up and self._judge(error)
-        if self._stream is not None:
-            self._stream.close()
-        self._stream = self._session = self._lookup = None
+        if self.stream is not None:
+            self.stream.close()
+        self.stream = self.session = self._lookup = None
         self._attempt.stop()
         if was_up:
-            self._state_for.restart()
+            self.state_for.restart()
         self._incidents.connection_lost()
         self._outbox.put_back(self._in_flight)
         self._in_flight = []
@@ -267,18 +267,18 @@ class Uplink:
         self._state = _DOWN
         if str(error) != self.last_error:  # an outage of a week is one line, not a hundred thousand
             self.last_error = str(error)
-            self._board.log("uplink: %s:%d: %s" % (self._config["host"], self._config["port"], error))
+            self._board.log("uplink: %s:%d: %s" % (self.config["host"], self.config["port"], error))
 
     def _judge(self, error):
         """The end of a session: what does it tell about the broker? True when it is the first one after calm."""
-        is_old = self._state_for.ms() >= self.young_ms
+        is_old = self.state_for.ms() >= self.young_ms
         if is_old:
             self._failures = self.young = 0
         if self.evidence or not is_old and self._board.link.is_up():
             try:
                 from firmware import verdict  # loaded when it is needed, and forgotten: 1 KB
 
-                verdict.judge(self, self._session, error, is_old)
+                verdict.judge(self, self.session, error, is_old)
             except MemoryError:
                 pass
             self._board.forget("firmware.verdict")
@@ -289,16 +289,16 @@ class Uplink:
         if self._incidents.is_waiting():
             longest = 0 if is_news else _URGENT_RETRY_MS
         else:
-            longest = min(_RETRY_MS << min(self._failures, _DOUBLINGS_MAX), self._config["retry_max_s"] * 1000)
+            longest = min(_RETRY_MS << min(self._failures, _DOUBLINGS_MAX), self.config["retry_max_s"] * 1000)
         return longest // 2 + self._board.random(longest // 2 + 1)
 
     def _cached(self, why):
         """The address that worked last, or None."""
-        self._board.log("uplink: no address for %s: %s" % (self._config["host"], why))
+        self._board.log("uplink: no address for %s: %s" % (self.config["host"], why))
         try:
             good, _ = record.split(self._board.flash.read(ADDRESS_FILE) or b"")
             host, address = good[0].decode().split(" ")
-            if host == self._config["host"]:
+            if host == self.config["host"]:
                 return address
         except (OSError, ValueError, IndexError):
             pass
@@ -308,7 +308,7 @@ class Uplink:
 
     def _remember(self, address):
         """For the day when the name server is down; and that there was a session at all (firmware/resets.py)."""
-        entry = record.frame(("%s %s" % (self._config["host"], address)).encode())
+        entry = record.frame(("%s %s" % (self.config["host"], address)).encode())
         try:
             if self._board.flash.read(ADDRESS_FILE) != entry:
                 self._board.flash.replace(ADDRESS_FILE, entry)

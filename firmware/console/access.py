@@ -20,14 +20,14 @@ class _Ear:
     """Takes what the test brought about; anything else goes where it always went."""
 
     def __init__(self, column, session):
-        self.own = column._ack_topic
+        self.own = column.ack_topic
         self.foreign = (column.messages.root[:-1] + "-x/ack").encode()
-        ident = "%s-%d-0" % (column.messages._device_id, column.number)  # no incident has the number 0
+        ident = "%s-%d-0" % (column.messages.device_id, column.number)  # no incident has the number 0
         self.mark = bytes(encoding.encode({"v": 1, "id": ident, "state": "received", "by": "access test"}))
         self.heard = {"own_ack": False, "states": 0, "foreign": False}
         self._session = session
-        self._pass_on = session._on_message
-        session._on_message = self.hear
+        self._pass_on = session.on_message
+        session.on_message = self.hear
 
     def hear(self, topic, payload, retained):
         if payload == self.mark and topic in (self.own, self.foreign):
@@ -38,19 +38,19 @@ class _Ear:
             self._pass_on(topic, payload, retained)
 
     def end(self):
-        self._session._on_message = self._pass_on
+        self._session.on_message = self._pass_on
 
 
 def run(board, column):
     uplink = column.uplink
-    session = uplink._session
+    session = uplink.session
     _check(column, session)
     ear, wait = _Ear(column, session), Deadline(board, _ROOM_MS)
     try:
         yield from _publish(column, session, ear.own, ear.mark, wait)
         granted = session.foreign_acks + 2  # the session did not ask for these itself
         for topic in (_STATES, ear.foreign):
-            session._queue(session._coder.subscribe(topic, _next_id(uplink, session)))
+            session.queue(session.coder.subscribe(topic, session.next_id()))
         wait.start(_GRANTED_MS)
         while session.foreign_acks < granted and not wait.expired():
             yield _POLL_MS
@@ -63,7 +63,7 @@ def run(board, column):
             _check(column, session)
     finally:
         ear.end()
-        if uplink._session is session:
+        if uplink.session is session:
             _unsubscribe(uplink, session, (_STATES, ear.foreign))
     yield {"access": ear.heard}
 
@@ -74,7 +74,7 @@ def _check(column, session):
         raise ValueError("an alarm is open: the session is the alarm's; ask again when it is closed")
     if session is None or not session.is_up:
         raise ValueError("no session with the broker; see status")
-    if column.uplink._session is not session:
+    if column.uplink.session is not session:
         raise ValueError("the session ended during the test; ask again")
 
 
@@ -86,17 +86,13 @@ def _publish(column, session, topic, payload, wait):
         _check(column, session)
 
 
-def _next_id(uplink, session):
-    return uplink._ids.next(tuple(one.pid for one in session.sent) + (session._suback,))
-
-
 def _unsubscribe(uplink, session, topics):
     """umqtt.simple has no such packet. Names have at most 32 characters, so one byte is enough for its length."""
     try:
-        pid = _next_id(uplink, session)
+        pid = session.next_id()
         body = bytes((pid >> 8, pid & 0xFF))
         for topic in topics:
             body += bytes((0, len(topic))) + topic
-        session._queue(bytes((_UNSUBSCRIBE, len(body))) + body)
+        session.queue(bytes((_UNSUBSCRIBE, len(body))) + body)
     except MemoryError:  # a new session has none of it
-        uplink._lost(OSError("the access test left no memory to end its subscriptions"))
+        uplink.lost(OSError("the access test left no memory to end its subscriptions"))

@@ -19,15 +19,15 @@ _BYTE_MAX = const(255)
 def run(board, column):
     button, since = column.button, Stopwatch(board)
     column.telemetry.event("button-test", "a technician tries the button for %d s" % (_LASTS_MS // 1000))
-    closed, closures, first, presses = button._was_closed, button.closures, button.closures, button.presses
+    closed, closures, first, presses = button.was_closed, button.closures, button.closures, button.presses
     seen = bytearray(struct.pack(_SAMPLE, 0, closed, 0))
     yield {"lasts_ms": _LASTS_MS, "counts": board.contact.counts}
     while since.ms() < _LASTS_MS:
-        if button._was_closed != closed or button.closures != closures:
+        if button.was_closed != closed or button.closures != closures:
             if len(seen) < _SAMPLES_MAX * _SAMPLE_BYTES:
                 edges = min(button.closures - closures, _BYTE_MAX)
-                seen.extend(struct.pack(_SAMPLE, min(since.ms(), _LASTS_MS), button._was_closed, edges))
-            closed, closures = button._was_closed, button.closures
+                seen.extend(struct.pack(_SAMPLE, min(since.ms(), _LASTS_MS), button.was_closed, edges))
+            closed, closures = button.was_closed, button.closures
         yield 1
     for start in range(0, len(seen), _IN_A_LINE * _SAMPLE_BYTES):
         some = range(start, min(start + _IN_A_LINE * _SAMPLE_BYTES, len(seen)), _SAMPLE_BYTES)

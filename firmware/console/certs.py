@@ -17,8 +17,8 @@ _HEAD_BYTES = const(64)
 def run(board, column):
     from firmware.startup import seal
 
-    name = seal.path(column._boot.get("folder", ""), seal.CONFIG_FILE)
-    if column._origin["source"] != "current":
+    name = seal.path(column.boot.get("folder", ""), seal.CONFIG_FILE)
+    if column.origin["source"] != "current":
         name = resets.GOOD_FILE
     del seal
     board.forget("firmware.startup.seal")
@@ -30,7 +30,7 @@ def run(board, column):
             yield {said: None}
     uplink = column.uplink
     try:
-        der = uplink._stream.certificate() if uplink.is_up() else None
+        der = uplink.stream.certificate() if uplink.is_up() else None
     except AttributeError:  # an image whose TLS forgets the peer's
         der = None
     if der is None:

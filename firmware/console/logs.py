@@ -12,13 +12,13 @@ _FAULTS = const(16)
 def run(board, column):
     from firmware.console.pieces import lines
 
-    reset = column._reset
+    reset = column.last_reset
     yield {"reset": {"cause": reset["cause"], "culprit": reset["culprit"], "boot": column.number}}
     for line in (reset["traceback"] or "").split("\n"):
         if line:
             yield {"traceback": [line]}
     for ident in column.faults.ids():
-        since_ms, detail = column.faults._up[ident]
+        since_ms, detail = column.faults.raised[ident]
         since = column.clock.text(since_ms)
         yield {"faults": [{"id": ident, "since": since, "detail": detail[:_TEXT_MAX]}]}
     for key, name in (("journal", journal.FILE), ("quarantine", journal.QUARANTINE)):

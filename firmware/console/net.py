@@ -35,12 +35,12 @@ def _hosts(board, column):
 
     board.forget("firmware.probe")  # 3 KB
     check_room(board)
-    uris = column.messages._uris
-    hosts = [("broker", column.uplink._config["host"])]
+    uris = column.messages.uris
+    hosts = [("broker", column.uplink.config["host"])]
     for kind in sorted(uris):
         host = "stream", place_of(uris[kind].partition("?")[0])[1].partition(":")[0]
         if host not in hosts:
             hosts.append(host)
-    if column.clock._server is not None:
-        hosts.append(("clock", column.clock._server))
+    if column.clock.server is not None:
+        hosts.append(("clock", column.clock.server))
     return hosts

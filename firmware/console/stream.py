@@ -14,7 +14,7 @@ def run(board, column):
     from firmware.probe import probe
 
     board.forget("firmware.probe")  # but for what we have of it
-    uris, patience_ms = column.messages._uris, _PATIENCE_MS
+    uris, patience_ms = column.messages.uris, _PATIENCE_MS
     for kind in sorted(uris):
         since, error, uri = Stopwatch(board), "", uris[kind]
         look = probe(board, {kind: uri})

@@ -6,16 +6,16 @@ _PUBACK_MS = const(1000)
 
 
 def run(board, column):
-    if column._boot["mode"] == "safe":
+    if column.boot["mode"] == "safe":
         raise ValueError("no drills in safe mode: the column restarted too often; see logs")
     if not column.uplink.is_up():
         raise ValueError("no session with the broker; see status")
     incidents = column.incidents
-    yield {"limit_s": incidents._config["answer_s"]}
+    yield {"limit_s": incidents.config["answer_s"]}
     incidents.start_drill()
     column.supervisor.hurry()
-    drill, sent_ms, broker_ms = incidents._drill, None, None
-    while incidents._drill is drill:
+    drill, sent_ms, broker_ms = incidents.drill, None, None
+    while incidents.drill is drill:
         if sent_ms is None and (drill.in_flight or drill.sent_press):
             sent_ms = drill.age.ms()
         if broker_ms is None and drill.sent_press:

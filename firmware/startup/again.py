@@ -11,8 +11,8 @@ def give_up(column, in_a_row: int, why: str) -> None:
     """The last step of link.py. Comes back while somebody is at the button, and while something that matters is in RAM
     alone. A contact that is stuck or chatters for ever is nobody."""
     button = column.button
-    is_held = button._was_closed and not button.is_stuck and not button.is_busy()
-    if button.wants_calm() or is_held or button.presses and button._held.ms() < _LEFT_MS or column.journal._unsaved:
+    is_held = button.was_closed and not button.is_stuck and not button.is_busy()
+    if button.wants_calm() or is_held or button.presses and button.held_for.ms() < _LEFT_MS or column.journal.unsaved:
         return
     reset(column._board, column.number, in_a_row, why, column.supervisor.clock_trusted)
 

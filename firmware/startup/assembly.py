@@ -27,7 +27,7 @@ def assemble(column, board, config, errors) -> None:
     column.relay = Relay(board, config["relay"]["limit_s"])
     column.relay.open()
     column.outbox = Outbox()
-    column.clock = Clock(board, config["clock"], column._reset["clock_trusted"], column._clock_set)
+    column.clock = Clock(board, config["clock"], column.last_reset["clock_trusted"], column._clock_set)
     column.faults = Faults(column.clock, board.log, column._fault_changed)
     _restore(column, board, config)
     _connect(column, board, config)
@@ -40,11 +40,11 @@ def _restore(column, board, config):
     column.incidents = incidents = Incidents(
         board, config, column.journal, column.clock, column._incident_closed, column._drill_ended, column._show
     )
-    incidents.restore(column.journal.restore(), column._boot["number"])
+    incidents.restore(column.journal.restore(), column.boot["number"])
     board.forget("firmware.startup.restoring")
     column.number = number = incidents.boot
-    cause, culprit = column._reset["cause"], column._reset["culprit"]
-    board.log("boot: number=%d cause=%s mode=%s culprit=%s" % (number, cause, column._boot["mode"], culprit))
+    cause, culprit = column.last_reset["cause"], column.last_reset["culprit"]
+    board.log("boot: number=%d cause=%s mode=%s culprit=%s" % (number, cause, column.boot["mode"], culprit))
     if incidents.count():
         board.log("boot: %d incident(s) open from before" % incidents.count())
         if cause != "power-on":  # seconds ago, so the caller is still there; after a power cut nobody can tell
@@ -58,7 +58,7 @@ def _connect(column, board, config):
     )
     column.actions = Actions(board, column)
     column.commands = Commands(board, messages, column.outbox, column.clock, column.actions, column._command_refused)
-    column._ack_topic = messages.topic("ack")
+    column.ack_topic = messages.topic("ack")
     column.button = button = Button(
         board,
         config["button"],
@@ -70,7 +70,7 @@ def _connect(column, board, config):
     )
     column.uplink = column.telemetry.uplink = uplink = _uplink(column, board, config)
     column.link = LinkKeeper(
-        board, config["link"]["restart_after_s"], uplink.down_ms, column._reset["resets"], column
+        board, config["link"]["restart_after_s"], uplink.down_ms, column.last_reset["resets"], column
     )
     tasks = [button, uplink, column.incidents, column, column.lamp, column.relay, column.link]
     if not _is_safe(column):
@@ -112,7 +112,7 @@ def _uplink(column, board, config):
         messages.topic("state"),
         messages.state(False),
     )
-    ack = column._ack_topic
+    ack = column.ack_topic
     return Uplink(
         board,
         config,
@@ -128,17 +128,17 @@ def _first_faults(column, board, errors):
     if errors:
         for error in errors:
             board.log("configuration: %s" % error)
-        column.faults.set("config", "running on %s: %s" % (column._origin["source"], errors[0]))
+        column.faults.set("config", "running on %s: %s" % (column.origin["source"], errors[0]))
     if _is_safe(column):
-        column.faults.set("boot-loop", "%d boots in a row did not become healthy" % column._boot["unhealthy"])
+        column.faults.set("boot-loop", "%d boots in a row did not become healthy" % column.boot["unhealthy"])
     if column.clock.source == "none":
         column.faults.set("clock-unset", "no time since power-up")
     if column.journal.quarantined:
         column.telemetry.event("journal-quarantined", {"records": column.journal.quarantined})
-    if column._reset["resets"]:
-        column.telemetry.event("link-reset", {"resets": column._reset["resets"], "why": column._reset["why"]})
-    column.telemetry.event("boot", {"number": column.number, "cause": column._reset["cause"]})
+    if column.last_reset["resets"]:
+        column.telemetry.event("link-reset", {"resets": column.last_reset["resets"], "why": column.last_reset["why"]})
+    column.telemetry.event("boot", {"number": column.number, "cause": column.last_reset["cause"]})
 
 
 def _is_safe(column):
-    return column._boot["mode"] == "safe"
+    return column.boot["mode"] == "safe"

@@ -67,7 +67,7 @@ def _replay(incidents, entry):
         for one in incidents._list:
             one.sealed = True
     elif kind in ("open", "press") and incidents._find(entry["id"]) is None:  # its `open` may be damaged
-        restored = Incident(incidents._board, entry["id"], incidents._config, late=True)
+        restored = Incident(incidents._board, entry["id"], incidents.config, late=True)
         restored.raised_at = entry.get("at")
         restored.clock = entry.get("clock", "none")
         restored.press = entry["n"]

@@ -194,7 +194,7 @@ def test_status_counts_damaged_records_of_a_long_journal(rig: Rig) -> None:
 
 
 def test_logs_are_journal_faults_and_the_last_reset(rig: Rig) -> None:
-    rig.column._reset["traceback"] = "Traceback:\n  File x\nValueError: y"
+    rig.column.last_reset["traceback"] = "Traceback:\n  File x\nValueError: y"
     ident = rig.press()
     rig.board.flash.files[journal.FILE] += b"\ndamaged \xff line\n"
     logs = merged(typed(rig, b"logs\n", 3000))

@@ -10,7 +10,6 @@ from column_rig import ROOT, TRESPASS, Rig
 from console_rig import TypingBoard, merged, said, typed
 from fake_net import PUBLISH, SUBSCRIBE, Heard, publish
 
-from firmware.console import access
 from sim.virtual.mqtt_wire import matches
 
 UNSUBSCRIBE = 0xA0
@@ -80,7 +79,7 @@ def test_every_hole_is_told_apart(readable: tuple[str, ...], writable: tuple[str
 def test_what_it_sends_is_harmless_and_taken_back() -> None:
     rig = Rig().up()
     broker = Broker(rig)
-    handler = rig.column.uplink._session._on_message
+    handler = rig.column.uplink.session.on_message
     typed(rig, b"access\n", TEST_MS)
     tried = [one for one in broker.sent(PUBLISH) if TRESPASS in one.payload]
     assert [(one.topic.decode(), one.qos, one.retain) for one in tried] == [(OWN, 0, False), (FOREIGN, 0, False)]
@@ -89,7 +88,7 @@ def test_what_it_sends_is_harmless_and_taken_back() -> None:
     assert [one.topic.decode() for one in broker.sent(SUBSCRIBE)] == [STATES, FOREIGN]
     (taken_back,) = unsubscribed(rig)
     assert STATES.encode() in taken_back and FOREIGN.encode() in taken_back
-    assert rig.column.uplink._session._on_message == handler and len(rig.streams) == 1
+    assert rig.column.uplink.session.on_message == handler and len(rig.streams) == 1
     assert rig.column.faults.ids() == ["clock-unset"] and rig.events("ack-refused") == []
 
 
@@ -158,12 +157,12 @@ def test_a_further_command_leaves_nothing_behind() -> None:
     """Red without the `finally`: the session would still listen to other columns."""
     rig = Rig().up()
     Broker(rig)
-    handler = rig.column.uplink._session._on_message
+    handler = rig.column.uplink.session.on_message
     typed(rig, b"access\n", 300)
-    assert rig.column.uplink._session._on_message != handler
+    assert rig.column.uplink.session.on_message != handler
     lines = typed(rig, b"help\n")
     assert lines[0]["error"] == "another command came" and len(unsubscribed(rig)) == 1
-    assert rig.column.uplink._session._on_message == handler
+    assert rig.column.uplink.session.on_message == handler
 
 
 def test_no_memory_to_take_it_back_drops_the_link(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -173,7 +172,7 @@ def test_no_memory_to_take_it_back_drops_the_link(monkeypatch: pytest.MonkeyPatc
     rig = Rig().up()
     Broker(rig)
     typed(rig, b"access\n", 300)
-    monkeypatch.setattr(access, "_next_id", starved)
+    monkeypatch.setattr(rig.column.uplink.session, "next_id", starved)
     typed(rig, b"help\n", 100)
     assert not rig.column.uplink.is_up() and rig.streams[0].closed
     monkeypatch.undo()

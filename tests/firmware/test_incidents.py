@@ -343,6 +343,6 @@ def test_nobody_has_answered_yet_until_a_person_does() -> None:
 def test_a_drill_and_a_foreign_call_know_no_waiting() -> None:
     rig = Rig()
     rig.incidents.start_drill()
-    assert rig.incidents.answered(rig.incidents._drill.id, "received", 1, True)
+    assert rig.incidents.answered(rig.incidents.drill.id, "received", 1, True)
     assert not rig.incidents.answered("petropavl-01-7-9", "received", 1, True)
     assert rig.incidents.current() is None

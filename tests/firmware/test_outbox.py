@@ -79,24 +79,24 @@ def test_what_changed_under_way_is_not_taken_for_the_one_that_went() -> None:
 
 
 def events_first(box: Outbox) -> Any:
-    return box._events[0] + (False,) if box._events else box._retained[0] + (True,) if box._retained else None
+    return box.events[0] + (False,) if box.events else box.retained[0] + (True,) if box.retained else None
 
 
 def keeps_all(box: Outbox, topic: bytes, payload: bytes) -> None:
-    box._retained.append((topic, payload))
+    box.retained.append((topic, payload))
 
 
 def unbounded(box: Outbox, topic: bytes, payload: bytes) -> None:
-    box._events.append((topic, payload))
+    box.events.append((topic, payload))
 
 
 def over_the_newer(box: Outbox, items: list[tuple[bytes, bytes, bool]]) -> None:
     for topic, payload, retain in reversed(items):
-        (box._retained if retain else box._events).insert(0, (topic, payload))
+        (box.retained if retain else box.events).insert(0, (topic, payload))
 
 
 def takes_the_first(box: Outbox, item: tuple[bytes, bytes, bool]) -> None:
-    del (box._retained if item[2] else box._events)[0]
+    del (box.retained if item[2] else box.events)[0]
 
 
 @pytest.mark.parametrize(

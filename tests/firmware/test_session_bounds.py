@@ -190,7 +190,7 @@ def test_a_packet_that_was_offered_has_begun_for_tls_may_hold_it() -> None:
 
 def test_an_alarm_into_a_held_record_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it was: only bytes that were taken counted as a beginning."""
-    monkeypatch.setattr(Session, "_queue", lambda self, packet, first=False: self._out.insert(
+    monkeypatch.setattr(Session, "queue", lambda self, packet, first=False: self._out.insert(
         (1 if self._written else 0) if first else len(self._out), packet))  # fmt: skip
     with pytest.raises(AssertionError):
         test_a_packet_that_was_offered_has_begun_for_tls_may_hold_it()
@@ -198,7 +198,7 @@ def test_an_alarm_into_a_held_record_is_noticed(monkeypatch: pytest.MonkeyPatch)
 
 def test_the_order_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken by always putting an alarm to the very front: into the middle of the packet that has begun."""
-    monkeypatch.setattr(Session, "_queue", lambda self, packet, first=False: self._out.insert(
+    monkeypatch.setattr(Session, "queue", lambda self, packet, first=False: self._out.insert(
         0 if first else len(self._out), packet))  # fmt: skip
     with pytest.raises((AssertionError, IndexError)):
         test_an_alarm_goes_before_what_is_queued_but_never_into_a_packet_that_has_begun()

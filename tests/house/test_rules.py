@@ -81,6 +81,16 @@ def f_strings(source: str) -> list[int]:
     return [node.lineno for node in ast.walk(ast.parse(source)) if isinstance(node, ast.JoinedStr)]
 
 
+def others_private_members(source: str) -> list[str]:
+    """Accesses to a private member of anything but `self`."""
+    return [
+        f"line {node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and node.attr.startswith("_") and not node.attr.startswith("__")
+        if ast.unparse(node.value) != "self"
+    ]
+
+
 def asks_for_the_implementation(source: str) -> bool:
     return any(
         isinstance(node, ast.Attribute) and node.attr == "implementation"
@@ -212,6 +222,16 @@ def test_no_branch_on_the_interpreter_outside_hal_and_sim() -> None:
         assert not asks_for_the_implementation(path.read_text()), path
     assert any(asks_for_the_implementation(path.read_text()) for path in files("hal")), "the rule looks at nothing"
     assert asks_for_the_implementation("from sys import implementation")
+
+
+def test_the_console_asks_for_what_is_public() -> None:
+    console = (ROOT / "firmware/console").glob("*.py")
+    found = {path.name: others_private_members(path.read_text("utf-8")) for path in console}
+    assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def test_a_look_into_something_private_is_noticed() -> None:
+    assert others_private_members("self._a = column.uplink.session") == ["line 1: column.uplink.session"]
 
 
 def test_no_f_strings_on_the_device() -> None:

@@ -47,9 +47,9 @@ def next_boot(incidents: Any, records: Any, boot: int) -> None:
 
 def heedless(self: Any, topic: bytes, payload: bytes) -> bool:
     """A heartbeat goes out whatever waits."""
-    if self._session is None or not self._session.takes_telemetry():
+    if self.session is None or not self._session.takes_telemetry():
         return False
-    self._session.publish_once(topic, payload)
+    self.session.publish_once(topic, payload)
     return True
 
 

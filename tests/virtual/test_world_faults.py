@@ -100,7 +100,7 @@ def test_a_flash_that_refused_has_to_have_the_press_soon_after(monkeypatch: Patc
     """Negative control: a journal that forgets what the flash refused."""
 
     def forgetful(self: journal.Journal) -> int:
-        self._unsaved = []
+        self.unsaved = []
         return 5_000
 
     monkeypatch.setattr(journal.Journal, "step", forgetful)

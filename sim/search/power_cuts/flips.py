@@ -273,7 +273,7 @@ def _floor_of(bench: Bench) -> int:
 
 def _address_of(bench: Bench, host: str) -> str | None:
     uplink = object.__new__(Uplink)
-    uplink._board, uplink._config = bench, {"host": host}
+    uplink._board, uplink.config = bench, {"host": host}
     found: str | None = uplink._cached("asked")
     return found
 

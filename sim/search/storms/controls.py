@@ -116,7 +116,7 @@ def _alarm_before_journal() -> Patch:
 @_control("lazy-journal", "a record waits in RAM until the next one, or the next housekeeping", "I1")
 def _lazy_journal() -> Patch:
     def add(self: Any, entry: dict[str, Any]) -> bool:
-        self._unsaved.append(entry)
+        self.unsaved.append(entry)
         return True
 
     return Patch(journal.Journal, "add", add)
@@ -389,7 +389,7 @@ def _hash_order() -> Patch:
     honest: Callable[..., Any] = outbox.Outbox.next
 
     def shuffled(self: Any) -> Any:
-        self._retained.sort(key=lambda one: hash(bytes(one[0])))
+        self.retained.sort(key=lambda one: hash(bytes(one[0])))
         return honest(self)
 
     return Patch(outbox.Outbox, "next", shuffled)

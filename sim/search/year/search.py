@@ -105,7 +105,7 @@ class Year:
         if self.kind != "steady" or world.column is None:
             return
         passed_s = world.now_ms / 1000
-        uptime_s = world.column.telemetry._uptime.ms() / 1000
+        uptime_s = world.column.telemetry.uptime.ms() / 1000
         if abs(uptime_s - passed_s) > UPTIME_MAX_S:
             self._broken(f"one clock: the column counts {uptime_s:.0f} s of uptime, {passed_s:.0f} s have passed")
         heartbeats = world.centre.heartbeats * world.column.telemetry._heartbeat_ms // 1000
@@ -260,7 +260,7 @@ def _clock() -> tuple[Any, str, Any]:
     honest: Callable[..., int] = telemetry.Telemetry.step
 
     def step(self: Any) -> int:
-        self._uptime.restart(self._uptime._board.ticks_ms())
+        self.uptime.restart(self.uptime._board.ticks_ms())
         return honest(self)
 
     return telemetry.Telemetry, "step", step
