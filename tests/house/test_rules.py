@@ -231,7 +231,7 @@ def test_the_console_asks_for_what_is_public() -> None:
 
 
 def test_a_look_into_something_private_is_noticed() -> None:
-    assert others_private_members("self._a = column.uplink.session") == ["line 1: column.uplink.session"]
+    assert others_private_members("self._a = other.thing._b") == ["line 1: other.thing._b"]
 
 
 def test_no_f_strings_on_the_device() -> None:
