@@ -63,10 +63,11 @@ def _service_asked():
 
 
 def _some_folder():
-    """When `active` is damaged: one that has a firmware in it. One flipped bit must not end a column."""
+    """When `active` is damaged: one that is whole. One flipped bit must not end a column. The configuration is what an
+    update takes out of a folder first, and puts in last (firmware/update/fetch.py)."""
     for folder in ("a", "b"):
         try:
-            os.stat(folder + "/firmware")
+            os.stat(folder + "/config.json")
             return folder
         except Exception:
             pass

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 
 CENTRE = "centre"  # the control centre's user name
 CENTRE_PROOF = "sos/desk/+/proof"  # the desk's messages to itself, by which it knows that it hears
-COLUMN_WRITES = ("alarm", "state", "info", "heartbeat", "fault/+", "event", "result")
-COLUMN_READS = ("ack", "cmd")
+COLUMN_WRITES = ("alarm", "state", "info", "heartbeat", "fault/+", "event", "result", "want")
+COLUMN_READS = ("ack", "cmd", "piece")
 PASSWORD_ITERATIONS = 101  # mosquitto_passwd's own; the passwords are 192 bits of chance, not words
 PASSWORD_SALT_BYTES = 12
 BROKER_USER = "mosquitto"  # what it becomes when root starts it
@@ -24,7 +24,7 @@ CENTRE_CONNECTIONS = 100
 
 def access_list(columns: Iterable[tuple[str, str]]) -> str:
     """mosquitto's acl_file for (region, device id) pairs and the control centre."""
-    centre = ["read sos/v1/+/+/#", "write sos/v1/+/+/ack", "write sos/v1/+/+/cmd", f"readwrite {CENTRE_PROOF}"]
+    centre = ["read sos/v1/+/+/#", *(f"write sos/v1/+/+/{kind}" for kind in COLUMN_READS), f"readwrite {CENTRE_PROOF}"]
     parts = [f"user {CENTRE}\n" + "".join(f"topic {line}\n" for line in centre)]
     for region, device_id in columns:
         prefix = f"sos/v1/{region}/{device_id}"

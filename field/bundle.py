@@ -29,10 +29,10 @@ STAYS_SOURCE = ("boot.py", "main.py")  # MicroPython runs these two by name
 HOST_ONLY = ("hal/interface.py",)  # documentation for mypy: imports `typing`
 LIBRARY = "lib"  # third-party: copied only to boards whose MicroPython has it not frozen
 # A stock image loads .mpy files into its heap, though not all of them stay there: firmware/startup/, firmware/console/,
-# probe.py, verdict.py and orders.py are in it only while they run, and one debouncer is, of two. What must fit is held
-# by tests/firmware/test_memory.py, which runs the column in 100 KB. This limit is meant to be noticed: whoever reaches
-# it looks at that test's figures.
-BUDGET_BYTES = 106 * 1024
+# firmware/update/, probe.py, verdict.py and orders.py are in it only while they run, and one debouncer is, of two. What
+# must fit is held by tests/firmware/test_memory.py, which runs the column in 100 KB. This limit is meant to be noticed:
+# whoever reaches it looks at that test's figures.
+BUDGET_BYTES = 128 * 1024
 MPY_VERSION_BYTE = 1  # of a .mpy file's header
 
 

@@ -69,6 +69,8 @@ class Column:
         self.ack_topic = b""
         self._healthy = Deadline(board, config["watchdog"]["healthy_s"] * 1000)
         self._first_session = True
+        self.folder = boot.get("folder", "")  # of the firmware in force
+        self.update: Any = None  # firmware/update/task.py or trial.py, while there is one
         self.telemetry: Any = None
         self.selftest: Any = None  # nor is there one in safe mode, in which there are no drills either
         from firmware.startup.assembly import assemble  # gives us the rest, and is forgotten: 2 KB
@@ -100,6 +102,8 @@ class Column:
         """A look at the stream takes 3 KB, which on a small heap are the alarm's."""
         if self.selftest:
             self.selftest.give_up()
+        if self.update:
+            self.update.give_up()
 
     def alarm(self, incident):
         self._make_room()
@@ -115,6 +119,8 @@ class Column:
             self._acknowledgement(payload)
         elif topic == self.messages.topic("cmd"):
             self.commands.receive(payload)
+        elif self.update and topic == self.messages.topic("piece"):
+            self.update.take(payload)
         else:
             self._board.log("uplink: message on a foreign topic ignored")
 
@@ -141,7 +147,7 @@ class Column:
     def step(self) -> int:
         """The lamp's state from the incident; health; a restart that was asked for."""
         incident = self._show()
-        if self._healthy.expired():
+        if self._healthy.expired() and (self.update is None or self.update.may_certify()):
             self._healthy.start(_CERTIFY_MS)
             if resets.certify(self._board, self.number, not self._first_session):
                 self._healthy.stop()
@@ -151,6 +157,10 @@ class Column:
             self._board.reset()
         self._look_around()
         return incident.lamp_changes_in_ms(_HEALTH_MS) if incident else _HEALTH_MS
+
+    def is_certified(self) -> bool:
+        """This boot was found healthy, and what it runs with is there to stay."""
+        return not self._healthy.running()
 
     def _show(self):
         """Called for each step of an incident: no state is skipped, however fast the next one follows."""
@@ -210,6 +220,8 @@ class Column:
         self.faults.set("drill-unanswered", None if answered else "no answer to %s" % incident.id)
         if self.selftest:
             self.selftest.drilled(answered)
+        if self.update:
+            self.update.drilled(answered)
         command = self.actions.drill_ended()
         if command is not None:
             error = None if answered else "the centre did not answer the test alarm"
@@ -220,7 +232,15 @@ class Column:
     def _birth(self):
         self._make_room()
         mode, debouncer = self.boot["mode"], self.button.decides()
-        return self.messages.info(self._board, self.origin, self.last_reset, mode, self._capabilities(), debouncer)
+        update = None
+        if self._board.flash.size(resets.UPDATE_FILE):
+            from firmware.update.state import told
+
+            update = told(self._board.flash)
+            self._board.forget("firmware.update.state")
+        return self.messages.info(
+            self._board, self.origin, self.last_reset, mode, self._capabilities(), debouncer, update
+        )
 
     def _capabilities(self):
         has = ["relay"]

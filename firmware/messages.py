@@ -49,30 +49,32 @@ class Messages:
         at = self._clock.now_text() if online else None
         return encoding.encode({"v": V, "state": "online" if online else "offline", "boot": self._boot, "at": at})
 
-    def info(self, board, origin, reset, mode: str, capabilities: list, debouncer: str) -> bytearray:
-        """`origin`: {"digest", "source"} of the configuration; `reset`: {"cause", "culprit", "traceback"}."""
+    def info(self, board, origin, reset, mode: str, capabilities: list, debouncer: str, update=None) -> bytearray:
+        """`origin`: {"digest", "source"} of the configuration; `reset`: {"cause", "culprit", "traceback"}; `update`: of
+        the last one, or None."""
         text = reset.get("traceback")
-        return encoding.encode(
-            {
-                "v": V,
-                "device_id": self.device_id,
-                "fw": VERSION,
-                "boot": self._boot,
-                "hw": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython},
-                "location": self._location,
-                "stream": self._stream(),
-                "capabilities": capabilities,
-                "debouncer": debouncer,
-                "config": origin,
-                "mode": mode,
-                "reset": {
-                    "cause": reset["cause"],
-                    "culprit": reset.get("culprit"),
-                    "traceback": text[-TRACEBACK_MAX_CHARS:] if text else None,
-                },
-                "at": self._clock.now_text(),
-            }
-        )
+        body = {
+            "v": V,
+            "device_id": self.device_id,
+            "fw": VERSION,
+            "boot": self._boot,
+            "hw": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython},
+            "location": self._location,
+            "stream": self._stream(),
+            "capabilities": capabilities,
+            "debouncer": debouncer,
+            "config": origin,
+            "mode": mode,
+            "reset": {
+                "cause": reset["cause"],
+                "culprit": reset.get("culprit"),
+                "traceback": text[-TRACEBACK_MAX_CHARS:] if text else None,
+            },
+            "at": self._clock.now_text(),
+        }
+        if update:
+            body["update"] = update
+        return encoding.encode(body)
 
     def heartbeat(self, figures: dict) -> bytearray:
         body = {"v": V, "boot": self._boot, "clock": self._clock.source, "at": self._clock.now_text()}

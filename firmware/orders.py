@@ -16,6 +16,7 @@ _RESTART_EVERY_MS = 3600000
 _WITHOUT_CLOCK = ("report", "identify")  # harmless: they may come to a column whose clock was never set
 _IDENTIFY_MS = 10000
 _RESTART_MS = 1000  # lets the result reach the broker first
+_UPDATE_NEEDS_BYTES = 12288  # of free heap, as in firmware/update/task.py
 
 
 def receive(commands, payload: bytes) -> None:
@@ -32,7 +33,7 @@ def receive(commands, payload: bytes) -> None:
     if why is not None:
         return commands.refuse(ident, why)
     commands.seen = commands.seen[-REMEMBERED + 1 :] + [ident]
-    error, detail, now = _TABLE[command](commands, ident)
+    error, detail, now = _TABLE[command](commands, ident, body)
     if error is not None:
         commands.refuse(ident, error)
     elif now:
@@ -66,21 +67,21 @@ def _kept(commands):
     return {"at": None, "seen": []}
 
 
-def _report(commands, _):
+def _report(commands, *_):
     commands.actions.column.telemetry.report()
     return None, None, True
 
 
-def _identify(commands, _):
+def _identify(commands, *_):
     commands.actions.identify.start(_IDENTIFY_MS)
     return None, None, True
 
 
-def _selftest(commands, _):
+def _selftest(commands, *_):
     return None, commands.actions.column.self_test(), True
 
 
-def _drill(commands, ident):
+def _drill(commands, ident, _):
     actions = commands.actions
     if actions.drill_command is not None:
         return "refused: a drill is under way", None, False
@@ -89,7 +90,7 @@ def _drill(commands, ident):
     return None, None, False  # answered when the test alarm came back, or did not
 
 
-def _restart(commands, _):
+def _restart(commands, *_):
     actions = commands.actions
     if actions.column.incidents.count():
         return "refused: an incident is open", None, False
@@ -105,4 +106,25 @@ def _restart(commands, _):
     return None, None, True
 
 
-_TABLE = {"report": _report, "identify": _identify, "selftest": _selftest, "drill": _drill, "restart": _restart}
+def _update(commands, ident, body):
+    """A release from now on, or none any more: see firmware/update/."""
+    board = commands.board
+    board.collect()
+    if board.heap() < _UPDATE_NEEDS_BYTES:
+        return "refused: too little memory is free", None, False
+    from firmware.update.order import obey
+
+    why = obey(board, commands.actions.column, body.get("release"))
+    for module in ("order", "task", "manifest", "signature", "state"):
+        board.forget("firmware.update." + module)
+    return why, None, True
+
+
+_TABLE = {
+    "report": _report,
+    "identify": _identify,
+    "selftest": _selftest,
+    "drill": _drill,
+    "restart": _restart,
+    "update": _update,
+}

@@ -12,6 +12,7 @@ BOOT_FILE = "boot.rec"  # written by boot.py: {"n": boot number, "u": boots in a
 ACTIVE_FILE = "active"  # read by boot.py: the folder in force, and the one to go back to until this one was healthy
 GOOD_FILE = "config.good"  # the last configuration that worked, framed with its CRC
 TRIAL_FILE = "config.trial"  # the one of this boot, when it is another
+UPDATE_FILE = "update.rec"  # what became of the last update, see firmware/update/state.py
 ADDRESS_FILE = "broker.addr"  # firmware/uplink.py writes it when a session begins: since then there was one
 _TRACEBACK_MAX = 600  # characters: of which a birth message takes as many
 

@@ -36,6 +36,14 @@ class Supervisor:
         self.clock_trusted = False
         self.culprit = None
 
+    def add(self, task) -> None:
+        """A task that comes later, and may go again."""
+        self._entries = self._entries + [_Entry(task, self._board.ticks_ms())]
+        self._entries[-1].crumb = resets.crumb(task.name, self.clock_trusted)
+
+    def drop(self, task) -> None:
+        self._entries = [entry for entry in self._entries if entry.task is not task]
+
     def hurry(self) -> None:
         """The next turn follows at once: a press was decided after the uplink had its step in this one."""
         self._hurry = True

@@ -3,6 +3,7 @@
 import os
 
 _ENOENT = 2
+_EEXIST = 17
 
 
 class _Undisturbed:
@@ -46,6 +47,14 @@ class Flash:
                 os.remove(name)
         except OSError as error:
             if error.args[0] != _ENOENT:
+                raise
+
+    def make_folder(self, name):
+        try:
+            with self.quiet:
+                os.mkdir(name)
+        except OSError as error:
+            if error.args[0] != _EEXIST:
                 raise
 
     def size(self, name):

@@ -117,7 +117,8 @@ class Link(Protocol):
 
 
 class Flash(Protocol):
-    """Files on the device's LittleFS. Names are flat ("journal.log")."""
+    """Files on the device's LittleFS. Names are flat ("journal.log"), but for those in the
+    folders of the firmware."""
 
     def read(self, name: str) -> bytes | None:
         """The whole file, or None when there is none."""
@@ -133,6 +134,9 @@ class Flash(Protocol):
 
     def remove(self, name: str) -> None:
         """No error when there is no such file."""
+
+    def make_folder(self, name: str) -> None:
+        """No error when there is one."""
 
     def size(self, name: str) -> int:
         """Bytes; 0 when there is none."""

@@ -13,6 +13,7 @@ from firmware.messages import Messages
 from firmware.outbox import Outbox
 from firmware.packets import Packets
 from firmware.relay import Relay
+from firmware.resets import UPDATE_FILE
 from firmware.supervisor import Supervisor
 from firmware.telemetry import Telemetry
 from firmware.uplink import Uplink
@@ -75,10 +76,22 @@ def _connect(column, board, config):
     tasks = [button, uplink, column.incidents, column, column.lamp, column.relay, column.link]
     if not _is_safe(column):
         tasks += [column.telemetry, column.clock, column.commands]
-    tasks += _comforts(column, board, config)
+    tasks += _update(column, board) + _comforts(column, board, config)
     column.supervisor = Supervisor(board, button, tasks, config["watchdog"]["timeout_s"] * 1000)
     if column.clock.source != "none":
         column.supervisor.trust_clock()
+
+
+def _update(column, board):
+    """What goes on with the update that the last boot left, if there is one."""
+    if _is_safe(column) or not board.flash.size(UPDATE_FILE):
+        return []
+    from firmware.update.resume import resume
+
+    column.update = resume(board, column)
+    for module in ("resume", "state", "task", "trial", "manifest"):
+        board.forget("firmware.update." + module)
+    return [column.update] if column.update else []
 
 
 def _comforts(column, board, config):

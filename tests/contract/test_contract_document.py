@@ -63,7 +63,7 @@ def test_asyncapi_has_every_kind_with_its_schema_qos_and_retain() -> None:
         kind = operation["channel"]["$ref"].rpartition("/")[2]
         mqtt = operation["bindings"]["mqtt"]
         bindings[kind] = (mqtt["qos"], mqtt["retain"])
-        assert operation["action"] == ("receive" if kind in ("ack", "cmd") else "send")
+        assert operation["action"] == ("receive" if kind in ("ack", "cmd", "piece") else "send")
     assert bindings == {kind: delivery(kind) for kind in KINDS}
     for kind in KINDS:
         address = document["channels"][kind]["address"]

@@ -31,12 +31,15 @@ class Rig:
         mode: str = "normal",
         boot: int = BOOT,
         errors: tuple[str, ...] = (),
+        folder: str = "",
+        scratch: bytes = b"",
+        micropython: str = "cpython",
         **changes: Any,
     ) -> None:
         self.board = FakeBoard()
         if flash is not None:
             self.board.flash = flash
-        self.board.cause = cause
+        self.board.cause, self.board.scratch.data, self.board.micropython = cause, scratch, micropython
         self.board.names["broker.example"] = "10.0.0.2"
         self.board.on_dial = self._dial
         self.board.on_datagram = lambda address, port: FakeDatagram(lambda request: [])
@@ -47,7 +50,7 @@ class Rig:
         self.ends_at: Callable[[Heard], bool] = lambda _: False  # the broker ends the connection at such a packet
         config, found = validate(document(**changes), "esp32")
         assert found == []
-        found_by_boot = {"number": boot, "mode": mode, "unhealthy": 5 if mode == "safe" else 0}
+        found_by_boot = {"number": boot, "mode": mode, "unhealthy": 5 if mode == "safe" else 0, "folder": folder}
         make: Any = Column
         origin = {"digest": "0" * 16, "source": "last-good" if errors else "current"}
         self.column = make(self.board, found_by_boot, config, origin, list(errors))

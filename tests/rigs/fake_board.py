@@ -70,6 +70,9 @@ class FakeFlash:
             raise OSError(EIO, "flash remove")
         self.files.pop(name, None)
 
+    def make_folder(self, name: str) -> None:
+        pass  # there as soon as a file is
+
     def size(self, name: str) -> int:
         return len(self.files.get(name, b""))
 

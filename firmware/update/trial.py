@@ -1,0 +1,98 @@
+"""A new firmware on trial: it is kept once it ran as long as a healthy one does, had a session, and the centre has
+answered a drill. Else the column goes back to the folder before, by itself.
+"""
+
+from firmware import const, resets
+from firmware.timing import Deadline, Stopwatch
+from firmware.update import state
+
+_IDLE_MS = const(2000)
+_AGAIN_MS = const(20000)  # after a drill that was not answered
+_PROOF_MS = const(900000)  # since the start: a quarter of an hour
+_RESTART_MS = const(1000)
+_NO_DRILL = "no drill was answered within 15 minutes"
+
+
+class Trial:
+    """A task until the firmware is kept."""
+
+    name = "update"
+
+    def __init__(self, board, column, entry: dict):
+        self._board = board
+        self._column = column
+        self._entry = entry
+        self._since = Stopwatch(board)
+        self._again = Deadline(board, 0)
+        self._is_proved = False
+
+    def take(self, payload: bytes) -> None:
+        pass
+
+    def give_up(self) -> None:
+        pass
+
+    def drilled(self, answered: bool) -> None:
+        """A drill has ended, whoever began it."""
+        self._is_proved = self._is_proved or answered
+        self._again.start(_AGAIN_MS)
+
+    def may_certify(self) -> bool:
+        return self._is_proved
+
+    def step(self) -> int:
+        column, flash = self._column, self._board.flash
+        since_ms = self._since.ms()
+        if flash.size(resets.ACTIVE_FILE) <= 1 and not column.actions.restart.running():
+            keep(self._board, column, self._entry)
+            column.update = None
+            column.supervisor.drop(self)
+        elif self._is_proved:
+            pass  # the column certifies it as soon as it ran for long enough
+        elif since_ms >= _PROOF_MS:
+            self._go_back()
+        elif column.uplink.is_up() and not column.incidents.count() and not self._again.left_ms(0):
+            self._again.start(_AGAIN_MS)
+            column.incidents.start_drill()
+            column.supervisor.hurry()
+        return _IDLE_MS
+
+    def _go_back(self):
+        """Not while somebody waits for an answer: the restart comes when no incident is open."""
+        column, flash = self._column, self._board.flash
+        if column.actions.restart.running():
+            return
+        try:
+            self._entry["why"] = _NO_DRILL
+            state.write(flash, self._entry)
+            flash.replace(resets.ACTIVE_FILE, flash.read(resets.ACTIVE_FILE)[1:2])
+        except OSError as error:
+            self._board.log("update: %s" % error)
+        self._board.log("update: going back: %s" % _NO_DRILL)
+        column.actions.restart.start(_RESTART_MS)
+
+
+def keep(board, column, entry: dict) -> None:
+    """The firmware that runs is the one in force now. Each step may be the last before a cut: all are done again."""
+    from firmware.update import manifest
+
+    flash = board.flash
+    try:
+        if flash.size(state.MANIFEST_FILE):
+            state.raise_floor(flash, manifest.header(flash)["floor"])
+    except (OSError, ValueError, KeyError) as error:
+        board.log("update: the floor stays: %s" % error)
+    try:
+        state.forget_files(flash)
+        entry["state"], entry["why"] = state.KEPT, None
+        state.write(flash, entry)
+    except OSError as error:
+        board.log("update: %s" % error)
+    board.forget("firmware.update.manifest")
+    board.log("update: %s is kept" % entry["version"])
+    tell(board, column)
+
+
+def tell(board, column) -> None:
+    column.telemetry.event("update", state.told(board.flash) or {})
+    column.telemetry.report()
