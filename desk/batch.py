@@ -10,6 +10,7 @@ from desk.ledger import Ledger
 from desk.line import Receipt
 from desk.register import Register
 from desk.silence import UP, Silence
+from desk.upkeep.store import Statement
 
 if TYPE_CHECKING:
     from desk.escalation import Rung, Telling, Word
@@ -47,6 +48,8 @@ class Batch:
     """For other desks, once it is written."""
     tellings: list[Telling] = field(default_factory=list)
     """Of officers, once it is written, and once the words have left."""
+    upkeep: list[Statement] = field(default_factory=list)
+    """What desk.upkeep has to write."""
     receipts: list[Receipt] = field(default_factory=list)
     """Of the messages that this came from: for the broker, once it is written."""
 
@@ -106,6 +109,8 @@ class Batch:
                 register.put_event(*event)
             for violation in self.violations:
                 register.put_violation(*violation)
+            for sql, values in self.upkeep:
+                register.tell(sql, *values)
 
     def _write_columns(self, register: Register, ledger: Ledger, silence: Silence) -> None:
         for device_id in self.forgotten - self.columns:

@@ -39,6 +39,10 @@ from desk.media.hosts import Hosts
 from desk.officers import OfficerError
 from desk.register import Register, RegisterError
 from desk.telling import Officers
+from desk.upkeep import receiver, roster
+from desk.upkeep.chain import BUTTON_DAYS
+from desk.upkeep.receiver import KeyFileError
+from desk.upkeep.roster import RosterError
 from desk.web.accounts import Account, AccountError, Accounts
 from desk.web.api import Desk
 from desk.web.audit import Audit
@@ -56,6 +60,7 @@ NAME = re.compile(r"[a-z0-9-]{1,20}")
 TILES = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^\s;,'\"]*")
 HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 REGISTER_FILE = "register.sqlite"
+DAYS_MAX = 3660
 ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list [NAME] --folder DIR [--admin]"
 
 log = logging.getLogger("desk")
@@ -67,6 +72,12 @@ class SetupError(ValueError):
     """The desk cannot start like this; says what to change."""
 
 
+REFUSALS = (
+    *(SetupError, AccountError, CredentialsError, LadderError, OfficerError, RegisterError, RosterError, KeyFileError),
+)
+"""Why a desk does not start, in words."""
+
+
 def main(argv: list[str]) -> int:
     """Run the desk until SIGTERM or Ctrl-C, or change its accounts; returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
@@ -75,7 +86,7 @@ def main(argv: list[str]) -> int:
             return _account(_account_parser().parse_args(argv[1:]))
         asyncio.run(_run(parse(argv)))
         return 0
-    except (SetupError, AccountError, CredentialsError, LadderError, OfficerError, RegisterError, OSError) as error:
+    except (*REFUSALS, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
@@ -95,7 +106,7 @@ async def _run(arguments: argparse.Namespace) -> None:
 async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Server]]:
     """The whole desk, on duty and listening: its address and its server. `arguments`: see `parse`.
 
-    Raises SetupError, AccountError, CredentialsError, LadderError, OfficerError, RegisterError and OSError."""
+    Raises REFUSALS and OSError."""
     guard = _guard(arguments, _folder(arguments.folder), lambda peer, member: listener.spoke(peer, member=member))
     encryption = _encryption(arguments)
     with Register(arguments.folder / REGISTER_FILE) as register:
@@ -141,6 +152,9 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
         *(register, host, port),
         name=arguments.name, tls=tls, user=arguments.user, password=password, on_change=on_change,
         plan=plan, officers=Officers(plan.officers),
+        roster=None if arguments.roster is None else roster.read(arguments.roster),
+        answer_key=None if arguments.answer_key is None else receiver.read_key(arguments.answer_key),
+        button_days=arguments.button_days,
     )  # fmt: skip
 
 
@@ -259,6 +273,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--ladder", type=Path, metavar="FILE", help="who is told of calls that nobody accepts: TOML, its owner's only")
     add("--tiles", type=_tiles, metavar="URL", help="the map's tiles, such as https://tiles.example/{z}/{x}/{y}.png")
     add("--stream-hosts", type=_hosts, metavar="A,B:PORT", help="cameras that may be called, and no others")
+    add("--roster", type=Path, metavar="FILE", help="the columns that should be there: roster.json of provisioning")
+    add("--answer-key", type=Path, metavar="FILE", help="answers to drills are signed with it: answer.key")
+    button = "for so long a press proves the button (default: %(default)s)"
+    add("--button-days", type=_days, default=BUTTON_DAYS, metavar="N", help=button)
     add("--camera-passwords", type=Path, metavar="FILE", help="what cameras want to know: TOML, its owner's only")
     return parser
 
@@ -288,6 +306,12 @@ def _name(text: str) -> str:
     if not NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(f"found {text!r}, must be 1 to 20 of the characters a-z, 0-9 and '-'")
     return text
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text[:5]) <= DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be a number of days from 1 to {DAYS_MAX}")
+    return int(text)
 
 
 def _tiles(text: str) -> str:

@@ -14,19 +14,21 @@ waits for paho's own locks waits for it (see answers.py).
 from __future__ import annotations
 
 import contextlib
+import hmac
 import json
 import logging
 import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from paho.mqtt import client as mqtt
 
 from common.identity import Identity
+from common.receiver import label_key
 from common.running import Running
 from desk import mqtt_client, trouble
 from desk.answers import Answered, Answers
@@ -35,7 +37,7 @@ from desk.batch import Batch, Change
 from desk.escalation import Escalation, Rung, Telling, Word
 from desk.intake import Intake
 from desk.ladder import Plan
-from desk.ledger import BY_MAX, NEW, LedgerError
+from desk.ledger import BY_MAX, NEW, Column, Incident, LedgerError
 from desk.limits import INCIDENTS_IN_MEMORY, unstorable
 from desk.line import Line, Login, MakeClient, Receipt
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
@@ -43,6 +45,12 @@ from desk.register import Register
 from desk.silence import Limits, Presence, Silence
 from desk.telling import Nobody, Tells
 from desk.trouble import Trouble
+from desk.upkeep import orders, receiver, store
+from desk.upkeep.chain import BUTTON_DAYS
+from desk.upkeep.keeper import Keeper
+from desk.upkeep.life import CAUSES
+from desk.upkeep.orders import WorkOrder
+from desk.upkeep.roster import Roster
 
 COMMANDS = ("report", "identify", "selftest", "drill", "restart")
 CONNECT_TIMEOUT_S = 10.0
@@ -60,6 +68,7 @@ log = logging.getLogger(__name__)
 
 
 STATUS = Change("status", "")
+T = TypeVar("T")
 
 
 def wall_ms() -> int:
@@ -72,7 +81,9 @@ class Duty(Running):
 
     `tls`: the desk's own certificate, for mutual TLS, or only the authority that the broker's must be from.
     `on_change` is called after each change, in the thread that made it, without a lock held; it must not wait.
-    `now_ms`: the wall clock. `plan`: who is told of a call that nobody accepts; `officers`: tells them.
+    `now_ms`: the wall clock. `plan`: who is told of a call that nobody accepts; `officers`: tells them. `roster`: the
+    columns that should be there; `answer_key`: with it answers to drills are signed (desk/upkeep/receiver.py);
+    `button_days`: for how long a press proves the button.
     """
 
     def __init__(
@@ -91,6 +102,9 @@ class Duty(Running):
         plan: Plan | None = None,
         officers: Tells | None = None,
         make_client: MakeClient = mqtt_client.make_client,
+        roster: Roster | None = None,
+        answer_key: bytes | None = None,
+        button_days: int = BUTTON_DAYS,
     ) -> None:
         self._make_client = make_client
         self._plan, self._officers = plan or Plan(), officers or Nobody()
@@ -98,6 +112,7 @@ class Duty(Running):
         self.attendance = Attendance(now_ms)
         self.name, self.register, self._now_ms = name, register, now_ms
         self.limits = limits or Limits()
+        self._roster, self._answer_key, self._button_days = roster or Roster.nothing(), answer_key, button_days
         self._login, self._on_change = Login(host, port, tls, user, password), on_change
         self._lock = threading.Condition()
         self._batch = Batch()
@@ -125,10 +140,11 @@ class Duty(Running):
             if row["silent_since_ms"] is not None:
                 self._silence.recall(row["device_id"], Presence(row["presence"], row["silent_since_ms"]))
         self._batch, self._stale = Batch(), False
+        self.keeper = Keeper(self.register, self._roster, now_ms=self._now_ms(), button_days=self._button_days)
         me, fetch = self.register.desk_id(), lambda incident_id: _rungs(self.register.rungs(incident_id))
         self._escalation = Escalation(self._plan, me, self.name, fetch)
         self._escalation.recall(self._batch, _rungs(self.register.rungs_begun()), self._now_ms())
-        self._intake = Intake(self._ledger, self._silence, self.name, self._escalation)
+        self._intake = Intake(self._ledger, self._silence, self.name, self._escalation, self.keeper)
         self._silence.listen(self._now_ms() if self._listening else None)
 
     def _lines(self, client_id: str) -> tuple[Line, Line]:
@@ -233,13 +249,98 @@ class Duty(Running):
             if not self._calls.stands:
                 why = f"{device_id}: {cmd} cannot be sent, the desk has no broker: {self._calls.trouble.text}"
                 raise LedgerError(why, code="no-broker")
-            now_ms, command_id = self._now_ms(), uuid.uuid4().hex[:12]
-            detail = {"id": command_id, "cmd": cmd, "by": by[:BY_MAX]}
-            self._batch.events.append((device_id, now_ms, "command", detail))
+            return self._command(column.region, device_id, cmd, by, {})
+
+    def _command(self, region: str, device_id: str, cmd: str, by: str, more: dict[str, Any]) -> str:
+        now_ms, command_id = self._now_ms(), uuid.uuid4().hex[:12]
+        detail = {"id": command_id, "cmd": cmd, "by": by[:BY_MAX]}
+        self._batch.events.append((device_id, now_ms, "command", detail))
+        self._commit()
+        document = {"v": 1, "id": command_id, "cmd": cmd, "expires": utc(now_ms + COMMAND_VALID_MS), **more}
+        self._publish(f"sos/v1/{region}/{device_id}/cmd", document)
+        return command_id
+
+    def _send_wishes(self, now_ms: int) -> None:
+        """What the keeper wants columns to do. What cannot be sent now it wants again later, by itself."""
+        wishes, self.keeper.wishes = self.keeper.wishes, []
+        for wish in wishes:
+            column = self._ledger.columns.get(wish.device_id)
+            if column is not None and self._calls.stands:
+                self._command(column.region, wish.device_id, wish.cmd, self.name, wish.more)
+
+    # The columns' upkeep
+
+    def ask_keeper(self, ask: Callable[[Keeper, Mapping[str, Column]], T]) -> T:
+        """What `ask(keeper, columns)` gives; it must be quick, for calls wait meanwhile."""
+        with self._lock:
+            return ask(self.keeper, self._ledger.columns)
+
+    def expected(self, device_id: str, location: Mapping[str, Any]) -> dict[str, str] | None:
+        """The roster's address and place of a column that says another one; None: it says the same, or nobody knows."""
+        entry = self._roster.entries.get(device_id)
+        if entry is None or entry.agrees(location):
+            return None
+        return {"address": entry.address, "geo": entry.geo}
+
+    def is_label(self, device_id: str, key: str) -> bool:
+        """Whether that stands in the code on the column's label. Without a key there are no such labels."""
+        wanted = label_key(self._answer_key, device_id) if self._answer_key is not None else ""
+        return bool(wanted) and hmac.compare_digest(wanted.encode(), key.encode("utf-8", "replace"))
+
+    def correct(self, device_id: str, from_ms: int, cause: str, by: str, reason: str) -> None:
+        """Give a time that a column was down another cause. Raises LedgerError, as all of these do."""
+        by, reason = _text(by, "name", BY_MAX), _text(reason, "reason", NOTE_MAX)
+        if cause not in CAUSES:
+            raise LedgerError(f"cause {cause!r}: give one of {', '.join(CAUSES)}")
+        with self._changing():
             self._commit()
-            document = {"v": 1, "id": command_id, "cmd": cmd, "expires": utc(now_ms + COMMAND_VALID_MS)}
-            self._publish(f"sos/v1/{column.region}/{device_id}/cmd", document)
-            return command_id
+            span = store.span(self.register, device_id, from_ms)
+            self.keeper.correct(span, cause, by, reason, self._now_ms())
+            self._commit()
+            self._told.append(Change("column", device_id))
+
+    def open_order(
+        self, device_id: str, by: str, *, what: str, who: str, cause: str, until_ms: int | None, maintenance: bool
+    ) -> WorkOrder:
+        """Somebody is to see to a column; `maintenance`: from now until then its presses do not ring."""
+        by, what = _text(by, "name", BY_MAX), _text(what, "what", orders.WHAT_MAX)
+        who = _text(who, "who", orders.WHO_MAX)
+        with self._changing():
+            now_ms = self._now_ms()
+            if device_id not in self._ledger.columns and device_id not in self._roster.entries:
+                raise LedgerError(f"column {device_id!r} has not been heard of yet", code="column-unheard")
+            if cause not in CAUSES:
+                raise LedgerError(f"cause {cause!r}: give one of {', '.join(CAUSES)}")
+            if until_ms is not None and not now_ms < until_ms <= now_ms + orders.UNTIL_MAX_MS:
+                raise LedgerError("until: must be later than now, and within a year", code="order-until")
+            if maintenance and (until_ms is None or until_ms > now_ms + orders.MAINTENANCE_MAX_MS):
+                raise LedgerError("maintenance needs an end within seven days", code="maintenance-until")
+            order = WorkOrder(0, device_id, cause, what, who, maintenance, now_ms, by, None, until_ms)
+            order = self.keeper.open_order(order)
+            self._commit()
+            self._told.append(Change("column", device_id))
+            return order
+
+    def assign_order(self, n: int, who: str, until_ms: int | None) -> WorkOrder:
+        """Who sees to it, and until when."""
+        with self._changing():
+            now_ms = self._now_ms()
+            if until_ms is not None and not now_ms < until_ms <= now_ms + orders.UNTIL_MAX_MS:
+                raise LedgerError("until: must be later than now, and within a year", code="order-until")
+            order = self.keeper.assign(n, _text(who, "who", orders.WHO_MAX), until_ms)
+            self._commit()
+            self._told.append(Change("column", order.device_id))
+            return order
+
+    def finish_order(self, n: int, by: str) -> WorkOrder:
+        """The work is done: the order is over when a drill has passed, which is asked for now."""
+        with self._changing():
+            order = self.keeper.finish(n, _text(by, "name", BY_MAX), self._now_ms())
+            self._commit()
+            self._told.append(Change("column", order.device_id))
+        with contextlib.suppress(sqlite3.Error), self._changing():
+            self._send_wishes(self._now_ms())
+        return order
 
     def _decide(self, incident_id: str, state: str, by: str, outcome: str = "", note: str = "") -> None:
         by = _text(by, "name", BY_MAX)
@@ -296,6 +397,7 @@ class Duty(Running):
     def _commit(self) -> None:
         """Write what there is; then, and only then, let the broker forget the messages, and answer."""
         batch, now_ms = self._batch, self._now_ms()
+        batch.upkeep, self.keeper.statements = [*batch.upkeep, *self.keeper.statements], []
         if not batch:
             return
         try:
@@ -330,7 +432,10 @@ class Duty(Running):
         incident = self._ledger.find(incident_id)
         if incident is None or incident.state == NEW or not self._calls.stands:
             return
-        mid = self._publish(f"sos/v1/{incident.region}/{incident.device_id}/ack", ack(incident))
+        document = ack(incident)
+        if incident.alarm["status"] == "test" and not incident.actual:
+            document["receiver"] = self._receiver(incident)
+        mid = self._publish(f"sos/v1/{incident.region}/{incident.device_id}/ack", document)
         self._answers.sent(mid, Answered(incident_id, registered_ms, self._now_ms()))
 
     def _announce(self, word: Word) -> None:
@@ -351,6 +456,14 @@ class Duty(Running):
             self._escalation.told(self._batch, telling, state, why, self._now_ms())
             self._commit()
 
+    def _receiver(self, incident: Incident) -> dict[str, Any]:
+        """Who answers a drill, and the place that is known here for the column: the roster's, else what it said."""
+        entry, location = self._roster.entries.get(incident.device_id), incident.alarm["location"]
+        place = (entry.address, entry.geo) if entry else (location["address"], location["geo"])
+        return receiver.receiver(
+            self._answer_key, self._roster.centre or self.name, incident.device_id, incident.id, place
+        )
+
     def _publish(self, topic: str, document: dict[str, Any]) -> int:
         return self._calls.publish(topic, json.dumps(document, ensure_ascii=False).encode())
 
@@ -369,12 +482,18 @@ class Duty(Running):
         """What time alone brings about; called often."""
         with contextlib.suppress(sqlite3.Error), self._changing():
             now_ms = self._now_ms()
-            self._batch.answered += self._answers.delivered()
+            delivered = list(self._answers.delivered())
+            self._batch.answered += delivered
+            for one in delivered:
+                if (incident := self._ledger.find(one.incident_id)) is not None:
+                    self.keeper.answered(incident.device_id, now_ms)
             for column in self._silence.look(list(self._ledger.columns.values()), now_ms):
                 self._enter_presence(column.device_id)
+            self.keeper.look(self._ledger.columns, self._silence.presence, now_ms, listening=self._listening)
             self._escalate(now_ms)
             self._look_around(now_ms)
             self._commit()
+            self._send_wishes(now_ms)
             if not 0 <= now_ms - self._alive_ms < ALIVE_MS:
                 self.register.put_alive(now_ms)
                 self._alive_ms = now_ms

@@ -39,10 +39,10 @@ PARTS = re.compile("([;,\t|\r\n])")
 
 def csv_text(incidents: Iterable[Incident]) -> Iterator[str]:
     """The file, line by line; the first one names the fields."""
-    yield BOM + _line(FIELDS)
+    yield BOM + line(FIELDS)
     for incident in incidents:
         flat = _flat(incident)
-        yield _line([_cell(flat[field]) for field in FIELDS])
+        yield line([cell(flat[field]) for field in FIELDS])
 
 
 def json_text(incidents: Iterable[Incident], **head: Any) -> Iterator[str]:
@@ -91,7 +91,7 @@ def _flat(incident: Incident) -> dict[str, Any]:
     return {**flat, "faults": " ".join(incident["faults"])}
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -105,7 +105,7 @@ def _clean(text: str) -> str:
     return text.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
 
 
-def _line(cells: Iterable[str]) -> str:
+def line(cells: Iterable[str]) -> str:
     made = io.StringIO(newline="")
     csv.writer(made, delimiter=SEPARATOR, lineterminator="\r\n").writerow(cells)
     return made.getvalue()

@@ -12,6 +12,7 @@ from desk.batch import Batch
 from desk.escalation import Escalation
 from desk.ledger import NEW, Incident, Ledger, milliseconds, read
 from desk.silence import UP, Silence
+from desk.upkeep.keeper import Keeper
 
 FLOOD_TOLD = (1, 1 / 60)
 """How often a flood is entered as a violation: once, and once a minute."""
@@ -24,10 +25,19 @@ DESKS_OWN = ("command", "result")
 
 
 class Intake:
-    """`name`: who says `received`. `escalation`: hears what other desks do for calls that nobody accepts."""
+    """`name`: who says `received`. `escalation`: hears what other desks do for calls that nobody accepts; `keeper`: of
+    the columns' upkeep, if there is one."""
 
-    def __init__(self, ledger: Ledger, silence: Silence, name: str, escalation: Escalation | None = None) -> None:
-        self._ledger, self._silence, self._name, self._escalation = ledger, silence, name, escalation
+    def __init__(
+        self,
+        ledger: Ledger,
+        silence: Silence,
+        name: str,
+        escalation: Escalation | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
+        self._ledger, self._silence, self._name = ledger, silence, name
+        self._escalation, self._keeper = escalation, keeper
         self._flood, self._told = limits.Flood(), limits.Flood(*FLOOD_TOLD)
         self._wrong, self._open_more = limits.Flood(*limits.WRONG), limits.Flood(*limits.OPEN_MORE)
         self._made_room_ms = 0
@@ -162,6 +172,9 @@ class Intake:
             raise validator.ContractError(f"a column with {limits.OPEN_MAX} open incidents: more come in slowly")
 
     def _enter(self, batch: Batch, parts: validator.Topic, document: dict[str, Any], retain: bool, now_ms: int) -> None:
+        said = document
+        if parts.kind == "alarm" and self._keeper is not None and self._keeper.mutes(parts.device_id, now_ms):
+            document = _muted(batch, document, now_ms)
         known = self._ledger.find(document["id"]) if parts.kind == "alarm" else None
         before = (known.press, known.reopened) if known else (0, 0)
         watched = parts.device_id in self._ledger.columns or self._has_place(batch, now_ms)
@@ -170,6 +183,8 @@ class Intake:
             if not retain:
                 self._silence.heard(self._ledger.columns[parts.device_id], now_ms)
             batch.columns.add(parts.device_id)
+            if self._keeper is not None:
+                self._keeper.heard(parts, said, retain=retain, now_ms=now_ms)
         if incident is not None:
             self._press(batch, incident, document, before, now_ms)
         elif parts.kind == "event":
@@ -211,3 +226,11 @@ class Intake:
         batch.entries.append((incident.id, at_ms, ack["state"], ack.get("by", "")[:80], {**detail, "heard_ms": now_ms}))
         batch.incidents.setdefault(incident.id, False)
         self._receive(batch, incident, now_ms)
+
+
+def _muted(batch: Batch, alarm: dict[str, Any], now_ms: int) -> dict[str, Any]:
+    """A press on a column in maintenance: entered as a test, which rings nowhere, and said to be one."""
+    if alarm["status"] != "actual":
+        return alarm
+    batch.entries.append((alarm["id"], now_ms, "maintenance", alarm["device_id"], {"press": alarm["press"]}))
+    return {**alarm, "status": "test"}

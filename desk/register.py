@@ -21,6 +21,7 @@ from typing import Any, Self
 from desk import trouble
 from desk.ledger import NEVER_S, Column, Decision, Incident, Ledger, Waiting, milliseconds
 from desk.limits import DRILLS_MAX, INCIDENTS_IN_MEMORY
+from desk.upkeep.tables import TABLES as UPKEEP
 
 BUSY_S = 10.0
 OPEN_BUSY_S = 2.0  # at the start: report another program that holds the file longer
@@ -109,6 +110,7 @@ STEPS = (
     -- Calls of before the ladder have been waited for, or forgotten, without it: it begins with those of now.
     INSERT OR REPLACE INTO desk VALUES ('ladder_from_ms', (strftime('%s', 'now') - 600) * 1000);
     """,
+    UPKEEP,
 )
 
 
@@ -322,6 +324,10 @@ class Reading:
         """{at_ms, topic, why}, newest first."""
         return self._read("SELECT at_ms, topic, why FROM violation ORDER BY n DESC LIMIT ?", limit)
 
+    def ask(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows of other parts' tables (desk/upkeep/store.py)."""
+        return self._read(sql, *values)
+
     def _read(self, sql: str, *values: Any) -> list[dict[str, Any]]:
         with self._reading:
             return [dict(row) for row in self._reader.execute(sql, values)]
@@ -400,6 +406,10 @@ class Register(Reading):
             return self._db.execute(sql, values)
 
     # What the desk writes
+
+    def tell(self, sql: str, *values: Any) -> None:
+        """A row of another part's table."""
+        self._write(sql, *values)
 
     def put_incident(self, incident: Incident, *, registered_ms: int, unanswered: bool) -> None:
         """Enter an incident as it is now, with its decisions."""

@@ -29,6 +29,8 @@ class Limits:
     beats: float = 2.5
     offline_ms: int = 500
     """How long a column may be offline that is only connecting again."""
+    stall_ms: int = STALL_MS
+    """Between two looks, or this process was stopped."""
 
 
 class Presence(NamedTuple):
@@ -94,7 +96,7 @@ class Silence:
         """The columns whose presence has changed."""
         if self._listening_ms is None or self._looked_ms is None:
             return []
-        if not 0 <= now_ms - self._looked_ms <= STALL_MS:
+        if not 0 <= now_ms - self._looked_ms <= self.limits.stall_ms:
             self._listening_ms = now_ms
         self._looked_ms = now_ms
         return [column for column in columns if self._look_at(column, now_ms, self._listening_ms)]

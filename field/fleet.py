@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common.places import Spot, Stray, strays
 from field import rows, shared
-from field.places import Spot, Stray, strays
 from field.rows import COLUMNS
 
 DELIMITERS = ",;\t"  # a spreadsheet set to Russian writes semicolons

@@ -2,6 +2,7 @@
 
 import html
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import segno
@@ -25,23 +26,25 @@ body { font-family: sans-serif; margin: 0 }
 """
 
 
-def page(columns: dict[str, dict[str, Any]]) -> str:
-    """One HTML document, ready to print. The QR code holds the column's topic prefix, for the technician's laptop."""
-    parts = [_label(device_id, document) for device_id, document in columns.items()]
+def page(columns: dict[str, dict[str, Any]], public: Mapping[str, str] | None = None) -> str:
+    """One HTML document, ready to print. `public`: where each column's public status is, which the QR code opens;
+    without that it holds the column's topic prefix, for the technician's laptop."""
+    known = public or {}
+    parts = [_label(device_id, document, known.get(device_id)) for device_id, document in columns.items()]
     head = f'<!doctype html>\n<html lang="ru">\n<meta charset="utf-8">\n<title>SOS</title>\n<style>{_STYLE}</style>'
     return "\n".join([head, *parts, "</html>", ""])
 
 
-def _label(device_id: str, document: dict[str, Any]) -> str:
+def _label(device_id: str, document: dict[str, Any], public: str | None) -> str:
     code = io.BytesIO()
-    prefix = f"sos/v1/{document['region']}/{device_id}"
+    says = public or f"sos/v1/{document['region']}/{device_id}"
     # Without a size of its own the drawing fills its box, whatever the number of its modules.
-    drawing = segno.make(prefix, error="m", micro=False)
+    drawing = segno.make(says, error="m", micro=False)
     drawing.save(code, kind="svg", xmldecl=False, svgns=True, nl=False, omitsize=True)
     place = document["location"]
     texts = "".join(f'<div class="small">{html.escape(line)}</div>' for line in (place["geo"], *HELP))
     return (
         f'<div class="label"><div class="id">{html.escape(device_id)}</div>'
         f'<div class="address">{html.escape(place["address"])}</div>{texts}'
-        f'<div class="qr" title="{html.escape(prefix)}">{code.getvalue().decode()}</div></div>'
+        f'<div class="qr" title="{html.escape(says)}">{code.getvalue().decode()}</div></div>'
     )

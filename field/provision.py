@@ -4,7 +4,7 @@ Written into OUT (default: provisioned/, never part of the repository):
   ca/          the authority; whoever has ca.key can make columns: keep it offline
   broker/      mosquitto.conf, access list, passwords, server certificate and key
   columns/ID/  config.json and secrets.json, as `make flash` wants them; certificate and key; the chip's name
-  centre/      user, password, certificate and key of the control centre
+  centre/      user, password, certificate and key of the control centre; the roster, and the key of its answers
   labels.html  a label for each pillar, to be printed
 
 The whole table is validated before anything is written. Run it again after a change of the table: keys and passwords
@@ -24,6 +24,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from common import receiver
 from field import access, certificates, fleet, labels, laptop, rows
 from field.documents import CHIP_FILE
 from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
@@ -36,6 +37,7 @@ AUTHORITY_YEARS = 30
 YEARS = 15
 RENEW_BEFORE_DAYS = 2 * 365
 PASSWORD_BYTES = 24
+ROSTER, ANSWER_KEY = "roster.json", "answer.key"
 COLUMNS_SHOWN = 5
 
 
@@ -70,6 +72,7 @@ class Provisioning:
         self._lines: list[str] = []
         self._now = laptop.now()
         self._batch = Batch()
+        self._ends: dict[str, datetime.datetime] = {}
 
     def make(self, found: fleet.Fleet) -> list[str]:
         """Returns what was done, in lines. Raises KeepError or OSError; what existed before is kept then."""
@@ -77,10 +80,13 @@ class Provisioning:
         for folder in (self._out, self._out / "columns"):
             made_private(folder)
         self._ca_key = self._authority(found.shared.get("authority", {}).get("name"))
+        self._answer_key = self._kept_answer_key()
         for name in found.columns:
             self._column(name, found)
         self._broker(found, self._centre(found.shared["broker"]))
-        self._batch.write(self._out / "labels.html", labels.page(found.columns), is_secret=False)
+        self._roster(found)
+        page = labels.page(found.columns, self._public(found))
+        self._batch.write(self._out / "labels.html", page, is_secret=False)
         self._batch.commit()
         self._lines.append(f"{len(found.columns)} columns in {self._out}/columns; labels: {self._out}/labels.html")
         self._name_strangers(found)
@@ -165,6 +171,7 @@ class Provisioning:
     def _column(self, name: str, found: fleet.Fleet) -> None:
         folder = made_private(self._out / "columns" / name)
         key, cert = self._identity(folder, name, certificates.CLIENT)
+        self._ends[name] = self._last_day(cert)
         password = self._kept_password(folder / "secrets.json", "mqtt_password")
         document = json.loads(json.dumps(found.columns[name]))
         document["broker"]["tls"] = {
@@ -176,6 +183,8 @@ class Provisioning:
         hidden = document.pop("secrets")
         if "wifi_ssid" in hidden:
             hidden["wifi_password"] = self._wifi_password(name, found.columns[name])
+        document["receiver"] = {"name": _centre_name(found)}
+        hidden["answer_key"] = receiver.key_of(self._answer_key, name).hex()
         hidden |= {"mqtt_user": name, "mqtt_password": password, "tls_key": certificates.key_pem(key).decode("ascii")}
         self._batch.write(folder / "config.json", _json(document), is_secret=False)
         self._batch.write(folder / "secrets.json", _json(hidden), is_secret=True)
@@ -193,6 +202,47 @@ class Provisioning:
         login = {"host": broker["host"], "port": _centre_port(broker), "user": access.CENTRE, "password": password}
         self._batch.write(folder / "centre.json", _json(login), is_secret=True)
         return password
+
+    def _kept_answer_key(self) -> bytes:
+        """With which the desk signs its answers to drills. Raises KeepError."""
+        file = self._out / "centre" / ANSWER_KEY
+        if not file.exists():
+            return secrets.token_bytes(receiver.KEY_BYTES)
+        check_owner(file)
+        try:
+            key = bytes.fromhex(file.read_text("ascii").strip())
+        except ValueError:
+            key = b""
+        if len(key) != receiver.KEY_BYTES:
+            right = f"must be {2 * receiver.KEY_BYTES} hexadecimal digits"
+            raise KeepError(f"{file}: {right}; bring it back, or remove it, and flash every column anew")
+        return key
+
+    def _public(self, found: fleet.Fleet) -> dict[str, str]:
+        """Where each column's public status is, if the desk can be reached by the public."""
+        where = found.shared.get("desk", {}).get("public")
+        if where is None:
+            return {}
+        begin = f"{where.rstrip('/')}/public"
+        return {name: f"{begin}/{name}?key={receiver.label_key(self._answer_key, name)}" for name in found.columns}
+
+    def _roster(self, found: fleet.Fleet) -> None:
+        """What the desk wants to know of the columns that should be there; nothing of it is secret but the key."""
+        rows = []
+        for name, document in found.columns.items():
+            place, ends = document["location"], self._ends[name]
+            rows.append(
+                {
+                    **{"device_id": name, "region": document["region"]},
+                    **{key: place[key] for key in ("address", "geo", "site")},
+                    "stream": sorted(document["stream"]),
+                    "certificate_made": _time(ends - datetime.timedelta(days=365 * YEARS)),
+                    "certificate_ends": _time(ends),
+                }
+            )
+        made = {"v": 1, "centre": _centre_name(found), "columns": rows}
+        self._batch.write(self._out / "centre" / ROSTER, _json(made), is_secret=False)
+        self._batch.write(self._out / "centre" / ANSWER_KEY, self._answer_key.hex() + "\n", is_secret=True)
 
     def _broker(self, found: fleet.Fleet, password: str) -> None:
         folder = self._out / "broker"
@@ -278,6 +328,15 @@ class Provisioning:
 def _common_name(hosts: tuple[str, ...], name: str) -> str:
     """A broker's own name where it fits; clients look at the names beside it."""
     return hosts[0] if hosts and len(hosts[0]) <= NAME_MAX else name
+
+
+def _centre_name(found: fleet.Fleet) -> str:
+    """With which the centre answers a drill, and which the columns expect."""
+    return str(found.shared.get("desk", {}).get("centre", access.CENTRE)).strip()
+
+
+def _time(at: datetime.datetime) -> str:
+    return at.astimezone(datetime.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _port(broker: dict[str, Any]) -> int:

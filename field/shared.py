@@ -11,10 +11,12 @@ from firmware.startup import config, hosts, pins
 PORT = 8883  # of MQTT over TLS
 NAME_MAX = 64  # characters of a certificate's common name: X.520's ub-common-name
 # Sections of a configuration that the table or a section of fleet.toml's own fills.
-_FILLED = {"v", "device_id", "region", "location", "stream", "broker", "link", "pins", "secrets"}
+_FILLED = {"v", "device_id", "region", "location", "stream", "broker", "link", "pins", "receiver", "secrets"}
 WIFI_OF_LINK = ("country", "netmask", "gateway", "dns")  # keys of [wifi] that belong to the link of those that have it
 _KEYS = tuple(key for key, *_ in config._RULES)  # what a configuration may hold
-SECTIONS = ("authority", "broker", "clock", "wifi", "links", "pins", "common")
+SECTIONS = ("authority", "broker", "desk", "clock", "wifi", "links", "pins", "common")
+PUBLIC = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?")
+PUBLIC_MAX = 80  # characters: more make a QR code that no telephone reads on a label
 
 
 def check(shared: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
@@ -46,6 +48,7 @@ def _section(shared: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _keys(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     read = {
         "authority": {"name"},
+        "desk": {"centre", "public"},
         "broker": (_of_firmware("broker") - {"tls", "insecure"}) | {"hosts", "server_name", "centre_port"},
         "clock": _of_firmware("clock"),
         "wifi": {"ssid", "open", *WIFI_OF_LINK},
@@ -88,6 +91,13 @@ def _names(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     name = _section(shared, "authority").get("name", "x")
     if not isinstance(name, str) or not 1 <= len(name.strip()) <= NAME_MAX or not name.isprintable():
         yield ("authority", "name"), f"[authority] name: found {name!r}, must be 1 to {NAME_MAX} printable characters"
+    desk = _section(shared, "desk")
+    centre, public = desk.get("centre", "x"), desk.get("public", "https://x")
+    if not isinstance(centre, str) or not 1 <= len(centre.strip()) <= NAME_MAX or not centre.isprintable():
+        yield ("desk", "centre"), f"[desk] centre: found {centre!r}, must be 1 to {NAME_MAX} printable characters"
+    if not isinstance(public, str) or len(public) > PUBLIC_MAX or not PUBLIC.fullmatch(public):
+        right = f"must be where people reach the desk, such as https://sos.example, at most {PUBLIC_MAX} characters"
+        yield ("desk", "public"), f"[desk] public: found {public!r}, {right}"
     wifi = _section(shared, "wifi")
     if not isinstance(wifi.get("open", False), bool):
         yield ("wifi", "open"), f"[wifi] open: found {wifi['open']!r}, must be true or false"

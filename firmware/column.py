@@ -5,6 +5,7 @@ and the lamp only ever reads the incident.
 """
 
 import json
+from binascii import unhexlify
 
 from firmware import const, resets
 from firmware.incident import ACK_STATES
@@ -67,6 +68,9 @@ class Column:
         self._stuck_s = config["button"]["stuck_s"]
         self.last_reset = resets.last(board)
         self.ack_topic = b""
+        key = config["secrets"]["answer_key"]
+        self._centre = config["receiver"]["name"], unhexlify(key) if key else None
+        self._said: Any = None  # by whoever answered: who it is
         self._healthy = Deadline(board, config["watchdog"]["healthy_s"] * 1000)
         self._first_session = True
         self.folder = boot.get("folder", "")  # of the firmware in force
@@ -133,6 +137,7 @@ class Column:
             if heard is not None and not (type(heard) is int and heard > 0):
                 raise ValueError("heard")
             unanswered = state == "received" and bool(body.get("unanswered_s"))
+            self._said = body.get("receiver")
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError) as error:
             self.telemetry.event("ack-refused", "malformed: %s" % error)
             return
@@ -169,6 +174,8 @@ class Column:
         return incident
 
     def _lamp_state(self, incident):
+        if self.actions.maintained():  # also while somebody presses: nobody at the desk hears it
+            return "out-of-service"
         if incident is not None:
             return incident.lamp()
         if self.actions.identifying():
@@ -222,10 +229,36 @@ class Column:
             self.selftest.drilled(answered)
         if self.update:
             self.update.drilled(answered)
+        detail = {"round_trip_ms": incident.age.ms()}
+        error = None if answered else "the centre did not answer the test alarm"
+        if answered:
+            detail["receiver"], detail["flash"] = self._receiver(incident.id)
+            if detail["receiver"] == "wrong":
+                error = "the test alarm was answered by the wrong centre, or for another place"
+        self._said = None
         command = self.actions.drill_ended()
         if command is not None:
-            error = None if answered else "the centre did not answer the test alarm"
-            self.commands.answer(command, error, {"round_trip_ms": incident.age.ms()})
+            self.commands.answer(command, error, detail)
+        detail["id"], detail["answered"] = incident.id, answered
+        self.telemetry.event("drill", detail)
+
+    def _receiver(self, ident):
+        """Who answered, and whether the flash takes a file: see firmware/receiver.py, in memory only meanwhile."""
+        flash = verdict = None
+        try:
+            from firmware.receiver import judge
+
+            verdict, receiver, place = judge(self._said, self._centre, self.messages.location, ident)
+            self.faults.set("wrong-receiver", receiver)
+            self.faults.set("wrong-address", place)
+            from firmware.selftest import flash as try_flash
+
+            flash = try_flash(self._board)
+        except MemoryError:  # then nothing is proven
+            pass
+        self._board.forget("firmware.receiver")
+        self._board.forget("firmware.selftest")
+        return verdict or "unproven", flash or "not tried"
 
     # -- what it says about itself
 

@@ -15,6 +15,8 @@ KNOWN = (
     "stream-down",
     "supply",
     "tamper",
+    "wrong-address",
+    "wrong-receiver",
 )
 
 

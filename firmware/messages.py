@@ -16,7 +16,7 @@ class Messages:
         self._clock = clock
         self._boot = boot
         self.root = "sos/v1/%s/%s/" % (config["region"], config["device_id"])
-        self._location = {key: config["location"][key] for key in ("geo", "address", "site", "height_m")}
+        self.location = {key: config["location"][key] for key in ("geo", "address", "site", "height_m")}
         self.stream_ok_at = None  # Unix ms of the last time that the stream endpoint was reached
 
     def topic(self, kind: str) -> bytes:
@@ -34,7 +34,7 @@ class Messages:
             "clock": incident.clock,
             "age_ms": incident.age.ms(),
             "late": incident.late,
-            "location": self._location,
+            "location": self.location,
             "stream": self._stream(),
             "faults": faults,
             "fw": VERSION,
@@ -59,7 +59,7 @@ class Messages:
             "fw": VERSION,
             "boot": self._boot,
             "hw": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython},
-            "location": self._location,
+            "location": self.location,
             "stream": self._stream(),
             "capabilities": capabilities,
             "debouncer": debouncer,

@@ -10,6 +10,7 @@ from firmware import record, rfc3339
 
 ID_MAX_CHARS = 64
 REMEMBERED = 16
+MAINTAIN_MAX_S = 43200
 AHEAD_MAX_MS = 3600000
 RESTART_FILE = "restart.rec"  # {"at": Unix ms, "seen": [ids]}
 _RESTART_EVERY_MS = 3600000
@@ -90,6 +91,19 @@ def _drill(commands, ident, _):
     return None, None, False  # answered when the test alarm came back, or did not
 
 
+def _maintain(commands, _, body):
+    """The lamp sends people elsewhere, and presses are sent all the same."""
+    for_s = body.get("for_s")
+    if type(for_s) is not int or not 0 <= for_s <= MAINTAIN_MAX_S:
+        return "for_s: must be an integer from 0 to %d" % MAINTAIN_MAX_S, None, False
+    actions = commands.actions
+    if for_s:
+        actions.maintenance.start(for_s * 1000)
+    else:
+        actions.maintenance.stop()
+    return None, None, True
+
+
 def _restart(commands, *_):
     actions = commands.actions
     if actions.column.incidents.count():
@@ -127,4 +141,5 @@ _TABLE = {
     "drill": _drill,
     "restart": _restart,
     "update": _update,
+    "maintain": _maintain,
 }

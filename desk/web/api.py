@@ -87,22 +87,27 @@ class Desk:
         """Those that the filter wants, newest first. No limit cuts off open calls, and none is behind a drill: who asks
         what is open must hear of every call, however many drills somebody makes up."""
         if wanted.get("state") != "open" or "status" in wanted:
-            return [views.incident(row) for row in self.register.incidents(**wanted)]
+            return [self._shown(row) for row in self.register.incidents(**wanted)]
         calls = self.register.incidents(**{**wanted, "status": "actual", "limit": MANY})
         drills = self.register.incidents(**{**wanted, "status": "drill"})
-        return [views.incident(row) for row in [*calls, *drills]]
+        return [self._shown(row) for row in [*calls, *drills]]
+
+    def _shown(self, row: Mapping[str, Any]) -> Document:
+        """An incident, with the roster's place where that is not what the column says."""
+        expected = self.duty.expected(row["device_id"], row["alarm"]["location"])
+        return {**views.incident(row), "expected": expected}
 
     def incident(self, incident_id: str) -> Document:
         """One with its timeline. Raises Refusal."""
         row = self.register.incident(incident_id)
         if row is None:
             raise Refusal(404, f"no incident {incident_id[:80]!r} in the register", code="no-incident")
-        return {**views.incident(row), "timeline": row["timeline"]}
+        return {**self._shown(row), "timeline": row["timeline"]}
 
     def with_timelines(self, wanted: Mapping[str, Any]) -> list[Document]:
         """As `incidents`, each with its timeline. A drill may be dropped while they are read."""
         rows = [self.register.incident(found["id"]) for found in self.incidents(wanted)]
-        return [{**views.incident(row), "timeline": row["timeline"]} for row in rows if row is not None]
+        return [{**self._shown(row), "timeline": row["timeline"]} for row in rows if row is not None]
 
     def statistics(self, wanted: Mapping[str, Any]) -> Document:
         """Counts, times and availability; `wanted` narrows the incidents, availability is as of now."""
@@ -120,7 +125,7 @@ class Desk:
             if kind == "incident":
                 row = self.register.incident(name)
                 if row is not None:
-                    incidents.append(views.incident(row))
+                    incidents.append(self._shown(row))
                     columns.add(row["device_id"])
             elif kind == "column":
                 columns.add(name)

@@ -22,6 +22,7 @@ from desk.web.login import Login
 from desk.web.player import SDP, SDP_MAX_BYTES, Player
 from desk.web.refusal import Refusal, one_of, text
 from desk.web.report import Report
+from desk.web.upkeep import Upkeep
 
 STATIC = Path(__file__).resolve().parent / "static"
 NAME_MAX, NOTE_MAX = 32, 2000  # characters
@@ -72,6 +73,7 @@ class Server:
                 web.get("/api/export.csv", report.csv),
                 web.get("/api/export.json", report.json),
                 web.get("/api/feed", self._feed),
+                *Upkeep(self.desk, self._by, _or_refuse).routes(),
             ]
         )
         return application

@@ -25,6 +25,8 @@ FAULTS = {
     "clock-unset": "clock",
     "config": "configuration",
     "drill-unanswered": "alarm",
+    "wrong-address": "alarm",
+    "wrong-receiver": "alarm",
     "duplicate-id": "login",
     "flash-full": "flash",
     "journal": "journal",

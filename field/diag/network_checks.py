@@ -221,6 +221,10 @@ def alarm(column: Column, _: SoFar) -> Finding:
     answer = column.told("test")
     said = answer.said
     legs = {key: said.get(key) for key in ("sent_ms", "broker_ms", "centre_ms")}
+    if (detail := column.fault("wrong-receiver")) is not None:
+        return fails("alarm", "wrong-receiver", detail=detail)
+    if (detail := column.fault("wrong-address")) is not None:
+        return fails("alarm", "wrong-address", detail=detail)
     if answer.refusal is None:
         is_slow = said["centre_ms"] > ANSWER_SLOW_MS
         return warns("alarm", "slow", **legs) if is_slow else passes("alarm", "ok", **legs)

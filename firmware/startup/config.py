@@ -102,6 +102,11 @@ def _pem(kind):
     return check
 
 
+def _hex(value):
+    if not isinstance(value, str) or len(value) != 64 or any(c not in "0123456789abcdef" for c in value):
+        return "64 hexadecimal digits"
+
+
 def _is_decimal(text, limit=None):
     """[-]digits[.digits] as RFC 5870 has it, without a leading zero; at most `limit` either way."""
     whole, dot, part = text.partition(".")
@@ -199,6 +204,7 @@ _RULES = (
     ("selftest.drill_s", _int(0, 604800), 86400),
     ("supply.divider", _number(1, 100), 1),
     ("supply.low_mv", _int(0, 60000), 0),
+    ("receiver.name", _optional(_text(1, 128)), None),
     ("watchdog.timeout_s", _int(2, 60), 8),
     ("watchdog.healthy_s", _int(1, 3600), 120),
     ("secrets.wifi_ssid", _optional(_text(1, 32)), None),
@@ -206,6 +212,7 @@ _RULES = (
     ("secrets.mqtt_user", _optional(_text(1, 128)), None),
     ("secrets.mqtt_password", _optional(_text(1, 256)), None),
     ("secrets.tls_key", _optional(_pem("PRIVATE KEY")), None),
+    ("secrets.answer_key", _optional(_hex), None),
 ) + tuple([("link." + key, _gpio, None) for key in pins.LINK])  # short names in the text would never be forgotten
 
 

@@ -24,7 +24,7 @@ PLURALS = {"en": {"one", "other"}, "ru": {"one", "few", "many", "other"}, "kk": 
 TEXT_CONTRAST, MARK_CONTRAST = 4.5, 3.0  # WCAG 2.2, AA: 1.4.3 and 1.4.11
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 STYLES = sorted((STATIC / "css").glob("*.css"))
-INDEX = STATIC / "index.html"
+PAGES = sorted(STATIC.glob("*.html"))
 
 Colours = dict[str, str]
 
@@ -81,7 +81,7 @@ def test_no_language_was_left_in_another() -> None:
 
 def named_keys() -> tuple[set[str], set[str], list[re.Pattern[str]]]:
     """The keys that the page asks for, all its literals, and the forms of those keys that it puts together."""
-    source = INDEX.read_text() + "".join(path.read_text() for path in SCRIPTS)
+    source = "".join(path.read_text() for path in [*PAGES, *SCRIPTS])
     asked = set(re.findall(r'\b(?:t|has)\("([^"]+)"', source))
     asked |= set(re.findall(r'data-t(?:-label|-placeholder)?"?[=:] ?"([^"]+)"', source))
     made = re.findall(r"\b(?:t|has)\(`([^`]+)`", source) + re.findall(r'"data-t": `([^`]+)`', source)
@@ -222,7 +222,7 @@ def sins(source: str) -> set[str]:
     return {sin for sin, pattern in FORBIDDEN.items() if re.search(pattern, source)}
 
 
-@pytest.mark.parametrize("path", [INDEX, *SCRIPTS, *STYLES, *STATIC.glob("*.svg")], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*PAGES, *SCRIPTS, *STYLES, *STATIC.glob("*.svg")], ids=lambda path: path.name)
 def test_nothing_in_the_page_can_turn_data_into_code(path: Path) -> None:
     assert sins(path.read_text()) == set()
     assert len(path.read_text().splitlines()) <= LINES_MAX
@@ -242,7 +242,7 @@ def test_each_such_sin_is_noticed(source: str) -> None:
 
 
 def test_the_page_names_only_files_that_are_there() -> None:
-    named = set(re.findall(r'(?:href|src)="/static/([^"]+)"', INDEX.read_text()))
+    named = set(re.findall(r'(?:href|src)="/static/([^"]+)"', "".join(page.read_text() for page in PAGES)))
     named |= set(re.findall(r'"/static/([\w./]+)"', "".join(path.read_text() for path in SCRIPTS)))
     assert {name for name in named if not (STATIC / name).is_file()} == set()
     assert {f"css/{path.name}" for path in STYLES} <= named, "a style sheet that nothing loads"

@@ -1,5 +1,6 @@
 """Provisioning: a whole valid table or nothing, keys kept for ever, and a broker that confines each column."""
 
+import html
 import json
 import shutil
 import stat
@@ -8,7 +9,10 @@ from pathlib import Path
 import pytest
 from fleet_rig import GOOD, HEADER, TOML, Tables, make, snapshot
 
+from common.receiver import key_of, label_key
+from desk.upkeep import receiver, roster
 from field import fleet, labels, rows
+from field.provision import Provisioning
 from field.telling import EXIT_FAILED
 from firmware.startup import config
 
@@ -151,3 +155,47 @@ def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Tables) -> 
 def test_labels_show_markup_as_text() -> None:
     document = {"region": "nko", "location": {"geo": "geo:1,2", "address": "<script>alert(1)</script>"}}
     assert "<script>" not in labels.page({"one": document})
+
+
+def test_the_desk_reads_the_roster_that_provisioning_writes(tmp_path: Path) -> None:
+    """And both make the same key of it: the column's, in its secrets, and the desk's."""
+    out = tmp_path / "provisioned"
+    Provisioning(out).make(fleet.read(EXAMPLE / "fleet.csv"))
+    found = roster.read(out / "centre" / "roster.json")
+    table = fleet.read(EXAMPLE / "fleet.csv").columns
+    assert set(found.entries) == set(table) and found.centre == "centre"
+    entry = found.entries["petropavl-school-1"]
+    assert entry.links == ("picture", "voice") and entry.made_ms is not None and entry.ends_ms is not None
+    assert (entry.address, entry.geo) == tuple(table[entry.device_id]["location"][key] for key in ("address", "geo"))
+    key = receiver.read_key(out / "centre" / "answer.key")
+    secrets = json.loads((out / "columns" / entry.device_id / "secrets.json").read_text())
+    assert secrets["answer_key"] == key_of(key, entry.device_id).hex()
+    assert (out / "centre" / "answer.key").stat().st_mode & 0o077 == 0
+    Provisioning(out).make(fleet.read(EXAMPLE / "fleet.csv"))
+    assert receiver.read_key(out / "centre" / "answer.key") == key, "else every column would call it wrong"
+
+
+def test_labels_open_the_public_status_where_the_desk_has_a_public_address(tmp_path: Path) -> None:
+    folder = tmp_path / "fleet"
+    shutil.copytree(EXAMPLE, folder)
+    with (folder / "fleet.toml").open("a") as file:
+        file.write('\n[desk]\ncentre = "nko-102"\npublic = "https://sos.example/"\n')
+    out = tmp_path / "provisioned"
+    Provisioning(out).make(fleet.read(folder / "fleet.csv"))
+    key = receiver.read_key(out / "centre" / "answer.key")
+    wanted = f"https://sos.example/public/petropavl-01?key={label_key(key, 'petropavl-01')}"
+    assert html.escape(wanted) in (out / "labels.html").read_text()
+    config = json.loads((out / "columns" / "petropavl-01" / "config.json").read_text())
+    assert config["receiver"] == {"name": "nko-102"}
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"), [('public = "sos.example"', "public"), ('centre = ""', "centre"), ("nobody = 1", "nobody")]
+)
+def test_a_wrong_section_about_the_desk_is_refused(tmp_path: Path, line: str, wrong: str) -> None:
+    folder = tmp_path / "fleet"
+    shutil.copytree(EXAMPLE, folder)
+    with (folder / "fleet.toml").open("a") as file:
+        file.write(f"\n[desk]\n{line}\n")
+    with pytest.raises(fleet.FleetError, match=wrong):
+        fleet.read(folder / "fleet.csv")

@@ -5,9 +5,9 @@ import { t } from "./i18n.js";
 
 const KEPT = "sos-keys";
 const SHOWN = [["A", "accept"], ["D", "dispatch"], ["C", "close"], ["P", "play"], ["M", "mic"], ["N", "next"], ["J / K", "walk"],
-  ["/", "filter"], ["1 2 3", "views"], ["S", "sound"], ["?", "help"], ["Esc", "leave"]];
+  ["/", "filter"], ["1 2 3 4", "views"], ["S", "sound"], ["?", "help"], ["Esc", "leave"]];
 const PLACES = { KeyA: "accept", KeyD: "dispatch", KeyC: "close", KeyP: "play", KeyM: "mic", KeyN: "next", KeyJ: "down", KeyK: "up",
-  KeyS: "sound", Digit1: "board", Digit2: "register", Digit3: "statistics" };
+  KeyS: "sound", Digit1: "board", Digit2: "register", Digit3: "statistics", Digit4: "upkeep" };
 
 const typing = (target) => target instanceof Element && target.closest("input:not([type=radio]), select, textarea, dialog[open]") !== null;
 

@@ -15,9 +15,10 @@ import { go, isLouder, isOpen, isUnanswered, on, openCalls, select, selectedInci
 import * as strips from "./strips.js";
 import * as theme from "./theme.js";
 import { clockText, momentText, nowMs } from "./time.js";
+import * as upkeep from "./upkeep.js";
 import { refusalText } from "./words.js";
 
-const VIEWS = ["board", "register", "statistics"];
+const VIEWS = ["board", "register", "statistics", "upkeep"];
 const LOST_CHIME_MS = 3000;
 
 const id = (name) => document.getElementById(name);
@@ -181,7 +182,7 @@ async function login(event) {
 // -- the whole
 
 function translateAll() {
-  for (const part of [strips, columns, map, panel, register, statistics]) part.render();
+  for (const part of [strips, columns, map, panel, register, statistics, upkeep]) part.render();
   showDesk();
   showSound();
   theme.show(id("theme"));
@@ -215,7 +216,7 @@ function wire() {
   keys.listen({
     accept: () => panel.press("accept"), dispatch: () => panel.press("dispatch"), close: () => panel.press("close"),
     play: panel.play, mic: panel.talk, next, down: () => walk(1), up: () => walk(-1), filter: focusFilter, help: openHelp,
-    board: () => go("board"), register: () => go("register"), statistics: () => go("statistics"), sound: toggleSound, leave,
+    board: () => go("board"), register: () => go("register"), statistics: () => go("statistics"), upkeep: () => go("upkeep"), sound: toggleSound, leave,
   });
 }
 
@@ -224,6 +225,7 @@ async function begin() {
   map.mount(id("map-host"));
   register.mount(id("register"));
   statistics.mount(id("statistics"));
+  upkeep.mount(id("upkeep"));
   wire();
   onLanguage(translateAll);
   await use(preferred());

@@ -120,7 +120,8 @@ function updateHead(incident, node, parts) {
   const facts = [plain(incident.device_id, 40), siteText(site), Number.isFinite(height) ? t("fact.height", { n: height }) : "",
     plain(geo, 60).replace(/^geo:/, "").replace(/;.*$/, "")];
   if (!isActual(incident)) facts.unshift(t(`kind.${incident.status === "exercise" ? "exercise" : "test"}`));
-  const items = [...badges(incident).map((badge) => ({ ...badge, badge: true })),
+  const warned = incident.expected ? [{ kind: "expected", badge: true, text: t("expected.address", { address: plain(incident.expected.address) }) }] : [];
+  const items = [...warned, ...badges(incident).map((badge) => ({ ...badge, badge: true })),
     ...facts.filter(Boolean).map((text, index) => ({ kind: `fact-${index}`, text }))];
   keyed(parts.facts, items, (item) => item.kind, () => el("span"), (span, item) => {
     setAttribute(span, "class", item.badge ? "badge" : "fact");

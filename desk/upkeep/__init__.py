@@ -1,0 +1,1 @@
+"""The columns' upkeep: which should be there, what of each is proven, when it was down and why, who repairs it."""

@@ -1,0 +1,260 @@
+// The upkeep: what of each column is proven, what is wrong with the roster, why columns were down, who repairs them.
+
+import { Refused, get, post } from "./api.js";
+import { button, el, plain, setText } from "./dom.js";
+import { current, has, t } from "./i18n.js";
+import { on, store } from "./store.js";
+import { momentText, nowMs, spanText, stampText } from "./time.js";
+import { faultText, refusalText } from "./words.js";
+
+const REFRESH_MS = 15000;
+const MONTHS = 12;
+const SYMBOLS = { proven: "●", overdue: "◐", unproven: "○", broken: "✕", absent: "–" };
+const CAUSES = ["supply", "link", "broker", "desk", "camera", "firmware", "vandalism", "works", "maintenance", "unknown"];
+const HOURS = [1, 4, 24, 72, 168];
+const MINUTE_MS = 60000;
+
+let host = null;
+let found = null;
+let month = null;
+let downtime = null; // { device_id, down, corrections } of the column that was chosen
+let asked = 0;
+
+export const causeText = (cause) => (has(`cause.${cause}`) ? t(`cause.${cause}`) : plain(cause, 40));
+export const lifeText = (state) => t(`life.${state}`);
+
+/** A share that never rounds up to 100: that would be a promise. */
+export function percent(part, whole) {
+  if (!whole) return "–";
+  return `${part === whole ? 100 : Math.min(99, Math.floor((100 * part) / whole))} %`;
+}
+
+export function findingText(finding) {
+  const values = Object.entries(finding.values ?? {}).map(([name, value]) => [name, plain(value, 120)]);
+  return has(`finding.${finding.kind}`) ? t(`finding.${finding.kind}`, Object.fromEntries(values)) : plain(finding.kind, 40);
+}
+
+/** Why a link is as it is, with the time of its last proof. */
+export function linkStateText(link) {
+  const parts = [t(`proof.${link.state}`)];
+  if (link.fault) parts.push(faultText(link.fault));
+  if (link.at_ms !== null && link.state !== "absent") parts.push(t("proof.last", { time: momentText(link.at_ms) }));
+  return parts.join(" ");
+}
+
+/** "Down: supply, since 21:09:41", "Proven". */
+export function columnState(column) {
+  if (column.maintenance) {
+    return column.muted ? t("upkeep.in-maintenance", { time: momentText(column.maintenance.until_ms) }) : t("upkeep.maintenance-over");
+  }
+  if (column.state !== "down") return lifeText(column.state);
+  return t("upkeep.down", { cause: causeText(column.cause), time: momentText(column.since_ms) });
+}
+
+// -- parts of the view
+
+function headline() {
+  const share = found.share;
+  return el("section", { class: "card wide", testid: "upkeep-share" },
+    el("p", { class: "share" }, el("b", { text: percent(share.proven, share.total) }), el("span", { text: t("upkeep.share", { n: share.proven, total: share.total }) })),
+    el("p", { text: t("upkeep.call-share", { n: share.call_proven, total: share.total }) }),
+    el("p", { class: "none", text: t("upkeep.share-note", { days: found.button_days }) }),
+    found.roster ? "" : el("p", { class: "wrong", text: t("upkeep.no-roster") }),
+    el("p", { class: "files" }, el("a", { class: "file", href: "/wall", text: t("upkeep.wall") }),
+      el("a", { class: "file", href: "/api/upkeep.csv", download: "", text: t("register.csv"), testid: "upkeep-csv" })));
+}
+
+function findings() {
+  const rows = found.findings.map((one) => el("li", { "data-kind": one.kind }, el("b", { text: plain(one.device_id, 40) }), " ", el("span", { text: findingText(one) })));
+  return el("section", { class: "card wide", testid: "upkeep-findings" }, el("h3", { text: t("upkeep.findings", { n: rows.length }) }),
+    rows.length ? el("ul", { class: "findings" }, ...rows) : el("p", { class: "none", text: t("upkeep.no-findings") }));
+}
+
+function linkCell(link) {
+  const text = `${t(`link-name.${link.name}`)}: ${linkStateText(link)}`;
+  return el("td", { class: "link", "data-state": link.state, "data-link": link.name, title: text },
+    el("span", { "aria-hidden": "true", text: SYMBOLS[link.state] ?? "?" }), el("span", { class: "unseen", text }));
+}
+
+function columnRow(column) {
+  const name = plain(column.device_id, 40);
+  return el("tr", { testid: `upkeep-${name}`, "data-state": column.maintenance ? "maintenance" : column.state },
+    el("th", { scope: "row" }, el("span", { text: name }), el("small", { text: plain(column.address) })),
+    el("td", { class: "says", text: columnState(column) }), ...column.links.map(linkCell),
+    el("td", { class: "acts" }, button({ testid: `order-${name}` }, () => askOrder(column), t("upkeep.order")),
+      button({ class: "quiet", testid: `downtime-${name}` }, () => readDowntime(column.device_id), t("upkeep.downtime"))));
+}
+
+function columnsTable() {
+  const names = found.columns[0]?.links.map((link) => link.name) ?? [];
+  return el("section", { class: "card wide" }, el("h3", { text: t("upkeep.chain") }), el("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("upkeep.chain") }, el("table", { class: "chain" },
+    el("thead", {}, el("tr", {}, el("th", { scope: "col", text: t("statistics.column") }), el("th", { scope: "col", text: t("upkeep.state") }),
+      ...names.map((name) => el("th", { scope: "col", class: "turned" }, el("span", { text: t(`link-name.${name}`) }))), el("th", { scope: "col" }))),
+    el("tbody", {}, ...found.columns.map(columnRow)))));
+}
+
+function orderRow(order) {
+  const overdue = order.until_ms !== null && order.until_ms < nowMs();
+  const says = [order.maintenance ? t("upkeep.maintenance") : causeText(order.cause), plain(order.what)].join(": ");
+  return el("tr", { testid: `work-order-${order.n}` }, el("td", { class: "number", text: String(order.n) }), el("th", { scope: "row", text: plain(order.device_id, 40) }),
+    el("td", { text: says }), el("td", { text: plain(order.who, 80) || t("upkeep.nobody") }), el("td", { text: momentText(order.down_ms ?? order.opened_ms) }),
+    el("td", { class: overdue ? "wrong" : "", text: momentText(order.until_ms) || "–" }),
+    el("td", { class: "acts" }, button({ testid: `assign-${order.n}` }, () => askAssign(order), t("upkeep.assign")),
+      button({ class: "primary", testid: `finish-${order.n}` }, () => act(`/api/orders/${order.n}/finish`, {}), t("upkeep.finish"))));
+}
+
+function ordersTable() {
+  const heads = ["number", "column", "what", "who", "since", "until"];
+  const rows = found.orders.map(orderRow);
+  const table = el("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("upkeep.orders") }, el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((name) => el("th", { scope: "col", text: t(`order.${name}`) })), el("th", { scope: "col" }))),
+    el("tbody", {}, ...rows)));
+  return el("section", { class: "card wide", testid: "upkeep-orders" }, el("h3", { text: t("upkeep.orders") }),
+    rows.length ? table : el("p", { class: "none", text: t("upkeep.no-orders") }), el("p", { class: "none", text: t("upkeep.finish-note") }));
+}
+
+function monthName(back) {
+  const at = new Date(nowMs());
+  const first = new Date(at.getFullYear(), at.getMonth() - back, 1);
+  return `${first.getFullYear()}-${String(first.getMonth() + 1).padStart(2, "0")}`;
+}
+
+function monthTable() {
+  const names = Array.from({ length: MONTHS }, (_, back) => monthName(back));
+  const chosen = month?.name ?? names[0];
+  const choice = el("select", { testid: "upkeep-month", "aria-label": t("upkeep.month"), on: { change: (event) => readMonth(event.target.value) } },
+    ...names.map((name) => el("option", { value: name, text: name, selected: name === chosen })));
+  const causes = CAUSES.filter((cause) => month?.total?.[cause]);
+  const span = (minutes) => (minutes ? spanText(minutes * MINUTE_MS) : "–");
+  const row = (name, one) => el("tr", {}, el("th", { scope: "row", text: name }), el("td", { class: "number", text: one.availability === null ? "–" : `${(Math.floor(one.availability * 10000) / 100).toFixed(2)} %` }),
+    ...["presumed", "down", ...causes].map((key) => el("td", { class: "number", text: span(one[key]) })));
+  const heads = [t("statistics.column"), t("life.proven"), t("life.presumed"), t("life.down"), ...causes.map(causeText)];
+  const repair = Object.entries(month?.repair ?? {}).map(([cause, one]) => el("li", { text: t("upkeep.repair", { cause: causeText(cause), time: spanText(one.mean_ms), n: one.n }) }));
+  return el("section", { class: "card wide", testid: "upkeep-report" }, el("h3", { text: t("upkeep.month") }),
+    el("p", { class: "files" }, choice, el("a", { class: "file", href: `/api/life.csv?month=${chosen}`, download: "", text: t("register.csv") })),
+    month ? el("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("upkeep.month") }, el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col", text })))),
+      el("tbody", {}, ...month.columns.map((one) => row(plain(one.device_id, 40), one)), row(t("upkeep.all"), month.total)))) : "",
+    el("ul", {}, ...repair),
+    el("img", { class: "year", src: `/api/life.svg?year=${chosen.slice(0, 4)}&language=${current()}`, alt: t("upkeep.year", { year: chosen.slice(0, 4) }) }));
+}
+
+function downtimeRow(span) {
+  const cause = el("select", { "aria-label": t("order.cause"), testid: `cause-${span.from_ms}` }, ...CAUSES.map((name) => el("option", { value: name, text: causeText(name), selected: name === span.cause })));
+  const reason = el("input", { type: "text", maxlength: "1000", required: true, "aria-label": t("upkeep.reason"), placeholder: t("upkeep.reason"), testid: `reason-${span.from_ms}` });
+  const save = (event) => {
+    event.preventDefault();
+    act(`/api/columns/${encodeURIComponent(span.device_id)}/correct`, { from_ms: span.from_ms, cause: cause.value, reason: reason.value }, () => readDowntime(span.device_id));
+  };
+  const times = `${stampText(span.from_ms)} – ${span.to_ms === null ? t("upkeep.still") : stampText(span.to_ms)}`;
+  return el("li", {}, el("form", { class: "correction", on: { submit: save } }, el("span", { text: `${times} · ${causeText(span.cause)}${span.by ? ` · ${plain(span.by, 80)}: ${plain(span.why)}` : ""}` }), cause, reason,
+    el("button", { type: "submit", text: t("upkeep.correct"), testid: `correct-${span.from_ms}` })));
+}
+
+function downtimeList() {
+  if (!downtime) return "";
+  const changed = downtime.corrections.map((one) => el("li", { text: t("upkeep.corrected", { time: stampText(one.at_ms), was: causeText(one.was), cause: causeText(one.cause),
+    by: plain(one.by, 80) || t("upkeep.the-desk"), reason: one.by ? plain(one.reason) : "" }) }));
+  return el("section", { class: "card wide", testid: "upkeep-downtime" }, el("h3", { text: t("upkeep.downtime-of", { column: plain(downtime.device_id, 40) }) }),
+    downtime.down.length ? el("ul", { class: "findings" }, ...downtime.down.map(downtimeRow)) : el("p", { class: "none", text: t("statistics.nothing") }), el("ul", { class: "none" }, ...changed));
+}
+
+// -- what a person does
+
+function field(name, node) {
+  return el("label", {}, el("span", { text: t(`order.${name}`) }), node);
+}
+
+function untilChoice(testid) {
+  return el("select", { testid }, el("option", { value: "", text: t("order.no-end") }), ...HOURS.map((n) => el("option", { value: n, text: t("order.hours", { n }) })));
+}
+
+const untilOf = (choice) => (choice.value ? nowMs() + Number(choice.value) * 3600000 : null);
+
+function dialog(title, testid, fields, submit) {
+  const wrong = el("p", { class: "wrong", role: "alert" });
+  const box = el("dialog", { testid, "aria-label": title }, el("form", { class: "ask", on: { submit: async (event) => {
+    event.preventDefault();
+    if (await submit((text) => setText(wrong, text))) box.close();
+  } } }, el("h2", { text: title }), ...fields, wrong,
+    el("p", { class: "files" }, el("button", { type: "submit", class: "primary", text: t("upkeep.save"), testid: "ask-save" }), button({}, () => box.close(), t("close-dialog")))));
+  box.addEventListener("close", () => box.remove());
+  document.body.append(box);
+  box.showModal();
+}
+
+function askOrder(column) {
+  const what = el("input", { type: "text", maxlength: "1000", required: true, testid: "ask-what" });
+  const who = el("input", { type: "text", maxlength: "80", required: true, testid: "ask-who" });
+  const cause = el("select", { testid: "ask-cause" }, ...CAUSES.map((name) => el("option", { value: name, text: causeText(name), selected: name === (column.cause || "unknown") })));
+  const until = untilChoice("ask-until");
+  const quiet = el("input", { type: "checkbox", testid: "ask-maintenance" });
+  dialog(t("upkeep.order-for", { column: plain(column.device_id, 40) }), "ask-order",
+    [field("what", what), field("who", who), field("cause", cause), field("until", until), el("label", { class: "check" }, quiet, " ", el("span", { text: t("order.maintenance") }))],
+    (refuse) => send(`/api/columns/${encodeURIComponent(column.device_id)}/order`,
+      { what: what.value, who: who.value, cause: cause.value, until_ms: untilOf(until), maintenance: quiet.checked }, refuse));
+}
+
+function askAssign(order) {
+  const who = el("input", { type: "text", maxlength: "80", required: true, value: plain(order.who, 80), testid: "ask-who" });
+  const until = untilChoice("ask-until");
+  dialog(t("upkeep.assign"), "ask-assign", [field("who", who), field("until", until)],
+    (refuse) => send(`/api/orders/${order.n}/assign`, { who: who.value, until_ms: untilOf(until) }, refuse));
+}
+
+async function send(path, body, refuse) {
+  try {
+    await post(path, body);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    refuse(refusalText(error));
+    return false;
+  }
+  await read();
+  return true;
+}
+
+async function act(path, body, then = read) {
+  if (await send(path, body, (text) => setText(host.querySelector(".wrong.doing"), text))) await then();
+}
+
+async function readDowntime(deviceId) {
+  const path = `/api/columns/${encodeURIComponent(deviceId)}/downtime`;
+  downtime = { device_id: deviceId, ...(await get(path)) };
+  render();
+  host.querySelector('[data-testid="upkeep-downtime"]')?.scrollIntoView();
+}
+
+async function readMonth(name) {
+  month = { name, ...(await get(`/api/life?month=${name}`)) };
+  render();
+}
+
+async function read() {
+  const mine = ++asked;
+  try {
+    const answer = await get("/api/upkeep");
+    if (mine !== asked) return;
+    found = answer;
+    if (!month) await readMonth(monthName(0));
+    render();
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    setText(host.querySelector(".wrong.doing"), refusalText(error));
+  }
+}
+
+export function render() {
+  if (!host) return;
+  const focused = document.activeElement?.dataset?.testid;
+  const wrong = el("p", { class: "wrong doing", role: "alert" });
+  if (!found) return void host.replaceChildren(wrong);
+  if (host.contains(document.activeElement) && document.activeElement.matches("input, select")) return; // somebody writes
+  host.replaceChildren(wrong, el("div", { class: "cards" }, headline(), findings(), ordersTable(), columnsTable(), downtimeList(), monthTable()));
+  if (focused) host.querySelector(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
+}
+
+export function mount(node) {
+  host = node;
+  render();
+  on("view", (view) => { if (view === "upkeep") read(); });
+  setInterval(() => { if (store.view === "upkeep" && store.server) read(); }, REFRESH_MS);
+}
