@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from upkeep_rig import DAY, HOUR, MINUTE, START_MS, S, VirtualDesk
+from upkeep_rig import DAY, HOUR, MINUTE, START_MS, Desk, S
 
 from desk.ledger import LedgerError
 from desk.upkeep import life, report, store
@@ -18,18 +18,18 @@ ONE = ALL[0]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[VirtualDesk]:
-    with VirtualDesk(tmp_path / "register.db") as made:
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk(tmp_path / "register.db") as made:
         yield made
 
 
-def born(desk: VirtualDesk, *names: str) -> None:
+def born(desk: Desk, *names: str) -> None:
     for name in names or ALL:
         desk.birth(name)
     desk.beat(MINUTE, *(names or ALL))
 
 
-def away(desk: VirtualDesk, *names: str, rest: tuple[str, ...] = (), for_ms: int = 10 * MINUTE) -> None:
+def away(desk: Desk, *names: str, rest: tuple[str, ...] = (), for_ms: int = 10 * MINUTE) -> None:
     """Lost, and told by the broker."""
     for name in names:
         desk.will(name)
@@ -37,17 +37,17 @@ def away(desk: VirtualDesk, *names: str, rest: tuple[str, ...] = (), for_ms: int
     desk.beat(for_ms, *rest)
 
 
-def last_down(desk: VirtualDesk, name: str) -> Span:
+def last_down(desk: Desk, name: str) -> Span:
     return [span for span in desk.spans(name) if span.state == DOWN][-1]
 
 
-def test_a_column_that_never_came_is_down_from_the_first_minute_on(desk: VirtualDesk) -> None:
+def test_a_column_that_never_came_is_down_from_the_first_minute_on(desk: Desk) -> None:
     born(desk, *ALL[1:])
     assert desk.state(ONE) == (DOWN, "unknown")
     assert "never" in last_down(desk, ONE).why
 
 
-def test_a_chain_is_proven_by_what_happened_and_for_a_day(desk: VirtualDesk) -> None:
+def test_a_chain_is_proven_by_what_happened_and_for_a_day(desk: Desk) -> None:
     """Red when the absence of faults counts as a proof."""
     born(desk)
     assert desk.state(ONE) == (PRESUMED, "")
@@ -69,8 +69,8 @@ def test_a_chain_is_proven_by_what_happened_and_for_a_day(desk: VirtualDesk) -> 
     assert desk.state(ONE) == (PRESUMED, "")
 
 
-def test_what_the_broker_had_in_store_proves_nothing(desk: VirtualDesk) -> None:
-    desk.say(ONE, "state", {"v": 1, "state": "online", "boot": 1, "at": None}, retain=True)
+def test_what_the_broker_had_in_store_proves_nothing(desk: Desk) -> None:
+    desk.hear(ONE, "state", {"v": 1, "state": "online", "boot": 1, "at": None}, retain=True)
     desk.run(5 * S)
     assert set(desk.links(ONE).values()) == {"unproven", "absent"}
 
@@ -78,7 +78,7 @@ def test_what_the_broker_had_in_store_proves_nothing(desk: VirtualDesk) -> None:
 @pytest.mark.parametrize(
     ("cause", "right"), [("power-on", "supply"), ("watchdog", "firmware"), ("panic", "firmware"), ("hard", "works")]
 )
-def test_a_column_that_comes_back_tells_why_it_was_away(desk: VirtualDesk, cause: str, right: str) -> None:
+def test_a_column_that_comes_back_tells_why_it_was_away(desk: Desk, cause: str, right: str) -> None:
     born(desk)
     away(desk, ONE, rest=ALL[1:])
     assert desk.state(ONE) == (DOWN, "unknown")
@@ -89,7 +89,7 @@ def test_a_column_that_comes_back_tells_why_it_was_away(desk: VirtualDesk, cause
     assert [(one["was"], one["cause"], one["by"]) for one in told] == [("unknown", right, "")]
 
 
-def test_a_column_that_ran_on_had_no_link(desk: VirtualDesk) -> None:
+def test_a_column_that_ran_on_had_no_link(desk: Desk) -> None:
     born(desk)
     away(desk, ONE, rest=ALL[1:])
     desk.connect(ONE)
@@ -97,7 +97,7 @@ def test_a_column_that_ran_on_had_no_link(desk: VirtualDesk) -> None:
     assert last_down(desk, ONE).cause == "link"
 
 
-def test_a_housing_that_was_opened_before_is_vandalism(desk: VirtualDesk) -> None:
+def test_a_housing_that_was_opened_before_is_vandalism(desk: Desk) -> None:
     born(desk)
     desk.fault(ONE, "tamper")
     desk.run(S)
@@ -109,7 +109,7 @@ def test_a_housing_that_was_opened_before_is_vandalism(desk: VirtualDesk) -> Non
     assert last_down(desk, ONE).cause == "vandalism"
 
 
-def test_several_that_were_lost_at_once_are_one_loss_and_tell_for_each_other(desk: VirtualDesk) -> None:
+def test_several_that_were_lost_at_once_are_one_loss_and_tell_for_each_other(desk: Desk) -> None:
     """Two of three say that they started anew: the third's switch had no power either, though it ran on itself. Red
     when each is judged alone."""
     born(desk)
@@ -124,14 +124,14 @@ def test_several_that_were_lost_at_once_are_one_loss_and_tell_for_each_other(des
     assert lost == 1
 
 
-def test_two_losses_at_different_times_are_two(desk: VirtualDesk) -> None:
+def test_two_losses_at_different_times_are_two(desk: Desk) -> None:
     born(desk)
     away(desk, ONE, rest=ALL[1:])
     away(desk, ALL[1], rest=ALL[2:])
     assert last_down(desk, ONE).loss != last_down(desk, ALL[1]).loss
 
 
-def test_without_a_broker_and_without_a_desk_all_are_down_for_that_reason(desk: VirtualDesk) -> None:
+def test_without_a_broker_and_without_a_desk_all_are_down_for_that_reason(desk: Desk) -> None:
     born(desk)
     desk.stand(False)
     desk.run(2 * MINUTE)
@@ -148,7 +148,7 @@ def test_without_a_broker_and_without_a_desk_all_are_down_for_that_reason(desk: 
     assert span.cause == "desk" and desk.now_ms - span.from_ms > HOUR and desk.state(ONE) == (PRESUMED, "")
 
 
-def test_every_minute_has_one_state_through_all_of_that(desk: VirtualDesk) -> None:
+def test_every_minute_has_one_state_through_all_of_that(desk: Desk) -> None:
     born(desk)
     away(desk, ONE, rest=ALL[1:])
     desk.stand(False)
@@ -185,7 +185,7 @@ def test_a_minute_is_the_worst_of_what_was_in_it() -> None:
     assert life.availability(summed(minutes(spans, 0, 6 * MINUTE))) == pytest.approx(2 / 6)
 
 
-def test_a_cause_is_corrected_with_a_reason_and_later_evidence_leaves_it(desk: VirtualDesk) -> None:
+def test_a_cause_is_corrected_with_a_reason_and_later_evidence_leaves_it(desk: Desk) -> None:
     born(desk)
     away(desk, ONE, rest=ALL[1:])
     span = last_down(desk, ONE)
@@ -204,7 +204,7 @@ def test_a_cause_is_corrected_with_a_reason_and_later_evidence_leaves_it(desk: V
     )
 
 
-def test_a_table_has_a_line_for_each_column_and_one_for_all(desk: VirtualDesk) -> None:
+def test_a_table_has_a_line_for_each_column_and_one_for_all(desk: Desk) -> None:
     born(desk)
     found = report.month(store.spans(desk.register, 0, desk.now_ms), [], START_MS, desk.now_ms)
     lines = "".join(report.month_csv(found)).splitlines()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from upkeep_rig import DAY, HOUR, KEY, MINUTE, S, VirtualDesk
+from upkeep_rig import DAY, HOUR, KEY, MINUTE, Desk, S
 
 from common.receiver import key_of, label_key, signature
 from desk.ledger import LedgerError
@@ -20,28 +20,28 @@ ONE = ALL[0]
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[VirtualDesk]:
-    with VirtualDesk(tmp_path / "register.db") as made:
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    with Desk(tmp_path / "register.db") as made:
         for name in ALL:
             made.birth(name)
         made.beat(MINUTE, *ALL)
         yield made
 
 
-def maintenance(desk: VirtualDesk, for_ms: int = HOUR) -> WorkOrder:
+def maintenance(desk: Desk, for_ms: int = HOUR) -> WorkOrder:
     return desk.duty.open_order(
         ONE, "chief", what="new button", who="A. Omarov", cause="works", until_ms=desk.now_ms + for_ms, maintenance=True
     )
 
 
-def open_orders(desk: VirtualDesk) -> list[WorkOrder]:
+def open_orders(desk: Desk) -> list[WorkOrder]:
     return store.orders(desk.register, is_open=True)
 
 
 # -- orders
 
 
-def test_a_column_that_is_down_for_long_gets_an_order_which_a_passed_drill_closes(desk: VirtualDesk) -> None:
+def test_a_column_that_is_down_for_long_gets_an_order_which_a_passed_drill_closes(desk: Desk) -> None:
     desk.will(ONE)
     desk.beat(DOWN_MS - MINUTE, *ALL[1:])
     assert open_orders(desk) == []
@@ -61,7 +61,7 @@ def test_a_column_that_is_down_for_long_gets_an_order_which_a_passed_drill_close
     assert orders.repair_ms([closed]) == {"supply": {"mean_ms": took_ms, "n": 1}} and took_ms > DOWN_MS
 
 
-def test_a_drill_while_the_fault_stands_closes_nothing(desk: VirtualDesk) -> None:
+def test_a_drill_while_the_fault_stands_closes_nothing(desk: Desk) -> None:
     desk.fault(ONE, "stream-down")
     desk.beat(DOWN_MS + MINUTE, *ALL)
     assert [order.cause for order in open_orders(desk)] == ["camera"]
@@ -69,7 +69,7 @@ def test_a_drill_while_the_fault_stands_closes_nothing(desk: VirtualDesk) -> Non
     assert len(open_orders(desk)) == 1
 
 
-def test_one_who_comes_back_and_goes_again_is_not_repaired(desk: VirtualDesk) -> None:
+def test_one_who_comes_back_and_goes_again_is_not_repaired(desk: Desk) -> None:
     desk.will(ONE)
     desk.beat(DOWN_MS + MINUTE, *ALL[1:])
     desk.birth(ONE)
@@ -80,7 +80,7 @@ def test_one_who_comes_back_and_goes_again_is_not_repaired(desk: VirtualDesk) ->
     assert order.repaired_ms is None
 
 
-def test_no_order_for_what_nobody_mends_at_a_column(desk: VirtualDesk) -> None:
+def test_no_order_for_what_nobody_mends_at_a_column(desk: Desk) -> None:
     desk.stand(False)
     desk.run(2 * DOWN_MS, step_ms=4 * S)
     assert desk.state(ONE) == (DOWN, "broker") and open_orders(desk) == []
@@ -89,7 +89,7 @@ def test_no_order_for_what_nobody_mends_at_a_column(desk: VirtualDesk) -> None:
 # -- maintenance
 
 
-def test_in_maintenance_a_press_does_not_ring_and_is_kept(desk: VirtualDesk) -> None:
+def test_in_maintenance_a_press_does_not_ring_and_is_kept(desk: Desk) -> None:
     maintenance(desk)
     desk.run(2 * S)
     assert desk.state(ONE) == (DOWN, "maintenance")
@@ -104,7 +104,7 @@ def test_in_maintenance_a_press_does_not_ring_and_is_kept(desk: VirtualDesk) -> 
     assert desk.alarm(ALL[1]) in [row["id"] for row in desk.register.incidents(status="actual")], "others ring"
 
 
-def test_what_was_promised_binds_the_desk_too(desk: VirtualDesk) -> None:
+def test_what_was_promised_binds_the_desk_too(desk: Desk) -> None:
     """Red when maintenance that nobody ended goes on muting: the column would be forgotten."""
     maintenance(desk, 10 * MINUTE)
     desk.beat(10 * MINUTE + S, *ALL)
@@ -113,7 +113,7 @@ def test_what_was_promised_binds_the_desk_too(desk: VirtualDesk) -> None:
     assert desk.state(ONE) == (DOWN, "maintenance"), "... and it is not back before a drill has passed"
 
 
-def test_it_comes_back_only_with_a_passed_drill(desk: VirtualDesk) -> None:
+def test_it_comes_back_only_with_a_passed_drill(desk: Desk) -> None:
     order = maintenance(desk)
     desk.run(2 * S)
     desk.drill(ONE)
@@ -135,7 +135,7 @@ def test_it_comes_back_only_with_a_passed_drill(desk: VirtualDesk) -> None:
     }  # fmt: skip
 
 
-def test_a_column_that_starts_anew_is_told_again_and_so_is_one_after_a_restart_of_the_desk(desk: VirtualDesk) -> None:
+def test_a_column_that_starts_anew_is_told_again_and_so_is_one_after_a_restart_of_the_desk(desk: Desk) -> None:
     maintenance(desk)
     desk.run(2 * S)
     desk.birth(ONE)
@@ -150,7 +150,7 @@ def test_a_column_that_starts_anew_is_told_again_and_so_is_one_after_a_restart_o
 
 
 @pytest.mark.parametrize("until_ms", [None, 8 * DAY, -1])
-def test_maintenance_has_an_end(desk: VirtualDesk, until_ms: int | None) -> None:
+def test_maintenance_has_an_end(desk: Desk, until_ms: int | None) -> None:
     with pytest.raises(LedgerError):
         desk.duty.open_order(
             *(ONE, "chief"), what="x", who="y", cause="works", maintenance=True,
@@ -161,17 +161,17 @@ def test_maintenance_has_an_end(desk: VirtualDesk, until_ms: int | None) -> None
 # -- the answer to a drill
 
 
-def test_an_answer_to_a_drill_says_who_answers_and_for_which_place_signed(desk: VirtualDesk) -> None:
+def test_an_answer_to_a_drill_says_who_answers_and_for_which_place_signed(desk: Desk) -> None:
     answer = desk.drill(ONE)
     said = answer["receiver"]
     entry = desk.roster.entries[ONE]
     assert (said["name"], said["address"], said["geo"]) == ("nko-102", entry.address, entry.geo)
     assert said["sig"] == signature(key_of(KEY, ONE), answer["id"], "nko-102", entry.address, entry.geo)
     real = desk.answer(desk.alarm(ONE))
-    assert "receiver" not in real, "a call's answer stays as it was"
+    assert real is not None and "receiver" not in real, "a call's answer stays as it was"
 
 
-def test_a_wrong_receiver_is_down_and_breaks_the_drill(desk: VirtualDesk) -> None:
+def test_a_wrong_receiver_is_down_and_breaks_the_drill(desk: Desk) -> None:
     desk.drill(ONE)
     desk.fault(ONE, "wrong-receiver")
     desk.run(2 * S)
@@ -181,11 +181,11 @@ def test_a_wrong_receiver_is_down_and_breaks_the_drill(desk: VirtualDesk) -> Non
 # -- what pages are told
 
 
-def overview(desk: VirtualDesk) -> dict[str, object]:
+def overview(desk: Desk) -> dict[str, object]:
     return desk.duty.ask_keeper(lambda keeper, columns: report.overview(keeper, columns, desk.now_ms))
 
 
-def test_the_public_learns_nothing_that_helps_to_choose_a_column(desk: VirtualDesk) -> None:
+def test_the_public_learns_nothing_that_helps_to_choose_a_column(desk: Desk) -> None:
     desk.fault(ONE, "tamper")
     desk.run(2 * S)
     found = overview(desk)
@@ -197,7 +197,7 @@ def test_the_public_learns_nothing_that_helps_to_choose_a_column(desk: VirtualDe
     assert report.public_column(found, "sos-99") is None
 
 
-def test_one_columns_state_is_for_who_has_read_its_label(desk: VirtualDesk) -> None:
+def test_one_columns_state_is_for_who_has_read_its_label(desk: Desk) -> None:
     """Red when a name is enough: names can be guessed."""
     assert desk.duty.is_label(ONE, label_key(KEY, ONE))
     assert not desk.duty.is_label(ONE, label_key(KEY, ALL[1])) and not desk.duty.is_label(ONE, "")
@@ -206,7 +206,7 @@ def test_one_columns_state_is_for_who_has_read_its_label(desk: VirtualDesk) -> N
 
 
 def test_the_share_never_counts_a_column_that_nobody_has_heard(tmp_path: Path) -> None:
-    with VirtualDesk(tmp_path / "other.db") as desk:
+    with Desk(tmp_path / "other.db") as desk:
         desk.birth(ALL[1])
         desk.beat(MINUTE, ALL[1])
         found = overview(desk)
@@ -216,7 +216,7 @@ def test_the_share_never_counts_a_column_that_nobody_has_heard(tmp_path: Path) -
 
 
 def test_without_a_roster_the_columns_that_were_heard_are_all(tmp_path: Path) -> None:
-    with VirtualDesk(tmp_path / "other.db", Roster.nothing()) as desk:
+    with Desk(tmp_path / "other.db", Roster.nothing()) as desk:
         desk.birth("sos-07", location={**desk_location(), "address": "somewhere"})
         desk.beat(MINUTE, "sos-07")
         found = overview(desk)

@@ -3,21 +3,16 @@ it sends is kept. No broker, no thread, no clock but `now_ms`."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
-from contract_examples import example, packed
-from paho.mqtt import client as mqtt
+from contract_examples import example
 
-from common.ports import HOST
-from contract import validator
-from desk import trouble
-from desk.duty import Duty
-from desk.register import Register
-from desk.silence import Limits
+from desk import export
+from desk.upkeep import store
 from desk.upkeep.life import Span
 from desk.upkeep.roster import Roster, parse
+from sim.virtual.desk import VirtualDesk
 
 START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 S, MINUTE, HOUR, DAY = 1000, 60_000, 3_600_000, 86_400_000
@@ -37,72 +32,13 @@ def roster_document(names: dict[str, tuple[float, float]] | None = None, **chang
     return {"v": 1, "centre": "nko-102", "columns": rows}
 
 
-class Air:
-    """Stands in for both of the desk's clients: what it sends, and the broker's receipt for it at once."""
+class Desk(VirtualDesk):
+    """A context manager. `beat` lets time pass for columns that are heard, `run` for none."""
 
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, dict[str, Any]]] = []
-        self.duty: Duty | None = None
-        self._mid = 0
-
-    def ack(self, mid: int, qos: int) -> None:
-        pass
-
-    def publish(self, topic: str, payload: bytes, qos: int) -> mqtt.MQTTMessageInfo:
-        validator.validate(topic, payload, qos=qos, retain=False)
-        self.sent.append((topic, json.loads(payload)))
-        self._mid += 1
-        return mqtt.MQTTMessageInfo(self._mid)
-
-    def socket(self) -> None:
-        return None
-
-
-class VirtualDesk:
-    """A context manager. `say` for a column, `run` to let time pass."""
-
-    def __init__(self, path: Path, roster: Roster | None = None, limits: Limits | None = None) -> None:
-        self.now_ms, self._path = START_MS, path
-        self.roster = parse(roster_document(), "roster.json") if roster is None else roster
-        self._limits, self.boots, self._seq, self._mid = limits, {}, 0, 0  # type: ignore[var-annotated]
-        self.air = Air()
-
-    def __enter__(self) -> Self:
-        self.begin()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.register.close()
-
-    def begin(self) -> None:
-        """The process starts, and finds its broker."""
-        self.register = Register(self._path)
-        self.duty = Duty(
-            *(self.register, HOST, 1),
-            now_ms=lambda: self.now_ms,
-            roster=self.roster,
-            answer_key=KEY,
-            limits=self._limits,
-        )
-        self.air.duty = self.duty
-        self.duty._calls._client = self.duty._telemetry._client = self.air  # type: ignore[assignment]
-        self.stand(True)
-
-    def end(self) -> None:
-        """The process is killed."""
-        self.register.close()
-
-    def stand(self, stands: bool) -> None:
-        """The broker is there, or is not."""
-        for line in (self.duty._calls, self.duty._telemetry):
-            line.stands, line._trouble = stands, trouble.NONE if stands else trouble.GONE
-            self.duty._on_line(line)
-
-    def run(self, span_ms: int, step_ms: int = S) -> None:
-        end_ms = self.now_ms + span_ms
-        while self.now_ms < end_ms:
-            self.now_ms = min(end_ms, self.now_ms + step_ms)
-            self.duty._tick()
+    def __init__(self, path: Path, roster: Roster | None = None) -> None:
+        super().__init__(path, START_MS, parse(roster_document(), "x") if roster is None else roster, KEY)
+        self.boots: dict[str, int] = {}
+        self._seq = 0
 
     def beat(self, span_ms: int, *names: str, step_ms: int = S, every_ms: int = 10 * S) -> None:
         """Time passes, and these columns are heard of."""
@@ -112,15 +48,8 @@ class VirtualDesk:
                 self.heartbeat(name)
             self.run(min(every_ms, end_ms - self.now_ms), step_ms)
 
-    def say(self, name: str, kind: str, document: dict[str, Any] | None, retain: bool = False) -> None:
-        """One message of a column, as the broker passes it on."""
-        topic = f"sos/v1/nko/{name}/{kind}"
-        message = mqtt.MQTTMessage(self._mid, topic.encode())
-        self._mid += 1
-        message.qos, message.retain = validator.delivery(kind.partition("/")[0])[0], retain
-        message.payload = b"" if document is None else packed(document)
-        line = self.duty._calls if kind == "alarm" else self.duty._telemetry
-        self.duty._on_message(line, message)
+    def hear(self, name: str, kind: str, document: dict[str, Any] | None, *, retain: bool = False) -> None:
+        self.say("nko", name, kind, document, retain)
 
     def birth(self, name: str, cause: str = "power-on", **changes: Any) -> None:
         """It starts, and says so."""
@@ -130,28 +59,28 @@ class VirtualDesk:
     def connect(self, name: str, cause: str = "power-on", boot: int | None = None, **changes: Any) -> None:
         """A session begins; with the boot number that it has, if none is given."""
         boot = self.boots[name] if boot is None else boot
-        self.say(name, "state", {"v": 1, "state": "online", "boot": boot, "at": None})
+        self.hear(name, "state", {"v": 1, "state": "online", "boot": boot, "at": None})
         entry = self.roster.entries.get(name)
         info = {**example("info")[1], "device_id": name, "boot": boot, "reset": reset(cause), "capabilities": ["relay"]}
         info["hw"] = {**info["hw"], "uid": f"uid-{name}"}
         if entry is not None:
             info["location"] = {**info["location"], "geo": entry.geo, "address": entry.address}
-        self.say(name, "info", {**info, **changes})
+        self.hear(name, "info", {**info, **changes})
         self.heartbeat(name, cause)
 
     def heartbeat(self, name: str, cause: str = "power-on", **changes: Any) -> None:
         self._seq += 1
         beat = {**example("heartbeat")[1], "boot": self.boots.get(name, 1), "seq": self._seq, "faults": []}
         beat |= {"reset": cause, "uptime_s": self.now_ms // S % 10**8, "open_incidents": 0, "supply_mv": None}
-        self.say(name, "heartbeat", {**beat, **changes})
+        self.hear(name, "heartbeat", {**beat, **changes})
 
     def will(self, name: str) -> None:
         """The broker finds its connection dead."""
-        self.say(name, "state", {"v": 1, "state": "offline", "boot": self.boots[name], "at": None})
+        self.hear(name, "state", {"v": 1, "state": "offline", "boot": self.boots[name], "at": None})
 
     def fault(self, name: str, fault: str, is_up: bool = True) -> None:
         document = {"v": 1, "id": fault, "since": None, "detail": "said by the column"}
-        self.say(name, f"fault/{fault}", document if is_up else None)
+        self.hear(name, f"fault/{fault}", document if is_up else None)
 
     def alarm(self, name: str, status: str = "actual", **changes: Any) -> str:
         self._seq += 1
@@ -159,22 +88,18 @@ class VirtualDesk:
         alarm = {**example("alarm")[1], "device_id": name, "id": incident_id, "status": status,
                  "event_type": "sos" if status == "actual" else "drill"}  # fmt: skip
         alarm["stream"] = {"rtsp": "rtsp://cameras.example/x", "ok_at": utc(self.now_ms)}
-        self.say(name, "alarm", {**alarm, **changes})
+        self.hear(name, "alarm", {**alarm, **changes})
         return incident_id
 
     def drill(self, name: str, **detail: Any) -> dict[str, Any]:
         """A drill that is answered, and what the column says of it; the answer."""
         incident_id = self.alarm(name, "test")
         answer = self.answer(incident_id)
-        # The broker's receipt of the answer.
-        self.duty._answers.on_taken(self.air._mid)
+        assert answer is not None
         told = {"id": incident_id, "answered": True, "round_trip_ms": 40, "receiver": "right", "flash": "ok", **detail}
-        self.say(name, "event", {"v": 1, "event": "drill", "at": utc(self.now_ms), "detail": told})
+        self.hear(name, "event", {"v": 1, "event": "drill", "at": utc(self.now_ms), "detail": told})
         self.run(S)
         return answer
-
-    def answer(self, incident_id: str) -> dict[str, Any]:
-        return next(document for topic, document in reversed(self.air.sent) if document["id"] == incident_id)
 
     def commands(self, name: str) -> list[dict[str, Any]]:
         return [document for topic, document in self.air.sent if topic == f"sos/v1/nko/{name}/cmd"]
@@ -182,12 +107,10 @@ class VirtualDesk:
     # What became of it
 
     def spans(self, name: str) -> list[Span]:
-        from desk.upkeep import store
-
         return store.spans(self.register, 0, self.now_ms + 1).get(name, [])
 
     def state(self, name: str) -> tuple[str, str]:
-        span = self.duty.keeper.span(name)
+        span = self.span(name)
         assert span is not None
         return span.state, span.cause
 
@@ -201,6 +124,4 @@ def reset(cause: str) -> dict[str, Any]:
 
 
 def utc(at_ms: int) -> str:
-    from desk.export import utc as text
-
-    return text(at_ms)
+    return export.utc(at_ms)
