@@ -14,21 +14,19 @@ waits for paho's own locks waits for it (see answers.py).
 from __future__ import annotations
 
 import contextlib
-import hmac
 import json
 import logging
 import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from paho.mqtt import client as mqtt
 
 from common.identity import Identity
-from common.receiver import label_key
 from common.running import Running
 from desk import mqtt_client, trouble
 from desk.answers import Answered, Answers
@@ -37,19 +35,17 @@ from desk.batch import Batch, Change
 from desk.escalation import Escalation, Rung, Telling, Word
 from desk.intake import Intake
 from desk.ladder import Plan
-from desk.ledger import BY_MAX, NEW, Column, Incident, LedgerError
-from desk.limits import INCIDENTS_IN_MEMORY, unstorable
+from desk.ledger import BY_MAX, NEW, LedgerError
+from desk.limits import INCIDENTS_IN_MEMORY, NOTE_MAX, wording
 from desk.line import Line, Login, MakeClient, Receipt
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.register import Register
 from desk.silence import Limits, Presence, Silence
 from desk.telling import Nobody, Tells
 from desk.trouble import Trouble
-from desk.upkeep import orders, receiver, store
 from desk.upkeep.chain import BUTTON_DAYS
 from desk.upkeep.keeper import Keeper
-from desk.upkeep.life import CAUSES
-from desk.upkeep.orders import WorkOrder
+from desk.upkeep.office import Office
 from desk.upkeep.roster import Roster
 
 COMMANDS = ("report", "identify", "selftest", "drill", "restart")
@@ -59,7 +55,6 @@ TICK_S = 0.1
 SETTLE_MS = 10_000  # at the start: so long the ladder waits for what other desks have done meanwhile
 ALIVE_MS = 10_000
 RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones after 20
-NOTE_MAX = 4000
 STALLED_S = 5.0  # without a tick: this process waits for its disk, or for its machine
 QUIET = ("not-started", "connecting", "stopped")
 
@@ -68,7 +63,6 @@ log = logging.getLogger(__name__)
 
 
 STATUS = Change("status", "")
-T = TypeVar("T")
 
 
 def wall_ms() -> int:
@@ -76,7 +70,7 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Duty(Running):
+class Duty(Running, Office):
     """A desk named `name` at the broker `host`:`port`. All methods may be called from any thread.
 
     `tls`: the desk's own certificate, for mutual TLS, or only the authority that the broker's must be from.
@@ -227,11 +221,11 @@ class Duty(Running):
 
     def close(self, incident_id: str, outcome: str, by: str, note: str = "") -> None:
         """The incident is over. `outcome`: one of OUTCOMES. `note`: what else is to be remembered; stays here."""
-        self._decide(incident_id, "closed", by, outcome, _text(note, "note", NOTE_MAX) if note else "")
+        self._decide(incident_id, "closed", by, outcome, wording(note, "note", NOTE_MAX) if note else "")
 
     def note(self, incident_id: str, by: str, text: str) -> None:
         """Add a line to the timeline."""
-        by, text = _text(by, "name", BY_MAX), _text(text, "note", NOTE_MAX)
+        by, text = wording(by, "name", BY_MAX), wording(text, "note", NOTE_MAX)
         with self._changing():
             if self._ledger.find(incident_id) is None:
                 raise LedgerError(f"no incident {incident_id!r}", code="no-incident")
@@ -260,90 +254,8 @@ class Duty(Running):
         self._publish(f"sos/v1/{region}/{device_id}/cmd", document)
         return command_id
 
-    def _send_wishes(self, now_ms: int) -> None:
-        """What the keeper wants columns to do. What cannot be sent now it wants again later, by itself."""
-        wishes, self.keeper.wishes = self.keeper.wishes, []
-        for wish in wishes:
-            column = self._ledger.columns.get(wish.device_id)
-            if column is not None and self._calls.stands:
-                self._command(column.region, wish.device_id, wish.cmd, self.name, wish.more)
-
-    # The columns' upkeep
-
-    def ask_keeper(self, ask: Callable[[Keeper, Mapping[str, Column]], T]) -> T:
-        """What `ask(keeper, columns)` gives; it must be quick, for calls wait meanwhile."""
-        with self._lock:
-            return ask(self.keeper, self._ledger.columns)
-
-    def expected(self, device_id: str, location: Mapping[str, Any]) -> dict[str, str] | None:
-        """The roster's address and place of a column that says another one; None: it says the same, or nobody knows."""
-        entry = self._roster.entries.get(device_id)
-        if entry is None or entry.agrees(location):
-            return None
-        return {"address": entry.address, "geo": entry.geo}
-
-    def is_label(self, device_id: str, key: str) -> bool:
-        """Whether that stands in the code on the column's label. Without a key there are no such labels."""
-        wanted = label_key(self._answer_key, device_id) if self._answer_key is not None else ""
-        return bool(wanted) and hmac.compare_digest(wanted.encode(), key.encode("utf-8", "replace"))
-
-    def correct(self, device_id: str, from_ms: int, cause: str, by: str, reason: str) -> None:
-        """Give a time that a column was down another cause. Raises LedgerError, as all of these do."""
-        by, reason = _text(by, "name", BY_MAX), _text(reason, "reason", NOTE_MAX)
-        if cause not in CAUSES:
-            raise LedgerError(f"cause {cause!r}: give one of {', '.join(CAUSES)}")
-        with self._changing():
-            self._commit()
-            span = store.span(self.register, device_id, from_ms)
-            self.keeper.correct(span, cause, by, reason, self._now_ms())
-            self._commit()
-            self._told.append(Change("column", device_id))
-
-    def open_order(
-        self, device_id: str, by: str, *, what: str, who: str, cause: str, until_ms: int | None, maintenance: bool
-    ) -> WorkOrder:
-        """Somebody is to see to a column; `maintenance`: from now until then its presses do not ring."""
-        by, what = _text(by, "name", BY_MAX), _text(what, "what", orders.WHAT_MAX)
-        who = _text(who, "who", orders.WHO_MAX)
-        with self._changing():
-            now_ms = self._now_ms()
-            if device_id not in self._ledger.columns and device_id not in self._roster.entries:
-                raise LedgerError(f"column {device_id!r} has not been heard of yet", code="column-unheard")
-            if cause not in CAUSES:
-                raise LedgerError(f"cause {cause!r}: give one of {', '.join(CAUSES)}")
-            if until_ms is not None and not now_ms < until_ms <= now_ms + orders.UNTIL_MAX_MS:
-                raise LedgerError("until: must be later than now, and within a year", code="order-until")
-            if maintenance and (until_ms is None or until_ms > now_ms + orders.MAINTENANCE_MAX_MS):
-                raise LedgerError("maintenance needs an end within seven days", code="maintenance-until")
-            order = WorkOrder(0, device_id, cause, what, who, maintenance, now_ms, by, None, until_ms)
-            order = self.keeper.open_order(order)
-            self._commit()
-            self._told.append(Change("column", device_id))
-            return order
-
-    def assign_order(self, n: int, who: str, until_ms: int | None) -> WorkOrder:
-        """Who sees to it, and until when."""
-        with self._changing():
-            now_ms = self._now_ms()
-            if until_ms is not None and not now_ms < until_ms <= now_ms + orders.UNTIL_MAX_MS:
-                raise LedgerError("until: must be later than now, and within a year", code="order-until")
-            order = self.keeper.assign(n, _text(who, "who", orders.WHO_MAX), until_ms)
-            self._commit()
-            self._told.append(Change("column", order.device_id))
-            return order
-
-    def finish_order(self, n: int, by: str) -> WorkOrder:
-        """The work is done: the order is over when a drill has passed, which is asked for now."""
-        with self._changing():
-            order = self.keeper.finish(n, _text(by, "name", BY_MAX), self._now_ms())
-            self._commit()
-            self._told.append(Change("column", order.device_id))
-        with contextlib.suppress(sqlite3.Error), self._changing():
-            self._send_wishes(self._now_ms())
-        return order
-
     def _decide(self, incident_id: str, state: str, by: str, outcome: str = "", note: str = "") -> None:
-        by = _text(by, "name", BY_MAX)
+        by = wording(by, "name", BY_MAX)
         with self._changing():
             now_ms = self._now_ms()
             self._ledger.advance(incident_id, state, by, outcome, now_ms)
@@ -455,14 +367,6 @@ class Duty(Running):
         with contextlib.suppress(sqlite3.Error), self._changing():
             self._escalation.told(self._batch, telling, state, why, self._now_ms())
             self._commit()
-
-    def _receiver(self, incident: Incident) -> dict[str, Any]:
-        """Who answers a drill, and the place that is known here for the column: the roster's, else what it said."""
-        entry, location = self._roster.entries.get(incident.device_id), incident.alarm["location"]
-        place = (entry.address, entry.geo) if entry else (location["address"], location["geo"])
-        return receiver.receiver(
-            self._answer_key, self._roster.centre or self.name, incident.device_id, incident.id, place
-        )
 
     def _publish(self, topic: str, document: dict[str, Any]) -> int:
         return self._calls.publish(topic, json.dumps(document, ensure_ascii=False).encode())
@@ -608,11 +512,3 @@ class Duty(Running):
 
 def _rungs(rows: list[dict[str, Any]]) -> list[Rung]:
     return [Rung(**row) for row in rows]
-
-
-def _text(text: str, what: str, longest: int) -> str:
-    """What a person wrote, if it can be kept as it is."""
-    text = text.strip()
-    if not text or len(text) > longest or unstorable(text):
-        raise LedgerError(f"{what}: give 1 to {longest} characters of text, not {text[:20]!r} ({len(text)})")
-    return text

@@ -11,6 +11,8 @@ import re
 from collections import OrderedDict
 from typing import Any
 
+from desk.ledger import LedgerError
+
 PAYLOAD_MAX = 16 * 1024  # bytes; the longest of a real column are 2 KiB
 DEPTH_MAX = 12
 INTEGER_MAX = 2**53 - 1  # beyond it browsers round
@@ -26,6 +28,7 @@ DRILLS_MAX = 500  # of one column; the oldest go
 BURST = 150  # messages of one column that may come at once: a full journal and a birth are 60
 PER_SECOND = 10.0
 BUCKETS_MAX = 2 * COLUMNS_MAX
+NOTE_MAX = 4000  # characters of what a person writes
 FLOOD_ENDED_MS = 5_000  # after the last message over the limit
 
 
@@ -45,6 +48,14 @@ def unstorable(document: Any, depth: int = 0) -> str | None:
     if isinstance(document, int | float) and abs(document) > INTEGER_MAX:
         return f"a number beyond {INTEGER_MAX}"
     return None
+
+
+def wording(text: str, what: str, longest: int) -> str:
+    """What a person wrote, if it can be kept as it is. Raises LedgerError."""
+    text = text.strip()
+    if not text or len(text) > longest or unstorable(text):
+        raise LedgerError(f"{what}: give 1 to {longest} characters of text, not {text[:20]!r} ({len(text)})")
+    return text
 
 
 class Flood:

@@ -77,7 +77,11 @@ class Desk:
         waiting: dict[str, list[str]] = defaultdict(list)
         for row in self.register.incidents(state="open", status="actual", limit=MANY):
             waiting[row["device_id"]].append(row["id"])
-        return [views.column(row, waiting[row["device_id"]]) for row in self.register.columns()]
+        muted = self.duty.muted(now_ms())
+        return [
+            {**views.column(row, waiting[row["device_id"]]), "muted_until_ms": muted.get(row["device_id"])}
+            for row in self.register.columns()
+        ]
 
     def events(self, device_id: str) -> list[Document]:
         """What happened to one column of late, commands and their results too: {at_ms, event, detail}, newest first."""

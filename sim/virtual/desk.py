@@ -96,7 +96,7 @@ class VirtualDesk:
 
     def tick(self) -> None:
         """A look at everything."""
-        self.duty._tick()
+        self.duty.tick()
 
     def run(self, span_ms: int, step_ms: int = SECOND_MS) -> None:
         """Time passes."""

@@ -107,6 +107,7 @@ def test_from_the_roster_to_maintenance_and_back_by_keyboard_alone(city: City, v
     row = desk.get(f"upkeep-{HERE.device_id}")
     expect(row).to_have_attribute("data-state", "maintenance")
     pillar.shows("out-of-service")
+    expect(desk.get(f"column-{HERE.device_id}")).to_contain_text("maintenance")
 
     pillar.press()
     is_link(desk, "button", "proven")

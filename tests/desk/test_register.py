@@ -118,7 +118,7 @@ def test_a_step_that_fails_leaves_the_register_as_it_was(register: Register, mon
 
 
 def module_steps() -> tuple[str, ...]:
-    from desk.register import STEPS
+    from desk.tables import STEPS
 
     return STEPS
 

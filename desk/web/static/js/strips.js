@@ -6,7 +6,7 @@ import { act } from "./actions.js";
 import { chime } from "./sound.js";
 import { isLouder, isUnanswered, on, openCalls, select, store, go } from "./store.js";
 import { ageText, momentText, nowMs } from "./time.js";
-import { badges, isSilent, lastWords, placeText, pressedAt, pressedText, siteText, stateText } from "./words.js";
+import { badges, isMuted, isSilent, lastWords, placeText, pressedAt, pressedText, siteText, stateText } from "./words.js";
 
 const COMPACT_FROM = 4;
 const NOTED = "sos-noted";
@@ -116,7 +116,7 @@ function updateSilence(node, column) {
 }
 
 function renderSilences() {
-  const silent = [...store.columns.values()].filter((one) => isSilent(one) && !noted.has(silence(one)))
+  const silent = [...store.columns.values()].filter((one) => isSilent(one) && !isMuted(one) && !noted.has(silence(one)))
     .sort((a, b) => (a.device_id < b.device_id ? -1 : 1));
   keyed(document.getElementById("silences"), silent, (one) => one.device_id, createSilence, updateSilence);
   const fresh = silent.filter((one) => !chimed.has(silence(one)));

@@ -8,6 +8,9 @@ import { momentText, nowMs, spanText } from "./time.js";
 const WAITED_MS = 10000; // a call that left later than this had to wait for its connection
 const FRESH_MS = 2 * 60 * 60 * 1000;
 
+/** Whether the column is in maintenance, and its presses do not ring. */
+export const isMuted = (column) => Boolean(column.muted_until_ms) && nowMs() < column.muted_until_ms;
+
 /** The address, or what else tells the place. */
 export function placeText(thing) {
   const address = thing.location?.address ?? thing.address;
@@ -135,6 +138,7 @@ export const isSilent = (column) => Number.isFinite(column.silent_since_ms)
 
 /** One line of a column: its status in words. */
 export function columnText(column) {
+  if (isMuted(column)) return t("upkeep.in-maintenance", { time: momentText(column.muted_until_ms) });
   if (column.status === "silent" || column.status === "offline") {
     if (!isSilent(column)) return t("column.unheard");
     return t(`column.${column.status}`, { time: momentText(column.silent_since_ms) });

@@ -1,0 +1,143 @@
+"""What operators do about the columns' upkeep, and what the duty does for it: the half of desk.duty.Duty that orders,
+corrections and maintenance are in."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from common.receiver import label_key
+from desk.batch import Change
+from desk.ledger import BY_MAX, Column, Incident, Ledger, LedgerError
+from desk.limits import NOTE_MAX, wording
+from desk.line import Line
+from desk.register import Register
+from desk.upkeep import orders, receiver, store
+from desk.upkeep.keeper import Keeper
+from desk.upkeep.life import CAUSES
+from desk.upkeep.orders import WorkOrder
+from desk.upkeep.roster import Roster
+
+T = TypeVar("T")
+
+
+class Office:
+    """Mixed into Duty, whose lock and register it shares."""
+
+    name: str
+    register: Register
+    keeper: Keeper
+    _roster: Roster
+    _answer_key: bytes | None
+    _ledger: Ledger
+    _lock: threading.Condition
+    _told: list[Change]
+    _calls: Line
+    _now_ms: Callable[[], int]
+
+    def _changing(self) -> contextlib.AbstractContextManager[None]:
+        raise NotImplementedError
+
+    def _commit(self) -> None:
+        raise NotImplementedError
+
+    def _command(self, region: str, device_id: str, cmd: str, by: str, more: dict[str, Any]) -> str:
+        raise NotImplementedError
+
+    def ask_keeper(self, ask: Callable[[Keeper, Mapping[str, Column]], T]) -> T:
+        """What `ask(keeper, columns)` gives; it must be quick, for calls wait meanwhile."""
+        with self._lock:
+            return ask(self.keeper, self._ledger.columns)
+
+    def muted(self, now_ms: int) -> dict[str, int]:
+        """The columns in maintenance whose presses do not ring, and until when."""
+        with self._lock:
+            kept = self.keeper.orders.values()
+            return {one.device_id: one.until_ms for one in kept if one.until_ms is not None and one.mutes(now_ms)}
+
+    def expected(self, device_id: str, location: Mapping[str, Any]) -> dict[str, str] | None:
+        """The roster's address and place of a column that says another one; None: it says the same, or nobody knows."""
+        entry = self._roster.entries.get(device_id)
+        if entry is None or entry.agrees(location):
+            return None
+        return {"address": entry.address, "geo": entry.geo}
+
+    def is_label(self, device_id: str, key: str) -> bool:
+        """Whether that stands in the code on the column's label. Without a key there are no such labels."""
+        wanted = label_key(self._answer_key, device_id) if self._answer_key is not None else ""
+        return bool(wanted) and hmac.compare_digest(wanted.encode(), key.encode("utf-8", "replace"))
+
+    def correct(self, device_id: str, from_ms: int, cause: str, by: str, reason: str) -> None:
+        """Give a time that a column was down another cause. Raises LedgerError, as all of these do."""
+        by, reason = wording(by, "name", BY_MAX), wording(reason, "reason", NOTE_MAX)
+        if cause not in CAUSES:
+            raise LedgerError(f"cause {cause!r}: give one of {', '.join(CAUSES)}")
+        with self._changing():
+            self._commit()
+            span = store.span(self.register, device_id, from_ms)
+            self.keeper.correct(span, cause, by, reason, self._now_ms())
+            self._commit()
+            self._told.append(Change("column", device_id))
+
+    def open_order(
+        self, device_id: str, by: str, *, what: str, who: str, cause: str, until_ms: int | None, maintenance: bool
+    ) -> WorkOrder:
+        """Somebody is to see to a column; `maintenance`: from now until then its presses do not ring."""
+        by, what = wording(by, "name", BY_MAX), wording(what, "what", orders.WHAT_MAX)
+        who = wording(who, "who", orders.WHO_MAX)
+        with self._changing():
+            now_ms = self._now_ms()
+            if device_id not in self._ledger.columns and device_id not in self._roster.entries:
+                raise LedgerError(f"column {device_id!r} has not been heard of yet", code="column-unheard")
+            if cause not in CAUSES:
+                raise LedgerError(f"cause {cause!r}: give one of {', '.join(CAUSES)}")
+            if until_ms is not None and not now_ms < until_ms <= now_ms + orders.UNTIL_MAX_MS:
+                raise LedgerError("until: must be later than now, and within a year", code="order-until")
+            if maintenance and (until_ms is None or until_ms > now_ms + orders.MAINTENANCE_MAX_MS):
+                raise LedgerError("maintenance needs an end within seven days", code="maintenance-until")
+            order = WorkOrder(0, device_id, cause, what, who, maintenance, now_ms, by, None, until_ms)
+            order = self.keeper.open_order(order)
+            self._commit()
+            self._told.append(Change("column", device_id))
+            return order
+
+    def assign_order(self, n: int, who: str, until_ms: int | None) -> WorkOrder:
+        """Who sees to it, and until when."""
+        with self._changing():
+            now_ms = self._now_ms()
+            if until_ms is not None and not now_ms < until_ms <= now_ms + orders.UNTIL_MAX_MS:
+                raise LedgerError("until: must be later than now, and within a year", code="order-until")
+            order = self.keeper.assign(n, wording(who, "who", orders.WHO_MAX), until_ms)
+            self._commit()
+            self._told.append(Change("column", order.device_id))
+            return order
+
+    def finish_order(self, n: int, by: str) -> WorkOrder:
+        """The work is done: the order is over when a drill has passed, which is asked for now."""
+        with self._changing():
+            order = self.keeper.finish(n, wording(by, "name", BY_MAX), self._now_ms())
+            self._commit()
+            self._told.append(Change("column", order.device_id))
+        with contextlib.suppress(sqlite3.Error), self._changing():
+            self._send_wishes(self._now_ms())
+        return order
+
+    def _send_wishes(self, now_ms: int) -> None:
+        """What the keeper wants columns to do. What cannot be sent now it wants again later, by itself."""
+        wishes, self.keeper.wishes = self.keeper.wishes, []
+        for wish in wishes:
+            column = self._ledger.columns.get(wish.device_id)
+            if column is not None and self._calls.stands:
+                self._command(column.region, wish.device_id, wish.cmd, self.name, wish.more)
+
+    def _receiver(self, incident: Incident) -> dict[str, Any]:
+        """Who answers a drill, and the place that is known here for the column: the roster's, else what it said."""
+        entry, location = self._roster.entries.get(incident.device_id), incident.alarm["location"]
+        place = (entry.address, entry.geo) if entry else (location["address"], location["geo"])
+        return receiver.receiver(
+            self._answer_key, self._roster.centre or self.name, incident.device_id, incident.id, place
+        )
