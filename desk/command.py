@@ -1,4 +1,4 @@
-"""`python -m sim desk`: the control centre's desk in the browser.
+"""`python -m desk`: the control centre's desk in the browser.
 
 It prints one JSON line when it listens: {"event": "desk", "url": ...}; as long as there are no accounts, that link is
 the way in. Its folder holds the register, the accounts and

@@ -1,4 +1,4 @@
-"""`python -m sim desk` as a process: when it refuses to start, what it leaves behind when it is killed."""
+"""`python -m desk` as a process: when it refuses to start, what it leaves behind when it is killed."""
 
 from __future__ import annotations
 

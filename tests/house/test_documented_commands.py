@@ -1,7 +1,7 @@
 """Every command that the documentation shows exists as it stands there, and is run by a test.
 
-The commands are taken from the Markdown itself. A new one turns this red until RUN has it, as it stands, or RUN_BY
-names the test that runs it.
+The commands are taken from the Markdown itself, from its blocks and from between its backticks. A new one turns this
+red until RUN_BY names the test that runs what it runs. A session of an integrator's is typed here as it stands.
 """
 
 from __future__ import annotations
@@ -10,13 +10,17 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from desk.register import Register
+
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.M | re.S)
+SPAN = re.compile(r"`([^`\n]+)`")
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|\.venv/bin/\S+|sos-\w+|mosquitto|pip) ")
 MODULE = re.compile(r"\.venv/bin/python -m (sim|desk)\b|sos-(column|desk)\b")
 PROGRAMS = {"column": "sim", "desk": "desk"}
@@ -33,20 +37,27 @@ def commands(text: str) -> list[str]:
     return found
 
 
-DOCUMENTED = sorted({command for path in DOCUMENTS for command in commands(path.read_text("utf-8"))})
+def spans(text: str) -> list[str]:
+    """What the running text shows between backticks."""
+    return [span for span in SPAN.findall(BLOCK.sub("", text)) if COMMAND.match(span)]
+
+
+TEXTS = [path.read_text("utf-8") for path in DOCUMENTS]
+DOCUMENTED = sorted({command for text in TEXTS for command in (*commands(text), *spans(text))})
 MAKEFILE = (ROOT / "Makefile").read_text()
 TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M)) | {"help"}
-VARIABLES = set(re.findall(r"\$\(([A-Z_]+)\)|^([A-Z_]+) \?=|\$\(if \$\(([A-Z_]+)\)", MAKEFILE, re.M))
+VARIABLES = set(re.findall(r"\$\(([A-Z0-9_]+)\)|^([A-Z0-9_]+) \?=|\$\(if \$\(([A-Z0-9_]+)\)", MAKEFILE, re.M))
 KNOWN_VARIABLES = {name for names in VARIABLES for name in names if name} | {"STRICT", "SEED"}
 
 
 def broken_make(command: str) -> list[str]:
     """Targets and variables of a make command that the Makefile has not."""
-    words = [word for word in shlex.split(command.partition("make ")[2]) if not word.startswith("[")]
+    words = [word for word in shlex.split(command.partition("make ")[2]) if word[0] not in "[."]
     if not words or words[0] == "-C":
         return []  # another project's
     named = {word.partition("=")[0] for word in words if "=" in word}
-    return sorted(({words[0]} - TARGETS) | (named - KNOWN_VARIABLES))
+    targets = {word for word in words[:1] if "=" not in word}  # "make ... LANG=kk": of any
+    return sorted((targets - TARGETS) | (named - KNOWN_VARIABLES))
 
 
 def help_of(module: str, words: tuple[str, ...]) -> str:
@@ -63,7 +74,7 @@ def broken_options(command: str) -> list[str]:
     rest = command[found.end() :].replace("[", " ").replace("]", " ").replace("|", " ")
     rest = re.split(r"[<>&]", rest)[0]
     words = [word for word in shlex.split(rest) if re.fullmatch(r"[a-z]+", word)]
-    verbs = tuple(words[:1]) if module == "sim" else ()
+    verbs = tuple(words[:2] if words[:1] == ["account"] else words[:1] if module == "sim" else ())
     options = re.findall(r"(?<!\S)--[a-z-]+", rest)
     text = help_of(module, verbs)
     return [option for option in options if not re.search(rf"{option}\b", text)]
@@ -74,7 +85,7 @@ def test_make_knows_what_the_documentation_types(command: str) -> None:
     assert broken_make(command) == []
 
 
-@pytest.mark.parametrize("command", [one for one in DOCUMENTED if MODULE.search(one) and " account " not in one])
+@pytest.mark.parametrize("command", [one for one in DOCUMENTED if MODULE.search(one)])
 def test_our_programs_know_what_the_documentation_types(command: str) -> None:
     assert broken_options(command) == []
 
@@ -88,3 +99,125 @@ def test_a_command_that_is_gone_is_noticed(command: str, wrong: list[str]) -> No
     assert broken_options(".venv/bin/python -m sim column --config x --nonsense") == ["--nonsense"]
     text = "```\nmake run  # see\nmake desk A=1 \\\n  B=2\n{}\n```\nmake no\n"
     assert commands(text) == ["make run", "make desk A=1 B=2"]
+
+
+# -- each is run by a test
+
+RUN_BY = {
+    "make accept": "field/test_accept_board.py::test_a_board_as_the_model_is_agrees_in_every_line",
+    "make bench": "bench/test_bench_smoke.py::test_latency_has_a_row_for_each_contender",
+    "make board": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
+    "make build": "field/test_make.py::test_build_tells_in_the_language_too",
+    "make campaign": "search/test_campaign_command.py::test_a_storm_is_replayed_by_its_number",
+    "make desk": "desk/test_desk_command.py::test_accounts_are_made_listed_and_removed",
+    "make diag": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
+    "make flash": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
+    "make flash-all": "field/test_make.py::test_a_fleet_a_folder_and_a_configuration_with_blanks_and_brackets",
+    "make image": "field/test_image.py::test_an_image_goes_onto_an_empty_board",
+    "make logs": "serial_board/test_board_console.py::test_logs_and_watch_for_people_and_for_machines",
+    "make mutation": "tools/test_mutation.py::test_what_no_test_notices_or_runs_survives",
+    "make pictures": "browser/test_pictures.py::test_the_desk_with_a_call_and_a_silent_column",
+    "make provision": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
+    "make run": "demo/test_demo.py::test_without_a_terminal_it_plays_the_script_and_passes",
+    "make servers": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
+    "make shell": "serial_board/test_board_console.py::test_the_shell_is_not_bitten_and_the_column_goes_back_on_duty",
+    "make soak": "search/test_endurance.py::test_a_leak_is_noticed",
+    "make venv": "tools/test_environment.py::test_a_target_gets_its_own_set_and_no_other",
+    "make watch": "serial_board/test_board_console.py::test_logs_and_watch_for_people_and_for_machines",
+    "sim board": "serial_board/test_board_column.py::test_the_command_line_opens_a_port_and_obeys",
+    "sim campaign": "search/test_campaign_command.py::test_a_storm_is_replayed_by_its_number",
+    "sim column": "real/test_cli_column.py::test_a_press_calls_a_cut_is_dark_and_the_image_is_kept",
+    "sim config": "real/test_cli_config.py::test_with_certificates_it_is_mutual_tls_with_the_texts_inside",
+    "sim pillar": "pillar/test_pillar_command.py::test_it_serves_its_page_and_runs_its_column_until_it_is_told_to_end",
+    "desk": "desk/test_desk_command.py::test_accounts_are_made_listed_and_removed",
+    "field.diag": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
+    "mpremote": "serial_board/test_board_column.py::test_a_blank_board_becomes_a_column_over_the_port",
+    "mosquitto": "real/test_cli_alarm.py::test_the_lamp_tells_the_truth_all_the_way",
+    "pip install": "house/test_installed.py::test_a_column_from_another_folder_raises_an_alarm",
+    "tools.mutation": "tools/test_mutation.py::test_what_no_test_notices_or_runs_survives",
+}
+# These are not run, and why.
+NOT_RUN = {
+    "make help": "said of every target",
+    "make test": "it is what runs this; .ci/run calls it",
+    "make quick": "it is the fast part of the same tests",
+    "make lock": "asks the registry for newer packages",
+    "make -C": "another project's Makefile, with Espressif's compiler",
+    "pytest": "one test of those that run here",
+    "python -c": "typed below",
+}
+
+
+def runs(command: str) -> str:
+    """The key in RUN_BY or NOT_RUN of what a command runs."""
+    for program in ("pytest", "python -c", "mpremote", "tools.mutation", "field.diag", "pip install", "mosquitto"):
+        if re.search(rf"(^|[ /]){re.escape(program)}( |$)", command):
+            return program
+    if found := MODULE.search(command):
+        verb = re.match(r"\s*([a-z]+)", command[found.end() :])
+        named = found[1] or PROGRAMS[found[2]]
+        return named if named == "desk" or not verb or verb[1] == "desk" else f"sim {verb[1]}"
+    words = [word for word in command.partition("make ")[2].split() if word != "..." and "=" not in word]
+    return f"make {words[0] if words else 'help'}"
+
+
+def is_a_test(node: str) -> bool:
+    path, _, name = node.partition("::")
+    file = ROOT / "tests" / path
+    return file.exists() and f"def {name}(" in file.read_text("utf-8")
+
+
+@pytest.mark.parametrize("command", DOCUMENTED)
+def test_a_test_runs_what_the_documentation_types(command: str) -> None:
+    assert runs(command) in {**RUN_BY, **NOT_RUN}, f"name the test that runs {runs(command)!r} in RUN_BY"
+
+
+def test_the_tests_that_are_named_are_there() -> None:
+    """Red when a test is renamed or removed, and when nothing shows the command any more."""
+    assert [node for node in RUN_BY.values() if not is_a_test(node)] == []
+    shown = {runs(command) for command in DOCUMENTED}
+    assert sorted({**RUN_BY, **NOT_RUN}.keys() - shown) == []
+
+
+# -- typed as it stands
+
+SHOWN = "sos-column column --config test-01.json --no-input > test-01.log & column=$!"
+
+
+@pytest.fixture
+def typed(tmp_path: Path) -> Iterator[Path]:
+    """A folder in which the installed commands are found."""
+    for name, module in (("sos-column", "sim"), ("sos-desk", "desk")):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m {module} "$@"\n')
+        program.chmod(0o755)
+    yield tmp_path
+
+
+def shell(text: str, folder: Path) -> str:
+    done = subprocess.run(
+        ["/bin/sh", "-ec", f'PATH="$PWD:$PATH"\n{text}'], cwd=folder, capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_integrators_session(typed: Path) -> None:
+    configured = next(one for one in DOCUMENTED if one.startswith("sos-column config"))
+    assert SHOWN in DOCUMENTED
+    wait = "until grep -q armed test-01.log; do sleep 0.1; done; kill $column"
+    shell(f"{configured}\n{SHOWN}\n{wait}", typed)
+    assert '"event": "boot"' in (typed / "test-01.log").read_text()
+
+
+def test_a_copy_of_the_register(tmp_path: Path) -> None:
+    (command,) = [one for one in DOCUMENTED if "python -c" in one]
+    (tmp_path / "srv").mkdir()
+    (tmp_path / "backup").mkdir()
+    Register(tmp_path / "srv" / "register.sqlite").close()
+    places = {"/srv/desk": tmp_path / "srv", "/backup": tmp_path / "backup", ".venv/bin/python": sys.executable}
+    for place, here in places.items():
+        assert place in command
+        command = command.replace(place, str(here))
+    shell(command, tmp_path)
+    assert b"CREATE TABLE incident" in (tmp_path / "backup" / "register.sqlite").read_bytes()

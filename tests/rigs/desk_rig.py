@@ -50,7 +50,7 @@ class Answer(NamedTuple):
 
 
 class DeskRig:
-    """`python -m sim desk --folder FOLDER ARGUMENTS`, and a browser that behaves as its own page does."""
+    """`python -m desk --folder FOLDER ARGUMENTS`, and a browser that behaves as its own page does."""
 
     def __init__(self, folder: Path, broker: Broker | None, *arguments: str) -> None:
         where = f"{broker.host}:{broker.port}" if broker else NOBODY
