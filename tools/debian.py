@@ -101,7 +101,10 @@ def command(root: Path, program: str) -> list[str]:
 
 
 def sources(folder: Path = SOURCES) -> Iterator[Stanza]:
-    """Every enabled entry of apt's source lists, as deb822 fields with lower-case names."""
+    """Every enabled entry of apt's source lists, as deb822 fields with lower-case names.
+
+    `apt-get indextargets` would parse them for us, but leaves out Signed-By, and the key may stand nowhere else.
+    """
     parts = folder / "sources.list.d"
     for path in [folder / "sources.list", *sorted(parts.glob("*.list"))]:
         if path.is_file():
