@@ -1,4 +1,4 @@
-"""One browser's session with one camera: its offer is answered, and packets flow until it ends."""
+"""One browser's session with camera and intercom: its offer is answered, and packets flow until it ends."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from desk.media.relay import Target
 from desk.media.source import G711, OPEN_S, Found, Slots, Source
 from desk.media.track import Track
 from desk.media.trouble import NoStream
+from desk.media.voice import Ear, Intercom, listen
 
 PLAIN_MODE = "1"  # packetization-mode: pictures in several packets
 
@@ -22,49 +23,78 @@ Kind = Literal["audio", "video"]
 
 
 class Call(Answered):
-    """`over` is called once, when it has ended."""
+    """`over` is called once, when it has ended. `target`, `intercom`: what the alarm names, one or both.
 
-    def __init__(self, target: Target, threads: ThreadPoolExecutor, slots: Slots, over: Callable[[], None]) -> None:
+    `ways`: what works; `tried`: what does not, WAY=CODE.
+    """
+
+    def __init__(
+        self,
+        target: Target | None,
+        intercom: Intercom | None,
+        threads: ThreadPoolExecutor,
+        slots: Slots,
+        over: Callable[[], None],
+    ) -> None:
         super().__init__()
         self.target = target
         self._slots, self._over = slots, over
-        self._source = Source(target, threads, slots)
+        self._source = Source(target, threads, slots) if target is not None else None
+        self._intercom = intercom
         self._found: Found | None = None
+        self.ways: list[str] = []
+        self.tried: list[str] = []
 
     async def answer(self, offer: str, peer: str) -> str:
-        """The SDP answer, once the camera's stream is known. `peer`: the address that the offer came from.
+        """The SDP answer, once the camera's stream is known; the intercom may be called for longer than that.
 
-        Raises NoStream, BadOffer.
+        `peer`: the address that the offer came from. Raises NoStream, BadOffer.
         """
         check(offer)
-        self._source.start()
         try:
-            self._found = await asyncio.wait_for(asyncio.shield(self._source.found), OPEN_S + 1)
-        except TimeoutError:
-            raise NoStream("timeout", f"the camera sent no picture in {OPEN_S:.0f} s") from None
+            self._found = await self._look() if self._source is not None else None
+        except NoStream as trouble:
+            if self._intercom is None:
+                raise
+            self.tried.append(f"rtsp={trouble.code}")
+            self._source = None
         try:
-            answer = await self._agree(self._found, reachable(offer, peer))
+            answer = await self._agree(reachable(offer, peer))
         except NoStream:
             raise
         except Exception as error:  # whatever aiortc stumbles over in the offer
             raise BadOffer(f"this offer cannot be answered: {type(error).__name__}: {error}") from error
-        self._source.go()
+        if self._source is not None:
+            self._source.go()
         self._start(self._give_up())
         return answer
 
-    async def _agree(self, found: Found, offer: str) -> str:
+    async def _look(self) -> Found:
+        """Raises NoStream."""
+        assert self._source is not None
+        self._source.start()
+        try:
+            return await asyncio.wait_for(asyncio.shield(self._source.found), OPEN_S + 1)
+        except TimeoutError:
+            await self._source.stop()
+            raise NoStream("timeout", f"the camera sent no picture in {OPEN_S:.0f} s") from None
+
+    async def _agree(self, offer: str) -> str:
         offered = {media.kind: _names(media) for media in SessionDescription.parse(offer).media}
-        source, connection = self._source, self._connection
-        if found.video and "video" in offered:
+        found, source, connection = self._found, self._source, self._connection
+        if source is not None and found is not None and found.video and "video" in offered:
             source.h264 = "H264" in offered["video"]
             if not (source.h264 and found.plain_video):
                 self._slots.check()
             source.video = self._send("video", "H264" if source.h264 else "VP8")
-        if found.audio and "audio" in offered:
+        if self._intercom is not None and "audio" in offered:
+            self._converse(self._intercom, offered["audio"])
+        elif source is not None and found is not None and found.audio and "audio" in offered:
             source.sound = _sound_codec(found, offered["audio"])
             source.audio = self._send("audio", source.sound)
-        if source.video is None and source.audio is None:
+        if not any(transceiver.sender.track for transceiver in connection.getTransceivers()):
             raise NoStream("codec", "the camera sends nothing that the browser asked for")
+        self.ways += ["rtsp"] * (source is not None) + ["sip"] * (self._intercom is not None)
         await connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
         for transceiver in connection.getTransceivers():
             if transceiver.sender.track is None:
@@ -72,9 +102,17 @@ class Call(Answered):
         await connection.setLocalDescription(await connection.createAnswer())
         return str(connection.localDescription.sdp)
 
-    def _send(self, kind: Kind, codec: str) -> Track:
+    def _converse(self, intercom: Intercom, offered: set[str]) -> None:
+        """Sound both ways; until the intercom answers the browser hears what the camera's microphone hears."""
+        ear = Ear(self._send("audio", "opus" if "opus" in offered else "PCMU", "sendrecv"))
+        if self._source is not None:
+            self._source.ear = lambda part: ear.put(part, of_intercom=False)
+        mouth = intercom.join(self, ear)
+        self._connection.on("track", lambda track: self._start(listen(track, mouth)))
+
+    def _send(self, kind: Kind, codec: str, direction: str = "sendonly") -> Track:
         track = Track(kind)
-        transceiver = self._connection.addTransceiver(track, direction="sendonly")
+        transceiver = self._connection.addTransceiver(track, direction=direction)
         known = RTCRtpSender.getCapabilities(kind).codecs
         wanted = (codec.lower(), "rtx")
         transceiver.setCodecPreferences([one for one in known if one.mimeType.partition("/")[2].lower() in wanted])
@@ -83,15 +121,16 @@ class Call(Answered):
     def state(self) -> dict[str, Any]:
         """What the page says of it."""
         source, found = self._source, self._found
-        trouble = source.trouble
+        trouble = source.trouble if source is not None else None
         return {
-            "way": "rtsp",
+            "way": "+".join(self.ways),
             "state": "away" if trouble else "playing",
             "code": trouble.code if trouble else None,
             "text": trouble.text if trouble else None,
             "video": found.video if found else "",
             "audio": found.audio if found else "",
-            "converted": source.converted,
+            "converted": source is not None and source.converted,
+            "voice": self._intercom.state() if self._intercom is not None else None,
         }
 
     async def close(self) -> None:
@@ -100,7 +139,10 @@ class Call(Answered):
             return
         self._closed = True
         self._over()
-        await self._source.stop()
+        if self._intercom is not None:
+            await self._intercom.leave(self)
+        if self._source is not None:
+            await self._source.stop()
         await self._shut()
 
 

@@ -1,4 +1,4 @@
-"""What the desk says to a camera that asks who is there: one file on the desk's machine, its owner's only.
+"""What the desk says to a camera or an intercom that asks who is there: one file on its machine, its owner's only.
 
     [[camera]]
     host = "cameras.example"        # or a pattern: "10.20.*"
@@ -6,7 +6,10 @@
     user = "desk"
     password = "..."
 
-The first that fits is taken. `host` must be there: the address of a camera comes from a column, and a password that
+    [[intercom]]                    # the same fields
+    ...
+
+Of each kind the first that fits is taken. `host` must be there: the address comes from a column, and a password that
 went wherever a column says would be anybody's.
 """
 
@@ -20,6 +23,7 @@ from pathlib import Path
 from desk.private_file import PrivateFileError, read_toml
 
 FIELDS = {"host": True, "device": False, "user": True, "password": True}  # whether it must be there
+KINDS = ("camera", "intercom")
 
 
 class CredentialsError(ValueError):
@@ -28,7 +32,7 @@ class CredentialsError(ValueError):
 
 @dataclass(frozen=True)
 class Credential:
-    """For some cameras. The password is never printed."""
+    """For some cameras or intercoms. The password is never printed."""
 
     host: str
     user: str
@@ -42,12 +46,16 @@ class Credential:
 class Credentials:
     """All that the desk knows."""
 
-    def __init__(self, known: Sequence[Credential] = ()) -> None:
-        self._known = tuple(known)
+    def __init__(self, cameras: Sequence[Credential] = (), intercoms: Sequence[Credential] = ()) -> None:
+        self._cameras, self._intercoms = tuple(cameras), tuple(intercoms)
 
     def of(self, device_id: str, host: str) -> Credential | None:
         """For the camera at `host` of that column."""
-        return next((one for one in self._known if one.fits(device_id, host)), None)
+        return next((one for one in self._cameras if one.fits(device_id, host)), None)
+
+    def of_intercom(self, device_id: str, host: str) -> Credential | None:
+        """For the intercom at `host`, or the exchange there."""
+        return next((one for one in self._intercoms if one.fits(device_id, host)), None)
 
 
 def read(path: Path) -> Credentials:
@@ -56,14 +64,17 @@ def read(path: Path) -> Credentials:
         document = read_toml(path, "docs/desk.md, Streams")
     except PrivateFileError as error:
         raise CredentialsError(str(error)) from None
-    cameras = document.pop("camera", [])
-    if document or not isinstance(cameras, list):
-        raise CredentialsError(f"{path}: must have [[camera]] and nothing else")
-    return Credentials([_credential(path, number, one) for number, one in enumerate(cameras, 1)])
+    found = {kind: document.pop(kind, []) for kind in KINDS}
+    if document or not all(isinstance(entries, list) for entries in found.values()):
+        raise CredentialsError(f"{path}: must have [[camera]], [[intercom]] and nothing else")
+    return Credentials(*(_credentials(path, kind, entries) for kind, entries in found.items()))
 
 
-def _credential(path: Path, number: int, given: object) -> Credential:
-    where = f"{path}: camera {number}"
+def _credentials(path: Path, kind: str, entries: Sequence[object]) -> list[Credential]:
+    return [_credential(f"{path}: {kind} {number}", one) for number, one in enumerate(entries, 1)]
+
+
+def _credential(where: str, given: object) -> Credential:
     if not isinstance(given, dict) or set(given) - set(FIELDS):
         raise CredentialsError(f"{where}: knows only {', '.join(FIELDS)}")
     for name, needed in FIELDS.items():
@@ -73,5 +84,5 @@ def _credential(path: Path, number: int, given: object) -> Credential:
     if any(not character.isprintable() for value in given.values() for character in value) or ":" in given["user"]:
         raise CredentialsError(f"{where}: has control characters, or a colon in user")
     if not given["host"].strip("*?"):
-        raise CredentialsError(f"{where}: host fits every host; name the cameras' network at least, such as 10.20.*")
+        raise CredentialsError(f"{where}: host fits every host; name their network at least, such as 10.20.*")
     return Credential(**given)

@@ -1,4 +1,5 @@
-"""The desk's side of the media gateway: says where a camera is and who asks, and starts the process that does the rest.
+"""The desk's side of the media gateway: says where camera and intercom are and who asks, and starts the process that
+does the rest.
 
 The process starts with the first picture that is asked for, and again should it fail. Without its packages
 (requirements/live.in) the desk runs and says why there is no picture.
@@ -13,22 +14,37 @@ import itertools
 import json
 import os
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from common.home import ROOT
-from desk.media.credentials import Credentials
+from desk.media.credentials import Credential, Credentials
 from desk.media.hosts import Hosts
 from desk.media.trouble import NoStream
+from desk.sip.conversation import Peer
+from desk.sip.trouble import NoCall
 from desk.web.refusal import Refusal
 
 PORTS = {"rtsp": 554}
-NEEDS = ("aiortc", "av")
+NEEDS = ("aiortc", "av", "numpy")
 START_S = 20.0
 CALL_S = 12.0  # the camera's own limits are shorter
 SAY_S = 3.0
 LINE_MAX = 256 * 1024
+TRIED_HEADER = "Stream-Tried"
 
 Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Answered:
+    """`way`: what works of RTSP and SIP; `tried`: what does not, WAY=CODE."""
+
+    name: str
+    answer: bytes
+    way: str
+    tried: tuple[str, ...]
 
 
 class Gateway:
@@ -59,23 +75,58 @@ class Gateway:
         if self._reading is not None:
             await asyncio.gather(self._reading, return_exceptions=True)
 
-    async def call(self, address: str, device_id: str, offer: bytes, peer: str) -> tuple[str, bytes]:
-        """(name of the call, the answer). `peer`: where the offer came from. Raises NoStream, Refusal (400)."""
+    async def call(self, stream: Mapping[str, Any], device_id: str, offer: bytes, peer: str) -> Answered:
+        """The camera's picture by RTSP and the intercom's sound by SIP, together where the alarm names both.
+
+        `peer`: where the offer came from. Raises NoStream when neither works: its headers say why; Refusal (400).
+        """
+        try:
+            text = offer.decode()
+        except UnicodeDecodeError:
+            raise Refusal(400, "an offer is text in UTF-8") from None
+        ways = {"rtsp": self._camera, "sip": self._intercom}
+        asked: Document = {"offer": text, "peer": peer, "names": None, "local": self._hosts.local}
+        asked["names"] = None if self._hosts.names is None else sorted(self._hosts.names)
+        tried: list[str] = []
+        last = NoStream("none", "this alarm names no stream that a browser can show")
+        for way, find in ways.items():
+            if not stream.get(way):
+                continue
+            try:
+                asked[way] = await find(stream[way], device_id)
+            except NoStream as trouble:
+                last = trouble
+                tried.append(f"{way}={trouble.code}")
+        try:
+            if not asked.keys() & ways.keys():
+                raise last
+            done = await self._ask("call", asked, CALL_S)
+        except NoStream as trouble:
+            failed = [*tried, *(f"{way}={trouble.code}" for way in ways if way in asked)]
+            trouble.headers[TRIED_HEADER] = " ".join(failed)
+            raise
+        way = "+".join(way for way in ways if way in done["ways"])
+        return Answered(str(done["name"]), str(done["answer"]).encode(), way, (*tried, *done["tried"]))
+
+    async def _camera(self, address: str, device_id: str) -> Document:
+        """Raises NoStream."""
         where = self._hosts.allowed(address, PORTS)
         assert where.host is not None
         port = where.port or PORTS[where.scheme]
         addresses = await self._hosts.look_up(where.host, port)
         known = self._credentials.of(device_id, where.host)
-        target = {
-            "addresses": addresses, "host": where.host, "port": port, "path": where.raw_path_qs,
-            "user": known.user if known else None, "password": known.password if known else None,
-        }  # fmt: skip
+        return {"addresses": addresses, "host": where.host, "port": port, "path": where.raw_path_qs, **_login(known)}
+
+    async def _intercom(self, address: str, device_id: str) -> Document:
+        """Raises NoStream."""
         try:
-            text = offer.decode()
-        except UnicodeDecodeError:
-            raise Refusal(400, "an offer is text in UTF-8") from None
-        done = await self._ask("call", {"target": target, "offer": text, "peer": peer}, CALL_S)
-        return str(done["name"]), str(done["answer"]).encode()
+            peer = Peer.of(address, ())
+        except NoCall as trouble:
+            raise NoStream(trouble.code, f"this alarm's sip: {trouble.text}") from None
+        host = peer.uri.host.strip("[]")
+        self._hosts.permit(host, peer.port)
+        addresses = await self._hosts.look_up(host, peer.port)
+        return {"address": address, "addresses": addresses, **_login(self._credentials.of_intercom(device_id, host))}
 
     async def hang_up(self, name: str) -> bool:
         """False when there is no call of that name (any more)."""
@@ -158,3 +209,7 @@ class Gateway:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_result({"code": "no-gateway", "text": "the media gateway has failed"})
+
+
+def _login(known: Credential | None) -> Document:
+    return {"user": known.user if known else None, "password": known.password if known else None}

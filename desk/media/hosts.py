@@ -1,4 +1,4 @@
-"""Whom the desk calls for a picture. The address comes from a column, so it is hostile.
+"""Whom the desk calls for picture and sound. The address comes from a column, so it is hostile.
 
 Only the hosts that `--stream-hosts` names (without it: none that only this machine can reach, unless the desk itself
 serves nobody but this machine). A name is looked up once, and the very addresses that were checked are then used.
@@ -37,12 +37,24 @@ class Hosts:
         if where.scheme not in ports or not where.host or where.password is not None or port is None:
             known = " or ".join(f"{scheme}://" for scheme in ports)
             raise NoStream("not-allowed", f"this alarm's stream is no address that begins with {known}")
-        host = where.host.lower()
+        self.permit(where.host, port)
+        return where
+
+    def permit(self, host: str, port: int) -> None:
+        """Raises NoStream when it may not be called."""
+        host = host.lower()
         if self.names is not None and not {host, f"{host}:{port}"} & self.names:
             raise NoStream("not-allowed", f"the desk may not call {host[:80]}: --stream-hosts does not name it")
         with contextlib.suppress(ValueError):  # a name: what it stands for is checked when it is looked up
-            self.check(str(ipaddress.ip_address(where.host)))
-        return where
+            self.check(str(ipaddress.ip_address(host)))
+
+    def may_send(self, address: str) -> bool:
+        """Whether sound may go to an address that the other side of a call names."""
+        try:
+            self.permit(address, 0)
+        except NoStream:
+            return False
+        return True
 
     def check(self, address: str) -> None:
         """Raises NoStream when it is not one that a camera can have."""

@@ -21,9 +21,12 @@ from typing import Any
 
 from common.webrtc import BadOffer
 from desk.media.call import Call
+from desk.media.hosts import Hosts
 from desk.media.relay import Target
 from desk.media.source import Slots
 from desk.media.trouble import NoStream
+from desk.media.voice import Intercom
+from desk.sip.conversation import Peer
 
 CALLS_MAX, CAMERA_MAX, CONVERTED_MAX = 12, 4, 2
 OVER_MAX = 64  # names of calls that have ended
@@ -42,25 +45,48 @@ class Calls:
         self._threads = ThreadPoolExecutor(CALLS_MAX + CAMERA_MAX, "camera")
         self._slots = Slots(CONVERTED_MAX)
         self._calls: dict[str, Call] = {}
+        self._intercoms: dict[str, Intercom] = {}
         self._over: deque[str] = deque(maxlen=OVER_MAX)
 
     async def call(self, asked: Document) -> Document:
         """Raises NoStream, BadOffer."""
-        given = asked["target"]
-        target = Target(**{**given, "addresses": tuple(given["addresses"])})
         if len(self._calls) >= CALLS_MAX:
             raise NoStream("busy", f"{CALLS_MAX} pictures are being shown already")
-        same = [call for call in self._calls.values() if call.target.base == target.base]
-        if len(same) >= CAMERA_MAX:
-            raise NoStream("busy", f"{CAMERA_MAX} people look through this camera already")
+        target = self._camera(asked["rtsp"]) if "rtsp" in asked else None
+        intercom = self._intercom(asked) if "sip" in asked else None
         name = secrets.token_urlsafe(16)
-        call = self._calls[name] = Call(target, self._threads, self._slots, lambda: self._forget(name))
+        call = Call(target, intercom, self._threads, self._slots, lambda: self._forget(name))
+        self._calls[name] = call
         try:
             answer = await call.answer(asked["offer"], asked["peer"])
         except BaseException:
             await call.close()
             raise
-        return {"name": name, "answer": answer}
+        return {"name": name, "answer": answer, "ways": call.ways, "tried": call.tried}
+
+    def _camera(self, given: Document) -> Target:
+        """Raises NoStream."""
+        target = Target(**{**given, "addresses": tuple(given["addresses"])})
+        same = [call for call in self._calls.values() if call.target is not None and call.target.base == target.base]
+        if len(same) >= CAMERA_MAX:
+            raise NoStream("busy", f"{CAMERA_MAX} people look through this camera already")
+        return target
+
+    def _intercom(self, asked: Document) -> Intercom:
+        """The one that others speak with already, if there is such a call."""
+        peer = Peer.of(**asked["sip"])
+        hosts = Hosts(asked["names"], local=asked["local"])
+        key = str(peer.uri)
+        if key not in self._intercoms:
+
+            def may_send(address: str) -> bool:
+                return address in peer.addresses or hosts.may_send(address)
+
+            self._intercoms[key] = Intercom(peer, may_send, lambda: self._unused(key))
+        return self._intercoms[key]
+
+    def _unused(self, key: str) -> None:
+        self._intercoms.pop(key, None)
 
     async def hang_up(self, asked: Document) -> Document:
         """A browser that goes is often noticed before it says so: then there was such a call, once."""

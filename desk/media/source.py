@@ -93,6 +93,7 @@ class Source:
         self.found: asyncio.Future[Found] = self._loop.create_future()
         self.video: Track | None = None
         self.audio: Track | None = None
+        self.ear: Callable[[Any], None] | None = None  # takes the decoded sound instead of `audio`
         self.h264, self.sound = False, ""
         self.trouble: NoStream | None = None  # while there is no picture
         self.converted = False
@@ -165,7 +166,9 @@ class Source:
                 if video is not None and self.video is not None:
                     picture = Picture(self, self.video, video, stack)
                     ways[video.index] = picture.take
-                if audio is not None and self.audio is not None:
+                if audio is not None and self.ear is not None:
+                    ways[audio.index] = _decoded(audio, self.ear)
+                elif audio is not None and self.audio is not None:
                     ways[audio.index] = _sound(self.audio, audio, self.sound)
                 self._demux(container, ways, picture)
 
@@ -331,21 +334,29 @@ def _sound(track: Track, stream: Any, codec: str) -> Callable[[Any], None]:
         fresh.pts, fresh.time_base = timing.of(packet.pts, packet.time_base)
         track.put(fresh, packet.size, is_key=True)
 
-    resampler = AudioResampler("s16", "stereo", SOUND_HZ, frame_size=SOUND_HZ // 50)
+    def put(part: Any) -> None:
+        part.pts = track.samples
+        part.time_base = Fraction(1, SOUND_HZ)
+        track.samples += part.samples
+        track.put(part, part.samples * 4, is_key=True)
+
     track.samples = max(track.samples, int(track.elapsed_s() * SOUND_HZ))  # an outage took its time
+    is_same = (G711.get(_codec(stream)) == codec or codec == _codec(stream)) and _plain_audio(stream)
+    return copy if is_same else _decoded(stream, put)
+
+
+def _decoded(stream: Any, put: Callable[[Any], None]) -> Callable[[Any], None]:
+    """The way of a stream's sound through its decoder: 48,000 samples a second, two channels, 20 ms each."""
+    resampler = AudioResampler("s16", "stereo", SOUND_HZ, frame_size=SOUND_HZ // 50)
 
     def decode(packet: Any) -> None:
         with contextlib.suppress(av.error.InvalidDataError):
             for frame in stream.codec_context.decode(packet):
                 frame.pts = None
                 for part in resampler.resample(frame):
-                    part.pts = track.samples
-                    part.time_base = Fraction(1, SOUND_HZ)
-                    track.samples += part.samples
-                    track.put(part, part.samples * 4, is_key=True)
+                    put(part)
 
-    is_same = (G711.get(_codec(stream)) == codec or codec == _codec(stream)) and _plain_audio(stream)
-    return copy if is_same else decode
+    return decode
 
 
 def _codec(stream: Any) -> str:

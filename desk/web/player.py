@@ -1,9 +1,9 @@
 """The picture and the sound: answers a browser's WHEP offer with what one alarm names, and nothing else.
 
-The ways are tried in the order of WAYS, each until it fails: `webrtc`, where the camera itself answers the offer, and
-`rtsp`, where the desk does (desk/media/). Addresses come from a column, so they are hostile: see desk/media/hosts.py.
-From a camera that answers by itself no redirect is followed, and nothing is passed back but a description of a session,
-of bounded size, within bounded time.
+The ways are tried in this order, each until it fails: `webrtc`, where the camera itself answers the offer; then the
+desk does (desk/media/): the picture by `rtsp` and the sound by `sip`, together or what works of the two. Addresses
+come from a column, so they are hostile: see desk/media/hosts.py. From a camera that answers by itself no redirect is
+followed, and nothing is passed back but a description of a session, of bounded size, within bounded time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
-from desk.media.gateway import Gateway
+from desk.media.gateway import TRIED_HEADER, Gateway
 from desk.media.hosts import Hosts
 from desk.media.trouble import NoStream
 from desk.web.refusal import Refusal
@@ -33,9 +33,8 @@ CALLS_MAX = 64
 CODES = {401: "unauthorized", 403: "unauthorized", 404: "not-found"}  # of what a camera may answer
 
 
-WAYS = ("webrtc", "rtsp")
 PORTS = {"http": 80, "https": 443}
-TRIED_HEADER, WAY_HEADER = "Stream-Tried", "Stream-Way"
+WAY_HEADER = "Stream-Way"
 
 
 @dataclass(frozen=True)
@@ -88,22 +87,21 @@ class Player:
     async def call(self, stream: Mapping[str, Any], device_id: str, offer: bytes, peer: str) -> Answer:
         """The first way that works. `peer`: where the offer came from. Raises Refusal: a NoStream of the last way."""
         tried: list[str] = []
-        last = NoStream("none", "this alarm names no stream that a browser can show")
-        for way in WAYS:
-            address = stream.get(way)
-            if not address:
-                continue
+        if stream.get("webrtc"):
             try:
-                if way == "webrtc":
-                    name, body = await self._call_camera(address, offer)
-                else:
-                    name, body = await self.gateway.call(address, device_id, offer, peer)
-                return Answer(name, body, way, tuple(tried))
+                name, body = await self._call_camera(stream["webrtc"], offer)
+                return Answer(name, body, "webrtc")
             except NoStream as trouble:
-                last = trouble
-                tried.append(f"{way}={trouble.code}")
-        last.headers[TRIED_HEADER] = " ".join(tried)
-        raise last
+                tried.append(f"webrtc={trouble.code}")
+                if not (stream.get("rtsp") or stream.get("sip")):
+                    trouble.headers[TRIED_HEADER] = tried[0]
+                    raise
+        try:
+            done = await self.gateway.call(stream, device_id, offer, peer)
+        except NoStream as trouble:
+            trouble.headers[TRIED_HEADER] = " ".join([*tried, trouble.headers.get(TRIED_HEADER, "")]).strip()
+            raise
+        return Answer(done.name, done.answer, done.way, (*tried, *done.tried))
 
     async def _call_camera(self, address: str, offer: bytes) -> tuple[str, bytes]:
         """(name of the call, the camera's answer). Raises NoStream."""

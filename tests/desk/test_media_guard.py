@@ -101,14 +101,14 @@ def test_the_desk_calls_the_very_addresses_that_it_checked(tmp_path: Path, monke
     async def look_up(self: Hosts, host: str, port: int) -> list[str]:
         return [looked.pop()]
 
-    async def ask(do: str, what: dict[str, Any], limit_s: float) -> dict[str, str]:
-        handed.append((do, what["target"]["addresses"], what["target"]["host"]))
-        return {"name": "n", "answer": "v=0"}
+    async def ask(do: str, what: dict[str, Any], limit_s: float) -> dict[str, Any]:
+        handed.append((do, what["rtsp"]["addresses"], what["rtsp"]["host"]))
+        return {"name": "n", "answer": "v=0", "ways": ["rtsp"], "tried": []}
 
     monkeypatch.setattr(hosts.Hosts, "look_up", look_up)
     monkeypatch.setattr(gateway, "_ask", ask)
     try:
-        desk.run(gateway.call("rtsp://cameras.example/x", "petropavl-01", b"v=0", ""))
+        desk.run(gateway.call({"rtsp": "rtsp://cameras.example/x"}, "petropavl-01", b"v=0", ""))
         assert handed == [("call", ["192.0.2.7"], "cameras.example")]
     finally:
         desk.close()

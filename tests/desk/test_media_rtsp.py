@@ -10,22 +10,21 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 from aiortc import RTCRtpSender
 from column_probe import need
 from desk_rig import DeskRig
-from pillar_rig import Watcher, loudness, run, until
+from pillar_rig import loudness, run, until
 from rtsp_camera import STREAMS, RtspCamera, from_file
+from seeing import Seeing, advances, at, names
 
 from desk.media import gateway
 from desk.media.process import CAMERA_MAX, CONVERTED_MAX
 
-INCIDENT = "petropavl-01-17-3"
 PASSWORD = "a secret of the camera's"
 pytestmark = pytest.mark.gstreamer
 
@@ -42,45 +41,6 @@ def desk(tmp_path: Path) -> Iterator[DeskRig]:
     rig = DeskRig(tmp_path / "desk", None)
     yield rig
     rig.close()
-
-
-def names(desk: DeskRig, **stream: str | None) -> None:
-    """What the alarm of the incident names."""
-    desk.server.desk.incident = lambda incident_id: {"device_id": "petropavl-01", "stream": stream}  # type: ignore
-
-
-class Seeing(Watcher):
-    """A browser at that desk's page."""
-
-    def __init__(self, http: Any, desk: DeskRig) -> None:
-        super().__init__(http, f"{desk.origin}/api/incidents/{INCIDENT}/whep")
-        self._desk = desk
-
-    async def state(self) -> dict[str, Any]:
-        async with self._http.get(f"{self._desk.origin}{self.session}") as answer:
-            return dict(await answer.json())
-
-
-@contextlib.asynccontextmanager
-async def at(desk: DeskRig, kind: type[Seeing] = Seeing) -> AsyncIterator[Seeing]:
-    """A browser that is closed at the end."""
-    jar = aiohttp.CookieJar(unsafe=True)  # else it takes none from an address
-    async with aiohttp.ClientSession(headers={"Origin": desk.origin}, cookie_jar=jar) as http:
-        async with http.get(desk.page) as page:
-            assert page.status == 200
-        seeing = kind(http, desk)
-        try:
-            yield seeing
-        finally:
-            await seeing.close()
-
-
-async def advances(seeing: Seeing, more: int = 20) -> None:
-    """Pictures go on, and differ."""
-    before = len(seeing.pictures)
-    await until(lambda: len(seeing.pictures) >= before + more, "more pictures")
-    last = [picture.to_ndarray(format="gray").tobytes() for picture in seeing.pictures[-more:]]
-    assert len(set(last)) > more // 2
 
 
 async def away(seeing: Seeing, *codes: str) -> None:
