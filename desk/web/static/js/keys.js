@@ -4,7 +4,7 @@ import { el } from "./dom.js";
 import { t } from "./i18n.js";
 
 const KEPT = "sos-keys";
-const SHOWN = [["A", "accept"], ["D", "dispatch"], ["C", "close"], ["P", "play"], ["M", "mic"], ["N", "next"], ["J / K", "walk"],
+const SHOWN = [["A", "accept"], ["D", "dispatch"], ["C", "close"], ["P", "play"], ["M", "mic"], ["T", "hold"], ["N", "next"], ["J / K", "walk"],
   ["/", "filter"], ["1 2 3 4", "views"], ["S", "sound"], ["?", "help"], ["Esc", "leave"]];
 const PLACES = { KeyA: "accept", KeyD: "dispatch", KeyC: "close", KeyP: "play", KeyM: "mic", KeyN: "next", KeyJ: "down", KeyK: "up",
   KeyS: "sound", Digit1: "board", Digit2: "register", Digit3: "statistics", Digit4: "upkeep" };
@@ -24,8 +24,25 @@ export function actionOf(event) {
 export const enabled = () => localStorage.getItem(KEPT) !== "off";
 export const enable = (on) => localStorage.setItem(KEPT, on ? "on" : "off");
 
-/** Calls `actions[name]()` for each key; what it does with the event is then over. */
-export function listen(actions) {
+const HELD = { KeyT: "hold" };
+
+/** Calls `actions[name]()` for each key; what it does with the event is then over. `held[name](on)` for keys that are
+ * held: when they are pressed and when they are let go of, or the window is left. */
+export function listen(actions, held) {
+  let now = null; // the place of the key that is held
+  const letGo = () => {
+    if (now) held[HELD[now]](false);
+    now = null;
+  };
+  document.addEventListener("keydown", (event) => {
+    const other = event.ctrlKey || event.metaKey || event.altKey || event.shiftKey || event.repeat || typing(event.target);
+    if (now || other || !HELD[event.code] || !enabled()) return;
+    event.preventDefault();
+    now = event.code;
+    held[HELD[now]](true);
+  });
+  document.addEventListener("keyup", (event) => { if (event.code === now) letGo(); });
+  window.addEventListener("blur", letGo);
   document.addEventListener("keydown", (event) => {
     const name = actionOf(event);
     if (!name || !actions[name] || (!enabled() && name !== "leave")) return;

@@ -8,29 +8,61 @@ import { refusalText } from "./words.js";
 
 const key = (text) => el("kbd", { text, "aria-hidden": "true" });
 
-const WAYS = ["webrtc", "rtsp"]; // that end in a browser
-const NAMES = { webrtc: "WebRTC", rtsp: "RTSP" };
+const WAYS = ["webrtc", "rtsp", "sip"]; // that end in a browser
+const NAMES = { webrtc: "WebRTC", rtsp: "RTSP", sip: "SIP" };
 
 /** Why a way to the camera fails; a code of next year as it is. */
 const reason = (code) => (has(`way-failed.${code}`) ? t(`way-failed.${code}`) : plain(code, 40));
 
+/** Why the desk does not speak with the intercom. */
+const voiceReason = (code) => (has(`voice-failed.${code}`) ? t(`voice-failed.${code}`) : plain(code, 40));
+
 const whyNot = (why) => (has(`way-failed.${why.code}`) ? reason(why.code) : refusalText(why));
 
-/** Makes `parts.media` and gives { toggle, toggleTalk, stop, update }. */
+/** A bar that shows how loud somebody is: [what is seen, the function that moves it]. */
+function meter(who, testid) {
+  const bar = el("span", { class: "level-bar" });
+  const level = el("span", { class: "level", testid, "data-level": "0", "aria-hidden": "true" }, bar);
+  const shown = el("span", { class: "level-row" }, el("small", { "data-t": `level.${who}`, text: t(`level.${who}`) }), level);
+  return [shown, (loud) => {
+    level.dataset.level = loud.toFixed(3);
+    bar.style.width = `${Math.round(Math.min(1, loud * 2) * 100)}%`;
+  }];
+}
+
+/** `start` when it is pressed, `end` when it is let go of, in whatever way. */
+function held(node, start, end) {
+  node.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    node.setPointerCapture(event.pointerId);
+    start();
+  });
+  for (const name of ["pointerup", "pointercancel", "lostpointercapture", "blur"]) node.addEventListener(name, end);
+  node.addEventListener("keydown", (event) => {
+    if (![" ", "Enter"].includes(event.key)) return;
+    event.preventDefault();
+    if (!event.repeat) start();
+  });
+  node.addEventListener("keyup", (event) => { if ([" ", "Enter"].includes(event.key)) end(); });
+  node.addEventListener("contextmenu", (event) => event.preventDefault()); // a long touch
+}
+
+/** Makes `parts.media` and gives { toggle, toggleTalk, hold, stop, update }. */
 export function media(incidentId, parts) {
   const video = el("video", { testid: "video", playsinline: true, "data-t-label": "media.label" });
   const words = el("p", { class: "media-state", testid: "media-state", role: "status" });
   const notes = el("p", { class: "media-notes", testid: "media-notes", role: "status" });
-  const bar = el("span", { class: "level-bar" });
-  const level = el("span", { class: "level", testid: "level", "data-level": "0", "aria-hidden": "true" }, bar);
+  const [place, showPlace] = meter("place", "level");
+  const [own, showOwn] = meter("own", "own-level");
   const play = button({ class: "do", testid: "play", "aria-keyshortcuts": "p" }, toggle, el("span"), key("P"));
   const mic = button({ class: "do mic", testid: "mic", "aria-keyshortcuts": "m", "aria-pressed": "false" }, toggleTalk, el("span"), key("M"));
+  const holder = button({ class: "do mic", testid: "hold", "aria-keyshortcuts": "t", "aria-pressed": "false" }, () => {}, el("span"), key("T"));
+  held(holder, () => hold(true), () => hold(false));
+  const louder = button({ class: "quiet", testid: "louder", "aria-pressed": "false", "data-t": "mic.louder", text: t("mic.louder") },
+    () => player.amplify(!player.louder));
   parts.media = el("section", { class: "media" }, el("div", { class: "screen" }, video, words),
-    el("div", { class: "media-row" }, play, mic, level), notes);
-  const player = new Player(video, draw, (loud) => {
-    level.dataset.level = loud.toFixed(3);
-    bar.style.width = `${Math.round(Math.min(1, loud * 2) * 100)}%`;
-  });
+    el("div", { class: "media-row" }, play, mic, holder, louder, place, own), notes);
+  const player = new Player(video, draw, showPlace, showOwn);
   let open = true;
   let visible = false; // whether this call names a stream that a browser can show
 
@@ -40,6 +72,7 @@ export function media(incidentId, parts) {
     if (!visible) return t("media.none");
     if (player.state === "failed") return t("media.failed", { why: failures().join("; ") || whyNot(player.why) });
     if (player.away) return t("media.away", { why: reason(player.away) });
+    if (player.state === "playing" && !player.pictured) return t("media.only-sound");
     if (player.state === "playing") return player.stalled ? t("media.stalled") : "";
     return t(`media.${player.state}`);
   }
@@ -49,6 +82,8 @@ export function media(incidentId, parts) {
     if (player.state !== "playing" && player.state !== "connecting") return "";
     const found = failures();
     if (player.deaf) found.push(t("media.deaf"));
+    const voice = player.voice;
+    if (voice && voice.state !== "talking") found.push(t(`voice.${voice.state}`, { why: voiceReason(voice.code) }));
     if (player.converted) found.push(t("media.converted"));
     return found.join(". ");
   }
@@ -62,10 +97,23 @@ export function media(incidentId, parts) {
     setText(play.firstChild, running ? t("media.stop") : t("media.play"));
     play.disabled = !visible;
     const refused = player.refusal ? t(`mic.${player.refusal}`) : "";
-    setText(mic.firstChild, !open ? t("mic.closed") : refused || (player.live ? t("mic.live") : t("mic.talk")));
-    mic.disabled = !visible || !open;
-    setAttribute(mic, "aria-pressed", String(player.live));
-    mic.classList.toggle("live", player.live);
+    const talking = t(player.heard ? "mic.live" : "mic.waits"); // an open microphone that nobody hears yet
+    setText(mic.firstChild, !open ? t("mic.closed") : refused || (player.live && !player.held ? talking : t("mic.talk")));
+    setText(holder.firstChild, player.held && player.live ? talking : t("mic.hold"));
+    for (const [node, on] of [[mic, player.live && !player.held], [holder, player.live && player.held]]) {
+      node.disabled = !visible || !open;
+      setAttribute(node, "aria-pressed", String(on));
+      node.classList.toggle("live", on && player.heard);
+    }
+    louder.hidden = !visible || !open;
+    setAttribute(louder, "aria-pressed", String(player.louder));
+  }
+
+  /** Talk for as long as it is held. */
+  function hold(on) {
+    if (on && (!visible || !open || player.live)) return;
+    if (on && player.state !== "playing" && player.state !== "connecting") player.start(incidentId);
+    player.hold(on);
   }
 
   function toggle() {
@@ -86,5 +134,5 @@ export function media(incidentId, parts) {
     open = isOpen(incident);
     draw();
   }
-  return { toggle, toggleTalk, update, stop: () => player.stop() };
+  return { toggle, toggleTalk, hold, update, stop: () => player.stop() };
 }

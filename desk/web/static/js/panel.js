@@ -267,6 +267,7 @@ export function press(what) {
 /** Picture (p) and microphone (m) of the call that is shown. */
 export const play = () => shown?.player.toggle();
 export const talk = () => shown?.player.toggleTalk();
+export const hold = (on) => shown?.player.hold(on);
 export const stopMedia = () => shown?.player.stop();
 
 on("selected", show);

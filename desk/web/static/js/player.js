@@ -1,6 +1,7 @@
 // Sees and hears the place: WebRTC by WHEP, through the desk's server, which knows where this call's stream is.
 
-import { audio } from "./sound.js";
+import { Microphone } from "./microphone.js";
+import { audio, rms } from "./sound.js";
 import { Refused, get, incidentPath, send } from "./api.js";
 
 const GATHER_MS = 400; // host candidates only: there is no server to ask
@@ -11,10 +12,14 @@ const ANSWER_MS = 30000; // all ways to the camera, one after the other
 const STALLED_MS = 2000; // without a new picture: what is seen is the past
 
 export class Player {
-  #video; #changed; #peer = null; #resource = null; #microphone = null; #sender = null; #meter = null; #timer = 0; #look = 0; #ask = 0;
+  #video; #changed; #peer = null; #resource = null; #microphone; #sender = null; #meter = null; #timer = 0; #look = 0; #ask = 0;
+  #holds = false; // whether somebody talks by holding
+  #wanted = 0; // counts what was asked of the microphone: only the latest counts
 
-  /** `changed()` is called whenever something below differs; `level(0..1)` hears how loud the place is. */
-  constructor(video, changed, level) {
+  /** `changed()` is called whenever something below differs; `level(0..1)` hears how loud the place is, `ownLevel` how
+   * loud what is said to it. */
+  constructor(video, changed, level, ownLevel) {
+    this.#microphone = new Microphone(ownLevel);
     this.#video = video;
     this.#changed = changed;
     this.level = level;
@@ -22,13 +27,22 @@ export class Player {
     this.state = "idle"; // idle, connecting, playing, failed, ended
     this.why = null; // of "failed": a Refused, or a code of `way-failed.*`
     this.stalled = false; // whether the picture stands still
-    this.live = false; // whether the place hears us
+    this.live = false; // whether the microphone is open
+    this.held = false; // ... as long as a key is held
+    this.louder = false;
+    this.voice = null; // of the intercom that the desk calls: { state, code }
+    this.pictured = true; // whether there is a way to a picture
     this.refusal = ""; // why there is no microphone: "insecure", "denied", "deaf"
     this.deaf = false; // whether the place has no way to hear us
     this.tried = []; // ways that failed: [{ way, code }]
     this.away = ""; // why the desk gets nothing from the camera now: a code
     this.converted = false; // whether the desk has to convert the picture
     video.addEventListener("playing", () => { if (this.#peer) this.#set("playing"); });
+  }
+
+  /** Whether the place hears us now. */
+  get heard() {
+    return this.live && this.state === "playing" && (this.voice === null || this.voice.state === "talking");
   }
 
   #set(state, why = null) {
@@ -44,7 +58,7 @@ export class Player {
     this.#look = setInterval(() => {
       const now = this.#video.getVideoPlaybackQuality().totalVideoFrames;
       if (now !== frames || document.hidden) [frames, since] = [now, performance.now()];
-      const stalled = this.state === "playing" && performance.now() - since > STALLED_MS;
+      const stalled = this.pictured && this.state === "playing" && performance.now() - since > STALLED_MS;
       if (stalled === this.stalled) return;
       this.stalled = stalled;
       this.#changed();
@@ -79,7 +93,11 @@ export class Player {
       await peer.setRemoteDescription({ type: "answer", sdp });
       if (peer !== this.#peer) return;
       if (!["sendrecv", "sendonly"].includes(sound.currentDirection)) this.#deafen();
-      if (resource && answer.headers.get("Stream-Way") === "rtsp") this.#follow(peer, resource);
+      const ways = (answer.headers.get("Stream-Way") ?? "").split("+");
+      this.pictured = !ways.includes("sip") || ways.includes("rtsp");
+      if (ways.includes("sip")) this.voice = { state: "calling", code: null };
+      if (resource && !ways.includes("webrtc")) this.#follow(peer, resource);
+      this.#changed();
     } catch (error) {
       if (peer !== this.#peer) return;
       this.tried = tried(error.headers);
@@ -109,8 +127,9 @@ export class Player {
         return;
       }
       const away = said.state === "away" ? String(said.code) : "";
-      if (away === this.away && said.converted === this.converted) return;
-      [this.away, this.converted] = [away, said.converted === true];
+      const voice = said.voice ? { state: String(said.voice.state), code: String(said.voice.code) } : null;
+      if (away === this.away && said.converted === this.converted && JSON.stringify(voice) === JSON.stringify(this.voice)) return;
+      [this.away, this.converted, this.voice] = [away, said.converted === true, voice];
       this.#changed();
     }, ASK_EVERY_MS);
   }
@@ -129,14 +148,8 @@ export class Player {
     analyser.fftSize = 1024;
     this.#meter = audio().createMediaStreamSource(new MediaStream([track]));
     this.#meter.connect(analyser);
-    const samples = new Float32Array(analyser.fftSize);
     clearInterval(this.#timer);
-    this.#timer = setInterval(() => {
-      analyser.getFloatTimeDomainData(samples);
-      let sum = 0;
-      for (const sample of samples) sum += sample * sample;
-      this.level(Math.min(1, Math.sqrt(sum / samples.length) * Math.SQRT2));
-    }, LEVEL_EVERY_MS);
+    this.#timer = setInterval(() => this.level(rms(analyser)), LEVEL_EVERY_MS);
   }
 
   #moved(peer) {
@@ -150,49 +163,67 @@ export class Player {
 
   /** Turns the microphone on or off; resolves when it is done. Starting the picture first is the caller's part. */
   async talk(on) {
+    const wanted = ++this.#wanted;
     this.refusal = "";
-    if (on && this.deaf) {
-      this.refusal = "deaf";
-    } else if (on && !navigator.mediaDevices) {
-      this.refusal = "insecure";
-    } else if (on && this.#sender) {
+    if (!on) this.#silence();
+    else if (this.deaf) this.refusal = "deaf";
+    else if (!navigator.mediaDevices) this.refusal = "insecure";
+    else if (this.#sender) {
       const sender = this.#sender;
       try {
-        const heard = await navigator.mediaDevices.getUserMedia({
-          audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-        });
-        if (sender !== this.#sender || this.deaf) heard.getTracks().forEach((track) => track.stop());
-        else {
-          [this.#microphone] = heard.getAudioTracks();
-          await sender.replaceTrack(this.#microphone);
+        const track = await this.#microphone.open(this.louder);
+        if (sender !== this.#sender || this.deaf) this.#microphone.close();
+        else if (wanted === this.#wanted) {
+          await sender.replaceTrack(track);
           this.live = true;
+          if (wanted !== this.#wanted) this.#silence(); // let go of meanwhile
         }
       } catch {
         this.refusal = "denied";
       }
-    } else if (!on) {
-      this.#silence();
     }
     this.#changed();
   }
 
+  /** Talks for as long as it is held, and hears nothing of the place meanwhile: where a pillar has no echo cancelling. */
+  hold(on) {
+    if (on === this.held) return;
+    [this.held, this.#holds] = [on, true];
+    this.#video.muted = on;
+    this.talk(on);
+  }
+
+  /** Says it louder there, without going beyond what can be sent. */
+  async amplify(on) {
+    this.louder = on;
+    this.#changed();
+    if (this.live) {
+      this.#microphone.close();
+      await this.talk(true);
+    }
+  }
+
+  /** A microphone that is talked into by holding stays open for the browser, so that the first word is not lost. */
   #silence() {
     this.#sender?.replaceTrack(null).catch(() => {});
-    this.#microphone?.stop();
-    this.#microphone = null;
     this.live = false;
+    this.#microphone.quiet();
+    if (!this.#holds) this.#microphone.close();
   }
 
   /** Ends picture and sound; nothing is left open, here or at the camera. */
   stop() {
     if (!this.#peer) return;
     const [peer, resource] = [this.#peer, this.#resource];
+    this.#wanted++;
     this.#silence();
+    this.#microphone.close();
+    [this.held, this.#video.muted] = [false, false];
     [this.#peer, this.#resource, this.#sender] = [null, null, null];
     clearInterval(this.#timer);
     clearInterval(this.#look);
     clearInterval(this.#ask);
-    [this.stalled, this.deaf, this.converted, this.away] = [false, false, false, ""];
+    [this.stalled, this.deaf, this.converted, this.away, this.voice, this.pictured] = [false, false, false, "", null, true];
     this.#meter?.disconnect();
     this.#meter = null;
     peer.close();

@@ -36,6 +36,15 @@ export function audio() {
   return context;
 }
 
+/** How loud it is now, 0 to 1. */
+export function rms(analyser) {
+  const samples = new Float32Array(analyser.fftSize);
+  analyser.getFloatTimeDomainData(samples);
+  let sum = 0;
+  for (const sample of samples) sum += sample * sample;
+  return Math.min(1, Math.sqrt(sum / samples.length) * Math.SQRT2);
+}
+
 function buffer(tones, lasts, loud) {
   const made = audio().createBuffer(1, Math.round(lasts * RATE), RATE);
   const samples = made.getChannelData(0);
