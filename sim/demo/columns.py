@@ -28,6 +28,7 @@ class DemoColumn:
     geo: str
     address: str
     site: str
+    equipment: tuple[str, ...] = ("webrtc",)  # what stands beside it: webrtc, or rtsp and sip
 
     @property
     def rtsp(self) -> str:
@@ -42,6 +43,7 @@ COLUMNS = (
         "geo:54.8667,69.1500;u=5",
         "Петропавл, Қазақстан Конституциясы көшесі, 23",
         "public",
+        ("rtsp", "sip"),
     ),
     DemoColumn(
         "petropavl-02",
@@ -56,6 +58,7 @@ COLUMNS = (
         "geo:54.8741,69.1413;u=5",
         "Петропавловск, школа № 7, главный вход",
         "school",
+        ("rtsp",),
     ),
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 import webbrowser
 from pathlib import Path
@@ -12,17 +13,20 @@ from sim.demo.city import City
 from sim.demo.columns import COLUMNS
 from sim.demo.desk_process import has_display
 from sim.servers.broker import Broker, EmbeddedBroker, Mosquitto
-from tools import toolbox
+from sim.servers.intercom import IntercomError, own_address
+from tools import gstreamer, toolbox
 
 DESK_PORT, PILLAR_PORT = 8080, 8090
 LOOK_S = 0.5
+STREET = (gstreamer.PACKAGE, "baresip-core")
+FETCHED = "some 60 MB"
 
 
 def run(runtime: str, folder: Path) -> int:
     """Print where the pages are, show the desk if there is a screen; returns when interrupted (KeyboardInterrupt)."""
-    broker = _broker()
+    broker, street = _broker(), _street()
     with City(
-        broker, folder, runtime=runtime, desk_port=_free(DESK_PORT), pillar_port=_free(PILLAR_PORT)
+        broker, folder, runtime=runtime, desk_port=_free(DESK_PORT), pillar_port=_free(PILLAR_PORT), street=street
     ) as city:
         _tell(city, broker, folder)
         if has_display():
@@ -39,6 +43,7 @@ def _tell(city: City, broker: Broker, folder: Path) -> None:
     print(f"  desk      {city.desk.url}")
     for number, place in enumerate(COLUMNS):
         print(f"  {'' if number else 'pillars':8}  {city.page(place.device_id):42} {place.name}")
+        print(f"  {'':8}  {'':42} {' + '.join(city.equipment(place))}")
     print(f"  broker    {type(broker).__name__} on {broker.host}:{broker.port}")
     print(f"  register  {folder}\n\nCtrl-C ends it.", flush=True)
 
@@ -46,6 +51,23 @@ def _tell(city: City, broker: Broker, folder: Path) -> None:
 def _broker() -> Broker:
     """mosquitto where there is one already; nothing is fetched for a first look."""
     return Mosquitto(persistence=True) if toolbox.at_hand("mosquitto") else EmbeddedBroker()
+
+
+def _street() -> bool:
+    """Whether two columns get a camera and an intercom as a city buys them: other people's programs, fetched once,
+    if somebody looks on."""
+    if not all(toolbox.at_hand(package) for package in STREET):
+        if not sys.stdout.isatty():
+            return False
+        print(f"Fetching a camera (GStreamer) and an intercom (baresip), once: {FETCHED} ...", flush=True)
+    try:
+        for tool in ("gstreamer", "baresip"):
+            toolbox.require(tool)
+        own_address()
+    except (toolbox.ToolMissing, IntercomError) as error:
+        print(f"All three columns speak WHEP; no camera by RTSP, no intercom by SIP: {error}\n", flush=True)
+        return False
+    return True
 
 
 def _free(port: int) -> int:

@@ -84,6 +84,7 @@ class Intercom:
         self.pitch_hz = pitch_hz(device_id)
         self._changed = changed
         self._calling = False
+        self._by_sip: bool | None = None
         self._lock = threading.Lock()
         self._operators: set[Line] = set()
         self._persons: set[Line] = set()
@@ -100,6 +101,16 @@ class Intercom:
         self._calling = on
         with self._lock:
             self._level = 0.0
+
+    @property
+    def open(self) -> bool:
+        """Whether an operator can hear this place."""
+        return self._calling if self._by_sip is None else self._by_sip
+
+    def by_sip(self, is_open: bool) -> None:
+        """Another device beside this pillar is its intercom, and whether that has a call now."""
+        self._by_sip = is_open
+        self._changed()
 
     def to_operator(self, number: int) -> Samples:
         """Block `number` of what the operator hears: the people at the pillar, or its tone. Not to be written to."""
@@ -159,7 +170,7 @@ class Intercom:
         )
 
     def _measure(self, samples: Samples) -> None:
-        if not self._calling:
+        if not self.open:
             return
         with self._lock:
             before = self._level

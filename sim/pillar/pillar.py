@@ -148,6 +148,7 @@ class Pillar:
         return {
             "lamp": self._lamp,
             "relay": self._relay,
+            "open": self.intercom.open,
             "heard": round(self.intercom.heard, 2),
             "watchers": self.watchers.count,
             "held": self.button.held,

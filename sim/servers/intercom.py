@@ -140,10 +140,13 @@ class Intercom(Running):
     def said(self, seconds: float = 0.5) -> array.array[int]:
         """The last of what its loudspeaker said: 8,000 samples a second."""
         try:
-            data = (self.folder / "said.wav").read_bytes()[WAV_HEADER:]
+            with (self.folder / "said.wav").open("rb") as file:
+                size = file.seek(0, 2) // 2 * 2
+                file.seek(max(WAV_HEADER, size - 2 * round(seconds * 8000)))
+                data = file.read(2 * round(seconds * 8000))
         except FileNotFoundError:
             data = b""
-        return array.array("h", data[: len(data) // 2 * 2])[-round(seconds * 8000) :]
+        return array.array("h", data[: len(data) // 2 * 2])
 
     def log_tail(self) -> str:
         return (self.folder / "log").read_text("utf-8", "replace")[-LOG_TAIL:]

@@ -12,9 +12,10 @@ from browser_probe import MARKS, Visitor
 from column_probe import need
 from desk_rig import DeskRig, Street
 from playwright.sync_api import expect
-from rtsp_camera import STREAMS, RtspCamera
+from rtsp_camera import STREAMS
 
 from sim.servers.broker import Mosquitto
+from sim.servers.rtsp import RtspCamera
 
 pytestmark = [*MARKS, pytest.mark.gstreamer, pytest.mark.timeout(240)]
 FRAMES = "video => video.getVideoPlaybackQuality().totalVideoFrames"

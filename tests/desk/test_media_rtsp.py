@@ -19,11 +19,12 @@ from aiortc import RTCRtpSender
 from column_probe import need
 from desk_rig import DeskRig
 from pillar_rig import loudness, run, until
-from rtsp_camera import STREAMS, RtspCamera, from_file
+from rtsp_camera import STREAMS, from_file
 from seeing import Seeing, advances, at, names
 
 from desk.media import gateway
 from desk.media.process import CAMERA_MAX, CONVERTED_MAX
+from sim.servers.rtsp import RtspCamera
 
 PASSWORD = "a secret of the camera's"
 pytestmark = pytest.mark.gstreamer
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.gstreamer
 @pytest.fixture(scope="module")
 def camera() -> Iterator[RtspCamera]:
     need("gstreamer")
-    with RtspCamera() as running:
+    with RtspCamera(STREAMS) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ from av import AudioFrame
 from column_probe import need
 from desk_rig import DeskRig
 from pillar_rig import Voice, loudness, pitch_of, run, until
-from rtsp_camera import STREAMS, RtspCamera
+from rtsp_camera import STREAMS
 from seeing import Seeing, advances, at, names
 
 from desk.media.credentials import read
@@ -27,6 +27,7 @@ from desk.sip.announce import tone
 from desk.sip.g711 import BLOCK
 from desk.sip.sound import Mouth
 from sim.servers.intercom import Intercom
+from sim.servers.rtsp import RtspCamera
 
 pytestmark = [pytest.mark.baresip, pytest.mark.gstreamer]
 CAMERA_HZ, INTERCOM_HZ, OFFICER_HZ = 440, 900, 300

@@ -17,6 +17,7 @@ from contract.validator import SCHEMA_DIR
 from desk.duty import COMMAND_VALID_MS, COMMANDS
 from desk.ledger import OUTCOMES, STATES
 from desk.media.trouble import STATUS
+from desk.sip.trouble import CODES
 
 ROOT = STATIC.parents[2]
 LINES_MAX = 400
@@ -120,7 +121,8 @@ def test_what_the_contract_can_say_has_words() -> None:
     wanted |= {f"event.{event}" for event in events}
     wanted |= {f"state-short.{state}" for state in STATES} | {f"command.{cmd}" for cmd in COMMANDS}
     wanted |= {f"clock.{clock}" for clock in ("ntp", "kept", "none")} | {"site.public", "site.school"}
-    wanted |= {f"way-failed.{code}" for code in STATUS}
+    wanted |= {f"way-failed.{code}" for code in STATUS} | {f"voice-failed.{code}" for code in CODES}
+    wanted |= {f"voice.{state}" for state in ("calling", "ringing", "away", "failed")}
     for kind, file, path in TERMS:
         node = contract_schema(file)
         for step in path:

@@ -1,27 +1,18 @@
-"""Cameras that nobody here wrote: GStreamer's RTSP server in a process, which may be frozen, and taken away."""
+"""What the tests' cameras send."""
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
 import numpy as np
 from av import AudioFrame, VideoFrame
 
-from common.ports import free_port
-from tools import toolbox
+from sim.servers.rtsp import H264_PAY, X264
 
-SERVER = Path(__file__).with_name("rtsp_server.py")
 SIZE = "width=320,height=240,framerate=15/1"
 PICTURE = f"videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,{SIZE}"
-X264 = "x264enc speed-preset=ultrafast key-int-max=15"
-H264_PAY = "rtph264pay name=pay0 pt=96"
 TONE = "audiotestsrc is-live=true freq=440 volume=0.5 ! audio/x-raw,rate=8000,channels=1"
 SOUND = f"{TONE} ! mulawenc ! rtppcmupay name=pay1 pt=0"
 STREAMS = {
@@ -33,49 +24,6 @@ STREAMS = {
     "/sound": f"( {SOUND.replace('pay1', 'pay0')} )",
 }  # fmt: skip
 FILE_S = 40
-
-
-class RtspCamera:
-    """On one port for as long as it lives. `streams`: path -> pipeline."""
-
-    def __init__(self, streams: dict[str, str] | None = None, *login: str) -> None:
-        self._arguments = [json.dumps(STREAMS if streams is None else streams), *login]
-        self.port = free_port()
-        self._process: subprocess.Popen[str] | None = None
-
-    def address(self, path: str, host: str = "127.0.0.1") -> str:
-        return f"rtsp://{host}:{self.port}{path}"
-
-    def __enter__(self) -> RtspCamera:
-        self.come()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.go()
-
-    def come(self) -> None:
-        """(Back) on the network."""
-        argv = [*toolbox.require("gstreamer"), str(SERVER), str(self.port), *self._arguments]
-        self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert self._process.stdout is not None and self._process.stdout.readline() == "up\n"
-
-    def go(self) -> None:
-        """Away, without a word."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
-
-    def freeze(self) -> None:
-        """Its connections stay, and nothing comes."""
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGSTOP)
-
-    def thaw(self) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, signal.SIGCONT)
 
 
 def from_file(folder: Path, video: str, audio: str, *, pay: tuple[str, str]) -> str:

@@ -16,7 +16,7 @@ const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 
 let about = { device_id: "", address: "", height_m: 1, pitch_hz: 0 };
-let state = { lamp: "dark", relay: false, heard: 0, held: false, watchers: 0, boot: 0 };
+let state = { lamp: "dark", relay: false, open: false, heard: 0, held: false, watchers: 0, boot: 0 };
 const lines = [];
 
 function showAbout() {
@@ -37,8 +37,9 @@ function showState() {
   $("swatch").dataset.state = state.lamp;
   say($("sentence"), t(`lamp-${state.lamp}`));
   $("relay").dataset.closed = state.relay;
-  const speaking = state.relay && state.heard > SPEAKS;
-  say($("call"), t(speaking ? "speaking" : state.relay ? "calling" : "silent"));
+  const speaking = state.open && state.heard > SPEAKS;
+  say($("call"), t(speaking ? "speaking" : state.open ? "calling" : "silent"));
+  $("call").dataset.open = state.open;
   $("watchers").textContent = t(state.watchers ? "watched" : "unwatched", { n: state.watchers });
   $("heard").value = state.heard;
   $("heard").dataset.level = state.heard;

@@ -1,0 +1,62 @@
+"""Cameras that nobody here wrote: GStreamer's RTSP server in a process, which may be frozen, and taken away."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from common.ports import HOST, free_port
+from tools import toolbox
+
+SERVER = Path(__file__).with_name("rtsp_server.py")
+X264 = "x264enc speed-preset=ultrafast key-int-max=15"
+H264_PAY = "rtph264pay name=pay0 pt=96"
+
+
+class RtspCamera:
+    """On one port for as long as it lives. `streams`: path -> pipeline."""
+
+    def __init__(self, streams: Mapping[str, str], *login: str) -> None:
+        self.streams = dict(streams)  # what is changed counts when it comes again
+        self._login = login
+        self.port = free_port()
+        self._process: subprocess.Popen[str] | None = None
+
+    def address(self, path: str, host: str = HOST) -> str:
+        return f"rtsp://{host}:{self.port}{path}"
+
+    def __enter__(self) -> RtspCamera:
+        self.come()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.go()
+
+    def come(self) -> None:
+        """(Back) on the network."""
+        argv = [*toolbox.require("gstreamer"), str(SERVER), str(self.port), json.dumps(self.streams), *self._login]
+        self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        assert self._process.stdout is not None and self._process.stdout.readline() == "up\n"
+
+    def go(self) -> None:
+        """Away, without a word."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+    def freeze(self) -> None:
+        """Its connections stay, and nothing comes."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)

@@ -1,0 +1,88 @@
+"""A column with a camera that speaks RTSP and an intercom that speaks SIP, as a city buys them, in a real browser."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from browser_probe import MARKS, Visitor, running_city
+from column_probe import need
+from playwright.sync_api import expect
+
+from sim.demo.columns import COLUMNS
+
+if TYPE_CHECKING:
+    from sim.demo.city import City
+
+pytestmark = [*MARKS, pytest.mark.gstreamer, pytest.mark.baresip, pytest.mark.timeout(240)]
+SPEAKS = 0.2  # of the meter on the pillar
+
+
+@pytest.fixture(scope="module")
+def street() -> Iterator[City]:
+    """One column with everything: baresip beside it, and GStreamer's camera."""
+    for tool in ("mosquitto", "gstreamer", "baresip"):
+        need(tool)
+    with running_city(COLUMNS[:1], street=True) as city:
+        yield city
+
+
+def heard(pillar: object) -> float:
+    return float(pillar.get("heard").get_attribute("data-level") or 0)  # type: ignore[attr-defined]
+
+
+def test_from_the_press_to_everything_closed(street: City, visitor: Visitor) -> None:
+    """The picture is the pillar's own camera by RTSP, the sound baresip's by SIP: both ways, openly and by holding.
+
+    The page says nowhere that somebody hears the officer who does not, and after the call nothing is left open there.
+    """
+    device = COLUMNS[0].device_id
+    intercom = street.devices[device].intercom
+    assert intercom is not None
+    pillar = visitor.pillar(street.page(device))
+    desk = visitor.desk(street.desk.url)
+    pillar.press()
+    incident = desk.call_from(device)
+    desk.open(incident)
+    expect(pillar.get("call")).to_have_attribute("data-open", "false")
+    desk.get("play").click()
+    desk.sees_and_hears()
+    expect(pillar.get("call")).to_have_attribute("data-open", "true")
+    expect(desk.get("media-notes")).to_be_empty()
+    assert intercom.open_calls == 1
+    assert heard(pillar) < SPEAKS, "the control: nobody says anything yet"
+
+    desk.get("mic").click()
+    expect(desk.get("mic")).to_contain_text("They hear you")
+    pillar.until(lambda: heard(pillar) > SPEAKS, "the officer's voice at the pillar")
+    desk.until(lambda: float(desk.get("own-level").get_attribute("data-level") or 0) > 0.01, "the officer's own level")
+    desk.get("mic").click()
+    expect(desk.get("mic")).to_contain_text("Talk")
+    pillar.until(lambda: heard(pillar) < SPEAKS, "silence at the pillar")
+
+    desk.page.keyboard.down("t")
+    expect(desk.get("hold")).to_contain_text("They hear you")
+    assert desk.get("video").evaluate("video => video.muted")
+    pillar.until(lambda: heard(pillar) > SPEAKS, "the officer's voice at the pillar, held")
+    desk.page.keyboard.up("t")
+    expect(desk.get("hold")).to_contain_text("Hold to talk")
+    assert not desk.get("video").evaluate("video => video.muted")
+    pillar.until(lambda: heard(pillar) < SPEAKS, "silence at the pillar")
+
+    desk.accept(incident)
+    pillar.shows("help-coming")
+    desk.get("mic").click()
+    expect(desk.get("mic")).to_contain_text("They hear you")
+    intercom.do("hangup")  # they do not, for a while: and the page says so
+    expect(desk.get("mic")).to_contain_text("Nobody hears you yet")
+    expect(desk.get("media-notes")).to_contain_text("The intercom: it has hung up")
+    expect(desk.get("mic")).to_contain_text("They hear you")
+
+    desk.close(incident, "administrative")
+    pillar.shows("ready")
+    pillar.relay_is(closed=False)
+    expect(desk.get("mic")).to_contain_text("The call is over")
+    expect(desk.get("hold")).to_be_disabled()
+    expect(pillar.get("call")).to_have_attribute("data-open", "false")
+    intercom.wait_for_calls(0)
