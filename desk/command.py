@@ -30,6 +30,7 @@ from common.arguments import described
 from common.home import DESK_COMMAND
 from common.identity import Identity
 from desk import ladder
+from desk.column_keys import ColumnKeys
 from desk.duty import Change, Duty
 from desk.ladder import LadderError, Plan
 from desk.media import credentials
@@ -37,6 +38,7 @@ from desk.media.credentials import Credentials, CredentialsError
 from desk.media.gateway import Gateway
 from desk.media.hosts import Hosts
 from desk.officers import OfficerError
+from desk.private_file import PrivateFileError
 from desk.register import Register, RegisterError
 from desk.telling import Officers
 from desk.upkeep import receiver, roster
@@ -73,7 +75,8 @@ class SetupError(ValueError):
 
 
 REFUSALS = (
-    *(SetupError, AccountError, CredentialsError, LadderError, OfficerError, RegisterError, RosterError, KeyFileError),
+    *(SetupError, AccountError, CredentialsError, LadderError, OfficerError, PrivateFileError, RegisterError),
+    *(RosterError, KeyFileError),
 )
 """Why a desk does not start, in words."""
 
@@ -155,6 +158,7 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
         roster=None if arguments.roster is None else roster.read(arguments.roster),
         answer_key=None if arguments.answer_key is None else receiver.read_key(arguments.answer_key),
         button_days=arguments.button_days,
+        keys=ColumnKeys(arguments.column_keys),
     )  # fmt: skip
 
 
@@ -266,6 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ca", type=Path, metavar="FILE", help="authority of the broker's certificate: TLS")
     add("--cert", type=Path, metavar="FILE", help="the desk's own certificate at the broker")
     add("--key", type=Path, metavar="FILE", help="... and its key")
+    add("--column-keys", type=Path, metavar="FILE", help="the columns' keys: the broker is not believed")
     add("--tls-cert", type=Path, metavar="FILE", help="certificate that browsers see: https")
     add("--tls-key", type=Path, metavar="FILE", help="... and its key")
     add("--insecure-http", action="store_true", help="no https of its own although others can reach it: behind a proxy")

@@ -32,6 +32,7 @@ from desk import mqtt_client, trouble
 from desk.answers import Answered, Answers
 from desk.attendance import NO_BROWSER, Attendance
 from desk.batch import Batch, Change
+from desk.column_keys import ColumnKeys
 from desk.escalation import Escalation, Rung, Telling, Word
 from desk.intake import Intake
 from desk.ladder import Plan
@@ -39,6 +40,7 @@ from desk.ledger import BY_MAX, NEW, LedgerError
 from desk.limits import INCIDENTS_IN_MEMORY, NOTE_MAX, wording
 from desk.line import Line, Login, MakeClient, Receipt
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
+from desk.origin import CHALLENGE, Origins
 from desk.register import Register
 from desk.silence import Limits, Presence, Silence
 from desk.telling import Nobody, Tells
@@ -78,6 +80,7 @@ class Duty(Running, Office):
     `now_ms`: the wall clock. `plan`: who is told of a call that nobody accepts; `officers`: tells them. `roster`: the
     columns that should be there; `answer_key`: with it answers to drills are signed (desk/upkeep/receiver.py);
     `button_days`: for how long a press proves the button.
+    `keys`: the columns', to prove what is said and heard.
     """
 
     def __init__(
@@ -99,6 +102,7 @@ class Duty(Running, Office):
         roster: Roster | None = None,
         answer_key: bytes | None = None,
         button_days: int = BUTTON_DAYS,
+        keys: ColumnKeys | None = None,
     ) -> None:
         self._make_client = make_client
         self._plan, self._officers = plan or Plan(), officers or Nobody()
@@ -110,6 +114,7 @@ class Duty(Running, Office):
         self._login, self._on_change = Login(host, port, tls, user, password), on_change
         self._lock = threading.Condition()
         self._batch = Batch()
+        self._origins = Origins(keys)
         self._told: list[Change] = []
         """Written, and not told yet."""
         self._answers = Answers()
@@ -138,7 +143,8 @@ class Duty(Running, Office):
         me, fetch = self.register.desk_id(), lambda incident_id: _rungs(self.register.rungs(incident_id))
         self._escalation = Escalation(self._plan, me, self.name, fetch)
         self._escalation.recall(self._batch, _rungs(self.register.rungs_begun()), self._now_ms())
-        self._intake = Intake(self._ledger, self._silence, self.name, self._escalation, self.keeper)
+        hears = self._escalation, self.keeper, self._origins
+        self._intake = Intake(self._ledger, self._silence, self.name, *hears)
         self._silence.listen(self._now_ms() if self._listening else None)
 
     def _lines(self, client_id: str) -> tuple[Line, Line]:
@@ -202,6 +208,10 @@ class Duty(Running, Office):
         """Columns that say far more than columns do, at the moment."""
         return sorted(self._floods)
 
+    def origin(self, device_id: str) -> str:
+        """How far that column's words are proven: a word of desk/origin.py."""
+        return self._origins.column(device_id)
+
     def wait_connected(self, timeout_s: float = CONNECT_TIMEOUT_S) -> None:
         """Wait until the subscription stands. Raises TimeoutError."""
         with self._lock:
@@ -251,7 +261,7 @@ class Duty(Running, Office):
         self._batch.events.append((device_id, now_ms, "command", detail))
         self._commit()
         document = {"v": 1, "id": command_id, "cmd": cmd, "expires": utc(now_ms + COMMAND_VALID_MS), **more}
-        self._publish(f"sos/v1/{region}/{device_id}/cmd", document)
+        self._publish(region, device_id, "cmd", document)
         return command_id
 
     def _decide(self, incident_id: str, state: str, by: str, outcome: str = "", note: str = "") -> None:
@@ -347,15 +357,15 @@ class Duty(Running, Office):
         document = ack(incident)
         if incident.alarm["status"] == "test" and not incident.actual:
             document["receiver"] = self._receiver(incident)
-        mid = self._publish(f"sos/v1/{incident.region}/{incident.device_id}/ack", document)
+        mid = self._publish(incident.region, incident.device_id, "ack", document)
         self._answers.sent(mid, Answered(incident_id, registered_ms, self._now_ms()))
 
     def _announce(self, word: Word) -> None:
         """To the other desks. What they do not hear they do themselves."""
         incident = self._ledger.find(word.incident_id)
         if incident is not None and incident.state != NEW and self._calls.stands:
-            topic = f"sos/v1/{incident.region}/{incident.device_id}/ack"
-            self._publish(topic, {**ack(incident), "ladder": word.ladder})
+            document = {**ack(incident), "ladder": word.ladder}
+            self._publish(incident.region, incident.device_id, "ack", document)
 
     def _tell_officer(self, telling: Telling) -> None:
         incident = self._ledger.find(telling.incident_id)
@@ -368,14 +378,32 @@ class Duty(Running, Office):
             self._escalation.told(self._batch, telling, state, why, self._now_ms())
             self._commit()
 
-    def _publish(self, topic: str, document: dict[str, Any]) -> int:
-        return self._calls.publish(topic, json.dumps(document, ensure_ascii=False).encode())
+    def _publish(
+        self, region: str, device_id: str, kind: str, document: dict[str, Any], boot: int | None = None
+    ) -> int:
+        """Proven, if this desk has the column's key."""
+        topic = f"sos/v1/{region}/{device_id}/{kind}"
+        sealed = self._origins.seal(device_id, topic, document, self._now_ms(), boot)
+        return self._calls.publish(topic, sealed or json.dumps(document, ensure_ascii=False).encode())
+
+    def _ask(self, now_ms: int) -> None:
+        """Columns whose words may be of another day are asked whether they live."""
+        if not self._calls.stands:
+            return
+        for device_id, command_id, boot in self._origins.challenges(now_ms):
+            column = self._ledger.columns.get(device_id)
+            if column is not None:
+                expires = utc(now_ms + COMMAND_VALID_MS)
+                document = {"v": 1, "id": command_id, "cmd": CHALLENGE, "expires": expires}
+                self._publish(column.region, device_id, "cmd", document, boot)
 
     def _tick_on(self) -> None:
         while not self._stopping.wait(TICK_S):
             try:
                 self._calls.look()
                 self._telemetry.look()
+                if self._origins.keys.look():
+                    self._tell(STATUS)
                 self.tick()
                 self._show_floods()
                 self._looked_s = time.monotonic()
@@ -398,6 +426,7 @@ class Duty(Running, Office):
             self._look_around(now_ms)
             self._commit()
             self._send_wishes(now_ms)
+            self._ask(now_ms)
             if not 0 <= now_ms - self._alive_ms < ALIVE_MS:
                 self.register.put_alive(now_ms)
                 self._alive_ms = now_ms

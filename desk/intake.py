@@ -11,6 +11,7 @@ from desk import limits
 from desk.batch import Batch
 from desk.escalation import Escalation
 from desk.ledger import NEW, Incident, Ledger, milliseconds, read
+from desk.origin import AUTHENTIC, DOUBTFUL, NO_KEY, PROVEN, REPLAYED, SEALED_KINDS, UNCONFIRMED, Origins
 from desk.silence import UP, Silence
 from desk.upkeep.keeper import Keeper
 
@@ -35,9 +36,10 @@ class Intake:
         name: str,
         escalation: Escalation | None = None,
         keeper: Keeper | None = None,
+        origins: Origins | None = None,
     ) -> None:
         self._ledger, self._silence, self._name = ledger, silence, name
-        self._escalation, self._keeper = escalation, keeper
+        self._escalation, self._keeper, self._origins = escalation, keeper, origins or Origins()
         self._flood, self._told = limits.Flood(), limits.Flood(*FLOOD_TOLD)
         self._wrong, self._open_more = limits.Flood(*limits.WRONG), limits.Flood(*limits.OPEN_MORE)
         self._made_room_ms = 0
@@ -65,7 +67,10 @@ class Intake:
             if len(payload) > limits.PAYLOAD_MAX:
                 raise validator.ContractError(f"payload: {len(payload)} bytes, should be {limits.PAYLOAD_MAX} at most")
             parts, document = read(topic, payload, retain=retain)
-            self._refuse(batch, parts, document, now_ms)
+            if parts.device_id in self._origins.keys.revoked:
+                raise validator.ContractError(f"{topic}: {parts.device_id} is revoked: nothing in its name counts")
+            word = self._word(parts, topic, payload, document)
+            self._refuse(batch, parts, document, now_ms, word)
         except validator.ContractError as error:
             batch.violations.append((now_ms, topic, str(error)))
             return
@@ -74,8 +79,32 @@ class Intake:
             incident = self._ledger.find(document["id"]) if self._escalation is not None else None
             if self._escalation is not None and incident is not None:
                 self._escalation.heard(batch, incident, document, now_ms)
-        elif parts.kind != "cmd":
-            self._enter(batch, parts, document, retain, now_ms)
+        elif parts.kind != "cmd" and (word != REPLAYED or parts.kind == "alarm"):
+            self._enter(batch, parts, document, retain, now_ms, word)
+        self._settle(batch)
+
+    def _word(self, parts: validator.Topic, topic: str, payload: bytes, document: dict[str, Any]) -> str:
+        """How far the message is proven. Raises ContractError for one that must be and is not."""
+        if parts.kind != "ack" and parts.kind not in SEALED_KINDS:
+            return NO_KEY
+        word = self._origins.judge(parts, topic, payload, document)
+        known = self._ledger.find(document["id"]) if parts.kind == "alarm" else None
+        is_covered = word in DOUBTFUL and known is not None and known.origin in AUTHENTIC
+        if is_covered or not self._origins.takes(parts, document, word):
+            raise validator.ContractError(f"{topic}: {word}: nobody with the key of {parts.device_id} wrote this")
+        return word
+
+    def _settle(self, batch: Batch) -> None:
+        """What a column has said of its calls that were in doubt."""
+        for incident_id, word in self._origins.settled:
+            incident = self._ledger.find(incident_id)
+            if incident is None or incident.origin != UNCONFIRMED:
+                continue
+            # What is over by now, as a drill is at once, the column need not know any more.
+            if word == PROVEN or incident.actual and incident.is_open:
+                incident.origin = word
+                batch.incidents.setdefault(incident_id, False)
+        self._origins.settled.clear()
 
     def flooding(self, now_ms: int) -> list[str]:
         """The device ids of the columns that say too much now."""
@@ -122,7 +151,7 @@ class Intake:
     def _has_room(self, device_id: str) -> bool:
         return sum(one.actual and one.is_open for one in self._ledger.of(device_id)) < limits.OPEN_MAX
 
-    def _refuse(self, batch: Batch, parts: validator.Topic, document: dict[str, Any], now_ms: int) -> None:
+    def _refuse(self, batch: Batch, parts: validator.Topic, document: dict[str, Any], now_ms: int, word: str) -> None:
         """Raises ContractError for a valid message that is implausible or over a limit."""
         column = self._ledger.columns.get(parts.device_id)
         if column is None and parts.kind not in ("alarm", "ack", "cmd") and not self._has_place(batch, now_ms):
@@ -132,7 +161,7 @@ class Intake:
         if parts.kind in ("ack", "cmd"):
             return
         if parts.kind == "alarm":
-            self._refuse_alarm(parts, document, now_ms)
+            self._refuse_alarm(parts, document, now_ms, word)
         elif column is None:
             return
         elif parts.region != column.region:
@@ -159,26 +188,30 @@ class Intake:
                 batch.forget_column(column.device_id)
         return len(columns) < limits.COLUMNS_MAX
 
-    def _refuse_alarm(self, parts: validator.Topic, alarm: dict[str, Any], now_ms: int) -> None:
-        """These limits only delay a call: its column repeats it, and it gets in then."""
+    def _refuse_alarm(self, parts: validator.Topic, alarm: dict[str, Any], now_ms: int, word: str) -> None:
+        """These limits only delay a call: its column repeats it, and it gets in then. Invented ones keep no proven one
+        out."""
         known = self._ledger.find(alarm["id"])
         if known is not None:
             if known.region != parts.region:
                 raise validator.ContractError(f"region: found {parts.region}; {known.id} came from {known.region}")
             return
-        if alarm["status"] != "actual" or self._has_room(parts.device_id):
+        if alarm["status"] != "actual" or word == PROVEN or self._has_room(parts.device_id):
             return
         if not self._open_more.admits(parts.device_id, now_ms):
             raise validator.ContractError(f"a column with {limits.OPEN_MAX} open incidents: more come in slowly")
 
-    def _enter(self, batch: Batch, parts: validator.Topic, document: dict[str, Any], retain: bool, now_ms: int) -> None:
+    def _enter(
+        self, batch: Batch, parts: validator.Topic, document: dict[str, Any], retain: bool, now_ms: int, word: str
+    ) -> None:
         said = document
         if parts.kind == "alarm" and self._keeper is not None and self._keeper.mutes(parts.device_id, now_ms):
             document = _muted(batch, document, now_ms)
         known = self._ledger.find(document["id"]) if parts.kind == "alarm" else None
-        before = (known.press, known.reopened) if known else (0, 0)
+        speaks_itself = known is not None and known.origin in DOUBTFUL and word in AUTHENTIC
+        before = (known.press, known.reopened) if known and not speaks_itself else (0, 0)
         watched = parts.device_id in self._ledger.columns or self._has_place(batch, now_ms)
-        incident = self._ledger.enter(parts, document, now_ms / 1000, retain=retain, watched=watched)
+        incident = self._ledger.enter(parts, document, now_ms / 1000, retain=retain, watched=watched, word=word)
         if watched:
             if not retain:
                 self._silence.heard(self._ledger.columns[parts.device_id], now_ms)
@@ -186,20 +219,22 @@ class Intake:
             if self._keeper is not None:
                 self._keeper.heard(parts, said, retain=retain, now_ms=now_ms)
         if incident is not None:
-            self._press(batch, incident, document, before, now_ms)
+            self._press(batch, incident, document, before, now_ms, word)
         elif parts.kind == "event":
             event = document["event"][:EVENT_MAX]
             name = f"event-{event}" if event in DESKS_OWN else event
             batch.events.append((parts.device_id, now_ms, name, document["detail"]))
-        elif parts.kind == "result":
+        elif parts.kind == "result" and not self._origins.is_challenge(parts.device_id, document["id"]):
             batch.events.append((parts.device_id, now_ms, "result", document))
 
     def _press(
-        self, batch: Batch, incident: Incident, alarm: dict[str, Any], before: tuple[int, int], now_ms: int
+        self, batch: Batch, incident: Incident, alarm: dict[str, Any], before: tuple[int, int], now_ms: int, word: str
     ) -> None:
         press, reopened = before
         kind = "press" if incident.press > press else "repeat"
         detail = {key: alarm[key] for key in ("press", "age_ms", "late", "clock", "raised_at")}
+        if word:
+            detail["origin"] = word
         batch.entries.append((incident.id, now_ms, kind, incident.device_id, detail))
         if incident.reopened > reopened:
             batch.entries.append((incident.id, now_ms, "reopened", incident.device_id, {"press": incident.press}))

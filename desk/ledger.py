@@ -21,6 +21,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from contract import validator
+from desk import origin
 
 NEW = "new"
 NEVER_S = float("-inf")
@@ -88,6 +89,8 @@ class Incident:
     """Whether any transmission came from the journal after a restart."""
     actual: bool = False
     """Whether any transmission asked for help; else it is a test or an exercise."""
+    origin: str = origin.NO_KEY
+    """How well it is proven that its column said so."""
     decisions: Decisions = field(default_factory=dict)
     opening: int = 0
     """The press up to which it was closed when it was last opened: names the wait for somebody who accepts."""
@@ -209,12 +212,13 @@ class Ledger:
         *,
         retain: bool = False,
         watched: bool = True,
+        word: str = origin.NO_KEY,
     ) -> Incident | None:
         """Enter what a column has said, as `read` gives it; returns the incident if it was an alarm. `watched`: false
-        for a call from a column whose telemetry is not kept."""
+        for a call from a column whose telemetry is not kept. `word`: of desk/origin.py."""
         column = self._column(parts, now_s, retain) if watched else Column(parts.region, parts.device_id)
         if parts.kind == "alarm":
-            return self._take_alarm(parts, document, now_s)
+            return self._take_alarm(parts, document, now_s, word)
         self._take_telemetry(column, parts, document)
         return None
 
@@ -295,12 +299,15 @@ class Ledger:
             column.heard_s = now_s
         return column
 
-    def _take_alarm(self, parts: validator.Topic, alarm: dict[str, Any], now_s: float) -> Incident:
+    def _take_alarm(self, parts: validator.Topic, alarm: dict[str, Any], now_s: float, word: str) -> Incident:
         incident = self.find(alarm["id"])
         if incident is None:
-            incident = Incident(alarm["id"], parts.region, parts.device_id, now_s, now_s, alarm)
+            incident = Incident(alarm["id"], parts.region, parts.device_id, now_s, now_s, alarm, origin=word)
             incident.decisions = self.early.pop(incident.id, {})
             self.keep(incident)
+        elif incident.origin in origin.DOUBTFUL and word in origin.AUTHENTIC:
+            incident.press = 0  # what was said in the column's name ends where it speaks itself
+        incident.origin = origin.better(incident.origin, word)
         if alarm["press"] >= incident.press:
             incident.press, incident.alarm = alarm["press"], alarm
         incident.transmissions += 1

@@ -16,8 +16,8 @@ class PrivateFileError(ValueError):
     """The file cannot be used; says what to change, and nothing that stands in it."""
 
 
-def read_toml(path: Path, documented: str) -> dict[str, Any]:
-    """Its document. `documented`: where the form is explained. Raises PrivateFileError."""
+def read_text(path: Path) -> str:
+    """Raises PrivateFileError, and UnicodeDecodeError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -29,8 +29,13 @@ def read_toml(path: Path, documented: str) -> dict[str, Any]:
         os.close(descriptor)
     if len(text) > SIZE_MAX:
         raise PrivateFileError(f"{path}: has more than {SIZE_MAX} bytes")
+    return text.decode("utf-8-sig")
+
+
+def read_toml(path: Path, documented: str) -> dict[str, Any]:
+    """Its document. `documented`: where the form is explained. Raises PrivateFileError."""
     try:
-        return tomllib.loads(text.decode("utf-8-sig"))
+        return tomllib.loads(read_text(path))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # its text may quote a password
         raise PrivateFileError(f"{path}: is no TOML; see {documented}") from None
 

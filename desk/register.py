@@ -37,6 +37,7 @@ _FIRST = ("id", "region", "device_id", "raised_ms", "clock", "age_ms", "received
 _UPDATED = (
     "status", "site", "late", "press", "transmissions", "reopened", "state", "by", "outcome", "alarm", "last_ms",
     "accepted_ms", "accepted_by", "dispatched_ms", "closed_ms", "waiting_opening", "waiting_ms", "unanswered_s",
+    "origin",
 )  # fmt: skip
 
 class RegisterError(RuntimeError):
@@ -486,6 +487,7 @@ def _incident(row: dict[str, Any]) -> Incident:
         waiting=None
         if row["waiting_ms"] is None
         else Waiting(row["waiting_opening"], row["waiting_ms"], row["unanswered_s"]),
+        origin=row["origin"],
     )
 
 
@@ -500,7 +502,7 @@ def _row(incident: Incident) -> dict[str, Any]:
     )
     return {
         **{name: getattr(incident, name) for name in ("id", "region", "device_id", "press", "transmissions")},
-        **{name: getattr(incident, name) for name in ("reopened", "state", "by", "outcome")},
+        **{name: getattr(incident, name) for name in ("reopened", "state", "by", "outcome", "origin")},
         "status": "actual" if incident.actual else alarm["status"],
         "site": alarm["location"]["site"],
         "raised_ms": None if alarm["raised_at"] is None else milliseconds(alarm["raised_at"]),

@@ -74,4 +74,6 @@ STEPS = (
     INSERT OR REPLACE INTO desk VALUES ('ladder_from_ms', (strftime('%s', 'now') - 600) * 1000);
     """,
     UPKEEP,
+    # How well it is proven that a column said so: desk/origin.py.
+    "ALTER TABLE incident ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
 )

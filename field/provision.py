@@ -4,7 +4,8 @@ Written into OUT (default: provisioned/, never part of the repository):
   ca/          the authority; whoever has ca.key can make columns: keep it offline
   broker/      mosquitto.conf, access list, passwords, server certificate and key
   columns/ID/  config.json and secrets.json, as `make flash` wants them; certificate and key; the chip's name
-  centre/      user, password, certificate and key of the control centre; the roster, and the key of its answers
+  centre/      user, password, certificate and key of the control centre; keys.json, the columns' own; the roster, and the
+               key of its answers
   labels.html  a label for each pillar, to be printed
 
 The whole table is validated before anything is written. Run it again after a change of the table: keys and passwords
@@ -30,6 +31,7 @@ from field.documents import CHIP_FILE
 from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
 from field.shared import NAME_MAX, PORT
 from field.telling import EXIT_FAILED, in_words
+from firmware.startup import config
 
 AUTHORITY = "SOS columns CA"
 AUTHORITY_YEARS = 30
@@ -70,6 +72,7 @@ class Provisioning:
     def __init__(self, out: Path) -> None:
         self._out = out
         self._lines: list[str] = []
+        self._auth_keys: dict[str, str] = {}
         self._now = laptop.now()
         self._batch = Batch()
         self._ends: dict[str, datetime.datetime] = {}
@@ -185,10 +188,17 @@ class Provisioning:
             hidden["wifi_password"] = self._wifi_password(name, found.columns[name])
         document["receiver"] = {"name": _centre_name(found)}
         hidden["answer_key"] = receiver.key_of(self._answer_key, name).hex()
+        self._auth_keys[name] = auth_key = self._auth_key(folder / "secrets.json")
         hidden |= {"mqtt_user": name, "mqtt_password": password, "tls_key": certificates.key_pem(key).decode("ascii")}
+        hidden["auth_key"] = auth_key
         self._batch.write(folder / "config.json", _json(document), is_secret=False)
         self._batch.write(folder / "secrets.json", _json(hidden), is_secret=True)
         self._batch.write(folder / CHIP_FILE, found.chips[name] + "\n", is_secret=False)
+
+    def _auth_key(self, file: Path) -> str:
+        """What column and centre prove their words with: kept, or made for a column of before there were any."""
+        kept = self._secrets(file).get("auth_key") if file.exists() else None
+        return str(kept) if kept else secrets.token_hex(config.KEY_CHARS // 2)
 
     def _last_day(self, cert: bytes) -> datetime.datetime:
         """No time after this does a column any good."""
@@ -201,6 +211,7 @@ class Provisioning:
         password = self._kept_password(folder / "centre.json", "password")
         login = {"host": broker["host"], "port": _centre_port(broker), "user": access.CENTRE, "password": password}
         self._batch.write(folder / "centre.json", _json(login), is_secret=True)
+        self._batch.write(folder / "keys.json", _json({"v": 1, "columns": self._auth_keys}), is_secret=True)
         return password
 
     def _kept_answer_key(self) -> bytes:

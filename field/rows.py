@@ -100,7 +100,7 @@ def _trial(made: dict[str, Any]) -> dict[str, Any]:
     server_name = trial["broker"].pop("server_name", None)
     trial["broker"]["tls"] = {"ca": _PEM.format("CERTIFICATE"), "cert": _PEM.format("CERTIFICATE")}
     trial["broker"]["tls"]["server_name"] = server_name
-    trial["secrets"]["tls_key"] = _PEM.format("PRIVATE KEY")
+    trial["secrets"] |= {"tls_key": _PEM.format("PRIVATE KEY"), "auth_key": "0" * config.KEY_CHARS}
     return trial
 
 

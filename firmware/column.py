@@ -75,6 +75,7 @@ class Column:
         self._first_session = True
         self.folder = boot.get("folder", "")  # of the firmware in force
         self.update: Any = None  # firmware/update/task.py or trial.py, while there is one
+        self.authentic: Any = None  # with it, answers and commands have to be proven
         self.telemetry: Any = None
         self.selftest: Any = None  # nor is there one in safe mode, in which there are no drills either
         from firmware.startup.assembly import assemble  # gives us the rest, and is forgotten: 2 KB
@@ -136,6 +137,8 @@ class Column:
                 raise ValueError("v, id or state")
             if heard is not None and not (type(heard) is int and heard > 0):
                 raise ValueError("heard")
+            if self.authentic and not (heard and self.authentic.is_sealed(self.ack_topic, payload)):
+                raise ValueError("not proven to be the centre's")
             unanswered = state == "received" and bool(body.get("unanswered_s"))
             self._said = body.get("receiver")
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError) as error:

@@ -27,6 +27,7 @@ class Commands:
         self._minute = Deadline(board, _MINUTE_MS)
         self._this_minute = 0
         self.refused = 0
+        self.authentic = None  # with it, a command has to be proven
 
     def step(self) -> int:
         if self._minute.expired():
@@ -47,6 +48,9 @@ class Commands:
         except MemoryError:
             self.refuse("", "no memory for a command")
         self.board.forget("firmware.orders")
+
+    def topic(self) -> bytes:
+        return self._messages.topic("cmd")
 
     def answer(self, ident: str, error, detail) -> None:
         self._outbox.add(self._messages.topic("result"), self._messages.result(ident, error, detail))

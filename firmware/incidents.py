@@ -122,6 +122,10 @@ class Incidents:
     def count(self) -> int:
         return len(self._list)
 
+    def open_ids(self) -> list:
+        """Of all that wait for an end, the drill too."""
+        return [one.id for one in self._list + ([self._drill] if self._drill else [])]
+
     # -- a drill: a test alarm to the centre's software and back; no journal, no lamp, no relay
 
     def start_drill(self):

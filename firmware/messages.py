@@ -1,20 +1,23 @@
 """Every message of the contract (docs/contract.md), and the topics they go to."""
 
-from firmware import VERSION, encoding
+from firmware import VERSION, const, encoding
 
 V = 1
 ALARM_MAX_BYTES = 1024
 TRACEBACK_MAX_CHARS = 600
+_SEAL_BYTES = const(72)  # as much as firmware/authentic.py adds
 
 
 class Messages:
     """Builds payloads from the configuration and what the caller knows."""
 
-    def __init__(self, config, clock, boot: int):
+    def __init__(self, config, clock, boot: int, authentic=None):
+        """`authentic`: proves what is proven, if this column has a key (firmware/authentic.py)."""
         self.device_id = config["device_id"]
         self.uris = config["stream"]
         self._clock = clock
         self._boot = boot
+        self._authentic = authentic
         self.root = "sos/v1/%s/%s/" % (config["region"], config["device_id"])
         self.location = {key: config["location"][key] for key in ("geo", "address", "site", "height_m")}
         self.stream_ok_at = None  # Unix ms of the last time that the stream endpoint was reached
@@ -39,15 +42,17 @@ class Messages:
             "faults": faults,
             "fw": VERSION,
         }
+        room = ALARM_MAX_BYTES - (_SEAL_BYTES if self._authentic else 0)
         payload = encoding.encode(body)
-        while len(payload) > ALARM_MAX_BYTES and body["faults"]:
+        while len(payload) > room and body["faults"]:
             body["faults"] = body["faults"][:-1]  # the place and the stream matter more
             payload = encoding.encode(body)
-        return payload
+        return self._sealed("alarm", payload)
 
     def state(self, online: bool) -> bytearray:
         at = self._clock.now_text() if online else None
-        return encoding.encode({"v": V, "state": "online" if online else "offline", "boot": self._boot, "at": at})
+        payload = encoding.encode({"v": V, "state": "online" if online else "offline", "boot": self._boot, "at": at})
+        return self._sealed("state", payload) if online else payload  # a last will is the broker's word
 
     def info(self, board, origin, reset, mode: str, capabilities: list, debouncer: str, update=None) -> bytearray:
         """`origin`: {"digest", "source"} of the configuration; `reset`: {"cause", "culprit", "traceback"}; `update`: of
@@ -79,7 +84,7 @@ class Messages:
     def heartbeat(self, figures: dict) -> bytearray:
         body = {"v": V, "boot": self._boot, "clock": self._clock.source, "at": self._clock.now_text()}
         body.update(figures)
-        return encoding.encode(body)
+        return self._sealed("heartbeat", encoding.encode(body))
 
     def fault(self, ident: str, since_ms, detail: str) -> bytearray:
         return encoding.encode({"v": V, "id": ident, "since": self._clock.text(since_ms), "detail": detail})
@@ -88,7 +93,11 @@ class Messages:
         return encoding.encode({"v": V, "event": name, "at": self._clock.now_text(), "detail": detail})
 
     def result(self, ident: str, error, detail) -> bytearray:
-        return encoding.encode({"v": V, "id": ident, "ok": error is None, "error": error, "detail": detail})
+        body = {"v": V, "id": ident, "ok": error is None, "error": error, "detail": detail}
+        return self._sealed("result", encoding.encode(body))
+
+    def _sealed(self, kind, payload):
+        return self._authentic.seal(self.topic(kind), payload) if self._authentic else payload
 
     def _stream(self):
         stream = dict(self.uris)

@@ -28,9 +28,11 @@ def receive(commands, payload: bytes) -> None:
             raise ValueError("v or id")
         ident.encode()  # raises for half a surrogate pair, which could not be answered
         expires_ms = rfc3339.parse(body["expires"])
+        if commands.authentic and not commands.authentic.is_sealed(commands.topic(), payload):
+            raise ValueError("not proven to be the centre's")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:
         return commands.refuse("", "malformed command (%s)" % error)
-    why = _objection(commands, ident, command, expires_ms)
+    why = _objection(commands, ident, command, expires_ms) or _replay(commands, body)
     if why is not None:
         return commands.refuse(ident, why)
     commands.seen = commands.seen[-REMEMBERED + 1 :] + [ident]
@@ -56,6 +58,14 @@ def _objection(commands, ident, command, expires_ms):
     return None
 
 
+def _replay(commands, body):
+    """A proven command counts once, and in the boot that it was meant for: power cuts bring none back."""
+    try:
+        return commands.authentic.objection(body) if commands.authentic else None
+    except (KeyError, TypeError, ValueError):
+        return "malformed command (n)"
+
+
 def _kept(commands):
     """What the last restart by command left behind."""
     try:
@@ -69,8 +79,9 @@ def _kept(commands):
 
 
 def _report(commands, *_):
-    commands.actions.column.telemetry.report()
-    return None, None, True
+    column = commands.actions.column
+    column.telemetry.report()
+    return None, {"open": column.incidents.open_ids()}, True  # a centre tells by it a call from a replayed one
 
 
 def _identify(commands, *_):

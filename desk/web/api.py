@@ -77,9 +77,12 @@ class Desk:
         waiting: dict[str, list[str]] = defaultdict(list)
         for row in self.register.incidents(state="open", status="actual", limit=MANY):
             waiting[row["device_id"]].append(row["id"])
-        muted = self.duty.muted(now_ms())
+        muted, origin = self.duty.muted(now_ms()), self.duty.origin
         return [
-            {**views.column(row, waiting[row["device_id"]]), "muted_until_ms": muted.get(row["device_id"])}
+            {
+                **views.column(row, waiting[row["device_id"]], origin(row["device_id"])),
+                "muted_until_ms": muted.get(row["device_id"]),
+            }
             for row in self.register.columns()
         ]
 

@@ -14,7 +14,7 @@ SKEW_MS = 2000  # a column's clock may be that much ahead of the desk's; more, a
 AS_THEY_ARE = (
     *("id", "device_id", "region", "status", "site", "press", "state", "by", "outcome", "note", "late", "clock"),
     *("raised_ms", "age_ms", "received_ms", "accepted_ms", "accepted_by", "dispatched_ms", "closed_ms"),
-    *("reopened", "transmissions", "unanswered_s", "waiting_ms"),
+    *("reopened", "transmissions", "unanswered_s", "waiting_ms", "origin"),
 )
 
 
@@ -55,8 +55,8 @@ def legs(row: Row) -> dict[str, int | None]:
     }
 
 
-def column(row: Row, open_ids: Iterable[str]) -> Document:
-    """One column. `open_ids`: its incidents that ask for help."""
+def column(row: Row, open_ids: Iterable[str], origin: str = "") -> Document:
+    """One column. `open_ids`: its incidents that ask for help. `origin`: a word of desk/origin.py."""
     info, beat = row["info"] or {}, row["heartbeat"] or {}
     location, waiting = info.get("location", {}), list(open_ids)
     faults = [{"id": name, "since": fault.get("since"), "detail": fault.get("detail")} for name, fault in _faults(row)]
@@ -77,6 +77,7 @@ def column(row: Row, open_ids: Iterable[str]) -> Document:
         "info": info,
         "heartbeat": beat,
         "open": waiting,
+        "origin": origin,
         "status": _status(row, bool(faults), bool(waiting)),
         **{key: beat.get(key) for key in ("link", "rssi_dbm", "supply_mv", "clock")},
     }

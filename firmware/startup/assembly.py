@@ -1,5 +1,7 @@
 """Puts a column's parts together: the larger half of its constructor, apart because it is forgotten after the start."""
 
+from binascii import unhexlify
+
 from firmware import const
 from firmware.button import Button
 from firmware.clock import Clock
@@ -53,12 +55,22 @@ def _restore(column, board, config):
 
 
 def _connect(column, board, config):
-    column.messages = messages = Messages(config, column.clock, column.number)
+    key, authentic = config["secrets"].get("auth_key"), None
+    if key:
+        from firmware.authentic import Authentic
+
+        authentic = Authentic(unhexlify(key), column.number)
+    if not config["broker"]["believed"]:
+        column.authentic = authentic
+    column.messages = messages = Messages(config, column.clock, column.number, authentic)
     column.telemetry = Telemetry(
         board, messages, column.outbox, config["telemetry"]["heartbeat_s"], column._birth, column._figures
     )
     column.actions = Actions(board, column)
-    column.commands = Commands(board, messages, column.outbox, column.clock, column.actions, column._command_refused)
+    column.commands = commands = Commands(
+        board, messages, column.outbox, column.clock, column.actions, column._command_refused
+    )
+    commands.authentic = column.authentic
     column.ack_topic = messages.topic("ack")
     column.button = button = Button(
         board,

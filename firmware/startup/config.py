@@ -13,6 +13,7 @@ from firmware.startup import addresses, config_files, hosts, pins
 ID_MAX = 32
 ADDRESS_MAX_BYTES = 240
 URI_MAX_BYTES = 160
+KEY_CHARS = 64  # of HMAC-SHA-256
 PLACE_MAX_BYTES = 560  # location and stream together: keeps an alarm below 1,024 bytes
 STREAM_SCHEMES = {
     "rtsp": ("rtsp://", "rtsps://"),
@@ -70,6 +71,11 @@ def _host(value):
         return "a DNS name or an IP address, without scheme, port and blanks"
 
 
+def _hex(value):
+    if not _fits(value, KEY_CHARS, KEY_CHARS) or not all(c in "0123456789abcdef" for c in value):
+        return "%d lower-case hex digits" % KEY_CHARS
+
+
 def _one_of(*choices):
     def check(value):
         if not any(type(value) is type(c) and value == c for c in choices):
@@ -100,11 +106,6 @@ def _pem(kind):
             return "PEM text: '-----BEGIN ...%s-----' and so on" % kind
 
     return check
-
-
-def _hex(value):
-    if not isinstance(value, str) or len(value) != 64 or any(c not in "0123456789abcdef" for c in value):
-        return "64 hexadecimal digits"
 
 
 def _is_decimal(text, limit=None):
@@ -168,6 +169,7 @@ _RULES = (
     ("broker.puback_timeout_s", _int(1, 60), 4),
     ("broker.retry_max_s", _int(1, 600), 60),
     ("broker.insecure", _bool, False),
+    ("broker.believed", _bool, True),
     ("broker.tls.ca", _pem("CERTIFICATE"), _REQUIRED),
     ("broker.tls.cert", _optional(_pem("CERTIFICATE")), None),
     ("broker.tls.server_name", _optional(_host), None),
@@ -213,6 +215,7 @@ _RULES = (
     ("secrets.mqtt_password", _optional(_text(1, 256)), None),
     ("secrets.tls_key", _optional(_pem("PRIVATE KEY")), None),
     ("secrets.answer_key", _optional(_hex), None),
+    ("secrets.auth_key", _optional(_hex), None),
 ) + tuple([("link." + key, _gpio, None) for key in pins.LINK])  # short names in the text would never be forgotten
 
 
@@ -330,6 +333,8 @@ def _together(config, errors):
         errors.append("broker.tls.cert: the client certificate and secrets.tls_key are both needed: run provisioning")
     if (secrets["mqtt_user"] is None) != (secrets["mqtt_password"] is None):
         errors.append("secrets.mqtt_user: needs secrets.mqtt_password beside it, and the other way round")
+    if not broker["believed"] and not secrets["auth_key"]:
+        errors.append("secrets.auth_key: missing, must be there when broker.believed is false: run provisioning")
     if config["link"]["type"] == "wifi" and not secrets["wifi_ssid"]:
         errors.append("secrets.wifi_ssid: missing, must be the network's name when link.type is 'wifi'")
     errors.extend(addresses.together(config["link"]))

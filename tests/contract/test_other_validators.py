@@ -19,7 +19,7 @@ CHANGES: tuple[Any, ...] = (
 KEYWORDS = {
     "$schema", "$id", "$ref", "$defs", "title", "description", "examples", "type", "enum", "const", "properties",
     "required", "items", "uniqueItems", "if", "then", "else", "not", "allOf", "anyOf", "minimum", "maximum",
-    "minLength", "maxLength", "pattern", "format",
+    "minLength", "maxLength", "minItems", "maxItems", "pattern", "format",
 }  # fmt: skip
 
 

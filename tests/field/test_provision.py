@@ -146,10 +146,32 @@ def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Tables) -> 
     make(table(HEADER, GOOD), out)
     for path in out.rglob("*"):
         content = b"" if path.is_dir() else path.read_bytes()
-        is_secret = b"PRIVATE KEY" in content or path.name in ("secrets.json", "passwords", "centre.json")
+        is_secret = b"PRIVATE KEY" in content or path.name in ("secrets.json", "passwords", "centre.json", "keys.json")
         if path.is_dir() or is_secret:
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     assert "PRIVATE KEY" not in (out / "columns/one/config.json").read_text()
+
+
+def test_column_and_centre_get_the_same_key_which_stays(tmp_path: Path, table: Tables) -> None:
+    """A column of before there were keys gets one; each has its own. Red when a run makes new ones."""
+    out, two = tmp_path / "out", GOOD.replace("one", "two")
+    make(table(HEADER, GOOD, two), out)
+    made = json.loads((out / "centre/keys.json").read_text())["columns"]
+    secrets = {name: out / "columns" / name / "secrets.json" for name in ("one", "two")}
+    assert made == {name: json.loads(file.read_text())["auth_key"] for name, file in secrets.items()}
+    assert made["one"] != made["two"]
+    old = json.loads(secrets["two"].read_text())
+    del old["auth_key"]
+    secrets["two"].write_text(json.dumps(old))
+    make(table(HEADER, GOOD, two), out)
+    again = json.loads((out / "centre/keys.json").read_text())["columns"]
+    assert again["one"] == made["one"] and again["two"] != made["two"]
+
+
+def test_a_fleet_can_be_told_not_to_believe_its_broker(tmp_path: Path, table: Tables) -> None:
+    out = tmp_path / "out"
+    assert make(table(HEADER, GOOD, toml=TOML.replace("[broker]", "[broker]\nbelieved = false")), out) == 0
+    assert json.loads((out / "columns/one/config.json").read_text())["broker"]["believed"] is False
 
 
 def test_labels_show_markup_as_text() -> None:

@@ -19,9 +19,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from contract import validator
 from desk.batch import Batch
+from desk.column_keys import ColumnKeys
 from desk.intake import Intake
 from desk.ledger import Ledger
 from desk.mqtt_client import ack, no_delay
+from desk.origin import Origins
 from desk.silence import Silence
 from sim.servers.broker import Broker
 
@@ -51,10 +53,10 @@ def until(look: Callable[[], T | None], what: str, timeout_s: float = PATIENCE_S
 class PureDesk:
     """A desk's rules without broker and disk: messages in, answers out."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, keys: ColumnKeys | None = None) -> None:
         self.name = name
-        self.ledger, self.silence = Ledger(), Silence()
-        self.intake = Intake(self.ledger, self.silence, name)
+        self.ledger, self.silence, self.origins = Ledger(), Silence(), Origins(keys)
+        self.intake = Intake(self.ledger, self.silence, name, origins=self.origins)
         self.refused: list[str] = []
 
     def take(self, topic: str, document: Any, now_ms: int, *, retain: bool = False) -> list[dict[str, Any]]:

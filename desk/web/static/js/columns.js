@@ -89,6 +89,7 @@ function facts(column) {
     ["reset", given(info.reset?.cause, resetText) + given(info.reset?.culprit, (culprit) => ` (${plain(culprit, 40)})`)],
     ["queue", given(heartbeat.queue, (n) => String(n))],
     ["mode", given(column.mode, modeText)],
+    ["origin", has(`fact.origin.${column.origin}`) ? t(`fact.origin.${column.origin}`) : t("fact.origin.none")],
     ["fw", given(column.fw, (fw) => plain(fw, 40))],
     ["hw", [info.hw?.chip, info.hw?.micropython, info.hw?.uid].filter(Boolean).map((part) => plain(part, 40)).join(" · ")],
     ["config", [plain(info.config?.digest, 64), given(info.config?.source, sourceText)].filter(Boolean).join(" · ")],

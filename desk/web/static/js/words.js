@@ -65,10 +65,16 @@ export function pressedText(incident, textOf = momentText) {
   return at.exact ? time : t("pressed.about", { time });
 }
 
+const UNPROVEN = ["unconfirmed", "replayed", "unsigned", "forged"];
+
+/** Whether the desk has the column's key, and the call is not proven by it. */
+const isUnproven = (incident) => UNPROVEN.includes(incident.origin);
+
 /** Badges of a strip: [{ kind, text }]. */
 export function badges(incident) {
   const found = [];
   if (isLouder(incident)) found.push({ kind: "unanswered", text: t("badge.unanswered", { n: incident.unanswered_s }) });
+  if (isUnproven(incident)) found.push({ kind: "origin", text: t("badge.origin") });
   if (incident.reopened > 0) found.push({ kind: "reopened", text: t("badge.reopened") });
   if (incident.press > 1) found.push({ kind: "press", text: t("badge.press", { n: incident.press }) });
   if (incident.late) found.push({ kind: "late", text: t("badge.late") });
@@ -117,7 +123,8 @@ function streamDoubts(stream) {
 
 /** Everything about this call that is not certain, most important first: sentences. `column` may be missing. */
 export function doubts(incident, column) {
-  const found = clockDoubts(incident);
+  const found = isUnproven(incident) ? [t(`doubt.origin.${incident.origin}`)] : [];
+  found.push(...clockDoubts(incident));
   if (column && isSilent(column)) found.unshift(t("doubt.silent", { time: momentText(column.silent_since_ms) }));
   found.push(...(incident.faults ?? []).filter((id) => id !== "clock-unset" || incident.clock === "ntp").slice(0, 20).map(faultText));
   return [...found, ...streamDoubts(incident.stream)];

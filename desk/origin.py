@@ -1,0 +1,169 @@
+"""Who wrote what the broker delivers: see "Proof from end to end" in docs/contract.md.
+
+Pure: no network, no disk, no clock. What is asked of a column (`challenges`) the duty sends.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from typing import Any
+
+from contract import authentic, validator
+from contract.authentic import Number
+from desk.column_keys import ColumnKeys
+
+NO_KEY = ""  # the desk has no key for the column: nobody can tell
+PROVEN = "proven"
+UNCONFIRMED = "unconfirmed"  # the column's own words, but perhaps of another day: it has been asked
+REPLAYED = "replayed"  # ... and it says that it did not say this now
+UNSIGNED = "unsigned"  # the desk has a key, and the message no proof
+FORGED = "forged"  # its proof is wrong
+AUTHENTIC = (PROVEN, UNCONFIRMED, REPLAYED)
+DOUBTFUL = (UNSIGNED, FORGED)
+RANK = (FORGED, UNSIGNED, NO_KEY, REPLAYED, UNCONFIRMED, PROVEN)
+
+SEALED_KINDS = ("alarm", "state", "heartbeat", "result")
+CHALLENGE = "report"
+CHALLENGE_EVERY_MS = 20_000  # a column obeys ten commands a minute, the operators' among them
+CHALLENGE_BYTES = 12
+
+
+@dataclass
+class Voice:
+    """What one column has proven."""
+
+    boot: int | None = None
+    """The boot in which it has answered."""
+    heard_boot: int = 0
+    """Of its last message with a proof: what is said to the column is meant for that boot."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """The highest of each kind: kinds travel on connections of their own."""
+    asked: dict[str, int] = field(default_factory=dict)
+    """Command id -> the boot that it asks."""
+    last_asked: str = ""
+    asked_ms: int | None = None
+    doubts: set[str] = field(default_factory=set)
+    """Its calls that wait for what it says."""
+    is_to_ask: bool = False
+    has_proven: bool = False
+    said_without: bool = False
+    """Its last words had no proof, or a wrong one."""
+
+
+class Origins:
+    """Judges each message once, in the order of arrival."""
+
+    def __init__(self, keys: ColumnKeys | None = None) -> None:
+        self.keys = keys or ColumnKeys()
+        self._key_of = self.keys.of
+        self._voices: dict[str, Voice] = {}
+        self._count = 0
+        self.settled: list[tuple[str, str]] = []
+        """(call, PROVEN or REPLAYED) since somebody took them."""
+
+    # What is heard
+
+    def judge(self, parts: validator.Topic, topic: str, payload: bytes, document: dict[str, Any]) -> str:
+        """One of the words above, for a message of a kind that is proven."""
+        key = self._key_of(parts.device_id)
+        if key is None:
+            return NO_KEY
+        if parts.kind == "ack":
+            return PROVEN if authentic.is_sealed(key, topic, payload) else _lack(document)
+        voice = self._voices.setdefault(parts.device_id, Voice())
+        number = authentic.number(document)
+        if number is None or not authentic.is_sealed(key, topic, payload):
+            voice.said_without = True
+            return _lack(document)
+        voice.heard_boot, voice.said_without = number.boot, False
+        if parts.kind == "result":
+            self._answered(voice, document, number)
+        return self._weigh(voice, parts.kind, number, str(document.get("id", "")))
+
+    def takes(self, parts: validator.Topic, document: dict[str, Any], word: str) -> bool:
+        """Whether such a message counts. An alarm always does; a last will is the broker's to say."""
+        if parts.kind == "ack":
+            return word in (NO_KEY, PROVEN)
+        if parts.kind == "alarm" or document.get("state") == "offline":
+            return True
+        voice = self._voices.get(parts.device_id)
+        return word not in DOUBTFUL or voice is None or not voice.has_proven
+
+    def _weigh(self, voice: Voice, kind: str, number: Number, incident_id: str) -> str:
+        if number.boot == voice.boot and number.serial > voice.counts.get(kind, 0):
+            voice.counts[kind] = number.serial
+            return PROVEN
+        if number.boot == voice.boot and kind != "alarm":
+            return REPLAYED  # a redelivery, as a rule; it says nothing new
+        voice.is_to_ask = True
+        if kind == "alarm":
+            voice.doubts.add(incident_id)
+        return UNCONFIRMED
+
+    def _answered(self, voice: Voice, document: dict[str, Any], number: Number) -> None:
+        """A column that answers what nobody could foresee lives in that boot."""
+        asked_boot = voice.asked.get(document["id"])
+        if asked_boot is None:
+            return
+        if asked_boot != number.boot or not document["ok"]:  # it lives, but in another boot: that one is asked
+            voice.heard_boot, voice.asked_ms = number.boot, None
+            return
+        voice.asked.clear()
+        voice.is_to_ask, voice.has_proven, voice.boot = False, True, number.boot
+        voice.counts = dict.fromkeys(SEALED_KINDS, number.serial)
+        voice.counts["result"] = number.serial - 1  # this one is new
+        detail = document.get("detail")
+        its_own = detail.get("open", []) if isinstance(detail, dict) else []
+        for incident_id in voice.doubts:
+            self.settled.append((incident_id, PROVEN if incident_id in its_own else REPLAYED))
+        voice.doubts.clear()
+
+    # What is said
+
+    def challenges(self, now_ms: int) -> list[tuple[str, str, int]]:
+        """(column, command id, boot): whom to ask now."""
+        asked = []
+        for device_id, voice in self._voices.items():
+            waits = voice.asked_ms is not None and 0 <= now_ms - voice.asked_ms < CHALLENGE_EVERY_MS
+            if voice.is_to_ask and not waits:
+                command_id = secrets.token_hex(CHALLENGE_BYTES)
+                voice.asked, voice.asked_ms, voice.last_asked = {command_id: voice.heard_boot}, now_ms, command_id
+                asked.append((device_id, command_id, voice.heard_boot))
+        return asked
+
+    def is_challenge(self, device_id: str, command_id: str) -> bool:
+        """Whether the desk itself asked that, and not an operator."""
+        voice = self._voices.get(device_id)
+        return voice is not None and command_id == voice.last_asked
+
+    def seal(
+        self, device_id: str, topic: str, document: dict[str, Any], now_ms: int, boot: int | None = None
+    ) -> bytes | None:
+        """What the desk says to a column, proven; None: there is no key. `boot`: for which, if not the present one."""
+        key = self._key_of(device_id)
+        if key is None:
+            return None
+        self._count = max(self._count + 1, now_ms)
+        voice = self._voices.get(device_id, Voice())
+        if boot is None:
+            boot = voice.heard_boot if voice.boot is None else voice.boot
+        return authentic.seal(key, topic, document, Number(boot, self._count))
+
+    def column(self, device_id: str) -> str:
+        """How far the column's words are proven, for the page."""
+        voice = self._voices.get(device_id)
+        if self._key_of(device_id) is None or voice is None:
+            return NO_KEY
+        if voice.said_without:
+            return UNSIGNED
+        return PROVEN if voice.boot == voice.heard_boot else UNCONFIRMED
+
+
+def better(one: str, other: str) -> str:
+    """The one that says more for a call."""
+    return max(one, other, key=RANK.index)
+
+
+def _lack(document: dict[str, Any]) -> str:
+    return FORGED if "mac" in document else UNSIGNED

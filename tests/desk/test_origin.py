@@ -1,0 +1,262 @@
+"""A desk that need not believe its broker: what is forged, replayed or stripped of its proof is told apart from what a
+column said, changes nothing that is proven, and keeps no person from help."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from contract_examples import example
+from duty_rig import PureDesk, alarm_of, topic_of
+
+from contract import authentic
+from contract.authentic import Number
+from desk import origin
+from desk.column_keys import ColumnKeys
+from desk.private_file import PrivateFileError
+from desk.register import Register
+
+KEY, OTHER = bytes(range(32)), b"x" * 32
+ME = "petropavl-01"
+BOOT = 17
+
+
+class Liar:
+    """The desk, its only column, and a broker between that hears all and says what it likes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / "keys.json"
+        self.file.write_text(json.dumps({"v": 1, "columns": {ME: KEY.hex()}}))
+        self.file.chmod(0o600)
+        self.desk = PureDesk("desk-1", ColumnKeys(self.file))
+        self.now_ms = 1_800_000_000_000
+        self.counts: dict[int, int] = {}
+
+    # What the column says
+
+    def seal(self, kind: str, document: dict[str, Any], boot: int = BOOT, key: bytes = KEY) -> bytes:
+        self.counts[boot] = self.counts.get(boot, 0) + 1
+        return authentic.seal(key, topic_of(ME, kind), document, Number(boot, self.counts[boot]))
+
+    def call(self, press: int = 1, seq: int = 3, boot: int = BOOT, **more: Any) -> bytes:
+        return self.seal("alarm", alarm_of(ME, BOOT, seq, press=press), boot, **more)
+
+    def lives(self, boot: int = BOOT, opened: tuple[str, ...] = ()) -> None:
+        """The column answers what the desk has asked."""
+        while asked := self.desk.origins.challenges(self.now_ms):
+            ((device_id, command_id, asked_boot),) = asked
+            assert device_id == ME
+            result: dict[str, Any] = {"v": 1, "id": command_id, "ok": True, "error": None}
+            if asked_boot == boot:
+                result["detail"] = {"open": list(opened)}
+            else:
+                result |= {"ok": False, "error": "meant for another boot of this column"}
+            self.hear("result", self.seal("result", result, boot))
+
+    def begin(self, boot: int = BOOT) -> None:
+        """The column connects, and proves that it lives."""
+        self.hear("state", self.seal("state", {**example("state")[1], "state": "online", "boot": boot}, boot))
+        self.lives(boot)
+
+    # What the broker delivers
+
+    def hear(self, kind: str, payload: bytes | dict[str, Any], retain: bool = False) -> list[dict[str, Any]]:
+        self.now_ms += 1
+        return self.desk.take(topic_of(ME, kind), payload, self.now_ms, retain=retain)
+
+    def incident(self, seq: int = 3) -> Any:
+        return self.desk.ledger.find(f"{ME}-{BOOT}-{seq}")
+
+    @property
+    def refused(self) -> list[str]:
+        return self.desk.refused
+
+
+@pytest.fixture
+def liar(tmp_path: Path) -> Liar:
+    return Liar(tmp_path)
+
+
+def test_a_call_of_a_living_column_is_proven(liar: Liar) -> None:
+    liar.begin()
+    answers = liar.hear("alarm", liar.call())
+    assert liar.incident().origin == origin.PROVEN and answers[0]["heard"] == 1
+    assert liar.refused == [] and liar.desk.origins.column(ME) == origin.PROVEN
+
+
+def test_a_forged_call_is_answered_and_shown_as_forged(liar: Liar) -> None:
+    """Somebody may need help all the same: a key that was changed must keep nobody from it."""
+    liar.begin()
+    assert liar.hear("alarm", liar.call(key=OTHER)) != []
+    assert liar.incident().origin == origin.FORGED
+    assert liar.hear("alarm", alarm_of(ME, BOOT, 4)) != []
+    assert liar.incident(4).origin == origin.UNSIGNED
+
+
+def test_a_forged_press_changes_no_proven_call(liar: Liar) -> None:
+    """Or the column's own next press would pass for a repeat. Red without `is_covered` in desk/intake.py."""
+    liar.begin()
+    liar.hear("alarm", liar.call())
+    for forged in (alarm_of(ME, press=999), liar.call(press=998, key=OTHER)):
+        assert liar.hear("alarm", forged) == []
+    assert liar.incident().press == 1 and len(liar.refused) == 2
+    assert liar.hear("alarm", liar.call(press=2))[0]["heard"] == 2
+    assert liar.incident().origin == origin.PROVEN
+
+
+def test_where_the_column_speaks_what_was_said_in_its_name_ends(liar: Liar) -> None:
+    """A broker can foresee the next id, and call before the person does. Red without the reset in `_take_alarm`."""
+    liar.begin()
+    liar.hear("alarm", alarm_of(ME, press=999, status="test", event_type="drill"))
+    liar.desk.ledger.advance(liar.incident().id, "closed", "operator 1", "false", liar.now_ms)
+    answers = liar.hear("alarm", liar.call())
+    one = liar.incident()
+    assert (one.press, one.origin, one.is_open, one.actual) == (1, origin.PROVEN, True, True)
+    assert answers[0]["heard"] == 1 and one.alarm["status"] == "actual"
+    assert liar.hear("alarm", liar.call(press=2))[0]["heard"] == 2
+
+
+def test_a_replayed_call_is_noticed(liar: Liar) -> None:
+    """A desk that has lost its register hears a call of last week. Red when a wrong boot counts as a new one."""
+    old = liar.call(seq=9, boot=12)
+    liar.begin()
+    liar.hear("alarm", old)
+    assert liar.incident(9).origin == origin.UNCONFIRMED
+    liar.now_ms += origin.CHALLENGE_EVERY_MS
+    liar.lives()  # it does not name that call
+    assert liar.incident(9).origin == origin.REPLAYED
+
+
+def test_a_call_that_was_played_back_within_its_boot_is_noticed(liar: Liar) -> None:
+    """The same count again, for a desk that does not know the call any more. Red when counts are not kept."""
+    old = liar.call(seq=8)
+    liar.begin()
+    liar.hear("alarm", old)
+    liar.now_ms += origin.CHALLENGE_EVERY_MS
+    liar.lives(opened=())
+    assert liar.incident(8).origin == origin.REPLAYED
+
+
+def test_a_desk_that_begins_in_the_middle_of_a_call_hears_that_it_is_one(liar: Liar) -> None:
+    call = liar.call()
+    assert liar.hear("alarm", call) != []
+    assert liar.incident().origin == origin.UNCONFIRMED
+    liar.lives(opened=(liar.incident().id,))
+    assert liar.incident().origin == origin.PROVEN
+
+
+def test_an_old_answer_to_the_question_proves_nothing(liar: Liar) -> None:
+    """The question is new each time. Red when any result of the column counts as an answer."""
+    liar.begin()
+    asked = liar.desk.origins._voices[ME].last_asked
+    old = liar.seal("result", {"v": 1, "id": asked, "ok": True, "error": None, "detail": {"open": ["x"]}}, 12)
+    fresh = Liar(liar.file.parent)
+    fresh.hear("alarm", fresh.call(boot=12, seq=9))
+    assert fresh.desk.origins.challenges(fresh.now_ms)[0][1] != asked
+    fresh.hear("result", old)
+    assert fresh.incident(9).origin == origin.UNCONFIRMED
+
+
+def test_calls_may_overtake_telemetry(liar: Liar) -> None:
+    """Two connections lead to the desk. Red with one count for all kinds."""
+    liar.begin()
+    call, beat = liar.call(), liar.seal("heartbeat", example("heartbeat")[1])
+    liar.hear("heartbeat", beat)
+    liar.hear("alarm", call)
+    assert liar.incident().origin == origin.PROVEN
+
+
+def test_a_broker_cannot_speak_for_the_other_desk(liar: Liar) -> None:
+    """A forged `closed` would take the call off this desk's screen. Red when an `ack` is not judged."""
+    liar.begin()
+    liar.hear("alarm", liar.call())
+    closed = {"v": 1, "id": liar.incident().id, "state": "closed", "press": 1, "heard": 1, "outcome": "other"}
+    liar.hear("ack", closed)
+    liar.hear("ack", authentic.seal(OTHER, topic_of(ME, "ack"), closed, Number(BOOT, 1)))
+    assert liar.incident().is_open and len(liar.refused) == 2
+    liar.hear("ack", authentic.seal(KEY, topic_of(ME, "ack"), closed, Number(BOOT, 1)))
+    assert not liar.incident().is_open
+
+
+def test_a_broker_cannot_hide_a_silence(liar: Liar) -> None:
+    """Heartbeats that it makes, or has kept, are no sign of life. Red when `takes` or REPLAYED is not heeded."""
+    liar.begin()
+    beat = liar.seal("heartbeat", example("heartbeat")[1])
+    liar.hear("heartbeat", beat)
+    heard_s = liar.desk.ledger.columns[ME].heard_s
+    for _ in range(3):
+        liar.hear("heartbeat", beat)
+        liar.hear("heartbeat", example("heartbeat")[1])
+        liar.hear("state", {**example("state")[1], "state": "online"})
+        liar.hear("result", example("result")[1])
+    assert liar.desk.ledger.columns[ME].heard_s == heard_s and len(liar.refused) == 9
+    assert liar.desk.origins.column(ME) == origin.UNSIGNED  # and the page says so
+
+
+def test_invented_calls_keep_no_proven_one_out(liar: Liar) -> None:
+    """Red when the quota of open calls is asked before the proof."""
+    liar.begin()
+    for seq in range(100, 300):
+        liar.hear("alarm", alarm_of(ME, BOOT, seq))
+    assert liar.incident(299) is None
+    assert liar.hear("alarm", liar.call(seq=400)) != [] and liar.incident(400).origin == origin.PROVEN
+
+
+def test_a_lost_count_stops_no_call(liar: Liar) -> None:
+    """An erased flash: a boot number far below the last one. It calls, is answered, and is proven in a moment."""
+    liar.begin(boot=30_000_000)
+    assert liar.hear("alarm", liar.call(boot=3)) != []
+    liar.now_ms += origin.CHALLENGE_EVERY_MS
+    liar.lives(boot=3, opened=(liar.incident().id,))
+    assert liar.incident().origin == origin.PROVEN and liar.refused == []
+
+
+def test_a_redelivery_accuses_nobody(liar: Liar) -> None:
+    """At least once: the same bytes again, of a call that is known. And a drill is over when the column is asked."""
+    liar.begin()
+    call = liar.call()
+    for _ in range(3):
+        liar.hear("alarm", call)
+    liar.hear("alarm", liar.seal("alarm", alarm_of(ME, BOOT, 5, status="test", event_type="drill"), boot=18))
+    liar.now_ms += origin.CHALLENGE_EVERY_MS
+    liar.lives(boot=18)
+    assert liar.incident().origin == origin.PROVEN and liar.incident(5).origin == origin.UNCONFIRMED
+
+
+def test_without_keys_a_desk_is_as_before(tmp_path: Path) -> None:
+    desk = PureDesk("desk-1")
+    for payload in (alarm_of(ME), alarm_of(ME, press=2)):
+        assert desk.take(topic_of(ME, "alarm"), payload, 1_800_000_000_000) != []
+    found = desk.ledger.find(alarm_of(ME)["id"])
+    assert found is not None and found.origin == origin.NO_KEY and desk.origins.column(ME) == origin.NO_KEY
+
+
+def test_a_revoked_column_is_heard_no_more(liar: Liar) -> None:
+    """The desk's own list, read again while it runs. Red without the look at `revoked`, or at the file's change."""
+    liar.begin()
+    liar.file.write_text(json.dumps({"v": 1, "columns": {}, "revoked": [ME]}) + " ")
+    assert liar.desk.origins.keys.look()
+    assert liar.hear("alarm", liar.call()) == [] and "revoked" in liar.refused[-1]
+
+
+def test_a_file_that_is_wrong_ends_no_duty(liar: Liar) -> None:
+    """While it runs the keys that were good stay; at the start it is an error that shows no key."""
+    liar.file.write_text('{"v": 1, "columns": {"a": "short-secret"}}')
+    assert not liar.desk.origins.keys.look() and liar.desk.origins.keys.of(ME) == KEY
+    with pytest.raises(PrivateFileError) as caught:
+        ColumnKeys(liar.file)
+    assert "short-secret" not in str(caught.value)
+    liar.file.write_text('{"v": 1, "columns": {}}')
+    liar.file.chmod(0o644)
+    with pytest.raises(PrivateFileError, match="others may read"):
+        ColumnKeys(liar.file)
+
+
+def test_how_well_a_call_is_proven_outlives_the_desk(liar: Liar, tmp_path: Path) -> None:
+    liar.begin()
+    liar.hear("alarm", liar.call())
+    with Register(tmp_path / "register.sqlite") as register:
+        register.put_incident(liar.incident(), registered_ms=1, unanswered=False)
+        assert [one["origin"] for one in register.incidents()] == [origin.PROVEN]
+        again = register.restore().find(liar.incident().id)
+        assert again is not None and again.origin == origin.PROVEN
