@@ -34,12 +34,15 @@ class Liar:
         self.heard: list[tuple[str, bytes]] = []
         self._ready = threading.Event()
         self._mqtt = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="liar")
-        self._mqtt.on_connect = lambda *_: self._mqtt.subscribe("sos/v1/#", 1)
+        self._mqtt.on_connect = self._subscribe
         self._mqtt.on_subscribe = lambda *_: self._ready.set()
         self._mqtt.on_message = lambda client, data, message: self.heard.append((message.topic, bytes(message.payload)))
         self._mqtt.connect(broker.host, broker.port)
         self._mqtt.loop_start()
         assert self._ready.wait(PATIENCE_S)
+
+    def _subscribe(self, *_: object) -> None:
+        self._mqtt.subscribe("sos/v1/#", 1)
 
     def say(self, kind: str, payload: bytes | dict[str, Any]) -> None:
         data = payload if isinstance(payload, bytes) else json.dumps(payload).encode()

@@ -47,9 +47,14 @@ class Lying(Rig):
         clock.source, clock.now_ms = "ntp", lambda: EPOCH_MS + self.board.now_ms
 
 
+def begun(rig: Lying) -> Lying:
+    rig.up()
+    return rig
+
+
 @pytest.fixture
 def rig() -> Lying:
-    return Lying().up()
+    return begun(Lying())
 
 
 def test_the_device_and_the_host_write_the_same_proof() -> None:
@@ -192,11 +197,11 @@ def test_a_command_counts_once_and_the_window_moves(rig: Lying) -> None:
 
 def test_a_power_cut_brings_no_command_back() -> None:
     """The same flash, the next boot: what was obeyed is refused. Red when the boot is not looked at."""
-    rig = Lying().up()
+    rig = begun(Lying())
     order = rig.order("c-1", "identify")
     rig.send("cmd", order)
     assert results(rig) == [("c-1", True, "")]
-    again = Lying(rig.board.flash, boot=BOOT + 1).up()
+    again = begun(Lying(rig.board.flash, boot=BOOT + 1))
     again.send("cmd", order)
     assert results(again) == [("c-1", False, "meant for another boot of this column")]
     assert again.lamp() == "ready" and not again.board.flash.read(RESTART_FILE)
@@ -243,7 +248,7 @@ def test_a_column_without_a_key_is_as_before() -> None:
 
 def test_the_longest_alarm_has_room_for_its_proof() -> None:
     """Red with ROOM_BYTES too small, or when `alarm` does not leave it."""
-    place = {"location__address": "\x01" * 40, "location__geo": "geo:-54.875300,-169.162800;u=5"}
+    place: dict[str, Any] = {"location__address": "\x01" * 40, "location__geo": "geo:-54.875300,-169.162800;u=5"}
     rig = Lying(boot=(1 << 26) - 1, device_id="x" * 32, **place)
     rig.column.faults.ids = lambda: [f"fault-{i:026}" for i in range(20)]
     incident = rig.column.incidents.press(0)
