@@ -111,6 +111,7 @@ def test_where_the_column_speaks_what_was_said_in_its_name_ends(liar: Liar) -> N
     liar.desk.ledger.advance(liar.incident().id, "closed", "operator 1", "false", liar.now_ms)
     answers = liar.hear("alarm", liar.call())
     one = liar.incident()
+    assert [kind for _, kind in liar.desk.timeline].count("press") == 2  # the person's own, too
     assert (one.press, one.origin, one.is_open, one.actual) == (1, origin.PROVEN, True, True)
     assert answers[0]["heard"] == 1 and one.alarm["status"] == "actual"
     assert liar.hear("alarm", liar.call(press=2))[0]["heard"] == 2

@@ -58,6 +58,7 @@ class PureDesk:
         self.ledger, self.silence, self.origins = Ledger(), Silence(), Origins(keys)
         self.intake = Intake(self.ledger, self.silence, name, origins=self.origins)
         self.refused: list[str] = []
+        self.timeline: list[tuple[str, str]] = []
 
     def take(self, topic: str, document: Any, now_ms: int, *, retain: bool = False) -> list[dict[str, Any]]:
         """The answers to one message."""
@@ -65,6 +66,7 @@ class PureDesk:
         payload = document if isinstance(document, bytes) else packed(document)
         self.intake.take(batch, topic, payload, retain=retain, now_ms=now_ms)
         self.refused += [why for _, _, why in batch.violations]
+        self.timeline += [(entry[0], entry[2]) for entry in batch.entries]
         return [ack(self.ledger.incidents[each]) for each, owed in batch.incidents.items() if owed]
 
     def decide(self, incident_id: str, state: str, by: str, outcome: str, at_ms: int) -> dict[str, Any]:
