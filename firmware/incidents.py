@@ -124,7 +124,7 @@ class Incidents:
 
     def open_ids(self) -> list:
         """Of all that wait for an end, the drill too."""
-        return [one.id for one in self._list + ([self._drill] if self._drill else [])]
+        return [one.id for one in self._list + ([self.drill] if self.drill else [])]
 
     # -- a drill: a test alarm to the centre's software and back; no journal, no lamp, no relay
 

@@ -253,6 +253,6 @@ def test_the_longest_alarm_has_room_for_its_proof() -> None:
     rig.column.faults.ids = lambda: [f"fault-{i:026}" for i in range(20)]
     incident = rig.column.incidents.press(0)
     rig.column.messages._authentic._count = 1 << 30
-    payload = bytes(rig.column._alarm(incident))
+    payload = bytes(rig.column.alarm(incident))
     assert ALARM_MAX_BYTES - 40 < len(payload) <= ALARM_MAX_BYTES
     validator.validate(f"sos/v1/nko/{'x' * 32}/alarm", payload)
