@@ -4,8 +4,8 @@ Written into OUT (default: provisioned/, never part of the repository):
   ca/          the authority; whoever has ca.key can make columns: keep it offline
   broker/      mosquitto.conf, access list, passwords, server certificate and key
   columns/ID/  config.json and secrets.json, as `make flash` wants them; certificate and key; the chip's name
-  centre/      user, password, certificate and key of the control centre; keys.json, the columns' own; the roster, and the
-               key of its answers
+  centre/      user, password, certificate and key of the control centre; keys.json, the columns' own; the roster,
+               and the key of its answers
   labels.html  a label for each pillar, to be printed
 
 The whole table is validated before anything is written. Run it again after a change of the table: keys and passwords
