@@ -15,7 +15,7 @@ from rig import RUNTIMES, Rig
 from rig_real import RealRig
 from rig_virtual import VirtualRig
 from runs import SEED, runtime_parameters
-from whole_rig import Street, Whole
+from whole_rig import Whole, Wholes
 
 from sim.servers.broker import Mosquitto
 from sim.servers.centre import Centre
@@ -154,15 +154,15 @@ def virtual_rig() -> Iterator[VirtualRig]:
 
 
 @pytest.fixture(scope="module")
-def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
-    with contextlib.closing(Street(tmp_path_factory.mktemp("street"))) as made:
+def wholes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wholes]:
+    with contextlib.closing(Wholes(tmp_path_factory.mktemp("wholes"))) as made:
         yield made
 
 
 @pytest.fixture
-def whole(street: Street) -> Iterator[Whole]:
-    """A provisioned and flashed column on duty, at its site; see Street."""
-    column = street.column()
+def whole(wholes: Wholes) -> Iterator[Whole]:
+    """A provisioned and flashed column on duty, at its site; see Wholes."""
+    column = wholes.column()
     yield column
     if not column.is_sound:
-        street.close()
+        wholes.close()

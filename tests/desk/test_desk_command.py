@@ -17,7 +17,7 @@ import aiohttp
 import pytest
 from cli_probe import COMMAND, run_sim
 from column_probe import need
-from desk_rig import NOBODY, PASSWORD, WAIT_S, Street, add_account, wait_for
+from desk_rig import NOBODY, PASSWORD, WAIT_S, Speaker, add_account, wait_for
 
 from desk import command
 from desk.command import SetupError, parse
@@ -201,7 +201,7 @@ def test_what_the_desk_keeps_is_for_its_owner_only(tmp_path: Path) -> None:
 def test_a_killed_desk_loses_nothing(tmp_path: Path) -> None:
     need("mosquitto")
     with Mosquitto() as broker:
-        street = Street(broker)
+        street = Speaker(broker)
         with desk(tmp_path, broker) as first:
             _until_connected(first)  # nothing is kept for it before its first subscription
             incident_id = street.press()

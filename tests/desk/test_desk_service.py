@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 from column_probe import need
-from desk_rig import PASSWORD, WAIT_S, DeskRig, Street, add_account, wait_for
+from desk_rig import PASSWORD, WAIT_S, DeskRig, Speaker, add_account, wait_for
 
 from common.ports import HOST, free_port
 from desk.command import parse
@@ -105,7 +105,7 @@ def answers(proxy: Proxy) -> bool:
 @pytest.mark.mosquitto
 def test_behind_the_real_nginx(proxy: Proxy, desk: DeskRig, broker: Mosquitto, tmp_path: Path) -> None:
     """The page, a login whose cookie stays on https, the feed, a decision; and who came is known by address."""
-    street = Street(broker)
+    street = Speaker(broker)
 
     async def work() -> None:
         async with await proxy.browser() as browser:

@@ -29,18 +29,6 @@ TEN = [f"column-{number:02}" for number in range(10)]
 
 
 @pytest.fixture
-def street(broker: Mosquitto) -> Iterator[Street]:
-    with Street(broker) as running:
-        yield running
-
-
-@pytest.fixture
-def register(tmp_path: Path) -> Iterator[Register]:
-    with Register(tmp_path / "register.db") as opened:
-        yield opened
-
-
-@pytest.fixture
 def changes() -> queue.SimpleQueue[Change]:
     return queue.SimpleQueue()
 

@@ -55,18 +55,6 @@ def broker() -> Iterator[Mosquitto]:
 
 
 @pytest.fixture
-def street(broker: Mosquitto) -> Iterator[Street]:
-    with Street(broker) as running:
-        yield running
-
-
-@pytest.fixture
-def register(tmp_path: Path) -> Iterator[Register]:
-    with Register(tmp_path / "register.db") as opened:
-        yield opened
-
-
-@pytest.fixture
 def stall() -> Stall:
     return Stall()
 

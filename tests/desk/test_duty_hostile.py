@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,18 +200,6 @@ def test_whatever_gets_in_can_be_written_and_shown(
 
 
 # On a real broker
-
-
-@pytest.fixture
-def street(broker: Mosquitto) -> Iterator[Street]:
-    with Street(broker) as running:
-        yield running
-
-
-@pytest.fixture
-def register(tmp_path: Path) -> Iterator[Register]:
-    with Register(tmp_path / "register.db") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ answered that is not in the register. Each message is sent once only: a real col
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +12,6 @@ from desk.register import Register
 from sim.servers.broker import Mosquitto
 
 pytestmark = pytest.mark.mosquitto
-
-
-@pytest.fixture
-def street(broker: Mosquitto) -> Iterator[Street]:
-    with Street(broker) as running:
-        yield running
 
 
 def registered(folder: Path) -> list[str]:

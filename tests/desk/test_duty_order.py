@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,12 +18,6 @@ from desk.register import Register
 
 DEVICE = "petropavl-01"
 INCIDENT = alarm_of()["id"]
-
-
-@pytest.fixture
-def register(tmp_path: Path) -> Iterator[Register]:
-    with Register(tmp_path / "register.db") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,6 @@ from sim.servers.broker import Mosquitto
 pytestmark = pytest.mark.mosquitto
 TEN = [f"column-{number:02}" for number in range(10)]
 TOLD = ("state", "by", "outcome", "press", "reopened", "accepted_by", "accepted_ms", "closed_ms")
-
-
-@pytest.fixture
-def street(broker: Mosquitto) -> Iterator[Street]:
-    with Street(broker) as running:
-        yield running
 
 
 def told(folder: Path, incident_id: str) -> dict[str, Any] | None:

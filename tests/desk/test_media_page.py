@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from browser_probe import MARKS, Visitor
 from column_probe import need
-from desk_rig import DeskRig, Street
+from desk_rig import DeskRig, Speaker
 from playwright.sync_api import expect
 from rtsp_camera import STREAMS
 
@@ -25,7 +25,7 @@ def test_the_picture_of_a_camera_that_speaks_rtsp(visitor: Visitor, tmp_path: Pa
     need("mosquitto")
     need("gstreamer")
     with Mosquitto() as broker, RtspCamera({"/h264": STREAMS["/h264"]}) as camera:
-        rig, street = DeskRig(tmp_path / "desk", broker), Street(broker)
+        rig, street = DeskRig(tmp_path / "desk", broker), Speaker(broker)
         try:
             ways = {"webrtc": "http://127.0.0.1:9/whep", "rtsp": camera.address("/h264"), "ok_at": None}
             incident = street.press(stream=ways)
@@ -67,7 +67,7 @@ def test_each_way_that_failed_is_said_with_its_reason(visitor: Visitor, tmp_path
     need("mosquitto")
     visitor.may_say = re.compile("Failed to load resource")
     with Mosquitto() as broker:
-        rig, street = DeskRig(tmp_path / "desk", broker), Street(broker)
+        rig, street = DeskRig(tmp_path / "desk", broker), Speaker(broker)
         try:
             ways = {"webrtc": "http://127.0.0.1:9/whep", "rtsp": "rtsp://no-such-host.invalid/x", "ok_at": None}
             incident = street.press(stream=ways)

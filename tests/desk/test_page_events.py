@@ -11,7 +11,7 @@ import pytest
 from browser_probe import DeskPage, Visitor
 from contract_examples import packed
 from desk_page_probe import FakeDesk, column, now_ms
-from desk_rig import DeskRig, Street, wait_for
+from desk_rig import DeskRig, Speaker, wait_for
 from playwright.sync_api import Locator, expect
 
 from desk.duty import COMMAND_VALID_MS
@@ -197,13 +197,13 @@ def rig(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[DeskRig]:
 
 
 @pytest.fixture
-def speaker(mosquitto: Mosquitto) -> Iterator[Street]:
-    speaker = Street(mosquitto)
+def speaker(mosquitto: Mosquitto) -> Iterator[Speaker]:
+    speaker = Speaker(mosquitto)
     yield speaker
     speaker.close()
 
 
-def test_a_columns_own_answer_gets_to_the_page(rig: DeskRig, speaker: Street, visitor: Visitor) -> None:
+def test_a_columns_own_answer_gets_to_the_page(rig: DeskRig, speaker: Speaker, visitor: Visitor) -> None:
     device_id = "events-01"
     speaker.say("info", device_id)
     wait_for(lambda: rig.get(f"/api/columns/{device_id}/events").status == 200, "the column at the desk")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from desk_rig import DeskRig, Street, wait_for
+from desk_rig import DeskRig, Speaker, wait_for
 
 from desk import export
 from sim.servers.broker import Mosquitto
@@ -27,16 +27,16 @@ def desk(broker: Mosquitto, tmp_path: Path) -> Iterator[DeskRig]:
 
 
 @pytest.fixture
-def street(broker: Mosquitto) -> Iterator[Street]:
-    columns = Street(broker)
-    yield columns
-    columns.close()
+def speaker(broker: Mosquitto) -> Iterator[Speaker]:
+    speaker = Speaker(broker)
+    yield speaker
+    speaker.close()
 
 
-def pressed(desk: DeskRig, street: Street, *arguments: Any, **changes: Any) -> str:
+def pressed(desk: DeskRig, speaker: Speaker, *arguments: Any, **changes: Any) -> str:
     """An alarm that has been answered, so that it stands in the register."""
-    incident_id = street.press(*arguments, **changes)
-    street.hears("ack", id=incident_id)
+    incident_id = speaker.press(*arguments, **changes)
+    speaker.hears("ack", id=incident_id)
     return incident_id
 
 
@@ -65,8 +65,8 @@ def test_scripts_are_served_as_scripts(desk: DeskRig) -> None:
     assert answer.status == 200 and kind in ("text/javascript", "application/javascript")
 
 
-def test_an_incident_has_all_that_the_alarm_said(desk: DeskRig, street: Street) -> None:
-    incident_id = pressed(desk, street)
+def test_an_incident_has_all_that_the_alarm_said(desk: DeskRig, speaker: Speaker) -> None:
+    incident_id = pressed(desk, speaker)
     (found,) = desk.get("/api/incidents").json
     assert (found["id"], found["state"], found["status"], found["press"]) == (incident_id, "received", "actual", 1)
     assert found["location"]["lat"] == 54.8753 and found["location"]["lon"] == 69.1628
@@ -83,16 +83,16 @@ def test_an_incident_has_all_that_the_alarm_said(desk: DeskRig, street: Street) 
     assert "timeline" not in found
 
 
-def test_a_column_without_a_clock_says_so_and_no_leg_is_invented(desk: DeskRig, street: Street) -> None:
-    incident_id = pressed(desk, street, raised_at=None, clock="none", late=True, age_ms=94210)
+def test_a_column_without_a_clock_says_so_and_no_leg_is_invented(desk: DeskRig, speaker: Speaker) -> None:
+    incident_id = pressed(desk, speaker, raised_at=None, clock="none", late=True, age_ms=94210)
     found = desk.get(f"/api/incidents/{incident_id}").json
     assert (found["raised_ms"], found["clock"], found["late"]) == (None, "none", True)
     assert found["legs"]["sent_to_desk_ms"] is None and found["legs"]["contact_to_sent_ms"] == 94210
 
 
-def test_a_column_is_what_it_last_said(desk: DeskRig, street: Street) -> None:
+def test_a_column_is_what_it_last_said(desk: DeskRig, speaker: Speaker) -> None:
     for kind in ("state", "info", "heartbeat", "fault"):
-        street.say(kind)
+        speaker.say(kind)
     found = wait_for(lambda: (each := column(desk, "petropavl-01")).get("faults") and each, "the column's fault")
     assert (found["online"], found["boot"], found["mode"], found["fw"]) == (True, 17, "normal", "0.1.0")
     assert (found["link"], found["rssi_dbm"], found["supply_mv"], found["clock"]) == ("wifi", -61, 12140, "ntp")
@@ -100,23 +100,23 @@ def test_a_column_is_what_it_last_said(desk: DeskRig, street: Street) -> None:
     assert [(fault["id"], fault["since"]) for fault in found["faults"]] == [("stream-down", "2026-11-22T09:12:00.000Z")]
     assert found["info"]["hw"]["chip"] == "esp32" and found["heartbeat"]["seq"] == 82
     wait_for(lambda: column(desk, "petropavl-01")["status"] == "fault", "the fault as its status")
-    incident_id = pressed(desk, street)
+    incident_id = pressed(desk, speaker)
     with_alarm = column(desk, "petropavl-01")
     assert (with_alarm["status"], with_alarm["open"]) == ("alarm", [incident_id])
 
 
-def test_a_drill_is_registered_and_no_columns_alarm(desk: DeskRig, street: Street) -> None:
-    pressed(desk, street, "petropavl-07", status="test")
+def test_a_drill_is_registered_and_no_columns_alarm(desk: DeskRig, speaker: Speaker) -> None:
+    pressed(desk, speaker, "petropavl-07", status="test")
     found = column(desk, "petropavl-07")
     assert found["open"] == [] and found["status"] != "alarm"
     assert [each["status"] for each in desk.get("/api/incidents?status=drill").json] == ["test"]
     assert desk.get("/api/incidents?status=actual").json == []
 
 
-def test_a_last_will_shows(desk: DeskRig, street: Street) -> None:
-    street.say("state")
+def test_a_last_will_shows(desk: DeskRig, speaker: Speaker) -> None:
+    speaker.say("state")
     wait_for(lambda: column(desk, "petropavl-01").get("status") == "ready", "the column is there")
-    street.say("state", state="offline", at=None)
+    speaker.say("state", state="offline", at=None)
     found = wait_for(lambda: (each := column(desk, "petropavl-01"))["status"] == "offline" and each, "it is gone")
     assert found["online"] is False and found["silent_since_ms"] > 0
 
@@ -124,18 +124,18 @@ def test_a_last_will_shows(desk: DeskRig, street: Street) -> None:
 # -- what an operator does
 
 
-def test_from_the_press_to_the_register(desk: DeskRig, street: Street) -> None:
-    incident_id = pressed(desk, street)
+def test_from_the_press_to_the_register(desk: DeskRig, speaker: Speaker) -> None:
+    incident_id = pressed(desk, speaker)
     one = f"/api/incidents/{incident_id}"
     accepted = desk.post(one + "/accept", {"by": "оператор 4"})
     assert (accepted.status, accepted.json["state"], accepted.json["by"]) == (200, "accepted", "оператор 4")
-    assert street.hears("ack", state="accepted")["by"] == "оператор 4"
+    assert speaker.hears("ack", state="accepted")["by"] == "оператор 4"
     assert desk.post(one + "/dispatch").json["by"] == "operator"
-    street.hears("ack", state="dispatched")
+    speaker.hears("ack", state="dispatched")
     assert desk.post(one + "/note", {"text": "двое, один ранен\nскорая"}).status == 200
     closed = desk.post(one + "/close", {"outcome": "criminal", "note": "ЕРДР"}).json
     assert (closed["state"], closed["outcome"], closed["note"]) == ("closed", "criminal", "ЕРДР")
-    assert street.hears("ack", state="closed")["outcome"] == "criminal"
+    assert speaker.hears("ack", state="closed")["outcome"] == "criminal"
     kinds = [entry["kind"] for entry in desk.get(one).json["timeline"]]
     assert [kind for kind in kinds if kind != "received"] == ["press", "accepted", "dispatched", "note", "closed"]
     assert all(closed[name] for name in ("received_ms", "accepted_ms", "dispatched_ms", "closed_ms"))
@@ -144,8 +144,8 @@ def test_from_the_press_to_the_register(desk: DeskRig, street: Street) -> None:
     assert [row["device_id"] for row in statistics["availability"]] == ["petropavl-01"]
 
 
-def test_what_cannot_be_is_refused_with_the_reason(desk: DeskRig, street: Street) -> None:
-    incident_id = pressed(desk, street)
+def test_what_cannot_be_is_refused_with_the_reason(desk: DeskRig, speaker: Speaker) -> None:
+    incident_id = pressed(desk, speaker)
     one = f"/api/incidents/{incident_id}"
     desk.post(one + "/dispatch")
     back = desk.post(one + "/accept")
@@ -159,24 +159,24 @@ def test_what_cannot_be_is_refused_with_the_reason(desk: DeskRig, street: Street
     assert desk.get("/api/nothing").error and desk.get("/api/nothing").status == 404
 
 
-def test_a_second_press_of_a_closed_incident_opens_it_again(desk: DeskRig, street: Street) -> None:
-    incident_id = pressed(desk, street)
+def test_a_second_press_of_a_closed_incident_opens_it_again(desk: DeskRig, speaker: Speaker) -> None:
+    incident_id = pressed(desk, speaker)
     one = f"/api/incidents/{incident_id}"
     desk.post(one + "/close", {"outcome": "other"})
     with desk.watch() as feed:
-        street.press(press=2)
+        speaker.press(press=2)
         again = feed.incident(incident_id, press=2)
     assert again["reopened"] == 1 and again["state"] in ("new", "received") and again["outcome"] == ""
 
 
-def test_commands_reach_the_column(desk: DeskRig, street: Street) -> None:
+def test_commands_reach_the_column(desk: DeskRig, speaker: Speaker) -> None:
     assert desk.post("/api/columns/petropavl-01/command", {"cmd": "report"}).status == 409  # never heard of
-    street.say("state")
+    speaker.say("state")
     wait_for(lambda: column(desk, "petropavl-01"), "the column")
     answer = desk.post("/api/columns/petropavl-01/command", {"cmd": "identify"})
     assert answer.status == 202
-    assert street.hears("cmd", cmd="identify")["id"] == answer.json["id"]
-    street.say("result", id=answer.json["id"])
+    assert speaker.hears("cmd", cmd="identify")["id"] == answer.json["id"]
+    speaker.say("result", id=answer.json["id"])
 
     def events() -> list[dict[str, Any]]:
         return list(desk.get("/api/columns/petropavl-01/events").json)
@@ -188,10 +188,10 @@ def test_commands_reach_the_column(desk: DeskRig, street: Street) -> None:
     assert desk.post("/api/columns/PETROPAVL/command", {"cmd": "report"}).status == 404
 
 
-def test_a_column_cannot_say_what_an_officer_did(desk: DeskRig, street: Street) -> None:
+def test_a_column_cannot_say_what_an_officer_did(desk: DeskRig, speaker: Speaker) -> None:
     """Its events go by the names that it gives them, but for those of the desk's own."""
     for event in ("command", "result", "boot"):
-        street.say("event", event=event, detail={"id": "c-1", "cmd": "restart", "by": "operator 4", "ok": True})
+        speaker.say("event", event=event, detail={"id": "c-1", "cmd": "restart", "by": "operator 4", "ok": True})
     wait_for(lambda: column(desk, "petropavl-01"), "the column")
     wanted = ["boot", "event-result", "event-command"]  # newest first; the last one is the control
 
@@ -205,10 +205,10 @@ def test_a_column_cannot_say_what_an_officer_did(desk: DeskRig, street: Street) 
 # -- filters and files
 
 
-def test_filters(desk: DeskRig, street: Street) -> None:
-    first = pressed(desk, street, "col-a")
-    pressed(desk, street, "col-b", location={**_location(), "site": "school"})
-    pressed(desk, street, "col-c", status="exercise")
+def test_filters(desk: DeskRig, speaker: Speaker) -> None:
+    first = pressed(desk, speaker, "col-a")
+    pressed(desk, speaker, "col-b", location={**_location(), "site": "school"})
+    pressed(desk, speaker, "col-c", status="exercise")
     desk.post(f"/api/incidents/{first}/close", {"outcome": "false"})
 
     def devices(query: str) -> list[str]:
@@ -226,11 +226,11 @@ def test_filters(desk: DeskRig, street: Street) -> None:
         assert desk.get(f"/api/incidents?{query}").status == 400, query
 
 
-def test_no_drill_and_no_limit_hides_an_open_call(desk: DeskRig, street: Street) -> None:
-    pressed(desk, street, "col-a")
-    pressed(desk, street, "col-b")
+def test_no_drill_and_no_limit_hides_an_open_call(desk: DeskRig, speaker: Speaker) -> None:
+    pressed(desk, speaker, "col-a")
+    pressed(desk, speaker, "col-b")
     for number in range(3):
-        pressed(desk, street, "col-c", number, status="test")
+        pressed(desk, speaker, "col-c", number, status="test")
     found = [each["device_id"] for each in desk.get("/api/incidents?state=open&limit=1").json]
     assert found == ["col-b", "col-a", "col-c"]
 
@@ -239,9 +239,9 @@ def _location() -> dict[str, Any]:
     return {"geo": "geo:54.87,69.16", "address": "Школа 5", "site": "public", "height_m": 1.0}
 
 
-def test_what_is_exported_is_what_is_registered(desk: DeskRig, street: Street) -> None:
-    first = pressed(desk, street, "col-a", location={**_location(), "address": '=HYPERLINK("http://evil.example")'})
-    pressed(desk, street, "col-b")
+def test_what_is_exported_is_what_is_registered(desk: DeskRig, speaker: Speaker) -> None:
+    first = pressed(desk, speaker, "col-a", location={**_location(), "address": '=HYPERLINK("http://evil.example")'})
+    pressed(desk, speaker, "col-b")
     desk.post(f"/api/incidents/{first}/close", {"outcome": "false", "note": '+7 701 000; "да"\nнет'})
     answer = desk.get("/api/export.csv")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
@@ -266,12 +266,12 @@ def test_what_is_exported_is_what_is_registered(desk: DeskRig, street: Street) -
 
 
 def test_too_much_for_one_file_is_refused_not_cut(
-    desk: DeskRig, street: Street, monkeypatch: pytest.MonkeyPatch
+    desk: DeskRig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("desk.web.report.EXPORT_MAX", 1)
-    pressed(desk, street, "col-a")
+    pressed(desk, speaker, "col-a")
     assert desk.get("/api/export.csv").status == 200
-    pressed(desk, street, "col-b")
+    pressed(desk, speaker, "col-b")
     assert desk.get("/api/export.csv").status == 413
 
 
@@ -279,11 +279,11 @@ def test_too_much_for_one_file_is_refused_not_cut(
 
 
 def test_a_desk_without_a_broker_says_so_and_still_shows_its_register(
-    broker: Mosquitto, street: Street, tmp_path: Path
+    broker: Mosquitto, speaker: Speaker, tmp_path: Path
 ) -> None:
     folder = tmp_path / "desk"
     rig = DeskRig(folder, broker)
-    incident_id = pressed(rig, street)
+    incident_id = pressed(rig, speaker)
     rig.close()
     alone = DeskRig(folder, None)
     try:
@@ -295,14 +295,14 @@ def test_a_desk_without_a_broker_says_so_and_still_shows_its_register(
     finally:
         alone.close()
     back = DeskRig(folder, broker)
-    assert street.hears("ack", id=incident_id, state="accepted")
+    assert speaker.hears("ack", id=incident_id, state="accepted")
     back.close()
 
 
 def test_what_the_register_did_not_take_did_not_happen(
-    desk: DeskRig, street: Street, monkeypatch: pytest.MonkeyPatch
+    desk: DeskRig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    incident_id = pressed(desk, street)
+    incident_id = pressed(desk, speaker)
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-from desk_rig import PASSWORD, DeskRig, Street, Watch, add_account, wait_for
+from desk_rig import PASSWORD, DeskRig, Speaker, Watch, add_account, wait_for
 
 from desk.attendance import Attendance
 from desk.duty import Change
@@ -28,10 +28,10 @@ def desk(broker: Mosquitto, tmp_path: Path) -> Iterator[DeskRig]:
 
 
 @pytest.fixture
-def street(broker: Mosquitto) -> Iterator[Street]:
-    columns = Street(broker)
-    yield columns
-    columns.close()
+def speaker(broker: Mosquitto) -> Iterator[Speaker]:
+    speaker = Speaker(broker)
+    yield speaker
+    speaker.close()
 
 
 @pytest.fixture
@@ -47,12 +47,12 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeskRig]:
 
 
 @pytest.mark.mosquitto
-def test_a_press_is_on_the_feed_at_once(desk: DeskRig, street: Street, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_press_is_on_the_feed_at_once(desk: DeskRig, speaker: Speaker, capsys: pytest.CaptureFixture[str]) -> None:
     with desk.watch() as feed:
         took_ms = []
         for number in range(1, 6):
             began_s = time.monotonic()
-            incident = feed.incident(street.press(number=number))
+            incident = feed.incident(speaker.press(number=number))
             took_ms.append(round((time.monotonic() - began_s) * 1000, 1))
             assert incident["press"] == 1 and incident["location"]["address"]
     with capsys.disabled():
@@ -60,9 +60,9 @@ def test_a_press_is_on_the_feed_at_once(desk: DeskRig, street: Street, capsys: p
 
 
 @pytest.mark.mosquitto
-def test_all_browsers_hear_what_one_operator_does(desk: DeskRig, street: Street) -> None:
-    incident_id = street.press()
-    street.hears("ack", id=incident_id)
+def test_all_browsers_hear_what_one_operator_does(desk: DeskRig, speaker: Speaker) -> None:
+    incident_id = speaker.press()
+    speaker.hears("ack", id=incident_id)
     with desk.watch() as mine, desk.watch() as yours:
         desk.post(f"/api/incidents/{incident_id}/accept", {"by": "Айгүл"})
         for feed in (mine, yours):
@@ -70,11 +70,11 @@ def test_all_browsers_hear_what_one_operator_does(desk: DeskRig, street: Street)
 
 
 @pytest.mark.mosquitto
-def test_a_column_and_its_alarm_are_told_together(desk: DeskRig, street: Street) -> None:
-    street.say("info")
-    street.say("state")
+def test_a_column_and_its_alarm_are_told_together(desk: DeskRig, speaker: Speaker) -> None:
+    speaker.say("info")
+    speaker.say("state")
     with desk.watch() as feed:
-        incident_id = street.press()
+        incident_id = speaker.press()
         column = feed.until(lambda each: each.get("column", {}).get("status") == "alarm")["column"]
         assert column["open"] == [incident_id]
         desk.post(f"/api/incidents/{incident_id}/close", {"outcome": "false"})

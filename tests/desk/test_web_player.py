@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import ClientTimeout, web
 from column_probe import need
-from desk_rig import Answer, DeskRig, Street
+from desk_rig import Answer, DeskRig, Speaker
 
 from common.home import ROOT
 from desk.media.hosts import Hosts
@@ -143,7 +143,7 @@ def test_the_offer_goes_to_the_camera_and_its_answer_comes_back(desk: DeskRig, c
 def test_the_address_is_that_of_this_alarm(tmp_path: Path) -> None:
     need("mosquitto")
     with Mosquitto() as broker:
-        desk, street = DeskRig(tmp_path / "desk", broker), Street(broker)
+        desk, street = DeskRig(tmp_path / "desk", broker), Speaker(broker)
         camera = Camera(desk)
         try:
             address = camera.address("petropavl-01/whep")

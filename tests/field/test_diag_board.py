@@ -31,7 +31,7 @@ NOT_FITTED = {"supply", "tamper"}
 BY_HAND = {"lamp", "button"}
 
 
-class Street:
+class BoardOnDuty:
     """One column on duty, and all that it needs."""
 
     def __init__(self, desk: Bench, broker: Mosquitto, centre: Centre, stream: StreamServer) -> None:
@@ -63,7 +63,7 @@ class Street:
 
 
 @pytest.fixture(scope="module")
-def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
+def on_duty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardOnDuty]:
     need("micropython")
     need("mosquitto")
     folder = tmp_path_factory.mktemp("diag")
@@ -76,7 +76,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         bench(folder, document(authority, broker, stream.port, clock.port)) as desk,
     ):
         desk.seen.wait("lamp", BOOT_S, state="ready")
-        yield Street(desk, broker, centre, stream)
+        yield BoardOnDuty(desk, broker, centre, stream)
     stream.stop()
 
 
@@ -106,67 +106,68 @@ def finding(document: dict[str, Any], line: str) -> str:
     return next(str(one["finding"]) for one in document["lines"] if one["line"] == line)
 
 
-def test_a_column_on_duty_passes_in_every_line(street: Street) -> None:
-    street.until_status(lambda status, document: status == 0)
-    status, document = diag(street.port)
+def test_a_column_on_duty_passes_in_every_line(on_duty: BoardOnDuty) -> None:
+    on_duty.until_status(lambda status, document: status == 0)
+    status, document = diag(on_duty.port)
     assert with_verdict(document, "-") == NOT_FITTED | BY_HAND, document
     assert with_verdict(document, "PASS") | with_verdict(document, "WARN") == set(LINES) - NOT_FITTED - BY_HAND
     # The authority of tests signs for 30 days, which the check-up finds short.
     assert with_verdict(document, "WARN") <= {"tls"} and status == 0 and document["device_id"] == DEVICE
-    street.alarm()
-    assert street.resets() == []
+    on_duty.alarm()
+    assert on_duty.resets() == []
 
 
-def test_a_stream_that_is_down_fails_in_its_line_and_is_well_again(street: Street) -> None:
-    street.stream.stop()
+def test_a_stream_that_is_down_fails_in_its_line_and_is_well_again(on_duty: BoardOnDuty) -> None:
+    on_duty.stream.stop()
     try:
-        status, document = diag(street.port)
+        status, document = diag(on_duty.port)
     finally:
-        street.stream.start()
+        on_duty.stream.start()
     assert status == EXIT_FAILED and with_verdict(document, "FAIL") == {"stream"}
     assert "refused" in next(one["text"] for one in document["lines"] if one["line"] == "stream")
-    assert with_verdict(diag(street.port)[1], "FAIL") == set()
+    assert with_verdict(diag(on_duty.port)[1], "FAIL") == set()
 
 
-def test_a_broker_that_is_down_fails_in_its_line_and_is_well_again(street: Street) -> None:
-    street.broker.stop()
+def test_a_broker_that_is_down_fails_in_its_line_and_is_well_again(on_duty: BoardOnDuty) -> None:
+    on_duty.broker.stop()
     try:
-        street.until_status(lambda status, document: finding(document, "broker") == "broker.down")
-        status, document = diag(street.port)
+        on_duty.until_status(lambda status, document: finding(document, "broker") == "broker.down")
+        status, document = diag(on_duty.port)
         assert status == EXIT_FAILED and with_verdict(document, "FAIL") == {"broker"}
         assert {one["line"] for one in document["lines"] if one["because"] == "broker"} == {
             "tls", "login", "access", "alarm"}  # fmt: skip
     finally:
-        street.broker.start()
-    street.until_status(lambda status, document: status == 0)
+        on_duty.broker.start()
+    on_duty.until_status(lambda status, document: status == 0)
 
 
-def test_an_access_list_that_is_too_wide_fails_in_its_line_and_is_well_again(street: Street) -> None:
-    narrow, street.broker.acl = street.broker.acl, f"user {CENTRE}\ntopic readwrite #\nuser {DEVICE}\ntopic readwrite #"
+def test_an_access_list_that_is_too_wide_fails_in_its_line_and_is_well_again(on_duty: BoardOnDuty) -> None:
+    wide = f"user {CENTRE}\ntopic readwrite #\nuser {DEVICE}\ntopic readwrite #"
+    narrow, on_duty.broker.acl = on_duty.broker.acl, wide
     try:
-        street.broker.stop()
-        street.broker.start()
-        street.until_status(lambda status, document: finding(document, "access") == "access.foreign")
-        status, document = diag(street.port)
+        on_duty.broker.stop()
+        on_duty.broker.start()
+        on_duty.until_status(lambda status, document: finding(document, "access") == "access.foreign")
+        status, document = diag(on_duty.port)
         assert status == EXIT_FAILED and with_verdict(document, "FAIL") == {"access"}
     finally:
-        street.broker.acl = narrow
-        street.broker.stop()
-        street.broker.start()
-    street.until_status(lambda status, document: status == 0)
-    street.alarm()
+        on_duty.broker.acl = narrow
+        on_duty.broker.stop()
+        on_duty.broker.start()
+    on_duty.until_status(lambda status, document: status == 0)
+    on_duty.alarm()
 
 
-def test_a_technician_presses_the_real_button(street: Street) -> None:
-    with dialogue(street.port, "--lang", "en") as (typist, process):
+def test_a_technician_presses_the_real_button(on_duty: BoardOnDuty) -> None:
+    with dialogue(on_duty.port, "--lang", "en") as (typist, process):
         for colour in (b"red", b"green", b"blue", b"white"):
             typist.until(b"Did you see " + colour, PATIENCE_S)
             typist.type(b"y\n")
         typist.until(b"Test the button now?")
-        before = len(street.centre.look(lambda ledger: ledger.of(DEVICE)))
+        before = len(on_duty.centre.look(lambda ledger: ledger.of(DEVICE)))
         typist.talk(b"y\n", b"You have 10 s")
-        street.desk.board.press(250)
-        raised = street.centre.wait_for(
+        on_duty.desk.board.press(250)
+        raised = on_duty.centre.wait_for(
             lambda ledger: next(iter(ledger.of(DEVICE)[before:]), None), PATIENCE_S, "the alarm"
         )
         shown = typist.until(b"the centre closes alarm " + raised.id.encode(), PATIENCE_S)
@@ -174,32 +175,32 @@ def test_a_technician_presses_the_real_button(street: Street) -> None:
     text = shown.decode()
     assert "all seen: red, green, blue, white" in text and "presses 1" in text
     assert text.count("█") > 20, "a press of 250 ms fills the enlarged row behind its first closing"
-    street.centre.close(raised.id)
-    street.desk.seen.wait("lamp", PATIENCE_S, state="ready")
+    on_duty.centre.close(raised.id)
+    on_duty.desk.seen.wait("lamp", PATIENCE_S, state="ready")
 
 
-def test_a_cable_pulled_in_the_middle_leaves_the_column_on_duty(street: Street) -> None:
-    street.until_status(lambda status, document: status == 0)  # from now on `status` is asked once
-    program = [sys.executable, "-m", "field.diag", street.port, "--json"]
+def test_a_cable_pulled_in_the_middle_leaves_the_column_on_duty(on_duty: BoardOnDuty) -> None:
+    on_duty.until_status(lambda status, document: status == 0)  # from now on `status` is asked once
+    program = [sys.executable, "-m", "field.diag", on_duty.port, "--json"]
     with subprocess.Popen(program, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as running:
-        street.desk.board.unplug_after(received=len("\nstatus\n\nfiles\n"))
+        on_duty.desk.board.unplug_after(received=len("\nstatus\n\nfiles\n"))
         out, _ = running.communicate(timeout=PATIENCE_S * 2)
     found = json.loads(out)
     assert running.returncode == command.EXIT_NOBODY and found["error"]
     assert {"duty", "flash", "login"} <= with_verdict(found, "PASS") and with_verdict(found, "FAIL") == set()
     assert finding(found, "alarm") == "any.not-reached"
-    street.alarm()
-    street.desk.board.plug()
-    street.until_status(lambda status, document: status == 0)
-    assert street.resets() == []
+    on_duty.alarm()
+    on_duty.desk.board.plug()
+    on_duty.until_status(lambda status, document: status == 0)
+    assert on_duty.resets() == []
 
 
-def test_an_interrupted_column_is_checked_when_its_watchdog_has_put_it_back_on_duty(street: Street) -> None:
-    assert street.desk.does("resume", "exec", "print(6 * 7)") == "42\n"
-    status, document = diag(street.port)
+def test_an_interrupted_column_is_checked_when_its_watchdog_has_put_it_back_on_duty(on_duty: BoardOnDuty) -> None:
+    assert on_duty.desk.does("resume", "exec", "print(6 * 7)") == "42\n"
+    status, document = diag(on_duty.port)
     assert status == 0 and finding(document, "duty") == "duty.ok"
-    assert len(street.resets()) == 1
-    street.alarm()
+    assert len(on_duty.resets()) == 1
+    on_duty.alarm()
 
 
 def test_a_board_at_its_prompt_is_recognized(tmp_path: Path) -> None:

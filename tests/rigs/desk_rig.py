@@ -173,7 +173,7 @@ class Watch:
         return dict(self.until(matches)["incident"])
 
 
-class Street:
+class Speaker:
     """Columns that speak word for word as the contract's examples do, and hear what they are answered."""
 
     def __init__(self, broker: Broker) -> None:

@@ -164,7 +164,7 @@ class Whole:
         return running
 
 
-class Street:
+class Wholes:
     """One column on duty for all tests of a file, and a new one after a test that did not mend what it broke."""
 
     def __init__(self, folder: Path) -> None:
