@@ -29,9 +29,9 @@ def strays(spots: Mapping[str, Spot]) -> list[Stray]:
     for column, spot in spots.items():
         others = [other for name, other in spots.items() if name != column]
         near = [other for other in others if other.region == spot.region] or others
-        if near and (km := _nearest_km(spot, near)) > FAR_KM:
+        if near and not any(distance_km(spot, other) <= FAR_KM for other in near):  # the first one mostly is
             swapped = Spot(spot.region, spot.lon, spot.lat)
-            found.append(Stray(column, km, _nearest_km(swapped, near) <= FAR_KM))
+            found.append(Stray(column, _nearest_km(spot, near), _nearest_km(swapped, near) <= FAR_KM))
     return found
 
 

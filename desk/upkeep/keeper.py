@@ -17,7 +17,7 @@ from desk.upkeep import chain, life, orders, store
 from desk.upkeep.chain import Link
 from desk.upkeep.life import DOWN, Judged, Lives, Span
 from desk.upkeep.orders import WorkOrder
-from desk.upkeep.roster import Finding, Roster, findings
+from desk.upkeep.roster import COLUMNS_MAX, Roster
 from desk.upkeep.store import Statement
 
 LOOK_MS = 1000
@@ -47,7 +47,11 @@ class Keeper:
         self.wishes: list[Wish] = []
         self.proofs = store.proofs(register)
         self.first = store.first_sessions(register)
-        self.orders = {order.n: order for order in store.orders(register, is_open=True)}
+        self._finishing: set[int] = set()
+        self.orders: dict[int, WorkOrder] = {}
+        self._of: dict[str, dict[int, WorkOrder]] = {}
+        for order in store.orders(register, is_open=True):
+            self._keep(order)
         self._next_order = store.next_order(register)
         self._written = {
             (name, link): at_ms for name, known in self.proofs.items() for link, (at_ms, _) in known.items()
@@ -56,7 +60,6 @@ class Keeper:
         self._boots: dict[str, int] = {}
         """The boot number with which a column was lost."""
         self._tampered: dict[str, int] = {}
-        self._finishing: set[int] = set()
         self._maintained_ms: dict[str, int] = {}
         self._chains: dict[str, tuple[int, bool]] = {}
         self._looked_ms = -LOOK_MS
@@ -77,9 +80,9 @@ class Keeper:
 
     def heard(self, parts: Topic, document: Mapping[str, Any], *, retain: bool, now_ms: int) -> None:
         """A valid message of a column that is watched. What the broker had in store proves nothing."""
-        if retain:
-            return
         device_id = parts.device_id
+        if retain or not self._is_watched(device_id):
+            return
         for link, at_ms, how in chain.proofs(parts, document, now_ms):
             self.prove(device_id, link, at_ms, how)
         if parts.kind in ("info", "heartbeat"):
@@ -136,6 +139,7 @@ class Keeper:
         judged = {
             name: self._judge(name, columns.get(name), presence(name), now_ms, listening=listening)
             for name in self.roster.entries.keys() | columns.keys()
+            if self._is_watched(name)
         }
         begun = self._lives.look(judged, now_ms)
         for span in begun:
@@ -145,6 +149,12 @@ class Keeper:
         for name in judged:
             self._see_order(name, now_ms)
         self._maintain(now_ms)
+
+    def _is_watched(self, device_id: str) -> bool:
+        """With a roster, its columns; without one, as many as there may be: nobody fills the register with names."""
+        if self.roster.known:
+            return device_id in self.roster.entries
+        return device_id in self._lives.latest or len(self._lives.latest) < COLUMNS_MAX
 
     def _judge(
         self, device_id: str, column: Column | None, presence: Presence | None, now_ms: int, *, listening: bool
@@ -177,7 +187,7 @@ class Keeper:
         return Judged(DOWN, cause, why, presence.since_ms, lost=True)
 
     def _seen_before(self, device_id: str, column: Column, since_ms: int) -> tuple[str, str] | None:
-        if any(one.device_id == device_id and one.cause == life.WORKS for one in self.orders.values()):
+        if any(one.cause == life.WORKS for one in self._orders_of(device_id)):
             return life.WORKS, "an order for works is open"
         if "tamper" in column.faults or since_ms - self._tampered.get(device_id, -life.TAMPER_MS) < life.TAMPER_MS:
             return life.VANDALISM, "the housing was open"
@@ -201,8 +211,8 @@ class Keeper:
     def _revise(self, device_id: str, cause: str, why: str, now_ms: int) -> None:
         for revision in self._lives.tell(device_id, cause, why):
             self.statements += store.revise(revision, now_ms)
-            for order in self.orders.values():
-                if (order.device_id, order.down_ms) == (revision.device_id, revision.from_ms):
+            for order in self._orders_of(revision.device_id):
+                if order.down_ms == revision.from_ms:
                     self._put_order(order._replace(cause=revision.cause))
 
     def correct(self, span: Span | None, cause: str, by: str, reason: str, now_ms: int) -> None:
@@ -232,17 +242,13 @@ class Keeper:
         known = self.proofs.get(device_id, {})
         return chain.links(column, self.roster.entries.get(device_id), known, now_ms, self.button_days)
 
-    def findings(self, columns: Mapping[str, Column], now_ms: int) -> list[Finding]:
-        """What is wrong with the roster and the columns."""
-        return findings(self.roster, columns, now_ms, self.first)
-
     def span(self, device_id: str) -> Span | None:
         """How the column lives now."""
         return self._lives.latest.get(device_id)
 
     def maintenance(self, device_id: str) -> WorkOrder | None:
         """The order by which the column is in maintenance."""
-        return next((one for one in self.orders.values() if one.device_id == device_id and one.maintenance), None)
+        return next((one for one in self._orders_of(device_id) if one.maintenance), None)
 
     def mutes(self, device_id: str, now_ms: int) -> bool:
         """Whether a press of that column does not ring."""
@@ -282,16 +288,24 @@ class Keeper:
 
     def _put_order(self, order: WorkOrder) -> None:
         self.statements.append(store.put_order(order))
+        self._keep(order)
+
+    def _keep(self, order: WorkOrder) -> None:
+        mine = self._of.setdefault(order.device_id, {})
         if order.is_open:
-            self.orders[order.n] = order
-        else:
-            self.orders.pop(order.n, None)
-            self._finishing.discard(order.n)
+            self.orders[order.n] = mine[order.n] = order
+            return
+        for kept in (self.orders, mine):
+            kept.pop(order.n, None)
+        self._finishing.discard(order.n)
+
+    def _orders_of(self, device_id: str) -> list[WorkOrder]:
+        return list(self._of.get(device_id, {}).values())
 
     def _see_order(self, device_id: str, now_ms: int) -> None:
         """A column that is down for long gets an order; one that is back has been repaired."""
         span = self._lives.latest[device_id]
-        mine = [order for order in self.orders.values() if order.device_id == device_id and not order.maintenance]
+        mine = [order for order in self._orders_of(device_id) if not order.maintenance]
         if span.state != DOWN:
             for order in mine:
                 if order.repaired_ms is None and order.down_ms is not None:
@@ -306,7 +320,7 @@ class Keeper:
 
     def _drilled(self, device_id: str, now_ms: int) -> None:
         """A drill has passed: what was repaired is proven to be, and maintenance that was to end is over."""
-        for order in [one for one in self.orders.values() if one.device_id == device_id]:
+        for order in self._orders_of(device_id):
             if order.maintenance and order.n in self._finishing:
                 self._put_order(order._replace(repaired_ms=now_ms, closed_ms=now_ms))
                 self.wishes.append(Wish(device_id, "maintain", {"for_s": 0}))

@@ -8,21 +8,19 @@ import hmac
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from common.receiver import label_key
 from desk.batch import Change
-from desk.ledger import BY_MAX, Column, Incident, Ledger, LedgerError
+from desk.ledger import BY_MAX, Incident, Ledger, LedgerError
 from desk.limits import NOTE_MAX, wording
 from desk.line import Line
 from desk.register import Register
-from desk.upkeep import orders, receiver, store
+from desk.upkeep import orders, receiver, report, store
 from desk.upkeep.keeper import Keeper
 from desk.upkeep.life import CAUSES
 from desk.upkeep.orders import WorkOrder
-from desk.upkeep.roster import Roster
-
-T = TypeVar("T")
+from desk.upkeep.roster import Roster, findings
 
 
 class Office:
@@ -48,10 +46,17 @@ class Office:
     def _command(self, region: str, device_id: str, cmd: str, by: str, more: dict[str, Any]) -> str:
         raise NotImplementedError
 
-    def ask_keeper(self, ask: Callable[[Keeper, Mapping[str, Column]], T]) -> T:
-        """What `ask(keeper, columns)` gives; it must be quick, for calls wait meanwhile."""
+    def overview(self, now_ms: int) -> dict[str, Any]:
+        """Everything about all columns. They are compared with each other outside the lock: no call waits for that."""
         with self._lock:
-            return ask(self.keeper, self._ledger.columns)
+            found = report.overview(self.keeper, self._ledger.columns, now_ms)
+            columns, first = dict(self._ledger.columns), dict(self.keeper.first)
+        return report.with_findings(found, findings(self._roster, columns, now_ms, first))
+
+    def prove(self, device_id: str, link: str, how: str) -> None:
+        """A link of a column's chain was proven by another part of the desk: a picture that was seen, a voice heard."""
+        with self._changing():
+            self.keeper.prove(device_id, link, self._now_ms(), how)
 
     def muted(self, now_ms: int) -> dict[str, int]:
         """The columns in maintenance whose presses do not ring, and until when."""

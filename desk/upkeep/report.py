@@ -14,6 +14,7 @@ from desk.upkeep.chain import Link
 from desk.upkeep.keeper import Keeper
 from desk.upkeep.life import DOWN, Span
 from desk.upkeep.orders import WorkOrder
+from desk.upkeep.roster import Finding
 
 Document = dict[str, Any]
 HOUR_MS = 3600 * 1000
@@ -22,23 +23,27 @@ WORKS, CHECKED, OUT = "works", "checked", "out"
 
 
 def overview(keeper: Keeper, columns: Mapping[str, Column], now_ms: int) -> Document:
-    """Everything about all columns that there should be, or are."""
-    found = [_column(keeper, name, columns.get(name), now_ms) for name in sorted(_names(keeper, columns))]
-    findings = keeper.findings(columns, now_ms)
+    """Everything about all columns that there should be, or are, but for the roster's findings: these take longer."""
+    names = sorted(set(keeper.roster.entries) | set(columns))
+    found = [_column(keeper, name, columns.get(name), now_ms) for name in names]
+    wanted = [one for one in found if not keeper.roster.known or one["device_id"] in keeper.roster.entries]
     return {
         "now_ms": now_ms,
         "roster": keeper.roster.known,
         "button_days": keeper.button_days,
-        "share": share(found),
+        "share": share(wanted),
         "columns": found,
-        "findings": [finding._asdict() for finding in findings],
-        "counts": dict(Counter(finding.kind for finding in findings)),
         "orders": [order(one) for one in sorted(keeper.orders.values(), key=lambda one: -one.n)],
     }
 
 
-def _names(keeper: Keeper, columns: Mapping[str, Column]) -> set[str]:
-    return set(keeper.roster.entries) | set(columns)
+def with_findings(found: Document, findings: Sequence[Finding]) -> Document:
+    """The overview with what is wrong with roster and columns, shown and counted."""
+    return {
+        **found,
+        "findings": [finding._asdict() for finding in findings],
+        "counts": dict(Counter(finding.kind for finding in findings)),
+    }
 
 
 def _column(keeper: Keeper, name: str, column: Column | None, now_ms: int) -> Document:

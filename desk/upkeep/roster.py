@@ -1,8 +1,7 @@
 """The roster: which columns should be there, and what is wrong with those that are. Pure but for `read`.
 
 Without a roster the desk knows a column only once it has spoken, so one that is dead since its installation never
-appears. Provisioning writes `centre/roster.json` (docs/desk.md has its form); the desk reads it, and again after a
-change of the file.
+appears. Provisioning writes `centre/roster.json` (docs/desk.md has its form); the desk reads it when it starts.
 """
 
 from __future__ import annotations

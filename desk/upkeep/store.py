@@ -11,6 +11,7 @@ from desk.upkeep.orders import WorkOrder
 Statement = tuple[str, tuple[Any, ...]]
 """One write, to be done in the batch's transaction."""
 
+SPANS_MAX = 20_000  # of one column: a year of one that goes and comes every hour
 ORDER = (
     "n, device_id, cause, what, who, maintenance, opened_ms, opened_by, down_ms, until_ms, repaired_ms, closed_ms,"
     " closed_by"
@@ -34,9 +35,14 @@ def put_first(device_id: str, at_ms: int, uid: str) -> Statement:
 
 def put_span(span: Span) -> list[Statement]:
     """What the column had from there on gives way."""
+    oldest = "SELECT from_ms FROM span WHERE device_id = ? ORDER BY from_ms DESC LIMIT 1 OFFSET ?"
     return [
         ("DELETE FROM span WHERE device_id = ? AND from_ms >= ?", (span.device_id, span.from_ms)),
         ("INSERT INTO span VALUES (NULL, ?, ?, ?, ?, ?, ?, ?)", tuple(span)),
+        (
+            f"DELETE FROM span WHERE device_id = ? AND from_ms <= ({oldest})",
+            (span.device_id, span.device_id, SPANS_MAX),
+        ),
     ]
 
 

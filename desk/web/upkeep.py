@@ -100,7 +100,7 @@ class Upkeep:
 
     def overview(self) -> Document:
         """Everything about all columns; may wait for the duty's lock."""
-        return self._desk.duty.ask_keeper(lambda keeper, columns: report.overview(keeper, columns, now_ms()))
+        return self._desk.duty.overview(now_ms())
 
     async def _overview(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(await asyncio.to_thread(self.overview))

@@ -182,7 +182,7 @@ def test_a_wrong_receiver_is_down_and_breaks_the_drill(desk: Desk) -> None:
 
 
 def overview(desk: Desk) -> dict[str, object]:
-    return desk.duty.ask_keeper(lambda keeper, columns: report.overview(keeper, columns, desk.now_ms))
+    return desk.duty.overview(desk.now_ms)
 
 
 def test_the_public_learns_nothing_that_helps_to_choose_a_column(desk: Desk) -> None:
@@ -227,3 +227,40 @@ def desk_location() -> dict[str, object]:
     from contract_examples import example
 
     return dict(example("info")[1]["location"])
+
+
+def test_a_stranger_is_a_finding_and_gets_neither_minutes_nor_orders_nor_a_place_in_the_share(desk: Desk) -> None:
+    """Red when whoever invents names fills the register with lives and orders."""
+    desk.birth("sos-99", location=desk_location())
+    desk.beat(MINUTE, *ALL, "sos-99")
+    desk.will("sos-99")
+    desk.beat(DOWN_MS + MINUTE, *ALL)
+    found = desk.duty.overview(desk.now_ms)
+    assert [one["kind"] for one in found["findings"]] == ["not-in-roster"] and found["counts"] == {"not-in-roster": 1}
+    assert found["share"]["total"] == 3 and "sos-99" in [one["device_id"] for one in found["columns"]]
+    assert open_orders(desk) == [] and desk.spans("sos-99") == []
+
+
+def test_a_column_that_comes_and_goes_does_not_fill_the_disk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SPANS_MAX", 6)
+    for _ in range(6):
+        desk.will(ONE)
+        desk.beat(10 * S, *ALL[1:])
+        desk.connect(ONE)
+        desk.beat(10 * S, *ALL)
+    assert len(desk.spans(ONE)) == 6 and len(desk.spans(ALL[1])) == 1
+
+
+def test_another_part_of_the_desk_proves_a_link(desk: Desk) -> None:
+    desk.hear(ONE, "info", {**info_of(desk), "stream": {"sip": "sip:sos-01@intercom.example", "ok_at": None}})
+    assert desk.links(ONE)["voice"] == "unproven" and desk.links(ONE)["picture"] == "absent"
+    desk.duty.prove(ONE, "voice", "a call that was heard")
+    assert desk.links(ONE)["voice"] == "proven"
+    desk.run(S)
+    desk.end()
+    desk.begin()
+    assert desk.links(ONE)["voice"] == "proven"
+
+
+def info_of(desk: Desk) -> dict[str, object]:
+    return dict(desk.duty._ledger.columns[ONE].info)
