@@ -11,7 +11,7 @@ DOCUMENTS = [
     ROOT / "README.md",
     ROOT / "CONTRIBUTING.md",
     ROOT / "CHANGELOG.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     ROOT / "lib" / "README.md",
 ]
 FOLDERS = ("boot.py", "main.py", "manifest.py", "Makefile", "firmware", "hal", "contract", "common", "desk", "field",
