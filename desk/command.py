@@ -166,7 +166,7 @@ def _player(arguments: argparse.Namespace) -> Player:
     """Raises CredentialsError."""
     hosts = Hosts(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
     known = Credentials() if arguments.camera_passwords is None else credentials.read(arguments.camera_passwords)
-    return Player(hosts, Gateway(hosts, known))
+    return Player(hosts, Gateway(hosts, known, arguments.sip_listen))
 
 
 def _first_line(path: Path) -> str:
@@ -277,6 +277,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--trusted-proxy", type=_networks, default=[], metavar="A,B/NET", help="proxies whose X-Forwarded-For counts")
     add("--ladder", type=Path, metavar="FILE", help="who is told of calls that nobody accepts: TOML, its owner's only")
     add("--tiles", type=_tiles, metavar="URL", help="the map's tiles, such as https://tiles.example/{z}/{x}/{y}.png")
+    add("--sip-listen", type=_own_address, metavar="HOST:PORT", help="where intercoms call this desk (UDP)")
     add("--stream-hosts", type=_hosts, metavar="A,B:PORT", help="cameras that may be called, and no others")
     add("--roster", type=Path, metavar="FILE", help="the columns that should be there: roster.json of provisioning")
     add("--answer-key", type=Path, metavar="FILE", help="answers to drills are signed with it: answer.key")
@@ -331,6 +332,18 @@ def _networks(text: str) -> list[Network]:
         return [ipaddress.ip_network(one.strip()) for one in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}: give addresses or networks, with commas between them") from None
+
+
+def _own_address(text: str) -> Address:
+    """One that intercoms can send sound to. Raises ArgumentTypeError."""
+    host, port = _address(text)
+    try:
+        is_any = ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        is_any = True
+    if is_any:
+        raise argparse.ArgumentTypeError(f"{host} must be this machine's own address in the intercoms' network")
+    return host, port
 
 
 def _hosts(text: str) -> list[str]:

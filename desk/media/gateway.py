@@ -12,6 +12,7 @@ import contextlib
 import importlib.util
 import itertools
 import json
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ CALL_S = 12.0  # the camera's own limits are shorter
 SAY_S = 3.0
 LINE_MAX = 256 * 1024
 TRIED_HEADER = "Stream-Tried"
+LOOK_S = 1.0  # whether the process still runs
+log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
 
@@ -48,9 +51,13 @@ class Answered:
 
 
 class Gateway:
-    """For one event loop. `hosts`: whom it may call; `credentials`: what it says there."""
+    """For one event loop. `hosts`: whom it may call; `credentials`: what it says there; `listen`: (host, port) for
+    the calls of intercoms."""
 
-    def __init__(self, hosts: Hosts, credentials: Credentials) -> None:
+    def __init__(self, hosts: Hosts, credentials: Credentials, listen: tuple[str, int] | None = None) -> None:
+        self._listen = listen
+        self._keeping: asyncio.Task[None] | None = None
+        self.listening: int | None = None  # the port
         self._hosts, self._credentials = hosts, credentials
         self._process: asyncio.subprocess.Process | None = None
         self._starting = asyncio.Lock()
@@ -59,9 +66,33 @@ class Gateway:
         self._numbers = itertools.count(1)
         self._stopped = False
 
+    def start(self) -> None:
+        """Where intercoms call the desk the process runs from now on; else from the first picture on."""
+        if self._listen is not None:
+            self._keeping = asyncio.ensure_future(self._keep())
+
+    async def _keep(self) -> None:
+        """The process, and that it listens."""
+        assert self._listen is not None
+        host, port = self._listen
+        said = ""
+        while True:
+            try:
+                process = await self._running()
+                if self.listening is None:
+                    done = await self._say(process, "listen", {"host": host, "port": port}, SAY_S)
+                    self.listening, said = int(done["port"]), ""
+            except NoStream as trouble:
+                if trouble.text != said:
+                    log.warning("no intercom can call this desk: %s", trouble.text)
+                said = trouble.text
+            await asyncio.sleep(LOOK_S)
+
     async def stop(self) -> None:
         """Ends all calls."""
         self._stopped = True
+        if self._keeping is not None:
+            self._keeping.cancel()
         process, self._process = self._process, None
         if process is None:
             return
@@ -144,7 +175,10 @@ class Gateway:
         return done.get("state")
 
     async def _ask(self, do: str, what: Document, limit_s: float) -> Document:
-        process = await self._running()
+        return await self._say(await self._running(), do, what, limit_s)
+
+    async def _say(self, process: asyncio.subprocess.Process, do: str, what: Document, limit_s: float) -> Document:
+        """Raises NoStream, Refusal."""
         number = next(self._numbers)
         answer = self._waiting[number] = asyncio.get_running_loop().create_future()
         try:
@@ -190,7 +224,7 @@ class Gateway:
                     process.kill()
                 await process.wait()
                 raise NoStream("no-gateway", "the media gateway does not start; the desk's log says why")
-            self._process = process
+            self._process, self.listening = process, None
             self._reading = asyncio.ensure_future(self._read(process))
             return process
 

@@ -27,6 +27,7 @@ from desk.media.source import Slots
 from desk.media.trouble import NoStream
 from desk.media.voice import Intercom
 from desk.sip.conversation import Peer
+from desk.sip.switchboard import Switchboard
 
 CALLS_MAX, CAMERA_MAX, CONVERTED_MAX = 12, 4, 2
 OVER_MAX = 64  # names of calls that have ended
@@ -46,6 +47,7 @@ class Calls:
         self._slots = Slots(CONVERTED_MAX)
         self._calls: dict[str, Call] = {}
         self._intercoms: dict[str, Intercom] = {}
+        self._switchboard: Switchboard | None = None
         self._over: deque[str] = deque(maxlen=OVER_MAX)
 
     async def call(self, asked: Document) -> Document:
@@ -82,11 +84,21 @@ class Calls:
             def may_send(address: str) -> bool:
                 return address in peer.addresses or hosts.may_send(address)
 
-            self._intercoms[key] = Intercom(peer, may_send, lambda: self._unused(key))
+            self._intercoms[key] = Intercom(peer, may_send, lambda: self._unused(key), self._switchboard)
         return self._intercoms[key]
 
     def _unused(self, key: str) -> None:
         self._intercoms.pop(key, None)
+
+    async def listen(self, asked: Document) -> Document:
+        """For calls of intercoms. Raises NoStream."""
+        switchboard = Switchboard()
+        try:
+            port = await switchboard.open(asked["host"], asked["port"])
+        except OSError as error:
+            raise NoStream("no-gateway", f"calls of intercoms cannot be heard: {error.strerror}") from None
+        self._switchboard = switchboard
+        return {"port": port}
 
     async def hang_up(self, asked: Document) -> Document:
         """A browser that goes is often noticed before it says so: then there was such a call, once."""
@@ -103,6 +115,8 @@ class Calls:
 
     async def stop(self) -> None:
         await asyncio.gather(*(call.close() for call in list(self._calls.values())))
+        if self._switchboard is not None:
+            self._switchboard.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _forget(self, name: str) -> None:
@@ -128,7 +142,7 @@ async def _serve() -> None:
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     calls, tasks = Calls(), set[asyncio.Task[None]]()
     ways: dict[str, Callable[[Document], Awaitable[Document]]] = {
-        "call": calls.call, "hang_up": calls.hang_up, "state": calls.state,
+        "call": calls.call, "listen": calls.listen, "hang_up": calls.hang_up, "state": calls.state,
     }  # fmt: skip
 
     async def answer(asked: Document) -> None:

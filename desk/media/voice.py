@@ -23,6 +23,7 @@ from desk.sip.conversation import Conversation, Peer
 from desk.sip.g711 import BLOCK, RATE_HZ
 from desk.sip.level import QUIET_DB
 from desk.sip.sound import Mouth
+from desk.sip.switchboard import Switchboard
 from desk.sip.trouble import NoCall
 
 PAUSES_S = (1.0, 2.0, 4.0)  # before it is called again
@@ -63,10 +64,16 @@ class Ear:
 
 
 class Intercom:
-    """`join` calls it, the last `leave` hangs up. `forget` is called then."""
+    """`join` calls it, the last `leave` hangs up. `forget` is called then. `switchboard`: where it may be calling."""
 
-    def __init__(self, peer: Peer, may_send: Callable[[str], bool], forget: Callable[[], None]) -> None:
-        self._peer, self._may_send, self._forget = peer, may_send, forget
+    def __init__(
+        self,
+        peer: Peer,
+        may_send: Callable[[str], bool],
+        forget: Callable[[], None],
+        switchboard: Switchboard | None = None,
+    ) -> None:
+        self._peer, self._may_send, self._forget, self._switchboard = peer, may_send, forget, switchboard
         self._members: dict[object, tuple[Ear, Mouth]] = {}
         self._task: asyncio.Task[None] | None = None
         self._talk: Conversation | None = None
@@ -121,8 +128,9 @@ class Intercom:
             await asyncio.sleep(PAUSES_S[min(tries, len(PAUSES_S) - 1)])
 
     async def _once(self) -> None:
-        """From the call to its end. Raises NoCall."""
-        talk = await Conversation.dial(self._peer, may_send=self._may_send, rings=self._rings)
+        """From the call to its end: the one that the intercom makes, if it does. Raises NoCall."""
+        talk = await self._switchboard.take(self._peer, self._may_send) if self._switchboard is not None else None
+        talk = talk or await Conversation.dial(self._peer, may_send=self._may_send, rings=self._rings)
         try:
             self._begin(talk)
             while not talk.over.done():

@@ -9,8 +9,8 @@
 
 `announce` does all of this for a message that is to be played to whoever answers.
 
-line: requests until they are answered, over a network that loses packets. conversation: one call. sdp: what the two
-agree on. sound: the packets. g711, level: samples. announce: a message to a telephone. The messages themselves are
-taken apart and put together by the package sipmessage; everything from outside is hostile, and bounded. Needs neither
-aiortc nor PyAV.
+switchboard: calls that intercoms make to the desk. line: requests until they are answered, over a network that loses
+packets. conversation: one call. sdp: what the two agree on. sound: the packets. g711, level: samples. announce: a
+message to a telephone. The messages themselves are taken apart and put together by the package sipmessage; everything
+from outside is hostile, and bounded. Needs neither aiortc nor PyAV.
 """

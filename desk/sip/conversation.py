@@ -16,7 +16,7 @@ from sipmessage import URI, Address, Request, Response
 from desk.media.digest import authorization
 from desk.sip import sdp
 from desk.sip.g711 import LAWS
-from desk.sip.line import Line, response_to, tag_of
+from desk.sip.line import T1_S, T2_S, Line, response_to, tag_of
 from desk.sip.sdp import Session
 from desk.sip.sound import Sound
 from desk.sip.trouble import NoCall, of_status
@@ -96,6 +96,8 @@ class Conversation:
         self._host = ""
         self._invite: Request | None = None
         self._closing = False
+        self._heard = asyncio.Event()  # the other side knows that its call was taken
+        self._gone: Callable[[], object] = lambda: None
 
     @classmethod
     async def dial(
@@ -125,6 +127,50 @@ class Conversation:
                 await talk._shut()
             raise
         return talk
+
+    @classmethod
+    async def take(
+        cls, peer: Peer, invite: Request, line: Line, host: str, tag: str, *, may_send: Callable[[str], bool],
+        gone: Callable[[], object],
+    ) -> Conversation:  # fmt: skip
+        """A call that the other side makes, over `line`; answered. `gone` is called when it needs the line no longer,
+        `tag` is the desk's name of the call so far.
+
+        Raises NoCall: then it is still to be refused.
+        """
+        talk = cls(peer, may_send)
+        talk.line, talk._gone, talk._host, talk._tag = line, gone, host, tag
+        session = sdp.read(invite.body)
+        if not talk._may_send(session.address):
+            raise NoCall("not-allowed", f"it wants the sound sent to {session.address}")
+        try:
+            contacts = invite.contact
+            talk._target = contacts[0].uri if contacts else peer.uri
+            talk._port = await talk.sound.open(host)
+        except (ValueError, OSError):
+            raise NoCall("protocol", "it does not say where it can be reached, or there is no port left") from None
+        talk._call_id, talk._to = invite.call_id, invite.headers["From"]
+        talk._from = f"{invite.headers['To']};tag={talk._tag}"
+        talk._routes = _each(invite.headers.getlist("Record-Route"))
+        line.asked = talk._asked
+        body = sdp.described(host, talk._port, (session.law,), session.digits)
+        response = response_to(invite, 200, "OK", talk._tag, body)
+        response.headers.set("Contact", f"<sip:{NAME}@{line.here}>")
+        talk._agree(session)
+        _background(talk._say_until_heard(invite, response))
+        return talk
+
+    async def _say_until_heard(self, invite: Request, response: Response) -> None:
+        """That the call was taken (RFC 3261, 13.3.1.4)."""
+        pause_s, left_s = T1_S, LINGER_S
+        while left_s > 0 and not self.over.done() and not self._heard.is_set():
+            self.line.reply(invite, response)
+            try:
+                await asyncio.wait_for(self._heard.wait(), pause_s)
+            except TimeoutError:
+                left_s, pause_s = left_s - pause_s, min(2 * pause_s, T2_S)
+        if not self._heard.is_set() and not self.over.done():
+            self.over.set_result(NoCall("timeout", "it does not hear that its call was taken"))
 
     async def hang_up(self) -> None:
         """Harmless when it is over. Returns when the other side knows, or cannot be told."""
@@ -315,6 +361,7 @@ class Conversation:
         await self._close_sockets()
 
     async def _close_sockets(self) -> None:
+        self._gone()
         await self.sound.close()
         if self._transport is not None:
             self._transport.close()
@@ -323,6 +370,7 @@ class Conversation:
 
     def _asked(self, request: Request) -> Response | None:
         if request.method == "ACK":
+            self._heard.set()
             return None
         mine = request.call_id == self._call_id and tag_of(request.headers["To"]) == self._tag
         if not mine or self.session is None:

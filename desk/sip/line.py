@@ -38,7 +38,7 @@ class Line:
     """
 
     def __init__(self, send: Callable[[bytes], None], here: str, asked: Callable[[Request], Response | None]) -> None:
-        self._send, self.here, self._asked = send, here, asked
+        self._send, self.here, self.asked = send, here, asked
         self.late: Callable[[Response], None] = lambda response: None
         self._waiting: dict[str, Waiting] = {}
         self._acked: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -70,6 +70,13 @@ class Line:
         while len(self._acked) > ANSWERED_MAX:
             self._acked.popitem(last=False)
         self._send(bytes(request))
+
+    def reply(self, request: Request, response: Response) -> None:
+        """Answers a request, perhaps one that was answered for the time being."""
+        self._answered[_via(request), request.method] = bytes(response)
+        while len(self._answered) > ANSWERED_MAX:
+            self._answered.popitem(last=False)
+        self._send(bytes(response))
 
     def fail(self, trouble: NoCall) -> None:
         """The network itself says that nobody is there."""
@@ -145,12 +152,9 @@ class Line:
         if (said := self._answered.get(key)) is not None:  # it did not hear the answer
             self._send(said)
             return
-        response = self._asked(request)
+        response = self.asked(request)
         if response is not None:
-            self._answered[key] = bytes(response)
-            while len(self._answered) > ANSWERED_MAX:
-                self._answered.popitem(last=False)
-            self._send(bytes(response))
+            self.reply(request, response)
 
 
 def parsed(data: bytes) -> Request | Response | None:

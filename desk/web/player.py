@@ -68,6 +68,7 @@ class Player:
 
     async def start(self) -> None:
         """Call once, in the loop that will use it."""
+        self.gateway.start()
         connector = aiohttp.TCPConnector(resolver=_Resolver(self.hosts.check), use_dns_cache=False)
         self._client = aiohttp.ClientSession(
             connector=connector,

@@ -8,17 +8,12 @@ from collections.abc import Callable
 
 import pytest
 from runs import SEED
+from sip_messages import INVITE
 from sipmessage import URI, Request, Response
 from virtual_loop import run_virtual
 
 from desk.sip.line import ANSWERED_MAX, SILENT_S, Line, parsed, response_to, tag_of
 from desk.sip.trouble import NoCall, of_status
-
-INVITE = (
-    b"INVITE sip:desk@10.0.0.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.7:5060;branch=z9hG4bKabc;rport\r\n"
-    b"From: <sip:petropavl-01@10.0.0.7>;tag=It's*mine!\r\nTo: <sip:desk@10.0.0.1>;tag=me\r\nCall-ID: one\r\n"
-    b"CSeq: 7 INVITE\r\nContact: <sip:petropavl-01@10.0.0.7:5060;ob>\r\nContent-Length: 4\r\n\r\nv=0\n"
-)
 
 
 def asking(method: str = "INVITE", number: int = 1) -> Request:
