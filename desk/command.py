@@ -29,14 +29,17 @@ from aiohttp import web
 from common.arguments import described
 from common.home import DESK_COMMAND
 from common.identity import Identity
-from desk import ladder
+from desk import cameras, ladder
+from desk.cameras import Camera, CamerasError
 from desk.column_keys import ColumnKeys
 from desk.duty import Change, Duty
 from desk.ladder import LadderError, Plan
 from desk.media import credentials
 from desk.media.credentials import Credentials, CredentialsError
+from desk.media.gateway import PORTS as STREAM_PORTS
 from desk.media.gateway import Gateway
 from desk.media.hosts import Hosts
+from desk.media.trouble import NoStream
 from desk.officers import OfficerError
 from desk.private_file import PrivateFileError
 from desk.register import Register, RegisterError
@@ -51,7 +54,7 @@ from desk.web.audit import Audit
 from desk.web.guard import Guard, Network, is_loopback
 from desk.web.key import Key
 from desk.web.listener import Listener
-from desk.web.player import Player
+from desk.web.player import PORTS, Player
 from desk.web.server import KEEPALIVE_S, Server
 from desk.web.sessions import Sessions
 
@@ -76,7 +79,7 @@ class SetupError(ValueError):
 
 REFUSALS = (
     *(SetupError, AccountError, CredentialsError, LadderError, OfficerError, PrivateFileError, RegisterError),
-    *(RosterError, KeyFileError),
+    *(CamerasError, RosterError, KeyFileError),
 )
 """Why a desk does not start, in words."""
 
@@ -111,12 +114,12 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
 
     Raises REFUSALS and OSError."""
     guard = _guard(arguments, _folder(arguments.folder), lambda peer, member: listener.spoke(peer, member=member))
-    encryption = _encryption(arguments)
+    encryption, known = _encryption(arguments), _cameras(arguments)
     with Register(arguments.folder / REGISTER_FILE) as register:
-        duty = _duty(arguments, register, lambda change: server.feed.notify(change))
+        duty = _duty(arguments, register, lambda change: server.notify(change))
         player = _player(arguments)
         audit = Audit(arguments.folder)
-        server = Server(Desk(arguments.name, register, duty, arguments.tiles), guard, player, audit)
+        server = Server(Desk(arguments.name, register, duty, arguments.tiles, known), guard, player, audit)
         runner = web.AppRunner(
             server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
         )
@@ -167,6 +170,20 @@ def _player(arguments: argparse.Namespace) -> Player:
     hosts = Hosts(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
     known = Credentials() if arguments.camera_passwords is None else credentials.read(arguments.camera_passwords)
     return Player(hosts, Gateway(hosts, known, arguments.sip_listen))
+
+
+def _cameras(arguments: argparse.Namespace) -> list[Camera]:
+    """Raises CamerasError, and SetupError for cameras that the desk may not call."""
+    if arguments.cameras is None:
+        return []
+    found, hosts = cameras.read(arguments.cameras), Hosts(arguments.stream_hosts, local=True)
+    for camera in found:
+        for address in camera.stream.values():
+            try:
+                hosts.allowed(address, {**PORTS, **STREAM_PORTS})
+            except NoStream as trouble:
+                raise SetupError(f"--cameras {arguments.cameras}: camera {camera.id}: {trouble.text}") from None
+    return found
 
 
 def _first_line(path: Path) -> str:
@@ -283,6 +300,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--answer-key", type=Path, metavar="FILE", help="answers to drills are signed with it: answer.key")
     button = "for so long a press proves the button (default: %(default)s)"
     add("--button-days", type=_days, default=BUTTON_DAYS, metavar="N", help=button)
+    add("--cameras", type=Path, metavar="FILE", help="the city's own cameras: cameras.csv, see docs/desk.md")
     add("--camera-passwords", type=Path, metavar="FILE", help="what cameras want to know: TOML, its owner's only")
     return parser
 

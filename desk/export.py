@@ -27,6 +27,10 @@ FIELDS = (
     *("contact_to_sent_ms", "sent_to_desk_ms", "desk_to_register_ms", "register_to_answer_ms"),
     *("faults", "fw"),
 )
+OPENING_FIELDS = (
+    *("n", "opened", "closed", "seconds", "by", "device_id", "camera", "incident_id", "way", "reason", "ended"),
+    *("at_ms", "ended_ms"),
+)
 TIMES = ("raised", "received", "accepted", "dispatched", "closed")
 BOM = "\ufeff"  # without it a spreadsheet takes UTF-8 for something else
 DANGEROUS = ("=", "+", "-", "@", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20")  # full-width forms count too
@@ -47,10 +51,29 @@ def csv_text(incidents: Iterable[Incident]) -> Iterator[str]:
 
 def json_text(incidents: Iterable[Incident], **head: Any) -> Iterator[str]:
     """An object with `head` and the list `incidents`, one of them a line."""
-    yield json.dumps(head)[:-1] + (", " if head else "") + '"incidents": ['
+    return _json_lines("incidents", incidents, head)
+
+
+def openings_csv(openings: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """The audit list of picture and sound, as `csv_text`."""
+    yield BOM + line(OPENING_FIELDS)
+    for one in openings:
+        ended_ms = one["ended_ms"]
+        span_s = "" if ended_ms is None else (ended_ms - one["at_ms"]) / 1000
+        flat = {**one, "opened": utc(one["at_ms"]), "closed": utc(ended_ms), "seconds": span_s}
+        yield line([cell(flat[field]) for field in OPENING_FIELDS])
+
+
+def openings_json(openings: Iterable[Mapping[str, Any]], **head: Any) -> Iterator[str]:
+    """An object with `head` and the list `openings`, one of them a line."""
+    return _json_lines("openings", openings, head)
+
+
+def _json_lines(name: str, documents: Iterable[Mapping[str, Any]], head: Mapping[str, Any]) -> Iterator[str]:
+    yield json.dumps(head)[:-1] + (", " if head else "") + f'"{name}": ['
     before = "\n"
-    for incident in incidents:
-        yield before + json.dumps(incident)
+    for document in documents:
+        yield before + json.dumps(document)
         before = ",\n"
     yield "\n]}\n"
 

@@ -40,6 +40,7 @@ _UPDATED = (
     "origin",
 )  # fmt: skip
 
+
 class RegisterError(RuntimeError):
     """The register cannot be used; says which file, why, and what to do."""
 
@@ -251,7 +252,7 @@ class Reading:
         return self._read("SELECT at_ms, topic, why FROM violation ORDER BY n DESC LIMIT ?", limit)
 
     def ask(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        """Rows of other parts' tables (desk/upkeep/store.py)."""
+        """Rows of other parts' tables (desk/upkeep/store.py, desk/openings.py)."""
         return self._read(sql, *values)
 
     def _read(self, sql: str, *values: Any) -> list[dict[str, Any]]:
@@ -326,6 +327,10 @@ class Register(Reading):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+
+    def change(self, sql: str, *values: Any) -> int:
+        """The other half of `ask`. The number of the row that was made last."""
+        return self._write(sql, *values).lastrowid or 0
 
     def _write(self, sql: str, *values: Any) -> sqlite3.Cursor:
         with self.transaction():

@@ -76,4 +76,13 @@ STEPS = (
     UPKEEP,
     # How well it is proven that a column said so: desk/origin.py.
     "ALTER TABLE incident ADD COLUMN origin TEXT NOT NULL DEFAULT ''",
+    """
+    CREATE TABLE opening ( -- of picture and sound: see openings.py
+        n INTEGER PRIMARY KEY AUTOINCREMENT, at_ms INTEGER NOT NULL, ended_ms INTEGER, -- null: it is open
+        ended TEXT NOT NULL DEFAULT '', -- how
+        device_id TEXT NOT NULL, camera TEXT NOT NULL, incident_id TEXT NOT NULL, way TEXT NOT NULL,
+        "by" TEXT NOT NULL, reason TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX opening_at ON opening (at_ms);
+    """,
 )

@@ -220,6 +220,8 @@ class Column:
         self.telemetry.announce()
         self.faults.publish_all(self._first_session)
         self._first_session = False
+        if self.selftest:
+            self.selftest.online()
         self.telemetry.report()  # the longest message comes last, when the others have given their memory back
 
     def _command_refused(self, ident, why):

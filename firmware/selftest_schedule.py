@@ -2,9 +2,11 @@
 
 A button waits years between two uses: what has failed silently must be found before somebody needs it. Nothing of this
 begins while the contact moves, an incident is open or there is no session, and a look at the stream is given up then.
+The stream is looked at soon after a session began, too, and once more in a call, as soon as the centre has all of it.
 """
 
 from firmware import const
+from firmware.incident import RECEIVED
 from firmware.timing import Deadline
 
 TYPE_CHECKING = False
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 _IDLE_MS = const(2000)
 _POLL_MS = const(50)
 _AGAIN_MS = const(300000)  # at the latest, after a failure
+_SOON_MS = const(10000)  # ... after the first one; after a session began; in a call
 _ROOM_BYTES = const(12288)  # of free heap, or no look: with less of it an alarm might find no room behind one
 _FAILURES_MAX = const(1)  # in a row, until the stream counts as down: one lost datagram is no fault
 _HYSTERESIS = const(32)  # the supply has to rise by this share of its limit until it counts as good again
@@ -35,6 +38,8 @@ class SelfTest:
         self._drill_due = Deadline(board)
         self._look: Any = None  # at the stream, under way: a generator, see probe.py
         self._failures = 0
+        self._calls = 0  # open incidents, when last seen
+        self._owed = False  # a look in the call that is open
         self._plan(self._stream_due, self._stream_ms, True)
         self._plan(self._drill_due, self._drill_ms, True)
 
@@ -43,14 +48,29 @@ class SelfTest:
         self._weigh_supply()
         # Both are asked each time: that keeps their stopwatches going, see timing.py.
         stream_due, drill_due = self._stream_due.expired(), self._drill_due.expired()
-        if column.incidents.count() or column.button.is_busy() or not column.uplink.is_up():
+        calls = column.incidents.count()
+        if calls > self._calls and self._stream_ms:
+            self._owed = stream_due = True
+            self._stream_due.start(0)
+        self._calls = calls
+        if calls and not (self._owed and self._centre_knows()) or column.button.is_busy() or not column.uplink.is_up():
             self.give_up()
             return _IDLE_MS
-        if drill_due:
+        if drill_due and not calls:
             self._drill_due.stop()
             column.incidents.start_drill()
             column.supervisor.hurry()
         return self._look_on() if stream_due or self._look is not None else _IDLE_MS
+
+    def online(self) -> None:
+        """A session began: look soon, not in a quarter of an hour."""
+        if self._stream_ms and self._stream_due.left_ms(0) > _SOON_MS:
+            self._plan(self._stream_due, _SOON_MS, True)
+
+    def _centre_knows(self):
+        """All of the call: then a look is in nobody's way."""
+        newest = self._column.incidents.current()
+        return not self._column.incidents.is_waiting() and (newest is None or newest.state >= RECEIVED)
 
     def drilled(self, answered: bool) -> None:
         """A drill has ended, on schedule or by command: the next one counts from now."""
@@ -95,14 +115,18 @@ class SelfTest:
         """`error`: what is wrong, or None when every endpoint answered."""
         column = self._column
         self.give_up()
-        self._plan(self._stream_due, self._stream_ms, error is None)
         self._failures = self._failures + 1 if error else 0
+        is_known = not error or self._failures > _FAILURES_MAX
+        self._plan(self._stream_due, self._stream_ms if is_known else _SOON_MS, not error)
         if not error:
             if column.clock.source != "none":
                 column.messages.stream_ok_at = column.clock.now_ms()
             column.faults.set("stream-down", None)
-        elif self._failures > _FAILURES_MAX:
+            if self._owed:
+                column.telemetry.report()  # the alarm has left: the centre hears of it here
+        elif is_known:
             column.faults.set("stream-down", error)
+        self._owed = self._owed and not is_known
 
     # -- the supply
 

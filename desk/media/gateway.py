@@ -15,7 +15,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,8 @@ class Gateway:
         self._waiting: dict[int, asyncio.Future[Document]] = {}
         self._numbers = itertools.count(1)
         self._stopped = False
+        self.on_ended: Callable[[str], None] = lambda name: None
+        """Called when a call has ended, whoever ended it."""
 
     def start(self) -> None:
         """Where intercoms call the desk the process runs from now on; else from the first picture on."""
@@ -233,6 +235,9 @@ class Gateway:
         try:
             while line := await process.stdout.readline():
                 said = json.loads(line)
+                if "ended" in said:
+                    self.on_ended(said["ended"])
+                    continue
                 answer = self._waiting.get(said["id"])
                 if answer is not None and not answer.done():
                     answer.set_result(said)

@@ -122,6 +122,7 @@ class Calls:
     def _forget(self, name: str) -> None:
         if self._calls.pop(name, None) is not None:
             self._over.append(name)
+            print(json.dumps({"ended": name}), flush=True)
 
 
 async def _handle(do: Callable[[Document], Awaitable[Document]], asked: Document) -> Document:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 from desk import statistics
+from desk.cameras import Camera, nearest
 from desk.duty import COMMANDS, Duty
 from desk.ledger import OUTCOMES
 from desk.register import Register
@@ -31,16 +32,20 @@ def now_ms() -> int:
 
 
 class Desk:
-    """`tiles`: address of the map's tiles, with {z}, {x} and {y}."""
+    """`tiles`: address of the map's tiles, with {z}, {x} and {y}. `cameras`: the city's own."""
 
-    def __init__(self, name: str, register: Register, duty: Duty, tiles: str | None = None) -> None:
+    def __init__(
+        self, name: str, register: Register, duty: Duty, tiles: str | None = None, cameras: Sequence[Camera] = ()
+    ) -> None:
         self.name, self.register, self.duty, self.tiles = name, register, duty, tiles
+        self.cameras = tuple(cameras)
 
     def config(self) -> Document:
         """What a page needs to know before anything else."""
         return {
             "languages": LANGUAGES,
             "tiles": self.tiles,
+            "cameras": len(self.cameras),
             "outcomes": OUTCOMES,
             "commands": COMMANDS,
             "now_ms": now_ms(),
@@ -110,6 +115,11 @@ class Desk:
         if row is None:
             raise Refusal(404, f"no incident {incident_id[:80]!r} in the register", code="no-incident")
         return {**self._shown(row), "timeline": row["timeline"]}
+
+    def nearest(self, incident_id: str) -> list[tuple[Camera, float]]:
+        """The city's cameras that are nearest to the place, with their distances in metres. Raises Refusal."""
+        location = self.incident(incident_id)["location"]
+        return nearest(self.cameras, location["lat"], location["lon"])
 
     def with_timelines(self, wanted: Mapping[str, Any]) -> list[Document]:
         """As `incidents`, each with its timeline. A drill may be dropped while they are read."""

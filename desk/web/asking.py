@@ -26,22 +26,25 @@ WORDS = {
 NUMBERS = {"from_ms": TIME_MAX_MS, "to_ms": TIME_MAX_MS, "limit": LIMIT_MAX}
 
 
-def wanted(request: web.Request, *, limit: int = LIMIT) -> dict[str, Any]:
+FILTERS = (*WORDS, "device_id", *NUMBERS)
+
+
+def wanted(request: web.Request, *, limit: int = LIMIT, known: tuple[str, ...] = FILTERS) -> dict[str, Any]:
     """The filter in the query; `limit` when it names none. Raises Refusal."""
     found: dict[str, Any] = {}
     for key, value in request.query.items():
         if key in found:
             raise Refusal(400, f"{key}: is there twice")
+        if key not in known:
+            raise Refusal(400, f"unknown filter {key[:40]!r}; known: {', '.join(known)}")
         if key in WORDS:
             found[key] = one_of(value, key, WORDS[key])
         elif key in NUMBERS:
             found[key] = number(value, key, NUMBERS[key])
-        elif key == "device_id":
-            if not DEVICE_ID.fullmatch(value):
-                raise Refusal(400, f"{key}: 1 to 32 of the characters a-z, 0-9 and '-'")
-            found[key] = value
+        elif not DEVICE_ID.fullmatch(value):
+            raise Refusal(400, f"{key}: 1 to 32 of the characters a-z, 0-9 and '-'")
         else:
-            raise Refusal(400, f"unknown filter {key[:40]!r}; known: {', '.join([*WORDS, 'device_id', *NUMBERS])}")
+            found[key] = value
     found.setdefault("limit", limit)
     return found
 

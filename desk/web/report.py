@@ -10,6 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from desk import export
+from desk.openings import Openings
 from desk.web import asking
 from desk.web.api import MANY, Desk, Document, now_ms
 from desk.web.refusal import Refusal
@@ -21,8 +22,8 @@ PART_CHARS = 64 * 1024
 class Report:
     """Requests about many incidents at once."""
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, openings: Openings) -> None:
+        self._desk, self._openings = desk, openings
 
     async def statistics(self, request: web.Request) -> web.StreamResponse:
         """Figures about what the filter wants."""
@@ -32,14 +33,33 @@ class Report:
     async def csv(self, request: web.Request) -> web.StreamResponse:
         """The incidents as a table."""
         found = await self._read(request, self._desk.incidents)
-        return await self._file(request, "csv", "text/csv", export.csv_text(found))
+        return await self._file(request, "incidents", "csv", "text/csv", export.csv_text(found))
 
     async def json(self, request: web.Request) -> web.StreamResponse:
         """The incidents as they are in the API, with their timelines."""
         found = await self._read(request, self._desk.with_timelines)
         head = {"desk": self._desk.name, "exported_ms": now_ms()}
         lines = export.json_text(found, **head)
-        return await self._file(request, "json", "application/json", lines)
+        return await self._file(request, "incidents", "json", "application/json", lines)
+
+    async def openings(self, request: web.Request) -> web.StreamResponse:
+        """Who opened picture and sound of which place, newest first."""
+        return web.json_response(await self._read_openings(request, asking.LIMIT))
+
+    async def openings_csv(self, request: web.Request) -> web.StreamResponse:
+        """The same as a table."""
+        found = await self._read_openings(request, EXPORT_MAX)
+        return await self._file(request, "openings", "csv", "text/csv", export.openings_csv(found))
+
+    async def openings_json(self, request: web.Request) -> web.StreamResponse:
+        """The same as a file for programs."""
+        found = await self._read_openings(request, EXPORT_MAX)
+        lines = export.openings_json(found, desk=self._desk.name, exported_ms=now_ms())
+        return await self._file(request, "openings", "json", "application/json", lines)
+
+    async def _read_openings(self, request: web.Request, limit: int) -> list[Document]:
+        wanted = asking.wanted(request, limit=limit, known=("device_id", "from_ms", "to_ms", "limit"))
+        return await asyncio.to_thread(lambda: self._openings.listed(**wanted))
 
     async def _read(self, request: web.Request, read: Callable[[dict[str, Any]], list[Document]]) -> list[Document]:
         wanted = asking.wanted(request, limit=EXPORT_MAX + 1)
@@ -50,12 +70,10 @@ class Report:
         return found
 
     async def _file(
-        self, request: web.Request, ending: str, content_type: str, lines: Iterator[str]
+        self, request: web.Request, name: str, ending: str, content_type: str, lines: Iterator[str]
     ) -> web.StreamResponse:
         day = datetime.now().strftime("%Y-%m-%d")
-        response = web.StreamResponse(
-            headers={"Content-Disposition": f'attachment; filename="incidents-{day}.{ending}"'}
-        )
+        response = web.StreamResponse(headers={"Content-Disposition": f'attachment; filename="{name}-{day}.{ending}"'})
         response.content_type, response.charset = content_type, "utf-8"
         await response.prepare(request)
         part = ""

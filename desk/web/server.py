@@ -11,18 +11,20 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from desk import trouble
-from desk.duty import COMMANDS
+from desk.duty import COMMANDS, Change
 from desk.ledger import OUTCOMES, LedgerError
+from desk.openings import Openings
 from desk.web import asking
 from desk.web.api import Desk
 from desk.web.audit import Audit
 from desk.web.feed import Feed
 from desk.web.guard import Guard, Person
 from desk.web.login import Login
-from desk.web.player import SDP, SDP_MAX_BYTES, Player
+from desk.web.player import SDP_MAX_BYTES, Player
 from desk.web.refusal import Refusal, one_of, text
 from desk.web.report import Report
 from desk.web.upkeep import Upkeep
+from desk.web.watching import Watching
 
 STATIC = Path(__file__).resolve().parent / "static"
 NAME_MAX, NOTE_MAX = 32, 2000  # characters
@@ -38,6 +40,13 @@ class Server:
         self.audit = audit
         self.desk, self.guard, self.player = desk, guard, player
         self.feed = Feed(desk.messages, desk.status, desk.duty.attendance)
+        self.openings = Openings(desk.register, self.notify)
+        self.watching = Watching(desk, player, self.openings, self._person)
+
+    def notify(self, change: Change) -> None:
+        """Something changed. May be called from any thread."""
+        self.feed.notify(change)
+        self.watching.changed(change)
 
     def application(self) -> web.Application:
         """A new application with everything in it."""
@@ -45,7 +54,7 @@ class Server:
         application.on_response_prepare.append(self.guard.add_headers)
         application.cleanup_ctx.append(self._life)
         application.on_shutdown.append(self._goodbye)
-        login, report = Login(self.guard, self.audit), Report(self.desk)
+        login, report = Login(self.guard, self.audit), Report(self.desk, self.openings)
         one = "/api/incidents/{incident_id}"
         application.add_routes(
             [
@@ -66,9 +75,14 @@ class Server:
                 web.post(one + "/dispatch", self._dispatch),
                 web.post(one + "/close", self._close),
                 web.post(one + "/note", self._note),
-                web.post(one + "/whep", self._call),
-                web.get("/api/whep/{call}", self._how),
-                web.delete("/api/whep/{call}", self._hang_up),
+                web.post(one + "/whep", self.watching.call),
+                web.get(one + "/cameras", self.watching.cameras),
+                web.post(one + "/cameras/{camera}/whep", self.watching.call_camera),
+                web.get("/api/whep/{call}", self.watching.how),
+                web.delete("/api/whep/{call}", self.watching.hang_up),
+                web.get("/api/openings", report.openings),
+                web.get("/api/openings.csv", report.openings_csv),
+                web.get("/api/openings.json", report.openings_json),
                 web.get("/api/statistics", report.statistics),
                 web.get("/api/export.csv", report.csv),
                 web.get("/api/export.json", report.json),
@@ -80,8 +94,11 @@ class Server:
 
     async def _life(self, application: web.Application) -> Any:
         self.feed.start()
+        await asyncio.to_thread(self.openings.recover)
         await self.player.start()
+        self.watching.start()
         yield
+        await self.watching.stop()
         await self.player.stop()
         self.audit.close()
 
@@ -152,24 +169,6 @@ class Server:
         by = self._person(request).name
         command_id = await _or_refuse(lambda: self.desk.duty.command(device_id, cmd, by))
         return web.json_response({"id": command_id}, status=202)
-
-    # Picture and sound
-
-    async def _call(self, request: web.Request) -> web.StreamResponse:
-        offer = await asking.body(request, SDP, SDP_MAX_BYTES)
-        incident = await asyncio.to_thread(self.desk.incident, asking.incident_id(request))
-        peer = request.remote or ""
-        answer = await self.player.call(incident["stream"], incident["device_id"], offer, peer)
-        headers = {"Location": f"/api/whep/{answer.name}", **answer.headers}
-        return web.Response(status=201, body=answer.body, content_type=SDP, headers=headers)
-
-    async def _how(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(await self.player.state(request.match_info["call"]))
-
-    async def _hang_up(self, request: web.Request) -> web.StreamResponse:
-        if not await self.player.hang_up(request.match_info["call"]):
-            raise Refusal(404, "no such call: it has ended")
-        return web.Response(status=204)
 
     async def _feed(self, request: web.Request) -> web.StreamResponse:
         return await self.feed.serve(request, lambda: self.guard.person(request) is not None)

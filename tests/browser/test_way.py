@@ -56,9 +56,11 @@ def test_from_the_press_to_the_register(city: City, visitor: Visitor) -> None:
     assert desk.strips() == []
 
     entries = panel.locator("[data-testid=timeline] > li")
-    expect(entries.and_(panel.locator("[data-kind=closed]"))).to_be_visible()  # it is read anew when the state changes
+    expect(entries.and_(panel.locator("[data-kind=shut]"))).to_be_visible()  # it is read anew when something changes
     kinds = [entry.get_attribute("data-kind") for entry in entries.all()]
-    assert [kind for kind in kinds if kind != "repeat"] == ["press", "received", "accepted", "dispatched", "closed"]
+    assert [kind for kind in kinds if kind != "repeat"] == [
+        "press", "received", "opened", "accepted", "dispatched", "closed", "shut",
+    ]  # fmt: skip
     assert all(leg.is_visible() for leg in panel.locator("[data-testid=legs] [data-leg]").all())
     desk.page.keyboard.press("2")
     row = desk.row(incident)

@@ -187,7 +187,11 @@ DOUBTS: list[tuple[dict[str, object], tuple[str, ...]]] = [
     ({"age_ms": 42_000}, ("the call waited 42 s",)),
     ({"faults": ["tamper", "x-new"]}, ("housing is open", "Fault: x-new.")),
     ({"stream": {"ok_at": None}}, ("no camera and no intercom",)),
-    ({"stream": {"rtsp": "rtsp://a/b", "ok_at": None}}, ("has not reached its camera yet",)),
+    ({"stream": {"rtsp": "rtsp://a/b", "ok_at": None}}, ("not known whether the column reaches its camera",)),
+    (
+        {"stream": {"rtsp": "rtsp://a/b", "ok_at": None}, "faults": ["stream-down"]},
+        ("camera or intercom does not answer", "has not reached its camera yet"),
+    ),
     ({"stream": {"rtsp": "rtsp://a/b", "ok_at": "2026-01-01T00:00:00.000Z"}}, ("last reached its camera",)),
 ]
 

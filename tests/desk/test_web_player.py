@@ -28,7 +28,8 @@ WHEP = f"/api/incidents/{INCIDENT}/whep"
 
 
 def incident(address: str | None) -> dict[str, Any]:
-    return {"device_id": "petropavl-01", "stream": {"webrtc": address}}
+    call = {"id": INCIDENT, "device_id": "petropavl-01", "status": "actual", "state": "received"}
+    return {**call, "stream": {"webrtc": address}}
 
 
 class Camera:
@@ -321,7 +322,7 @@ def test_every_way_is_tried_and_the_last_trouble_told(
     desk: DeskRig, camera: Camera, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ways = {"webrtc": camera.address("html"), "rtsp": "rtsp://169.254.169.254/x"}
-    named = {"device_id": "petropavl-01", "stream": ways}
+    named = {**incident(None), "stream": ways}
     monkeypatch.setattr(desk.server.desk, "incident", lambda incident_id: named)
     sent = {"Origin": desk.origin, "Content-Type": "application/sdp"}
     answer = desk.ask("POST", WHEP, OFFER, sent)

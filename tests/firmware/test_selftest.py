@@ -171,3 +171,65 @@ def test_the_systems_heap_is_left_to_the_session(free: int, looks: bool) -> None
     rig.board.system_free = free
     rig.up().run(60_000)
     assert bool(endpoint.asked_ms) is looks and rig.column.faults.ids() == ["clock-unset"]
+
+
+def test_it_looks_soon_after_it_came_online() -> None:
+    """Red without `online`: an hour long nobody would know. The control: a look that comes sooner is not put off."""
+    rig, endpoint = make(stream_s=3600)
+    rig.up().run(9000)
+    assert len(endpoint.asked_ms) == 1
+    rig.column.selftest._stream_due.start(1000)
+    rig.column.selftest.online()
+    rig.run(4000)
+    assert len(endpoint.asked_ms) == 2
+    rig.column.selftest._stream_due.start(3_000_000)
+    for is_up in (False, True):  # another session
+        rig.board.link.up = is_up
+        rig.run(20_000)
+    assert len(endpoint.asked_ms) == 3 and rig.column.uplink.is_up()
+
+
+def test_it_looks_again_soon_before_it_says_that_the_camera_is_away() -> None:
+    """Red with the pause of 150 to 300 s after the first failure: the fault would come after the call."""
+    rig, endpoint = make(stream_s=3600)
+    endpoint.answer = None
+    rig.up().run(25_000)
+    assert rig.fault("stream-down") == ["rtsp://cameras.example/1: connection refused"]
+
+
+def test_a_call_brings_one_look_when_the_centre_knows_of_it() -> None:
+    """Red when it looks while the alarm is on its way (the heap and the link are the alarm's), never, or for ever."""
+    rig, endpoint = make(stream_s=3600)
+    rig.up().run(9000)
+    births = len(rig.said("info"))
+    first = rig.press()
+    rig.run(8000)
+    assert len(endpoint.asked_ms) == 1, "nobody has answered yet"
+    rig.answer(first, "received")
+    rig.run(4000)
+    assert len(endpoint.asked_ms) == 2 and len(rig.said("info")) == births + 1, "it looks, and says so"
+    rig.run(60_000)
+    assert len(endpoint.asked_ms) == 2, "one look a call"
+    rig.answer(first, "closed")
+    rig.run(5000)
+    rig.answer(rig.press(), "received")
+    rig.run(4000)
+    assert len(endpoint.asked_ms) == 3, "the next call, the next look"
+
+
+def test_a_camera_that_is_away_in_a_call_is_a_fault_within_the_call() -> None:
+    rig, endpoint = make(stream_s=3600)
+    rig.up().run(9000)
+    endpoint.answer = None
+    rig.answer(rig.press(), "received")
+    rig.run(16_000)
+    assert rig.fault("stream-down")[-1] == "rtsp://cameras.example/1: connection refused"
+    assert rig.column.incidents.count() == 1
+
+
+def test_without_looks_a_call_brings_none() -> None:
+    rig, endpoint = make(stream_s=0)
+    rig.up()
+    rig.answer(rig.press(), "received")
+    rig.run(30_000)
+    assert endpoint.asked_ms == []

@@ -48,6 +48,7 @@ class Rig:
         self.answers = " ".join(ACCEPTED)
         self.check_retained = True
         self.ends_at: Callable[[Heard], bool] = lambda _: False  # the broker ends the connection at such a packet
+        changes.setdefault("selftest__stream_s", 0)  # nobody is at the stream's address, unless a test says so
         config, found = validate(document(**changes), "esp32")
         assert found == []
         found_by_boot = {"number": boot, "mode": mode, "unhealthy": 5 if mode == "safe" else 0, "folder": folder}

@@ -81,8 +81,11 @@ class FakeDesk:
         self.me: Document = {"name": "operator", "accounts": False, "role": "operator"}
         self.broker = True
         self.tiles: str | None = None
+        self.cameras: list[Document] = []
+        self.openings: list[Document] = []
         self.posts: list[tuple[str, Any]] = []
         self.gets: list[str] = []
+        self.reasons: list[str] = []  # why somebody looked, as it was sent
         self.refuse: Document = {}
         self.no_picture: Document = {"error": "the camera at kamera-1 did not answer in 8 s", "code": "timeout"}
         self.url = ""
@@ -204,7 +207,8 @@ class FakeDesk:
             return web.json_response({"error": "log in", "code": "login-first"}, status=401)
         if tail == "config":
             return web.json_response(
-                {"languages": ["en", "ru", "kk"], "tiles": self.tiles, "outcomes": OUTCOMES, "now_ms": now_ms(),
+                {"languages": ["en", "ru", "kk"], "tiles": self.tiles, "cameras": len(self.cameras),
+                 "outcomes": OUTCOMES, "now_ms": now_ms(),
                  "name": "desk-1", "broker": self.broker, "silence": {"wire_s": 20, "cellular_s": 90}}
             )  # fmt: skip
         if tail == "columns":
@@ -213,6 +217,10 @@ class FakeDesk:
             return web.json_response(self._select(request))
         if tail == "statistics":
             return web.json_response(STATISTICS)
+        if tail == "openings":
+            return web.json_response(self.openings)
+        if tail.endswith("/cameras"):
+            return web.json_response(self.cameras)
         if tail.endswith("/events"):
             return web.json_response(self.events.get(tail.split("/")[1], []))
         found = self.incidents.get(tail.removeprefix("incidents/"))
@@ -248,6 +256,7 @@ class FakeDesk:
             await self._happens(tail.split("/")[1], "command", sent)
             return web.json_response({"id": sent["id"]}, status=202)
         if tail.endswith("/whep"):
+            self.reasons.append(request.headers.get("Reason", ""))
             return web.json_response(self.no_picture, status=502)
         _, incident_id, what = tail.split("/")
         return web.json_response(await self._step(incident_id, what, document))

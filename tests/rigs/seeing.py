@@ -15,7 +15,9 @@ INCIDENT = "petropavl-01-17-3"
 
 def names(desk: DeskRig, **stream: str | None) -> None:
     """What the alarm of the incident names."""
-    desk.server.desk.incident = lambda incident_id: {"device_id": "petropavl-01", "stream": stream}  # type: ignore
+    desk.server.desk.incident = lambda incident_id: {  # type: ignore
+        "id": INCIDENT, "device_id": "petropavl-01", "status": "actual", "state": "received", "stream": stream,
+    }  # fmt: skip
 
 
 class Seeing(Watcher):

@@ -19,11 +19,11 @@ export class Refused extends Error {
 }
 
 /** One request; resolves to the response. Rejects with Refused. */
-export async function send(method, path, body, type = "application/json", limitMs = LIMIT_MS) {
-  const options = { method, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(limitMs) };
+export async function send(method, path, body, type = "application/json", limitMs = LIMIT_MS, headers = {}) {
+  const options = { method, headers, credentials: "same-origin", cache: "no-store", signal: AbortSignal.timeout(limitMs) };
   if (body !== undefined) {
     options.body = type === "application/json" ? JSON.stringify(body) : body;
-    options.headers = { "Content-Type": type };
+    options.headers = { ...headers, "Content-Type": type };
   }
   let answer;
   try {

@@ -1,6 +1,7 @@
 // Puts the page together: language, login, feed, views, sound, keyboard.
 
 import { Refused, get, post, setUnauthorized } from "./api.js";
+import * as audit from "./audit.js";
 import * as columns from "./columns.js";
 import { el, plain, setAttribute, setText } from "./dom.js";
 import * as feed from "./feed.js";
@@ -18,7 +19,7 @@ import { clockText, momentText, nowMs } from "./time.js";
 import * as upkeep from "./upkeep.js";
 import { refusalText } from "./words.js";
 
-const VIEWS = ["board", "register", "statistics", "upkeep"];
+const VIEWS = ["board", "register", "statistics", "upkeep", "audit"];
 const LOST_CHIME_MS = 3000;
 
 const id = (name) => document.getElementById(name);
@@ -182,7 +183,7 @@ async function login(event) {
 // -- the whole
 
 function translateAll() {
-  for (const part of [strips, columns, map, panel, register, statistics, upkeep]) part.render();
+  for (const part of [strips, columns, map, panel, register, statistics, upkeep, audit]) part.render();
   showDesk();
   showSound();
   theme.show(id("theme"));
@@ -216,6 +217,7 @@ function wire() {
   keys.listen({
     accept: () => panel.press("accept"), dispatch: () => panel.press("dispatch"), close: () => panel.press("close"),
     play: panel.play, mic: panel.talk, next, down: () => walk(1), up: () => walk(-1), filter: focusFilter, help: openHelp,
+    camera0: () => panel.camera(0), camera1: () => panel.camera(1), camera2: () => panel.camera(2), audit: () => go("audit"),
     board: () => go("board"), register: () => go("register"), statistics: () => go("statistics"), upkeep: () => go("upkeep"), sound: toggleSound, leave,
   }, { hold: panel.hold });
 }
@@ -226,6 +228,7 @@ async function begin() {
   register.mount(id("register"));
   statistics.mount(id("statistics"));
   upkeep.mount(id("upkeep"));
+  audit.mount(id("audit"));
   wire();
   onLanguage(translateAll);
   await use(preferred());

@@ -1,9 +1,11 @@
 // Picture and sound of a call: the video, its two buttons, and what goes on in words.
 
+import { incidentPath } from "./api.js";
 import { button, el, plain, setAttribute, setText } from "./dom.js";
 import { has, t } from "./i18n.js";
 import { Player } from "./player.js";
-import { isOpen } from "./store.js";
+import { reasonForm } from "./reason.js";
+import { isActual, isOpen } from "./store.js";
 import { refusalText } from "./words.js";
 
 const key = (text) => el("kbd", { text, "aria-hidden": "true" });
@@ -60,10 +62,12 @@ export function media(incidentId, parts) {
   held(holder, () => hold(true), () => hold(false));
   const louder = button({ class: "quiet", testid: "louder", "aria-pressed": "false", "data-t": "mic.louder", text: t("mic.louder") },
     () => player.amplify(!player.louder));
+  const why = reasonForm("reason", play);
   parts.media = el("section", { class: "media" }, el("div", { class: "screen" }, video, words),
-    el("div", { class: "media-row" }, play, mic, holder, louder, place, own), notes);
+    el("div", { class: "media-row" }, play, mic, holder, louder, place, own), why.node, notes);
   const player = new Player(video, draw, showPlace, showOwn);
   let open = true;
+  let isCall = true; // somebody asks for help there: else a look needs a reason
   let visible = false; // whether this call names a stream that a browser can show
 
   const failures = () => player.tried.map(({ way, code }) => `${NAMES[way] ?? plain(way, 40)}: ${reason(code)}`);
@@ -112,19 +116,27 @@ export function media(incidentId, parts) {
   /** Talk for as long as it is held. */
   function hold(on) {
     if (on && (!visible || !open || player.live)) return;
-    if (on && player.state !== "playing" && player.state !== "connecting") player.start(incidentId);
+    if (on && player.state !== "playing" && player.state !== "connecting") begin();
+    if (on && player.state !== "playing" && player.state !== "connecting") return; // first the reason
     player.hold(on);
+  }
+
+  function begin() {
+    const path = incidentPath(incidentId, "/whep");
+    if (isCall) player.start(path);
+    else why.ask((reason) => player.start(path, reason));
   }
 
   function toggle() {
     if (!visible) return;
     if (player.state === "connecting" || player.state === "playing") player.stop();
-    else player.start(incidentId);
+    else begin();
   }
 
   async function toggleTalk() {
     if (!visible || !open) return; // nobody is at the other end of a call that is over
-    if (player.state !== "playing" && player.state !== "connecting") player.start(incidentId);
+    if (player.state !== "playing" && player.state !== "connecting") begin();
+    if (player.state !== "playing" && player.state !== "connecting") return; // first the reason
     await player.talk(!player.live);
   }
 
@@ -132,6 +144,8 @@ export function media(incidentId, parts) {
     visible = WAYS.some((way) => incident.stream?.[way]);
     if (open && !isOpen(incident)) player.stop(); // nobody listens in on a place whose call is over
     open = isOpen(incident);
+    isCall = open && isActual(incident);
+    if (isCall) why.hide();
     draw();
   }
   return { toggle, toggleTalk, hold, update, stop: () => player.stop() };

@@ -5,6 +5,7 @@ import { get, incidentPath } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { media } from "./media.js";
+import { nearby } from "./nearby.js";
 import { isActual, isOpen, isUnanswered, on, select, selectedIncident, store } from "./store.js";
 import { ageText, clockText, momentText, nowMs } from "./time.js";
 import { badges, doubts, entryNote, entryText, legText, legs, outcomeText, placeText, pressedAt, pressedText, siteText,
@@ -70,17 +71,18 @@ function build(id) {
   parts.noteSave = button({ class: "quiet", testid: "note-save", "data-t": "note.save" }, saveNote);
   for (const what of Object.keys(STEPS)) parts[what] = actionButton(what);
   const player = media(id, parts);
+  const cameras = nearby(id, parts);
   parts.leave = button({ class: "leave", testid: "panel-close", "data-t-label": "panel.close" }, () => select("incident", null), "×");
   parts.doubtful = section("doubt.title", parts.doubts);
   const scroll = el("div", { class: "panel-scroll" },
-    el("div", { class: "panel-two" }, parts.media, el("div", { class: "panel-right" }, parts.doubtful, section("leg.title", parts.legs))),
+    el("div", { class: "panel-two" }, parts.media, el("div", { class: "panel-right" }, parts.nearby, parts.doubtful, section("leg.title", parts.legs))),
     section("entry.title", parts.timeline),
     el("details", { class: "part" }, el("summary", { "data-t": "stream.addresses" }), parts.streams));
   const node = el("article", { class: "panel", testid: "incident", "data-id": id },
     el("header", { class: "panel-head" }, parts.leave, parts.place, parts.facts, el("div", { class: "panel-now" }, parts.pressed, parts.state)), scroll,
     el("footer", { class: "panel-foot" }, parts.failure, el("div", { class: "note-row" }, parts.note, parts.noteSave), parts.form,
       el("div", { class: "do-row" }, parts.accept, parts.dispatch, parts.close)));
-  return { id, node, parts, player, timeline: [], reading: false, again: false };
+  return { id, node, parts, player, cameras, timeline: [], reading: false, again: false };
 }
 
 function updateSteps(incident, parts) {
@@ -168,6 +170,7 @@ function update() {
   keyed(parts.streams, named, (form) => form, () => el("li"), (row, form) => setText(row, plain(incident.stream[form])));
   setText(parts.failure, failure(incident.id));
   shown.player.update(incident);
+  shown.cameras.update(incident);
   tick();
 }
 
@@ -200,7 +203,7 @@ async function readTimeline() {
 function show() {
   const incident = selectedIncident();
   if (shown && shown.id !== incident?.id) {
-    shown.player.stop();
+    stopMedia();
     shown.node.remove();
     shown = null;
   }
@@ -268,7 +271,12 @@ export function press(what) {
 export const play = () => shown?.player.toggle();
 export const talk = () => shown?.player.toggleTalk();
 export const hold = (on) => shown?.player.hold(on);
-export const stopMedia = () => shown?.player.stop();
+export function stopMedia() {
+  shown?.player.stop();
+  shown?.cameras.stop();
+}
+/** The nearest of the city's cameras, the next, the one after it. */
+export const camera = (index) => shown?.cameras.toggle(index);
 
 on("selected", show);
 on("incidents", (id) => {

@@ -2,7 +2,7 @@
 
 import { Microphone } from "./microphone.js";
 import { audio, rms } from "./sound.js";
-import { Refused, get, incidentPath, send } from "./api.js";
+import { Refused, get, send } from "./api.js";
 
 const GATHER_MS = 400; // host candidates only: there is no server to ask
 const LEVEL_EVERY_MS = 100;
@@ -17,13 +17,14 @@ export class Player {
   #wanted = 0; // counts what was asked of the microphone: only the latest counts
 
   /** `changed()` is called whenever something below differs; `level(0..1)` hears how loud the place is, `ownLevel` how
-   * loud what is said to it. */
-  constructor(video, changed, level, ownLevel) {
+   * loud what is said to it. `sound`: false for a picture alone. */
+  constructor(video, changed, level, ownLevel, sound = true) {
     this.#microphone = new Microphone(ownLevel);
     this.#video = video;
+    this.sound = sound;
     this.#changed = changed;
     this.level = level;
-    this.incident = null;
+    this.path = null;
     this.state = "idle"; // idle, connecting, playing, failed, ended
     this.why = null; // of "failed": a Refused, or a code of `way-failed.*`
     this.stalled = false; // whether the picture stands still
@@ -65,10 +66,11 @@ export class Player {
     }, LOOK_EVERY_MS);
   }
 
-  /** To be called from a click: browsers play sound only then. */
-  async start(incidentId) {
+  /** To be called from a click: browsers play sound only then. `path`: where the desk takes the offer. `reason`: why
+   * somebody looks outside a call. */
+  async start(path, reason = "") {
     this.stop();
-    this.incident = incidentId;
+    this.path = path;
     this.tried = [];
     this.#set("connecting");
     const peer = new RTCPeerConnection();
@@ -78,13 +80,13 @@ export class Player {
     peer.ontrack = (event) => this.#track(peer, stream, event.track);
     peer.onconnectionstatechange = () => this.#moved(peer);
     peer.addTransceiver("video", { direction: "recvonly" });
-    const sound = peer.addTransceiver("audio", { direction: "sendrecv" }); // the microphone may come later
-    this.#sender = sound.sender;
+    const sound = this.sound ? peer.addTransceiver("audio", { direction: "sendrecv" }) : null; // a microphone may come later
+    this.#sender = sound?.sender ?? null;
     try {
       await peer.setLocalDescription(await peer.createOffer());
       await gathered(peer);
-      const path = incidentPath(incidentId, "/whep");
-      const answer = await send("POST", path, peer.localDescription.sdp, "application/sdp", ANSWER_MS);
+      const headers = reason ? { Reason: encodeURIComponent(reason) } : {};
+      const answer = await send("POST", path, peer.localDescription.sdp, "application/sdp", ANSWER_MS, headers);
       const sdp = await answer.text();
       const resource = ownPath(answer.headers.get("Location"));
       if (peer !== this.#peer) return end(resource); // stopped meanwhile
@@ -92,11 +94,11 @@ export class Player {
       this.tried = tried(answer.headers);
       await peer.setRemoteDescription({ type: "answer", sdp });
       if (peer !== this.#peer) return;
-      if (!["sendrecv", "sendonly"].includes(sound.currentDirection)) this.#deafen();
+      if (sound && !["sendrecv", "sendonly"].includes(sound.currentDirection)) this.#deafen();
       const ways = (answer.headers.get("Stream-Way") ?? "").split("+");
       this.pictured = !ways.includes("sip") || ways.includes("rtsp");
       if (ways.includes("sip")) this.voice = { state: "calling", code: null };
-      if (resource && !ways.includes("webrtc")) this.#follow(peer, resource);
+      if (resource) this.#follow(peer, resource);
       this.#changed();
     } catch (error) {
       if (peer !== this.#peer) return;
@@ -114,7 +116,7 @@ export class Player {
     this.#changed();
   }
 
-  /** Asks the desk how it is with the camera behind it. */
+  /** Asks the desk how it is with the camera behind it, and tells it so that somebody still looks. */
   #follow(peer, resource) {
     clearInterval(this.#ask);
     this.#ask = setInterval(async () => {

@@ -113,11 +113,14 @@ function clockDoubts(incident) {
   return found;
 }
 
-function streamDoubts(stream) {
-  const okMs = stream?.ok_at ? Date.parse(stream.ok_at) : NaN;
+/** What the column said last counts: it looks again in a call, when the alarm has left. "Not reached" is said only when
+ * it has tried (fault stream-down); without a clock, or before its first look, nobody knows. */
+function streamDoubts(stream, column, faults) {
+  const okMs = Math.max(...[stream?.ok_at, column?.info?.stream?.ok_at].map((at) => (at ? Date.parse(at) || 0 : 0)));
   const named = ["webrtc", "rtsp", "http", "sip"].some((form) => stream?.[form]);
   if (!named) return [t("doubt.no-stream")];
-  if (Number.isNaN(okMs)) return [t("doubt.stream-never")];
+  const isDown = (column?.faults ?? []).some((fault) => (fault.id ?? fault) === "stream-down") || faults.includes("stream-down");
+  if (!okMs) return [t(isDown ? "doubt.stream-never" : "doubt.stream-unknown")];
   return nowMs() - okMs > FRESH_MS ? [t("doubt.stream-old", { age: spanText(nowMs() - okMs) })] : [];
 }
 
@@ -127,7 +130,7 @@ export function doubts(incident, column) {
   found.push(...clockDoubts(incident));
   if (column && isSilent(column)) found.unshift(t("doubt.silent", { time: momentText(column.silent_since_ms) }));
   found.push(...(incident.faults ?? []).filter((id) => id !== "clock-unset" || incident.clock === "ntp").slice(0, 20).map(faultText));
-  return [...found, ...streamDoubts(incident.stream)];
+  return [...found, ...streamDoubts(incident.stream, column, incident.faults ?? [])];
 }
 
 /** The way of the call: [{ key, ms }] with ms null where no common clock tells it. */
@@ -178,6 +181,10 @@ export function entryText(entry) {
   }
   if (entry.kind === "nobody-here") values.why = has(`absent-why.${detail?.why}`) ? t(`absent-why.${detail.why}`) : t("unknown");
   if (entry.kind === "press" && detail?.press > 1) return t("entry.press-again", { n: plain(detail.press, 10) });
+  if (entry.kind === "shut") values.span = spanText(Number(detail?.ms) || 0);
+  if (["opened", "shut"].includes(entry.kind) && detail?.camera) {
+    return t(`entry.${entry.kind}-camera`, { ...values, camera: plain(detail.camera, 120) });
+  }
   if (has(`entry.${entry.kind}`)) return t(`entry.${entry.kind}`, values);
   return plain(entry.kind, 40);
 }

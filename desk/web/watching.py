@@ -1,0 +1,212 @@
+"""The requests for picture and sound: who may, until when, and that it is written down (see desk/openings.py).
+
+Within an open call a look needs nothing but a click, and ends with the call, whatever the page does. Outside of one it
+needs a reason. A page says every second that it still looks; one that does not for a while is taken for gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from aiohttp import web
+
+from desk.batch import Change
+from desk.duty import wall_ms
+from desk.openings import ASKED, CALL_CLOSED, DESK_STOPPED, GONE, Opening, Openings, needs_reason
+from desk.openings import REASON_MAX as LONGEST
+from desk.openings import REASON_MIN as LEAST
+from desk.web import asking
+from desk.web.api import Desk
+from desk.web.guard import Person
+from desk.web.player import SDP, SDP_MAX_BYTES, Player
+from desk.web.refusal import Refusal, text
+
+REASON_HEADER = "Reason"  # percent-encoded UTF-8
+LEASE_S = 90.0  # browsers let the timers of a page that nobody looks at run once a minute
+LOOK_S = 5.0
+SHUT_MAX = 64
+log = logging.getLogger("desk")
+
+
+@dataclass
+class Look:
+    """One that is open. `number`: of its opening; None: the register did not take it. `asked_s`, `asked_ms`: when its
+    page was last heard."""
+
+    number: int | None
+    incident_id: str
+    within_call: bool
+    asked_s: float
+    asked_ms: int
+
+
+class Watching:
+    """For one event loop. `person`: who asks; raises Refusal."""
+
+    def __init__(self, desk: Desk, player: Player, openings: Openings, person: Callable[[web.Request], Person]) -> None:
+        self._desk, self._player, self._openings, self._person = desk, player, openings, person
+        self._looks: dict[str, Look] = {}
+        self._shut_by_desk: deque[str] = deque(maxlen=SHUT_MAX)
+        """The latest; their pages end them as well."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        player.gateway.on_ended = lambda name: self._do(self._end(name, GONE))
+
+    def start(self) -> None:
+        """In the loop that serves."""
+        self._loop = asyncio.get_running_loop()
+        self._do(self._look_after_pages())
+
+    async def stop(self) -> None:
+        """Every look ends with the desk."""
+        self._loop = None
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for name in list(self._looks):
+            await self._end(name, DESK_STOPPED)
+
+    def changed(self, change: Change) -> None:
+        """Something changed; any thread. Looks within a call end with it."""
+        loop = self._loop
+        if loop is not None and change.kind == "incident":
+            with contextlib.suppress(RuntimeError):  # the loop has just ended
+                loop.call_soon_threadsafe(self._on_incident, change.id)
+
+    # Requests
+
+    async def call(self, request: web.Request) -> web.StreamResponse:
+        """A browser's offer for a call's picture and sound."""
+        offer = await asking.body(request, SDP, SDP_MAX_BYTES)
+        incident = await asyncio.to_thread(self._desk.incident, asking.incident_id(request))
+        reason = _reason(request, incident)
+        opening = Opening(incident["device_id"], incident["id"], "", self._person(request).name, reason)
+        return await self._open(request, offer, incident["stream"], incident["device_id"], opening)
+
+    async def cameras(self, request: web.Request) -> web.StreamResponse:
+        """The city's cameras that are nearest to a call."""
+        found = await asyncio.to_thread(self._desk.nearest, asking.incident_id(request))
+        return web.json_response([{"id": one.id, "name": one.name, "distance_m": round(far)} for one, far in found])
+
+    async def call_camera(self, request: web.Request) -> web.StreamResponse:
+        """A browser's offer for the picture of one of these, and of no other camera of the city."""
+        offer = await asking.body(request, SDP, SDP_MAX_BYTES)
+        incident = await asyncio.to_thread(self._desk.incident, asking.incident_id(request))
+        near = await asyncio.to_thread(self._desk.nearest, incident["id"])
+        camera = next((one for one, _ in near if one.id == request.match_info["camera"]), None)
+        if camera is None:
+            raise Refusal(404, "no camera of that name is among the nearest to this call")
+        reason, name = _reason(request, incident), f"{camera.name} ({camera.id})"
+        opening = Opening(incident["device_id"], incident["id"], "", self._person(request).name, reason, name)
+        return await self._open(request, offer, camera.stream, camera.id, opening)
+
+    async def how(self, request: web.Request) -> web.StreamResponse:
+        """How a look is; the page asks every second."""
+        name = request.match_info["call"]
+        if (look := self._looks.get(name)) is not None:
+            look.asked_s, look.asked_ms = asyncio.get_running_loop().time(), wall_ms()
+        said = await self._player.state(name)
+        if said.get("state") == "ended":
+            await self._end(name, GONE)
+        return web.json_response(said)
+
+    async def hang_up(self, request: web.Request) -> web.StreamResponse:
+        """The page wants no more of it."""
+        name = request.match_info["call"]
+        await self._end(name, ASKED)
+        if not await self._player.hang_up(name) and name not in self._shut_by_desk:
+            raise Refusal(404, "no such call: it has ended")
+        return web.Response(status=204)
+
+    async def _open(
+        self, request: web.Request, offer: bytes, stream: Mapping[str, Any], whose: str, opening: Opening
+    ) -> web.StreamResponse:
+        """`whose`: the column or the city's camera, as the file of passwords has it."""
+        answer = await self._player.call(stream, whose, offer, request.remote or "")
+        opening = opening._replace(way=answer.way)
+        try:
+            number = await asyncio.to_thread(self._openings.begin, opening)
+        except sqlite3.Error as error:
+            if opening.reason:
+                await self._player.hang_up(answer.name)
+                raise
+            log.error("%s looks at %s, and the register does not take it: %s", opening.by, opening.incident_id, error)
+            number = None  # somebody asks for help there: a full disk hides nothing
+        now_s = asyncio.get_running_loop().time()
+        self._looks[answer.name] = Look(number, opening.incident_id, not opening.reason, now_s, wall_ms())
+        if await self._is_over(opening):  # the call was closed meanwhile
+            await self._shut(answer.name, CALL_CLOSED)
+            raise Refusal(409, "the call is over", code="call-over")
+        headers = {"Location": f"/api/whep/{answer.name}", **answer.headers}
+        return web.Response(status=201, body=answer.body, content_type=SDP, headers=headers)
+
+    # What ends a look
+
+    async def _is_over(self, opening: Opening) -> bool:
+        """Whether this is a look within a call that is open no more."""
+        if opening.reason:
+            return False
+        return needs_reason(await asyncio.to_thread(self._desk.incident, opening.incident_id))
+
+    def _on_incident(self, incident_id: str) -> None:
+        names = [name for name, one in self._looks.items() if one.incident_id == incident_id and one.within_call]
+        if names:
+            self._do(self._end_if_closed(incident_id, names))
+
+    async def _end_if_closed(self, incident_id: str, names: list[str]) -> None:
+        with contextlib.suppress(Refusal):
+            if not needs_reason(await asyncio.to_thread(self._desk.incident, incident_id)):
+                return
+        for name in names:
+            await self._shut(name, CALL_CLOSED)
+
+    async def _look_after_pages(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            now_s = asyncio.get_running_loop().time()
+            for name in [name for name, look in self._looks.items() if now_s - look.asked_s > LEASE_S]:
+                await self._shut(name, GONE)
+
+    async def _shut(self, name: str, how: str) -> None:
+        """Once, whoever else wants it."""
+        if name in self._looks:
+            self._shut_by_desk.append(name)
+            await self._end(name, how)
+            await self._player.hang_up(name)
+
+    async def _end(self, name: str, how: str) -> None:
+        """Write down that it is over; the first who says so says how."""
+        look = self._looks.pop(name, None)
+        if look is None or look.number is None:
+            return
+        at_ms = look.asked_ms if how == GONE else None
+        try:
+            await asyncio.to_thread(self._openings.end, look.number, how, at_ms)
+        except sqlite3.Error as error:  # the next start ends it
+            log.error("the end of opening %d is not in the register: %s", look.number, error)
+
+    def _do(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _reason(request: web.Request, incident: dict[str, Any]) -> str:
+    """Why somebody looks outside a call; "" within one. Raises Refusal."""
+    if not needs_reason(incident):
+        return ""
+    given = {"reason": unquote(request.headers.get(REASON_HEADER, ""), errors="replace")}
+    reason = text(given, "reason", LONGEST, default="")
+    if len(reason) < LEAST:
+        why = f"nobody asks for help there: give a reason, {LEAST} characters or more; it is kept"
+        raise Refusal(403, why, code="reason", least=LEAST)
+    return reason

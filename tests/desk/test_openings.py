@@ -1,0 +1,269 @@
+"""Nobody listens in: outside an open call a look needs a reason, and every opening and closing is written down."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import itertools
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from desk_rig import Answer, DeskRig, wait_for
+
+from desk import export, openings
+from desk.batch import Change
+from desk.openings import CALL_CLOSED, DESK_STOPPED, GONE, Opening, Openings
+from desk.register import Register
+from desk.web import watching
+from desk.web.player import Answer as Playing
+
+DEVICE, REASON = "petropavl-01", "Өтініш бойынша: дыбысты тексеру"
+LOOK = Opening(DEVICE, "petropavl-01-17-3", "rtsp", "A. Ivanova")
+OFFER = b"v=0\r\n"
+
+
+# -- the list
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[Register]:
+    with Register(tmp_path / "desk" / "register.sqlite") as opened:
+        yield opened
+
+
+def test_an_opening_and_its_end_are_in_the_list_and_in_the_timeline(register: Register) -> None:
+    clock, told = itertools.count(1000, 500), list[Change]()
+    kept = Openings(register, told.append, lambda: next(clock))
+    kept.end(kept.begin(LOOK._replace(reason=REASON)), CALL_CLOSED)
+    kept.end(1, GONE)  # the first who says so says how
+    (row,) = kept.listed()
+    assert (row["at_ms"], row["ended_ms"], row["ended"], row["by"]) == (1000, 1500, CALL_CLOSED, "A. Ivanova")
+    assert (row["reason"], row["way"], row["device_id"]) == (REASON, "rtsp", DEVICE)
+    entries = register.ask('SELECT at_ms, kind, "by", detail FROM entry ORDER BY n')
+    assert [(one["at_ms"], one["kind"], one["by"]) for one in entries] == [
+        (1000, "opened", "A. Ivanova"), (1500, "shut", "A. Ivanova"),
+    ]  # fmt: skip
+    assert REASON in entries[0]["detail"] and '"ms":500' in entries[1]["detail"]
+    assert told == [Change("incident", LOOK.incident_id)] * 2
+
+
+def test_two_in_one_moment_are_two_lines(register: Register) -> None:
+    """Breaks without the look for a taken millisecond in `_enter`: an entry is unique."""
+    kept = Openings(register, now_ms=lambda: 1000)
+    for number in [kept.begin(LOOK) for _ in range(2)]:
+        kept.end(number, GONE)
+    assert len(register.ask("SELECT * FROM entry")) == 4
+
+
+def test_what_was_open_when_the_desk_was_killed_is_ended_by_the_next_start(register: Register) -> None:
+    """Breaks without `recover`: it would be open for ever."""
+    kept = Openings(register, now_ms=lambda: 1000)
+    for _ in range(2):
+        kept.begin(LOOK)
+    kept.end(2, GONE)
+    register.put_alive(61_000)
+    register.close()
+    with Register(register.path) as again:
+        kept = Openings(again, now_ms=lambda: 99_000)
+        kept.recover()
+        assert [(one["n"], one["ended_ms"], one["ended"]) for one in kept.listed()] == [
+            (2, 1000, GONE), (1, 61_000, DESK_STOPPED),
+        ]  # fmt: skip
+
+
+def test_the_list_is_bounded_and_what_is_open_stays(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(openings, "OPENINGS_MAX", 3)
+    kept = Openings(register)
+    kept.begin(LOOK)
+    for _ in range(6):
+        kept.end(kept.begin(LOOK), GONE)
+    assert [one["n"] for one in kept.listed()] == [7, 6, 5, 1]
+
+
+def test_the_filters_of_the_list(register: Register) -> None:
+    clock = itertools.count(1000, 1000)
+    kept = Openings(register, now_ms=lambda: next(clock))
+    for device_id in ("a", "b"):
+        kept.end(kept.begin(LOOK._replace(device_id=device_id)), GONE)  # 1000 to 2000, 3000 to 4000
+    assert [one["device_id"] for one in kept.listed()] == ["b", "a"]
+    assert [one["device_id"] for one in kept.listed(device_id="a")] == ["a"]
+    assert [one["device_id"] for one in kept.listed(from_ms=2001)] == ["b"]
+    assert [one["device_id"] for one in kept.listed(to_ms=3000)] == ["a"]
+    assert [one["device_id"] for one in kept.listed(limit=1)] == ["b"]
+
+
+# -- the requests
+
+
+class Stage:
+    """A desk whose cameras all answer, and a call as a test wants it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.rig = DeskRig(folder, None)
+        self.state: dict[str, str] = {}
+        self.hung_up: list[str] = []
+        self.ended: set[str] = set()
+        names = (f"look-{number}" for number in itertools.count(1))
+        player = self.rig.server.player
+
+        async def call(*_: Any) -> Playing:
+            return Playing(next(names), OFFER, "webrtc")
+
+        async def hang_up(name: str) -> bool:
+            self.hung_up.append(name)
+            return True
+
+        async def state(name: str) -> dict[str, Any]:
+            return {"way": "webrtc", "state": "ended" if name in self.ended else None}
+
+        player.call, player.hang_up, player.state = call, hang_up, state  # type: ignore[method-assign,assignment]
+        self.rig.server.desk.incident = self._incident  # type: ignore[method-assign]
+
+    def _incident(self, incident_id: str) -> dict[str, Any]:
+        state = self.state.get(incident_id, "received")
+        status = "test" if "drill" in incident_id else "actual"
+        return {"id": incident_id, "device_id": DEVICE, "status": status, "state": state, "stream": {"webrtc": "x"}}
+
+    def closes(self, incident_id: str) -> None:
+        self.state[incident_id] = "closed"
+        self.rig.server.notify(Change("incident", incident_id))
+
+    def look(self, incident_id: str, reason: str | None = None) -> Answer:
+        headers = {"Origin": self.rig.origin, "Content-Type": "application/sdp"}
+        headers |= {} if reason is None else {"Reason": quote(reason)}
+        return self.rig.ask("POST", f"/api/incidents/{incident_id}/whep", OFFER, headers)
+
+    def listed(self) -> list[dict[str, Any]]:
+        return list(self.rig.get("/api/openings").json)
+
+    def last(self, **wanted: Any) -> dict[str, Any]:
+        """The newest opening, once it is like that."""
+        return wait_for(lambda: (one := self.listed()[0]) if wanted.items() <= self.listed()[0].items() else None, "it")
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    made = Stage(tmp_path_factory.mktemp("openings") / "desk")
+    yield made
+    made.rig.close()
+
+
+def test_a_look_within_a_call_needs_no_reason_and_ends_with_it(stage: Stage) -> None:
+    """Breaks without Watching.changed: whoever keeps the connection would go on listening to a place."""
+    answer = stage.look("a-1-1")
+    assert answer.status == 201
+    opened = stage.last(ended_ms=None)
+    assert (opened["incident_id"], opened["by"], opened["reason"]) == ("a-1-1", "operator", "")
+    stage.rig.server.notify(Change("incident", "a-1-1"))  # the control: it changes, and is not closed
+    stage.closes("a-1-1")
+    assert stage.last(incident_id="a-1-1", ended=CALL_CLOSED)["ended_ms"]
+    name = answer.headers["Location"].rpartition("/")[2]
+    wait_for(lambda: stage.hung_up.count(name) == 1, "the end at the camera")
+
+
+@pytest.mark.parametrize("incident_id", ["closed-1-1", "drill-1-1"])
+def test_a_look_outside_a_call_needs_a_reason(stage: Stage, incident_id: str) -> None:
+    """Breaks without `_reason`."""
+    stage.state["closed-1-1"] = "closed"
+    before = len(stage.listed())
+    for reason in (None, "", "  x  ", "a\x00bc"):
+        answer = stage.look(incident_id, reason)
+        assert answer.status in (400, 403), reason
+    assert stage.look(incident_id).json["code"] == "reason"
+    assert stage.look(incident_id, "x" * 201).status == 400
+    assert len(stage.listed()) == before, "nothing was opened"
+    answer = stage.look(incident_id, REASON)
+    assert answer.status == 201
+    assert stage.last(incident_id=incident_id)["reason"] == REASON
+    stage.rig.server.notify(Change("incident", incident_id))
+    assert stage.rig.get(answer.headers["Location"]).json["state"] is None
+    assert stage.last(incident_id=incident_id)["ended_ms"] is None  # the call's state does not end this one
+    assert stage.rig.ask("DELETE", answer.headers["Location"], headers={"Origin": stage.rig.origin}).status == 204
+    assert stage.last(incident_id=incident_id, ended="asked")
+
+
+def test_a_call_that_is_closed_in_that_very_moment(stage: Stage) -> None:
+    """Breaks without the second look in `_open`: the change came before the look was known."""
+    states = iter(["received", "closed"])
+    stage.state["race-1-1"] = "received"
+    incident = stage.rig.server.desk.incident
+    stage.rig.server.desk.incident = lambda incident_id: {**incident(incident_id), "state": next(states)}  # type: ignore[method-assign]
+    try:
+        answer = stage.look("race-1-1")
+    finally:
+        stage.rig.server.desk.incident = incident  # type: ignore[method-assign]
+    assert (answer.status, answer.json["code"]) == (409, "call-over")
+    assert stage.last(incident_id="race-1-1", ended=CALL_CLOSED)
+
+
+def test_a_page_that_is_gone_ends_its_look(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Breaks without the lease: of a camera that answers by itself the desk hears no end."""
+    monkeypatch.setattr(watching, "LOOK_S", 0.02)
+    live, gone = stage.look("b-1-1"), stage.look("b-1-2")
+
+    async def age() -> None:
+        look = stage.rig.server.watching
+        look._looks[gone.headers["Location"].rpartition("/")[2]].asked_s -= watching.LEASE_S + 1
+        look._do(look._look_after_pages())
+
+    stage.rig.run(age())
+    wait_for(lambda: [one["ended"] for one in stage.listed()[:2]] == [GONE, ""], "the one that is gone, it alone")
+    stage.ended.add(live.headers["Location"].rpartition("/")[2])  # the desk's own part says so
+    assert stage.rig.get(live.headers["Location"]).json["state"] == "ended"
+    assert [one["ended"] for one in stage.listed()[:2]] == [GONE, GONE]
+
+
+def test_an_end_that_the_gateway_reports(stage: Stage) -> None:
+    answer = stage.look("c-1-1")
+
+    async def report() -> None:
+        stage.rig.server.player.gateway.on_ended(answer.headers["Location"].rpartition("/")[2])
+        await asyncio.sleep(0)
+
+    stage.rig.run(report())
+    assert stage.last(incident_id="c-1-1", ended=GONE)
+
+
+def test_a_full_disk_hides_nothing_of_a_call_and_all_else(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be recorded is opened only where somebody asks for help."""
+
+    def full(*_: Any) -> int:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(stage.rig.server.openings, "begin", full)
+    assert stage.look("d-1-1").status == 201
+    hung_up = len(stage.hung_up)
+    answer = stage.look("drill-2-1", REASON)
+    assert answer.status == 503 and len(stage.hung_up) == hung_up + 1
+
+
+def test_the_list_as_files(stage: Stage) -> None:
+    stage.look("drill-3-1", "=1+1; формула")
+    rows = export.read_csv(stage.rig.get("/api/openings.csv").body.decode())
+    assert list(rows[0]) == list(export.OPENING_FIELDS)
+    assert (rows[0]["reason"], rows[0]["closed"], rows[0]["incident_id"]) == ("=1+1; формула", "", "drill-3-1")
+    raw = stage.rig.get("/api/openings.csv").body.decode().removeprefix(export.BOM)
+    cells = next(itertools.islice(csv.DictReader(io.StringIO(raw), delimiter=";"), 0, None))
+    assert cells["reason"].startswith("'="), "a spreadsheet would run it"
+    document = stage.rig.get(f"/api/openings.json?device_id={DEVICE}").json
+    assert document["openings"][0]["reason"] == "=1+1; формула" and document["desk"] == "desk-1"
+    assert stage.rig.get("/api/openings?state=open").status == 400
+
+
+def test_the_list_survives_a_restart_and_the_end_of_the_desk_is_in_it(tmp_path: Path) -> None:
+    stage = Stage(tmp_path / "desk")
+    try:
+        assert stage.look("drill-1-1", REASON).status == 201
+    finally:
+        stage.rig.close()
+    again = DeskRig(tmp_path / "desk", None)
+    try:
+        (row,) = again.get("/api/openings").json
+        assert (row["reason"], row["ended"]) == (REASON, DESK_STOPPED) and row["ended_ms"] >= row["at_ms"]
+    finally:
+        again.close()
