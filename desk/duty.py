@@ -54,6 +54,7 @@ COMMANDS = ("report", "identify", "selftest", "drill", "restart")
 CONNECT_TIMEOUT_S = 10.0
 COMMAND_VALID_MS = 30_000
 TICK_S = 0.1
+RETOLD_MS = 3_600_000  # steps as old as that are said again to other desks after a connection was lost
 SETTLE_MS = 10_000  # at the start: so long the ladder waits for what other desks have done meanwhile
 ALIVE_MS = 10_000
 RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones after 20
@@ -156,9 +157,7 @@ class Duty(Running, Office):
             make=self._make_client,
         )
         telemetry = f"{client_id}-telemetry"
-        return calls, Line(
-            telemetry, self._login, TELEMETRY, self._on_message, self._on_line, make=self._make_client
-        )
+        return calls, Line(telemetry, self._login, TELEMETRY, self._on_message, self._on_line, make=self._make_client)
 
     # Life
 
@@ -491,6 +490,11 @@ class Duty(Running, Office):
             elif line.stands and not self._answering:
                 for incident_id in self.register.unanswered():
                     self._answer(incident_id, None)
+                since_ms = self._now_ms() - RETOLD_MS
+                for word in self._escalation.words(
+                    _rungs(self.register.rungs_ended(self.register.desk_id(), since_ms))
+                ):
+                    self._announce(word)
             self._answering = self._calls.stands
 
     def _show_status(self) -> None:

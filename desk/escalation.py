@@ -10,7 +10,8 @@ the same key, so that the receiver can tell a repeat.
 
 Two desks at one broker take each step once. A claim goes out on the call's `ack` topic, and the broker brings all
 claims to both in one order: the first has the step. A desk that hears no broker does not wait for that. A claim of a
-desk of which nothing more is heard ends after LEASE_MS: the other takes the step, and says that it is uncertain.
+desk of which nothing more is heard ends after LEASE_MS: the other takes the step, and says that it is uncertain. After
+that, and after a restart, claims are of the next round: one that has lost and is heard late counts no more.
 """
 
 from __future__ import annotations
@@ -110,8 +111,12 @@ class Escalation:
         if unanswered_s and is_waiting(incident):
             self._wait(batch, incident, now_ms)
             self._hear_unanswered(batch, incident, unanswered_s, now_ms)
-        if ladder is not None and ladder["opening"] == incident.opening:
+        if ladder is not None:
             self._hear_word(batch, incident, ladder, now_ms)
+
+    def words(self, ended: Iterable[Rung]) -> list[Word]:
+        """What other desks may not have heard of this one's steps while there was no broker."""
+        return [Word(rung.incident_id, self._ladder_of(rung, rung.state)) for rung in ended]
 
     def told(self, batch: Batch, telling: Telling, state: str, why: str, now_ms: int) -> None:
         """How a telling ended."""
@@ -199,31 +204,38 @@ class Escalation:
         incident.waiting = incident.waiting._replace(unanswered_s=unanswered_s)
         batch.incidents.setdefault(incident.id, False)
         detail = {"tell": DESKS, "after_s": unanswered_s, "desk": ""}
-        batch.entries.append((incident.id, now_ms, "step-heard", DESKS, detail))
+        batch.entries.append((incident.id, now_ms, "step-heard", f"{unanswered_s}-{DESKS}", detail))
 
     def _hear_word(self, batch: Batch, incident: Incident, ladder: dict[str, Any], now_ms: int) -> None:
         rungs, what, desk = self._of(incident.id), ladder["what"], ladder["desk"]
-        rung = rungs.get((incident.opening, ladder["step"]))
+        opening = ladder["opening"]
+        rung = rungs.get((opening, ladder["step"]))
         if desk == self._me:
             if what == CLAIMED and rung is not None and rung.state == CLAIMED:
                 self._begin(batch, rung, now_ms)
             return
         if rung is None:
+            if opening != incident.opening:
+                return  # of a wait that is over
             after_s, _, tell = ladder["step"].partition("-")
-            rung = Rung(incident.id, incident.opening, ladder["step"], tell, int(after_s), "", desk, now_ms)
+            rung = Rung(incident.id, opening, ladder["step"], tell, int(after_s), "", desk, now_ms)
             rungs[rung.opening, rung.step] = rung
         if rung.state in (BEGUN, SENT) and rung.desk == self._me:
-            if what == SENT:
+            if what == SENT and rung.unsure < UNSURE_MAX:
                 rung.unsure = UNSURE_MAX
+                batch.rungs.append(rung)
                 self._enter(batch, rung, UNCERTAIN, now_ms, f"{desk} has told them as well")
         elif rung.state != SENT:
-            self._follow(batch, rung, what, desk, now_ms)
+            self._follow(batch, rung, ladder, now_ms)
 
-    def _follow(self, batch: Batch, rung: Rung, what: str, desk: str, now_ms: int) -> None:
-        """Another desk has the step."""
+    def _follow(self, batch: Batch, rung: Rung, ladder: dict[str, Any], now_ms: int) -> None:
+        """Another desk has the step. A claim of an earlier round is one that has lost, heard late."""
+        what, desk, claim_round = ladder["what"], ladder["desk"], ladder["round"]
+        if what == CLAIMED and claim_round < rung.unsure:
+            return
         was, rung.desk, rung.at_ms = rung.state, desk, now_ms
         if what == CLAIMED:
-            rung.state = THEIRS
+            rung.state, rung.unsure = THEIRS, claim_round
             batch.rungs.append(rung)
             return
         if what == UNCERTAIN:
@@ -243,11 +255,14 @@ class Escalation:
             detail["desk"] = self._name
         if why:
             detail["why"] = why
-        batch.entries.append((rung.incident_id, now_ms, f"step-{result}", rung.tell, detail))
+        # By the step, not by the officer: one officer may stand on two, and both may end in one moment.
+        batch.entries.append((rung.incident_id, now_ms, f"step-{result}", rung.step, detail))
 
     def _say(self, batch: Batch, rung: Rung, what: str) -> None:
-        ladder = {"step": rung.step, "opening": rung.opening, "desk": self._me, "what": what}
-        batch.words.append(Word(rung.incident_id, ladder))
+        batch.words.append(Word(rung.incident_id, self._ladder_of(rung, what)))
+
+    def _ladder_of(self, rung: Rung, what: str) -> dict[str, Any]:
+        return {"step": rung.step, "opening": rung.opening, "desk": self._me, "what": what, "round": rung.unsure}
 
 
 def is_waiting(incident: Incident) -> bool:

@@ -183,6 +183,11 @@ class Reading:
         """Those of which nobody knows how they ended."""
         return self._read("SELECT * FROM rung WHERE state = 'begun'")
 
+    def rungs_ended(self, desk: str, from_ms: int) -> list[dict[str, Any]]:
+        """The steps towards officers that this desk has taken since then."""
+        where = "desk = ? AND at_ms >= ? AND state IN ('sent', 'failed', 'uncertain') AND tell != 'desks'"
+        return self._read(f"SELECT * FROM rung WHERE {where} ORDER BY at_ms", desk, from_ms)
+
     def unanswered(self) -> list[str]:
         """Incidents whose latest answer the broker may lack."""
         return [row["id"] for row in self._read("SELECT id FROM incident WHERE unanswered ORDER BY received_ms")]

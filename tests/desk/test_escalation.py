@@ -257,3 +257,36 @@ def test_a_call_from_before_the_ladder_is_left_in_peace(tmp_path: Path) -> None:
 
 def test_the_plan_names_all_that_is_told_here() -> None:
     assert [step.name for step in PLAN.steps("nko", "public")] == ["15-desks", "30-duty", "60-chief"]
+
+
+def test_a_claim_that_lost_and_is_heard_late_takes_nothing(tmp_path: Path) -> None:
+    """One dies with the step in hand, and comes back before the other's lost claim has reached it. Red where claims
+    have no round: each desk then leaves the step to the other for a minute. Found by a year of the city."""
+    with street(tmp_path, "desk-1", "desk-2") as made:
+        died: list[str] = []
+
+        def dies(room: Room, point: str) -> bool:
+            if point == "before-telling" and not died:
+                died.append(room.name)
+                room._down_us = lambda: 2_000_000
+                return True
+            return False
+
+        made.dies = dies
+        made.press()
+        made.run_s(50)
+        assert died and [told.tell for told in made.told] == ["duty"]
+
+
+def test_two_steps_of_one_officer_that_end_in_one_moment_are_two_entries(tmp_path: Path) -> None:
+    """Red where an entry is told by who was told. Found by a year of the city."""
+    steps = [{"after_s": after_s, "tell": tell} for after_s, tell in ((5, "desks"), (10, "duty"), (20, "duty"))]
+    with street(tmp_path, plan=parse({"officer": {"duty": {}}, "ladder": [{"steps": steps}]})) as made:
+        made.fate = lambda telling: "never"
+        incident_id = made.press()
+        made.run_s(30)
+        made.rooms[0]._down_us = lambda: 1_000_000
+        made.rooms[0].kill()
+        made.run_s(5)
+        kinds = [kind for kind, who in made.timeline_of(incident_id) if who == "duty"]
+        assert kinds.count("step-uncertain") == 2

@@ -105,7 +105,7 @@ class Street:
         with contextlib.closing(Reading(self.rooms[room].path)) as reading:
             row = reading.incident(incident_id)
         assert row is not None
-        return [(one["kind"], one["by"]) for one in row["timeline"] if one["kind"].startswith("step-")]
+        return [(one["kind"], one["detail"]["tell"]) for one in row["timeline"] if one["kind"].startswith("step-")]
 
     def said(self, incident_id: str) -> list[tuple[str, str]]:
         """The ladder's entries of all desks."""

@@ -96,7 +96,11 @@ class VirtualClient:
         """There is one broker."""
 
     def loop_start(self) -> None:
-        self.broker.timeline.after(DELAY_US, lambda: self.guard(lambda: self.broker.attach(self)))
+        self.loop_start_in(DELAY_US)
+
+    def loop_start_in(self, delay_us: int) -> None:
+        """Connect then."""
+        self.broker.timeline.after(delay_us, lambda: self.guard(lambda: self.broker.attach(self)))
 
     def loop_stop(self) -> None:
         self.drop()

@@ -9,7 +9,7 @@ from typing import Any
 
 from desk.batch import Change
 from desk.duty import Duty
-from desk.escalation import Telling
+from desk.escalation import Telling, is_waiting
 from desk.ladder import Plan
 from desk.ledger import Incident
 from desk.line import Line
@@ -73,6 +73,9 @@ class Room:
         self.down_us: list[tuple[int, int]] = []
         """Spans in which it did not run, or had just begun."""
         self._died_us = 0
+        self._ticks = False
+        self._guarded: Callable[[Callable[[], None]], None] = lambda action: None
+        """Runs an action in the present life of the desk."""
 
     @property
     def now_ms(self) -> int:
@@ -97,19 +100,33 @@ class Room:
             on_change=lambda change: self._on_change(self, change), now_ms=lambda: self.now_ms,
             make_client=maker(self.broker, guarded),
         )  # fmt: skip
+        self._guarded, self._ticks = guarded, False
         self.duty.begin()
-        self.timeline.after(TICK_US, lambda: guarded(lambda: self._tick_on(guarded)))
 
-    def _tick_on(self, guarded: Callable[[Callable[[], None]], None]) -> None:
+    def _tick_on(self) -> None:
         assert self.duty is not None
-        if self.is_busy():
-            self.duty.tick()
-        self.timeline.after(TICK_US, lambda: guarded(lambda: self._tick_on(guarded)))
+        self._ticks = False
+        self.duty.tick()
 
     def is_busy(self) -> bool:
         """Whether time alone may bring something about."""
-        assert self.duty is not None
-        return any(one.is_open for one in self.duty._ledger.incidents.values()) or bool(self.duty._batch)
+        duty = self.duty
+        if duty is None:
+            return False
+        waits = any(is_waiting(one) for one in duty._ledger.incidents.values())
+        return waits or bool(duty._batch) or bool(duty._answers._taken)
+
+    def cut(self, for_us: int) -> None:
+        """The desk's network fails for so long; the desk goes on."""
+        if self.duty is None:
+            return
+        for line in (self.duty._calls, self.duty._telemetry):
+            client = _client(line)
+            if client.connected:
+                client.drop()
+                self.guard(line._on_disconnect)
+                client.loop_start_in(for_us)
+                self.down_us.append((self.timeline.now_us, self.timeline.now_us + for_us))
 
     def do(self, action: Callable[[Duty], Any]) -> None:
         """Somebody sits there and does this, if the desk runs. What it refuses is refused."""
@@ -123,6 +140,10 @@ class Room:
             action()
         except Killed as death:
             self.kill(str(death))
+            return
+        if not self._ticks and self.is_busy():
+            self._ticks = True
+            self.timeline.after(TICK_US, lambda guarded=self._guarded: guarded(self._tick_on))  # type: ignore[misc]
 
     def kill(self, point: str = "from outside") -> None:
         """kill -9; it comes again by itself."""

@@ -176,7 +176,7 @@ export function entryText(entry) {
   const values = { by: plain(entry.by, 64) || t("unknown") };
   if (entry.kind === "closed") values.outcome = outcomeText(detail?.outcome ?? detail ?? "");
   if (entry.kind.startsWith("step-")) {
-    const who = entry.by === "desks" ? t("officer.desks") : plain(entry.by, 40);
+    const who = detail?.tell === "desks" ? t("officer.desks") : plain(detail?.tell, 40);
     Object.assign(values, { who, after: plain(detail?.after_s, 10), why: plain(detail?.why, 300) || t("unknown") });
   }
   if (entry.kind === "nobody-here") values.why = has(`absent-why.${detail?.why}`) ? t(`absent-why.${detail.why}`) : t("unknown");
