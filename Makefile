@@ -21,7 +21,7 @@ LINK ?= build/board
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build provision servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
+.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,11 @@ types: needs-dev needs-stubs ## mypy: the host's code, then the device's against
 build: needs-field ## build/bundle: what a board gets, with a manifest of hashes and a size budget
 	@$(PY) -m tools.toolbox umqtt
 	@$(PY) -m field.bundle $(SPEAK)
+
+release: needs-field ## [OUT=build/release KEYS="a.pem b.pem" FLOOR=1.2.0 KEY=private.pem]: files, manifest and SBOM of an update over the air
+	@$(PY) -m tools.toolbox umqtt
+	@$(PY) -m field.release make --out "$(if $(findstring command,$(origin OUT)),$(OUT),build/release)" \
+	  $(if $(KEYS),--keys $(KEYS)) $(if $(FLOOR),--floor "$(FLOOR)") $(if $(KEY),--key "$(KEY)")
 
 provision: needs-field ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
 	@test -n "$(FLEET)" || { echo "error: which fleet? make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }

@@ -12,6 +12,7 @@ from firmware.startup import config as firmware_config
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
 from firmware.startup.pins import CHIPS
 
+KEYS_FILE = "release.keys"  # in a column's folder: what it trusts to sign updates (docs/updates.md)
 CHIP_FILE = "chip"  # in a column's folder: the chip that it was provisioned for
 
 
@@ -45,7 +46,9 @@ def files(path: Path, chip: str) -> dict[str, bytes]:
     document, meant = read_document(path), provisioned_for(path)
     errors = _errors(document, chip)
     if not errors and meant in (None, chip):
-        return bundle.configuration_files({"secrets": {}, **document})
+        keys = path / KEYS_FILE
+        trusted = {KEYS_FILE: keys.read_bytes()} if path.is_dir() and keys.exists() else {}
+        return {**bundle.configuration_files({"secrets": {}, **document}), **trusted}
     fits = [meant] if meant else [other for other in CHIPS if not _errors(document, other)]
     if fits and chip not in fits:
         raise DocumentError("document.other-chip", path=path, found=chip, fits=", ".join(fits))

@@ -50,6 +50,8 @@ class Fleet:
     chips: dict[str, str]
     shared: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
+    folder: Path = Path()
+    """Of the table: what fleet.toml names lies beside it."""
 
 
 def read(table: Path) -> Fleet:
@@ -88,7 +90,7 @@ def read(table: Path) -> Fleet:
         raise FleetError(troubles)
     spots = {name: _spot(cells) for name, (_, cells) in seen.items()}
     warnings = [_far(table, *seen[stray.column], stray) for stray in strays(spots)]
-    return Fleet(columns, chips, common, warnings)
+    return Fleet(columns, chips, common, warnings, table.parent)
 
 
 def _spot(cells: dict[str, str]) -> Spot:

@@ -25,9 +25,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common import receiver
+from common import receiver, release
 from field import access, certificates, fleet, labels, laptop, rows
-from field.documents import CHIP_FILE
+from field.documents import CHIP_FILE, KEYS_FILE
 from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
 from field.shared import NAME_MAX, PORT
 from field.telling import EXIT_FAILED, in_words
@@ -80,6 +80,7 @@ class Provisioning:
     def make(self, found: fleet.Fleet) -> list[str]:
         """Returns what was done, in lines. Raises KeepError or OSError; what existed before is kept then."""
         self._check(found)
+        self._release_keys = _release_keys(found)
         for folder in (self._out, self._out / "columns"):
             made_private(folder)
         self._ca_key = self._authority(found.shared.get("authority", {}).get("name"))
@@ -194,6 +195,8 @@ class Provisioning:
         self._batch.write(folder / "config.json", _json(document), is_secret=False)
         self._batch.write(folder / "secrets.json", _json(hidden), is_secret=True)
         self._batch.write(folder / CHIP_FILE, found.chips[name] + "\n", is_secret=False)
+        if self._release_keys:
+            self._batch.write(folder / KEYS_FILE, self._release_keys, is_secret=False)
 
     def _auth_key(self, file: Path) -> str:
         """What column and centre prove their words with: kept, or made for a column of before there were any."""
@@ -334,6 +337,16 @@ class Provisioning:
         gone = sorted(folder.name for folder in (self._out / "columns").iterdir() if folder.name not in found.columns)
         if gone:
             self._lines.append(f"not in the table any more, so without access to the broker: {', '.join(gone)}")
+
+
+def _release_keys(found: fleet.Fleet) -> bytes:
+    """What columns trust to sign updates; empty: none, they take updates by cable only. Raises KeepError."""
+    names = found.shared.get("updates", {}).get("keys", [])
+    try:
+        keys = [release.load_public_key((found.folder / name).read_bytes()) for name in names]
+        return release.trusted(keys) if keys else b""
+    except (OSError, release.ReleaseError) as error:
+        raise KeepError(f"fleet.toml: [updates] keys = {names}: {error}") from error
 
 
 def _common_name(hosts: tuple[str, ...], name: str) -> str:

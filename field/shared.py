@@ -14,14 +14,14 @@ NAME_MAX = 64  # characters of a certificate's common name: X.520's ub-common-na
 _FILLED = {"v", "device_id", "region", "location", "stream", "broker", "link", "pins", "receiver", "secrets"}
 WIFI_OF_LINK = ("country", "netmask", "gateway", "dns")  # keys of [wifi] that belong to the link of those that have it
 _KEYS = tuple(key for key, *_ in config._RULES)  # what a configuration may hold
-SECTIONS = ("authority", "broker", "desk", "clock", "wifi", "links", "pins", "common")
+SECTIONS = ("authority", "broker", "desk", "clock", "wifi", "links", "pins", "updates", "common")
 PUBLIC = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*/?")
 PUBLIC_MAX = 80  # characters: more make a QR code that no telephone reads on a label
 
 
 def check(shared: Mapping[str, Any]) -> list[tuple[tuple[str, ...], str]]:
     """Everything that is wrong with it but for values that the firmware's validator judges."""
-    return [*_sections(shared), *_keys(shared), *_hosts(shared), *_names(shared)]
+    return [*_sections(shared), *_keys(shared), *_hosts(shared), *_names(shared), *_updates(shared)]
 
 
 def _of_firmware(section: str) -> set[str]:
@@ -51,6 +51,7 @@ def _keys(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
         "desk": {"centre", "public"},
         "broker": (_of_firmware("broker") - {"tls", "insecure"}) | {"hosts", "server_name", "centre_port"},
         "clock": _of_firmware("clock"),
+        "updates": {"keys"},
         "wifi": {"ssid", "open", *WIFI_OF_LINK},
         "common": {key.split(".")[0] for key in _KEYS} - _FILLED - ({"clock"} if "clock" in shared else set()),
     }
@@ -101,6 +102,13 @@ def _names(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     wifi = _section(shared, "wifi")
     if not isinstance(wifi.get("open", False), bool):
         yield ("wifi", "open"), f"[wifi] open: found {wifi['open']!r}, must be true or false"
+
+
+def _updates(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
+    names = _section(shared, "updates").get("keys", ["x"])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or not 1 <= len(names) <= 2:
+        text = f"[updates] keys: found {names!r}, must be a list of one or two files with public keys"
+        yield ("updates", "keys"), text
 
 
 def place(text: str, keys: tuple[str, ...]) -> str:

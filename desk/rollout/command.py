@@ -1,0 +1,177 @@
+"""`python -m desk.rollout`: a signed release for a fleet, column by column.
+
+    start    begin, or go on after a kill: --folder remembers
+    status   how far it is
+    pause    tell nobody else; who is under way goes on
+    resume   go on, also after it stopped by itself
+    abort    the end: who only fetches gives up
+
+It needs the release with its signature and the public keys that columns trust; it holds none that sign.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import signal
+import sqlite3
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+from common import release as releases
+from common.identity import Identity
+from common.release import Release, ReleaseError
+from desk.column_keys import ColumnKeys
+from desk.command import SetupError, _address
+from desk.line import Login
+from desk.rollout import plan as rules
+from desk.rollout.book import FILE, Book
+from desk.rollout.plan import Limits, Plan
+from desk.rollout.service import Service, wall_ms
+
+EXIT_STOPPED, EXIT_USAGE = 1, 2
+LOCK_FILE = "running.lock"
+WISHES = ("pause", "resume", "abort")
+
+
+def main(argv: list[str]) -> int:
+    """Exit status of `start`: 0 all columns have it, 1 it stopped or was aborted, 2 it could not begin."""
+    arguments = _parser().parse_args(argv)
+    try:
+        if arguments.what == "start":
+            return _start(arguments)
+        if not (arguments.folder / FILE).exists():
+            raise SetupError(f"{arguments.folder}: there is no rollout")
+        return _status(arguments) if arguments.what == "status" else _wish(arguments)
+    except (SetupError, ReleaseError, sqlite3.Error, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def _start(arguments: argparse.Namespace) -> int:
+    if arguments.release is None or arguments.broker is None or not arguments.keys:
+        raise SetupError("start needs --broker, --release and --keys")
+    release = _release(arguments)
+    arguments.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    over = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: over.set())
+    with (arguments.folder / LOCK_FILE).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise SetupError(f"{arguments.folder}: a rollout runs there already") from error
+        book = Book(arguments.folder)
+        plan = _plan(arguments, release, book)
+        service = Service(plan, release, book, _login(arguments), _say, ColumnKeys(arguments.column_keys))
+        state = service.run(over.is_set)
+        book.close()
+    return 0 if state == rules.DONE or over.is_set() else EXIT_STOPPED
+
+
+def _release(arguments: argparse.Namespace) -> Release:
+    found = releases.load(arguments.release)
+    keys = [releases.load_public_key(file.read_bytes()) for file in arguments.keys]
+    if not releases.is_signed(found.manifest, found.signature, keys):
+        raise ReleaseError(f"{arguments.release}: not signed with any of these keys; no column would take it")
+    return found
+
+
+def _plan(arguments: argparse.Namespace, release: Release, book: Book) -> Plan:
+    limits = Limits(**{name: getattr(arguments, name) for name in Limits._fields})
+    if book.release() not in (None, release.digest):
+        raise SetupError(f"{arguments.folder} is about another release: one folder for each")
+    plan = book.restore(limits)
+    if plan is None:
+        plan = Plan(release.digest, release.version, limits, arguments.first)
+        book.keep(plan, wall_ms(), [f"release {release.digest}, version {release.version}"])
+    elif plan.state in (rules.STOPPED, rules.ABORTED):
+        print(f"it had ended: {plan.state}: {plan.why}; `resume` before `start` lets it go on", flush=True)
+    return plan
+
+
+def _login(arguments: argparse.Namespace) -> Login:
+    tls = arguments.ca
+    if arguments.cert is not None:
+        tls = Identity(cert=arguments.cert, key=arguments.key, ca=arguments.ca)
+    password = None
+    if arguments.password_file is not None:
+        password = arguments.password_file.read_text("utf-8-sig").splitlines()[0]
+    host, port = arguments.broker
+    return Login(host, port, tls, arguments.user, password)
+
+
+def _say(text: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
+
+
+def _wish(arguments: argparse.Namespace) -> int:
+    book = Book(arguments.folder)
+    if not book.wish(arguments.what):
+        raise SetupError(f"{arguments.folder}: there is no rollout")
+    print(f"{arguments.what}: noted; the rollout that runs takes it at once, another one when it starts")
+    return 0
+
+
+def _status(arguments: argparse.Namespace) -> int:
+    book = Book(arguments.folder)
+    plan = book.restore(Limits())
+    if plan is None:
+        raise SetupError(f"{arguments.folder}: there is no rollout")
+    if arguments.json:
+        columns = {one.device_id: {"state": one.state, "why": one.why} for one in plan.columns.values()}
+        document = {"release": plan.digest, "version": plan.version, "state": plan.state, "why": plan.why}
+        print(json.dumps({**document, "stage": plan.stage + 1, "columns": columns}, ensure_ascii=False))
+        return 0
+    print(
+        f"{plan.version} ({plan.digest[:16]}): {plan.state}, stage {plan.stage + 1}"
+        + (f": {plan.why}" * bool(plan.why))
+    )
+    for state, count in sorted(Counter(one.state for one in plan.columns.values()).items()):
+        print(f"  {count:5} {state}")
+    for one in plan.columns.values():
+        if one.state in rules.FAILED:
+            print(f"  {one.device_id} {one.state}: {one.why}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m desk.rollout", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    add = parser.add_argument
+    add("what", choices=("start", "status", *WISHES))
+    add("--folder", type=Path, required=True, metavar="DIR", help="where it keeps how far it is: one for each release")
+    add("--json", action="store_true", help="status as JSON")
+    add("--release", type=Path, metavar="DIR", help="made by `make release`, and signed")
+    add("--keys", type=Path, nargs="+", default=[], metavar="PEM", help="public keys that columns trust")
+    add("--broker", type=_address, metavar="HOST:PORT")
+    add("--user", help="user name at the broker")
+    add("--password-file", type=Path, metavar="FILE")
+    add("--ca", type=Path, metavar="FILE", help="authority of the broker's certificate: TLS")
+    add("--cert", type=Path, metavar="FILE")
+    add("--key", type=Path, metavar="FILE")
+    add("--column-keys", type=Path, metavar="FILE", help="the columns' keys, as for the desk")
+    add("--first", default="", metavar="ID", help="the column that gets it first")
+    for name, value in Limits()._asdict().items():
+        kind = type(value)
+        add(f"--{name.replace('_', '-')}", type=kind, default=value, metavar=kind.__name__.upper(), help=_HELP[name])
+    return parser
+
+
+_HELP = {
+    "returned": "columns that went back to the old firmware (default: %(default)s)",
+    "refused": "columns that refused it (default: %(default)s)",
+    "lost": "columns that did not get there in time (default: %(default)s)",
+    "silent": "updated columns without a sign of life (default: %(default)s)",
+    "unanswered": "updated columns whose drill nobody answers (default: %(default)s)",
+    "silent_s": "... for so long (default: %(default)s)",
+    "watch_s": "pause between the stages (default: %(default)s)",
+    "column_s": "time for one column (default: %(default)s)",
+    "apart_m": "columns that stand closer are never under way at once (default: %(default)s)",
+    "at_once": "how many at a time (default: %(default)s)",
+}

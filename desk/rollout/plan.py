@@ -1,0 +1,292 @@
+"""The rules of a rollout, without a clock, a disk or a network: what is heard goes in, what is to be sent comes out.
+
+One column first, then 5 %, 25 %, all. Two columns that stand close together are never under way at once: a bad release
+must not leave a whole square without a button. Between the stages nothing happens for a while, so that drills and
+heartbeats have their say. When too many columns went back, refused, got lost, fell silent or have drills that nobody
+answers, it stops by itself: nobody else is told, and who only fetches gives up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+# Of a column.
+WAITING, TOLD, FETCHING, TRIAL, KEPT = "waiting", "told", "fetching", "trial", "kept"
+RETURNED, REFUSED, LOST = "returned", "refused", "lost"
+UNDER_WAY = (TOLD, FETCHING, TRIAL)
+FAILED = (RETURNED, REFUSED, LOST)
+# Of the rollout.
+RUNNING, PAUSED, STOPPED, ABORTED, DONE = "running", "paused", "stopped", "aborted", "done"
+STAGES = (0.0, 0.05, 0.25, 1.0)  # shares of the fleet; the first is one column, and each at least one
+RELEASE_DIGITS = 16
+TELL_AGAIN_MS = 60_000
+TOLD_MAX = 5  # times, until a column counts as lost
+EARTH_M = 6_371_000
+
+
+class Limits(NamedTuple):
+    """More of it than that, and the rollout stops. Times in seconds."""
+
+    returned: int = 0
+    refused: int = 0
+    lost: int = 0
+    silent: int = 0  # updated columns without a sign of life for `silent_s`
+    unanswered: int = 0  # updated columns whose drills are not answered
+    silent_s: float = 180.0
+    watch_s: float = 3600.0  # between the stages
+    column_s: float = 7200.0  # for one column, from the command to `kept`
+    apart_m: float = 300.0  # closer columns are neighbours
+    at_once: int = 4
+
+
+class Send(NamedTuple):
+    """A command `update` for a column. `is_wanted`: False, to give it up."""
+
+    region: str
+    device_id: str
+    is_wanted: bool
+
+
+@dataclass
+class Column:
+    """What of it outlives a kill stands before the rest."""
+
+    device_id: str
+    region: str
+    place: tuple[float, float] | None = None
+    state: str = WAITING
+    since_ms: int = 0
+    tries: int = 0
+    why: str = ""
+    counts: bool = False  # its failure is one of this rollout's, and nobody has resumed since
+    heard_ms: int | None = field(default=None, compare=False)
+    boot: int = field(default=0, compare=False)
+    is_online: bool = field(default=False, compare=False)
+    drill_failed: bool = field(default=False, compare=False)
+
+
+class Plan:
+    """`digest`, `version`: of the release. Which of the columns comes first is decided by a hash, so that it is another
+    one with each release; `first` names it instead."""
+
+    def __init__(self, digest: str, version: str, limits: Limits, first: str = "") -> None:
+        self.digest, self.version, self.limits, self.first = digest, version, limits, first
+        self.columns: dict[str, Column] = {}
+        self.state, self.why, self.stage = RUNNING, "", 0
+        self.since_ms = 0
+        """When a column changed last."""
+        self.changed: list[Column] = []
+        """Since the last `take_changed`."""
+        self._started_ms: int | None = None
+
+    # -- what columns say
+
+    def heard(
+        self, region: str, device_id: str, kind: str, body: Mapping[str, Any], now_ms: int, *, kept: bool
+    ) -> None:
+        """`kept`: it is a retained message, which tells nothing of now. `kind`: as in the topic."""
+        column = self.columns.get(device_id)
+        if column is None:
+            if kind != "info":
+                return
+            column = self.columns[device_id] = Column(device_id, region, since_ms=now_ms)
+            self.changed.append(column)
+        if not kept:
+            column.heard_ms = now_ms
+        if kind == "info":
+            self._info(column, body, now_ms)
+        elif kind == "state":
+            column.is_online = body["state"] == "online"
+        elif kind == "fault/drill-unanswered":
+            column.drill_failed = bool(body)
+        elif kind == "result" and self._is_no(column, body):
+            self._put(column, REFUSED, now_ms, str(body["error"]))
+
+    def _is_no(self, column: Column, result: Mapping[str, Any]) -> bool:
+        return column.state == TOLD and not result["ok"] and result["id"].startswith(self.command_prefix)
+
+    @property
+    def command_prefix(self) -> str:
+        """Of the ids of this rollout's commands."""
+        return f"r-{self.digest[:8]}-"
+
+    def _info(self, column: Column, body: Mapping[str, Any], now_ms: int) -> None:
+        column.boot = int(body.get("boot", 0))
+        column.place = _place(body["location"]["geo"]) or column.place
+        update = body.get("update") or {}
+        if update.get("release") != self.digest[:RELEASE_DIGITS]:
+            if body["fw"] == self.version and column.state == WAITING:
+                self._put(column, KEPT, now_ms, "it had that version")
+            return
+        state, why = str(update["state"]), str(update.get("why") or "")
+        if state in (FETCHING, TRIAL, KEPT, RETURNED, REFUSED) and state != column.state:
+            if column.state in FAILED and state in (FETCHING, TRIAL) and not column.counts:
+                return  # an old message
+            self._put(column, state, now_ms, why)
+
+    def _put(self, column: Column, state: str, now_ms: int, why: str = "") -> None:
+        """A failure counts when it is this rollout's doing."""
+        column.counts = state in FAILED and column.state in UNDER_WAY
+        if state == TOLD or column.state not in UNDER_WAY:
+            column.since_ms = now_ms
+        column.state, column.why = state, why
+        self.since_ms = now_ms
+        self.changed.append(column)
+
+    def is_served(self, device_id: str) -> bool:
+        """May it have pieces?"""
+        column = self.columns.get(device_id)
+        return self.state in (RUNNING, PAUSED, DONE) and column is not None and column.state in UNDER_WAY
+
+    # -- what follows
+
+    def look(self, now_ms: int) -> list[Send]:
+        """What is to be sent now. Call it every second or so."""
+        if self._started_ms is None:
+            self._started_ms = now_ms
+            self.since_ms = self.since_ms or now_ms
+        if self.state not in (RUNNING, PAUSED):
+            return []
+        for column in self._in(UNDER_WAY):
+            if now_ms - column.since_ms > self.limits.column_s * 1000:
+                self._put(column, LOST, now_ms, "it took too long")
+        why = self._excess(now_ms)
+        if why:
+            return self._stop(STOPPED, why)
+        sends = self._tell_again(now_ms)
+        if self.state == PAUSED:
+            return sends
+        self._advance(now_ms)
+        while self.state == RUNNING and (following := self._next(now_ms)) is not None:
+            sends.append(self._tell(following, now_ms))
+        return sends
+
+    def connected(self, now_ms: int) -> None:
+        """Until now it could hear nobody: that makes no column silent."""
+        self._started_ms = now_ms
+
+    def pause(self) -> None:
+        """Nobody else is told; who is under way goes on."""
+        if self.state == RUNNING:
+            self.state, self.why = PAUSED, "paused by hand"
+
+    def resume(self, now_ms: int) -> None:
+        """Also after it stopped by itself: what failed so far counts no longer, and is not tried again."""
+        if self.state in (PAUSED, STOPPED):
+            for column in self.columns.values():
+                if column.counts:
+                    column.counts = False
+                    self.changed.append(column)
+            self.state, self.why, self.since_ms = RUNNING, "", now_ms
+            self._started_ms = now_ms
+
+    def abort(self) -> list[Send]:
+        return self._stop(ABORTED, "aborted by hand") if self.state not in (ABORTED, DONE) else []
+
+    def _stop(self, how: str, why: str) -> list[Send]:
+        self.state, self.why = how, why
+        fetching = self._in((TOLD, FETCHING))
+        for column in fetching:
+            column.state, column.why, column.tries = WAITING, "given up", 0
+            self.changed.append(column)
+        return [Send(column.region, column.device_id, is_wanted=False) for column in fetching]
+
+    def take_changed(self) -> list[Column]:
+        changed, self.changed = list({id(column): column for column in self.changed}.values()), []
+        return changed
+
+    # -- its rules
+
+    def _in(self, states: tuple[str, ...]) -> list[Column]:
+        return [column for column in self.columns.values() if column.state in states]
+
+    def _excess(self, now_ms: int) -> str:
+        """Of what there is too much; empty: of nothing."""
+        updated = self._in((TRIAL, KEPT))
+        silent = [one.device_id for one in updated if self._is_silent(one, now_ms)]
+        found = {how: [one.device_id for one in self._in((how,)) if one.counts] for how in FAILED}
+        found |= {"silent": silent, "unanswered": [one.device_id for one in updated if one.drill_failed]}
+        for what, names in found.items():
+            if len(names) > getattr(self.limits, what):
+                return f"{what}: {', '.join(sorted(names)[:5])} ({len(names)}, at most {getattr(self.limits, what)})"
+        return ""
+
+    def _is_silent(self, column: Column, now_ms: int) -> bool:
+        since_ms = max(column.heard_ms or 0, self._started_ms or 0)
+        return now_ms - since_ms > self.limits.silent_s * 1000
+
+    def target(self, stage: int) -> int:
+        """Of how many columns the release may have come to, up to that stage."""
+        return max(1, math.ceil(len(self.columns) * STAGES[stage]))
+
+    def _taken(self) -> int:
+        return len(self._in((*UNDER_WAY, KEPT, *FAILED)))
+
+    def _advance(self, now_ms: int) -> None:
+        if not self.columns or self._in(UNDER_WAY):
+            return
+        if not self._in((WAITING,)):
+            self.state, self.why = DONE, ""
+            return
+        is_calm = now_ms - self.since_ms >= self.limits.watch_s * 1000
+        while self.stage + 1 < len(STAGES) and self._taken() >= self.target(self.stage) and is_calm:
+            self.stage += 1
+
+    def _next(self, now_ms: int) -> Column | None:
+        """The column that is told next, if any may be."""
+        busy = self._in(UNDER_WAY)
+        if len(busy) >= self.limits.at_once or self._taken() >= self.target(self.stage):
+            return None
+        for column in sorted(self._in((WAITING,)), key=self._rank):
+            is_here = column.is_online and column.heard_ms is not None and not self._is_silent(column, now_ms)
+            if is_here and not any(self.are_neighbours(column, other) for other in busy):
+                return column
+        return None
+
+    def _rank(self, column: Column) -> tuple[bool, str]:
+        dice = hashlib.sha256(f"{self.digest} {column.device_id}".encode()).hexdigest()
+        return column.device_id != self.first, dice
+
+    def are_neighbours(self, one: Column, other: Column) -> bool:
+        if one.place is None or other.place is None:
+            return True
+        return distance_m(one.place, other.place) < self.limits.apart_m
+
+    def _tell(self, column: Column, now_ms: int) -> Send:
+        tries = column.tries + 1
+        self._put(column, TOLD, now_ms)
+        column.tries = tries
+        return Send(column.region, column.device_id, is_wanted=True)
+
+    def _tell_again(self, now_ms: int) -> list[Send]:
+        """Whoever did not say yet that it fetches: the command may have been lost."""
+        sends = []
+        for column in self._in((TOLD,)):
+            if column.is_online and now_ms - column.since_ms >= TELL_AGAIN_MS * column.tries:
+                if column.tries >= TOLD_MAX:
+                    self._put(column, LOST, now_ms, "it does not say that it heard the command")
+                else:
+                    column.tries += 1
+                    self.changed.append(column)
+                    sends.append(Send(column.region, column.device_id, is_wanted=True))
+        return sends
+
+
+def _place(geo: str) -> tuple[float, float] | None:
+    try:
+        latitude, longitude = geo.removeprefix("geo:").partition(";")[0].split(",")[:2]
+        return float(latitude), float(longitude)
+    except ValueError:
+        return None
+
+
+def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """On a plane, which is good enough for neighbours."""
+    mean = math.radians((one[0] + other[0]) / 2)
+    north = math.radians(other[0] - one[0])
+    east = math.radians((other[1] - one[1] + 180) % 360 - 180) * math.cos(mean)
+    return EARTH_M * math.hypot(north, east)

@@ -1,0 +1,192 @@
+"""A rollout at the broker: hears columns, tells them of the release, and answers with its pieces.
+
+One thread decides; paho's only puts what it hears into a queue. What was decided is on the disk before it is sent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import time
+import uuid
+from base64 import b64encode
+from collections.abc import Callable
+from typing import Any
+
+from paho.mqtt import client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from common.identity import Identity
+from common.release import Release
+from contract import authentic, validator
+from contract.authentic import Number
+from desk.column_keys import ColumnKeys
+from desk.line import Login
+from desk.mqtt_client import no_delay, utc
+from desk.rollout import plan as rules
+from desk.rollout.book import Book
+from desk.rollout.plan import Plan, Send
+
+KINDS = ("info", "state", "heartbeat", "fault/drill-unanswered", "result", "want")
+TOPICS = tuple((f"sos/v1/+/+/{kind}", 1) for kind in KINDS)
+VALID_MS = 600_000
+LOOK_S = 0.5
+QUEUE_MAX = 10_000
+KEEPALIVE_S = 15
+_ENDED = (rules.DONE, rules.STOPPED, rules.ABORTED)
+
+
+def wall_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Service:
+    """`say`: a line for whoever looks on. `keys`: of the columns, which believe no broker. `now_ms`: the wall clock."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        release: Release,
+        book: Book,
+        login: Login,
+        say: Callable[[str], None],
+        keys: ColumnKeys | None = None,
+        now_ms: Callable[[], int] = wall_ms,
+    ) -> None:
+        self._keys = keys or ColumnKeys()
+        self.plan, self._release, self._book, self._say, self._now_ms = plan, release, book, say, now_ms
+        self._heard: queue.Queue[mqtt.MQTTMessage] = queue.Queue(QUEUE_MAX)
+        self._shown: dict[str, str] = {}
+        self._overall = ""
+        self._numbers = self._serial = 0
+        self._was_connected = False
+        self.bytes_sent = 0
+        """Of pieces, without what MQTT and base64 add."""
+        self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"rollout-{uuid.uuid4().hex[:8]}")
+        if login.user is not None:
+            self._client.username_pw_set(login.user, login.password)
+        if isinstance(login.tls, Identity):
+            self._client.tls_set(str(login.tls.ca), str(login.tls.cert), str(login.tls.key))
+        elif login.tls is not None:
+            self._client.tls_set(str(login.tls))
+        self._client.reconnect_delay_set(1, 10)
+        self._client.on_socket_open = no_delay
+        self._client.on_connect = lambda client, *_: client.subscribe(list(TOPICS))
+        self._client.on_message = self._on_message
+        self._client.connect_async(login.host, login.port, keepalive=KEEPALIVE_S)
+
+    def run(self, is_over: Callable[[], bool] = lambda: False) -> str:
+        """Until the rollout has ended, or `is_over`; returns its state."""
+        self._client.loop_start()
+        try:
+            while not is_over():
+                self.turn(LOOK_S)
+                if self.plan.state in _ENDED and not self._client.want_write():
+                    break
+        finally:
+            self._book.keep(self.plan, self._now_ms(), [f"pieces: {self.bytes_sent} bytes"])
+            self._client.disconnect()
+            self._client.loop_stop()
+        return self.plan.state
+
+    def turn(self, wait_s: float) -> None:
+        """What was heard, and what follows from it."""
+        sends: list[Send] = self._obey(self._book.take_wish())
+        end_s = time.monotonic() + wait_s
+        while (left_s := end_s - time.monotonic()) > 0:
+            try:
+                message = self._heard.get(timeout=left_s)
+            except queue.Empty:
+                break
+            self._take(message)
+        is_connected = self._client.is_connected()
+        if is_connected and not self._was_connected:
+            self.plan.connected(self._now_ms())
+        elif is_connected:
+            sends += self.plan.look(self._now_ms())
+        self._was_connected = is_connected
+        self._keep()
+        for send in sends:  # on the disk by now: after a kill they are sent again
+            self._command(send)
+
+    # -- out
+
+    def _command(self, send: Send) -> None:
+        self._numbers += 1
+        now_ms = self._now_ms()
+        wanted = {"digest": self._release.digest, "bytes": len(self._release.manifest)}
+        body = {
+            "v": 1,
+            "id": f"{self.plan.command_prefix}{now_ms}-{self._numbers}",
+            "cmd": "update",
+            "release": wanted if send.is_wanted else None,
+            "expires": utc(now_ms + VALID_MS),
+        }
+        topic, key = f"sos/v1/{send.region}/{send.device_id}/cmd", self._keys.of(send.device_id)
+        payload = json.dumps(body).encode()
+        if key is not None:  # meant for the boot in which the column is; else it is told again
+            self._serial = max(self._serial + 1, now_ms)
+            payload = authentic.seal(key, topic, body, Number(self.plan.columns[send.device_id].boot, self._serial))
+        self._client.publish(topic, payload, qos=1)
+
+    def _answer(self, region: str, device_id: str, want: dict[str, Any]) -> None:
+        is_ours = want["release"] == self._release.digest[: rules.RELEASE_DIGITS]
+        if not is_ours or not self.plan.is_served(device_id):
+            return
+        data = self._release.piece(want["file"], want["at"], want["bytes"])
+        if data is None:
+            return
+        body = {key: want[key] for key in ("v", "release", "file", "at")}
+        body["data"] = b64encode(data).decode()
+        self.bytes_sent += len(data)
+        self._client.publish(f"sos/v1/{region}/{device_id}/piece", json.dumps(body).encode(), qos=0)
+
+    # -- in
+
+    def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
+        with contextlib.suppress(queue.Full):  # columns ask again, and what they are is retained or comes again
+            self._heard.put_nowait(message)
+
+    def _take(self, message: mqtt.MQTTMessage) -> None:
+        topic, payload = message.topic, bytes(message.payload)
+        try:
+            parts = validator.topic_kind(topic)
+            if payload or parts.kind != "fault":
+                validator.validate(topic, payload)
+            body = json.loads(payload) if payload else {}
+        except validator.ContractError:
+            return  # the desk tells of it
+        if parts.kind == "want":
+            if not message.retain:
+                self._answer(parts.region, parts.device_id, body)
+            return
+        kind = "fault/" + parts.rest if parts.rest else parts.kind
+        self.plan.heard(parts.region, parts.device_id, kind, body, self._now_ms(), kept=message.retain)
+
+    def _obey(self, wish: str) -> list[Send]:
+        if wish == "pause":
+            self.plan.pause()
+        elif wish == "resume":
+            self.plan.resume(self._now_ms())
+        elif wish == "abort":
+            return self.plan.abort()
+        return []
+
+    # -- the book
+
+    def _keep(self) -> None:
+        said = []
+        for column in self.plan.changed:
+            text = column.state + (f": {column.why}" if column.why else "")
+            if column.state != rules.WAITING and self._shown.get(column.device_id) != text:
+                self._shown[column.device_id] = text
+                said.append(f"{column.device_id} {text}")
+        overall = f"{self.plan.state}, stage {self.plan.stage + 1}" + (f": {self.plan.why}" if self.plan.why else "")
+        if overall != self._overall:
+            said.append(overall)
+        if said or self.plan.changed:
+            self._book.keep(self.plan, self._now_ms(), said)
+            self._overall = overall
+        for text in said:
+            self._say(text)

@@ -1,0 +1,162 @@
+"""`make release`: what goes over the air to columns: files, a manifest, its signature, and the list of parts.
+
+    python -m field.release make --out build/release [--keys A.pem [B.pem]] [--floor 1.2.0]
+    python -m field.release sign build/release --key private.pem      on a machine apart; or with a PKCS#11 token
+    python -m field.release verify build/release --keys A.pem
+
+Reproducible: the same sources and the same mpy-cross give the same bytes, so whoever signs builds anew and compares.
+What --keys names is what columns trust once they run the release; without it they go on trusting what they trust.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from common import release
+from common.arguments import described
+from common.release import Release, ReleaseError
+from field import bundle, sbom
+from field.flash import MICROPYTHON_OLDEST
+from field.words import Trouble
+from firmware import VERSION
+from firmware.startup.pins import CHIPS
+from firmware.update.manifest import ROOTS
+
+FIRMWARE_SBOM, DESK_SBOM = "sbom-firmware.cdx.json", "sbom-desk.cdx.json"
+EXIT_FAILED = 1
+_ROOT_DIGITS = 16
+_FROM_ROOT = frozenset(bundle.STAYS_SOURCE)
+
+
+def contents(made: bundle.Bundle, keys: Sequence[rsa.RSAPublicKey] = ()) -> dict[str, bytes]:
+    """What a column gets: everything but boot.py and main.py, through which the way back leads."""
+    files = {name: data for name, data in {**made.files, **made.libraries}.items() if name not in _FROM_ROOT}
+    return {**files, **({release.KEYS_FILE: release.trusted(keys)} if keys else {})}
+
+
+def manifest(
+    made: bundle.Bundle, keys: Sequence[rsa.RSAPublicKey] = (), *, version: str = VERSION, floor: str | None = None
+) -> bytes:
+    """`floor`: the oldest version that columns take once they have kept this one; its own unless told otherwise."""
+    floor = floor or version
+    if release.numbers(floor) > release.numbers(version):
+        raise ReleaseError(f"the floor {floor} is above the version {version}")
+    head: dict[str, Any] = {
+        "version": version,
+        "floor": floor,
+        "mpy": made.mpy_version if "firmware/__init__.mpy" in made.files else 0,
+        "micropython": ".".join(map(str, MICROPYTHON_OLDEST)),
+        "chips": list(CHIPS),
+        "roots": {name: [hashlib.sha256(made.files[name]).hexdigest()[:_ROOT_DIGITS]] for name in ROOTS},
+    }
+    return release.manifest(head, contents(made, keys))
+
+
+def write(made: bundle.Bundle, out: Path, keys: Sequence[rsa.RSAPublicKey] = (), floor: str | None = None) -> bytes:
+    """The folder anew, unsigned. Returns the manifest."""
+    text, files = manifest(made, keys, floor=floor), contents(made, keys)
+    digests = {name: digest for name, (digest, _) in release.entries(text).items()}
+    if out.exists():
+        if not (out / release.MANIFEST_FILE).exists():
+            raise ReleaseError(f"{out} is there, and holds no release: give another folder")
+        shutil.rmtree(out)
+    for name, data in files.items():
+        file = out / release.FILES_FOLDER / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
+    micropython = str(release.header(text)["micropython"])
+    (out / FIRMWARE_SBOM).write_text(sbom.firmware(VERSION, files, digests, micropython), "utf-8")
+    (out / DESK_SBOM).write_text(sbom.desk(VERSION), "utf-8")
+    (out / release.MANIFEST_FILE).write_bytes(text)
+    return text
+
+
+def sign(text: bytes, key: rsa.RSAPrivateKey) -> bytes:
+    return key.sign(text, padding.PKCS1v15(), hashes.SHA256())
+
+
+def load_private_key(file: Path, password: bytes | None = None) -> rsa.RSAPrivateKey:
+    """Raises ReleaseError: none of 3,072 bits."""
+    try:
+        key = serialization.load_pem_private_key(file.read_bytes(), password)
+    except (ValueError, TypeError) as error:
+        raise ReleaseError(f"{file}: no private key in PEM that can be read: {error}") from error
+    if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != release.KEY_BITS:
+        raise ReleaseError(f"{file}: must be an RSA key of {release.KEY_BITS} bits")
+    return key
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except (ReleaseError, Trouble, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+
+
+def _make(arguments: argparse.Namespace) -> int:
+    keys = [release.load_public_key(file.read_bytes()) for file in arguments.keys]
+    text = write(bundle.make(), arguments.out, keys, arguments.floor)
+    head, digest = release.header(text), hashlib.sha256(text).hexdigest()
+    count = len(release.entries(text))
+    print(f"version {head['version']}, floor {head['floor']}: {count} files in {arguments.out}, not signed yet")
+    print(f"SHA-256 of the manifest: {digest}")
+    if arguments.key:
+        return _sign(argparse.Namespace(folder=arguments.out, key=arguments.key))
+    return 0
+
+
+def _sign(arguments: argparse.Namespace) -> int:
+    text = (arguments.folder / release.MANIFEST_FILE).read_bytes()
+    head = release.header(text)
+    key = load_private_key(arguments.key)
+    (arguments.folder / release.SIGNATURE_FILE).write_bytes(sign(text, key))
+    print(f"signed: version {head['version']}, SHA-256 of the manifest {hashlib.sha256(text).hexdigest()}")
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    found: Release = release.load(arguments.folder)
+    keys = [release.load_public_key(file.read_bytes()) for file in arguments.keys]
+    if not release.is_signed(found.manifest, found.signature, keys):
+        raise ReleaseError(f"{arguments.folder}: not signed with any of these keys")
+    print(f"good: version {found.version}, {len(found.files)} files, release {found.digest}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m field.release", description=described(__doc__), formatter_class=argparse.RawTextHelpFormatter
+    )
+    commands = parser.add_subparsers(required=True)
+    make = commands.add_parser("make", help="build it")
+    make.add_argument("--out", type=Path, default=bundle.PROJECT / "build" / "release", metavar="DIR")
+    make.add_argument(
+        "--keys", type=Path, nargs="+", default=[], metavar="PEM", help="public keys to trust from then on"
+    )
+    make.add_argument("--floor", metavar="VERSION", help="oldest version that is taken afterwards (default: its own)")
+    make.add_argument("--key", type=Path, metavar="PEM", help="sign it as well")
+    make.set_defaults(run=_make)
+    signing = commands.add_parser("sign", help="sign the manifest")
+    signing.add_argument("folder", type=Path)
+    signing.add_argument("--key", type=Path, required=True, metavar="PEM")
+    signing.set_defaults(run=_sign)
+    verify = commands.add_parser("verify", help="is it whole, and signed?")
+    verify.add_argument("folder", type=Path)
+    verify.add_argument("--keys", type=Path, nargs="+", required=True, metavar="PEM")
+    verify.set_defaults(run=_verify)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
