@@ -17,6 +17,7 @@ import aiohttp
 import pytest
 from column_probe import need
 from desk_rig import PASSWORD, WAIT_S, DeskRig, Speaker, add_account, wait_for
+from upkeep_rig import roster_document
 
 from common.ports import HOST, free_port
 from desk.command import parse
@@ -187,12 +188,15 @@ def test_what_the_unit_starts_is_the_desk(tmp_path: Path, broker: Mosquitto) -> 
     python, *words = exec_start()
     assert python == "/opt/sos/.venv/bin/python" and words[:2] == ["-m", "desk"]
     assert parse(words[2:]).trusted_proxy
-    for file in ("centre.password", "ca.pem", "centre.pem", "centre.key"):
+    for file in ("centre.password", "ca.pem", "centre.pem", "centre.key", "roster.json", "answer.key"):
         assert f"/etc/sos-desk/{file}" in words
     authority = Authority(tmp_path)
     own = authority.client("centre")
     (tmp_path / "centre.password").write_text("\ufeffsecret\r\n", "utf-8")
+    (tmp_path / "roster.json").write_text(json.dumps(roster_document()))
+    (tmp_path / "answer.key").write_text(bytes(32).hex())
     here = {
+        "/etc/sos-desk/roster.json": tmp_path / "roster.json", "/etc/sos-desk/answer.key": tmp_path / "answer.key",
         "/etc/sos-desk/centre.password": tmp_path / "centre.password", "/etc/sos-desk/ca.pem": authority.ca_path,
         "/etc/sos-desk/centre.pem": own.cert, "/etc/sos-desk/centre.key": own.key,
         "/var/lib/sos-desk": tmp_path / "desk", "127.0.0.1:8080": f"{HOST}:0", "broker.example:8883": f"{HOST}:1",

@@ -125,6 +125,7 @@ RUN_BY = {
     "make venv": "tools/test_environment.py::test_a_target_gets_its_own_set_and_no_other",
     "make watch": "serial_board/test_board_console.py::test_logs_and_watch_for_people_and_for_machines",
     "sim board": "serial_board/test_board_column.py::test_the_command_line_opens_a_port_and_obeys",
+    "sim city": "search/test_city_year.py::test_the_command_writes_its_report",
     "sim campaign": "search/test_campaign_command.py::test_a_storm_is_replayed_by_its_number",
     "sim column": "real/test_cli_column.py::test_a_press_calls_a_cut_is_dark_and_the_image_is_kept",
     "sim config": "real/test_cli_config.py::test_with_certificates_it_is_mutual_tls_with_the_texts_inside",
