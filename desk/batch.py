@@ -32,6 +32,8 @@ class Batch:
     columns: set[str] = field(default_factory=set)
     entries: list[tuple[str, int, str, str, dict[str, Any]]] = field(default_factory=list)
     """(incident, at_ms, kind, by, detail)"""
+    links: list[tuple[str, int, str, str, dict[str, Any]]] = field(default_factory=list)
+    """The same, for the evidence alone."""
     notes: list[tuple[str, str]] = field(default_factory=list)
     events: list[tuple[str, int, str, Any]] = field(default_factory=list)
     """(device, at_ms, event, detail)"""
@@ -98,6 +100,8 @@ class Batch:
                 register.drop_decisions(gone)
             for entry in self.entries:
                 register.put_entry(*entry)
+            for link in self.links:
+                register.put_link(*link)
             for note in self.notes:
                 register.put_note(*note)
             for rung in self.rungs:

@@ -29,7 +29,7 @@ from aiohttp import web
 from common.arguments import described
 from common.home import DESK_COMMAND
 from common.identity import Identity
-from desk import cameras, ladder
+from desk import cameras, evidence_command, ladder
 from desk.cameras import Camera, CamerasError
 from desk.column_keys import ColumnKeys
 from desk.duty import Change, Duty
@@ -90,6 +90,8 @@ def main(argv: list[str]) -> int:
     try:
         if argv[:1] == ["account"]:
             return _account(_account_parser().parse_args(argv[1:]))
+        if argv[:1] == ["evidence"]:
+            return evidence_command.main(argv[1:])
         asyncio.run(_run(parse(argv)))
         return 0
     except (*REFUSALS, OSError) as error:

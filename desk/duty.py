@@ -36,7 +36,7 @@ from desk.column_keys import ColumnKeys
 from desk.escalation import Escalation, Rung, Telling, Word
 from desk.intake import Intake
 from desk.ladder import Plan
-from desk.ledger import BY_MAX, NEW, LedgerError
+from desk.ledger import BY_MAX, NEW, Incident, LedgerError
 from desk.limits import INCIDENTS_IN_MEMORY, NOTE_MAX, wording
 from desk.line import Line, Login, MakeClient, Receipt
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
@@ -119,6 +119,8 @@ class Duty(Running, Office):
         self._told: list[Change] = []
         """Written, and not told yet."""
         self._answers = Answers()
+        self._said: dict[str, tuple[str, int]] = {}
+        """What each column was last told of its call."""
         self._alive_ms = 0
         self._stale = self._listening = self._answering = False
         self._shown: tuple[bool, Trouble] = (False, trouble.NOT_STARTED)
@@ -357,7 +359,18 @@ class Duty(Running, Office):
         if incident.alarm["status"] == "test" and not incident.actual:
             document["receiver"] = self._receiver(incident)
         mid = self._publish(incident.region, incident.device_id, "ack", document)
+        self._witness(incident, document)
         self._answers.sent(mid, Answered(incident_id, registered_ms, self._now_ms()))
+
+    def _witness(self, incident: Incident, document: dict[str, Any]) -> None:
+        """What was said to the column is evidence, once; repeats of it are not."""
+        said = document["state"], document["heard"]
+        if self._said.get(incident.id) == said:
+            return
+        if len(self._said) >= INCIDENTS_IN_MEMORY:
+            self._said.clear()
+        self._said[incident.id] = said
+        self._batch.links.append((incident.id, self._now_ms(), "answer", self.name, document))
 
     def _announce(self, word: Word) -> None:
         """To the other desks. What they do not hear they do themselves."""

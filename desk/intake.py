@@ -4,7 +4,7 @@ clock: what there is to write goes into the batch."""
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from contract import validator
 from desk import limits
@@ -23,6 +23,14 @@ INCIDENT_ID = re.compile(rb'"id"\s*:\s*"([a-z0-9-]{1,60})"')
 EVENT_MAX = 64  # characters of an event's name
 DESKS_OWN = ("command", "result")
 """What the desk enters among a column's events by itself: a column's event of that name must not pass for it."""
+
+
+class Heard(NamedTuple):
+    """A message as it came, and how far it is proven."""
+
+    topic: str
+    payload: bytes
+    word: str
 
 
 class Intake:
@@ -80,7 +88,7 @@ class Intake:
             if self._escalation is not None and incident is not None:
                 self._escalation.heard(batch, incident, document, now_ms)
         elif parts.kind != "cmd" and (word != REPLAYED or parts.kind == "alarm"):
-            self._enter(batch, parts, document, retain, now_ms, word)
+            self._enter(batch, parts, document, retain, now_ms, Heard(topic, payload, word))
         self._settle(batch)
 
     def _word(self, parts: validator.Topic, topic: str, payload: bytes, document: dict[str, Any]) -> str:
@@ -202,16 +210,16 @@ class Intake:
             raise validator.ContractError(f"a column with {limits.OPEN_MAX} open incidents: more come in slowly")
 
     def _enter(
-        self, batch: Batch, parts: validator.Topic, document: dict[str, Any], retain: bool, now_ms: int, word: str
+        self, batch: Batch, parts: validator.Topic, document: dict[str, Any], retain: bool, now_ms: int, heard: Heard
     ) -> None:
         said = document
         if parts.kind == "alarm" and self._keeper is not None and self._keeper.mutes(parts.device_id, now_ms):
             document = _muted(batch, document, now_ms)
         known = self._ledger.find(document["id"]) if parts.kind == "alarm" else None
-        speaks_itself = known is not None and known.origin in DOUBTFUL and word in AUTHENTIC
+        speaks_itself = known is not None and known.origin in DOUBTFUL and heard.word in AUTHENTIC
         before = (known.press, known.reopened) if known and not speaks_itself else (0, 0)
         watched = parts.device_id in self._ledger.columns or self._has_place(batch, now_ms)
-        incident = self._ledger.enter(parts, document, now_ms / 1000, retain=retain, watched=watched, word=word)
+        incident = self._ledger.enter(parts, document, now_ms / 1000, retain=retain, watched=watched, word=heard.word)
         if watched:
             if not retain:
                 self._silence.heard(self._ledger.columns[parts.device_id], now_ms)
@@ -219,7 +227,7 @@ class Intake:
             if self._keeper is not None:
                 self._keeper.heard(parts, said, retain=retain, now_ms=now_ms)
         if incident is not None:
-            self._press(batch, incident, document, before, now_ms, word)
+            self._press(batch, incident, document, before, now_ms, heard)
         elif parts.kind == "event":
             event = document["event"][:EVENT_MAX]
             name = f"event-{event}" if event in DESKS_OWN else event
@@ -228,14 +236,23 @@ class Intake:
             batch.events.append((parts.device_id, now_ms, "result", document))
 
     def _press(
-        self, batch: Batch, incident: Incident, alarm: dict[str, Any], before: tuple[int, int], now_ms: int, word: str
+        self,
+        batch: Batch,
+        incident: Incident,
+        alarm: dict[str, Any],
+        before: tuple[int, int],
+        now_ms: int,
+        heard: Heard,
     ) -> None:
         press, reopened = before
         kind = "press" if incident.press > press else "repeat"
         detail = {key: alarm[key] for key in ("press", "age_ms", "late", "clock", "raised_at")}
-        if word:
-            detail["origin"] = word
+        if heard.word:
+            detail["origin"] = heard.word
         batch.entries.append((incident.id, now_ms, kind, incident.device_id, detail))
+        if kind == "press":
+            sent = {"topic": heard.topic, "payload": heard.payload.decode()}
+            batch.links.append((incident.id, now_ms, "alarm", incident.device_id, sent))
         if incident.reopened > reopened:
             batch.entries.append((incident.id, now_ms, "reopened", incident.device_id, {"press": incident.press}))
         self._receive(batch, incident, now_ms)

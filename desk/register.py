@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import sqlite3
 import threading
@@ -18,7 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from desk import trouble
+from desk import evidence, trouble
+from desk.evidence import Chain
 from desk.ledger import NEVER_S, Column, Decision, Incident, Ledger, Waiting, milliseconds
 from desk.limits import DRILLS_MAX, INCIDENTS_IN_MEMORY
 from desk.tables import STEPS
@@ -32,6 +34,8 @@ ENTRIES_MAX = 300  # of one incident: then presses and repeats are only counted
 VIOLATIONS_MAX = 1000
 TOPIC_MAX, WHY_MAX = 200, 500  # characters of a violation
 COUNTED = ("press", "repeat")
+WRONG_SHOWN = 3  # of the evidence, at a start
+log = logging.getLogger(__name__)
 
 _FIRST = ("id", "region", "device_id", "raised_ms", "clock", "age_ms", "received_ms", "registered_ms")
 _UPDATED = (
@@ -284,6 +288,9 @@ class Register(Reading):
             raise RegisterError(f"{trouble.of_opening(error, path).text}") from None
         try:
             self._db = open_checked(path)
+            self._chain = Chain(self._db, path)
+            for wrong in evidence.check(self._db, path, whole=False)[:WRONG_SHOWN]:
+                log.error("%s: the evidence is not whole: %s", path, wrong)
             super().__init__(path)
         except BaseException:
             os.close(self._lock)
@@ -332,6 +339,7 @@ class Register(Reading):
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
+        self._chain.committed()
 
     def change(self, sql: str, *values: Any) -> int:
         """The other half of `ask`. The number of the row that was made last."""
@@ -380,7 +388,13 @@ class Register(Reading):
             if kind in COUNTED and count >= ENTRIES_MAX:
                 return
             values = incident_id, at_ms, kind, by, _packed(detail)
-            self._write("INSERT OR IGNORE INTO entry VALUES (NULL, ?, ?, ?, ?, ?)", *values)
+            if self._write("INSERT OR IGNORE INTO entry VALUES (NULL, ?, ?, ?, ?, ?)", *values).rowcount:
+                self._chain.add(incident_id, at_ms, kind, by, detail)
+
+    def put_link(self, incident_id: str, at_ms: int, kind: str, by: str, detail: dict[str, Any]) -> None:
+        """Evidence that is no line of the timeline."""
+        with self.transaction():
+            self._chain.add(incident_id, at_ms, kind, by, detail)
 
     def put_note(self, incident_id: str, text: str) -> None:
         """The note that stands with the incident's outcome."""

@@ -85,4 +85,10 @@ STEPS = (
     ) STRICT;
     CREATE INDEX opening_at ON opening (at_ms);
     """,
+    """
+    CREATE TABLE link ( -- the evidence: desk/evidence.py
+        n INTEGER PRIMARY KEY, incident_id TEXT NOT NULL, k INTEGER NOT NULL, hash TEXT NOT NULL, body TEXT NOT NULL,
+        UNIQUE (incident_id, k)
+    ) STRICT;
+    """,
 )

@@ -1,0 +1,235 @@
+"""Evidence: what happened to a call, as a chain of signed links that nobody can change afterwards without its being
+noticed. contract/evidence.py checks the export of one call, offline; `check` here holds the whole register against its
+chain.
+
+Who caused an event signs it: the operator who is logged in (with a key that the desk keeps for the account), else the
+desk. A column's alarm is kept as it was sent, with its own proof. The keys lie in the desk's folder, for its owner: who
+has that folder can forge what comes later, not what a fingerprint, an export or a head elsewhere has fixed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from contract.evidence import digest
+
+KEYS_FILE = "evidence-keys.json"
+HEAD_SUFFIX = ".head"
+DESK = "desk"
+BY_OPERATORS = ("accepted", "dispatched", "closed", "note")
+LOOKED_AT = 500  # links, at each start
+Link = dict[str, Any]
+log = logging.getLogger(__name__)
+
+
+class Signers:
+    """The private keys, by who signs: "desk", "operator NAME". Made when they are first needed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / KEYS_FILE
+        self._keys: dict[str, Ed25519PrivateKey] | None = None
+
+    def sign(self, signer: str, document: Link) -> Link:
+        """The document with `signer` and `signature`."""
+        signed = {**document, "signer": signer}
+        return {**signed, "signature": self._key(signer).sign(digest(signed)).hex()}
+
+    def public(self, signer: str) -> str:
+        return self._key(signer).public_key().public_bytes_raw().hex()
+
+    def verify(self, document: Link) -> None:
+        """Raises InvalidSignature, and KeyError for a signer whom nobody knows."""
+        self._keys = self._read() if self._keys is None else self._keys
+        self._keys[document["signer"]].public_key().verify(bytes.fromhex(document["signature"]), digest(document))
+
+    def voucher(self, signer: str) -> Link:
+        """The signer's public key, signed with the desk's."""
+        document = {"signer": signer, "public": self.public(signer)}
+        return {**document, "signature": self._key(DESK).sign(digest(document)).hex()}
+
+    def _key(self, signer: str) -> Ed25519PrivateKey:
+        keys = self._keys = self._read() if self._keys is None else self._keys
+        if signer not in keys:
+            made = {**keys, signer: Ed25519PrivateKey.generate()}
+            self._keep({name: key.private_bytes_raw().hex() for name, key in made.items()})
+            self._keys = keys = made
+        return keys[signer]
+
+    def _read(self) -> dict[str, Ed25519PrivateKey]:
+        """A damaged file is put aside: what it signed can be told from what comes by the desk's fingerprint."""
+        try:
+            found = json.loads(self._file.read_text("ascii")) if self._file.exists() else {}
+            return {name: Ed25519PrivateKey.from_private_bytes(bytes.fromhex(key)) for name, key in found.items()}
+        except (ValueError, TypeError, AttributeError):
+            log.error("%s is damaged and put aside; the desk signs with new keys", self._file)
+            self._file.replace(self._file.with_name(self._file.name + ".damaged"))
+            return {}
+
+    def _keep(self, keys: dict[str, str]) -> None:
+        fresh = self._file.with_name(self._file.name + ".new")
+        fresh.unlink(missing_ok=True)
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
+            json.dump(keys, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(self._file)
+
+
+class Chain:
+    """The table `link` behind the connection `db`, in whose transactions it writes, and the head beside the file."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path) -> None:
+        self._db, self._head = db, path.with_name(path.name + HEAD_SUFFIX)
+        self._signers = Signers(path.parent)
+        self._signers.public(DESK)  # made now, when somebody looks on: later its lack would be a call's
+        self._grown = False
+
+    def add(self, incident_id: str, at_ms: int, kind: str, by: str, detail: dict[str, Any]) -> None:
+        """One more event. Drills are no evidence: they are dropped one day."""
+        row = self._db.execute("SELECT status FROM incident WHERE id = ?", (incident_id,)).fetchone()
+        if row is None or row[0] != "actual":
+            return
+        signer = f"operator {by}" if kind in BY_OPERATORS and "heard_ms" not in detail else DESK
+        n, previous = self._last("SELECT n, hash FROM link ORDER BY n DESC LIMIT 1")
+        k, before = self._last("SELECT k, hash FROM link WHERE incident_id = ? ORDER BY k DESC LIMIT 1", incident_id)
+        document = {"n": n + 1, "previous": previous, "k": k + 1, "before": before, "incident": incident_id}
+        document |= {"at_ms": at_ms, "kind": kind, "by": by, "detail": detail}
+        try:
+            link = self._signers.sign(signer, document)
+        except OSError:  # a new key that cannot be kept
+            link = self._signers.sign(DESK, document)
+        body = json.dumps(link, ensure_ascii=False, separators=(",", ":"))
+        values = n + 1, incident_id, k + 1, digest(link).hex(), body
+        self._db.execute("INSERT INTO link VALUES (?, ?, ?, ?, ?)", values)
+        self._grown = True
+
+    def _last(self, sql: str, *values: str) -> tuple[int, str]:
+        row = self._db.execute(sql, values).fetchone()
+        return (0, "") if row is None else (row[0], row[1])
+
+    def committed(self) -> None:
+        """What was added is on the disk: the head, which lies apart, follows. It may lag behind, never run ahead, and
+        it must not keep a call from its answer."""
+        if not self._grown:
+            return
+        self._grown = False
+        with contextlib.suppress(OSError):
+            n, last = self._last("SELECT n, hash FROM link ORDER BY n DESC LIMIT 1")
+            fresh = self._head.with_name(self._head.name + ".new")
+            fresh.write_text(f"{n}:{last}\n", "ascii")
+            fresh.replace(self._head)
+
+
+# Checking
+
+
+def export(db: sqlite3.Connection, folder: Path, incident_id: str, at_ms: int) -> Link | None:
+    """One call's evidence, for contract/evidence.py; None: there is no such call."""
+    links = [json.loads(row[0]) for row in _rows(db, "WHERE incident_id = ? ORDER BY k", incident_id)]
+    if not links:
+        return None
+    signers = Signers(folder)
+    last = {"incident": incident_id, "count": len(links), "last": digest(links[-1]).hex(), "at_ms": at_ms}
+    who = {DESK, *(link["signer"] for link in links)}
+    return {
+        "v": 1,
+        "incident": incident_id,
+        "keys": {signer: signers.voucher(signer) for signer in sorted(who)},
+        "links": links,
+        "head": signers.sign(DESK, last),
+    }
+
+
+def check(db: sqlite3.Connection, path: Path, *, whole: bool = True, head: str | None = None) -> list[str]:
+    """What is wrong with the register at `path`, in words. `whole`: all of it, else the end. `head`: N:HASH that
+    somebody has noted elsewhere, beside the one in the folder."""
+    wrong = [*_heads(db, path, head)]
+    (count,) = db.execute("SELECT coalesce(max(n), 0) FROM link").fetchone()
+    first = 1 if whole else max(1, count - LOOKED_AT + 1)
+    wrong += _links(db, path, first)
+    return wrong + (_rows_agree(db) if whole else [])
+
+
+def _heads(db: sqlite3.Connection, path: Path, noted: str | None) -> Iterator[str]:
+    file = path.with_name(path.name + HEAD_SUFFIX)
+    heads = {"noted elsewhere": noted} if noted else {}
+    if file.exists():
+        heads[f"in {file.name}"] = file.read_text("ascii", "replace").strip()
+    elif db.execute("SELECT 1 FROM link").fetchone():
+        yield f"{file.name} is missing: nobody can tell whether the register was put back to an older state"
+    for where, text in heads.items():
+        n, _, known = text.partition(":")
+        row = db.execute("SELECT hash FROM link WHERE n = ?", (int(n) if n.isdigit() else -1,)).fetchone()
+        if row is None:
+            yield f"rolled back: the head {where} is link {n[:20]}, and the register has no such link"
+        elif row[0] != known:
+            yield f"changed: link {n} is not the one of the head {where}"
+
+
+def _links(db: sqlite3.Connection, path: Path, first: int) -> Iterator[str]:
+    """Each link: its place, its hash, its signature."""
+    row = db.execute("SELECT hash FROM link WHERE n = ?", (first - 1,)).fetchone()
+    expected, previous, signers = first, row[0] if row else "", Signers(path.parent)
+    for row in db.execute("SELECT n, hash, body FROM link WHERE n >= ? ORDER BY n", (first,)):
+        n, known, body = row
+        try:
+            link = json.loads(body)
+            name = f"link {n} ({link['kind']} of {link['incident']})"
+            is_whole = digest(link).hex() == known and (link["n"], link["previous"]) == (n, previous)
+            signers.verify(link)
+        except (ValueError, KeyError, TypeError, InvalidSignature):
+            name, is_whole = f"link {n}", False
+        if n != expected:
+            yield f"missing before {name}: {expected} to {n - 1}"
+        elif not is_whole:
+            yield f"changed: {name}"
+        expected, previous = n + 1, known
+
+
+def _rows_agree(db: sqlite3.Connection) -> list[str]:
+    """The timeline and the outcome that the page shows, against the chain."""
+    shown: dict[tuple[Any, ...], str] = {}
+    for row in db.execute(
+        'SELECT incident_id, at_ms, kind, entry."by", detail FROM entry JOIN incident ON incident.id = incident_id'
+        " WHERE status = 'actual' AND incident_id IN (SELECT incident_id FROM link)"
+    ):
+        shown[tuple(row[:4])] = row[4]
+    wrong: list[str] = []
+    outcomes: dict[str, set[str]] = {}
+    notes: dict[str, set[str]] = {}
+    for (body,) in db.execute("SELECT body FROM link ORDER BY n"):
+        link = json.loads(body)
+        key = link["incident"], link["at_ms"], link["kind"], link["by"]
+        if link["kind"] in APART:
+            continue
+        found = shown.pop(key, None)
+        if found is None or json.loads(found) != link["detail"]:
+            what = "is missing in" if found is None else "was changed in"
+            wrong.append(f"{link['kind']} of {link['incident']} at {link['at_ms']} {what} the timeline")
+        if link["kind"] == "closed":
+            outcomes.setdefault(link["incident"], set()).add(link["detail"].get("outcome"))
+            notes.setdefault(link["incident"], set()).add(link["detail"].get("note", ""))
+    begun = {row[0]: row[1] for row in db.execute("SELECT incident_id, min(n) FROM link GROUP BY incident_id")}
+    wrong += [f"{key[2]} of {key[0]} at {key[1]} was put into the timeline" for key in shown if key[0] in begun]
+    for row in db.execute("SELECT id, outcome, note FROM incident WHERE status = 'actual' AND state = 'closed'"):
+        if row[0] in outcomes and (row[1] not in outcomes[row[0]] or (row[2] and row[2] not in notes[row[0]])):
+            wrong.append(f"the outcome or the note of {row[0]} was changed")
+    return wrong
+
+
+APART = ("alarm", "answer")
+"""Links that are no lines of the timeline: what was said by the column, and to it, byte for byte."""
+
+
+def _rows(db: sqlite3.Connection, where: str, *values: str) -> Iterator[Mapping[int, Any]]:
+    yield from db.execute(f"SELECT body FROM link {where}", values)
