@@ -43,6 +43,29 @@ def test_a_line_that_is_not_explained_is_noticed() -> None:
     assert set(LINES) - set(explained(text)) == {"clock"}
 
 
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_a_translated_page_says_what_the_check_up_says(language: str) -> None:
+    """What the page calls by another name than screen and card is not found there."""
+    text, words = (DOCUMENT.parent / language / DOCUMENT.name).read_text("utf-8"), Words(language)
+    assert explained(text) == {line: words.line(line) for line in LINES}
+    assert [verdict for verdict in Verdict if words(f"verdict.{verdict}") not in text] == []
+    column = LANGUAGES.index(language)
+    assert lamp_of_page(text) == {state: said[column] for state, said in lamp_of_document().items()}
+
+
+def lamp_of_page(text: str) -> dict[str, str]:
+    """State -> what it says, on a page in one language."""
+    rows = [cells(line) for line in text.splitlines() if line.startswith("| ")]
+    states = {"dark" if row[1] == "-" else row[1].strip("`"): row[2] for row in rows if len(row) == 3}
+    return {state: said for state, said in states.items() if state in {*lamp.COLOURS, "dark"}}
+
+
+def test_a_page_that_calls_a_line_or_a_lamp_otherwise_is_noticed() -> None:
+    text = (DOCUMENT.parent / "ru" / DOCUMENT.name).read_text("utf-8")
+    assert explained(text.replace("| вход |", "| логин |"))["login"] == "логин"
+    assert lamp_of_page(text.replace("Вызов передаётся.", "Вызов отправлен."))["sent"] == "Вызов отправлен."
+
+
 def lamp_of_document() -> dict[str, list[str]]:
     """State -> what it says in the three languages."""
     rows = [cells(line) for line in DOCUMENT.read_text("utf-8").splitlines() if line.startswith("| ")]

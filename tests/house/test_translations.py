@@ -20,6 +20,7 @@ DOCS = ROOT / "docs"
 LANGUAGES = words.LANGUAGES[1:]
 # Sections of an English page that are for builders and programs, and stay in English.
 ENGLISH_ONLY = {
+    "diagnostics.md": {"For programs"},
     "flashing.md": {"Your own image"},
 }
 PAGES = sorted(path.name for path in (DOCS / LANGUAGES[0]).glob("*.md"))
