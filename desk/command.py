@@ -42,6 +42,7 @@ from desk.media.hosts import Hosts
 from desk.media.trouble import NoStream
 from desk.officers import OfficerError
 from desk.private_file import PrivateFileError
+from desk.recordings import GB, Rules
 from desk.register import Register, RegisterError
 from desk.telling import Officers
 from desk.upkeep import receiver, roster
@@ -121,7 +122,8 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
         duty = _duty(arguments, register, lambda change: server.notify(change))
         player = _player(arguments)
         audit = Audit(arguments.folder)
-        server = Server(Desk(arguments.name, register, duty, arguments.tiles, known), guard, player, audit)
+        desk = Desk(arguments.name, register, duty, arguments.tiles, known)
+        server = Server(desk, guard, player, audit, _rules(arguments))
         runner = web.AppRunner(
             server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
         )
@@ -186,6 +188,14 @@ def _cameras(arguments: argparse.Namespace) -> list[Camera]:
             except NoStream as trouble:
                 raise SetupError(f"--cameras {arguments.cameras}: camera {camera.id}: {trouble.text}") from None
     return found
+
+
+def _rules(arguments: argparse.Namespace) -> Rules | None:
+    """Raises OSError."""
+    if arguments.record is None:
+        return None
+    folder = _folder(arguments.record.resolve())
+    return Rules(folder, arguments.record_days, round(arguments.record_gb * GB), arguments.record_ahead)
 
 
 def _first_line(path: Path) -> str:
@@ -303,6 +313,10 @@ def _parser() -> argparse.ArgumentParser:
     button = "for so long a press proves the button (default: %(default)s)"
     add("--button-days", type=_days, default=BUTTON_DAYS, metavar="N", help=button)
     add("--cameras", type=Path, metavar="FILE", help="the city's own cameras: cameras.csv, see docs/desk.md")
+    add("--record", type=Path, metavar="DIR", help="record open calls into this folder (default: nothing is recorded)")
+    add("--record-days", type=_positive, default=30.0, metavar="N", help="... and keep them so long (default: 30)")
+    add("--record-gb", type=_positive, default=50.0, metavar="N", help="... and no more than that (default: 50)")
+    add("--record-ahead", action="store_true", help="... with the 10 s before: holds every column's camera open")
     add("--camera-passwords", type=Path, metavar="FILE", help="what cameras want to know: TOML, its owner's only")
     return parser
 
@@ -313,6 +327,8 @@ def _check_pairs(arguments: argparse.Namespace) -> None:
         missing = [name for name in names if given[name] is None]
         if missing and len(missing) < len(names):
             raise SetupError(" and ".join(f"--{name.replace('_', '-')}" for name in names) + " go together")
+    if arguments.record_ahead and arguments.record is None:
+        raise SetupError("--record-ahead needs --record, the folder for recordings")
     if arguments.cert is not None and arguments.ca is None:
         raise SetupError("--cert needs --ca, the authority of the broker's certificate")
 
@@ -326,6 +342,16 @@ def _address(text: str) -> Address:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"found {text!r}, must be HOST:PORT such as 127.0.0.1:8080")
+
+
+def _positive(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e6:
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be a number above 0")
+    return found
 
 
 def _name(text: str) -> str:

@@ -18,6 +18,7 @@ LIST_MAX = 1000
 REASON_MIN, REASON_MAX = 3, 200  # characters
 # How one ended: the page has words for each, `opening-ended.*`.
 ASKED, GONE, CALL_CLOSED, DESK_STOPPED = "asked", "gone", "call-closed", "desk-stopped"
+PLAYBACK = "playback"  # a way, and how it ended: a recording was looked at
 OPENED, SHUT = "opened", "shut"  # kinds of a timeline's entries
 
 
@@ -66,6 +67,12 @@ class Openings:
             self._enter(opening.incident_id, at_ms, OPENED, opening.by, detail)
         self._notify(Change("incident", opening.incident_id))
         return number
+
+    def played(self, opening: Opening) -> None:
+        """Somebody looks at a recording; when they stop, nobody can tell. Raises sqlite3.Error."""
+        with self._register.transaction():
+            number = self.begin(opening._replace(way=PLAYBACK))
+            self._register.change("UPDATE opening SET ended_ms = at_ms, ended = ? WHERE n = ?", PLAYBACK, number)
 
     def end(self, number: int, how: str, at_ms: int | None = None) -> None:
         """Harmless when it has ended already. Raises sqlite3.Error."""

@@ -91,4 +91,15 @@ STEPS = (
         UNIQUE (incident_id, k)
     ) STRICT;
     """,
+    """
+    CREATE TABLE recording ( -- one file: see recordings.py
+        n INTEGER PRIMARY KEY AUTOINCREMENT, incident_id TEXT NOT NULL, file TEXT NOT NULL UNIQUE,
+        from_ms INTEGER NOT NULL, to_ms INTEGER NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL,
+        deleted_ms INTEGER -- null: it is there
+    ) STRICT;
+    CREATE INDEX recording_incident ON recording (incident_id);
+    CREATE TABLE hold ( -- incidents whose recordings are not deleted
+        incident_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, "by" TEXT NOT NULL, why TEXT NOT NULL
+    ) STRICT;
+    """,
 )

@@ -32,6 +32,7 @@ NEEDS = ("aiortc", "av", "numpy")
 START_S = 20.0
 CALL_S = 12.0  # the camera's own limits are shorter
 SAY_S = 3.0
+UNRECORD_S = 20.0  # until the last file is closed and hashed
 LINE_MAX = 256 * 1024
 TRIED_HEADER = "Stream-Tried"
 LOOK_S = 1.0  # whether the process still runs
@@ -175,6 +176,38 @@ class Gateway:
         except NoStream:
             return None
         return done.get("state")
+
+    async def record(self, incident_id: str, address: str, device_id: str, room: Document) -> None:
+        """A camera into files of that incident, until `unrecord`; harmless when it is so already. `room`: as
+        desk.media.files.Room. Raises NoStream."""
+        target = await self._camera(address, device_id)
+        asked = {"incident_id": incident_id, "device_id": device_id, "target": target, "room": room}
+        await self._ask("record", asked, SAY_S)
+
+    async def unrecord(self, incident_id: str) -> None:
+        """When it returns, the files of that incident are complete. Raises NoStream."""
+        if self.runs:
+            await self._ask("unrecord", {"incident_id": incident_id}, UNRECORD_S)
+
+    async def recordings(self) -> Document:
+        """`parts`: files that are complete since the last time; `codes`: by incident, why there is nothing now ("":
+        there is); `held`: by column, how many seconds the ring has. Raises NoStream."""
+        nothing: Document = {"parts": [], "codes": {}, "held": {}}
+        return await self._ask("recordings", {}, SAY_S) if self.runs else nothing
+
+    async def hold(self, addresses: Mapping[str, str]) -> None:
+        """By column: cameras whose last seconds are to be there when a call comes, and no others. Raises NoStream."""
+        targets = {}
+        for device_id, address in addresses.items():
+            with contextlib.suppress(NoStream):  # it is said when it is wanted
+                targets[device_id] = await self._camera(address, device_id)
+        if targets or self.runs:
+            await self._ask("hold", {"targets": targets}, SAY_S)
+
+    @property
+    def runs(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None and self._process.returncode is None
 
     async def _ask(self, do: str, what: Document, limit_s: float) -> Document:
         return await self._say(await self._running(), do, what, limit_s)

@@ -16,12 +16,15 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from common.webrtc import BadOffer
 from desk.media.call import Call
+from desk.media.files import Part, Room
 from desk.media.hosts import Hosts
+from desk.media.recorder import Recorder
 from desk.media.relay import Target
 from desk.media.source import Slots
 from desk.media.trouble import NoStream
@@ -30,6 +33,7 @@ from desk.sip.conversation import Peer
 from desk.sip.switchboard import Switchboard
 
 CALLS_MAX, CAMERA_MAX, CONVERTED_MAX = 12, 4, 2
+RECORDERS_MAX = 48
 OVER_MAX = 64  # names of calls that have ended
 LINE_MAX = 256 * 1024
 OOM_SCORE = "800"  # of 1000
@@ -49,6 +53,7 @@ class Calls:
         self._intercoms: dict[str, Intercom] = {}
         self._switchboard: Switchboard | None = None
         self._over: deque[str] = deque(maxlen=OVER_MAX)
+        self.recorders = Recorders()
 
     async def call(self, asked: Document) -> Document:
         """Raises NoStream, BadOffer."""
@@ -114,7 +119,7 @@ class Calls:
         return {"state": call.state() if call is not None else None}
 
     async def stop(self) -> None:
-        await asyncio.gather(*(call.close() for call in list(self._calls.values())))
+        await asyncio.gather(self.recorders.stop(), *(call.close() for call in list(self._calls.values())))
         if self._switchboard is not None:
             self._switchboard.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -123,6 +128,70 @@ class Calls:
         if self._calls.pop(name, None) is not None:
             self._over.append(name)
             print(json.dumps({"ended": name}), flush=True)
+
+
+class Recorders:
+    """Cameras that are recorded, or held open for the seconds before a call."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(RECORDERS_MAX, "recorder")
+        self._slots = Slots(0)
+        self._held: dict[str, Recorder] = {}  # by column
+        self._running: dict[str, Recorder] = {}  # by incident
+        self._parts: list[Part] = []  # that the desk has not heard of
+
+    async def hold(self, asked: Document) -> Document:
+        """From now on the last seconds of these columns' cameras are there, and of no others."""
+        wanted = {name: _target({"target": one}) for name, one in asked["targets"].items()}
+        for name in [name for name, one in self._held.items() if wanted.get(name) != one.target]:
+            recorder = self._held.pop(name)
+            if recorder not in self._running.values():
+                await recorder.stop()
+        for name in wanted.keys() - self._held.keys():
+            self._held[name] = self._begin(wanted[name])
+        return {}
+
+    async def record(self, asked: Document) -> Document:
+        """Into files of that incident. Raises NoStream."""
+        incident_id, target, room = asked["incident_id"], _target(asked), asked["room"]
+        if incident_id not in self._running:
+            held = self._held.get(asked["device_id"])
+            is_free = held is not None and held.target == target and held not in self._running.values()
+            self._running[incident_id] = held if held is not None and is_free else self._begin(target)
+            where = Room(Path(room["folder"]), room["most"], room["spare"])
+            self._running[incident_id].record(incident_id, where)
+        return {}
+
+    async def unrecord(self, asked: Document) -> Document:
+        """That incident is over; when it returns, its files are complete."""
+        recorder = self._running.pop(asked["incident_id"], None)
+        if recorder is not None:
+            await (recorder.hold() if recorder in self._held.values() else recorder.stop())
+        return {}
+
+    async def recordings(self, asked: Document) -> Document:
+        """What is complete since the last time, and why there is nothing of the others now."""
+        parts, self._parts = self._parts, []
+        codes = {name: recorder.trouble_code for name, recorder in self._running.items()}
+        held = {name: recorder.before_s for name, recorder in self._held.items()}
+        return {"parts": [asdict(part) for part in parts], "codes": codes, "held": held}
+
+    async def stop(self) -> None:
+        everybody = {*self._held.values(), *self._running.values()}
+        await asyncio.gather(*(recorder.stop() for recorder in everybody))
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _begin(self, target: Target) -> Recorder:
+        if len({*self._held.values(), *self._running.values()}) >= RECORDERS_MAX:
+            raise NoStream("busy", f"{RECORDERS_MAX} cameras are being recorded already")
+        recorder = Recorder(target, self._threads, self._slots, lambda part: self._parts.append(part))
+        recorder.start()
+        return recorder
+
+
+def _target(asked: Document) -> Target:
+    given = asked["target"]
+    return Target(**{**given, "addresses": tuple(given["addresses"])})
 
 
 async def _handle(do: Callable[[Document], Awaitable[Document]], asked: Document) -> Document:
@@ -142,8 +211,11 @@ async def _serve() -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     calls, tasks = Calls(), set[asyncio.Task[None]]()
+    recorders = calls.recorders
     ways: dict[str, Callable[[Document], Awaitable[Document]]] = {
         "call": calls.call, "listen": calls.listen, "hang_up": calls.hang_up, "state": calls.state,
+        "hold": recorders.hold, "record": recorders.record, "unrecord": recorders.unrecord,
+        "recordings": recorders.recordings,
     }  # fmt: skip
 
     async def answer(asked: Document) -> None:

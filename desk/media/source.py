@@ -86,7 +86,7 @@ class Source:
     """
 
     def __init__(self, target: Target, threads: ThreadPoolExecutor, slots: Slots) -> None:
-        self._target, self._threads, self._slots = target, threads, slots
+        self.target, self._threads, self._slots = target, threads, slots
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._go, self._stopping = threading.Event(), threading.Event()
@@ -133,7 +133,7 @@ class Source:
 
     async def _once(self) -> None:
         """From the connection to its end. Raises NoStream."""
-        relay = Relay(self._target)
+        relay = Relay(self.target)
         reading: asyncio.Future[None] | None = None
         try:
             url = await relay.start()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -39,6 +39,10 @@ class Desk:
     ) -> None:
         self.name, self.register, self.duty, self.tiles = name, register, duty, tiles
         self.cameras = tuple(cameras)
+        self.recorded: Callable[[], Mapping[str, int]] = dict
+        """By incident, how many files there are of it."""
+        self.recording_trouble: Callable[[], str] = str
+        """Why calls are not recorded as they should be; "": they are, or nobody asked for it."""
 
     def config(self) -> Document:
         """What a page needs to know before anything else."""
@@ -54,6 +58,7 @@ class Desk:
             "trouble": self.duty.trouble,
             "why": self.duty.why.code,
             "nobody": self.duty.attendance.nobody,
+            "recording": self.recording_trouble(),
             "flooding": self.duty.flooding[:FLOODING_SHOWN],
             "silence": asdict(self.duty.limits),
         }
@@ -66,6 +71,7 @@ class Desk:
             "trouble": self.duty.trouble,
             "why": self.duty.why.code,
             "nobody": self.duty.attendance.nobody,
+            "recording": self.recording_trouble(),
             "flooding": self.duty.flooding[:FLOODING_SHOWN],
             "now_ms": now_ms(),
         }
@@ -99,10 +105,12 @@ class Desk:
         """Those that the filter wants, newest first. No limit cuts off open calls, and none is behind a drill: who asks
         what is open must hear of every call, however many drills somebody makes up."""
         if wanted.get("state") != "open" or "status" in wanted:
-            return [self._shown(row) for row in self.register.incidents(**wanted)]
-        calls = self.register.incidents(**{**wanted, "status": "actual", "limit": MANY})
-        drills = self.register.incidents(**{**wanted, "status": "drill"})
-        return [self._shown(row) for row in [*calls, *drills]]
+            found = self.register.incidents(**wanted)
+        else:
+            found = self.register.incidents(**{**wanted, "status": "actual", "limit": MANY})
+            found += self.register.incidents(**{**wanted, "status": "drill"})
+        files = self.recorded()
+        return [{**self._shown(row), "recorded": files.get(row["id"], 0)} for row in found]
 
     def _shown(self, row: Mapping[str, Any]) -> Document:
         """An incident, with the roster's place where that is not what the column says."""

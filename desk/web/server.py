@@ -14,6 +14,7 @@ from desk import trouble
 from desk.duty import COMMANDS, Change
 from desk.ledger import OUTCOMES, LedgerError
 from desk.openings import Openings
+from desk.recordings import Recordings, Rules
 from desk.web import asking
 from desk.web.api import Desk
 from desk.web.audit import Audit
@@ -21,6 +22,7 @@ from desk.web.feed import Feed
 from desk.web.guard import Guard, Person
 from desk.web.login import Login
 from desk.web.player import SDP_MAX_BYTES, Player
+from desk.web.recording import Recording
 from desk.web.refusal import Refusal, one_of, text
 from desk.web.report import Report
 from desk.web.upkeep import Upkeep
@@ -36,17 +38,21 @@ T = TypeVar("T")
 class Server:
     """Routes requests to the desk. `feed` and `player` are started and stopped with the application."""
 
-    def __init__(self, desk: Desk, guard: Guard, player: Player, audit: Audit) -> None:
+    def __init__(self, desk: Desk, guard: Guard, player: Player, audit: Audit, rules: Rules | None = None) -> None:
         self.audit = audit
         self.desk, self.guard, self.player = desk, guard, player
         self.feed = Feed(desk.messages, desk.status, desk.duty.attendance)
         self.openings = Openings(desk.register, self.notify)
         self.watching = Watching(desk, player, self.openings, self._person)
+        self.recordings = Recordings(desk.register, rules, self.notify)
+        self.recording = Recording(desk, player.gateway, self.recordings, self.openings, self._person)
+        desk.recorded, desk.recording_trouble = self.recordings.counts, lambda: self.recording.trouble
 
     def notify(self, change: Change) -> None:
         """Something changed. May be called from any thread."""
         self.feed.notify(change)
         self.watching.changed(change)
+        self.recording.changed(change)
 
     def application(self) -> web.Application:
         """A new application with everything in it."""
@@ -80,6 +86,9 @@ class Server:
                 web.post(one + "/cameras/{camera}/whep", self.watching.call_camera),
                 web.get("/api/whep/{call}", self.watching.how),
                 web.delete("/api/whep/{call}", self.watching.hang_up),
+                web.get(one + "/recordings", self.recording.listed),
+                web.post(one + "/hold", self.recording.hold),
+                web.get("/api/recordings/{n}", self.recording.play),
                 web.get("/api/openings", report.openings),
                 web.get("/api/openings.csv", report.openings_csv),
                 web.get("/api/openings.json", report.openings_json),
@@ -95,10 +104,13 @@ class Server:
     async def _life(self, application: web.Application) -> Any:
         self.feed.start()
         await asyncio.to_thread(self.openings.recover)
+        await asyncio.to_thread(self.recordings.recover)
         await self.player.start()
         self.watching.start()
+        self.recording.start()
         yield
         await self.watching.stop()
+        await self.recording.stop()
         await self.player.stop()
         self.audit.close()
 

@@ -105,3 +105,43 @@ def test_the_audit_list(server: FakeDesk, desk: DeskPage) -> None:
     desk.until(lambda: any("device_id=park-01" in one for one in server.gets), "the filter")
     href = desk.get("audit-csv").get_attribute("href")
     assert href == "/api/openings.csv?device_id=park-01"
+
+
+def test_a_recording_is_played_from_the_registers_row_and_kept(
+    server: FakeDesk, desk: DeskPage, visitor: Visitor
+) -> None:
+    visitor.may_say = re.compile("status of 404")
+    at = now_ms()
+    server.incidents[CALL] = incident(CALL, state="closed", outcome="false", closed_ms=at, recorded=1)
+    server.timelines[CALL] = []
+    file = {
+        "n": 7,
+        "file": "x.mp4",
+        "from_ms": at - 65_000,
+        "to_ms": at - 4_000,
+        "size": 9,
+        "sha256": "ab" * 32,
+        "deleted_ms": None,
+    }
+    server.recordings[CALL] = {"files": [file, {**file, "n": 8, "deleted_ms": at}], "hold": None, "code": None}
+    desk.page.keyboard.press("2")
+    desk.row(CALL).get_by_test_id("row-play").click()
+    expect(desk.get("recording-video")).to_have_attribute("src", "/api/recordings/7")
+    expect(desk.get("recordings").locator("li").nth(0)).to_contain_text("1 min 1 s")
+    expect(desk.get("recordings").locator("li").nth(1)).to_contain_text("had its time")
+    desk.get("recording-hold").click()
+    desk.page.keyboard.type("сот сұрауы")
+    desk.page.keyboard.press("Enter")
+    expect(desk.get("recording-said")).to_have_text("Kept until further notice: operator. сот сұрауы")
+    assert server.posts[-1] == (f"incidents/{CALL}/hold", {"hold": True, "why": "сот сұрауы"})
+
+
+def test_calls_that_are_not_recorded_are_said_to_be(server: FakeDesk, desk: DeskPage) -> None:
+    server.recordings[CALL] = {"files": [], "hold": None, "code": "no-rtsp"}
+    server.put(incident(CALL))
+    desk.open(CALL)
+    expect(desk.get("recording-said")).to_have_text("This call is not recorded now: its camera speaks no RTSP.")
+    server.say({"kind": "desk", "broker": True, "recording": "disk-full", "now_ms": now_ms()})
+    expect(desk.page.locator("#recording")).to_contain_text("calls are NOT recorded. Calls themselves go on.")
+    server.say({"kind": "desk", "broker": True, "recording": "", "now_ms": now_ms()})
+    expect(desk.page.locator("#recording")).to_be_hidden()

@@ -83,6 +83,7 @@ class FakeDesk:
         self.tiles: str | None = None
         self.cameras: list[Document] = []
         self.openings: list[Document] = []
+        self.recordings: dict[str, Document] = {}
         self.posts: list[tuple[str, Any]] = []
         self.gets: list[str] = []
         self.reasons: list[str] = []  # why somebody looked, as it was sent
@@ -219,6 +220,9 @@ class FakeDesk:
             return web.json_response(STATISTICS)
         if tail == "openings":
             return web.json_response(self.openings)
+        if tail.endswith("/recordings"):
+            nothing: Document = {"files": [], "hold": None, "code": None}
+            return web.json_response(self.recordings.get(tail.split("/")[1], nothing))
         if tail.endswith("/cameras"):
             return web.json_response(self.cameras)
         if tail.endswith("/events"):
@@ -259,6 +263,9 @@ class FakeDesk:
             self.reasons.append(request.headers.get("Reason", ""))
             return web.json_response(self.no_picture, status=502)
         _, incident_id, what = tail.split("/")
+        if what == "hold":
+            self.recordings[incident_id]["hold"] = {"by": "operator", "why": document["why"], "at_ms": now_ms()}
+            return web.json_response(self.recordings[incident_id])
         return web.json_response(await self._step(incident_id, what, document))
 
     async def _happens(self, device_id: str, event: str, detail: Any, at_ms: int = 0) -> None:

@@ -33,6 +33,7 @@ function setDesk(server, said = {}) {
   const broker = Boolean(said.broker);
   store.why = typeof said.why === "string" ? said.why : "";
   store.nobody = typeof said.nobody === "string" ? said.nobody : "";
+  store.recording = typeof said.recording === "string" ? said.recording : "";
   store.flooding = Array.isArray(said.flooding) ? said.flooding : [];
   if (server && broker) store.lostMs = null;
   else if (store.lostMs === null || server !== store.server) store.lostMs = nowMs(); // of what is missing now

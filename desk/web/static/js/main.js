@@ -58,6 +58,9 @@ function showDesk() {
   nobody.hidden = !store.server || !has(`absent.${store.nobody}`);
   setText(nobody, nobody.hidden ? "" : t(`absent.${store.nobody}`));
   const flood = id("flood");
+  const recording = id("recording");
+  recording.hidden = !store.server || !has(`banner-recording.${store.recording}`);
+  setText(recording, recording.hidden ? "" : t(`banner-recording.${store.recording}`));
   flood.hidden = !store.server || !store.flooding.length;
   setText(flood, flood.hidden ? "" : t("banner.flood", { columns: store.flooding.map((one) => plain(one, 40)).join(", ") }));
 }

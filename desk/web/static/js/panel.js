@@ -6,6 +6,7 @@ import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { media } from "./media.js";
 import { nearby } from "./nearby.js";
+import { recordings } from "./recordings.js";
 import { isActual, isOpen, isUnanswered, on, select, selectedIncident, store } from "./store.js";
 import { ageText, clockText, momentText, nowMs } from "./time.js";
 import { badges, doubts, entryNote, entryText, legText, legs, outcomeText, placeText, pressedAt, pressedText, siteText,
@@ -72,17 +73,18 @@ function build(id) {
   for (const what of Object.keys(STEPS)) parts[what] = actionButton(what);
   const player = media(id, parts);
   const cameras = nearby(id, parts);
+  const kept = recordings(id, parts);
   parts.leave = button({ class: "leave", testid: "panel-close", "data-t-label": "panel.close" }, () => select("incident", null), "×");
   parts.doubtful = section("doubt.title", parts.doubts);
   const scroll = el("div", { class: "panel-scroll" },
     el("div", { class: "panel-two" }, parts.media, el("div", { class: "panel-right" }, parts.nearby, parts.doubtful, section("leg.title", parts.legs))),
-    section("entry.title", parts.timeline),
+    parts.recordings, section("entry.title", parts.timeline),
     el("details", { class: "part" }, el("summary", { "data-t": "stream.addresses" }), parts.streams));
   const node = el("article", { class: "panel", testid: "incident", "data-id": id },
     el("header", { class: "panel-head" }, parts.leave, parts.place, parts.facts, el("div", { class: "panel-now" }, parts.pressed, parts.state)), scroll,
     el("footer", { class: "panel-foot" }, parts.failure, el("div", { class: "note-row" }, parts.note, parts.noteSave), parts.form,
       el("div", { class: "do-row" }, parts.accept, parts.dispatch, parts.close)));
-  return { id, node, parts, player, cameras, timeline: [], reading: false, again: false };
+  return { id, node, parts, player, cameras, kept, timeline: [], reading: false, again: false };
 }
 
 function updateSteps(incident, parts) {
@@ -171,6 +173,7 @@ function update() {
   setText(parts.failure, failure(incident.id));
   shown.player.update(incident);
   shown.cameras.update(incident);
+  shown.kept.update(incident);
   tick();
 }
 
@@ -274,6 +277,7 @@ export const hold = (on) => shown?.player.hold(on);
 export function stopMedia() {
   shown?.player.stop();
   shown?.cameras.stop();
+  shown?.kept.stop();
 }
 /** The nearest of the city's cameras, the next, the one after it. */
 export const camera = (index) => shown?.cameras.toggle(index);

@@ -37,10 +37,10 @@ export function reasonForm(testid, back) {
     field.value = "";
   }
 
-  /** Calls `go(reason)` once it is given. */
-  function ask(go) {
-    label.textContent = t("reason.label");
-    open.textContent = t("reason.open");
+  /** Calls `go(reason)` once it is given. `question`, `answer`: what stands at the field and on the button. */
+  function ask(go, question = t("reason.label"), answer = t("reason.open")) {
+    label.textContent = question;
+    open.textContent = answer;
     then = go;
     node.hidden = false;
     field.focus();

@@ -3,13 +3,16 @@
 import { Refused, get, query } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
+import { playSoon } from "./recordings.js";
 import { isActual, on, putIncident, select, store } from "./store.js";
 import { momentText, spanText, stampText, typedDayMs } from "./time.js";
 import { outcomeText, placeText, pressedAt, pressedText, refusalText, siteText } from "./words.js";
 
 const LIMIT = 500;
 const REFRESH_MS = 1000;
-const HEADS = ["pressed", "place", "site", "state", "outcome", "accepted", "by", "press", "id"];
+const HEADS = ["pressed", "place", "site", "state", "outcome", "accepted", "by", "press", "recording", "id"];
+
+const PLAY = HEADS.indexOf("recording");
 
 const fields = {};
 let rows = [];
@@ -101,9 +104,13 @@ function updateRow(row, incident) {
   setAttribute(row, "data-status", incident.status);
   setAttribute(row, "data-selected", store.selected?.id === incident.id);
   const texts = [pressedText(incident, stampText), null, siteText(incident.location?.site), t(`state-short.${isActual(incident) ? incident.state : "drill"}`), outcomeText(incident.outcome ?? ""),
-    since(incident, incident.accepted_ms), plain(incident.accepted_by || incident.by, 40), String(incident.press), plain(incident.id, 60)];
+    since(incident, incident.accepted_ms), plain(incident.accepted_by || incident.by, 40), String(incident.press), null, plain(incident.id, 60)];
   texts.forEach((text, index) => { if (text !== null) setText(row.children[index], text); });
   setText(row.querySelector(".row-open"), placeText(incident));
+  const cell = row.children[PLAY];
+  if (!incident.recorded) cell.replaceChildren();
+  else if (!cell.firstChild) cell.append(button({ class: "row-open", testid: "row-play" }, (event) => { event.stopPropagation(); playSoon(incident.id); open(incident.id); }));
+  if (cell.firstChild) setText(cell.firstChild, t("register.play"));
 }
 
 function draw() {

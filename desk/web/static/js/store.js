@@ -15,6 +15,7 @@ export const store = {
   broker: false,
   why: "", // a code of what is wrong with the server: see why.* in the languages
   nobody: "", // a code of why nobody seems to be at this desk: see absent.* in the languages
+  recording: "", // a code of why calls are not recorded as they should be: see banner-recording.* in the languages
   flooding: [], // device ids
   lostMs: null, // since when there is no feed, or a feed and no broker
 };

@@ -182,6 +182,7 @@ export function entryText(entry) {
   if (entry.kind === "nobody-here") values.why = has(`absent-why.${detail?.why}`) ? t(`absent-why.${detail.why}`) : t("unknown");
   if (entry.kind === "press" && detail?.press > 1) return t("entry.press-again", { n: plain(detail.press, 10) });
   if (entry.kind === "shut") values.span = spanText(Number(detail?.ms) || 0);
+  if (["opened", "shut"].includes(entry.kind) && has(`entry.${entry.kind}-${detail?.way}`)) return t(`entry.${entry.kind}-${detail.way}`, values);
   if (["opened", "shut"].includes(entry.kind) && detail?.camera) {
     return t(`entry.${entry.kind}-camera`, { ...values, camera: plain(detail.camera, 120) });
   }

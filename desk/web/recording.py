@@ -1,0 +1,232 @@
+"""Calls are recorded: what is open is recorded from the press to its close, and what comes of it is in the register.
+
+Nothing here may hold up a call: whatever fails is told on the page, and tried again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import Callable
+
+from aiohttp import web
+
+from desk.batch import Change
+from desk.media.files import DISK_FULL, NOT_WRITTEN, Part
+from desk.media.gateway import Gateway
+from desk.media.trouble import NoStream
+from desk.openings import CALL_CLOSED, DESK_STOPPED, PLAYBACK, Opening, Openings
+from desk.recordings import Recordings
+from desk.web import asking
+from desk.web.api import MANY, Desk
+from desk.web.guard import Person
+from desk.web.refusal import Refusal, number, text
+
+LOOK_S = 1.0
+SWEEP_S = 3600.0
+WHY_MAX = 200
+RECORDING, RING = "recording", "ring"  # ways of an opening
+NO_RTSP = "no-rtsp"
+MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska"}
+log = logging.getLogger("desk")
+
+
+class Recording:
+    """For one event loop. Without rules (`--record`) nothing is recorded, and what was can still be played."""
+
+    def __init__(
+        self, desk: Desk, gateway: Gateway, recordings: Recordings, openings: Openings,
+        person: Callable[[web.Request], Person],
+    ) -> None:  # fmt: skip
+        self._desk, self._gateway, self._kept, self._openings = desk, gateway, recordings, openings
+        self._person = person
+        self._running: dict[str, int | None] = {}
+        """Incident -> the number of its opening."""
+        self._held: dict[str, int | None] = {}
+        """The same by column, for the seconds before a call."""
+        self._codes: dict[str, str] = {}
+        self._changed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """In the loop that serves."""
+        self._loop = asyncio.get_running_loop()
+        self._tasks = [asyncio.create_task(self._sweep_on())]
+        if self._kept.rules is not None:
+            self._tasks.append(asyncio.create_task(self._record_on()))
+
+    async def stop(self) -> None:
+        """What is open is closed, hashed and entered."""
+        self._loop = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for incident_id in list(self._running):
+            await self._end(incident_id, DESK_STOPPED)
+        for device_id in list(self._held):
+            await self._write_end(self._held.pop(device_id), DESK_STOPPED)
+        await self._collect()
+
+    def changed(self, change: Change) -> None:
+        """Something changed; any thread."""
+        loop = self._loop
+        if loop is not None and change.kind == "incident":
+            with contextlib.suppress(RuntimeError):  # the loop has just ended
+                loop.call_soon_threadsafe(self._changed.set)
+
+    @property
+    def trouble(self) -> str:
+        """Why calls are not kept as they should be: DISK_FULL, NOT_WRITTEN; "": they are, or nobody asked for it."""
+        return next((code for code in (DISK_FULL, NOT_WRITTEN) if code in self._codes.values()), "")
+
+    def code_of(self, incident_id: str) -> str | None:
+        """Why this call is not recorded now; "": it is; None: nobody asked for it, or it is over."""
+        return self._codes.get(incident_id)
+
+    # Recording
+
+    async def _record_on(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), LOOK_S)
+            self._changed.clear()
+            try:
+                await self._look()
+            except Exception:  # one bad look must not be the last
+                log.exception("recording")
+
+    async def _look(self) -> None:
+        """Begin and end what is to be recorded, enter what is complete, and see what is wrong."""
+        assert self._kept.rules is not None
+        if (self._running or self._held) and not self._gateway.runs:
+            await self._begin_anew()
+        calls = await asyncio.to_thread(self._open_calls)
+        for incident_id in [one for one in self._running if one not in calls]:
+            await self._end(incident_id, CALL_CLOSED)
+        self._codes = {name: code for name, code in self._codes.items() if name in calls}
+        if self._kept.rules.ahead:
+            await self._hold_open()
+        for incident_id, (device_id, address) in calls.items():
+            if incident_id not in self._running:
+                await self._begin(incident_id, device_id, address)
+        await self._collect()
+
+    def _open_calls(self) -> dict[str, tuple[str, str | None]]:
+        rows = self._desk.register.incidents(state="open", status="actual", limit=MANY)
+        return {row["id"]: (row["device_id"], row["alarm"]["stream"].get("rtsp")) for row in rows}
+
+    async def _begin(self, incident_id: str, device_id: str, address: str | None) -> None:
+        assert self._kept.rules is not None
+        if address is None:
+            self._codes[incident_id] = NO_RTSP
+            return
+        try:
+            await self._gateway.record(incident_id, address, device_id, self._kept.rules.room)
+        except NoStream as trouble:  # tried again at the next look
+            self._codes[incident_id] = trouble.code
+            return
+        self._codes[incident_id] = ""
+        self._running[incident_id] = await self._write(Opening(device_id, incident_id, RECORDING, self._desk.name))
+
+    async def _end(self, incident_id: str, how: str) -> None:
+        opening = self._running.pop(incident_id, None)
+        self._codes.pop(incident_id, None)
+        with contextlib.suppress(NoStream):
+            await self._gateway.unrecord(incident_id)
+        await self._write_end(opening, how)
+
+    async def _hold_open(self) -> None:
+        """Every column's camera, as it said itself."""
+        rows = await asyncio.to_thread(self._desk.register.columns)
+        named = {row["device_id"]: (row["info"] or {}).get("stream", {}).get("rtsp") for row in rows}
+        wanted = {device_id: address for device_id, address in named.items() if address}
+        if wanted.keys() == self._held.keys():
+            return
+        with contextlib.suppress(NoStream):
+            await self._gateway.hold(wanted)
+        for device_id in self._held.keys() - wanted.keys():
+            await self._write_end(self._held.pop(device_id), DESK_STOPPED)
+        for device_id in wanted.keys() - self._held.keys():
+            self._held[device_id] = await self._write(Opening(device_id, "", RING, self._desk.name))
+
+    async def _begin_anew(self) -> None:
+        """The gateway has failed: what it had written is entered, and the next look records again."""
+        for incident_id in list(self._running):
+            await self._write_end(self._running.pop(incident_id), DESK_STOPPED)
+        for device_id in list(self._held):
+            await self._write_end(self._held.pop(device_id), DESK_STOPPED)
+        with contextlib.suppress(sqlite3.Error):
+            await asyncio.to_thread(self._kept.recover)
+
+    async def _collect(self) -> None:
+        """Files that are complete; why there is nothing of the others."""
+        try:
+            said = await self._gateway.recordings()
+        except NoStream:
+            return
+        for part in said["parts"]:
+            try:
+                await asyncio.to_thread(self._kept.enter, Part(**part))
+            except sqlite3.Error as error:  # the next start finds it
+                log.error("the recording %s is not in the register: %s", part["file"], error)
+        self._codes.update({name: code for name, code in said["codes"].items() if name in self._running})
+
+    async def _write(self, opening: Opening) -> int | None:
+        try:
+            return await asyncio.to_thread(self._openings.begin, opening)
+        except sqlite3.Error as error:  # a call is recorded all the same: the file says so itself
+            log.error("an opening is not in the register: %s", error)
+            return None
+
+    async def _write_end(self, opening: int | None, how: str) -> None:
+        if opening is not None:
+            with contextlib.suppress(sqlite3.Error):  # the next start ends it
+                await asyncio.to_thread(self._openings.end, opening, how)
+
+    async def _sweep_on(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._kept.sweep)
+            except (sqlite3.Error, OSError) as error:
+                log.error("old recordings: %s", error)
+            await asyncio.sleep(SWEEP_S)
+
+    # Requests
+
+    async def listed(self, request: web.Request) -> web.StreamResponse:
+        """What there is of an incident."""
+        incident_id = asking.incident_id(request)
+        files = await asyncio.to_thread(self._kept.of, incident_id)
+        hold = await asyncio.to_thread(self._kept.hold_of, incident_id)
+        return web.json_response({"files": files, "hold": hold, "code": self.code_of(incident_id)})
+
+    async def play(self, request: web.Request) -> web.StreamResponse:
+        """One file. Whoever begins to look at it is in the audit list."""
+        found = await asyncio.to_thread(self._kept.find, number(request.match_info["n"], "n", 10**15))
+        if found is None or not found["path"].is_file():
+            raise Refusal(404, "there is no such recording any more")
+        if request.headers.get("Range", "bytes=0-").startswith("bytes=0-"):
+            incident = await asyncio.to_thread(self._desk.incident, found["incident_id"])
+            opening = Opening(incident["device_id"], incident["id"], PLAYBACK, self._person(request).name)
+            await asyncio.to_thread(self._openings.played, opening)
+        kind = MEDIA_TYPES[found["file"].rpartition(".")[2]]
+        disposition = f'inline; filename="{found["file"]}"'
+        return web.FileResponse(found["path"], headers={"Content-Type": kind, "Content-Disposition": disposition})
+
+    async def hold(self, request: web.Request) -> web.StreamResponse:
+        """Keep an incident's recordings until further notice, or no longer (an admin)."""
+        document = await asking.document(request, "hold", "why")
+        why, person = text(document, "why", WHY_MAX), self._person(request)
+        incident = await asyncio.to_thread(self._desk.incident, asking.incident_id(request))
+        if not isinstance(document.get("hold"), bool):
+            raise Refusal(400, "hold: must be true or false")
+        if document["hold"]:
+            await asyncio.to_thread(self._kept.hold, incident["id"], person.name, why)
+        elif person.role != "admin":
+            raise Refusal(403, "only an admin ends a legal hold", code="hold-admin")
+        else:
+            await asyncio.to_thread(self._kept.release, incident["id"], person.name, why)
+        return await self.listed(request)

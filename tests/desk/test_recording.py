@@ -1,0 +1,195 @@
+"""Calls are recorded from the press to the close, if the desk was told to: entered, played, held, deleted in time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+from column_probe import need
+from contract_examples import example
+from desk_rig import DeskRig, Speaker, add_account, wait_for
+from rtsp_camera import STREAMS
+
+from desk.batch import Change
+from desk.media.files import DISK_FULL, Part
+from desk.recordings import DAY_MS, Recordings, Rules
+from desk.register import Register
+from sim.servers.broker import Mosquitto
+from sim.servers.rtsp import RtspCamera
+
+ALARM: dict[str, Any] = example("alarm")[1]
+INCIDENT = str(ALARM["id"])
+DAY = Part(INCIDENT, f"{INCIDENT}-1795340467250.mp4", 1000, 61_000, 4, hashlib.sha256(b"film").hexdigest())
+
+
+# -- the rules
+
+
+@pytest.fixture
+def register(tmp_path: Path) -> Iterator[Register]:
+    with Register(tmp_path / "desk" / "register.sqlite") as opened:
+        yield opened
+
+
+def kept(register: Register, folder: Path, told: list[Change], now_ms: int) -> Recordings:
+    folder.mkdir(exist_ok=True)
+    return Recordings(register, Rules(folder, days=2), told.append, lambda: now_ms)
+
+
+def test_what_has_had_its_time_goes_and_its_row_stays(register: Register, tmp_path: Path) -> None:
+    """Breaks without the look at the age, at the hold, or when the row goes with its file."""
+    told: list[Change] = []
+    folder = tmp_path / "films"
+    early = kept(register, folder, told, DAY.to_ms + 2 * DAY_MS - 1)
+    (folder / DAY.file).write_bytes(b"film")
+    early.enter(DAY)
+    early.enter(DAY)  # the same again
+    assert early.counts() == {INCIDENT: 1} and early.sweep() == 0
+    late = kept(register, folder, told, DAY.to_ms + 2 * DAY_MS + 1)
+    late.hold(INCIDENT, "A. Ivanova", "сот сұрауы")
+    assert late.sweep() == 0 and (folder / DAY.file).exists()
+    hold = late.hold_of(INCIDENT)
+    assert hold is not None and (hold["by"], hold["why"]) == ("A. Ivanova", "сот сұрауы")
+    late.release(INCIDENT, "chief", "істің соңы")
+    assert late.sweep() == 1 and not (folder / DAY.file).exists()
+    (row,) = late.of(INCIDENT)
+    assert row["deleted_ms"] and row["sha256"] == DAY.sha256 and late.counts() == {} and late.find(row["n"]) is None
+    kinds = [one["kind"] for one in register.ask("SELECT kind FROM entry ORDER BY n")]
+    assert kinds == ["held", "released", "recording-deleted"] and set(told) == {Change("incident", INCIDENT)}
+    assert late.sweep() == 0
+
+
+def test_files_of_a_desk_that_was_killed_come_into_the_register(register: Register, tmp_path: Path) -> None:
+    recordings = kept(register, tmp_path / "films", [], 0)
+    (tmp_path / "films" / DAY.file).write_bytes(b"film")
+    assert (recordings.recover(), recordings.recover()) == (1, 0)
+    assert recordings.of(INCIDENT)[0]["sha256"] == DAY.sha256
+
+
+def test_nothing_is_recorded_unless_the_desk_was_told_to(tmp_path: Path) -> None:
+    rig = DeskRig(tmp_path / "desk", None)
+    try:
+        assert rig.server.recordings.rules is None and rig.get("/api/config").json["recording"] == ""
+        found = rig.get(f"/api/incidents/{INCIDENT}/recordings").json
+        assert found == {"files": [], "hold": None, "code": None}
+        assert rig.get("/api/recordings/1").status == 404
+    finally:
+        rig.close()
+
+
+# -- with a real camera, broker and desk
+
+
+@pytest.mark.mosquitto
+@pytest.mark.gstreamer
+def test_a_call_from_the_press_to_its_close(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    """And a gateway that is killed meanwhile: what it had written is there, and it goes on."""
+    need("gstreamer")
+    films, folder = tmp_path / "films", tmp_path / "desk"
+    add_account(folder, "ivanova")
+    add_account(folder, "chief", "admin")
+    with RtspCamera({"/h264": STREAMS["/h264"]}) as camera:
+        rig, street = DeskRig(folder, mosquitto, "--record", str(films)), Speaker(mosquitto)
+        try:
+            rig.log_in("ivanova")
+            incident = street.press("rec-01", stream={"rtsp": camera.address("/h264"), "ok_at": None})
+            street.hears("ack", id=incident)
+            one = f"/api/incidents/{incident}"
+            wait_for(lambda: rig.get(one + "/recordings").json["code"] == "", "that it is recorded")
+            wait_for(lambda: any(path.stat().st_size > 30_000 for path in films.iterdir()), "a film that grows")
+            process = rig.server.player.gateway._process
+            assert process is not None
+            os.kill(process.pid, signal.SIGKILL)
+            wait_for(lambda: rig.get(one + "/recordings").json["files"], "what there was, in the register")
+            wait_for(lambda: len(list(films.iterdir())) == 2, "another film")
+            assert rig.post(one + "/close", {"outcome": "false"}).status == 200
+            files = wait_for(lambda: (found := rig.get(one + "/recordings").json["files"])[1:] and found, "both")
+            for file in files:
+                path = films / file["file"]
+                assert file["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
+                with av.open(str(path)) as film:
+                    assert sum(1 for _ in film.decode(video=0)) > 5
+            assert [each["recorded"] for each in rig.get("/api/incidents").json if each["id"] == incident] == [2]
+
+            played = rig.get(f"/api/recordings/{files[0]['n']}", {"Range": "bytes=0-99"})
+            assert (played.status, len(played.body), played.headers["Content-Type"]) == (206, 100, "video/mp4")
+            kinds = [
+                (entry["kind"], entry["detail"].get("way"), entry["by"]) for entry in rig.get(one).json["timeline"]
+            ]
+            assert ("opened", "recording", "desk-1") in kinds and ("opened", "playback", "ivanova") in kinds
+            assert [row["way"] for row in rig.get("/api/openings").json][0] == "playback"
+
+            assert rig.post(one + "/hold", {"hold": True}).status == 400  # without a reason
+            assert rig.post(one + "/hold", {"hold": True, "why": "сот"}).json["hold"]["by"] == "ivanova"
+            assert rig.post(one + "/hold", {"hold": False, "why": "x"}).json["code"] == "hold-admin"
+            rig.log_in("chief")
+            assert rig.post(one + "/hold", {"hold": False, "why": "x"}).json["hold"] is None
+        finally:
+            street.close()
+            rig.close()
+
+
+@pytest.mark.mosquitto
+@pytest.mark.gstreamer
+def test_when_the_disk_is_full_calls_go_on_and_the_desk_says_so(mosquitto: Mosquitto, tmp_path: Path) -> None:
+    need("gstreamer")
+    films = tmp_path / "films"
+    with RtspCamera({"/h264": STREAMS["/h264"]}) as camera:
+        arguments = ("--record", str(films), "--record-gb", "0.00003")  # 30 KB
+        rig, street = DeskRig(tmp_path / "desk", mosquitto, *arguments), Speaker(mosquitto)
+        try:
+            stream = {"rtsp": camera.address("/h264"), "ok_at": None}
+            incident = street.press("rec-02", stream=stream)
+            street.hears("ack", id=incident)
+            with rig.watch() as feed:
+                wait_for(lambda: rig.get("/api/config").json["recording"] == DISK_FULL, "the trouble")
+                assert feed.until(lambda message: message.get("recording") == DISK_FULL)["kind"] == "desk"
+            again = street.press("rec-02", 2, stream=stream)
+            street.hears("ack", id=again)  # a call goes on as ever
+            assert rig.post(f"/api/incidents/{again}/accept").status == 200
+            for one in (incident, again):
+                rig.post(f"/api/incidents/{one}/close", {"outcome": "false"})
+            wait_for(lambda: rig.get("/api/config").json["recording"] == "", "nothing is to be recorded")
+        finally:
+            street.close()
+            rig.close()
+
+
+@pytest.mark.mosquitto
+@pytest.mark.gstreamer
+def test_the_seconds_before_the_press(mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With --record-ahead, in the audit list, too; and a register that takes nothing stops no recording."""
+    need("gstreamer")
+    films = tmp_path / "films"
+    with RtspCamera({"/h264": STREAMS["/h264"]}) as camera:
+        rig = DeskRig(tmp_path / "desk", mosquitto, "--record", str(films), "--record-ahead")
+        street = Speaker(mosquitto)
+        try:
+            stream = {"rtsp": camera.address("/h264")}
+            street.say("info", "rec-03", stream=stream)
+            ring = wait_for(lambda: rig.get("/api/openings?device_id=rec-03").json, "the ring in the audit list")
+            assert [(one["way"], one["by"], one["ended_ms"]) for one in ring] == [("ring", "desk-1", None)]
+
+            def full(*_: Any) -> int:
+                raise sqlite3.OperationalError("database or disk is full")
+
+            gateway = rig.server.player.gateway
+            wait_for(lambda: rig.run(gateway.recordings())["held"].get("rec-03", 0) > 2, "two seconds in the ring")
+            monkeypatch.setattr(rig.server.openings, "begin", full)
+            incident = street.press("rec-03", stream={**stream, "ok_at": None})
+            street.hears("ack", id=incident)
+            wait_for(lambda: films.is_dir() and any(films.iterdir()), "a film")
+            rig.post(f"/api/incidents/{incident}/close", {"outcome": "false"})
+            (file,) = wait_for(lambda: rig.get(f"/api/incidents/{incident}/recordings").json["files"], "its row")
+            received_ms = rig.get(f"/api/incidents/{incident}").json["received_ms"]
+            assert file["from_ms"] < received_ms < file["to_ms"]
+        finally:
+            street.close()
+            rig.close()
