@@ -21,7 +21,7 @@ LINK ?= build/board
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
+.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision revoke servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -74,6 +74,10 @@ release: needs-field ## [OUT=build/release KEYS="a.pem b.pem" FLOOR=1.2.0 KEY=pr
 provision: needs-field ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
 	@test -n "$(FLEET)" || { echo "error: which fleet? make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
 	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)"
+
+revoke: needs-field ## DEVICE=ID [OUT=provisioned]: a stolen column is cut off at the broker and the desk
+	@test -n "$(DEVICE)" || { echo "error: which column was stolen? make revoke DEVICE=petropavl-07"; exit 2; }
+	@$(PY) -m field.revocation "$(DEVICE)" --out "$(OUT)"
 
 servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
 	@$(PY) -m tools.toolbox mosquitto > /dev/null

@@ -26,7 +26,7 @@ from contract.evidence import digest
 KEYS_FILE = "evidence-keys.json"
 HEAD_SUFFIX = ".head"
 DESK = "desk"
-BY_OPERATORS = ("accepted", "dispatched", "closed", "note")
+BY_OPERATORS = ("accepted", "dispatched", "closed", "note", "opened", "shut")
 LOOKED_AT = 500  # links, at each start
 Link = dict[str, Any]
 log = logging.getLogger(__name__)

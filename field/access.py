@@ -6,6 +6,7 @@ The access list confines each device to its own prefix, and within it to what th
 import base64
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 CENTRE = "centre"  # the control centre's user name
@@ -35,6 +36,11 @@ def access_list(columns: Iterable[tuple[str, str]]) -> str:
     return "\n".join(parts)
 
 
+def without(text: str, device_id: str) -> str:
+    """An access list in which that column has no rights any more."""
+    return re.sub(rf"(?m)^user {re.escape(device_id)}\n(?:topic .*\n)*\n?", "", text)
+
+
 def password_file(users: Mapping[str, str]) -> str:
     """mosquitto's own format ($7$ = PBKDF2 with SHA-512), so that its password tool is not needed."""
     lines = []
@@ -48,7 +54,7 @@ def password_file(users: Mapping[str, str]) -> str:
 
 def configuration(port: int, centre_port: int, columns: int) -> str:
     """mosquitto.conf; its paths are relative: mosquitto is started in the folder where it lies."""
-    tls = "cafile ca.pem\ncertfile server.pem\nkeyfile server.key\nrequire_certificate true\n"
+    tls = "cafile ca.pem\ncertfile server.pem\nkeyfile server.key\ncrlfile revoked.crl\nrequire_certificate true\n"
     return f"""# Made by provisioning. Start mosquitto in this folder: mosquitto -c mosquitto.conf
 allow_anonymous false
 password_file passwords

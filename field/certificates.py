@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -102,6 +102,35 @@ def common_name(pem: bytes) -> str:
     if not names:
         raise ValueError("the certificate has no common name")
     return str(names[0].value)
+
+
+def serial(pem: bytes) -> int:
+    """The number by which an authority revokes a certificate. Raises ValueError when it is none."""
+    return x509.load_pem_x509_certificate(pem).serial_number
+
+
+def revocation_list(
+    authority_pem: bytes, key: Key, revoked: Mapping[int, datetime.datetime], now: datetime.datetime
+) -> bytes:
+    """PEM of the list of revoked serials, with when. It is in force to the end of the authority: a list that ended
+    would keep every column out."""
+    issuer = x509.load_pem_x509_certificate(authority_pem)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
+    builder = builder.last_update(min(now, VALID_FROM)).next_update(issuer.not_valid_after_utc)
+    for number, at in sorted(revoked.items()):
+        one = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(at).build()
+        builder = builder.add_revoked_certificate(one)
+    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def revokes(pem: bytes, authority_pem: bytes) -> set[int] | None:
+    """The serials on a list of that authority's; None: it is none."""
+    try:
+        found = x509.load_pem_x509_crl(pem)
+    except ValueError:
+        return None
+    key = x509.load_pem_x509_certificate(authority_pem).public_key()
+    return {one.serial_number for one in found} if found.is_signature_valid(key) else None  # type: ignore[arg-type]
 
 
 def _signed(

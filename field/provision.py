@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from common import receiver, release
-from field import access, certificates, fleet, labels, laptop, rows
+from field import access, certificates, fleet, labels, laptop, revocation, rows
 from field.documents import CHIP_FILE, KEYS_FILE
 from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
 from field.shared import NAME_MAX, PORT
@@ -79,6 +79,7 @@ class Provisioning:
 
     def make(self, found: fleet.Fleet) -> list[str]:
         """Returns what was done, in lines. Raises KeepError or OSError; what existed before is kept then."""
+        self._revoked = revocation.Revoked(self._out)
         self._check(found)
         self._release_keys = _release_keys(found)
         for folder in (self._out, self._out / "columns"):
@@ -87,7 +88,7 @@ class Provisioning:
         self._answer_key = self._kept_answer_key()
         for name in found.columns:
             self._column(name, found)
-        self._broker(found, self._centre(found.shared["broker"]))
+        self._broker(found, self._centre(found))
         self._roster(found)
         page = labels.page(found.columns, self._public(found))
         self._batch.write(self._out / "labels.html", page, is_secret=False)
@@ -207,15 +208,20 @@ class Provisioning:
         """No time after this does a column any good."""
         return min(certificates.expires(cert), certificates.expires(self._ca_pem))
 
-    def _centre(self, broker: dict[str, Any]) -> str:
-        folder = made_private(self._out / "centre")
+    def _centre(self, found: fleet.Fleet) -> str:
+        folder, broker = made_private(self._out / "centre"), found.shared["broker"]
         self._identity(folder, access.CENTRE, certificates.CLIENT)
         self._batch.write(folder / "ca.pem", self._ca_pem, is_secret=False)
         password = self._kept_password(folder / "centre.json", "password")
         login = {"host": broker["host"], "port": _centre_port(broker), "user": access.CENTRE, "password": password}
         self._batch.write(folder / "centre.json", _json(login), is_secret=True)
-        self._batch.write(folder / "keys.json", _json({"v": 1, "columns": self._auth_keys}), is_secret=True)
+        self._batch.write(folder / "keys.json", _json(self._column_keys(found)), is_secret=True)
         return password
+
+    def _column_keys(self, found: fleet.Fleet) -> dict[str, Any]:
+        """For the desk. A stolen column that was replaced has a new key, and is none of the revoked any more."""
+        gone = sorted(self._revoked.names - set(found.columns))
+        return {"v": 1, "columns": self._auth_keys, "revoked": gone}
 
     def _kept_answer_key(self) -> bytes:
         """With which the desk signs its answers to drills. Raises KeepError."""
@@ -271,6 +277,7 @@ class Provisioning:
         files: dict[str, tuple[str | bytes, bool]] = {  # name -> content, is it secret?
             "ca.pem": (self._ca_pem, False),
             "acl": (access.access_list(regions), True),  # mosquitto wants it private
+            revocation.LIST: (self._revoked.pem(self._ca_pem, self._ca_key, self._now), False),
             "passwords": (access.password_file({access.CENTRE: password}), True),
             "mosquitto.conf": (access.configuration(_port(broker), _centre_port(broker), len(found.columns)), False),
         }

@@ -9,7 +9,7 @@ import ssl
 from pathlib import Path
 
 from common.ports import free_port
-from field import access, certificates
+from field import access, certificates, revocation
 from sim.servers.broker import Mosquitto
 
 _ENDED_DAYS_AGO = 3
@@ -54,7 +54,7 @@ class ProvisionedBroker(Mosquitto):
 
     def _write_config(self) -> Path:
         source = self._provisioned / "broker"
-        for name in ("ca.pem", "server.key"):
+        for name in ("ca.pem", "server.key", revocation.LIST):
             self._write(name, (source / name).read_text("ascii"))
         self._write("server.pem", self._certificate(source))
         self._write("passwords", self._passwords((source / "passwords").read_text("utf-8")))

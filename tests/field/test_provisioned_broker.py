@@ -22,7 +22,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from common.ports import free_port
-from field import access, keeping, provision
+from field import access, keeping, provision, revocation
 from sim.fleet.broker import give_to_broker
 from tools import toolbox
 
@@ -433,3 +433,41 @@ def length(size: int) -> bytes:
         made.append(digit | (0x80 if size else 0))
         if not size:
             return bytes(made)
+
+
+def test_mosquitto_cuts_a_stolen_column_off(tmp_path: Path) -> None:
+    """A live session of the thief: after the SIGHUP it speaks and hears no more; after the restart it does not get in.
+    The others stay. Red without the access list's change, or without `crlfile`."""
+    fleet = Fleet(tmp_path)
+    stolen = tmp_path / "thief"
+    shutil.copytree(fleet.out, stolen)  # what he holds
+    with started(fleet) as broker:
+        thief, other, centre = (Party(fleet, name) for name in ("one", "two", access.CENTRE))
+        centre.subscribe("sos/v1/+/+/#")
+        thief.publish("sos/v1/nko/one/event")
+        wait_for(lambda: "sos/v1/nko/one/event" in centre.heard)
+        assert revocation.main(["one", "--out", str(fleet.out)]) == 0
+        broker.send_signal(signal.SIGHUP)
+        other.publish("sos/v1/nko/two/event")
+        wait_for(lambda: "sos/v1/nko/two/event" in centre.heard)
+        thief.client.publish("sos/v1/nko/one/alarm", b"{}", 1)
+        other.publish("sos/v1/nko/two/alarm")
+        wait_for(lambda: "sos/v1/nko/two/alarm" in centre.heard)
+        assert "sos/v1/nko/one/alarm" not in centre.heard
+        for party in (thief, other, centre):
+            party.close()
+    with started(fleet):
+        other, centre = Party(fleet, "two"), Party(fleet, access.CENTRE)
+        assert other.is_in and centre.is_in
+        shutil.copytree(stolen / "columns/one", fleet.out / "columns/one")
+        thief = Party(fleet, "one")
+        assert not thief.is_in and thief.lost
+        for party in (thief, other, centre):
+            party.close()
+        shutil.rmtree(fleet.out / "columns/one")
+    fleet.make()  # the row is in the table still: a new board
+    with started(fleet):
+        thief, replacement = Party(fleet, "two"), Party(fleet, "one")
+        assert replacement.is_in
+        replacement.close()
+        thief.close()

@@ -118,6 +118,7 @@ RUN_BY = {
     "make mutation": "tools/test_mutation.py::test_what_no_test_notices_or_runs_survives",
     "make pictures": "browser/test_pictures.py::test_the_desk_with_a_call_and_a_silent_column",
     "make provision": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
+    "make revoke": "field/test_revocation.py::test_a_replacement_has_nothing_of_the_stolen_one",
     "make run": "demo/test_demo.py::test_without_a_terminal_it_plays_the_script_and_passes",
     "make servers": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
     "make shell": "serial_board/test_board_console.py::test_the_shell_is_not_bitten_and_the_column_goes_back_on_duty",
