@@ -19,7 +19,7 @@ import re
 import signal
 import ssl
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,6 +33,7 @@ from desk import cameras, evidence_command, ladder
 from desk.cameras import Camera, CamerasError
 from desk.column_keys import ColumnKeys
 from desk.duty import Change, Duty
+from desk.exercises import DISGUISE_S
 from desk.ladder import LadderError, Plan
 from desk.media import credentials
 from desk.media.credentials import Credentials, CredentialsError
@@ -61,6 +62,7 @@ from desk.web.sessions import Sessions
 
 EXIT_USAGE = 2
 SHUTDOWN_S = 2.0
+EXERCISES_MAX = 100.0  # a week
 LISTEN = "127.0.0.1:8080"
 NAME = re.compile(r"[a-z0-9-]{1,20}")
 TILES = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^\s;,'\"]*")
@@ -122,7 +124,7 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
         duty = _duty(arguments, register, lambda change: server.notify(change))
         player = _player(arguments)
         audit = Audit(arguments.folder)
-        desk = Desk(arguments.name, register, duty, arguments.tiles, known)
+        desk = _desk(arguments, register, duty, known)
         server = Server(desk, guard, player, audit, _rules(arguments))
         runner = web.AppRunner(
             server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
@@ -165,8 +167,13 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
         roster=None if arguments.roster is None else roster.read(arguments.roster),
         answer_key=None if arguments.answer_key is None else receiver.read_key(arguments.answer_key),
         button_days=arguments.button_days,
+        exercises_a_week=arguments.exercises,
         keys=ColumnKeys(arguments.column_keys),
     )  # fmt: skip
+
+
+def _desk(arguments: argparse.Namespace, register: Register, duty: Duty, known: Sequence[Camera]) -> Desk:
+    return Desk(arguments.name, register, duty, arguments.tiles, known, arguments.exercise_disguise)
 
 
 def _player(arguments: argparse.Namespace) -> Player:
@@ -311,6 +318,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--roster", type=Path, metavar="FILE", help="the columns that should be there: roster.json of provisioning")
     add("--answer-key", type=Path, metavar="FILE", help="answers to drills are signed with it: answer.key")
     button = "for so long a press proves the button (default: %(default)s)"
+    add("--exercises", type=_rate, default=0.0, metavar="N", help="so many unannounced ones a week (default: none)")
+    disguise = "an exercise looks like a call for so long (default: %(default)s s)"
+    add("--exercise-disguise", type=_days, default=DISGUISE_S, metavar="S", help=disguise)
     add("--button-days", type=_days, default=BUTTON_DAYS, metavar="N", help=button)
     add("--cameras", type=Path, metavar="FILE", help="the city's own cameras: cameras.csv, see docs/desk.md")
     add("--record", type=Path, metavar="DIR", help="record open calls into this folder (default: nothing is recorded)")
@@ -352,6 +362,16 @@ def _positive(text: str) -> float:
     if not 0 < found < 1e6:
         raise argparse.ArgumentTypeError(f"found {text!r}, must be a number above 0")
     return found
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= EXERCISES_MAX:
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be from 0 to {EXERCISES_MAX:.0f} a week")
+    return rate
 
 
 def _name(text: str) -> str:

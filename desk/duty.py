@@ -28,12 +28,13 @@ from paho.mqtt import client as mqtt
 
 from common.identity import Identity
 from common.running import Running
-from desk import mqtt_client, trouble
+from desk import exercises, mqtt_client, trouble
 from desk.answers import Answered, Answers
 from desk.attendance import NO_BROWSER, Attendance
 from desk.batch import Batch, Change
 from desk.column_keys import ColumnKeys
 from desk.escalation import Escalation, Rung, Telling, Word
+from desk.exercises import Exercises
 from desk.intake import Intake
 from desk.ladder import Plan
 from desk.ledger import BY_MAX, NEW, Incident, LedgerError
@@ -42,7 +43,7 @@ from desk.line import Line, Login, MakeClient, Receipt
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.origin import CHALLENGE, Origins
 from desk.register import Register
-from desk.silence import Limits, Presence, Silence
+from desk.silence import UP, Limits, Presence, Silence
 from desk.telling import Nobody, Tells
 from desk.trouble import Trouble
 from desk.upkeep.chain import BUTTON_DAYS
@@ -66,6 +67,7 @@ log = logging.getLogger(__name__)
 
 
 STATUS = Change("status", "")
+NOWHERE = Presence("", 0)
 
 
 def wall_ms() -> int:
@@ -103,9 +105,11 @@ class Duty(Running, Office):
         roster: Roster | None = None,
         answer_key: bytes | None = None,
         button_days: int = BUTTON_DAYS,
+        exercises_a_week: float = 0.0,
         keys: ColumnKeys | None = None,
     ) -> None:
         self._make_client = make_client
+        self._exercises = Exercises(name, exercises_a_week)
         self._plan, self._officers = plan or Plan(), officers or Nobody()
         self._began_ms = now_ms()
         self.attendance = Attendance(now_ms)
@@ -227,7 +231,9 @@ class Duty(Running, Office):
         self._decide(incident_id, "accepted", by)
 
     def dispatch(self, incident_id: str, by: str) -> None:
-        """Help is on its way."""
+        """Help is on its way. No patrol goes out for an exercise."""
+        with self._lock:
+            exercises.refuse_patrol(self._ledger.find(incident_id))
         self._decide(incident_id, "dispatched", by)
 
     def close(self, incident_id: str, outcome: str, by: str, note: str = "") -> None:
@@ -243,18 +249,34 @@ class Duty(Running, Office):
             self._batch.entries.append((incident_id, self._now_ms(), "note", by, {"text": text}))
             self._commit()
 
+    def read_back(self, incident_id: str, by: str, text: str) -> None:
+        """Where an exercise comes from, as the operator says it: right or not, it stands in the timeline."""
+        by, text = wording(by, "name", BY_MAX), wording(text, "address", NOTE_MAX)
+        with self._changing():
+            self._exercises.read_back(self._batch, self._ledger.find(incident_id), by, text, self._now_ms())
+            self._commit()
+
+    def exercise(self, device_id: str, by: str) -> str:
+        """Have a column raise a call that asks for no help; the command's id. Real calls come first."""
+        with self._changing():
+            exercises.refuse_while_open(self._ledger.incidents.values())
+            return self._order(device_id, "drill", by, {"status": "exercise"})
+
     def command(self, device_id: str, cmd: str, by: str = "") -> str:
         """Send a command; its id is the one in the column's event "result". It is not kept for later."""
         with self._changing():
-            column = self._ledger.columns.get(device_id)
-            if column is None:
-                raise LedgerError(f"column {device_id!r} has not been heard of yet", code="column-unheard")
-            if cmd not in COMMANDS:
-                raise LedgerError(f"command {cmd!r}: give one of {', '.join(COMMANDS)}")
-            if not self._calls.stands:
-                why = f"{device_id}: {cmd} cannot be sent, the desk has no broker: {self._calls.trouble.text}"
-                raise LedgerError(why, code="no-broker")
-            return self._command(column.region, device_id, cmd, by, {})
+            return self._order(device_id, cmd, by, {})
+
+    def _order(self, device_id: str, cmd: str, by: str, more: dict[str, Any]) -> str:
+        column = self._ledger.columns.get(device_id)
+        if column is None:
+            raise LedgerError(f"column {device_id!r} has not been heard of yet", code="column-unheard")
+        if cmd not in COMMANDS:
+            raise LedgerError(f"command {cmd!r}: give one of {', '.join(COMMANDS)}")
+        if not self._calls.stands:
+            why = f"{device_id}: {cmd} cannot be sent, the desk has no broker: {self._calls.trouble.text}"
+            raise LedgerError(why, code="no-broker")
+        return self._command(column.region, device_id, cmd, by, more)
 
     def _command(self, region: str, device_id: str, cmd: str, by: str, more: dict[str, Any]) -> str:
         now_ms, command_id = self._now_ms(), uuid.uuid4().hex[:12]
@@ -435,6 +457,7 @@ class Duty(Running, Office):
                 self._enter_presence(column.device_id)
             self.keeper.look(self._ledger.columns, self._silence.presence, now_ms, listening=self._listening)
             self._escalate(now_ms)
+            self._exercise(now_ms)
             self._look_around(now_ms)
             self._commit()
             self._send_wishes(now_ms)
@@ -449,6 +472,15 @@ class Duty(Running, Office):
             return
         waiting = [one for one in self._ledger.incidents.values() if one.first_s * 1000 >= self._ladder_from_ms]
         self._escalation.look(self._batch, waiting, now_ms, together=self._calls.stands)
+
+    def _exercise(self, now_ms: int) -> None:
+        """End exercises that are over, and begin one when the dice say so."""
+        self._exercises.end(self._batch, self._ledger, now_ms)
+        if self._exercises.is_due(self.register, now_ms):
+            up = [one for one in self._ledger.columns if (self._silence.presence(one) or NOWHERE).kind == UP]
+            with contextlib.suppress(LedgerError):  # a call is open: another time
+                if up:
+                    self.exercise(self._exercises.one_of(up), self.name)
 
     def _look_around(self, now_ms: int) -> None:
         """Say it once when nobody is at this desk, and when somebody is again; and in the timeline of what waits."""

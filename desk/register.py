@@ -175,6 +175,18 @@ class Reading:
             incident.decisions[row["press"], row["state"]] = _decision(row)
         return incident
 
+    def exercised(self) -> dict[str, list[dict[str, Any]]]:
+        """What operators said the place was, and how exercises ended, by incident."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for row in self._read("SELECT * FROM entry WHERE kind IN ('readback', 'exercise-ended') ORDER BY n"):
+            found.setdefault(row["incident_id"], []).append({**row, "detail": json.loads(row["detail"])})
+        return found
+
+    def number(self, name: str) -> int | None:
+        """A number that the desk keeps for itself."""
+        rows = self._read("SELECT value FROM desk WHERE name = ?", name)
+        return int(rows[0]["value"]) if rows else None
+
     def ladder_from_ms(self) -> int:
         """Calls that came before that do not climb the ladder."""
         return int(self._read("SELECT value FROM desk WHERE name = 'ladder_from_ms'")[0]["value"])
@@ -210,8 +222,8 @@ class Reading:
     ) -> list[dict[str, Any]]:
         """Incidents, newest first: the rows of the table, `alarm` as a document, `late` as a bool.
 
-        `state`: "open", "closed", "all", or one of the ledger's. `status`: "actual", "drill" (a test or an exercise),
-        "all". `from_ms` <= received_ms < `to_ms`."""
+        `state`: "open", "closed", "all", or one of the ledger's. `status`: "actual", "exercise", "drill" (a test or
+        an exercise), "all". `from_ms` <= received_ms < `to_ms`."""
         terms: list[tuple[str, Any]] = [
             ("device_id = ?", device_id), ("site = ?", site), ("outcome = ?", outcome),
             ("received_ms >= ?", from_ms), ("received_ms < ?", to_ms),
@@ -219,7 +231,8 @@ class Reading:
         if state != "all":
             terms.append(("state != ?", "closed") if state == "open" else ("state = ?", state))
         if status != "all":
-            terms.append(("status = ?" if status == "actual" else "status != ?", "actual"))
+            is_drill = status == "drill"
+            terms.append(("status != ?", "actual") if is_drill else ("status = ?", status))
         used = [(term, value) for term, value in terms if value is not None]
         where = " AND ".join(["TRUE", *(term for term, _ in used)])
         sql = f"SELECT * FROM incident WHERE {where} ORDER BY received_ms DESC, rowid DESC LIMIT ?"
@@ -485,6 +498,10 @@ class Register(Reading):
     def drop_decisions(self, incident_id: str) -> None:
         """Drop what was decided about an incident that never came."""
         self._write("DELETE FROM decision WHERE incident_id = ?", incident_id)
+
+    def put_number(self, name: str, value: int) -> None:
+        """Keep a number for the desk itself."""
+        self._write("INSERT OR REPLACE INTO desk VALUES (?, ?)", name, str(value))
 
     def put_alive(self, now_ms: int) -> None:
         """The desk runs, and has done so until now."""

@@ -128,10 +128,10 @@ class Incidents:
 
     # -- a drill: a test alarm to the centre's software and back; no journal, no lamp, no relay
 
-    def start_drill(self):
-        """The id of the drill under way."""
+    def start_drill(self, status="test"):
+        """The id of the drill under way. `status`: "exercise" for one that people are to answer, too."""
         if self.drill is None:
-            self.drill = Incident(self._board, self._next_id(), self.config, status="test")
+            self.drill = Incident(self._board, self._next_id(), self.config, status=status)
             self._date(self.drill)
         return self.drill.id
 

@@ -93,12 +93,12 @@ def _selftest(commands, *_):
     return None, commands.actions.column.self_test(), True
 
 
-def _drill(commands, ident, _):
+def _drill(commands, ident, body):
     actions = commands.actions
     if actions.drill_command is not None:
         return "refused: a drill is under way", None, False
     actions.drill_command = ident
-    actions.column.incidents.start_drill()
+    actions.column.incidents.start_drill("exercise" if body.get("status") == "exercise" else "test")
     return None, None, False  # answered when the test alarm came back, or did not
 
 

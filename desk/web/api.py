@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from desk import statistics
+from desk import answer_times, statistics
 from desk.cameras import Camera, nearest
 from desk.duty import COMMANDS, Duty
+from desk.exercises import DISGUISE_S
 from desk.ledger import OUTCOMES
 from desk.register import Register
 from desk.web import views
@@ -35,8 +36,15 @@ class Desk:
     """`tiles`: address of the map's tiles, with {z}, {x} and {y}. `cameras`: the city's own."""
 
     def __init__(
-        self, name: str, register: Register, duty: Duty, tiles: str | None = None, cameras: Sequence[Camera] = ()
+        self,
+        name: str,
+        register: Register,
+        duty: Duty,
+        tiles: str | None = None,
+        cameras: Sequence[Camera] = (),
+        disguise_s: int = DISGUISE_S,
     ) -> None:
+        self.disguise_s = disguise_s
         self.name, self.register, self.duty, self.tiles = name, register, duty, tiles
         self.cameras = tuple(cameras)
         self.recorded: Callable[[], Mapping[str, int]] = dict
@@ -61,6 +69,7 @@ class Desk:
             "recording": self.recording_trouble(),
             "flooding": self.duty.flooding[:FLOODING_SHOWN],
             "silence": asdict(self.duty.limits),
+            "disguise_s": self.disguise_s,
         }
 
     def status(self) -> Document:
@@ -141,7 +150,10 @@ class Desk:
         presence = {
             row["device_id"]: self.register.presence(row["device_id"], since_ms) for row in self.register.columns()
         }
-        return statistics.summary(self.register.incidents(**wanted), presence, at_ms)
+        rows = self.register.incidents(**wanted)
+        known = {row["id"] for row in rows if row["status"] == "exercise"}
+        readings = {name: entries for name, entries in self.register.exercised().items() if name in known}
+        return {**statistics.summary(rows, presence, at_ms), **answer_times.summary(rows, readings)}
 
     def messages(self, changes: Iterable[tuple[str, str]]) -> list[Document]:
         """What the feed says of these changes. An incident changes its column's status, too."""

@@ -19,7 +19,7 @@ DEVICE_ID = re.compile(r"[a-z0-9-]{1,32}")
 
 WORDS = {
     "state": ("open", "closed", "all"),
-    "status": ("actual", "drill"),
+    "status": ("actual", "exercise", "drill"),
     "site": ("public", "school"),
     "outcome": OUTCOMES,
 }

@@ -81,6 +81,8 @@ class Server:
                 web.post(one + "/dispatch", self._dispatch),
                 web.post(one + "/close", self._close),
                 web.post(one + "/note", self._note),
+                web.post(one + "/readback", self._read_back),
+                web.post("/api/columns/{device_id}/exercise", self._exercise),
                 web.post(one + "/whep", self.watching.call),
                 web.get(one + "/cameras", self.watching.cameras),
                 web.post(one + "/cameras/{camera}/whep", self.watching.call_camera),
@@ -160,6 +162,20 @@ class Server:
         document = await asking.document(request, "by", "text")
         note = text(document, "text", NOTE_MAX, lines=True)
         return await self._decide(request, self.desk.duty.note, self._by(request, document), note)
+
+    async def _read_back(self, request: web.Request) -> web.StreamResponse:
+        document = await asking.document(request, "by", "text")
+        read = text(document, "text", NOTE_MAX)
+        return await self._decide(request, self.desk.duty.read_back, self._by(request, document), read)
+
+    async def _exercise(self, request: web.Request) -> web.StreamResponse:
+        """Unannounced: only an admin may."""
+        device_id = asking.device_id(request)
+        if self._person(request).role != "admin":
+            raise Refusal(403, "only an admin begins an exercise", code="exercise-admin")
+        by = self._person(request).name
+        command_id = await _or_refuse(lambda: self.desk.duty.exercise(device_id, by))
+        return web.json_response({"id": command_id}, status=202)
 
     async def _decide(self, request: web.Request, decide: Callable[..., Any], *arguments: str) -> web.StreamResponse:
         incident_id = asking.incident_id(request)

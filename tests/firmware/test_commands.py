@@ -39,6 +39,7 @@ class FakeColumn:
 
     def __init__(self) -> None:
         self.open = 0
+        self.drill_status = ""
         self.drills = self.reports = 0
         self.incidents = self
         self.telemetry = self
@@ -49,8 +50,9 @@ class FakeColumn:
     def open_ids(self) -> list[str]:
         return ["p-1-1-1"] * self.open
 
-    def start_drill(self) -> None:
+    def start_drill(self, status: str = "test") -> None:
         self.drills += 1
+        self.drill_status = status
 
     def report(self) -> None:
         self.reports += 1
@@ -314,3 +316,12 @@ def test_no_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     rig = Rig()
     assert rig.send() is None and rig.refusals == [("", "no memory for a command")]
     assert rig.board.forgotten == ["firmware.orders"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"), [({}, "test"), ({"status": "exercise"}, "exercise"), ({"status": 5}, "test")]
+)
+def test_a_drill_may_be_an_exercise(asked: dict[str, Any], status: str) -> None:
+    rig = Rig()
+    assert rig.send(cmd="drill", id="d-1", **asked) is None
+    assert rig.column.drill_status == status

@@ -346,3 +346,10 @@ def test_a_drill_and_a_foreign_call_know_no_waiting() -> None:
     assert rig.incidents.answered(rig.incidents.drill.id, "received", 1, True)
     assert not rig.incidents.answered("petropavl-01-7-9", "received", 1, True)
     assert rig.incidents.current() is None
+
+
+def test_an_exercise_is_marked_and_touches_neither_journal_nor_lamp() -> None:
+    rig = Rig()
+    ident = rig.incidents.start_drill("exercise")
+    assert rig.incidents.drill.status == "exercise" and rig.incidents.drill.id == ident
+    assert rig.incidents.current() is None and rig.reboot().open_ids() == []

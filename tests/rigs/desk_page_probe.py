@@ -75,6 +75,7 @@ class FakeDesk:
 
     def __init__(self) -> None:
         self.columns: dict[str, Document] = {}
+        self.disguise_s = 0
         self.incidents: dict[str, Document] = {}
         self.timelines: dict[str, list[Document]] = {}
         self.events: dict[str, list[Document]] = {}
@@ -210,7 +211,8 @@ class FakeDesk:
             return web.json_response(
                 {"languages": ["en", "ru", "kk"], "tiles": self.tiles, "cameras": len(self.cameras),
                  "outcomes": OUTCOMES, "now_ms": now_ms(),
-                 "name": "desk-1", "broker": self.broker, "silence": {"wire_s": 20, "cellular_s": 90}}
+                 "disguise_s": self.disguise_s, "name": "desk-1", "broker": self.broker,
+                 "silence": {"wire_s": 20, "cellular_s": 90}}
             )  # fmt: skip
         if tail == "columns":
             return web.json_response(list(self.columns.values()))

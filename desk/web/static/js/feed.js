@@ -52,13 +52,14 @@ function take(message) {
 
 async function resync() {
   during = [];
-  const [config, columns, open] = await Promise.all([
+  const [config, columns, open, exercises] = await Promise.all([
     get("/api/config"), get("/api/columns"), get(`/api/incidents?state=open&status=actual&limit=${OPEN_MAX}`),
+    get(`/api/incidents?state=open&status=exercise&limit=${OPEN_MAX}`),
   ]);
   store.config = config;
   setServerTime(config.now_ms);
   resyncColumns(columns);
-  const vanished = resyncIncidents(open);
+  const vanished = resyncIncidents([...open, ...exercises]);
   for (const message of during) take(message);
   during = null;
   setDesk(true, config);

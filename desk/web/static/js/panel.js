@@ -7,7 +7,7 @@ import { t } from "./i18n.js";
 import { media } from "./media.js";
 import { nearby } from "./nearby.js";
 import { recordings } from "./recordings.js";
-import { isActual, isOpen, isUnanswered, on, select, selectedIncident, store } from "./store.js";
+import { isCall, isExercise, isOpen, isRevealed, isUnanswered, on, select, selectedIncident, store } from "./store.js";
 import { ageText, clockText, momentText, nowMs } from "./time.js";
 import { badges, doubts, entryNote, entryText, legText, legs, outcomeText, placeText, pressedAt, pressedText, siteText,
   stateText } from "./words.js";
@@ -69,6 +69,9 @@ function build(id) {
     failure: el("p", { class: "wrong", role: "alert", testid: "failure" }) };
   parts.form = closeForm(parts);
   parts.note = el("textarea", { testid: "note", rows: "1", maxlength: String(NOTE_MAX), "data-t-placeholder": "note.placeholder", "data-t-label": "note.placeholder" });
+  parts.readback = el("input", { testid: "readback", maxlength: String(NOTE_MAX), "data-t-placeholder": "readback.placeholder", "data-t-label": "readback.placeholder" });
+  parts.readbackSave = button({ class: "quiet", testid: "readback-save", "data-t": "readback.save" }, saveReadback);
+  parts.readbackRow = el("div", { class: "note-row", hidden: true }, parts.readback, parts.readbackSave);
   parts.noteSave = button({ class: "quiet", testid: "note-save", "data-t": "note.save" }, saveNote);
   for (const what of Object.keys(STEPS)) parts[what] = actionButton(what);
   const player = media(id, parts);
@@ -82,7 +85,7 @@ function build(id) {
     el("details", { class: "part" }, el("summary", { "data-t": "stream.addresses" }), parts.streams));
   const node = el("article", { class: "panel", testid: "incident", "data-id": id },
     el("header", { class: "panel-head" }, parts.leave, parts.place, parts.facts, el("div", { class: "panel-now" }, parts.pressed, parts.state)), scroll,
-    el("footer", { class: "panel-foot" }, parts.failure, el("div", { class: "note-row" }, parts.note, parts.noteSave), parts.form,
+    el("footer", { class: "panel-foot" }, parts.failure, parts.readbackRow, el("div", { class: "note-row" }, parts.note, parts.noteSave), parts.form,
       el("div", { class: "do-row" }, parts.accept, parts.dispatch, parts.close)));
   return { id, node, parts, player, cameras, kept, timeline: [], reading: false, again: false };
 }
@@ -99,10 +102,11 @@ function updateSteps(incident, parts) {
     const loses = past && document.activeElement === parts[what];
     parts[what].disabled = past;
     if (loses) parts[next].focus();
-    parts[what].hidden = !isActual(incident);
+    parts[what].hidden = !isCall(incident) || (what === "dispatch" && isRevealed(incident));
     parts[what].classList.toggle("primary", what === next && !past);
     parts[what].classList.toggle("done", done);
   }
+  parts.readbackRow.hidden = !isExercise(incident) || !isOpen(incident) || isUnanswered(incident);
   if (!isOpen(incident) && !parts.form.hidden) {
     if (parts.form.contains(document.activeElement)) parts.leave.focus();
     parts.form.hidden = true;
@@ -118,12 +122,12 @@ function updateSteps(incident, parts) {
 function updateHead(incident, node, parts) {
   setAttribute(node, "data-state", incident.state);
   setAttribute(node, "aria-busy", isBusy(incident.id) ? "true" : null);
-  setAttribute(node, "data-waits", isActual(incident) && isUnanswered(incident));
+  setAttribute(node, "data-waits", isCall(incident) && isUnanswered(incident));
   setText(parts.place, placeText(incident));
   const { site, geo, height_m: height } = incident.location ?? {};
   const facts = [plain(incident.device_id, 40), siteText(site), Number.isFinite(height) ? t("fact.height", { n: height }) : "",
     plain(geo, 60).replace(/^geo:/, "").replace(/;.*$/, "")];
-  if (!isActual(incident)) facts.unshift(t(`kind.${incident.status === "exercise" ? "exercise" : "test"}`));
+  if (isRevealed(incident) || !isCall(incident)) facts.unshift(t(`kind.${incident.status === "exercise" ? "exercise" : "test"}`));
   const warned = incident.expected ? [{ kind: "expected", badge: true, text: t("expected.address", { address: plain(incident.expected.address) }) }] : [];
   const items = [...warned, ...badges(incident).map((badge) => ({ ...badge, badge: true })),
     ...facts.filter(Boolean).map((text, index) => ({ kind: `fact-${index}`, text }))];
@@ -249,6 +253,16 @@ async function confirmClose() {
   if (!outcome) return;
   if (await act(id, "close", { outcome, note: parts.note.value.trim() })) {
     parts.note.value = "";
+  }
+}
+
+async function saveReadback() {
+  const { parts, id } = shown;
+  const text = parts.readback.value.trim();
+  if (!text) return parts.readback.focus();
+  if (await act(id, "readback", { text })) {
+    parts.readback.value = "";
+    readTimeline();
   }
 }
 

@@ -55,6 +55,38 @@ function availability(list) {
     el("table", {}, head, el("tbody", {}, ...rows)), el("p", { class: "none", text: t("statistics.availability-note") }));
 }
 
+const SHIFTS = ["night", "day", "evening"];
+
+/** How soon people accepted: in all, by shift and by person, against the target. */
+function answers(title, figures, testid) {
+  if (!figures) return null;
+  const { s = 0, share: wanted = 0 } = found.target ?? {};
+  const line = (name, one) => el("tr", { "data-late": String(one.within !== null && one.within < wanted) }, el("th", { scope: "row", text: name }),
+    el("td", { class: "number", text: String(one.n) }), el("td", { class: "number", text: one.p50_ms === null ? "–" : spanText(one.p50_ms) }),
+    el("td", { class: "number", text: one.p90_ms === null ? "–" : spanText(one.p90_ms) }), el("td", { class: "number", text: share(one.within) }),
+    el("td", { class: "number", text: String(one.unaccepted) }));
+  const rows = [line(t("statistics.all"), figures.all),
+    ...SHIFTS.filter((one) => figures.by_shift[one].n).map((one) => line(t(`shift.${one}`), figures.by_shift[one])),
+    ...Object.entries(figures.by_person).map(([name, one]) => line(plain(name, 64), one))];
+  const heads = [t("statistics.who"), t("statistics.calls"), t("statistics.half"), t("statistics.most")].map((text) => el("th", { scope: "col", text }));
+  heads.push(el("th", { scope: "col", text: t("statistics.within", { n: s }) }), el("th", { scope: "col", text: t("statistics.unaccepted") }));
+  const note = [t("statistics.target", { n: s, share: Math.round(wanted * 100) })];
+  if (Number.isFinite(figures.missed)) note.push(t("statistics.readback", { right: figures.address_right, wrong: figures.address_wrong, missed: figures.missed }));
+  return el("section", { class: "card wide", testid }, el("h3", { text: t(title) }), el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows)),
+    el("p", { class: "none", text: note.join(" ") }));
+}
+
+/** Columns with false calls. Nothing here ever keeps a press from ringing. */
+function misuse(list) {
+  if (!list) return null;
+  const rows = list.map((one) => el("tr", { "data-device": one.device_id },
+    el("th", { scope: "row", text: store.columns.has(one.device_id) ? placeText(store.columns.get(one.device_id)) : plain(one.device_id, 40) }),
+    el("td", { class: "number", text: t("statistics.false-of", { false: one.false, closed: one.closed }) }), el("td", { class: "number", text: share(one.share) }),
+    el("td", { text: one.repeated ? t("statistics.repeated", { n: one.most_in_a_week }) : "" })));
+  return el("section", { class: "card wide", testid: "misuse" }, el("h3", { text: t("statistics.misuse") }),
+    rows.length ? el("table", {}, el("tbody", {}, ...rows)) : "", el("p", { class: "none", text: t(rows.length ? "statistics.misuse-note" : "statistics.misuse-none") }));
+}
+
 function draw() {
   const chooser = el("select", { testid: "statistics-days", on: { change: (event) => { days = Number(event.target.value); read(); } } },
     ...DAYS.map((n) => el("option", { value: String(n), text: t("statistics.days", { n }) })));
@@ -71,7 +103,8 @@ function draw() {
       bars("statistics.by_outcome", found.by_outcome, outcomeText), bars("statistics.by_site", found.by_site, siteText),
       bars("statistics.by_month", found.by_month, (month) => plain(month, 10)),
       times("statistics.press_to_desk", found.press_to_desk_ms, "press-to-desk"),
-      times("statistics.press_to_accept", found.press_to_accept_ms, "press-to-accept"), availability(found.availability)),
+      times("statistics.press_to_accept", found.press_to_accept_ms, "press-to-accept"),
+      ...[answers("statistics.answers", found.answers, "answers"), answers("statistics.exercises", found.exercises, "exercises"), misuse(found.misuse)].filter(Boolean), availability(found.availability)),
     el("h2", { text: t("register.drills") }),
     el("p", { class: "total", testid: "statistics-drills", text: [t("statistics.drills", { n: drills.total ?? 0 }), drillNote].filter(Boolean).join(" ") }),
     el("div", { class: "cards" }, times("statistics.press_to_desk", drills.press_to_desk_ms, "drill-to-desk")));

@@ -1,5 +1,7 @@
 // What the page knows, and who wants to hear of changes.
 
+import { nowMs } from "./time.js";
+
 const STATES = ["new", "received", "accepted", "dispatched", "closed"];
 
 const KEPT_MAX = 500;
@@ -46,13 +48,20 @@ export const isActual = (incident) => incident.status === "actual";
 export const isOpen = (incident) => incident.state !== "closed";
 export const isUnanswered = (incident) => incident.state === "new" || incident.state === "received";
 
+/** Raised by the desk to see who answers; rings as a call does. */
+export const isExercise = (incident) => incident.status === "exercise";
+export const isCall = (incident) => isActual(incident) || isExercise(incident);
+/** An exercise looks like any call at first: until somebody accepts it, for some seconds at most. */
+export const isRevealed = (incident) => isExercise(incident)
+  && (!isUnanswered(incident) || nowMs() - incident.received_ms >= (store.config.disguise_s ?? 0) * 1000);
+
 /** Nobody has accepted for so long that all desks ring louder. */
 export const isLouder = (incident) => isUnanswered(incident) && incident.unanswered_s > 0;
 
-/** Open calls that are no drill, oldest first. */
+/** Open calls and exercises, no tests; oldest first, calls before what is known to be an exercise. */
 export function openCalls() {
-  return [...store.incidents.values()].filter((one) => isActual(one) && isOpen(one))
-    .sort((a, b) => a.received_ms - b.received_ms || (a.id < b.id ? -1 : 1));
+  return [...store.incidents.values()].filter((one) => isCall(one) && isOpen(one))
+    .sort((a, b) => isRevealed(a) - isRevealed(b) || a.received_ms - b.received_ms || (a.id < b.id ? -1 : 1));
 }
 
 /** A new state of one incident. Tells `incidents`, and `press` when somebody pressed (again). */
@@ -64,7 +73,7 @@ export function putIncident(incident) {
   store.incidents.set(incident.id, known ? { ...known, ...incident } : incident);
   const again = known && (incident.press > known.press || incident.reopened > known.reopened);
   if (isLouder(incident) && known && !isLouder(known)) tell("louder", incident.id);
-  if (isActual(incident) && isOpen(incident) && (!known || again)) tell("press", { incident, again: Boolean(known) });
+  if (isCall(incident) && isOpen(incident) && (!known || again)) tell("press", { incident, again: Boolean(known) });
   tell("incidents", incident.id);
 }
 
@@ -77,14 +86,14 @@ export function putColumn(column) {
 /** A page stays open for months: what is over is forgotten, oldest first. */
 function forget() {
   if (store.incidents.size <= KEPT_MAX) return;
-  const over = [...store.incidents.values()].filter((one) => !(isActual(one) && isOpen(one)) && one.id !== store.selected?.id);
+  const over = [...store.incidents.values()].filter((one) => !(isCall(one) && isOpen(one)) && one.id !== store.selected?.id);
   for (const one of over.slice(0, store.incidents.size - KEPT_MAX)) store.incidents.delete(one.id);
 }
 
 /** All open calls as the server has them now: one that it no longer has open was closed meanwhile. */
 export function resyncIncidents(open) {
   const ids = new Set(open.map((incident) => incident.id));
-  const vanished = [...store.incidents.values()].filter((one) => isActual(one) && isOpen(one) && !ids.has(one.id));
+  const vanished = [...store.incidents.values()].filter((one) => isCall(one) && isOpen(one) && !ids.has(one.id));
   for (const incident of open) putIncident(incident);
   tell("incidents", null);
   return vanished.map((one) => one.id);

@@ -4,7 +4,7 @@ import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { act } from "./actions.js";
 import { chime } from "./sound.js";
-import { isLouder, isUnanswered, on, openCalls, select, store, go } from "./store.js";
+import { isLouder, isRevealed, isUnanswered, on, openCalls, select, store, go, tell } from "./store.js";
 import { ageText, momentText, nowMs } from "./time.js";
 import { badges, isMuted, isSilent, lastWords, placeText, pressedAt, pressedText, siteText, stateText } from "./words.js";
 
@@ -13,6 +13,7 @@ const NOTED = "sos-noted";
 
 const noted = new Set(JSON.parse(sessionStorage.getItem(NOTED) ?? "[]"));
 const chimed = new Set();
+let revealed = 0; // open exercises that are known to be some
 
 /** Unanswered calls first, oldest at the top: a new one never moves those that are there. */
 function inOrder() {
@@ -132,6 +133,11 @@ export function render() {
 
 /** What changes with every second. */
 export function tick() {
+  const known = openCalls().filter(isRevealed).length;
+  if (known !== revealed) {
+    revealed = known;
+    tell("incidents", null); // what looked like a call is an exercise
+  }
   for (const node of document.querySelectorAll("#strips > .strip")) {
     const incident = store.incidents.get(node.dataset.id);
     if (incident) setAge(node, incident);

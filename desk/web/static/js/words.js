@@ -2,7 +2,7 @@
 
 import { current, has, t } from "./i18n.js";
 import { plain } from "./dom.js";
-import { isLouder } from "./store.js";
+import { isCall, isLouder, isRevealed } from "./store.js";
 import { momentText, nowMs, spanText } from "./time.js";
 
 const WAITED_MS = 10000; // a call that left later than this had to wait for its connection
@@ -75,6 +75,7 @@ export function badges(incident) {
   const found = [];
   if (isLouder(incident)) found.push({ kind: "unanswered", text: t("badge.unanswered", { n: incident.unanswered_s }) });
   if (isUnproven(incident)) found.push({ kind: "origin", text: t("badge.origin") });
+  if (isRevealed(incident)) found.push({ kind: "exercise", text: t("badge.exercise") });
   if (incident.reopened > 0) found.push({ kind: "reopened", text: t("badge.reopened") });
   if (incident.press > 1) found.push({ kind: "press", text: t("badge.press", { n: incident.press }) });
   if (incident.late) found.push({ kind: "late", text: t("badge.late") });
@@ -84,7 +85,7 @@ export function badges(incident) {
 
 /** Who has done what with the call, in one sentence. */
 export function stateText(incident) {
-  if (incident.status !== "actual") return t("state.drill");
+  if (!isCall(incident)) return t("state.drill");
   const by = plain(incident.by, 64) || t("unknown");
   switch (incident.state) {
     case "accepted": return t("state.accepted", { by, time: momentText(incident.accepted_ms) });
@@ -179,6 +180,8 @@ export function entryText(entry) {
     const who = detail?.tell === "desks" ? t("officer.desks") : plain(detail?.tell, 40);
     Object.assign(values, { who, after: plain(detail?.after_s, 10), why: plain(detail?.why, 300) || t("unknown") });
   }
+  if (entry.kind === "readback") return t(detail?.right ? "entry.readback-right" : "entry.readback-wrong", { ...values, text: plain(detail?.text, 200) });
+  if (entry.kind === "exercise-ended") return t(detail?.why === "real-call" ? "entry.exercise-real" : "entry.exercise-missed");
   if (entry.kind === "nobody-here") values.why = has(`absent-why.${detail?.why}`) ? t(`absent-why.${detail.why}`) : t("unknown");
   if (entry.kind === "press" && detail?.press > 1) return t("entry.press-again", { n: plain(detail.press, 10) });
   if (entry.kind === "shut") values.span = spanText(Number(detail?.ms) || 0);

@@ -1,0 +1,93 @@
+"""The page when nobody accepts, when nobody is there, and when a call is an exercise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from browser_probe import DeskPage, Visitor
+from desk_page_probe import FakeDesk, column, incident, now_ms
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+CALL, DRILL, REAL = "park-01-17-1", "park-01-17-2", "park-02-17-1"
+
+
+@pytest.fixture
+def server() -> Iterator[FakeDesk]:
+    with FakeDesk() as server:
+        server.columns = {name: column(name) for name in ("park-01", "park-02")}
+        yield server
+
+
+@pytest.fixture
+def desk(server: FakeDesk, visitor: Visitor) -> DeskPage:
+    return visitor.desk(server.url)
+
+
+def test_a_call_that_nobody_accepts_rings_louder_and_says_so(server: FakeDesk, desk: DeskPage) -> None:
+    server.put(incident(CALL))
+    desk.open(CALL)
+    strip = desk.page.locator(f'#strips > [data-id="{CALL}"]')
+    sound = desk.get("sound")
+    expect(sound).to_have_attribute("data-ringing", "true")
+    expect(sound).to_have_attribute("data-louder", "false")
+    sound.click()
+    expect(sound).to_have_attribute("data-state", "hushed")
+    server.put(incident(CALL, unanswered_s=15))
+    expect(strip).to_contain_text("nobody has accepted for 15 s")
+    expect(sound).to_have_attribute("data-louder", "true")
+    server.put(incident(CALL, unanswered_s=0, state="accepted", by="anna", accepted_ms=now_ms()))
+    expect(sound).to_have_attribute("data-ringing", "false")
+    expect(strip).not_to_contain_text("nobody has accepted for")
+
+
+def test_the_timeline_says_who_was_told_and_who_was_not(server: FakeDesk, desk: DeskPage) -> None:
+    server.put(incident(CALL, unanswered_s=15))
+    steps = [("sent", "desks", ""), ("failed", "duty", "HTTP 500"), ("uncertain", "chief", "no answer")]
+    server.timelines[CALL] = [
+        {"at_ms": now_ms() + at, "kind": f"step-{kind}", "by": f"{15 + at}-{who}",
+         "detail": {"tell": who, "after_s": 15 + at, "desk": "desk-1", "try": 1, **({"why": why} if why else {})}}
+        for at, (kind, who, why) in enumerate(steps)
+    ]  # fmt: skip
+    server.timelines[CALL].append({"at_ms": now_ms() + 9, "kind": "nobody-here", "by": "desk-1",
+                                   "detail": {"why": "no-browser"}})  # fmt: skip
+    desk.open(CALL)
+    timeline = desk.get("timeline")
+    for text in (
+        "all desks and the column: told that nobody has accepted for 15 s",
+        "duty: could not be told: HTTP 500",
+        "chief: perhaps told, nobody can know: no answer",
+        "Nobody is at desk-1: no browser is open",
+    ):
+        expect(timeline).to_contain_text(text)
+
+
+def test_an_exercise_looks_like_a_call_until_somebody_accepts_it(server: FakeDesk, desk: DeskPage) -> None:
+    """Red where it is marked at once, where a patrol can be sent, or where it stands before a call."""
+    server.disguise_s = 600
+    desk.page.reload()
+    server.put(incident(DRILL, status="exercise"))
+    strip = desk.page.locator(f'#strips > [data-id="{DRILL}"]')
+    expect(strip).to_be_visible()
+    expect(strip).not_to_contain_text("EXERCISE")
+    expect(desk.get("sound")).to_have_attribute("data-ringing", "true")
+    desk.open(DRILL)
+    expect(desk.get("incident")).not_to_contain_text("exercise")
+    server.put(incident(DRILL, status="exercise", state="accepted", by="anna", accepted_ms=now_ms()))
+    expect(strip).to_contain_text("EXERCISE")
+    expect(desk.get("incident")).to_contain_text("An exercise: not a call")
+    expect(desk.get("dispatch")).to_be_hidden()
+    desk.get("readback").fill("Address of park-01")
+    desk.get("readback-save").click()
+    sent = (f"incidents/{DRILL}/readback", {"text": "Address of park-01"})
+    desk.until(lambda: sent in server.posts, "what was read back")
+    server.put(incident(REAL))
+    expect(desk.page.locator("#strips > .strip").first).to_have_attribute("data-id", REAL)
+
+
+def test_an_exercise_shows_what_it_is_when_its_time_is_over(server: FakeDesk, desk: DeskPage) -> None:
+    server.put(incident(DRILL, status="exercise", at_ms=now_ms() - 60_000))
+    server.disguise_s = 20
+    desk.page.reload()
+    expect(desk.page.locator(f'#strips > [data-id="{DRILL}"]')).to_contain_text("EXERCISE")
