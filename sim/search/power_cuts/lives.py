@@ -8,6 +8,7 @@ import json
 from typing import Any, NamedTuple
 
 from firmware import record
+from firmware.clock import FLOOR_EVERY_MS
 from firmware.startup.config_files import sealed
 from sim.document import document as column_document
 
@@ -132,7 +133,8 @@ _CALL: Script = [
     [1400, "press", 60],
     [1600, "end", END],
 ]
-_SELFTEST = {"v": 1, "id": "c1", "cmd": "selftest", "expires": "2027-01-01T00:00:00.000Z"}
+# Within the hour that a command counts, by the clock that every life begins with (device/board.py).
+_SELFTEST = {"v": 1, "id": "c1", "cmd": "selftest", "expires": "2026-11-18T11:30:00.000Z"}
 
 LIVES = (
     Life("first boot", (Boot([[200, "press", 60], [1500, "end", END]]),)),
@@ -197,5 +199,6 @@ LIVES = (
         {**_TWO_FOLDERS, "active": "ba", "boot.rec": _framed('{"n":16777300,"u":4}')},
     ),
     Life("self-test", (Boot([[200, "command", _SELFTEST], [400, "press", 60], [600, "end", END]]),), _WORKED),
+    Life("six hours", (Boot([[100, "pass", FLOOR_EVERY_MS], [FLOOR_EVERY_MS + 500, "end", END]]),), _WORKED),
 )
 NAMES = tuple(life.name for life in LIVES)

@@ -106,6 +106,8 @@ class Board:
             self._answer(argument)
         elif what == "command":
             self.broker.publish(self._device, "cmd", argument)
+        elif what == "pass":  # of the time that nothing happens in, at once
+            self.us += argument * 1000
         elif what == "die":
             self._dying = True
         elif what == "copy":
