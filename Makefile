@@ -120,7 +120,7 @@ watch: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: lamp, button, link a
 	@test -n "$(PORT)" || { echo "error: make watch PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.watch "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
-accept: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru] [SECONDS=60] [SERVER=HOST:8883 WIFI=ssid]: a board's figures against the model's
+accept: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru] [SECONDS=60] [SERVER=HOST:8883 WIFI=ssid: a TLS session too]: a board's figures against the model's
 	@test -n "$(PORT)" || { echo "error: make accept PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.accept "$(PORT)" $(if $(JSON),--json) $(SPEAK) \
 	  $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(SERVER),--server "$(SERVER)" --wifi "$(WIFI)")

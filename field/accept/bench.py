@@ -15,11 +15,15 @@ from field.board import Board, BoardError
 from firmware.startup import pins
 
 PROGRAM = Path(__file__).resolve().parents[1] / "device" / "accept.py"
+_HAL = Path(__file__).resolve().parents[2] / "hal"
+INTEGRATOR = (_HAL / "esp32_integrator.py", _HAL / "esp32_integrate.py")
+_ITS_IMPORT = "from hal.esp32_integrator import Integrator\n"
 BITE_MS = 2000
 BACK_WITHIN_S = 30.0
 _PINGS = 25
 _PATTERN_BYTES = 64
 _GPIO_MAX = 48
+_PSRAMS = {"esp32": {16, 17}}  # of a WROVER module: a level there costs the board its memory
 
 
 class Bench:
@@ -56,10 +60,17 @@ class Bench:
             self.ask_nothing("clean()")
 
     def ask(self, call: str) -> Any:
-        return json.loads(self.board.run(call))
+        """What it tells last: the chip's own drivers may have said something before."""
+        return json.loads(self.board.run(call).strip().splitlines()[-1])
 
     def ask_nothing(self, call: str) -> None:
         self.board.run(call)
+
+    def integrator(self, pin: int, pulse: int) -> Any:
+        """See field/device/accept.py. A bare board has no firmware, so it gets these two files of it."""
+        for name in INTEGRATOR:
+            self.board.run(name.read_text("utf-8").replace(_ITS_IMPORT, ""))
+        return self.ask(f"integrator({pin}, {pulse})")
 
     def _load(self) -> None:
         self.board.run(PROGRAM.read_text("utf-8"))
@@ -70,9 +81,9 @@ class Bench:
         numbers = {value for value in (*self.pins.values(), *self._link.values()) if isinstance(value, int)}
         return numbers | set(pins.RMII)
 
-    def spare(self, role: str) -> int:
+    def spare(self, role: str, *taken: int) -> int:
         """A pin with pull resistors that nothing is wired to, fit for `role`; else the button's."""
-        claimed = self._claimed()
+        claimed = self._claimed() | _PSRAMS.get(self.chip, set()) | set(taken)
         for pin in range(_GPIO_MAX + 1):
             if pin not in claimed and all(pins.problem(self.chip, one, pin) is None for one in ("button", role)):
                 return pin

@@ -25,7 +25,7 @@ from field.words import Words, add_language, choose
 
 STYLES = {Verdict.AGREES: "green", Verdict.WITHIN: "yellow", Verdict.OUTSIDE: "bold red", Verdict.UNMEASURED: "dim"}
 EXIT_DIFFERS, EXIT_FAILED = 1, 3
-REST_S = 30  # of an inspection, beside the minute with the button
+REST_S = 35  # of an inspection, beside the minute with the button
 
 
 class Card:
@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="the board's card, as one JSON object")
     add_language(parser)
     parser.add_argument("--seconds", type=float, default=EDGES_S, help="to watch the button (default: %(default)s)")
-    parser.add_argument("--server", metavar="HOST:PORT", help="of TLS, for the handshake; needs --wifi")
+    parser.add_argument("--server", metavar="HOST:PORT", help="of TLS, for a session and its heap; needs --wifi")
     parser.add_argument("--wifi", default="", metavar="SSID", help=f"its password comes from {WIFI_PASSWORD}")
     arguments = parser.parse_args(argv)
     if arguments.server and not arguments.wifi:

@@ -9,6 +9,8 @@ from common import assumptions
 from field.accept.bench import Bench
 
 BLOCKS = 24
+RENAMES = 16
+_PULLS = 2
 EDGES_S = 60
 _PSRAM_LEAST_BYTES = 1 << 20
 _SLICE_MS = 5000  # within which the agent's watchdog wants to be fed
@@ -51,8 +53,27 @@ def _heaps(bench: Bench, wish: Wish) -> dict[str, Value]:
 
 def _counter_pulls_up(bench: Bench, wish: Wish) -> dict[str, Value]:
     pin = bench.spare("button")
-    is_free = bench.ask(f"pull({pin}, True)") == 1 and bench.ask(f"pull({pin}, False)") == 0
-    return {"counter_pulls_up": bench.ask(f"counter_pulls_up({pin})") if is_free else None}
+    return {"counter_pulls_up": bench.ask(f"counter_pulls_up({pin})") if _held(bench, pin) == _PULLS else None}
+
+
+def _pulls(bench: Bench, wish: Wish) -> dict[str, Value]:
+    return {"pulls": _held(bench, bench.spare("button"))}
+
+
+def _held(bench: Bench, pin: int) -> int:
+    """How many of its pull resistors move a pin; fewer than _PULLS: something else does."""
+    return (bench.ask(f"pull({pin}, True)") == 1) + (bench.ask(f"pull({pin}, False)") == 0)
+
+
+def _integrator(bench: Bench, wish: Wish) -> dict[str, Value]:
+    """The firmware's own, at a contact that a pull resistor closes: the reference is the chip's clock."""
+    pin = bench.spare("button")
+    if _held(bench, pin) < _PULLS:
+        return {}
+    pulse = bench.pins.get("pulse")
+    found = bench.integrator(pin, bench.spare("pulse", pin) if pulse is None else pulse)
+    latched_ms, pulse_hz = found or (None, None)
+    return {"integrator_ms": latched_ms, "pulse_hz": pulse_hz}
 
 
 def _adc(bench: Bench, wish: Wish) -> dict[str, Value]:
@@ -70,6 +91,11 @@ def _flash(bench: Bench, wish: Wish) -> dict[str, Value]:
     return {"erase_us": erase_us, "program_us": program_us, "flash_tail_ms": worst_us / 1000}
 
 
+def _renames(bench: Bench, wish: Wish) -> dict[str, Value]:
+    mostly_us, worst_us = bench.ask(f"renames({RENAMES})")
+    return {"rename_ms": mostly_us / 1000, "rename_tail_ms": worst_us / 1000}
+
+
 def _false_edges(bench: Bench, wish: Wish) -> dict[str, Value]:
     found, left_ms = 0, round(wish.edges_s * 1000)
     while left_ms > 0:
@@ -81,9 +107,10 @@ def _false_edges(bench: Bench, wish: Wish) -> dict[str, Value]:
 
 def _tls(bench: Bench, wish: Wish) -> dict[str, Value]:
     if wish.server is None:
-        return {"tls_ms": None}
+        return {}
     (host, port), (ssid, password) = wish.server, wish.wifi
-    return {"tls_ms": bench.ask(f"handshake({ssid!r}, {password!r}, {host!r}, {port})")}
+    found = bench.ask(f"handshake({ssid!r}, {password!r}, {host!r}, {port})")
+    return dict(zip(_OF_A_SESSION, found, strict=True))
 
 
 def _soft_reset(bench: Bench, wish: Wish) -> dict[str, Value]:
@@ -104,6 +131,16 @@ def _watchdog(bench: Bench, wish: Wish) -> dict[str, Value]:
         return {"watchdog_2s_ms": bite_ms, "rtc_kept_watchdog": is_kept(), "cause_watchdog": bench.ask("cause()")}
 
 
+# What a server and a Wi-Fi are needed for, in the order in which the board tells it.
+_OF_A_SESSION: dict[str, float] = {
+    "tls_fits": 0,
+    "tls_ms": 300,
+    "wifi_join_bytes": 1024,
+    "tcp_socket_bytes": 1536,
+    "tls_session_bytes": 1024,
+    "tls_handshake_bytes": 3072,
+}
+
 # The longest write is the worst of a few dozens: one that is twice as long is the same, as far as that can tell.
 # In this order: the clock is watched from the start of the bench to the first reset, the longer the better.
 MEASURES: tuple[Measure, ...] = (
@@ -111,15 +148,19 @@ MEASURES: tuple[Measure, ...] = (
     _one("tick_ms", 1.5, "tick()"),
     _one("sleep_floor_ms", 2, "short_sleep()"),
     _one("timer_late_ms", 4, "timer_late()"),
+    Measure({"pulls": 0}, _pulls),
     Measure({"counter_pulls_up": 0}, _counter_pulls_up),
+    Measure({"integrator_ms": 4, "pulse_hz": 25}, _integrator),
     Measure({"adc_low_mv": 100, "adc_high_mv": 100}, _adc),
     Measure({"lamp_pins": 0}, _lamp_pins),
     _one("fs_bytes", 0, "fs_bytes()"),
     Measure({"erase_us": 15000, "program_us": 600, "flash_tail_ms": 400}, _flash),
+    Measure({"rename_ms": 10, "rename_tail_ms": 400}, _renames),
     _one("rtc_bytes", 0, "rtc_capacity()"),
     Measure({"false_edges": 0}, _false_edges),
     Measure({"drift_ppm": 200}, lambda bench, wish: {"drift_ppm": bench.drift_ppm()}),
-    Measure({"tls_ms": 300}, _tls),
+    _one("wifi_init_bytes", 2048, "wifi()"),
+    Measure(_OF_A_SESSION, _tls),
     Measure({"rtc_kept_soft": 0, "cause_soft": 0}, _soft_reset),
     Measure({"rtc_kept_hard": 0, "cause_hard": 0}, _hard_reset),
     Measure({"watchdog_2s_ms": 500, "rtc_kept_watchdog": 0, "cause_watchdog": 0}, _watchdog),

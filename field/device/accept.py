@@ -13,11 +13,15 @@ import machine
 
 tell, watchdog = globals()["tell"], globals()["watchdog"]
 
-FILE = "accept.tmp"
+FILE, NEW_FILE = "accept.tmp", "accept.new"
 SERVICE_FILE = "service.req"  # see boot.py: the next start leaves the column off
 BLOCK_BYTES = 4096
 CACHE_BYTES = 128  # of LittleFS, as MicroPython mounts it
 WAITS = 25
+PRESS_MS = 40  # that the integrator shall wait for
+NO_MEMORY = (12, -32512)  # ENOMEM; MBEDTLS_ERR_SSL_ALLOC_FAILED
+LATCHES = 9
+RATE_MS, RATES = 400, 3
 
 
 def _median(values):
@@ -85,6 +89,69 @@ def pull(pin, up):
     machine.Pin(pin, machine.Pin.IN, None)
 
 
+class _Pulled:
+    """A contact that a pull resistor opens and closes: the reference, of which the program knows when it does."""
+
+    def __init__(self, pin):
+        self._pin = machine.Pin(pin)
+
+    def become_input(self):
+        self._pin.init(machine.Pin.IN, machine.Pin.PULL_UP)
+
+    def close(self):
+        self._pin.init(machine.Pin.IN, machine.Pin.PULL_DOWN)
+
+    def is_closed(self):
+        return not self._pin.value()
+
+
+def integrator(pin, pulse):
+    """[ms of closure after which it latches, pulses that it counts in a second] of the firmware's own, which
+    field/accept has sent as well; None without a pulse counter, [0, None]: it does not prove itself."""
+    if not hasattr(esp32, "PCNT"):
+        tell(None)
+        return
+    contact = _Pulled(pin)
+    one = globals()["make"](contact, machine.Pin(pin), machine.Pin(pulse), 0, PRESS_MS)
+    if one is None:
+        tell([0, None])
+        return
+    tell([min([_latch_ms(one, contact) for _ in range(LATCHES)]), min([_rate(one) for _ in range(RATES)])[1]])
+    for unit in (one._press, one._release, one._closed, machine.PWM(machine.Pin(pulse))):
+        unit.deinit()
+    machine.Pin(pin, machine.Pin.IN, None)
+
+
+def _latch_ms(one, contact):
+    """What else the board does in between makes it longer, and never shorter."""
+    one.arm()
+    start, took_us = time.ticks_us(), 0
+    contact.close()
+    while not one.is_latched() and took_us < 5000 * PRESS_MS:
+        took_us = time.ticks_diff(time.ticks_us(), start)
+    took_us = time.ticks_diff(time.ticks_us(), start)
+    contact.become_input()
+    one.disarm()
+    watchdog.feed()
+    return took_us / 1000
+
+
+def _rate(one):
+    """(us in which two looks at clock and counter may be off, pulses a second) of an open contact."""
+    first, counted = _stamped(one)
+    time.sleep_ms(RATE_MS)
+    second, counted_then = _stamped(one)
+    watchdog.feed()
+    passed_us = time.ticks_diff(second[0], first[0])
+    return first[1] + second[1], (counted_then - counted) * 1e6 / passed_us
+
+
+def _stamped(one):
+    start = time.ticks_us()
+    counted = one.open_ms()
+    return (start, time.ticks_diff(time.ticks_us(), start)), counted
+
+
 def adc(pin, up):
     """mV at a pin that is pulled up or down."""
     converter = machine.ADC(machine.Pin(pin), atten=machine.ADC.ATTN_11DB)
@@ -119,6 +186,12 @@ def edges(pin, active_low, for_ms):
     tell(found)
 
 
+def _idf(column):
+    """Bytes of ESP-IDF's heap: 1 what is free, 3 the fewest that ever were."""
+    gc.collect()
+    return sum([region[column] for region in esp32.idf_heap_info(esp32.HEAP_DATA)])
+
+
 def heaps():
     """[bytes of MicroPython's heap, [bytes free, largest free block] of each region of ESP-IDF's]"""
     gc.collect()
@@ -141,6 +214,18 @@ def flash(blocks):
     os.remove(FILE)
     program = _mostly(programs)
     tell([program, _mostly(erases) - program, max(whole)])
+
+
+def renames(count):
+    """[us that a rename over a file takes, us of the worst]"""
+    took = []
+    for _ in range(count):
+        with open(NEW_FILE, "wb") as file:
+            file.write(bytes(CACHE_BYTES))
+        took.append(_elapsed_us(os.rename, NEW_FILE, FILE))
+        watchdog.feed()
+    os.remove(FILE)
+    tell([_median(took), max(took)])
 
 
 def fs_bytes():
@@ -217,7 +302,7 @@ def forget_boots(unhealthy):
 
 
 def clean():
-    for name in (FILE, SERVICE_FILE):
+    for name in (FILE, NEW_FILE, SERVICE_FILE):
         try:
             os.remove(name)
         except OSError:
@@ -232,14 +317,25 @@ def bite(timeout_ms):
         pass
 
 
+def wifi():
+    """Bytes of ESP-IDF's heap that network.WLAN() takes, once a start."""
+    import network
+
+    before = _idf(1)
+    network.WLAN(network.STA_IF)
+    tell(before - _idf(1))
+
+
 def handshake(ssid, password, host, port):
-    """ms of a TLS handshake with a server, over Wi-Fi; what it shows is not checked."""
+    """[1 if a TLS session finds room, ms that its handshake stalls the loop, bytes of ESP-IDF's heap that take: to join
+    a Wi-Fi, a connection, a TLS session, a handshake on top of that]; what the server shows is not checked."""
     import socket
 
     import network
     import tls
 
     nic = network.WLAN(network.STA_IF)
+    free = [_idf(1)]
     nic.active(True)
     if not nic.isconnected():
         nic.connect(ssid, password)
@@ -248,16 +344,47 @@ def handshake(ssid, password, host, port):
             break
         time.sleep_ms(10)
         watchdog.feed()
+    free.append(_idf(1))
     context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
     setattr(context, "verify_mode", tls.CERT_NONE)  # the stubs do not know the attribute
+    address = socket.getaddrinfo(host, port)[0][-1]
+    before = _idf(1)
     plain = socket.socket()
-    plain.connect(socket.getaddrinfo(host, port)[0][-1])
-    start = time.ticks_us()
-    secured = context.wrap_socket(plain, server_hostname=host)
-    took_us = time.ticks_diff(time.ticks_us(), start)
-    secured.close()
+    plain.connect(address)
+    free.append(_idf(1))
+    plain.setblocking(False)
+    fits, stalled_ms, session, on_top = 1, None, None, None
+    try:
+        stalled_ms, session, on_top = _shake(context, plain, host, free[2])
+    except (MemoryError, OSError) as error:
+        if error.args and error.args[0] not in NO_MEMORY:
+            raise
+        fits = 0
     plain.close()
-    tell(took_us / 1000)
+    tell([fits, stalled_ms, free[0] - free[1], before - free[2], session, on_top])
+
+
+def _shake(context, plain, host, before):
+    """(ms within its steps, bytes of the session, of the handshake on top); `before`: bytes that were free."""
+    start = time.ticks_us()
+    secured = context.wrap_socket(plain, do_handshake_on_connect=False, server_hostname=host)
+    stalled_us = time.ticks_diff(time.ticks_us(), start)
+    wrapped = lowest = _idf(1)
+    ever = _idf(3)
+    for _ in range(2000):
+        start = time.ticks_us()
+        sent = secured.write(b"\x10")
+        stalled_us += time.ticks_diff(time.ticks_us(), start)
+        if sent:
+            break
+        lowest = min(lowest, _idf(1))
+        time.sleep_ms(5)
+        watchdog.feed()
+    if _idf(3) < ever:
+        lowest = min(lowest, _idf(3))
+    session = before - _idf(1)
+    secured.close()
+    return stalled_us / 1000, session, wrapped - lowest
 
 
 clean()

@@ -68,6 +68,7 @@ class PCNT:
             unit._settled_us = 0
             unit.deinit()
             wires.polls.append(unit._interrupt)
+            wires.settlers.append(unit._settle)
         return cls._made[__id]
 
     def __init__(self, __id, **options) -> None:

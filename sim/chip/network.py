@@ -71,6 +71,10 @@ def _fails(what: str) -> None:
 _failed = [0]
 
 
+def is_radio_on() -> bool:
+    return "wlan" in _interfaces and _interfaces["wlan"].active()
+
+
 def hostname(name=None):
     if name is None:
         return _names["hostname"]

@@ -4,6 +4,7 @@ from . import errno, host, pulses, wires
 
 _LEVEL_MAX = 65535
 _DEFAULT_PWM_HZ = 5000
+_TRUE_HZ = 1000  # what the option `pulse_hz` says of a chip whose clock is right
 _MAX_PWM_HZ = 40000000
 _IRQ_QUEUE = 8  # MicroPython's scheduler: what does not fit is lost without a word
 _DEFAULT_ADC_UV = 1000000
@@ -84,6 +85,9 @@ class Pin:
             self._mode = mode
             wires.trains.pop(self._number, None)
         if pull != -1:
+            if pull != self._pull:
+                for settle in wires.settlers:
+                    settle()
             self._pull = pull
         if changed and self._mode in (Pin.OUT, Pin.OPEN_DRAIN):
             self._tell()
@@ -236,7 +240,7 @@ class PWM:
         """Every write is told, also one that changes nothing: the parent knows by it that a colour is complete."""
         wires.touch()
         self._duty = duty
-        period_us = 1000000 // self._hz
+        period_us = 1000000 * _TRUE_HZ // (self._hz * wires.options["pulse_hz"])
         high_us = period_us * duty // _LEVEL_MAX
         if 0 < high_us < period_us and wires.options["pulse"]:
             wires.trains[self._number] = pulses.Train(host.now_us(), period_us, high_us)

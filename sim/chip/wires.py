@@ -14,6 +14,7 @@ registers = None
 ASK = object()  # the default of an argument that turns a question into a setting
 trains = {}  # GPIO -> the pulses that PWM makes there
 polls = []  # called on every touch: soft interrupts and timers
+settlers = []  # called before a pull resistor changes: what counts adds what was until now
 alarms = []  # each says in how many us its timer is due
 woken = False  # an interrupt has woken the task that waits: a FreeRTOS notification
 uart = None  # takes what comes over the serial port, of a chip that has one
@@ -54,7 +55,7 @@ def pin_level(pin: int, pulled_up: bool) -> int:
     """What an input reads: the wire that leads to it, else its pull resistor."""
     if pin == options["tamper_pin"]:
         return int(tamper)
-    return int(pulled_up)
+    return int(pulled_up or options["pulls"] < 2)
 
 
 def sleep_ms(ms: int) -> None:

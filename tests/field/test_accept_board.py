@@ -28,8 +28,12 @@ from sim.servers.authority import Authority
 
 pytestmark = [pytest.mark.micropython]
 
-BRIEFLY = Wish(edges_s=3)
-NEED_MORE = {"tls_ms", "psram_bytes"}  # a server, another module
+BRIEFLY = Wish(edges_s=0.5)
+ANOTHER_MODULE = {"psram_bytes"}
+OF_A_SESSION = {"wifi_join_bytes": 10_900, "tcp_socket_bytes": 3_900, "tls_session_bytes": 24_000,
+                "tls_handshake_bytes": 11_000}  # fmt: skip
+NEED_MORE = {"tls_ms", "tls_fits", *OF_A_SESSION} | ANOTHER_MODULE  # a server
+OF_THE_COUNTER = {"counter_pulls_up", "integrator_ms", "pulse_hz"}  # the C3 has none
 
 
 @pytest.fixture
@@ -71,7 +75,7 @@ def differing(card: Card) -> dict[str, Verdict]:
 @pytest.mark.parametrize("chip", CHIPS)
 def test_a_board_as_the_model_is_agrees_in_every_line(stack: ExitStack, tmp_path: Path, chip: str) -> None:
     card = command.take(board(stack, tmp_path, chip=chip).port, BRIEFLY)
-    cannot = NEED_MORE | ({"counter_pulls_up"} if chip == "esp32c3" else set())
+    cannot = NEED_MORE | (OF_THE_COUNTER if chip == "esp32c3" else set())
     unmeasured = {name for name in assumptions.load() if name not in NEAR}
     wanted = dict.fromkeys(cannot | unmeasured, Verdict.UNMEASURED)
     assert differing(card) == wanted, card.measured
@@ -84,6 +88,11 @@ DEVIATING: list[tuple[dict[str, float], dict[str, Verdict]]] = [
     ({"sleep_floor_ms": 20}, {"sleep_floor_ms": Verdict.OUTSIDE}),
     ({"timer_late_ms": 20}, {"timer_late_ms": Verdict.OUTSIDE}),
     ({"counter_pulls_up": 0}, {"counter_pulls_up": Verdict.WITHIN}),
+    ({"pulls": 1}, {"pulls": Verdict.OUTSIDE}),
+    ({"pulse": 0}, {"integrator_ms": Verdict.OUTSIDE}),
+    ({"pulse_hz": 940}, {"pulse_hz": Verdict.OUTSIDE}),
+    ({"rename_ms": 80}, {"rename_ms": Verdict.OUTSIDE}),
+    ({"wifi_init_bytes": 40_000}, {"wifi_init_bytes": Verdict.OUTSIDE}),
     ({"program_us": 2200}, {"program_us": Verdict.WITHIN}),
     ({"erase_us": 80_000}, {"erase_us": Verdict.WITHIN}),
     ({"fs_bytes": 917_504}, {"fs_bytes": Verdict.OUTSIDE}),
@@ -122,9 +131,8 @@ def test_a_module_with_psram_tells_how_much(stack: ExitStack, tmp_path: Path) ->
 def test_an_open_button_that_moves_by_itself_is_told(stack: ExitStack, tmp_path: Path) -> None:
     one = board(stack, tmp_path)
     one.wave([(at_ms * 1000, at_ms // 50 % 2) for at_ms in range(50, 12_000, 50)])
-    (name,) = (
-        name for name, verdict in differing(command.take(one.port, BRIEFLY)).items() if verdict == verdict.OUTSIDE
-    )
+    found = differing(command.take(one.port, Wish(edges_s=3)))
+    (name,) = (name for name, verdict in found.items() if verdict == verdict.OUTSIDE)
     assert name == "false_edges"
 
 
@@ -168,18 +176,29 @@ def wait_for(one: SerialBoard, console: str) -> None:
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize(("tls_ms", "wanted"), [(700, Verdict.AGREES), (2800, Verdict.OUTSIDE)])
-def test_a_handshake_is_measured_where_a_server_is_given(
-    stack: ExitStack, tmp_path: Path, tls_ms: int, wanted: Verdict
+NO_ROOM = {"tls_handshake_bytes": 50_000}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({}, set()), ({"tls_ms": 2800}, {"tls_ms"}), (OF_A_SESSION, set(OF_A_SESSION)), (NO_ROOM, {"tls_fits"})],
+    ids=["as the model", "time", "heap", "no room"],
+)
+def test_a_session_is_measured_where_a_server_is_given(
+    stack: ExitStack, tmp_path: Path, changed: dict[str, float], told: set[str]
 ) -> None:
+    """Its time, and what Wi-Fi, connection, session and handshake take of ESP-IDF's heap."""
     server = Authority(tmp_path / "pki").server()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(server.cert, server.key)
     echo = stack.enter_context(closing(Echo(context)))
     wish = Wish(edges_s=0.5, server=("127.0.0.1", echo.port), wifi=("sos-columns", ""))
-    card = command.take(board(stack, tmp_path, {"tls_ms": tls_ms}).port, wish)
-    (line,) = (line for line in card.lines() if line.figure.name == "tls_ms")
-    assert line.verdict is wanted, line
+    card = command.take(board(stack, tmp_path, changed).port, wish)
+    found = differing(card)
+    assert {name for name, verdict in found.items() if verdict is not Verdict.UNMEASURED} == told, card.measured
+    for name in OF_A_SESSION:
+        wanted = changed.get(name, assumptions.load()[name].value)
+        assert card.measured[name] == wanted or changed == NO_ROOM and card.measured[name] is None, name
 
 
 # -- the card
