@@ -9,8 +9,6 @@ certificate; a large step only when a second answer says the same; and the floor
 hours: what a forger does in an hour is undone by the next true answer, and is gone after a power cut.
 """
 
-import struct
-
 from firmware import const, record, rfc3339
 from firmware.timing import Deadline
 
@@ -23,7 +21,6 @@ EARLIEST_MS = 1767225600000  # 2026-01-01: no column of this firmware is older
 FLOOR_EVERY_MS = const(21600000)  # 6 h: four flash writes a day
 _STEP_MS = const(600000)  # more than a crystal loses in a year without an answer
 _AGREE_MS = const(2000)  # between two answers about one step
-_NTP_EPOCH_S = const(2208988800)  # from 1900 to 1970, RFC 5905
 _LOOKUP_MS = const(20000)  # getaddrinfo takes 19 s at most
 _ANSWER_MS = const(2000)
 _RETRY_MS = const(10000)
@@ -74,7 +71,7 @@ class Clock:
             return _IDLE_MS
         try:
             return self._ask()
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self._failed(error)
             return _IDLE_MS
 
@@ -100,9 +97,10 @@ class Clock:
             return _POLL_MS
         self._lookup = None
         self._peer = self._board.datagram(address, self._port)
-        # RFC 5905: the client's transmit time comes back as the originate time, which tells our answer from a stray.
         self._nonce = self._board.random(1 << 30)
-        self._peer.send(b"\x23" + bytes(39) + struct.pack("!II", self._nonce, 0))
+        from firmware.ntp import question  # forgotten with the connection
+
+        self._peer.send(question(self._nonce))
         self._answer.start(_ANSWER_MS)
         return _POLL_MS
 
@@ -116,17 +114,10 @@ class Clock:
 
     def _take(self, answer):
         """True when this datagram is the answer."""
-        if len(answer) < 48 or answer[0] & 7 != 4 or answer[0] >> 6 == 3 or not 1 <= answer[1] <= 15:
-            return False  # not a server's, or a server that is not synchronised itself
-        if struct.unpack("!II", answer[24:32]) != (self._nonce, 0):
-            return False
-        seconds, fraction = struct.unpack("!II", answer[40:48])
-        if not seconds and not fraction:
-            return False  # RFC 4330 section 5: a server that has no time to give
-        if seconds < 1 << 31:
-            seconds += 1 << 32  # era 1 begins in 2036, RFC 4330 section 3
-        epoch_ms = (seconds - _NTP_EPOCH_S) * 1000 + (fraction * 1000 >> 32)
-        if not self._floor_ms <= epoch_ms <= self._latest_ms:
+        from firmware.ntp import answered
+
+        epoch_ms = answered(answer, self._nonce)
+        if epoch_ms is None or not self._floor_ms <= epoch_ms <= self._latest_ms:
             return False
         self._close()
         step_ms = epoch_ms - self._board.epoch_ms()
@@ -157,6 +148,7 @@ class Clock:
         if self._peer is not None:
             self._peer.close()
             self._peer = None
+            self._board.forget("firmware.ntp")
 
     def _read_floor(self):
         try:

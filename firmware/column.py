@@ -268,27 +268,13 @@ class Column:
     # -- what it says about itself
 
     def _birth(self):
+        """See birth.py, which is in memory only meanwhile."""
         self._make_room()
-        mode, debouncer = self.boot["mode"], self.button.decides()
-        update = None
-        if self._board.flash.size(resets.UPDATE_FILE):
-            from firmware.update.state import told
+        from firmware.birth import birth
 
-            update = told(self._board.flash)
-            self._board.forget("firmware.update.state")
-        return self.messages.info(
-            self._board, self.origin, self.last_reset, mode, self._capabilities(), debouncer, update
-        )
-
-    def _capabilities(self):
-        has = ["relay"]
-        if self._board.contact.counts:
-            has.append("edge-counter")
-        if self._board.tamper_open() is not None:
-            has.append("tamper")
-        if self._board.supply_mv() is not None:
-            has.append("supply")
-        return has
+        made = birth(self, self._board)
+        self._board.forget("firmware.birth")
+        return made
 
     def _figures(self):
         link = self._board.link.describe()

@@ -48,6 +48,7 @@ class Commands:
         except MemoryError:
             self.refuse("", "no memory for a command")
         self.board.forget("firmware.orders")
+        self.board.forget("firmware.rfc3339_parse")
 
     def topic(self) -> bytes:
         return self._messages.topic("cmd")

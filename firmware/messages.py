@@ -4,7 +4,6 @@ from firmware import VERSION, const, encoding
 
 V = 1
 ALARM_MAX_BYTES = 1024
-TRACEBACK_MAX_CHARS = 600
 _SEAL_BYTES = const(72)  # as much as firmware/authentic.py adds
 
 
@@ -15,8 +14,8 @@ class Messages:
         """`authentic`: proves what is proven, if this column has a key (firmware/authentic.py)."""
         self.device_id = config["device_id"]
         self.uris = config["stream"]
-        self._clock = clock
-        self._boot = boot
+        self.clock = clock
+        self.boot = boot
         self._authentic = authentic
         self.root = "sos/v1/%s/%s/" % (config["region"], config["device_id"])
         self.location = {key: config["location"][key] for key in ("geo", "address", "site", "height_m")}
@@ -33,12 +32,12 @@ class Messages:
             "device_id": self.device_id,
             "status": incident.status,
             "press": incident.press,
-            "raised_at": self._clock.text(incident.raised_at),
+            "raised_at": self.clock.text(incident.raised_at),
             "clock": incident.clock,
             "age_ms": incident.age.ms(),
             "late": incident.late,
             "location": self.location,
-            "stream": self._stream(),
+            "stream": self.stream(),
             "faults": faults,
             "fw": VERSION,
         }
@@ -50,47 +49,20 @@ class Messages:
         return self._sealed("alarm", payload)
 
     def state(self, online: bool) -> bytearray:
-        at = self._clock.now_text() if online else None
-        payload = encoding.encode({"v": V, "state": "online" if online else "offline", "boot": self._boot, "at": at})
+        at = self.clock.now_text() if online else None
+        payload = encoding.encode({"v": V, "state": "online" if online else "offline", "boot": self.boot, "at": at})
         return self._sealed("state", payload) if online else payload  # a last will is the broker's word
 
-    def info(self, board, origin, reset, mode: str, capabilities: list, debouncer: str, update=None) -> bytearray:
-        """`origin`: {"digest", "source"} of the configuration; `reset`: {"cause", "culprit", "traceback"}; `update`: of
-        the last one, or None."""
-        text = reset.get("traceback")
-        body = {
-            "v": V,
-            "device_id": self.device_id,
-            "fw": VERSION,
-            "boot": self._boot,
-            "hw": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython},
-            "location": self.location,
-            "stream": self._stream(),
-            "capabilities": capabilities,
-            "debouncer": debouncer,
-            "config": origin,
-            "mode": mode,
-            "reset": {
-                "cause": reset["cause"],
-                "culprit": reset.get("culprit"),
-                "traceback": text[-TRACEBACK_MAX_CHARS:] if text else None,
-            },
-            "at": self._clock.now_text(),
-        }
-        if update:
-            body["update"] = update
-        return encoding.encode(body)
-
     def heartbeat(self, figures: dict) -> bytearray:
-        body = {"v": V, "boot": self._boot, "clock": self._clock.source, "at": self._clock.now_text()}
+        body = {"v": V, "boot": self.boot, "clock": self.clock.source, "at": self.clock.now_text()}
         body.update(figures)
         return self._sealed("heartbeat", encoding.encode(body))
 
     def fault(self, ident: str, since_ms, detail: str) -> bytearray:
-        return encoding.encode({"v": V, "id": ident, "since": self._clock.text(since_ms), "detail": detail})
+        return encoding.encode({"v": V, "id": ident, "since": self.clock.text(since_ms), "detail": detail})
 
     def event(self, name: str, detail) -> bytearray:
-        return encoding.encode({"v": V, "event": name, "at": self._clock.now_text(), "detail": detail})
+        return encoding.encode({"v": V, "event": name, "at": self.clock.now_text(), "detail": detail})
 
     def result(self, ident: str, error, detail) -> bytearray:
         body = {"v": V, "id": ident, "ok": error is None, "error": error, "detail": detail}
@@ -99,7 +71,7 @@ class Messages:
     def _sealed(self, kind, payload):
         return self._authentic.seal(self.topic(kind), payload) if self._authentic else payload
 
-    def _stream(self):
+    def stream(self):
         stream = dict(self.uris)
-        stream["ok_at"] = self._clock.text(self.stream_ok_at)
+        stream["ok_at"] = self.clock.text(self.stream_ok_at)
         return stream

@@ -7,6 +7,7 @@ the ids of the last commands on flash, so that neither is forgotten by what it b
 import json
 
 from firmware import record, rfc3339
+from firmware.rfc3339_parse import parse
 
 ID_MAX_CHARS = 64
 REMEMBERED = 16
@@ -27,7 +28,7 @@ def receive(commands, payload: bytes) -> None:
         if body["v"] != 1 or not isinstance(ident, str) or not 1 <= len(ident) <= ID_MAX_CHARS:
             raise ValueError("v or id")
         ident.encode()  # raises for half a surrogate pair, which could not be answered
-        expires_ms = rfc3339.parse(body["expires"])
+        expires_ms = parse(body["expires"])
         if commands.authentic and not commands.authentic.is_sealed(commands.topic(), payload):
             raise ValueError("not proven to be the centre's")
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError) as error:

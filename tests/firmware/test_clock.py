@@ -9,8 +9,7 @@ import pytest
 from fake_board import EPOCH_MS, FakeBoard, FlashMode
 from fake_net import FakeDatagram
 
-from firmware import clock as clock_module
-from firmware import rfc3339
+from firmware import ntp, rfc3339
 from firmware.clock import EARLIEST_MS, FLOOR_FILE, Clock
 from firmware.record import frame
 
@@ -93,7 +92,7 @@ def test_vectors(seconds: int, fraction: int, text: str | None) -> None:
 
 def test_the_era_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken by counting from 1900 only: in 2036 the seconds begin at 0 again, which is before the floor."""
-    monkeypatch.setattr(clock_module, "_NTP_EPOCH_S", NTP_TO_UNIX_S + (1 << 32))
+    monkeypatch.setattr(ntp, "_EPOCH_S", NTP_TO_UNIX_S + (1 << 32))
     with pytest.raises(AssertionError):
         test_vectors(1, 0, "2036-02-07T06:28:17.000Z")
 

@@ -315,7 +315,7 @@ def test_no_memory_is_a_refusal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(orders, "receive", receive)
     rig = Rig()
     assert rig.send() is None and rig.refusals == [("", "no memory for a command")]
-    assert rig.board.forgotten == ["firmware.orders"]
+    assert rig.board.forgotten == ["firmware.orders", "firmware.rfc3339_parse"]
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contract import validator
-from firmware import encoding, rfc3339
-from firmware.messages import ALARM_MAX_BYTES, TRACEBACK_MAX_CHARS, Messages
+from firmware import birth, encoding, rfc3339
+from firmware.messages import ALARM_MAX_BYTES, Messages
 from firmware.startup.config import validate
 
 NOW_MS = 1_800_000_000_123
@@ -74,15 +74,16 @@ def test_faults_give_way_when_an_alarm_gets_too_long() -> None:
 def test_the_rest_of_the_contract() -> None:
     for source in ("ntp", "kept", "none"):
         one = messages(source)
-        assert checked(one, "state", one.state(True))["at"] == FakeClock.now_text(one._clock)
+        assert checked(one, "state", one.state(True))["at"] == FakeClock.now_text(one.clock)
         assert checked(one, "state", one.state(False))["at"] is None, "a will has no time"
         checked(one, "fault/tamper", one.fault("tamper", NOW_MS, "open"))
         checked(one, "event", one.event("boot", {"number": 1}))
         checked(one, "result", one.result("c-1", None, {"a": 1}))
         checked(one, "result", one.result("c-1", "expired", None))
         reset = {"cause": "watchdog", "culprit": "uplink", "traceback": "x" * 5000}
-        info = one.info(FakeBoard(), {"digest": "0" * 16, "source": "current"}, reset, "normal", ["relay"], "counter")
-        assert len(checked(one, "info", info)["reset"]["traceback"]) == TRACEBACK_MAX_CHARS
+        origin = {"digest": "0" * 16, "source": "current"}
+        info = birth.info(one, FakeBoard(), origin, reset, "normal", ["relay"], "counter")
+        assert len(checked(one, "info", bytes(info))["reset"]["traceback"]) == birth.TRACEBACK_MAX_CHARS
 
 
 VALUES = st.recursive(

@@ -7,11 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from sim.search.storms import script
+from sim.search.storms import rare, script
 from sim.search.storms.controls import applied
 from sim.search.storms.script import Outcome, Storm
 
 CPU_LIMIT_S = 60  # a storm takes well under a second: one that takes so long never ends
+RARE = "rare"  # before the name of a control: its own storm
 NEVER_EVERY = 3  # every third storm has faults that do not heal
 
 
@@ -34,8 +35,10 @@ def name_of(seed: int) -> str:
 
 
 def read(what: str) -> Storm:
-    """The storm `SEED`, `SEED:MODE` or that of a file. Raises ValueError, OSError."""
+    """The storm `SEED`, `SEED:MODE`, `rare:CONTROL` or that of a file. Raises ValueError, OSError."""
     seed, _, mode = what.partition(":")
+    if seed == RARE and mode in rare.STORMS:
+        return script.load(rare.STORMS[mode])
     if not seed.isdigit():
         return script.load(Path(what).read_text())
     return script.generate(int(seed), mode or name_of(int(seed)).partition(":")[2])
@@ -44,7 +47,7 @@ def read(what: str) -> Storm:
 def perform(what: str | Storm, times: int, control: str | None) -> Verdict:
     """Perform it so many times in this process; the traces have to be the same (I9)."""
     storm = read(what) if isinstance(what, str) else what
-    name = f"{storm.seed}:{storm.mode}"
+    name = what if isinstance(what, str) and what.startswith(RARE) else f"{storm.seed}:{storm.mode}"
     with applied(control):
         outcomes = [_perform(storm) for _ in range(times)]
     first = outcomes[0]

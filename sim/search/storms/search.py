@@ -16,7 +16,7 @@ from typing import NamedTuple
 from rich.table import Table
 
 from sim.search.findings import Findings, Violation, command_of
-from sim.search.storms import judge
+from sim.search.storms import judge, rare
 from sim.search.storms.controls import CONTROLS
 from sim.search.storms.judge import Verdict
 from sim.search.storms.script import KINDS, Storm, dump
@@ -116,6 +116,7 @@ class _Search:
         self._workers = workers
         self._first = self._next = seed
         self._control = control
+        self._rare_taken = False
         self._say = say
         self._cores = cores
         self._twins: list[_Job] = []
@@ -152,6 +153,9 @@ class _Search:
         if job := self._twin_for(worker):
             self._twins.remove(job)
             return job
+        if self._control in rare.STORMS and not self._rare_taken:
+            self._rare_taken = True
+            return _Job(f"{judge.RARE}:{self._control}")
         self._next += 1
         return _Job(judge.name_of(self._next - 1))
 
@@ -162,7 +166,8 @@ class _Search:
         return 2 if self._has_twin(job) else 1
 
     def _has_twin(self, job: _Job) -> bool:
-        return job.twin is None and int(job.name.partition(":")[0]) % TWIN_EVERY == self._first % TWIN_EVERY
+        seed = job.name.partition(":")[0]
+        return job.twin is None and seed.isdigit() and int(seed) % TWIN_EVERY == self._first % TWIN_EVERY
 
     def _judge(self, verdict: Verdict, worker: ProcessPoolExecutor, job: _Job) -> None:
         findings = self._findings

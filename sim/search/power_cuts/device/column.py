@@ -24,7 +24,7 @@ class Came:
         self.presses = {ident: press for ident, press, _ in self.restored}
         self.number = column.number
         self.quarantined = column.journal.quarantined
-        self.mark = column.messages._location["address"]
+        self.mark = column.messages.location["address"]
         self.source = origin["source"]
 
 
