@@ -18,8 +18,9 @@ from field import words
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
 LANGUAGES = words.LANGUAGES[1:]
-# Sections of an English page that are for builders and programs, and stay in English.
+# Sections of an English page that are for builders machines and programs, and stay in English.
 ENGLISH_ONLY = {
+    "desk.md": {"Try it", "For those who run it", "For integrators", "What is tested"},
     "diagnostics.md": {"For programs"},
     "flashing.md": {"Your own image"},
 }
