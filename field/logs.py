@@ -7,11 +7,13 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from field.console import Console
 from field.telling import in_words
 from field.words import Words, add_language, asked_for
+from firmware.incident import ACK_STATES
 
 
 def text(logs: dict[str, Any], words: Words) -> Iterator[str]:
@@ -36,8 +38,21 @@ def text(logs: dict[str, Any], words: Words) -> Iterator[str]:
 def _record(one: dict[str, Any], words: Words) -> str:
     if "damaged" in one:
         return words("logs.damaged", record=one["damaged"])
-    rest = " ".join(f"{key}={one[key]}" for key in sorted(one, key=lambda key: (key != "id", key)) if key != "k")
-    return f"{one.get('k', '?')} {rest}".rstrip()
+    try:
+        return words(f"logs.record.{one['k']}", **one | {"at": _when(one.get("at"), words), "s": _state(one, words)})
+    except KeyError:  # of a newer firmware, or damaged in a way that its CRC does not tell
+        return " ".join(f"{key}={one[key]}" for key in one)
+
+
+def _when(unix_ms: int | None, words: Words) -> str:
+    if unix_ms is None:
+        return words("logs.no-clock")
+    return f"{datetime.fromtimestamp(unix_ms // 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _state(one: dict[str, Any], words: Words) -> str:
+    named = {number: words(f"logs.state.{name}") for name, number in ACK_STATES.items()}
+    return named.get(one.get("s", 0), str(one.get("s")))
 
 
 @in_words

@@ -255,7 +255,7 @@ def test_a_picture_that_cannot_be_had_is_said(server: FakeDesk, desk: DeskPage, 
     assert path == "incidents/park-01-17-1/whep"
     assert re.search(r"^m=video .*?^a=recvonly", offer, re.MULTILINE | re.DOTALL)
     assert re.search(r"^m=audio .*?^a=sendrecv", offer, re.MULTILINE | re.DOTALL)
-    server.put({**server.incidents["park-01-17-1"], "press": 2, "stream": {"sip": "sip:a@b", "ok_at": None}})
+    server.put({**server.incidents["park-01-17-1"], "press": 2, "stream": {"http": "http://a/b", "ok_at": None}})
     expect(desk.get("play")).to_be_disabled()
     expect(desk.get("media-state")).to_contain_text("names no stream for a browser")
 

@@ -16,14 +16,16 @@ from field.diag.by_hand import AGAIN, NO, YES
 from field.diag.finding import ANY, EVERYWHERE, LINES, Verdict
 from field.words import PortTrouble, Trouble, Words
 from firmware.console.lamp import COLOURS
+from firmware.incident import ACK_STATES
 from firmware.lamp import COLOURS as LAMP
 
 FIELD = Path(field.__file__).parent
 FOLDER = FIELD / "diag"
 FIRMWARE = FIELD.parent / "firmware"
-# What is said here is in English only: for whoever prepares a fleet, and for programs.
+# What is said here is in English only: for whoever prepares a fleet or a release, and for programs.
 ENGLISH_ONLY = {"provision.py", "fleet.py", "rows.py", "keeping.py", "certificates.py", "access.py",
-                "labels.py", "places.py", "shared.py", "laptop.py"}  # fmt: skip
+                "labels.py", "places.py", "shared.py", "laptop.py", "release.py",
+                "revocation.py"}  # fmt: skip
 MAKERS = {"passes": False, "untested": False, "warns": True, "fails": True}  # name -> has it cause and next step?
 # What is the same in all languages: figures and names.
 SAME = {"chip.ok", "configuration.ok", "verdict.-"}
@@ -309,7 +311,16 @@ STATUS = {
 LOGS = {
     "reset": {"boot": 3, "cause": "hard", "culprit": "supervisor"},
     "faults": [{"id": "7", "detail": "the housing is open", "since": None}],
-    "journal": [{"damaged": "7"}],
+    "journal": [
+        {"damaged": "7"},
+        {"k": "held"},
+        {"k": "release"},
+        {"k": "sealed"},
+        {"k": "press", "id": "7-1", "n": 2},
+        {"k": "open", "id": "7-1", "n": 1, "at": 1795972299760, "clock": "ntp"},
+        {"k": "open", "id": "7-1", "n": 1, "at": None, "clock": "none"},
+        *({"k": "state", "id": "7-1", "s": state} for state in ACK_STATES.values()),
+    ],
     "left_out": 4,
 }
 
@@ -320,6 +331,14 @@ def test_watch_and_logs_are_in_one_language(language: str) -> None:
     shown = [text for row in watch.rows(STATUS, said) for text in row] + list(logs.text(LOGS, said))
     left = {text: english_left(re.sub(r"\[/?\w*\]|Wi-Fi|Ethernet", "", text)) for text in shown}
     assert {text: found for text, found in left.items() if found} == {}
+
+
+def test_a_record_that_nobody_knows_is_shown_as_it_is() -> None:
+    """Of a newer firmware. Red when a kind of record that the journal writes has no words."""
+    said = Words("ru")
+    assert "  k=new id=7-1" in list(logs.text(LOGS | {"journal": [{"k": "new", "id": "7-1"}]}, said))
+    assert not [text for text in logs.text(LOGS, said) if "k=" in text]
+    assert "вызов 7-1: поднят 2026-11-29 17:11:39 UTC, нажатий: 1" in "\n".join(logs.text(LOGS, said))
 
 
 def test_every_state_of_the_lamp_has_its_words() -> None:

@@ -1,7 +1,8 @@
 """The Russian and Kazakh pages keep step with the English ones.
 
 Prose may be said more plainly; what a person types, looks for or follows may not differ: the commands in their order,
-the headings in number and level, the rows of each table in their order, the names in code, pictures and links.
+the headings in number and level, the paragraphs that begin in bold, the rows of each table in their order, the names
+in code, pictures and links.
 A page that is new in docs/ru has to be in docs/kk, is to be linked from its English page and from the README.
 """
 
@@ -41,6 +42,7 @@ class Section:
     title: str
     commands: list[str] = field(default_factory=list)
     blocks: int = 0
+    leads: int = 0
     rows: list[list[str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     targets: set[Path] = field(default_factory=set)
@@ -66,6 +68,7 @@ def _section(level: int, title: str, text: str, place: Path) -> Section:
         level, title,
         commands=[command for block in blocks for command in _commands(block)],
         blocks=len(blocks),
+        leads=len(re.findall(r"^ *(?:[-\d]\.? )?\*\*", prose, re.M)),
         rows=[_names(row[0]) + sorted(_names(" ".join(row[1:]))) for row in rows],
         names=set(_names(prose)),
         targets={_english((place.parent / target).resolve()) for target in LINK.findall(prose)},
@@ -99,7 +102,7 @@ def out_of_step(page: str, text: str, place: Path) -> list[str]:
         return [f"headings: {[one.title for one in english]} are {[one.title for one in own]}"]
     found = []
     for there, here in zip(english, own, strict=True):
-        for what in ("commands", "blocks", "rows", "names"):
+        for what in ("commands", "blocks", "leads", "rows", "names"):
             if getattr(there, what) != getattr(here, what):
                 found.append(f"{here.title}: {what}: {_difference(getattr(there, what), getattr(here, what))}")
         if there.targets - {DOCS / page} != here.targets - {DOCS / page}:
@@ -170,6 +173,7 @@ def test_the_languages_have_the_same_pages() -> None:
         ("| macOS |", "macOS", "rows"),
         ("`FORCE=1`", "FORCE=1", "names"),
         ("](../configuration.md)", "](../wiring.md)", "links"),
+        ("**Одно имя — одна плата.**", "Одно имя.", "leads"),
         ("```\n   make flash ", "make flash ", "blocks"),
     ],
 )

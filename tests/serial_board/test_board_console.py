@@ -176,7 +176,7 @@ def tool(*arguments: str, timeout_s: float = 30) -> "subprocess.CompletedProcess
 def test_logs_and_watch_for_people_and_for_machines(duty: Duty) -> None:
     ident, port = duty.alarm(), duty.board.port
     for_people = tool("field.logs", port)
-    assert for_people.returncode == 0 and f"open id={ident}" in for_people.stdout, for_people.stderr
+    assert for_people.returncode == 0 and f"call {ident}: raised" in for_people.stdout, for_people.stderr
     assert "reset: power-on" in for_people.stdout and "clock-unset: no time since power-up" in for_people.stdout
     assert json.loads(tool("field.logs", port, "--json").stdout)["journal"][0]["id"] == ident
     picture = tool("field.watch", port, "--count", "2").stdout
@@ -258,7 +258,7 @@ def test_what_is_wrong_stands_out() -> None:
         "  ValueError: x",
         "faults: none",
         "damaged: xx",
-        "release",
+        "let go",
         "and 4 more",
     ):
         assert words in text
