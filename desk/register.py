@@ -175,6 +175,12 @@ class Reading:
             incident.decisions[row["press"], row["state"]] = _decision(row)
         return incident
 
+    def shifts(self, limit: int) -> list[dict[str, Any]]:
+        """Newest first; those that go on, and those whose note nobody has read, whatever the limit."""
+        must = "to_ms IS NULL OR (note != '' AND read_ms IS NULL)"
+        newest = "SELECT n FROM shift ORDER BY n DESC LIMIT ?"
+        return self._read(f"SELECT * FROM shift WHERE {must} OR n IN ({newest}) ORDER BY n DESC", limit)
+
     def exercised(self) -> dict[str, list[dict[str, Any]]]:
         """What operators said the place was, and how exercises ended, by incident."""
         found: dict[str, list[dict[str, Any]]] = {}
@@ -498,6 +504,19 @@ class Register(Reading):
     def drop_decisions(self, incident_id: str) -> None:
         """Drop what was decided about an incident that never came."""
         self._write("DELETE FROM decision WHERE incident_id = ?", incident_id)
+
+    def put_shift(self, name: str, from_ms: int) -> None:
+        """Somebody is on duty from now on."""
+        self._write("INSERT INTO shift (name, from_ms) VALUES (?, ?)", name, from_ms)
+
+    def end_shift(self, name: str, to_ms: int, note: str) -> bool:
+        """Whether somebody of that name was on duty until now."""
+        ended = self._write("UPDATE shift SET to_ms = ?, note = ? WHERE name = ? AND to_ms IS NULL", to_ms, note, name)
+        return ended.rowcount > 0
+
+    def read_shift(self, n: int, name: str, read_ms: int) -> None:
+        """Somebody has read its note; the first one counts."""
+        self._write("UPDATE shift SET read_by = ?, read_ms = ? WHERE n = ? AND read_ms IS NULL", name, read_ms, n)
 
     def put_number(self, name: str, value: int) -> None:
         """Keep a number for the desk itself."""

@@ -102,4 +102,11 @@ STEPS = (
         incident_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, "by" TEXT NOT NULL, why TEXT NOT NULL
     ) STRICT;
     """,
+    """
+    CREATE TABLE shift ( -- see shifts.py
+        n INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL,
+        from_ms INTEGER NOT NULL, to_ms INTEGER, -- null: on duty
+        note TEXT NOT NULL DEFAULT '', read_by TEXT NOT NULL DEFAULT '', read_ms INTEGER
+    ) STRICT;
+    """,
 )

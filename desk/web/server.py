@@ -25,6 +25,7 @@ from desk.web.player import SDP_MAX_BYTES, Player
 from desk.web.recording import Recording
 from desk.web.refusal import Refusal, one_of, text
 from desk.web.report import Report
+from desk.web.shiftwork import ShiftWork
 from desk.web.upkeep import Upkeep
 from desk.web.watching import Watching
 
@@ -61,6 +62,7 @@ class Server:
         application.cleanup_ctx.append(self._life)
         application.on_shutdown.append(self._goodbye)
         login, report = Login(self.guard, self.audit), Report(self.desk, self.openings)
+        shifts = ShiftWork(self.desk, self._by, self.feed.notify)
         one = "/api/incidents/{incident_id}"
         application.add_routes(
             [
@@ -94,6 +96,7 @@ class Server:
                 web.get("/api/openings", report.openings),
                 web.get("/api/openings.csv", report.openings_csv),
                 web.get("/api/openings.json", report.openings_json),
+                *shifts.routes(),
                 web.get("/api/statistics", report.statistics),
                 web.get("/api/export.csv", report.csv),
                 web.get("/api/export.json", report.json),

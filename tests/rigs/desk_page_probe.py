@@ -218,6 +218,8 @@ class FakeDesk:
             return web.json_response(list(self.columns.values()))
         if tail == "incidents":
             return web.json_response(self._select(request))
+        if tail == "shifts":
+            return web.json_response({"on_duty": [], "unread": [], "recent": [], "left": {"calls": [], "columns": []}})
         if tail == "statistics":
             return web.json_response(STATISTICS)
         if tail == "openings":

@@ -10,6 +10,7 @@ import * as keys from "./keys.js";
 import * as map from "./map.js";
 import * as panel from "./panel.js";
 import * as register from "./register.js";
+import * as shift from "./shift.js";
 import * as sound from "./sound.js";
 import * as statistics from "./statistics.js";
 import { go, isLouder, isOpen, isUnanswered, on, openCalls, select, selectedIncident, store } from "./store.js";
@@ -165,6 +166,7 @@ async function enter() {
     id("login").elements.name.focus();
   } else {
     feed.start(enter);
+    shift.begin();
   }
 }
 
@@ -187,6 +189,7 @@ async function login(event) {
 
 function translateAll() {
   for (const part of [strips, columns, map, panel, register, statistics, upkeep, audit]) part.render();
+  shift.render();
   showDesk();
   showSound();
   theme.show(id("theme"));
@@ -230,6 +233,7 @@ async function begin() {
   map.mount(id("map-host"));
   register.mount(id("register"));
   statistics.mount(id("statistics"));
+  shift.mount(id("shift"), id("shift-open"), id("shift-unread"));
   upkeep.mount(id("upkeep"));
   audit.mount(id("audit"));
   wire();
