@@ -56,7 +56,7 @@ from desk.web.audit import Audit
 from desk.web.guard import Guard, Network, is_loopback
 from desk.web.key import Key
 from desk.web.listener import Listener
-from desk.web.player import PORTS, Player
+from desk.web.player import DEVICE_ID, PORTS, Player
 from desk.web.server import KEEPALIVE_S, Server
 from desk.web.sessions import Sessions
 
@@ -67,6 +67,7 @@ LISTEN = "127.0.0.1:8080"
 NAME = re.compile(r"[a-z0-9-]{1,20}")
 TILES = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^\s;,'\"]*")
 HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+MEDIA_SERVER = re.compile(r"(https?|rtsp)://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9._~/?=&{}-]*")
 REGISTER_FILE = "register.sqlite"
 DAYS_MAX = 3660
 ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list [NAME] --folder DIR [--admin]"
@@ -177,10 +178,15 @@ def _desk(arguments: argparse.Namespace, register: Register, duty: Duty, known: 
 
 
 def _player(arguments: argparse.Namespace) -> Player:
-    """Raises CredentialsError."""
+    """Raises CredentialsError, and SetupError for a media server that the desk may not call."""
     hosts = Hosts(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
     known = Credentials() if arguments.camera_passwords is None else credentials.read(arguments.camera_passwords)
-    return Player(hosts, Gateway(hosts, known, arguments.sip_listen))
+    if (server := arguments.media_server) is not None:
+        try:
+            hosts.allowed(server.replace(DEVICE_ID, "a"), {**PORTS, **STREAM_PORTS})
+        except NoStream as trouble:
+            raise SetupError(f"--media-server {server}: {trouble.text}") from None
+    return Player(hosts, Gateway(hosts, known, arguments.sip_listen), server)
 
 
 def _cameras(arguments: argparse.Namespace) -> list[Camera]:
@@ -322,6 +328,8 @@ def _parser() -> argparse.ArgumentParser:
     disguise = "an exercise looks like a call for so long (default: %(default)s s)"
     add("--exercise-disguise", type=_days, default=DISGUISE_S, metavar="S", help=disguise)
     add("--button-days", type=_days, default=BUTTON_DAYS, metavar="N", help=button)
+    server = "the city's media server, such as http://media.example:8889/{device_id}/whep; it is asked first"
+    add("--media-server", type=_media_server, metavar="TEMPLATE", help=server)
     add("--cameras", type=Path, metavar="FILE", help="the city's own cameras: cameras.csv, see docs/desk.md")
     add("--record", type=Path, metavar="DIR", help="record open calls into this folder (default: nothing is recorded)")
     add("--record-days", type=_positive, default=30.0, metavar="N", help="... and keep them so long (default: 30)")
@@ -352,6 +360,13 @@ def _address(text: str) -> Address:
     except ValueError:
         pass
     raise argparse.ArgumentTypeError(f"found {text!r}, must be HOST:PORT such as 127.0.0.1:8080")
+
+
+def _media_server(text: str) -> str:
+    if not MEDIA_SERVER.fullmatch(text) or text.count(DEVICE_ID) != 1:
+        must = "must be like http://media.example:8889/{device_id}/whep or rtsp://media.example:8554/{device_id}"
+        raise argparse.ArgumentTypeError(f"found {text!r}, {must}")
+    return text
 
 
 def _positive(text: str) -> float:

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from common import receiver, release
-from field import access, certificates, fleet, labels, laptop, revocation, rows
+from field import access, certificates, fleet, labels, laptop, media_server, revocation, rows
 from field.documents import CHIP_FILE, KEYS_FILE
 from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
 from field.shared import NAME_MAX, PORT
@@ -90,6 +90,7 @@ class Provisioning:
             self._column(name, found)
         self._broker(found, self._centre(found))
         self._roster(found)
+        self._media_server(found)
         page = labels.page(found.columns, self._public(found))
         self._batch.write(self._out / "labels.html", page, is_secret=False)
         self._batch.commit()
@@ -245,6 +246,15 @@ class Provisioning:
             return {}
         begin = f"{where.rstrip('/')}/public"
         return {name: f"{begin}/{name}?key={receiver.label_key(self._answer_key, name)}" for name in found.columns}
+
+    def _media_server(self, found: fleet.Fleet) -> None:
+        """For a city that has a media server of its own. Cameras' logins stand in it."""
+        folder = made_private(self._out / media_server.FOLDER)
+        for file, made in ((media_server.MEDIAMTX, media_server.mediamtx), (media_server.GO2RTC, media_server.go2rtc)):
+            earlier = media_server.earlier_logins(folder / file)
+            plain = media_server.sources(found.columns)
+            addresses = media_server.with_logins(plain, media_server.given_login(), earlier)
+            self._batch.write(folder / file, made(addresses), is_secret=True)
 
     def _roster(self, found: fleet.Fleet) -> None:
         """What the desk wants to know of the columns that should be there; nothing of it is secret but the key."""

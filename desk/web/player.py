@@ -35,6 +35,7 @@ CODES = {401: "unauthorized", 403: "unauthorized", 404: "not-found"}  # of what 
 
 PORTS = {"http": 80, "https": 443}
 WAY_HEADER = "Stream-Way"
+SERVER, DEVICE_ID = "media-server", "{device_id}"
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,11 @@ class Answer:
 
 
 class Player:
-    """Calls to the cameras. `gateway`: the way for those that speak RTSP."""
+    """Calls to the cameras. `gateway`: the way for those that speak RTSP. `server`: the address of the city's own media
+    server, with {device_id}: rtsp:// is asked by the gateway, anything else is WHEP."""
 
-    def __init__(self, hosts: Hosts, gateway: Gateway) -> None:
-        self.hosts, self.gateway = hosts, gateway
+    def __init__(self, hosts: Hosts, gateway: Gateway, server: str | None = None) -> None:
+        self.hosts, self.gateway, self._server = hosts, gateway, server
         self._calls: OrderedDict[str, Call] = OrderedDict()
         self._client: aiohttp.ClientSession | None = None
 
@@ -85,17 +87,41 @@ class Player:
             client, self._client = self._client, None
             await client.close()
 
+    def by_server(self, stream: Mapping[str, Any], device_id: str) -> Mapping[str, Any]:
+        """A column's stream, with its address at the media server where there is one. The desk's gateway alone brings
+        picture and intercom together: so of a column with an intercom a server that speaks WHEP is not asked."""
+        if self._server is None or (stream.get("sip") and not self._server.startswith("rtsp:")):
+            return stream
+        return {**stream, SERVER: self._server.replace(DEVICE_ID, device_id)}
+
+    async def _call_server(self, stream: Mapping[str, Any], device_id: str, offer: bytes, peer: str) -> Answer:
+        """The picture as the media server has it. Raises NoStream."""
+        address = str(stream[SERVER])
+        if not address.startswith("rtsp:"):
+            name, body = await self._call_camera(address, offer)
+            return Answer(name, body, "webrtc")
+        done = await self.gateway.call({"rtsp": address, "sip": stream.get("sip")}, device_id, offer, peer)
+        if "rtsp" not in done.way.split("+"):  # the camera itself may do better
+            await self.gateway.hang_up(done.name)
+            raise NoStream("lost", "the media server has no picture")
+        return Answer(done.name, done.answer, done.way, tuple(done.tried))
+
     async def call(self, stream: Mapping[str, Any], device_id: str, offer: bytes, peer: str) -> Answer:
         """The first way that works. `peer`: where the offer came from. Raises Refusal: a NoStream of the last way."""
         tried: list[str] = []
+        if stream.get(SERVER):
+            try:
+                return await self._call_server(stream, device_id, offer, peer)
+            except NoStream as trouble:
+                tried.append(f"{SERVER}={trouble.code}")
         if stream.get("webrtc"):
             try:
                 name, body = await self._call_camera(stream["webrtc"], offer)
-                return Answer(name, body, "webrtc")
+                return Answer(name, body, "webrtc", tuple(tried))
             except NoStream as trouble:
                 tried.append(f"webrtc={trouble.code}")
                 if not (stream.get("rtsp") or stream.get("sip")):
-                    trouble.headers[TRIED_HEADER] = tried[0]
+                    trouble.headers[TRIED_HEADER] = " ".join(tried)
                     raise
         try:
             done = await self.gateway.call(stream, device_id, offer, peer)

@@ -90,7 +90,8 @@ class Watching:
         incident = await asyncio.to_thread(self._desk.incident, asking.incident_id(request))
         reason = _reason(request, incident)
         opening = Opening(incident["device_id"], incident["id"], "", self._person(request).name, reason)
-        return await self._open(request, offer, incident["stream"], incident["device_id"], opening)
+        stream = self._player.by_server(incident["stream"], incident["device_id"])
+        return await self._open(request, offer, stream, incident["device_id"], opening)
 
     async def cameras(self, request: web.Request) -> web.StreamResponse:
         """The city's cameras that are nearest to a call."""

@@ -14,7 +14,9 @@ from column_probe import need
 from desk_rig import Answer, DeskRig, Speaker
 
 from common.home import ROOT
+from desk import command
 from desk.media.hosts import Hosts
+from desk.media.trouble import NoStream
 from desk.web import player as player_module
 from desk.web.player import PORTS, SDP_MAX_BYTES
 from desk.web.refusal import Refusal
@@ -332,3 +334,48 @@ def test_every_way_is_tried_and_the_last_trouble_told(
     assert (answer.status, answer.headers["Stream-Way"], answer.headers["Stream-Tried"]) == (201, "webrtc", "")
     assert desk.get(answer.headers["Location"]).json == {"way": "webrtc", "state": None}
     assert desk.get("/api/whep/nobody").json == {"way": None, "state": "ended"}
+
+
+# -- the city's own media server
+
+
+def test_the_media_server_is_asked_first_and_the_camera_where_it_fails(tmp_path: Path) -> None:
+    """Breaks without `by_server`. A server that speaks WHEP has no voice: with an intercom it is not asked."""
+    rig = DeskRig(tmp_path / "desk", None)
+    camera = Camera(rig)
+    try:
+        player, stream = rig.server.player, {"webrtc": camera.address("whep"), "sip": None}
+        player._server = camera.address("{device_id}")
+        for device_id, way, tried in (("column-1", "webrtc", ()), ("404", "webrtc", ("media-server=not-found",))):
+            before = len(camera.asked)
+            answer = rig.run(player.call(player.by_server(stream, device_id), device_id, OFFER, ""))
+            assert (answer.way, answer.tried) == (way, tried)
+            paths = [path for _, path, _ in camera.asked[before:]]
+            assert paths == ([f"/{device_id}"] if not tried else [f"/{device_id}", "/whep"])
+        spoken = {**stream, "sip": "sip:a@b"}
+        assert player.by_server(spoken, "a") == spoken
+        player._server = "rtsp://127.0.0.1:9/{device_id}"
+        assert player.by_server(spoken, "a")["media-server"] == "rtsp://127.0.0.1:9/a"
+
+
+        async def refused(*_: Any) -> Any:
+            raise NoStream("refused", "nobody listens there")
+
+        player.gateway.call = refused  # type: ignore[method-assign,assignment]
+        answer = rig.run(player.call(player.by_server(stream, "a"), "a", OFFER, ""))
+        assert answer.tried == ("media-server=refused",)
+    finally:
+        camera.close()
+        rig.close()
+
+
+@pytest.mark.parametrize("given", ["http://media.example/a", "ftp://m/{device_id}", "http://m/{device_id}{device_id}"])
+def test_a_template_that_is_none(given: str) -> None:
+    with pytest.raises(SystemExit):
+        command.parse(["--broker", "a:1", "--folder", "x", "--media-server", given])
+
+
+def test_a_media_server_that_the_desk_may_not_call_is_said_at_the_start(tmp_path: Path) -> None:
+    more = ("--media-server", "http://media.example/{device_id}/whep", "--stream-hosts", "cameras.example")
+    with pytest.raises(command.SetupError, match="may not call media.example: --stream-hosts does not name it"):
+        DeskRig(tmp_path / "desk", None, *more)

@@ -70,7 +70,7 @@ export function media(incidentId, parts) {
   let isCall = true; // somebody asks for help there: else a look needs a reason
   let visible = false; // whether this call names a stream that a browser can show
 
-  const failures = () => player.tried.map(({ way, code }) => `${NAMES[way] ?? plain(way, 40)}: ${reason(code)}`);
+  const failures = () => player.tried.map(({ way, code }) => `${NAMES[way] ?? (has(`way.${way}`) ? t(`way.${way}`) : plain(way, 40))}: ${reason(code)}`);
 
   function said() {
     if (!visible) return t("media.none");
