@@ -1,0 +1,62 @@
+"""A camera that was away for a minute, for whatever reason: told meanwhile, not hammered, and back by itself.
+
+In virtual time. With a real camera that goes, comes, freezes and wants a password: test_media_rtsp.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from virtual_loop import run_virtual
+
+from desk.media import source
+from desk.media.relay import Target
+from desk.media.source import PAUSES_S, Found, Slots, Source
+from desk.media.trouble import NoStream
+
+AWAY_S, TRIES_MAX = 60.0, 20
+
+
+class Camera(Source):
+    """Answers once, is away, and answers again. `tries`: when it was called meanwhile."""
+
+    def __init__(self, code: str) -> None:
+        self._threads_of_test = ThreadPoolExecutor(1)
+        super().__init__(Target(("127.0.0.1",), "camera", 554, "/"), self._threads_of_test, Slots(0))
+        self._code = code
+        self.tries: list[float] = []
+        self.back_s = 0.0
+
+    async def _once(self) -> None:
+        now_s = asyncio.get_running_loop().time()
+        if not self.found.done():
+            self.found.set_result(Found("h264", "pcm_mulaw", True, True))
+            return  # its network goes
+        if now_s < AWAY_S:
+            self.tries.append(now_s)
+            raise NoStream(self._code, "away")
+        self.trouble, self.back_s = None, now_s
+        await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize("code", ["refused", "no-route", "timeout", "unauthorized", "codec", "lost", "busy"])
+def test_it_comes_back_by_itself_whatever_it_was(code: str) -> None:
+    """Breaks when some trouble is taken for final, or the pauses grow on: an officer would have to click."""
+
+    async def watch() -> Camera:
+        camera = Camera(code)
+        camera.start()
+        for at_s in range(1, int(AWAY_S)):
+            await asyncio.sleep(at_s - asyncio.get_running_loop().time())
+            assert camera.trouble is not None and camera.trouble.code in (code, "lost"), at_s
+        await asyncio.sleep(2 * max(PAUSES_S))
+        assert camera.trouble is None
+        await camera.stop()
+        return camera
+
+    camera = run_virtual(watch())
+    assert AWAY_S <= camera.back_s <= AWAY_S + max(PAUSES_S)
+    assert 10 < len(camera.tries) <= TRIES_MAX
+    assert source.PAUSES_S[0] <= min(b - a for a, b in zip(camera.tries, camera.tries[1:], strict=False))
