@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """All sections that were asked for, by name. Raises ToolMissing, ColumnFailed or TimeoutError."""
-    from sim.bench import debounce, latency, memory, recovery, rig, speed
+    from sim.bench import debounce, latency, memory, proof, recovery, rig, speed
 
     for tool in ("umqtt", "micropython", "micropython32", "mosquitto"):
         toolbox.require(tool)
@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             "sizes": speed.sizes,
             "latency": lambda: list(latency.measure(workbench, arguments.presses)),
             "recovery": lambda: list(recovery.measure(workbench, arguments.rounds, rig.robust_library())),
+            "proof": proof.measure,
             "memory": lambda: memory.measure(workbench, arguments.alarms, arguments.chip_alarms),
         }
         results: dict[str, Any] = {"machine": f"{platform.platform()}, Python {platform.python_version()}"}

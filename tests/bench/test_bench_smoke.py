@@ -8,7 +8,7 @@ import pytest
 from column_probe import need
 
 from sim import bench
-from sim.bench import memory, report
+from sim.bench import memory, proof, report
 from sim.bench.debounce import TICKS_MS, WAYS
 from sim.bench.rig import OURS, RUNTIMES, TRANSPORTS, BenchColumn, ColumnFailed, Workbench, robust_library
 from sim.bench.stats import slope, spread
@@ -17,6 +17,7 @@ TOOLS = ("micropython", "micropython32", "mosquitto")
 ONE_RUN_S = 300
 PRESSES, ROUNDS, ALARMS = 2, 1, 10
 MUCH_TOO_SMALL_BYTES = 24 * 1024
+HEAP_OF_A_PROOF = 2500  # bytes: the heap is the alarm's
 
 
 @pytest.fixture
@@ -128,6 +129,14 @@ def test_a_column_that_says_nothing_is_an_error_with_its_last_words(workbench: W
         pytest.raises(ColumnFailed, match=r"(?s)no lamp 'ready'.*config.json"),
     ):
         column.lamp("ready", timeout_s=3)
+
+
+@pytest.mark.micropython
+def test_what_a_proof_costs(tools: None) -> None:
+    found = proof.measure(rounds=20)
+    report.show({"proof": found})
+    assert 0 < found["code_bytes"] < HEAP_OF_A_PROOF and 0 < found["kept_bytes"] < HEAP_OF_A_PROOF
+    assert found["passing_bytes"] < HEAP_OF_A_PROOF and found["seal_us"] and found["check_us"]
 
 
 def test_spread_and_slope() -> None:
