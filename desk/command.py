@@ -17,6 +17,7 @@ import json
 import logging
 import re
 import signal
+import sqlite3
 import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -50,8 +51,9 @@ from desk.upkeep import receiver, roster
 from desk.upkeep.chain import BUTTON_DAYS
 from desk.upkeep.receiver import KeyFileError
 from desk.upkeep.roster import RosterError
+from desk.voice_check import VoiceCheck
 from desk.web.accounts import Account, AccountError, Accounts
-from desk.web.api import Desk
+from desk.web.api import Desk, now_ms
 from desk.web.audit import Audit
 from desk.web.guard import Guard, Network, is_loopback
 from desk.web.key import Key
@@ -65,6 +67,7 @@ SHUTDOWN_S = 2.0
 EXERCISES_MAX = 100.0  # a week
 LISTEN = "127.0.0.1:8080"
 NAME = re.compile(r"[a-z0-9-]{1,20}")
+HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0-9])")
 TILES = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^\s;,'\"]*")
 HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 MEDIA_SERVER = re.compile(r"(https?|rtsp)://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9._~/?=&{}-]*")
@@ -136,10 +139,14 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
             listener = Listener(runner.server, encryption)
             await listener.start(*arguments.listen)
             await asyncio.to_thread(duty.start)
+            checking = _voice_check(arguments, duty, player)
             try:
                 url = _url(arguments.listen[0], listener.port, encryption is not None)
                 yield url if guard.with_accounts else f"{url}enter?key={guard.key.text}", server
             finally:
+                if checking is not None:
+                    checking.cancel()
+                    await asyncio.gather(checking, return_exceptions=True)
                 await listener.stop()
                 await asyncio.to_thread(duty.stop)
         finally:
@@ -209,6 +216,19 @@ def _rules(arguments: argparse.Namespace) -> Rules | None:
         return None
     folder = _folder(arguments.record.resolve())
     return Rules(folder, arguments.record_days, round(arguments.record_gb * GB), arguments.record_ahead)
+
+
+def _voice_check(arguments: argparse.Namespace, duty: Duty, player: Player) -> asyncio.Task[None] | None:
+    """Runs from now on, if it is wanted."""
+    if arguments.voice_proof is None:
+        return None
+
+    def told(device_id: str, verdict: str) -> None:
+        with contextlib.suppress(sqlite3.Error):  # the register's trouble is told elsewhere
+            duty.voice(device_id, verdict)
+
+    check = VoiceCheck(arguments.folder, arguments.voice_proof, player.gateway.prove, duty.intercoms, told, now_ms)
+    return asyncio.ensure_future(check.run())
 
 
 def _first_line(path: Path) -> str:
@@ -320,6 +340,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--ladder", type=Path, metavar="FILE", help="who is told of calls that nobody accepts: TOML, its owner's only")
     add("--tiles", type=_tiles, metavar="URL", help="the map's tiles, such as https://tiles.example/{z}/{x}/{y}.png")
     add("--sip-listen", type=_own_address, metavar="HOST:PORT", help="where intercoms call this desk (UDP)")
+    add("--voice-proof", type=_hours, metavar="FROM-TO", help="when intercoms are proven, daily: 09:00-17:00")
     add("--stream-hosts", type=_hosts, metavar="A,B:PORT", help="cameras that may be called, and no others")
     add("--roster", type=Path, metavar="FILE", help="the columns that should be there: roster.json of provisioning")
     add("--answer-key", type=Path, metavar="FILE", help="answers to drills are signed with it: answer.key")
@@ -413,6 +434,15 @@ def _networks(text: str) -> list[Network]:
         return [ipaddress.ip_network(one.strip()) for one in text.split(",")]
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{error}: give addresses or networks, with commas between them") from None
+
+
+def _hours(text: str) -> tuple[int, int]:
+    """Minutes of the day. Raises ArgumentTypeError."""
+    found = HOURS.fullmatch(text)
+    begin, end = (int(found[1]) * 60 + int(found[2]), int(found[3]) * 60 + int(found[4])) if found else (0, 0)
+    if begin >= end:
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be FROM-TO within one day, such as 09:00-17:00")
+    return begin, end
 
 
 def _own_address(text: str) -> Address:

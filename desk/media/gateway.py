@@ -25,6 +25,7 @@ from desk.media.hosts import Hosts
 from desk.media.trouble import NoStream
 from desk.sip.conversation import Peer
 from desk.sip.trouble import NoCall
+from desk.voice_check import NotNow, Unreached
 from desk.web.refusal import Refusal
 
 PORTS = {"rtsp": 554}
@@ -33,6 +34,7 @@ START_S = 20.0
 CALL_S = 12.0  # the camera's own limits are shorter
 SAY_S = 3.0
 UNRECORD_S = 20.0  # until the last file is closed and hashed
+PROOF_S = 40.0  # the call's own limits are shorter
 LINE_MAX = 256 * 1024
 TRIED_HEADER = "Stream-Tried"
 LOOK_S = 1.0  # whether the process still runs
@@ -119,8 +121,7 @@ class Gateway:
         except UnicodeDecodeError:
             raise Refusal(400, "an offer is text in UTF-8") from None
         ways = {"rtsp": self._camera, "sip": self._intercom}
-        asked: Document = {"offer": text, "peer": peer, "names": None, "local": self._hosts.local}
-        asked["names"] = None if self._hosts.names is None else sorted(self._hosts.names)
+        asked: Document = {"offer": text, "peer": peer, **self._allowed()}
         tried: list[str] = []
         last = NoStream("none", "this alarm names no stream that a browser can show")
         for way, find in ways.items():
@@ -141,6 +142,21 @@ class Gateway:
             raise
         way = "+".join(way for way in ways if way in done["ways"])
         return Answered(str(done["name"]), str(done["answer"]).encode(), way, (*tried, *done["tried"]))
+
+    async def prove(self, address: str, device_id: str, known: list[Document]) -> Document:
+        """The voice proof of an intercom: {"verdict", "figures"}. Raises NotNow, Unreached."""
+        try:
+            asked = {"sip": await self._intercom(address, device_id), "known": known, **self._allowed()}
+            return await self._ask("prove", asked, PROOF_S)
+        except NoStream as trouble:
+            if trouble.code in ("busy", "no-gateway"):
+                raise NotNow(trouble.text) from None
+            raise Unreached(trouble.text) from None
+
+    def _allowed(self) -> Document:
+        """Where sound may go."""
+        names = None if self._hosts.names is None else sorted(self._hosts.names)
+        return {"names": names, "local": self._hosts.local}
 
     async def _camera(self, address: str, device_id: str) -> Document:
         """Raises NoStream."""

@@ -30,7 +30,10 @@ from desk.media.source import Slots
 from desk.media.trouble import NoStream
 from desk.media.voice import Intercom
 from desk.sip.conversation import Peer
+from desk.sip.prove import prove
 from desk.sip.switchboard import Switchboard
+from desk.sip.trouble import NoCall
+from desk.sip.voice_proof import Figures, verdict
 
 CALLS_MAX, CAMERA_MAX, CONVERTED_MAX = 12, 4, 2
 RECORDERS_MAX = 48
@@ -51,6 +54,7 @@ class Calls:
         self._slots = Slots(CONVERTED_MAX)
         self._calls: dict[str, Call] = {}
         self._intercoms: dict[str, Intercom] = {}
+        self._proofs: dict[str, asyncio.Future[Figures]] = {}
         self._switchboard: Switchboard | None = None
         self._over: deque[str] = deque(maxlen=OVER_MAX)
         self.recorders = Recorders()
@@ -81,16 +85,23 @@ class Calls:
 
     def _intercom(self, asked: Document) -> Intercom:
         """The one that others speak with already, if there is such a call."""
-        peer = Peer.of(**asked["sip"])
-        hosts = Hosts(asked["names"], local=asked["local"])
+        peer, may_send = self._peer(asked)
         key = str(peer.uri)
+        if key in self._proofs:
+            self._proofs[key].cancel()
         if key not in self._intercoms:
-
-            def may_send(address: str) -> bool:
-                return address in peer.addresses or hosts.may_send(address)
-
             self._intercoms[key] = Intercom(peer, may_send, lambda: self._unused(key), self._switchboard)
         return self._intercoms[key]
+
+    def _peer(self, asked: Document) -> tuple[Peer, Callable[[str], bool]]:
+        """Whom to call, and where its sound may go."""
+        peer = Peer.of(**asked["sip"])
+        hosts = Hosts(asked["names"], local=asked["local"])
+
+        def may_send(address: str) -> bool:
+            return address in peer.addresses or hosts.may_send(address)
+
+        return peer, may_send
 
     def _unused(self, key: str) -> None:
         self._intercoms.pop(key, None)
@@ -104,6 +115,25 @@ class Calls:
             raise NoStream("no-gateway", f"calls of intercoms cannot be heard: {error.strerror}") from None
         self._switchboard = switchboard
         return {"port": port}
+
+    async def prove(self, asked: Document) -> Document:
+        """The voice proof of an intercom that nobody speaks with; an officer who wants to ends it. Raises NoStream."""
+        peer, may_send = self._peer(asked)
+        key = str(peer.uri)
+        if key in self._intercoms or key in self._proofs:
+            raise NoStream("busy", "somebody speaks with that intercom")
+        task = self._proofs[key] = asyncio.ensure_future(prove(peer, may_send))
+        try:
+            figures = await task
+        except NoCall as trouble:
+            code = "busy" if trouble.code == "busy" else "lost"
+            raise NoStream(code, f"{trouble.code}: {trouble.text}") from None
+        except asyncio.CancelledError:
+            raise NoStream("busy", "an officer wants to speak with that intercom") from None
+        finally:
+            self._proofs.pop(key, None)
+        known = [Figures.of(one) for one in asked["known"]]
+        return {"verdict": verdict(figures, known), "figures": asdict(figures)}
 
     async def hang_up(self, asked: Document) -> Document:
         """A browser that goes is often noticed before it says so: then there was such a call, once."""
@@ -213,7 +243,8 @@ async def _serve() -> None:
     calls, tasks = Calls(), set[asyncio.Task[None]]()
     recorders = calls.recorders
     ways: dict[str, Callable[[Document], Awaitable[Document]]] = {
-        "call": calls.call, "listen": calls.listen, "hang_up": calls.hang_up, "state": calls.state,
+        "call": calls.call, "listen": calls.listen, "prove": calls.prove,
+        "hang_up": calls.hang_up, "state": calls.state,
         "hold": recorders.hold, "record": recorders.record, "unrecord": recorders.unrecord,
         "recordings": recorders.recordings,
     }  # fmt: skip

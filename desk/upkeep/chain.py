@@ -9,6 +9,7 @@ hand holds longer than the others'; a link that a column does not have (no micro
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from contract.validator import Topic
@@ -111,10 +112,16 @@ def _of_result(result: Mapping[str, Any], now_ms: int) -> list[Proof]:
 
 
 def links(
-    column: Column | None, entry: Entry | None, known: Proofs, now_ms: int, button_days: int = BUTTON_DAYS
+    column: Column | None,
+    entry: Entry | None,
+    known: Proofs,
+    now_ms: int,
+    button_days: int = BUTTON_DAYS,
+    wrong: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Link]:
-    """Every link of one column's chain, in the order of `LINKS`."""
+    """Every link of one column's chain, in the order of `LINKS`. `wrong`: link -> what the desk itself found there."""
     broken = {BREAKS[fault]: fault for fault in sorted(column.faults) if fault in BREAKS} if column else {}
+    broken |= wrong
     have = _has(column, entry)
     found = []
     for name in LINKS:

@@ -62,6 +62,8 @@ class Keeper:
         self._tampered: dict[str, int] = {}
         self._maintained_ms: dict[str, int] = {}
         self._chains: dict[str, tuple[int, bool]] = {}
+        self.voices: dict[str, str] = {}
+        """What is wrong with an intercom, by the voice proof."""
         self._looked_ms = -LOOK_MS
         self._listened = False
         self._was_away(register.alive_ms(), now_ms)
@@ -240,7 +242,9 @@ class Keeper:
     def chain(self, device_id: str, column: Column | None, now_ms: int) -> list[Link]:
         """Every link of one column's chain."""
         known = self.proofs.get(device_id, {})
-        return chain.links(column, self.roster.entries.get(device_id), known, now_ms, self.button_days)
+        wrong = {"voice": self.voices[device_id]} if device_id in self.voices else {}
+        entry = self.roster.entries.get(device_id)
+        return chain.links(column, entry, known, now_ms, self.button_days, wrong)
 
     def span(self, device_id: str) -> Span | None:
         """How the column lives now."""

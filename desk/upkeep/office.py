@@ -53,6 +53,26 @@ class Office:
             columns, first = dict(self._ledger.columns), dict(self.keeper.first)
         return report.with_findings(found, findings(self._roster, columns, now_ms, first))
 
+    def voice(self, device_id: str, verdict: str) -> None:
+        """What the voice proof of a column's intercom has shown."""
+        with self._changing():
+            if verdict == "ok":
+                self.keeper.voices.pop(device_id, None)
+                self.keeper.prove(device_id, "voice", self._now_ms(), "tones heard back")
+            else:
+                self.keeper.voices[device_id] = verdict
+            self._told.append(Change("column", device_id))
+
+    def intercoms(self) -> dict[str, str]:
+        """The SIP address of each column that has one and no open call, as its latest alarm or drill names it."""
+        sql = (
+            "SELECT device_id, json_extract(alarm, '$.stream.sip') AS sip FROM incident AS one WHERE received_ms ="
+            " (SELECT max(received_ms) FROM incident WHERE device_id = one.device_id)"
+            " AND NOT EXISTS (SELECT 1 FROM incident WHERE device_id = one.device_id AND state != 'closed'"
+            " AND status = 'actual')"
+        )
+        return {row["device_id"]: row["sip"] for row in self.register.ask(sql) if row["sip"]}
+
     def prove(self, device_id: str, link: str, how: str) -> None:
         """A link of a column's chain was proven by another part of the desk: a picture that was seen, a voice heard."""
         with self._changing():

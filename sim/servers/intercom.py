@@ -31,7 +31,7 @@ RECV_BYTES = 4096
 WAV_HEADER = 44  # bytes of baresip's recordings
 NOWHERE = ("192.0.2.1", 9)  # TEST-NET-1: nothing is sent there
 LOG_TAIL = 2000
-MODULES = ("g711.so", "ausine.so", "aufile.so")
+MODULES = ("g711.so", "ausine.so", "aufile.so", "aubridge.so")
 APPLICATIONS = ("account.so", "menu.so", "ctrl_tcp.so")
 STARTS, ENDS = "CALL_ESTABLISHED", "CALL_CLOSED"
 
@@ -54,7 +54,8 @@ def own_address() -> str:
 
 class Intercom(Running):
     """A context manager. `name`: of its address. `answers`: by itself, else it rings. `hertz`: what its microphone
-    hears. `on_event` hears in a thread of its own what happens to it.
+    hears; `echo`: it hears its own loudspeaker instead, and nothing is kept. `on_event` hears in a thread of its own
+    what happens to it.
 
     Raises IntercomError, toolbox.ToolMissing at its start.
     """
@@ -65,9 +66,11 @@ class Intercom(Running):
         *,
         answers: bool = True,
         hertz: int = 440,
+        echo: bool = False,
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> None:
         self.name, self._answers, self._hertz, self._on_event = name, answers, hertz, on_event
+        self._echo = echo
         self.host, self.port, self._control_port = "", free_port(), free_port()
         self.folder = Path(tempfile.mkdtemp(prefix="intercom-"))
         self.open_calls = 0
@@ -155,9 +158,11 @@ class Intercom(Running):
         lines = [
             f"net_interface {self.host}", f"sip_listen {self.host}:{self.port}", "call_max_calls 1",
             f"ctrl_tcp_listen {HOST}:{self._control_port}", f"module_path {modules}",
-            f"audio_source ausine,{self._hertz}", f"audio_player aufile,{self.folder / 'said.wav'}",
+            f"audio_source {'aubridge,air' if self._echo else f'ausine,{self._hertz}'}",
+            f"audio_player {'aubridge,air' if self._echo else 'aufile,' + str(self.folder / 'said.wav')}",
             f"audio_alert aufile,{self.folder / 'alert.wav'}", f"audio_path {self.folder}",
-            "ausrc_srate 48000", "auplay_srate 8000", "ausrc_channels 1", "auplay_channels 1",
+            f"ausrc_srate {8000 if self._echo else 48000}", "auplay_srate 8000",
+            "ausrc_channels 1", "auplay_channels 1",
             *(f"module {name}" for name in MODULES), *(f"module_app {name}" for name in APPLICATIONS),
         ]  # fmt: skip
         (self.folder / "config").write_text("\n".join([*lines, ""]))

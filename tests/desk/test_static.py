@@ -18,6 +18,8 @@ from desk.duty import COMMAND_VALID_MS, COMMANDS
 from desk.ledger import OUTCOMES, STATES
 from desk.media.trouble import STATUS
 from desk.sip.trouble import CODES
+from desk.sip.voice_proof import BAD
+from desk.voice_check import NO_CALL
 
 ROOT = STATIC.parents[2]
 LINES_MAX = 400
@@ -122,6 +124,7 @@ def test_what_the_contract_can_say_has_words() -> None:
     wanted |= {f"state-short.{state}" for state in STATES} | {f"command.{cmd}" for cmd in COMMANDS}
     wanted |= {f"clock.{clock}" for clock in ("ntp", "kept", "none")} | {"site.public", "site.school"}
     wanted |= {f"way-failed.{code}" for code in STATUS} | {f"voice-failed.{code}" for code in CODES}
+    wanted |= {f"fault.{verdict}" for verdict in (*BAD, NO_CALL)}
     wanted |= {f"voice.{state}" for state in ("calling", "ringing", "away", "failed")}
     for kind, file, path in TERMS:
         node = contract_schema(file)
