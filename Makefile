@@ -40,7 +40,7 @@ run: needs-run ## three columns and the desk in the browser; UI=script (in a pip
 	@$(PY) -m sim demo $(if $(UI),--ui $(UI)) $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(FOLDER),--folder "$(FOLDER)")
 
 desk: needs-live ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk for columns elsewhere
-	@test -n "$(BROKER)" -a -n "$(FOLDER)" || { echo "error: make desk BROKER=HOST:PORT FOLDER=register"; exit 2; }
+	@test -n "$(BROKER)" -a -n "$(FOLDER)" || { echo "error / ошибка / қате: make desk BROKER=HOST:PORT FOLDER=register"; exit 2; }
 	@$(PY) -m desk --broker "$(BROKER)" --folder "$(FOLDER)" $(ARGS)
 
 pictures: needs-dev tools ## docs/img anew: the desk, a pillar (by their tests)
@@ -72,11 +72,11 @@ release: needs-field ## [OUT=build/release KEYS="a.pem b.pem" FLOOR=1.2.0 KEY=pr
 	  $(if $(KEYS),--keys $(KEYS)) $(if $(FLOOR),--floor "$(FLOOR)") $(if $(KEY),--key "$(KEY)")
 
 provision: needs-field ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
-	@test -n "$(FLEET)" || { echo "error: which fleet? make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
+	@test -n "$(FLEET)" || { echo "error / ошибка / қате: make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
 	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)"
 
 revoke: needs-field ## DEVICE=ID [OUT=provisioned]: a stolen column is cut off at the broker and the desk
-	@test -n "$(DEVICE)" || { echo "error: which column was stolen? make revoke DEVICE=petropavl-07"; exit 2; }
+	@test -n "$(DEVICE)" || { echo "error / ошибка / қате: which column was stolen? make revoke DEVICE=petropavl-07"; exit 2; }
 	@$(PY) -m field.revocation "$(DEVICE)" --out "$(OUT)"
 
 servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
@@ -84,7 +84,7 @@ servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: brok
 	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)")
 
 board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1 FAULT="deaf" CARD=file]: a virtual board, its serial port is LINK
-	@test -n "$(CONFIG)" || { echo "error: make board CONFIG=provisioned/columns/ID"; exit 2; }
+	@test -n "$(CONFIG)" || { echo "error / ошибка / қате: make board CONFIG=provisioned/columns/ID"; exit 2; }
 	@$(PY) -m tools.toolbox micropython umqtt > /dev/null
 	@mkdir -p "$$(dirname "$(LINK)")"
 	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SERVERS)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
@@ -92,41 +92,41 @@ board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board 
 	  $(foreach name,$(FAULT),--fault "$(name)") $(if $(CARD),--card "$(CARD)")
 
 image: needs-field ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
-	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }
+	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error / ошибка / қате: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }
 	@$(PY) -m field.image "$(PORT)" "$(IMAGE)" --sha256 "$(SHA256)" $(if $(ERASE),--erase) $(SPEAK)
 
 FLASH = $(PY) -m field.flash --log "$(OUT)/flashed.csv" $(if $(FORCE),--force) $(SPEAK)
 
 flash: needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID [FORCE=1]: bring a board up to date; OUT/flashed.csv is the log
-	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }
+	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error / ошибка / қате: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }
 	@$(PY) -m tools.toolbox umqtt
 	@$(FLASH) "$(PORT)=$(CONFIG)"
 
 flash-all: needs-field ## BOARDS="PORT=CONFIG 'PORT=A FOLDER'", or PORTS="PORT PORT" of columns that OUT provisioned [FORCE=1]: several at once
-	@test -n "$(BOARDS)$(PORTS)" || { echo 'error: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT"'; exit 2; }
+	@test -n "$(BOARDS)$(PORTS)" || { echo 'error / ошибка / қате: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT"'; exit 2; }
 	@$(PY) -m tools.toolbox umqtt
 	@$(FLASH) $(BOARDS) $(foreach port,$(PORTS),"$(port)=$(OUT)/columns")
 
 diag: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
-	@test -n "$(PORT)" || { echo "error: make diag PORT=/dev/ttyUSB0"; exit 2; }
+	@test -n "$(PORT)" || { echo "error / ошибка / қате: make diag PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m tools.toolbox umqtt > /dev/null
 	@$(PY) -m field.diag "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
 logs: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: last reset, faults and journal of a column on duty
-	@test -n "$(PORT)" || { echo "error: make logs PORT=/dev/ttyUSB0"; exit 2; }
+	@test -n "$(PORT)" || { echo "error / ошибка / қате: make logs PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.logs "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
 watch: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: lamp, button, link and queue of a column on duty, live
-	@test -n "$(PORT)" || { echo "error: make watch PORT=/dev/ttyUSB0"; exit 2; }
+	@test -n "$(PORT)" || { echo "error / ошибка / қате: make watch PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.watch "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
 accept: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru] [SECONDS=60] [SERVER=HOST:8883 WIFI=ssid: a TLS session too]: a board's figures against the model's
-	@test -n "$(PORT)" || { echo "error: make accept PORT=/dev/ttyUSB0"; exit 2; }
+	@test -n "$(PORT)" || { echo "error / ошибка / қате: make accept PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.accept "$(PORT)" $(if $(JSON),--json) $(SPEAK) \
 	  $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(SERVER),--server "$(SERVER)" --wifi "$(WIFI)")
 
 shell: needs-field ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the column off duty meanwhile
-	@test -n "$(PORT)" || { echo "error: make shell PORT=/dev/ttyUSB0"; exit 2; }
+	@test -n "$(PORT)" || { echo "error / ошибка / қате: make shell PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.shell "$(PORT)" $(if $(MINUTES),--minutes $(MINUTES)) $(SPEAK)
 
 bench: tools ## measure, side by side with stock umqtt.simple

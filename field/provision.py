@@ -216,6 +216,8 @@ class Provisioning:
         password = self._kept_password(folder / "centre.json", "password")
         login = {"host": broker["host"], "port": _centre_port(broker), "user": access.CENTRE, "password": password}
         self._batch.write(folder / "centre.json", _json(login), is_secret=True)
+        # The desk takes the password alone (--password-file).
+        self._batch.write(folder / "centre.password", f"{password}\n".encode(), is_secret=True)
         self._batch.write(folder / "keys.json", _json(self._column_keys(found)), is_secret=True)
         return password
 

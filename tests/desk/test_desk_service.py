@@ -199,7 +199,7 @@ def test_what_the_unit_starts_is_the_desk(tmp_path: Path, broker: Mosquitto) -> 
         "/etc/sos-desk/roster.json": tmp_path / "roster.json", "/etc/sos-desk/answer.key": tmp_path / "answer.key",
         "/etc/sos-desk/centre.password": tmp_path / "centre.password", "/etc/sos-desk/ca.pem": authority.ca_path,
         "/etc/sos-desk/centre.pem": own.cert, "/etc/sos-desk/centre.key": own.key,
-        "/var/lib/sos-desk": tmp_path / "desk", "127.0.0.1:8080": f"{HOST}:0", "broker.example:8883": f"{HOST}:1",
+        "/var/lib/sos-desk": tmp_path / "desk", "127.0.0.1:8080": f"{HOST}:0", "broker.example:8884": f"{HOST}:1",
     }  # fmt: skip
     command = [str(ROOT / ".venv/bin/python"), *(str(here.get(word, word)) for word in words)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}

@@ -10,6 +10,7 @@ from column_probe import need
 from duty_rig import until
 
 from common.identity import Identity
+from desk.command import _first_line
 from desk.duty import Duty
 from desk.register import Register
 from field import provision
@@ -26,12 +27,11 @@ def test_both_lines_carry_the_desks_own_messages(tmp_path: Path) -> None:
     centre = out / "centre"
     tls = Identity(cert=centre / "centre.pem", key=centre / "centre.key", ca=centre / "ca.pem")
     login = json.loads((centre / "centre.json").read_text())
+    password = _first_line(centre / "centre.password")
     with (
         ProvisionedBroker(out) as broker,
         Register(tmp_path / "register.sqlite") as register,
-        Duty(
-            register, "localhost", broker.centre_port, tls=tls, user=login["user"], password=login["password"]
-        ) as duty,
+        Duty(register, "localhost", broker.centre_port, tls=tls, user=login["user"], password=password) as duty,
     ):
         duty.wait_connected(30)
         until(lambda: duty._calls._proof.ever and duty._telemetry._proof.ever, "what comes back on both lines")

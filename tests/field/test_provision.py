@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 import shutil
 import stat
 from pathlib import Path
@@ -16,8 +17,10 @@ from field.provision import Provisioning
 from field.telling import EXIT_FAILED
 from firmware.startup import config
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "petropavl"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLE = ROOT / "examples" / "petropavl"
 PATIENCE_S = 10.0
+SECRETS = {"secrets.json", "passwords", "centre.json", "centre.password", "keys.json"}
 
 
 @pytest.fixture
@@ -146,10 +149,30 @@ def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Tables) -> 
     make(table(HEADER, GOOD), out)
     for path in out.rglob("*"):
         content = b"" if path.is_dir() else path.read_bytes()
-        is_secret = b"PRIVATE KEY" in content or path.name in ("secrets.json", "passwords", "centre.json", "keys.json")
+        is_secret = b"PRIVATE KEY" in content or path.name in SECRETS
         if path.is_dir() or is_secret:
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     assert "PRIVATE KEY" not in (out / "columns/one/config.json").read_text()
+
+
+def named_by_the_desks_command(text: str) -> set[str]:
+    """Files that a desk's command line wants of provisioning."""
+    options = r"--(?:password-file|ca|cert|key|roster|answer-key|column-keys) (?:/\S*/)?([\w.]+)"
+    return set(re.findall(options, text))
+
+
+def test_what_the_desks_commands_name_is_what_provisioning_makes(tmp_path: Path) -> None:
+    """The command of the documentation and the systemd unit: every file is in `centre/`, the port is the centre's.
+    Red when either names a file that nobody makes."""
+    assert make(EXAMPLE / "fleet.csv", tmp_path / "out") == 0
+    centre = tmp_path / "out" / "centre"
+    login = json.loads((centre / "centre.json").read_text())
+    assert (centre / "centre.password").read_text().splitlines() == [login["password"]]
+    for text in ((ROOT / "docs" / "desk.md").read_text(), (ROOT / "examples/desk/sos-desk.service").read_text()):
+        named = named_by_the_desks_command(text)
+        assert len(named) >= 5 and sorted(name for name in named if not (centre / name).exists()) == []
+        assert set(re.findall(r"broker\.example:(\d+)", text)) == {str(login["port"])}
+    assert named_by_the_desks_command("--key /etc/x/gone.key --password-file gone") == {"gone.key", "gone"}
 
 
 def test_column_and_centre_get_the_same_key_which_stays(tmp_path: Path, table: Tables) -> None:
