@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import ssl
 import threading
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from duty_rig import alarm_of
+from pager import Pager
 
 from common.ports import HOST, free_port
 from desk.escalation import FAILED, SENT, UNCERTAIN, Telling
@@ -41,32 +40,6 @@ def call(language: str = "ru") -> Call:
 
 
 # -- webhook
-
-
-class Pager:
-    """A web server that notes what is posted, and answers as it is told: a status, or "hang up"."""
-
-    def __init__(self) -> None:
-        self.posts: list[tuple[str, dict[str, str], Any]] = []
-        self.answer: int | str = 200
-        pager = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:  # noqa: N802
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                pager.posts.append((self.path, dict(self.headers), json.loads(body)))
-                if pager.answer == "hang up":
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                    return
-                self.send_response(int(pager.answer))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer((HOST, 0), Handler)
-        self.url = f"http://{HOST}:{self.server.server_port}/hook?a=1"
 
 
 @pytest.fixture
