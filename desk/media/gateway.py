@@ -221,6 +221,11 @@ class Gateway:
             await self._ask("hold", {"targets": targets}, SAY_S)
 
     @property
+    def pid(self) -> int | None:
+        """Of its process, while there is one."""
+        return self._process.pid if self._process is not None and self.runs else None
+
+    @property
     def runs(self) -> bool:
         """Whether there is a process."""
         return self._process is not None and self._process.returncode is None

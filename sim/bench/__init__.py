@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             "latency": lambda: list(latency.measure(workbench, arguments.presses)),
             "recovery": lambda: list(recovery.measure(workbench, arguments.rounds, rig.robust_library())),
             "proof": proof.measure,
+            "media": lambda: _media(arguments.clicks),
             "memory": lambda: memory.measure(workbench, arguments.alarms, arguments.chip_alarms),
         }
         results: dict[str, Any] = {"machine": f"{platform.platform()}, Python {platform.python_version()}"}
@@ -61,6 +62,14 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
                 results[name] = measure()
                 print(f" {time.monotonic() - started_s:.0f} s", file=sys.stderr, flush=True)
     return results
+
+
+def _media(clicks: int) -> Any:
+    """Needs what only cameras at the desk need: requirements/live.in, and GStreamer."""
+    toolbox.require("gstreamer")
+    from sim.bench import media
+
+    return media.measure(clicks)
 
 
 def _parser(sections: Sequence[str]) -> argparse.ArgumentParser:
@@ -75,6 +84,7 @@ def _parser(sections: Sequence[str]) -> argparse.ArgumentParser:
         metavar="N",
         help="over which the heap is watched (default: %(default)s)",
     )
+    add("--clicks", type=_count, default=20, metavar="N", help="on a picture (default: %(default)s)")
     add("--contacts", type=_count, default=2000, metavar="N", help="for each debouncer (default: %(default)s)")
     add("--chip-alarms", type=_count, default=100, metavar="N", help="on each chip (default: %(default)s)")
     add("--seconds", type=float, default=4.0, metavar="S", help="of each pace of virtual time (default: %(default)s)")

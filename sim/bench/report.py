@@ -176,11 +176,30 @@ def _proof(figures: Mapping[str, Any]) -> list[Table]:
     return [_table("Proof from end to end on 32-bit MicroPython", ("what", "figure"), cells, note)]
 
 
+def _media(figures: Mapping[str, Any]) -> list[Table]:
+    ten = figures["ten"]
+    rows = [
+        ["click to the first picture, median / p99, ms", _spread(figures["picture"], 0)],
+        ["click to the first sound, median / p99, ms", _spread(figures["sound"], 0)],
+        ["one untranscoded stream, % of a core", f"{figures['cpu_percent']:.1f}"],
+        [f"... of {ten['calls']} at once, % of a core", f"{ten['cpu_percent']:.1f}"],
+        ["... pictures a second of the slowest", f"{ten['slowest_per_s']:.1f}"],
+        [f"... alarm to the desk's pages, n = {ten['alarms']}, median / p99, ms", _spread(ten["shown"], 0)],
+        ["... of these in the register", str(ten["in_register"])],
+    ]
+    note = (
+        f"n = {figures['picture']['count']}. H.264, G.711 from GStreamer's server: 1280 x 720, 25 pictures a second; "
+        "those at once 640 x 360, 15 a second."
+    )
+    return [_table("Picture and sound by RTSP", ("what", "figure"), rows, note)]
+
+
 _SECTIONS: dict[str, Callable[[Any], list[Table]]] = {
     "latency": _latency,
     "recovery": _recovery,
     "memory": _memory,
     "proof": _proof,
+    "media": _media,
     "debounce": _debounce,
     "sizes": _sizes,
     "virtual_time": _virtual_time,

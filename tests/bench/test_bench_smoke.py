@@ -92,6 +92,26 @@ def test_memory_is_weighed(tools: None, capsys: pytest.CaptureFixture[str], monk
     assert "inside --heap 100k" in capsys.readouterr().out
 
 
+@pytest.mark.mosquitto
+@pytest.mark.gstreamer
+@pytest.mark.timeout(ONE_RUN_S)
+def test_picture_and_sound_have_their_figures(
+    tools: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    need("gstreamer")
+    from sim.bench import media
+
+    for name, value in {"AT_ONCE": 2, "CAMERAS": 1, "ALARMS": 3, "WATCH_S": 0.5, "STREAM": media.SMALL}.items():
+        monkeypatch.setattr(media, name, value)
+    found = run(capsys, "--only", "media", "--clicks", "1")["media"]
+    assert all(value > 0 for value in figures(found, "picture", "sound")) and found["cpu_percent"] >= 0
+    ten = found["ten"]
+    assert (ten["calls"], ten["alarms"], ten["in_register"], ten["shown"]["count"]) == (2, 3, 3, 3)
+    assert ten["slowest_per_s"] > 0
+    report.show({"media": found})
+    assert "click to the first picture" in capsys.readouterr().out
+
+
 @pytest.mark.micropython
 @pytest.mark.mosquitto
 def test_a_heap_that_is_too_small_is_found_out(tools: None, workbench: Workbench) -> None:
