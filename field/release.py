@@ -61,9 +61,15 @@ def manifest(
     return release.manifest(head, contents(made, keys))
 
 
-def write(made: bundle.Bundle, out: Path, keys: Sequence[rsa.RSAPublicKey] = (), floor: str | None = None) -> bytes:
+def write(
+    made: bundle.Bundle,
+    out: Path,
+    keys: Sequence[rsa.RSAPublicKey] = (),
+    floor: str | None = None,
+    version: str = VERSION,
+) -> bytes:
     """The folder anew, unsigned. Returns the manifest."""
-    text, files = manifest(made, keys, floor=floor), contents(made, keys)
+    text, files = manifest(made, keys, version=version, floor=floor), contents(made, keys)
     digests = {name: digest for name, (digest, _) in release.entries(text).items()}
     if out.exists():
         if not (out / release.MANIFEST_FILE).exists():
@@ -74,8 +80,8 @@ def write(made: bundle.Bundle, out: Path, keys: Sequence[rsa.RSAPublicKey] = (),
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
     micropython = str(release.header(text)["micropython"])
-    (out / FIRMWARE_SBOM).write_text(sbom.firmware(VERSION, files, digests, micropython), "utf-8")
-    (out / DESK_SBOM).write_text(sbom.desk(VERSION), "utf-8")
+    (out / FIRMWARE_SBOM).write_text(sbom.firmware(version, files, digests, micropython), "utf-8")
+    (out / DESK_SBOM).write_text(sbom.desk(version), "utf-8")
     (out / release.MANIFEST_FILE).write_bytes(text)
     return text
 

@@ -15,6 +15,7 @@ DELEGATED = {
     "pillar": ("sim.pillar.command", "one column with camera, intercom and a page to press its button"),
     "desk": ("desk.command", "the control centre's desk, in the browser"),
     "demo": ("sim.demo", "three columns, a broker and a control centre, live or scripted"),
+    "rollout": ("sim.demo.rollout", "a signed update for the example fleet, and a bad one before it"),
     "campaign": ("sim.search.command", "hunt for a press that is lost, invented or lied about"),
     "city": ("sim.search.city_year.command", "a year of a city's columns at a real desk, in virtual time"),
     "bench": ("sim.bench", "measure, side by side with stock umqtt.simple"),

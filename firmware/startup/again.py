@@ -8,13 +8,18 @@ _LEFT_MS = 60000  # after the last press somebody may still stand there
 
 
 def give_up(column, in_a_row: int, why: str) -> None:
-    """The last step of link.py. Comes back while somebody is at the button, and while something that matters is in RAM
-    alone. A contact that is stuck or chatters for ever is nobody."""
+    """The last step of link.py. Comes back while it may not."""
+    if may_reset(column):
+        reset(column._board, column.number, in_a_row, why, column.supervisor.clock_trusted)
+
+
+def may_reset(column) -> bool:
+    """Not while somebody is at the button, nor while something that matters is in RAM alone. A contact that is stuck or
+    chatters for ever is nobody."""
     button = column.button
     is_held = button.was_closed and not button.is_stuck and not button.is_busy()
-    if button.wants_calm() or is_held or button.presses and button.held_for.ms() < _LEFT_MS or column.journal.unsaved:
-        return
-    reset(column._board, column.number, in_a_row, why, column.supervisor.clock_trusted)
+    is_left = not button.presses or button.held_for.ms() >= _LEFT_MS
+    return is_left and not (button.wants_calm() or is_held or column.journal.unsaved)
 
 
 def reset(board, boot: int, in_a_row: int, why: str, clock_trusted: bool) -> None:

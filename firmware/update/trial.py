@@ -9,7 +9,6 @@ from firmware.update import state
 _IDLE_MS = const(2000)
 _AGAIN_MS = const(20000)  # after a drill that was not answered
 _PROOF_MS = const(900000)  # since the start: a quarter of an hour
-_RESTART_MS = const(1000)
 _NO_DRILL = "no drill was answered within 15 minutes"
 
 
@@ -43,7 +42,7 @@ class Trial:
     def step(self) -> int:
         column, flash = self._column, self._board.flash
         since_ms = self._since.ms()
-        if flash.size(resets.ACTIVE_FILE) <= 1 and not column.actions.restart.running():
+        if flash.size(resets.ACTIVE_FILE) <= 1:
             keep(self._board, column, self._entry)
             column.update = None
             column.supervisor.drop(self)
@@ -58,18 +57,24 @@ class Trial:
         return _IDLE_MS
 
     def _go_back(self):
-        """Not while somebody waits for an answer: the restart comes when no incident is open."""
-        column, flash = self._column, self._board.flash
-        if column.actions.restart.running():
+        """Not while somebody is at the button. An open incident is on flash, and no reason to wait: what was never
+        answered may be for want of this firmware's ears, and the one before sends it again."""
+        from firmware.startup.again import may_reset
+
+        column, board, flash = self._column, self._board, self._board.flash
+        is_time = may_reset(column)
+        board.forget("firmware.startup.again")
+        if not is_time:
             return
         try:
             self._entry["why"] = _NO_DRILL
             state.write(flash, self._entry)
             flash.replace(resets.ACTIVE_FILE, flash.read(resets.ACTIVE_FILE)[1:2])
         except OSError as error:
-            self._board.log("update: %s" % error)
-        self._board.log("update: going back: %s" % _NO_DRILL)
-        column.actions.restart.start(_RESTART_MS)
+            board.log("update: %s" % error)  # it stays on trial, and the next boots lead back
+        board.log("update: going back: %s" % _NO_DRILL)
+        board.scratch.write(resets.crumb("", column.supervisor.clock_trusted))  # nobody is to blame
+        board.reset()
 
 
 def keep(board, column, entry: dict) -> None:

@@ -22,7 +22,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.M | re.S)
 SPAN = re.compile(r"`([^`\n]+)`")
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|\.venv/bin/\S+|sos-\w+|mosquitto|pip) ")
-MODULE = re.compile(r"\.venv/bin/python -m (sim|desk)\b|sos-(column|desk)\b")
+MODULE = re.compile(r"\.venv/bin/python -m (sim|desk)\b(?!\.)|sos-(column|desk)\b")
 PROGRAMS = {"column": "sim", "desk": "desk"}
 
 
@@ -119,6 +119,7 @@ RUN_BY = {
     "make pictures": "browser/test_pictures.py::test_the_desk_with_a_call_and_a_silent_column",
     "make provision": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
     "make revoke": "field/test_revocation.py::test_a_replacement_has_nothing_of_the_stolen_one",
+    "make release": "field/test_release.py::test_two_builds_have_the_same_bytes",
     "make run": "demo/test_demo.py::test_without_a_terminal_it_plays_the_script_and_passes",
     "make servers": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
     "make shell": "serial_board/test_board_console.py::test_the_shell_is_not_bitten_and_the_column_goes_back_on_duty",
@@ -130,8 +131,11 @@ RUN_BY = {
     "sim campaign": "search/test_campaign_command.py::test_a_storm_is_replayed_by_its_number",
     "sim column": "real/test_cli_column.py::test_a_press_calls_a_cut_is_dark_and_the_image_is_kept",
     "sim config": "real/test_cli_config.py::test_with_certificates_it_is_mutual_tls_with_the_texts_inside",
+    "sim rollout": "demo/test_rollout_whole.py::test_a_bad_release_stops_and_a_good_one_goes_through",
     "sim pillar": "pillar/test_pillar_command.py::test_it_serves_its_page_and_runs_its_column_until_it_is_told_to_end",
     "desk": "desk/test_desk_command.py::test_accounts_are_made_listed_and_removed",
+    "desk.rollout": "demo/test_rollout_whole.py::test_a_bad_release_stops_and_a_good_one_goes_through",
+    "field.release": "field/test_release.py::test_it_is_verified_with_the_right_key_only",
     "field.diag": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
     "mpremote": "serial_board/test_board_column.py::test_a_blank_board_becomes_a_column_over_the_port",
     "mosquitto": "real/test_cli_alarm.py::test_the_lamp_tells_the_truth_all_the_way",
@@ -152,7 +156,10 @@ NOT_RUN = {
 
 def runs(command: str) -> str:
     """The key in RUN_BY or NOT_RUN of what a command runs."""
-    for program in ("pytest", "python -c", "mpremote", "tools.mutation", "field.diag", "pip install", "mosquitto"):
+    for program in (
+        "pytest", "python -c", "mpremote", "tools.mutation", "field.diag", "field.release", "desk.rollout",
+        "pip install", "mosquitto",
+    ):  # fmt: skip
         if re.search(rf"(^|[ /]){re.escape(program)}( |$)", command):
             return program
     if found := MODULE.search(command):

@@ -26,6 +26,7 @@ SHARE = [
     ("compaction", "replace journal.log", 1),
     ("configuration", "copy config.json", 1),
     ("full flash", "remove journal.bad", 1),
+    ("update", "replace active", 0),
 ]
 
 

@@ -111,6 +111,13 @@ SABOTAGES = {
         "call",
         "append to journal.log: state",
     ),
+    "kept-without-drill": Sabotage(
+        Control("a new firmware is kept although no drill was answered", "a life as scripted"),
+        (Break("firmware/update/trial.py", "        return self._is_proved\n", "        return True\n"),),
+        "life",
+        "update without a drill",
+        "remove update.manifest",
+    ),
     "no-last-good": Sabotage(
         Control("the last configuration that worked is not looked for", "it boots"),
         (

@@ -180,17 +180,22 @@ def remains(life: int, geometry: int, operation: int, mode: str, seed: int, bits
 def _order(life: int, geometry: int, seed: int, only: tuple[int, str] | None, kind: str | None) -> dict[str, Any]:
     one, chip = lives.LIVES[life], lives.GEOMETRIES[geometry]
     boots = [
-        {"cause": boot.cause, "script": boot.script, "unreadable": boot.unreadable, "ends": boot.ends,
-         "configurations": boot.marks, "device": lives.document()}
+        {"cause": boot.cause, "script": _script(boot), "unreadable": boot.unreadable, "ends": boot.ends,
+         "configurations": boot.marks, "device": lives.document(), "release": one.release()}
         for boot in one.boots
     ]  # fmt: skip
-    files = {**lives.configuration(), **one.files}
+    files: dict[str, Any] = {**lives.configuration(), **one.files, **one.folders()}
     folders = sorted({name.rpartition("/")[0] for name in files} - {""})
     return {
         "do": "live", "blocks": chip.blocks, "sizes": chip.sizes, "boots": boots,
         "left": 0 if one.full else chip.left, "files": files, "folders": folders, "history": one.history, "seed": seed,
         "only": only, "kind": kind,
     }  # fmt: skip
+
+
+def _script(boot: lives.Boot) -> lives.Script:
+    """What is only known when the life begins is a function."""
+    return [[at_ms, what, it() if callable(it) else it] for at_ms, what, it in boot.script]
 
 
 def _judge(found: Hunt, head: dict[str, Any], body: bytes, life: int, geometry: int, device: Device) -> None:
@@ -227,6 +232,7 @@ def _check(head: dict[str, Any], body: bytes, life: int, geometry: int, device: 
     order = {
         "do": "check", "blocks": chip.blocks, "sizes": chip.sizes, "image": head["blocks"], "known": head["known"],
         "damaged": lives.LIVES[life].damaged, "full": lives.LIVES[life].full, "device": lives.document(),
+        "release": lives.LIVES[life].release(),
     }  # fmt: skip
     try:
         ((answer, _),) = device.order(order, body)

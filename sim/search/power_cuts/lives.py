@@ -11,6 +11,7 @@ from firmware import record
 from firmware.clock import FLOOR_EVERY_MS
 from firmware.startup.config_files import sealed
 from sim.document import document as column_document
+from sim.search.power_cuts import updates
 
 Script = list[list[Any]]
 END = "done"
@@ -57,6 +58,14 @@ class Life(NamedTuple):
     history: dict[str, Any] = {}  # noqa: RUF012 - as Witness.known() gives it
     damaged: int = 0  # journal lines that are broken before the life begins
     full: bool = False  # no block is free at all
+    is_update: bool = False  # there is a release to be had: see updates.py
+
+    def release(self) -> dict[str, Any] | None:
+        return updates.release() if self.is_update else None
+
+    def folders(self) -> dict[str, Any]:
+        """The firmware in force, which trusts whoever signed the release."""
+        return updates.folders() if self.is_update else {}
 
 
 def document(mark: str = "old") -> dict[str, Any]:
@@ -197,6 +206,33 @@ LIVES = (
         "folder gives way",
         (Boot([[200, "press", 60], [400, "end", END]]),),
         {**_TWO_FOLDERS, "active": "ba", "boot.rec": _framed('{"n":16777300,"u":4}')},
+    ),
+    Life(
+        "update",
+        (
+            Boot(
+                [
+                    [1500, "command", updates.command],
+                    [1600, "press", 60],
+                    [1800, "answer", "closed"],
+                    [60000, "end", END],
+                ],
+                ends="reset",
+            ),
+            Boot([[5000, "end", END]]),
+        ),
+        {**_WORKED, **configuration("old", "a/"), "active": "a", **updates.ROOT_FILES},
+        is_update=True,
+    ),
+    Life(
+        "update without a drill",
+        (
+            Boot([[1500, "command", updates.command], [60000, "end", END]], ends="reset"),
+            Boot([[0, "no drills", None], [950000, "end", END]], ends="reset"),
+            Boot([[5000, "end", END]]),
+        ),
+        {**_WORKED, **configuration("old", "a/"), "active": "a", **updates.ROOT_FILES},
+        is_update=True,
     ),
     Life("self-test", (Boot([[200, "command", _SELFTEST], [400, "press", 60], [600, "end", END]]),), _WORKED),
     Life("six hours", (Boot([[100, "pass", FLOOR_EVERY_MS], [FLOOR_EVERY_MS + 500, "end", END]]),), _WORKED),

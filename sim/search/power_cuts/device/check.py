@@ -32,7 +32,7 @@ def check(order: dict, nor: Nor, boot_source: str) -> dict:
     script = [[_RELEASE_MS, "release", None]] if known["held"] else []
     script += [[_PRESS_MS, "press", _PRESS_LENGTH_MS], [_LIMIT_MS, "end", _LATE]]
     for _ in range(2):
-        board = Board(witness, script, "power-on", device=order["device"])
+        board = Board(witness, script, "power-on", device=order["device"], release=order["release"])
         board.on_turn = lambda: _turn(board, witness, known)  # noqa: B023
         came, why = boot(board, boot_source)
         if why != SERVICE:  # the technician's one boot without a column
@@ -42,7 +42,7 @@ def check(order: dict, nor: Nor, boot_source: str) -> dict:
         wrong += _alarm(came, why, witness) + ([] if order["full"] else _troubles(board))
     if came and not wrong:
         mount(nor, order["sizes"])
-        wrong += _durable(witness, board)
+        wrong += _durable(witness, board) + _whole(order["release"])
     return {"wrong": wrong, "remains": nor.refused, "simulated_s": board.us / 1000000}
 
 
@@ -52,6 +52,23 @@ def _turn(board, witness, known) -> None:
         board.answer_new = "received"
     if board.us >= _HEALTHY_MS * 1000 and board.told and witness.lamp in ("answered", "help-coming"):
         raise End("told")
+
+
+def _whole(release) -> list:
+    """The folder in force is the old firmware or the new one, and nothing between."""
+    if release is None:
+        return []
+    with open("active") as file:
+        folder = file.read(1)
+    for name, text in release["folders"][folder].items():
+        try:
+            with open(folder + "/" + name, "rb") as file:
+                found = file.read()
+        except OSError:
+            found = None
+        if found != (text.encode() if isinstance(text, str) else bytes(text)):
+            return ["half: %s/%s is not as it was released, and in force" % (folder, name)]
+    return []
 
 
 def _came_up(came, known, damaged, board) -> list:

@@ -30,7 +30,7 @@ class Came:
 
 def load_all(folder: str) -> None:
     """Import the whole firmware: once a flash is mounted, the host's files are gone."""
-    for package in ("firmware", "firmware/startup", "firmware/console"):
+    for package in ("firmware", "firmware/startup", "firmware/console", "firmware/update"):
         for name in os.listdir(folder + "/" + package):
             __import__(package.replace("/", ".") + "." + name.split(".")[0])
 

@@ -65,7 +65,7 @@ class Life:
             os.mkdir(folder)
         for name, text in order["files"].items():
             with open(name, "wb") as file:
-                file.write(text.encode())
+                file.write(text.encode() if isinstance(text, str) else bytes(text))
         if order["left"] is not None:
             _fill(order["left"])
         nor.on_operation = self._operation
@@ -75,7 +75,7 @@ class Life:
     def _boot(self, one) -> None:
         mount(self._nor, self._order["sizes"])
         self._witness.configurations = one["configurations"]
-        board = Board(self._witness, one["script"], one["cause"], self._tell, one["device"])
+        board = Board(self._witness, one["script"], one["cause"], self._tell, one["device"], one["release"])
         board.flash.unreadable = one["unreadable"]
         came, why = boot(board, self._source)
         if why != one["ends"]:

@@ -10,10 +10,12 @@ BROKER_ADDRESS = "192.0.2.1"
 
 
 class Broker:
-    """Accepts everything at once. `on_alarm(body)` for each alarm that arrives, before it is acknowledged."""
+    """Accepts everything at once. `on_alarm(body)` for each alarm that arrives, before it is acknowledged;
+    `on_want(body)` for each piece of a release that is asked for."""
 
-    def __init__(self, on_alarm) -> None:
+    def __init__(self, on_alarm, on_want) -> None:
         self._on_alarm = on_alarm
+        self._on_want = on_want
         self._root = ""
         self.connect_again()
 
@@ -56,6 +58,8 @@ class Broker:
                 if topic.endswith("/alarm"):
                     self._on_alarm(json.loads(payload))
                 self.out += b"\x40\x02" + pid
+            elif topic.endswith("/want"):
+                self._on_want(json.loads(payload))
 
     def publish(self, device: dict, kind: str, body: dict) -> None:
         """To the column, QoS 0. `device`: its configuration; `kind`: the last part of the topic."""

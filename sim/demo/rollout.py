@@ -1,0 +1,330 @@
+"""`python -m sim rollout`: a signed update for the whole example fleet, in real time, and a bad one before it.
+
+Real mosquitto with the files that provisioning made, the real desk, `python -m desk.rollout` as a process that is
+killed on the way, and a virtual board for each column, on MicroPython. The bad release does not understand answers: the
+first column that tries it finds no answer to its drills and goes back by itself. Buttons are pressed meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from common import release
+from common.arguments import byte_count, described
+from common.home import COLUMN_COMMAND
+from desk.rollout.book import Book
+from field import bundle, provision
+from field import release as releases
+from field.documents import KEYS_FILE
+from firmware import VERSION
+from sim.demo.desk_client import DeskClient
+from sim.demo.desk_process import DeskProcess
+from sim.fleet.broker import ProvisionedBroker
+from sim.real import flash_image
+from sim.real.column import Event, RealColumn
+from sim.real.flash_image import PROJECT
+from sim.servers.stand_ins import TimeServer
+from tools import toolbox
+
+FLEET = PROJECT / "examples" / "petropavl"
+BAD, GOOD = "1.0.1", "1.0.2"
+PATIENCE_S = 300.0
+POLL_S = 0.2
+PRESS_MS = 150
+PROOF_MS = 15_000  # instead of a quarter of an hour: that a bad release goes back is what is waited for
+HEALTHY_S = 3
+HOST = "127.0.0.1"
+# What a release changes in the tree: (file, old text, new text).
+Change = tuple[str, str, str]
+_QUICK: Change = ("firmware/update/trial.py", "_PROOF_MS = const(900000)", f"_PROOF_MS = const({PROOF_MS})")
+_LEAVES: Change = ("firmware/startup/again.py", "_LEFT_MS = 60000", "_LEFT_MS = 5000")
+_DEAF: Change = ("firmware/column.py", 'body["v"] != 1 or state', 'body["v"] != 2 or state')
+
+
+class Figures(NamedTuple):
+    """Of one run. Bytes: of the pieces that a column fetches; times from the command until the firmware was kept."""
+
+    columns: int
+    whole_s: float
+    column_s: float
+    bytes_each: int
+    heap_min: int
+    presses: int
+
+
+class RolloutFailed(Exception):
+    """Something did not come about; says what."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} rollout", description=described(__doc__))
+    parser.add_argument("--columns", type=int, default=19, help="of the example fleet (default: %(default)s)")
+    parser.add_argument("--runtime", default="micropython", help="of the virtual boards (default: %(default)s)")
+    parser.add_argument("--heap", type=byte_count, metavar="BYTES", help="of MicroPython, that the firmware has")
+    arguments = parser.parse_args(argv)
+    try:
+        with tempfile.TemporaryDirectory(prefix="sos-rollout-") as folder:
+            found = perform(Path(folder), arguments.columns, arguments.runtime, _say, arguments.heap)
+    except toolbox.ToolMissing as error:
+        return toolbox.missing(error)
+    except RolloutFailed as error:
+        print(f"FAILED: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(found._asdict()))
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)
+
+
+def perform(
+    folder: Path, count: int, runtime: str, say: Callable[[str], None], heap_bytes: int | None = None
+) -> Figures:
+    """Raises RolloutFailed."""
+    key = rsa.generate_private_key(release.EXPONENT, release.KEY_BITS)
+    table = _fleet(folder, count, key)
+    out = folder / "provisioned"
+    if provision.main([str(table), "--out", str(out)]):
+        raise RolloutFailed("the fleet cannot be provisioned")
+    bad = _release(folder / "bad", BAD, [_QUICK, _LEAVES, _DEAF], key)
+    good = _release(folder / "good", GOOD, [_QUICK], key)
+    with ExitStack() as stack:
+        broker = stack.enter_context(ProvisionedBroker(out))
+        clock = stack.enter_context(TimeServer())
+        desk = stack.enter_context(
+            DeskProcess(folder / "desk", HOST, broker.centre_port, arguments=_centre(out, folder))
+        )
+        street = stack.enter_context(_street(folder, out, broker.port, clock.port, runtime, heap_bytes))
+        town = Town(folder, out, broker.centre_port, DeskClient(desk.url), street, say)
+        town.wait(lambda: all(town.fw(name) for name in street), "every column at the desk")
+        return _tell(town, bad, good)
+
+
+def _tell(town: Town, bad: Path, good: Path) -> Figures:
+    """The story."""
+    town.say(f"{len(town.street)} columns are up; the bad release goes out")
+    with town.rollout(bad, "bad") as rolling:
+        town.press_while(lambda: rolling.poll() is None)
+        if rolling.returncode != 1:
+            raise RolloutFailed(f"the bad release ended with {rolling.returncode}")
+    status = town.status("bad")
+    touched = {name: one["state"] for name, one in status["columns"].items() if one["state"] != "waiting"}
+    town.say(f"it stopped: {status['why']}; touched: {touched}")
+    if status["state"] != "stopped" or len(touched) != 1 or status["stage"] != 1:
+        raise RolloutFailed(f"it did not stop at the first column: {status}")
+    (tried,) = touched
+    town.wait(lambda: town.outcome(tried) == "returned", f"{tried} back by itself")
+    town.wait(lambda: all(town.fw(name) == VERSION for name in town.street), "the old firmware everywhere")
+    town.say(f"{tried} is back by itself")
+    began_s = time.monotonic()
+    town.say("the good release goes out; its process is killed once")
+    with town.rollout(good, "good") as rolling:
+        town.wait(lambda: "fetching" in town.states("good").values(), "somebody who fetches")
+        rolling.send_signal(signal.SIGKILL)
+    with town.rollout(good, "good") as rolling:
+        town.press_while(lambda: rolling.poll() is None)
+        if rolling.returncode != 0:
+            raise RolloutFailed(f"the good release ended with {rolling.returncode}: {town.status('good')}")
+    whole_s = time.monotonic() - began_s
+    town.wait(lambda: all(town.fw(name) == GOOD for name in town.street), "the new firmware everywhere")
+    town.wait(lambda: town.answered() == town.pressed, f"an answer to each of {town.pressed} presses")
+    town.say(f"{town.pressed} presses, all at the desk and answered")
+    return town.figures(whole_s, _needed_bytes(good))
+
+
+class Town:
+    """The columns, the desk, and who presses."""
+
+    def __init__(
+        self, folder: Path, out: Path, centre_port: int, desk: DeskClient, street: dict[str, RealColumn],
+        say: Callable[[str], None],
+    ) -> None:  # fmt: skip
+        self.street, self.say, self._desk = street, say, desk
+        self._folder, self._out, self._port = folder, out, centre_port
+        self.pressed = 0
+        self.dice = random.Random(1)
+
+    def fw(self, name: str) -> str:
+        """What the desk knows of that column's version; empty while it is not connected."""
+        column = self._desk.column(name)
+        return str((column.get("info") or {}).get("fw", "")) if column.get("presence") in (None, "up") else ""
+
+    def outcome(self, name: str) -> str:
+        """What the column says of its last update."""
+        return str((self._desk.column(name)["info"].get("update") or {}).get("state", ""))
+
+    def answered(self) -> int:
+        """Presses that the desk has."""
+        return sum(one.press for one in self._desk.incidents())
+
+    def press(self) -> None:
+        """At some column, whatever it is doing; and the operator closes what there is."""
+        name = self.dice.choice(sorted(self.street))
+        if not self._is_watching(name):
+            return
+        self.street[name].press(PRESS_MS)
+        self.pressed += 1
+        self.wait(lambda: self.answered() >= self.pressed, f"press {self.pressed}, at {name}")
+        for one in self._desk.incidents():
+            if one.is_open:
+                self._desk.close(one.id, "false")
+
+    def _is_watching(self, name: str) -> bool:
+        """A column that restarts just now has no lamp, and nobody would take it for one that works."""
+        return self.fw(name) != ""
+
+    def press_while(self, is_so: Callable[[], bool]) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while is_so():
+            self.press()
+            time.sleep(2.0)
+            if time.monotonic() > deadline_s:
+                raise RolloutFailed(f"the rollout did not end within {PATIENCE_S:.0f} s")
+
+    def wait(self, is_so: Callable[[], bool], what: str) -> None:
+        deadline_s = time.monotonic() + PATIENCE_S
+        while not is_so():
+            if time.monotonic() > deadline_s:
+                raise RolloutFailed(f"within {PATIENCE_S:.0f} s there was not: {what}")
+            time.sleep(POLL_S)
+
+    @contextmanager
+    def rollout(self, release_folder: Path, name: str) -> Iterator[subprocess.Popen[str]]:
+        argv = [sys.executable, "-m", "desk.rollout", "start", "--folder", str(self._folder / f"rollout-{name}")]
+        argv += ["--release", str(release_folder), "--keys", str(self._folder / "release.pem")]
+        argv += ["--broker", f"{HOST}:{self._port}", *_centre(self._out, self._folder)]
+        argv += ["--watch-s", "1", "--at-once", "6", "--silent-s", "120"]
+        with (self._folder / f"rollout-{name}.log").open("a") as log:
+            process = subprocess.Popen(argv, cwd=PROJECT, stdout=log, stderr=log, text=True)
+            try:
+                yield process
+            finally:
+                process.kill()
+                process.wait()
+
+    def status(self, name: str) -> dict[str, Any]:
+        argv = [
+            sys.executable,
+            "-m",
+            "desk.rollout",
+            "status",
+            "--json",
+            "--folder",
+            str(self._folder / f"rollout-{name}"),
+        ]
+        done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
+        return dict(json.loads(done.stdout)) if done.returncode == 0 else {"columns": {}}
+
+    def states(self, name: str) -> dict[str, str]:
+        return {column: one["state"] for column, one in self.status(name)["columns"].items()}
+
+    def figures(self, whole_s: float, bytes_each: int) -> Figures:
+        told: dict[str, int] = {}
+        took_s = []
+        for at_ms, text in Book(self._folder / "rollout-good").log():
+            name, _, what = text.partition(" ")
+            if what == "told":
+                told[name] = at_ms
+            elif what == "kept" and name in told:
+                took_s.append((at_ms - told[name]) / 1000)
+        heap_min = min(int(self._desk.column(name)["heartbeat"]["heap_min"]) for name in self.street)
+        return Figures(
+            len(self.street), round(whole_s, 1), round(statistics.median(took_s), 1), bytes_each, heap_min, self.pressed
+        )
+
+
+# What it is made of
+
+
+def _needed_bytes(new: Path) -> int:
+    """Manifest, signature, and what the firmware before did not have."""
+    found, old = release.load(new), flash_image.firmware_files(mpy=True)
+    fetched = [data for name, data in found.files.items() if old.get(name) != data]
+    return len(found.manifest) + len(found.signature) + sum(map(len, fetched))
+
+
+def _fleet(folder: Path, count: int, key: rsa.RSAPrivateKey) -> Path:
+    """The example's first `count` columns, which trust `key`."""
+    header, *rows = (FLEET / "fleet.csv").read_text("utf-8").splitlines()
+    (folder / "fleet.csv").write_text("\n".join([header, *rows[:count]]) + "\n", "utf-8")
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    (folder / "release.pem").write_bytes(key.public_key().public_bytes(serialization.Encoding.PEM, form))
+    toml = (FLEET / "fleet.toml").read_text("utf-8")
+    toml += f'\n[common.watchdog]\nhealthy_s = {HEALTHY_S}\n\n[updates]\nkeys = ["release.pem"]\n'
+    (folder / "fleet.toml").write_text(toml, "utf-8")
+    return folder / "fleet.csv"
+
+
+def _release(out: Path, version: str, changes: Sequence[Change], key: rsa.RSAPrivateKey) -> Path:
+    """This tree with changes, as a signed release."""
+    tree = out.with_name(out.name + "-tree")
+    for name in ("firmware", "hal"):
+        shutil.copytree(PROJECT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in bundle.STAYS_SOURCE:
+        shutil.copy2(PROJECT / name, tree / name)
+    of_version = ("firmware/__init__.py", f'VERSION = "{VERSION}"', f'VERSION = "{version}"')
+    for name, old, new in (of_version, *changes):
+        text = (tree / name).read_text("utf-8")
+        if text.count(old) != 1:
+            raise RolloutFailed(f"{name} has {text.count(old)} places that read {old!r}, must be one")
+        (tree / name).write_text(text.replace(old, new), "utf-8")
+    made = bundle.make(tree, toolbox.device_libraries())
+    manifest = releases.write(made, out, version=version)
+    (out / release.SIGNATURE_FILE).write_bytes(releases.sign(manifest, key))
+    return out
+
+
+def _centre(out: Path, folder: Path) -> list[str]:
+    """Of a command line: who the centre is at the broker."""
+    centre = out / "centre"
+    password = folder / "centre.password"
+    password.write_text(json.loads((centre / "centre.json").read_text("utf-8"))["password"] + "\n", "utf-8")
+    words = ["--user", "centre", "--password-file", str(password), "--ca", str(centre / "ca.pem")]
+    return [*words, "--cert", str(centre / "centre.pem"), "--key", str(centre / "centre.key")]
+
+
+@contextmanager
+def _street(
+    folder: Path, out: Path, port: int, ntp_port: int, runtime: str, heap_bytes: int | None
+) -> Iterator[dict[str, RealColumn]]:
+    """A virtual board for each column, switched on."""
+    with ExitStack() as stack:
+        street = {}
+        for place in sorted((out / "columns").iterdir()):
+            config = json.loads((place / "config.json").read_text("utf-8"))
+            config["secrets"] = json.loads((place / "secrets.json").read_text("utf-8"))
+            config["broker"] |= {"host": HOST, "port": port}
+            config["clock"] |= {"server": HOST, "port": ntp_port}
+            flash = folder / f"{place.name}.img"
+            chip = (place / "chip").read_text("ascii").strip()
+            column = RealColumn(
+                config, runtime=runtime, flash_path=flash, heap_bytes=heap_bytes, chip=chip, on_event=_nothing
+            )
+            image = flash_image.Image(flash.read_bytes())
+            image.write(KEYS_FILE, (place / KEYS_FILE).read_bytes())
+            flash_image.replace(flash, image.content())
+            street[place.name] = stack.enter_context(column)
+        for column in street.values():
+            column.power_on()
+        yield street
+
+
+def _nothing(event: Event) -> None:
+    pass

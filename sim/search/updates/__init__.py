@@ -1,0 +1,1 @@
+"""Part of the campaign: releases that are none, see search.py."""
