@@ -1,7 +1,7 @@
 """What proves that an answer to a drill comes from the right desk: its signature, and the keys behind it.
 
 The key is the column's own, made from the desk's, so that a stolen column cannot answer for the desk at another one.
-Provisioning gives the column its key, and the desk makes it anew; firmware/receiver.py does the same on the column.
+Provisioning gives the column its key, and the desk makes it anew; firmware/drill.py does the same on the column.
 """
 
 from __future__ import annotations

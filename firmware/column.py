@@ -5,7 +5,6 @@ and the lamp only ever reads the incident.
 """
 
 import json
-from binascii import unhexlify
 
 from firmware import const, resets
 from firmware.incident import ACK_STATES
@@ -60,6 +59,8 @@ class Column:
         button: Button
         link: LinkKeeper
         supervisor: Supervisor
+        centre: tuple  # (name, key in hex) with which the right centre answers a drill; each may be None
+        said: Any  # by whoever answered last: who it is
 
     def __init__(self, board, boot: dict, config: dict, origin: dict, errors: list):
         self._board = board
@@ -68,9 +69,6 @@ class Column:
         self._stuck_s = config["button"]["stuck_s"]
         self.last_reset = resets.last(board)
         self.ack_topic = b""
-        key = config["secrets"]["answer_key"]
-        self._centre = config["receiver"]["name"], unhexlify(key) if key else None
-        self._said: Any = None  # by whoever answered: who it is
         self._healthy = Deadline(board, config["watchdog"]["healthy_s"] * 1000)
         self._first_session = True
         self.folder = boot.get("folder", "")  # of the firmware in force
@@ -140,7 +138,7 @@ class Column:
             if self.authentic and not (heard and self.authentic.is_sealed(self.ack_topic, payload)):
                 raise ValueError("not proven to be the centre's")
             unanswered = state == "received" and bool(body.get("unanswered_s"))
-            self._said = body.get("receiver")
+            self.said = body.get("receiver")
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError) as error:
             self.telemetry.event("ack-refused", "malformed: %s" % error)
             return
@@ -177,7 +175,8 @@ class Column:
         return incident
 
     def _lamp_state(self, incident):
-        if self.actions.maintained():  # also while somebody presses: nobody at the desk hears it
+        maintenance = self.actions.maintenance
+        if maintenance and not maintenance.expired():  # also while somebody presses: nobody at the desk hears it
             return "out-of-service"
         if incident is not None:
             return incident.lamp()
@@ -234,36 +233,13 @@ class Column:
             self.selftest.drilled(answered)
         if self.update:
             self.update.drilled(answered)
-        detail = {"round_trip_ms": incident.age.ms()}
-        error = None if answered else "the centre did not answer the test alarm"
-        if answered:
-            detail["receiver"], detail["flash"] = self._receiver(incident.id)
-            if detail["receiver"] == "wrong":
-                error = "the test alarm was answered by the wrong centre, or for another place"
-        self._said = None
-        command = self.actions.drill_ended()
-        if command is not None:
-            self.commands.answer(command, error, detail)
-        detail["id"], detail["answered"] = incident.id, answered
-        self.telemetry.event("drill", detail)
-
-    def _receiver(self, ident):
-        """Who answered, and whether the flash takes a file: see firmware/receiver.py, in memory only meanwhile."""
-        flash = verdict = None
         try:
-            from firmware.receiver import judge
+            from firmware.drill import ended  # who answered, for which place? 2 KB, forgotten again
 
-            verdict, receiver, place = judge(self._said, self._centre, self.messages.location, ident)
-            self.faults.set("wrong-receiver", receiver)
-            self.faults.set("wrong-address", place)
-            from firmware.selftest import flash as try_flash
-
-            flash = try_flash(self._board)
+            ended(self._board, self, incident, answered)
         except MemoryError:  # then nothing is proven
             pass
-        self._board.forget("firmware.receiver")
-        self._board.forget("firmware.selftest")
-        return verdict or "unproven", flash or "not tried"
+        self._board.forget("firmware.drill")
 
     # -- what it says about itself
 

@@ -70,18 +70,13 @@ class Actions:
         self.column = column
         self.identify = Deadline(board)
         self.restart = Deadline(board)
-        self.maintenance = Deadline(board)
+        self.maintenance = None  # until when: a Deadline
         self.drill_command = None
 
     def identifying(self) -> bool:
         if self.identify.expired():
             self.identify.stop()
         return self.identify.running()
-
-    def maintained(self) -> bool:
-        if self.maintenance.expired():
-            self.maintenance.stop()
-        return self.maintenance.running()
 
     def restart_due(self) -> bool:
         return self.restart.expired() and self.column.incidents.count() == 0

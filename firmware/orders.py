@@ -8,6 +8,7 @@ import json
 
 from firmware import record, rfc3339
 from firmware.rfc3339_parse import parse
+from firmware.timing import Deadline
 
 ID_MAX_CHARS = 64
 REMEMBERED = 16
@@ -108,11 +109,7 @@ def _maintain(commands, _, body):
     for_s = body.get("for_s")
     if type(for_s) is not int or not 0 <= for_s <= MAINTAIN_MAX_S:
         return "for_s: must be an integer from 0 to %d" % MAINTAIN_MAX_S, None, False
-    actions = commands.actions
-    if for_s:
-        actions.maintenance.start(for_s * 1000)
-    else:
-        actions.maintenance.stop()
+    commands.actions.maintenance = Deadline(commands.board, for_s * 1000) if for_s else None
     return None, None, True
 
 

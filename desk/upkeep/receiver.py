@@ -1,7 +1,7 @@
 """The right receiver, with the right address: what this desk signs in its answer to a drill.
 
 The answer says which centre answered, and which address and place its screen shows for the column. The column holds
-that against its own configuration (firmware/receiver.py) and says what it found in the event `drill`, and as the
+that against its own configuration (firmware/drill.py) and says what it found in the event `drill`, and as the
 faults `wrong-receiver` and `wrong-address`.
 """
 

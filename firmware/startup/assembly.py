@@ -29,6 +29,8 @@ def assemble(column, board, config, errors) -> None:
     column.lamp.show("out-of-service")  # until we know better
     column.relay = Relay(board, config["relay"]["limit_s"])
     column.relay.open()
+    column.centre = config["receiver"]["name"], config["secrets"]["answer_key"]
+    column.said = None
     column.outbox = Outbox()
     column.clock = Clock(board, config["clock"], column.last_reset["clock_trusted"], column._clock_set)
     column.faults = Faults(column.clock, board.log, column._fault_changed)

@@ -9,7 +9,7 @@ from typing import Any
 from common.receiver import key_of
 from sim.virtual.desk import VirtualDesk
 
-from firmware import receiver  # isort: skip - after sim.virtual, which lets it find its own
+from firmware import drill  # isort: skip - after sim.virtual, which lets it find its own
 
 REGION = "nko"
 VOLTS_MV = 12_100
@@ -93,7 +93,7 @@ class Column:
             return None
         self.fault("drill-unanswered", False)
         wanted = (self.centre, self.key)
-        verdict, wrong_receiver, wrong_address = receiver.judge(answer.get("receiver"), wanted, self.location, ident)
+        verdict, wrong_receiver, wrong_address = drill.judge(answer.get("receiver"), wanted, self.location, ident)
         self.fault("wrong-receiver", wrong_receiver is not None)
         self.fault("wrong-address", wrong_address is not None)
         said = {"id": ident, "answered": True, "round_trip_ms": 60, "receiver": verdict, "flash": "ok"}

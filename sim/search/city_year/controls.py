@@ -11,7 +11,7 @@ from desk.upkeep import store
 from desk.upkeep.keeper import Keeper
 from desk.upkeep.life import Lives, Span
 
-from firmware import receiver  # isort: skip - after sim.virtual, which lets it find its own
+from firmware import drill  # isort: skip - after sim.virtual, which lets it find its own
 
 
 def _forgetful(span: Span) -> list[store.Statement]:
@@ -36,7 +36,7 @@ CONTROLS: dict[str, tuple[str, Callable[[], Any]]] = {
     ),
     "any-receiver": (
         "the column takes whoever answers for the right one",
-        lambda: mock.patch.object(receiver, "judge", lambda said, wanted, location, ident: ("right", None, None)),
+        lambda: mock.patch.object(drill, "judge", lambda said, wanted, location, ident: ("right", None, None)),
     ),
 }
 

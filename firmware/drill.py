@@ -1,15 +1,45 @@
-"""Who answered a drill, and for which place? Held against what this column was provisioned with, for each drill; then
-forgotten.
+"""The end of a drill: who answered it, for which place? Held against what this column was provisioned with, and told;
+then forgotten.
 
 The centre signs its answer (docs/contract.md, `receiver`) with a key that only it and this column have: HMAC-SHA-256 by
 hand, because MicroPython has no `hmac`.
 """
 
 import hashlib
-from binascii import hexlify
+from binascii import hexlify, unhexlify
 
 _BLOCK = 64
 _NEAR = 0.003  # degrees: some 300 m; a geo URI has its own uncertainty
+
+
+def ended(board, column, incident, answered: bool) -> None:
+    """Tell the result of a command, the faults, and the event."""
+    detail = {"round_trip_ms": incident.age.ms()}
+    error = None if answered else "the centre did not answer the test alarm"
+    if answered:
+        name, key = column.centre
+        wanted = name, unhexlify(key) if key else None
+        verdict, receiver, place = judge(column.said, wanted, column.messages.location, incident.id)
+        column.faults.set("wrong-receiver", receiver)
+        column.faults.set("wrong-address", place)
+        if verdict == "wrong":
+            error = "the test alarm was answered by the wrong centre, or for another place"
+        detail["receiver"], detail["flash"] = verdict, flash(board)
+    column.said = None
+    command = column.actions.drill_ended()
+    if command is not None:
+        column.commands.answer(command, error, detail)
+    detail["id"], detail["answered"] = incident.id, answered
+    column.telemetry.event("drill", detail)
+
+
+def flash(board) -> str:
+    """Whether the file system takes a file: what a call's journal needs."""
+    from firmware.selftest import flash as tried
+
+    said = tried(board)
+    board.forget("firmware.selftest")
+    return said
 
 
 def judge(said, wanted, location, ident: str):

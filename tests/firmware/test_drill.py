@@ -7,7 +7,7 @@ import pytest
 from column_rig import Rig
 
 from common import receiver as desks
-from firmware import receiver
+from firmware import drill as end
 from firmware.rfc3339 import text
 
 KEY = bytes(range(32))
@@ -24,12 +24,12 @@ def said(name: str = "nko-102", key: bytes | None = MINE, ident: str = IDENT, **
 
 
 def faults(answer: object, wanted: tuple[str | None, bytes | None] = WANTED) -> tuple[str, bool, bool]:
-    verdict, wrong_receiver, wrong_address = receiver.judge(answer, wanted, LOCATION, IDENT)
+    verdict, wrong_receiver, wrong_address = end.judge(answer, wanted, LOCATION, IDENT)
     return verdict, wrong_receiver is not None, wrong_address is not None
 
 
 def test_the_columns_signature_is_the_desks() -> None:
-    assert receiver.sign(MINE, IDENT, "nko-102", "Абай 1", "geo:1,2") == (
+    assert end.sign(MINE, IDENT, "nko-102", "Абай 1", "geo:1,2") == (
         desks.signature(MINE, IDENT, "nko-102", "Абай 1", "geo:1,2")
     )
 
@@ -68,7 +68,7 @@ def test_what_was_not_provisioned_cannot_be_proven(wanted: tuple[str | None, byt
 
 def provisioned() -> Rig:
     rig = Rig(receiver={"name": "nko-102"})
-    rig.column._centre = WANTED
+    rig.column.centre = WANTED[0], MINE.hex()
     rig.column.messages.location.update(LOCATION)
     return rig.up()
 
