@@ -109,9 +109,8 @@ class Recording:
         self._codes = {name: code for name, code in self._codes.items() if name in calls}
         if self._kept.rules.ahead:
             await self._hold_open()
-        for incident_id, (device_id, address) in calls.items():
-            if incident_id not in self._running:
-                await self._begin(incident_id, device_id, address)
+        missing = [(name, *where) for name, where in calls.items() if name not in self._running]
+        await asyncio.gather(*(self._begin(*one) for one in missing))  # a name that nobody knows takes its time
         await self._collect()
 
     def _open_calls(self) -> dict[str, tuple[str, str | None]]:
