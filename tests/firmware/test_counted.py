@@ -96,7 +96,9 @@ def test_one_slip_is_none() -> None:
     """A loop that was held up between clock and counter makes up for it the next time."""
     rig = counted()
     rig.run(500)
-    true_ms = rig.board.contact.integrator.open_ms
+    integrator = rig.board.contact.integrator
+    assert integrator is not None
+    true_ms = integrator.open_ms
     lies(rig, open_ms=lambda: true_ms() + 300)
     rig.run(8000)
     assert rig.failures == []
