@@ -119,19 +119,19 @@ class Desk:
             found = self.register.incidents(**{**wanted, "status": "actual", "limit": MANY})
             found += self.register.incidents(**{**wanted, "status": "drill"})
         files = self.recorded()
-        return [{**self._shown(row), "recorded": files.get(row["id"], 0)} for row in found]
+        return [self._shown(row, files) for row in found]
 
-    def _shown(self, row: Mapping[str, Any]) -> Document:
-        """An incident, with the roster's place where that is not what the column says."""
+    def _shown(self, row: Mapping[str, Any], files: Mapping[str, int]) -> Document:
+        """An incident, with the roster's place where that is not what the column says; `files`: what was recorded."""
         expected = self.duty.expected(row["device_id"], row["alarm"]["location"])
-        return {**views.incident(row), "expected": expected}
+        return {**views.incident(row), "expected": expected, "recorded": files.get(row["id"], 0)}
 
     def incident(self, incident_id: str) -> Document:
         """One with its timeline. Raises Refusal."""
         row = self.register.incident(incident_id)
         if row is None:
             raise Refusal(404, f"no incident {incident_id[:80]!r} in the register", code="no-incident")
-        return {**self._shown(row), "timeline": row["timeline"]}
+        return {**self._shown(row, self.recorded()), "timeline": row["timeline"]}
 
     def nearest(self, incident_id: str) -> list[tuple[Camera, float]]:
         """The city's cameras that are nearest to the place, with their distances in metres. Raises Refusal."""
@@ -140,8 +140,8 @@ class Desk:
 
     def with_timelines(self, wanted: Mapping[str, Any]) -> list[Document]:
         """As `incidents`, each with its timeline. A drill may be dropped while they are read."""
-        rows = [self.register.incident(found["id"]) for found in self.incidents(wanted)]
-        return [{**self._shown(row), "timeline": row["timeline"]} for row in rows if row is not None]
+        rows, files = [self.register.incident(found["id"]) for found in self.incidents(wanted)], self.recorded()
+        return [{**self._shown(row, files), "timeline": row["timeline"]} for row in rows if row is not None]
 
     def statistics(self, wanted: Mapping[str, Any]) -> Document:
         """Counts, times and availability; `wanted` narrows the incidents, availability is as of now."""
@@ -162,7 +162,7 @@ class Desk:
             if kind == "incident":
                 row = self.register.incident(name)
                 if row is not None:
-                    incidents.append(self._shown(row))
+                    incidents.append(self._shown(row, self.recorded()))
                     columns.add(row["device_id"])
             elif kind == "column":
                 columns.add(name)
