@@ -7,15 +7,20 @@ import socket
 _EAGAIN = 11
 _EINPROGRESS = 115
 _FATAL_ALERT = -0x7780  # mbedTLS: the peer ended the handshake with an alert
+_ENDED = (104, 107, 128)  # ECONNRESET, ENOTCONN, lwIP's ENOTCONN: what is written behind the peer's back
 _IN_PROGRESS = (_EINPROGRESS, 119, _EAGAIN)  # 119: lwIP's EINPROGRESS on the chip
 
 
-def _in_words(error):
-    """What went wrong in a handshake, for whoever reads the log: many builds of mbedTLS have no texts of their own."""
+def _in_words(error, begun):
+    """`begun`: something came through, so the handshake is over.
+
+    What went wrong in a handshake, for whoever reads the log: many builds of mbedTLS have no texts of their own."""
     if isinstance(error, ValueError):
         return OSError("TLS: the broker's certificate is refused: %s" % (str(error) or "wrong authority, name or date"))
     if error.args and error.args[0] == _FATAL_ALERT:
         return OSError("TLS: the broker refuses us (%s): check the column's certificate and key" % error)
+    if not begun and error.args and error.args[0] in _ENDED:  # its alert was lost: the next flight crossed it
+        return OSError("TLS: the broker refuses us, or the line broke (%s): check the column's certificate" % error)
     return error
 
 
@@ -27,6 +32,7 @@ class Stream:
         self._poll = poll
         self._registered = None
         self._open = False
+        self._begun = context is None
         self._context = context
         self._server_name = server_name
         self._sock = self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
@@ -64,15 +70,18 @@ class Stream:
 
     def read_into(self, buffer):
         try:
-            return self._sock.readinto(buffer)
+            count = self._sock.readinto(buffer)
         except (OSError, ValueError) as error:
-            raise _in_words(error)
+            raise _in_words(error, self._begun)
+        if count:
+            self._begun = True
+        return count
 
     def write(self, data):
         try:
             return self._sock.write(data) or 0
         except (OSError, ValueError) as error:
-            raise _in_words(error)
+            raise _in_words(error, self._begun)
 
     def certificate(self):
         return self._sock.getpeercert(True) if self._context else None  # type: ignore[attr-defined]
