@@ -26,13 +26,12 @@ from common.arguments import described
 from common.release import Release, ReleaseError
 from field import bundle, sbom
 from field.flash import MICROPYTHON_OLDEST
-from field.words import Trouble
+from field.telling import EXIT_FAILED, in_words
 from firmware import VERSION
 from firmware.startup.pins import CHIPS
 from firmware.update.manifest import ROOTS
 
 FIRMWARE_SBOM, DESK_SBOM = "sbom-firmware.cdx.json", "sbom-desk.cdx.json"
-EXIT_FAILED = 1
 _ROOT_DIGITS = 16
 _FROM_ROOT = frozenset(bundle.STAYS_SOURCE)
 
@@ -101,11 +100,12 @@ def load_private_key(file: Path, password: bytes | None = None) -> rsa.RSAPrivat
     return key
 
 
+@in_words
 def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except (ReleaseError, Trouble, OSError) as error:
+    except ReleaseError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_FAILED
 

@@ -71,7 +71,7 @@ def _fails(what: str) -> None:
 _failed = [0]
 
 
-def is_radio_on() -> bool:
+def _is_radio_on() -> bool:
     return "wlan" in _interfaces and _interfaces["wlan"].active()
 
 

@@ -26,7 +26,7 @@ def rename(old, new):
 def urandom(n):
     """C3: without the radio what comes follows from the state in which the boot loader left the generator."""
     global _state
-    if network.is_radio_on():
+    if network._is_radio_on():
         return _noise(n)
     _state = _state or wires.options["rng_state"] * 48271 % 0x7FFFFFFF + 1
     made = bytearray(n)

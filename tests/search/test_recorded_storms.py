@@ -47,7 +47,7 @@ def next_boot(incidents: Any, records: Any, boot: int) -> None:
 
 def heedless(self: Any, topic: bytes, payload: bytes) -> bool:
     """A heartbeat goes out whatever waits."""
-    if self.session is None or not self._session.takes_telemetry():
+    if self.session is None or not self.session.takes_telemetry():
         return False
     self.session.publish_once(topic, payload)
     return True

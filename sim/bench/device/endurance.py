@@ -73,7 +73,7 @@ def install(every, first_id, control):
         make(self, *arguments)
         pressers.append(Presser(self, every, control == "leak"))
         self.supervisor._entries.append(_Entry(pressers[0], self._board.ticks_ms()))
-        self.uplink.ids._last = first_id
+        self.uplink._ids._last = first_id
 
     def published(self, topic, *arguments):
         publish(self, topic, *arguments)

@@ -215,16 +215,17 @@ def boot_flips() -> Flipped:
 
 
 def active_flips() -> list[Flipped]:
-    """The column runs from a folder that holds a firmware."""
+    """The column runs from a folder that is whole: that has a configuration."""
     found = []
     for text in (b"b", b"ba"):
-        files = {resets.ACTIVE_FILE: text, "a/firmware": b"", "b/firmware": b""}
+        files = {resets.ACTIVE_FILE: text, "a/config.json": b"{}", "b/config.json": b"{}"}
 
         def judge(bench: Bench, _: int, right: str = "b") -> str:
             folder = run_boot(bench.flash, bench.store, BOOT_PY)["boot"]["folder"]
             if folder == right:
                 return HARMLESS
-            return DETECTED if folder + "/firmware" in bench.store.files else f"runs from {folder!r}, where nothing is"
+            is_whole = folder + "/config.json" in bench.store.files
+            return DETECTED if is_whole else f"runs from {folder!r}, where nothing is"
 
         found.append(flip_all(resets.ACTIVE_FILE, files, judge))
     return found
