@@ -82,25 +82,25 @@ def test_it_is_verified_with_the_right_key_only(
     signed: Path, keys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command("verify", signed, "--keys", keys / "b.pem", keys / "a.pem") == 0
-    assert command("verify", signed, "--keys", keys / "b.pem") == made.EXIT_FAILED
+    assert command("verify", signed, "--keys", keys / "b.pem") == EXIT_FAILED
     copy = Path(shutil.copytree(signed, tmp_path / "copy"))
     with (copy / "files" / "firmware" / "lamp.mpy").open("ab") as file:
         file.write(b"x")
-    assert command("verify", copy, "--keys", keys / "a.pem") == made.EXIT_FAILED
+    assert command("verify", copy, "--keys", keys / "a.pem") == EXIT_FAILED
     (copy / "manifest.sig").unlink()
-    assert command("verify", copy, "--keys", keys / "a.pem") == made.EXIT_FAILED
+    assert command("verify", copy, "--keys", keys / "a.pem") == EXIT_FAILED
     said = capsys.readouterr().err
     assert "not signed with any" in said and "lamp.mpy is not the file" in said and "is it built, and signed?" in said
 
 
 def test_a_folder_that_holds_something_else_is_not_emptied(tmp_path: Path) -> None:
     (tmp_path / "mine").write_text("mine")
-    assert command("make", "--out", tmp_path) == made.EXIT_FAILED
+    assert command("make", "--out", tmp_path) == EXIT_FAILED
     assert (tmp_path / "mine").exists()
 
 
 def test_a_floor_above_the_version_is_refused(tmp_path: Path) -> None:
-    assert command("make", "--out", tmp_path / "x", "--floor", "99.0.0") == made.EXIT_FAILED
+    assert command("make", "--out", tmp_path / "x", "--floor", "99.0.0") == EXIT_FAILED
 
 
 def test_keys_that_are_none(tmp_path: Path) -> None:
