@@ -53,8 +53,13 @@ def unstorable(document: Any, depth: int = 0) -> str | None:
 def wording(text: str, what: str, longest: int) -> str:
     """What a person wrote, if it can be kept as it is. Raises LedgerError."""
     text = text.strip()
-    if not text or len(text) > longest or unstorable(text):
-        raise LedgerError(f"{what}: give 1 to {longest} characters of text, not {text[:20]!r} ({len(text)})")
+    why = f"{what}: give 1 to {longest} characters of text, not {text[:20]!r} ({len(text)})"
+    if not text:
+        raise LedgerError(why, code="text-empty")
+    if len(text) > longest:
+        raise LedgerError(why, code="text-long", n=len(text), most=longest)
+    if unstorable(text):
+        raise LedgerError(why, code="text-controls")
     return text
 
 

@@ -99,8 +99,7 @@ class Office:
     def correct(self, device_id: str, from_ms: int, cause: str, by: str, reason: str) -> None:
         """Give a time that a column was down another cause. Raises LedgerError, as all of these do."""
         by, reason = wording(by, "name", BY_MAX), wording(reason, "reason", NOTE_MAX)
-        if cause not in CAUSES:
-            raise LedgerError(f"cause {cause!r}: give one of {', '.join(CAUSES)}")
+        _check_cause(cause)
         with self._changing():
             self._commit()
             span = store.span(self.register, device_id, from_ms)
@@ -118,8 +117,7 @@ class Office:
             now_ms = self._now_ms()
             if device_id not in self._ledger.columns and device_id not in self._roster.entries:
                 raise LedgerError(f"column {device_id!r} has not been heard of yet", code="column-unheard")
-            if cause not in CAUSES:
-                raise LedgerError(f"cause {cause!r}: give one of {', '.join(CAUSES)}")
+            _check_cause(cause)
             if until_ms is not None and not now_ms < until_ms <= now_ms + orders.UNTIL_MAX_MS:
                 raise LedgerError("until: must be later than now, and within a year", code="order-until")
             if maintenance and (until_ms is None or until_ms > now_ms + orders.MAINTENANCE_MAX_MS):
@@ -166,3 +164,8 @@ class Office:
         return receiver.receiver(
             self._answer_key, self._roster.centre or self.name, incident.device_id, incident.id, place
         )
+
+
+def _check_cause(cause: str) -> None:
+    if cause not in CAUSES:
+        raise LedgerError(f"cause {cause!r}: give one of {', '.join(CAUSES)}")

@@ -22,7 +22,7 @@ from desk.recordings import Recordings
 from desk.web import asking
 from desk.web.api import MANY, Desk
 from desk.web.guard import Person
-from desk.web.refusal import Refusal, number, text
+from desk.web.refusal import Refusal, flag, number, text
 
 LOOK_S = 1.0
 SWEEP_S = 3600.0
@@ -206,7 +206,7 @@ class Recording:
         """One file. Whoever begins to look at it is in the audit list."""
         found = await asyncio.to_thread(self._kept.find, number(request.match_info["n"], "n", 10**15))
         if found is None or not found["path"].is_file():
-            raise Refusal(404, "there is no such recording any more")
+            raise Refusal(404, "there is no such recording any more", code="no-recording")
         if request.headers.get("Range", "bytes=0-").startswith("bytes=0-"):
             incident = await asyncio.to_thread(self._desk.incident, found["incident_id"])
             opening = Opening(incident["device_id"], incident["id"], PLAYBACK, self._person(request).name)
@@ -220,9 +220,7 @@ class Recording:
         document = await asking.document(request, "hold", "why")
         why, person = text(document, "why", WHY_MAX), self._person(request)
         incident = await asyncio.to_thread(self._desk.incident, asking.incident_id(request))
-        if not isinstance(document.get("hold"), bool):
-            raise Refusal(400, "hold: must be true or false")
-        if document["hold"]:
+        if flag(document, "hold"):
             await asyncio.to_thread(self._kept.hold, incident["id"], person.name, why)
         elif person.role != "admin":
             raise Refusal(403, "only an admin ends a legal hold", code="hold-admin")

@@ -65,6 +65,14 @@ def text(document: Mapping[str, Any], key: str, most: int, *, default: str | Non
     return value.strip()
 
 
+def flag(document: Mapping[str, Any], key: str, *, default: bool | None = None) -> bool:
+    """True or false; without a `default` it must be there. Raises Refusal."""
+    value = document.get(key, default)
+    if not isinstance(value, bool):
+        raise Refusal(400, f"{key}: must be true or false")
+    return value
+
+
 def number(value: str, key: str, most: int) -> int:
     """A decimal number from 0 to `most`. Raises Refusal."""
     if not _NUMBER.fullmatch(value) or int(value) > most:

@@ -62,7 +62,7 @@ class ShiftWork:
     async def _read(self, request: web.Request) -> web.StreamResponse:
         given = request.match_info["n"]
         if not given.isdecimal() or len(given) > 9:
-            raise Refusal(404, "no such shift")
+            raise Refusal(404, "no such shift", code="shift-read")
         by = self._by(request, await asking.document(request, "by"))
         return await self._changed(lambda: self._shifts.read(int(given), by, now_ms()))
 

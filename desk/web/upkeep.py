@@ -22,7 +22,7 @@ from desk.upkeep.life import CAUSES, DOWN
 from desk.upkeep.orders import WorkOrder
 from desk.web import asking
 from desk.web.api import LANGUAGES, Desk, now_ms
-from desk.web.refusal import Refusal, one_of, text
+from desk.web.refusal import Refusal, flag, one_of, text
 
 STATIC = Path(__file__).resolve().parent / "static"
 PUBLIC_MS = 30_000  # the public's answers are as old at most: whoever asks a thousand times costs one reading
@@ -82,11 +82,11 @@ class Upkeep:
         guessed, and a list of the columns that are out of order is for nobody's eyes."""
         device_id, key = request.query.get("column"), request.query.get("key", "")
         if device_id is not None and not self._desk.duty.is_label(device_id, key):
-            raise Refusal(404, "no such column")
+            raise Refusal(404, "no such column", code="no-column")
         found = await asyncio.to_thread(self._public_overview)
         answer = report.public(found) if device_id is None else report.public_column(found, device_id)
         if answer is None:
-            raise Refusal(404, "no such column")
+            raise Refusal(404, "no such column", code="no-column")
         return web.json_response(answer, headers={"Cache-Control": f"max-age={PUBLIC_MS // 1000}"})
 
     def _public_overview(self) -> Document:
@@ -174,9 +174,7 @@ class Upkeep:
     async def _open(self, request: web.Request) -> web.StreamResponse:
         device_id = asking.device_id(request)
         document = await asking.document(request, "by", "what", "who", "cause", "until_ms", "maintenance")
-        maintenance = document.get("maintenance", False)
-        if not isinstance(maintenance, bool):
-            raise Refusal(400, "maintenance: must be true or false")
+        maintenance = flag(document, "maintenance", default=False)
         what, who = text(document, "what", orders.WHAT_MAX), text(document, "who", orders.WHO_MAX)
         cause = one_of(text(document, "cause", 32, default="unknown"), "cause", CAUSES)
         until_ms = None if document.get("until_ms") is None else _time(document, "until_ms")
@@ -207,21 +205,21 @@ def _order(order: WorkOrder, status: int = 200) -> web.Response:
 def _number(request: web.Request) -> int:
     n = request.match_info["n"]
     if not re.fullmatch(r"[0-9]{1,9}", n):
-        raise Refusal(404, "no such order")
+        raise Refusal(404, "no such order", code="no-order", n=n[:9])
     return int(n)
 
 
 def _time(document: Document, key: str) -> int:
     value = document.get(key)
     if type(value) is not int or not 0 <= value <= UNTIL_MAX_MS:
-        raise Refusal(400, f"{key}: must be milliseconds since 1970")
+        raise Refusal(400, f"{key}: must be milliseconds since 1970", code="number")
     return value
 
 
 def _asked(request: web.Request, key: str, form: re.Pattern[str]) -> str:
     value = request.query.get(key, "")
     if not form.fullmatch(value):
-        raise Refusal(400, f"{key}: must be like {'2026-11' if key == 'month' else '2026'}")
+        raise Refusal(400, f"{key}: must be like {'2026-11' if key == 'month' else '2026'}", code="number")
     return value
 
 

@@ -105,7 +105,7 @@ class Watching:
         near = await asyncio.to_thread(self._desk.nearest, incident["id"])
         camera = next((one for one, _ in near if one.id == request.match_info["camera"]), None)
         if camera is None:
-            raise Refusal(404, "no camera of that name is among the nearest to this call")
+            raise Refusal(404, "no camera of that name is among the nearest to this call", code="no-camera")
         reason, name = _reason(request, incident), f"{camera.name} ({camera.id})"
         opening = Opening(incident["device_id"], incident["id"], "", self._person(request).name, reason, name)
         return await self._open(request, offer, camera.stream, camera.id, opening)

@@ -24,6 +24,7 @@ WITHOUT_WORDS = {
     "refusal.py:parse_object": IS_A_PROGRAMS,
     "refusal.py:text": IS_A_PROGRAMS,  # not a string; what a person may get wrong has a code
     "refusal.py:one_of": IS_A_PROGRAMS,
+    "refusal.py:flag": IS_A_PROGRAMS,
     "asking.py:wanted": IS_A_PROGRAMS,
     "asking.py:body": IS_A_PROGRAMS,
     "asking.py:_name": IS_A_PROGRAMS,
@@ -31,10 +32,10 @@ WITHOUT_WORDS = {
     "guard.py:_check_origin": "a browser always says Origin; what it says wrongly has a code",
     "guard.py:refusals": "of aiohttp: no such path, no such method",
     "gateway.py:call": IS_A_PROGRAMS,
-    "gateway.py:_ask": IS_A_PROGRAMS,
-    "server.py:_hang_up": "the page hangs up without waiting for an answer",
-    "duty.py:command": IS_A_PROGRAMS,
-    "duty.py:_text": "desk.web.refusal.text has looked at it before",
+    "gateway.py:_say": IS_A_PROGRAMS,
+    "watching.py:hang_up": "the page hangs up without waiting for an answer",
+    "duty.py:_order": IS_A_PROGRAMS,
+    "office.py:_check_cause": IS_A_PROGRAMS,
     "ledger.py:advance": IS_A_PROGRAMS,  # an outcome that is none; the rest has codes
 }
 ONLY_TERMS = {"state", "why"}
@@ -135,4 +136,4 @@ def test_the_page_translates_the_terms_in_a_refusal() -> None:
     source = (STATIC / "js" / "words.js").read_text()
     terms = source.split("const TERMS = {")[1].split("};")[0]
     assert set(re.findall(r"^  (\w+):", terms, re.MULTILINE)) == ONLY_TERMS
-    assert {value for one in ALL for value in one.values} - ONLY_TERMS == {"n", "most"}
+    assert {value for one in ALL for value in one.values} - ONLY_TERMS == {"n", "most", "least"}
