@@ -17,10 +17,9 @@ def _in_words(error, begun):
     What went wrong in a handshake, for whoever reads the log: many builds of mbedTLS have no texts of their own."""
     if isinstance(error, ValueError):
         return OSError("TLS: the broker's certificate is refused: %s" % (str(error) or "wrong authority, name or date"))
-    if error.args and error.args[0] == _FATAL_ALERT:
+    code = error.args[0] if error.args else 0
+    if code == _FATAL_ALERT or not begun and code in _ENDED:  # the alert was lost: our next flight crossed it
         return OSError("TLS: the broker refuses us (%s): check the column's certificate and key" % error)
-    if not begun and error.args and error.args[0] in _ENDED:  # its alert was lost: the next flight crossed it
-        return OSError("TLS: the broker refuses us, or the line broke (%s): check the column's certificate" % error)
     return error
 
 
