@@ -85,7 +85,7 @@ def try_button(console: Console, column: Column, person: Person) -> None:
     column.answers["button"], column.is_button_tried = Answer(lines, refusal), True
     said = column.answers["button"].said
     for from_ms, to_ms, row in picture(said.get("samples", []), said.get("lasts_ms", 0)):
-        person.show(f"  {from_ms:5} ms {row} {to_ms} ms")
+        person.show(person.words("button.samples", from_ms=f"{from_ms:5}", row=row, to_ms=to_ms))
 
 
 # -- judged
