@@ -22,6 +22,8 @@ def run(board, column):
             broker_ms = drill.age.ms()
         yield 1
     centre_ms = drill.age.ms()
+    if sent_ms is None and (drill.in_flight or drill.sent_press):  # sent and answered between two looks
+        sent_ms = centre_ms
     while drill.in_flight and drill.age.ms() < centre_ms + _PUBACK_MS:  # it may come after the answer
         yield 1
     if broker_ms is None and drill.sent_press:

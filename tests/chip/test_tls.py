@@ -50,8 +50,8 @@ poll = select.poll()
 poll.register(s, select.POLLIN)
 try:
     start = time.ticks_ms()
-    sent = s.write(b"hello")
     print("first", s.read(7), time.ticks_diff(time.ticks_ms(), start) < 500)
+    sent = s.write(b"hello")
     while sent is None:
         sent = s.write(b"hello")
         time.sleep_ms(2)
