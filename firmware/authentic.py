@@ -2,7 +2,6 @@
 
 A message that holds `n` and, last of all, `mac` was written by somebody with this column's key, for this topic, as it
 stands here: HMAC-SHA-256, cut to 128 bits, over the topic, a zero byte and every byte of the payload before the digits.
-Stock MicroPython has no hmac module; over hashlib it is two hashes.
 
 Nothing of it is kept on flash: `n` is [boot, count], and boot.py counts the boots already. A count that is lost (an
 erased flash begins at a random boot) proves as well as any: the centre asks a column once in each boot, with a command
@@ -10,12 +9,10 @@ that nobody could foresee, whether it is alive in that boot, and takes what foll
 """
 
 from binascii import hexlify
-from hashlib import sha256
 
 from firmware import const
+from firmware.hmac import digest, pads
 
-_BLOCK_BYTES = const(64)
-_INNER, _OUTER = const(0x36), const(0x5C)
 _MAC_CHARS = const(32)
 _WINDOW = const(16)  # numbers of commands that are remembered: they may arrive out of order
 ROOM_BYTES = const(72)  # that `seal` adds at most
@@ -26,10 +23,10 @@ _END = b'"}'
 class Authentic:
     """`key`: this column's own, from provisioning. `boot`: this boot's number."""
 
+    room_bytes = ROOM_BYTES
+
     def __init__(self, key: bytes, boot: int):
-        key = key + bytes(_BLOCK_BYTES - len(key))
-        self._inner = bytes(byte ^ _INNER for byte in key)
-        self._outer = bytes(byte ^ _OUTER for byte in key)
+        self._pads = pads(key)
         self._boot = boot
         self._count = 0
         self._numbers = []  # of the last commands
@@ -70,10 +67,4 @@ class Authentic:
 
     def mac(self, topic: bytes, data) -> bytes:
         """For whatever is to be authenticated, named by `topic`: 32 hex digits."""
-        inner = sha256(self._inner)
-        inner.update(topic)
-        inner.update(b"\0")
-        inner.update(data)
-        outer = sha256(self._outer)
-        outer.update(inner.digest())
-        return hexlify(outer.digest())[:_MAC_CHARS]
+        return hexlify(digest(self._pads, topic, b"\0", data))[:_MAC_CHARS]

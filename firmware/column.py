@@ -240,6 +240,7 @@ class Column:
         except MemoryError:  # then nothing is proven
             pass
         self._board.forget("firmware.drill")
+        self._board.forget("firmware.hmac")
 
     # -- what it says about itself
 

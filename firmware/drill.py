@@ -1,14 +1,13 @@
 """The end of a drill: who answered it, for which place? Held against what this column was provisioned with, and told;
 then forgotten.
 
-The centre signs its answer (docs/contract.md, `receiver`) with a key that only it and this column have: HMAC-SHA-256 by
-hand, because MicroPython has no `hmac`.
+The centre signs its answer (docs/contract.md, `receiver`) with a key that only it and this column have.
 """
 
-import hashlib
 from binascii import hexlify, unhexlify
 
-_BLOCK = 64
+from firmware.hmac import digest, pads
+
 _NEAR = 0.003  # degrees: some 300 m; a geo URI has its own uncertainty
 
 
@@ -67,12 +66,7 @@ def judge(said, wanted, location, ident: str):
 
 def sign(key: bytes, ident: str, name: str, address: str, geo: str) -> str:
     text = "\n".join((ident, name, address, geo)).encode()
-    key += bytes(_BLOCK - len(key))
-    inner = hashlib.sha256(bytes([byte ^ 0x36 for byte in key]))
-    inner.update(text)
-    outer = hashlib.sha256(bytes([byte ^ 0x5C for byte in key]))
-    outer.update(inner.digest())
-    return hexlify(outer.digest()).decode()
+    return hexlify(digest(pads(key), text)).decode()
 
 
 def _is_far(one, other):

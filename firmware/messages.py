@@ -1,10 +1,9 @@
 """Every message of the contract (docs/contract.md), and the topics they go to."""
 
-from firmware import VERSION, const, encoding
+from firmware import VERSION, encoding
 
 V = 1
 ALARM_MAX_BYTES = 1024
-_SEAL_BYTES = const(72)  # as much as firmware/authentic.py adds
 
 
 class Messages:
@@ -41,7 +40,7 @@ class Messages:
             "faults": faults,
             "fw": VERSION,
         }
-        room = ALARM_MAX_BYTES - (_SEAL_BYTES if self._authentic else 0)
+        room = ALARM_MAX_BYTES - (self._authentic.room_bytes if self._authentic else 0)
         payload = encoding.encode(body)
         while len(payload) > room and body["faults"]:
             body["faults"] = body["faults"][:-1]  # the place and the stream matter more
