@@ -27,7 +27,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from common.arguments import described
+from common.arguments import described, number, whole
 from common.home import DESK_COMMAND
 from common.identity import Identity
 from desk import cameras, evidence_command, ladder
@@ -73,6 +73,9 @@ HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})
 MEDIA_SERVER = re.compile(r"(https?|rtsp)://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9._~/?=&{}-]*")
 REGISTER_FILE = "register.sqlite"
 DAYS_MAX = 3660
+DISGUISE_MAX_S = 3660
+POSITIVE = number("a number above 0", lambda found: 0 < found < 1e6)
+RATE = number(f"from 0 to {EXERCISES_MAX:.0f} a week", lambda found: 0 <= found <= EXERCISES_MAX)
 ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list [NAME] --folder DIR [--admin]"
 
 log = logging.getLogger("desk")
@@ -110,8 +113,8 @@ def main(argv: list[str]) -> int:
 
 async def _run(arguments: argparse.Namespace) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    for one in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(one, stop.set)
     async with serving(arguments) as (url, _):
         print(json.dumps({"event": "desk", "url": url}), flush=True)
         await stop.wait()
@@ -345,16 +348,16 @@ def _parser() -> argparse.ArgumentParser:
     add("--roster", type=Path, metavar="FILE", help="the columns that should be there: roster.json of provisioning")
     add("--answer-key", type=Path, metavar="FILE", help="answers to drills are signed with it: answer.key")
     button = "for so long a press proves the button (default: %(default)s)"
-    add("--exercises", type=_rate, default=0.0, metavar="N", help="so many unannounced ones a week (default: none)")
+    add("--exercises", type=RATE, default=0.0, metavar="N", help="so many unannounced ones a week (default: none)")
     disguise = "an exercise looks like a call for so long (default: %(default)s s)"
-    add("--exercise-disguise", type=_days, default=DISGUISE_S, metavar="S", help=disguise)
-    add("--button-days", type=_days, default=BUTTON_DAYS, metavar="N", help=button)
+    add("--exercise-disguise", type=whole("seconds", 1, DISGUISE_MAX_S), default=DISGUISE_S, metavar="S", help=disguise)
+    add("--button-days", type=whole("days", 1, DAYS_MAX), default=BUTTON_DAYS, metavar="N", help=button)
     server = "the city's media server, such as http://media.example:8889/{device_id}/whep; it is asked first"
     add("--media-server", type=_media_server, metavar="TEMPLATE", help=server)
     add("--cameras", type=Path, metavar="FILE", help="the city's own cameras: cameras.csv, see docs/desk.md")
     add("--record", type=Path, metavar="DIR", help="record open calls into this folder (default: nothing is recorded)")
-    add("--record-days", type=_positive, default=30.0, metavar="N", help="... and keep them so long (default: 30)")
-    add("--record-gb", type=_positive, default=50.0, metavar="N", help="... and no more than that (default: 50)")
+    add("--record-days", type=POSITIVE, default=30.0, metavar="N", help="... and keep them so long (default: 30)")
+    add("--record-gb", type=POSITIVE, default=50.0, metavar="N", help="... and no more than that (default: 50)")
     add("--record-ahead", action="store_true", help="... with the 10 s before: holds every column's camera open")
     add("--camera-passwords", type=Path, metavar="FILE", help="what cameras want to know: TOML, its owner's only")
     return parser
@@ -390,36 +393,10 @@ def _media_server(text: str) -> str:
     return text
 
 
-def _positive(text: str) -> float:
-    try:
-        found = float(text)
-    except ValueError:
-        found = 0.0
-    if not 0 < found < 1e6:
-        raise argparse.ArgumentTypeError(f"found {text!r}, must be a number above 0")
-    return found
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = -1.0
-    if not 0 <= rate <= EXERCISES_MAX:
-        raise argparse.ArgumentTypeError(f"found {text!r}, must be from 0 to {EXERCISES_MAX:.0f} a week")
-    return rate
-
-
 def _name(text: str) -> str:
     if not NAME.fullmatch(text):
         raise argparse.ArgumentTypeError(f"found {text!r}, must be 1 to 20 of the characters a-z, 0-9 and '-'")
     return text
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text[:5]) <= DAYS_MAX:
-        raise argparse.ArgumentTypeError(f"found {text!r}, must be a number of days from 1 to {DAYS_MAX}")
-    return int(text)
 
 
 def _tiles(text: str) -> str:

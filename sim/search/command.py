@@ -19,7 +19,7 @@ from pathlib import Path
 from threading import Event
 from types import ModuleType
 
-from common.arguments import described
+from common.arguments import described, number
 from common.home import COLUMN_COMMAND
 from common.signals import exit_on
 from sim.search import report
@@ -36,6 +36,7 @@ EXIT_RED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 POLL_S = 0.5
+MINUTES = number("minutes above 0, such as 15 or 0.5", lambda minutes: minutes > 0)
 
 
 def main(argv: list[str]) -> int:
@@ -69,7 +70,7 @@ class UnknownControl(Exception):
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} campaign", description=described(__doc__))
     add = parser.add_argument
-    add("--budget", type=_minutes, default=BUDGET_MIN, metavar="MINUTES", help="(default: %(default)g)")
+    add("--budget", type=MINUTES, default=BUDGET_MIN, metavar="MINUTES", help="(default: %(default)g)")
     add("--parts", default=" ".join(DEFAULT_PARTS), help=f"of {', '.join(PARTS)} (default: %(default)s)")
     add("--control", metavar="NAME", help="break the column on purpose: has to end red; the report lists the names")
     add(
@@ -78,16 +79,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--json", type=Path, metavar="FILE", help="the report as a document as well")
     add("--replay", metavar="PART:WHAT", help="one run again, as the report names it, such as storms:17:heal")
     return parser
-
-
-def _minutes(text: str) -> float:
-    try:
-        minutes = float(text)
-    except ValueError:
-        minutes = 0.0
-    if minutes <= 0:
-        raise argparse.ArgumentTypeError(f"found {text!r}, must be minutes above 0, such as 15 or 0.5")
-    return minutes
 
 
 def _module(part: str) -> ModuleType:
