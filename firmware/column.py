@@ -80,8 +80,7 @@ class Column:
 
         assemble(self, board, config, errors)
         del assemble
-        board.forget("firmware.startup.assembly")
-        board.forget("firmware.startup")
+        board.forget("firmware.startup.assembly", "firmware.startup")
 
     def run(self) -> None:
         """Never returns."""
@@ -233,14 +232,18 @@ class Column:
             self.selftest.drilled(answered)
         if self.update:
             self.update.drilled(answered)
+        why = None if answered else "the centre did not answer the test alarm"
+        detail = {"round_trip_ms": incident.age.ms()}
         try:
             from firmware.drill import ended  # who answered, for which place? 2 KB, forgotten again
 
-            ended(self._board, self, incident, answered)
+            why = ended(self._board, self, incident, answered, detail) or why
         except MemoryError:  # then nothing is proven
             pass
-        self._board.forget("firmware.drill")
-        self._board.forget("firmware.hmac")
+        self._board.forget("firmware.drill", "firmware.hmac")
+        self.said, command = None, self.actions.drill_ended()
+        if command is not None:
+            self.commands.answer(command, why, detail)
 
     # -- what it says about itself
 

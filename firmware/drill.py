@@ -11,10 +11,9 @@ from firmware.hmac import digest, pads
 _NEAR = 0.003  # degrees: some 300 m; a geo URI has its own uncertainty
 
 
-def ended(board, column, incident, answered: bool) -> None:
-    """Tell the result of a command, the faults, and the event."""
-    detail = {"round_trip_ms": incident.age.ms()}
-    error = None if answered else "the centre did not answer the test alarm"
+def ended(board, column, incident, answered: bool, detail: dict):
+    """Raise and clear the faults, add to `detail`, tell the event. Why the drill failed, in words, or None."""
+    why = None
     if answered:
         name, key = column.centre
         wanted = name, unhexlify(key) if key else None
@@ -22,14 +21,10 @@ def ended(board, column, incident, answered: bool) -> None:
         column.faults.set("wrong-receiver", receiver)
         column.faults.set("wrong-address", place)
         if verdict == "wrong":
-            error = "the test alarm was answered by the wrong centre, or for another place"
+            why = "the test alarm was answered by the wrong centre, or for another place"
         detail["receiver"], detail["flash"] = verdict, flash(board)
-    column.said = None
-    command = column.actions.drill_ended()
-    if command is not None:
-        column.commands.answer(command, error, detail)
-    detail["id"], detail["answered"] = incident.id, answered
-    column.telemetry.event("drill", detail)
+    column.telemetry.event("drill", dict(detail, id=incident.id, answered=answered))
+    return why
 
 
 def flash(board) -> str:

@@ -124,9 +124,27 @@ def test_a_drill_that_nobody_answers_says_so() -> None:
     assert rig.events("drill")[-1]["answered"] is False and "receiver" not in rig.events("drill")[-1]
 
 
+def test_without_memory_to_judge_the_command_is_answered_and_the_next_one_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Red where the answer to the command is part of what needs the memory: every later drill is "under way"."""
+
+    def starved(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(end, "ended", starved)
+    rig = provisioned()
+    rig.column.clock.source = "ntp"
+    for number in (1, 2):
+        command(rig, number, cmd="drill")
+        rig.answer(rig.column.incidents.drill.id, "received")
+        rig.run(3000)
+        assert [(one["id"], one["ok"]) for one in rig.said("result")][-1] == (f"m-{number}", True)
+
+
 def command(rig: Rig, number: int, **more: Any) -> None:
     expires = text(rig.column.clock.now_ms() + 60_000) if rig.column.clock.source != "none" else text(1_900_000_000_000)
-    rig.send("cmd", {"v": 1, "id": f"m-{number}", "cmd": "maintain", "expires": expires, **more})
+    rig.send("cmd", {"v": 1, "id": f"m-{number}", "cmd": "maintain", "expires": expires} | more)
     rig.run(3000)
 
 
