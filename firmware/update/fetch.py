@@ -152,11 +152,8 @@ def _check_signature(flash, entry, in_force):
 
 
 def _is(flash, name, digest):
-    for found in manifest.digest(flash, name):
-        if found:
-            return found == digest
-        yield 0
-    return False
+    found = yield from manifest.digest(flash, name)
+    return found == digest
 
 
 # -- the folder that is not in force
@@ -171,7 +168,8 @@ def _tidy(flash, folder, in_force, start):
         for digest, _, one in manifest.entries(flash, start, in_force):
             if one == name:
                 wanted = digest
-        yield 0
+                break
+            yield 0
         if wanted is not None:
             is_right = yield from _is(flash, path(folder, name), wanted)
             if is_right:
@@ -257,16 +255,8 @@ def _carry(flash, folder, in_force):
         if flash.size(target) or not flash.size(ours):
             continue  # the release has keys of its own
         yield from _copy(flash, ours)
-        digest = yield from _whole(flash, ours)
+        digest = yield from manifest.digest(flash, ours)
         is_right = yield from _is(flash, state.PART_FILE, digest)
         if not is_right:
             raise OSError("%s is damaged" % name)
         flash.rename(state.PART_FILE, target)
-
-
-def _whole(flash, name):
-    for found in manifest.digest(flash, name):
-        if found:
-            return found
-        yield 0
-    return ""

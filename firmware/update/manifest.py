@@ -18,7 +18,6 @@ from firmware.startup.seal import path
 from firmware.update import state
 
 MAGIC = b"sos-column release 1\n"
-MAX_BYTES = 16384
 _LINE_MAX = const(1024)  # of the header
 _ENTRY_MAX = const(176)
 _PATH_MAX = const(80)
@@ -32,7 +31,7 @@ _MPY_VERSION_AT = const(1)
 
 
 def digest(flash, name: str):
-    """SHA-256 of a file: yields 0 now and then, for the button, and at last its hex digits."""
+    """Ends with a file's SHA-256 in hex; yields 0 now and then, for the button."""
     found, at = sha256(), 0
     while True:
         data = flash.read_at(name, at, _READ_BYTES)
@@ -42,7 +41,7 @@ def digest(flash, name: str):
         at += len(data)
         if at & 0x7FF == 0:
             yield 0
-    yield hexlify(found.digest()).decode()
+    return hexlify(found.digest()).decode()
 
 
 def header(flash) -> dict:

@@ -2,9 +2,10 @@
 
 from firmware import resets
 from firmware.startup.seal import path
-from firmware.update import manifest, signature, state
+from firmware.update import signature, state
 from firmware.update.task import Update
 
+MAX_BYTES = 16384  # of a manifest
 _HEX = "0123456789abcdef"
 
 
@@ -54,8 +55,8 @@ def _parsed(release):
 def _obstacle(board, in_force, wanted, size):
     if len(wanted) != 64 or any(digit not in _HEX for digit in wanted):
         return "release.digest must be 64 hex digits"
-    if type(size) is not int or not 0 < size <= manifest.MAX_BYTES:
-        return "release.bytes must be 1 to %d" % manifest.MAX_BYTES
+    if type(size) is not int or not 0 < size <= MAX_BYTES:
+        return "release.bytes must be 1 to %d" % MAX_BYTES
     if not signature.has_keys(board.flash, in_force):
         return "this column trusts no release key; it gets one by cable"
     # hal/ is part of every bundle, and of none that is frozen into an image

@@ -23,7 +23,8 @@ from field.plan import plan
 from field.telling import EXIT_FAILED
 from firmware import VERSION
 from firmware.update import signature
-from firmware.update.manifest import MAGIC, MAX_BYTES
+from firmware.update.manifest import MAGIC
+from firmware.update.order import MAX_BYTES
 
 
 @pytest.fixture(scope="module")
