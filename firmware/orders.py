@@ -138,8 +138,7 @@ def _update(commands, ident, body):
     from firmware.update.order import obey
 
     why = obey(board, commands.actions.column, body.get("release"))
-    for module in ("order", "task", "manifest", "signature", "state"):
-        board.forget("firmware.update." + module)
+    board.forget(*["firmware.update." + module for module in ("order", "task", "signature", "state")])
     return why, None, True
 
 

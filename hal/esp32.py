@@ -108,8 +108,7 @@ class Esp32Board:
         link, self._tls = make_network(config, lambda: self._make_tls(config))
         self.link = link
         del make_network
-        self.forget("hal.esp32_network")
-        self.forget("hal.esp32_start")
+        self.forget("hal.esp32_network", "hal.esp32_start")
 
     def _make_tls(self, config):
         tls = config["broker"]["tls"]
@@ -172,11 +171,12 @@ class Esp32Board:
         gc.collect()
         gc.threshold(max(COLLECT_MIN_BYTES, self.heap() // COLLECT_SHARE))
 
-    def forget(self, module):
-        package, _, name = module.rpartition(".")
-        sys.modules.pop(module, None)
-        if package in sys.modules and hasattr(sys.modules[package], name):
-            delattr(sys.modules[package], name)
+    def forget(self, *modules):
+        for module in modules:
+            package, _, name = module.rpartition(".")
+            sys.modules.pop(module, None)
+            if package in sys.modules and hasattr(sys.modules[package], name):
+                delattr(sys.modules[package], name)
         gc.collect()
 
     def describe_error(self, error):

@@ -204,8 +204,8 @@ class Board(Protocol):
     def collect(self) -> None:
         """Collect garbage now, where it does no harm."""
 
-    def forget(self, module: str) -> None:
-        """Give back the memory of a module that is not needed again; it may be imported anew."""
+    def forget(self, *modules: str) -> None:
+        """Give back the memory of modules that are not needed again; they may be imported anew."""
 
     def describe_error(self, error: BaseException) -> str:
         """The traceback as text."""

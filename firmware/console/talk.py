@@ -102,8 +102,7 @@ class Talk:
         if self._answer is not None:
             self._answer.close()
             self._answer = None
-        self._board.forget("firmware.console." + self._word)
-        self._board.forget("firmware.console.pieces")
+        self._board.forget("firmware.console." + self._word, "firmware.console.pieces")
 
     def _end(self, error):
         self.close()

@@ -103,8 +103,7 @@ def _update(column, board):
     from firmware.update.resume import resume
 
     column.update = resume(board, column)
-    for module in ("resume", "state", "task", "trial", "manifest"):
-        board.forget("firmware.update." + module)
+    board.forget(*["firmware.update." + module for module in ("resume", "state", "task", "trial")])
     return [column.update] if column.update else []
 
 

@@ -21,8 +21,7 @@ def _column(board, boot):
 
     config, origin, errors = configure(board, boot["folder"])
     del configure
-    for module in _ONLY_AT_START:
-        board.forget("firmware.startup." + module)
+    board.forget(*["firmware.startup." + module for module in _ONLY_AT_START])
     if config is None:
         from firmware.startup.unconfigured import wait_for_technician
 

@@ -47,8 +47,7 @@ class Update:
         if self._work is not None:
             self._work.close()
             self._work = self.piece = None
-            for module in ("fetch", "manifest", "signature"):
-                self._board.forget("firmware.update." + module)
+            self._board.forget("firmware.update.fetch", "firmware.update.manifest", "firmware.update.signature")
 
     def drilled(self, answered: bool) -> None:
         pass

@@ -227,7 +227,7 @@ class VirtualBoard(Ticks):
         lines = [f"  File {Path(frame.filename).name}, line {frame.lineno}, in {frame.name}" for frame in frames]
         return "\n".join(["Traceback:", *lines, f"{type(error).__name__}: {error}"])
 
-    def forget(self, module: str) -> None:
+    def forget(self, *modules: str) -> None:
         """Nothing to give back: modules are shared with the host."""
 
     def log(self, text: str) -> None:

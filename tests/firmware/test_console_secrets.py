@@ -60,5 +60,5 @@ def test_a_command_that_shows_one_is_noticed(rig: Rig, monkeypatch: pytest.Monke
         yield {"status": SECRETS["auth_key"]}
 
     monkeypatch.setattr(module, "run", leaky)
-    monkeypatch.setattr(rig.board, "forget", lambda name: None)
+    monkeypatch.setattr(rig.board, "forget", lambda *names: None)
     assert "5ec7e7" in shown(rig)

@@ -320,8 +320,8 @@ class FakeBoard:
     def collect(self) -> None:
         self.collected += 1
 
-    def forget(self, module: str) -> None:
-        self.forgotten.append(module)
+    def forget(self, *modules: str) -> None:
+        self.forgotten += modules
 
     def describe_error(self, error: BaseException) -> str:
         return "".join(traceback.format_exception(error))

@@ -57,7 +57,7 @@ class Bench:
         self.scratch = self
         self.set_ms = 0
 
-    def forget(self, module: str) -> None:
+    def forget(self, *modules: str) -> None:
         pass
 
     def ticks_ms(self) -> int:

@@ -264,7 +264,7 @@ class Board:
     def collect(self):
         pass
 
-    def forget(self, module):
+    def forget(self, *modules):
         pass  # its files are gone, and memory is not what this is about
 
     def describe_error(self, error):
