@@ -11,8 +11,8 @@ from field.words import Trouble
 from firmware.startup import config as firmware_config
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
 from firmware.startup.pins import CHIPS
+from firmware.update.state import KEYS_FILE as KEYS_FILE
 
-KEYS_FILE = "release.keys"  # in a column's folder: what it trusts to sign updates (docs/updates.md)
 CHIP_FILE = "chip"  # in a column's folder: the chip that it was provisioned for
 
 

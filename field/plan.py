@@ -33,26 +33,22 @@ def plan(survey: dict[str, Any], made: bundle.Bundle, configuration: dict[str, b
     if not survey["umqtt"]:
         wanted |= {name.removeprefix("lib/"): data for name, data in made.libraries.items()}
     hashes = {name: hashlib.sha256(data).hexdigest() for name, data in wanted.items()}
+    kept = on_board.get(f"{active}/{documents.KEYS_FILE}")
+    if kept is not None:  # a rerun makes no column forget whom it trusts
+        hashes.setdefault(documents.KEYS_FILE, kept)
     roots = [name for name in bundle.STAYS_SOURCE if on_board.get(name) != hashlib.sha256(made.files[name]).hexdigest()]
     in_force = {name[2:]: value for name, value in on_board.items() if active and name.startswith(active + "/")}
-    if documents.KEYS_FILE not in wanted:
-        in_force.pop(documents.KEYS_FILE, None)
     slot = SLOTS[0] if active != SLOTS[0] else SLOTS[1]
     there = {name[2:]: value for name, value in on_board.items() if name.startswith(slot + "/")}
     by_hash = {value: name for name, value in on_board.items() if not name.startswith(slot + "/")}
-    kept = f"{active}/{documents.KEYS_FILE}"
-    keeps = documents.KEYS_FILE not in wanted and kept in on_board  # a rerun makes no column forget whom it trusts
-    if keeps:
-        there.pop(documents.KEYS_FILE, None)
-    missing = [name for name in sorted(wanted) if there.get(name) != hashes[name]]
+    missing = [name for name in sorted(hashes) if there.get(name) != hashes[name]]
     return Plan(
         slot=slot,
         wanted=wanted,
-        copies={name: by_hash[hashes[name]] for name in missing if hashes[name] in by_hash}
-        | ({documents.KEYS_FILE: kept} if keeps else {}),
+        copies={name: by_hash[hashes[name]] for name in missing if hashes[name] in by_hash},
         sends=[name for name in missing if hashes[name] not in by_hash],
         roots=roots,
-        strays=sorted(f"{slot}/{name}" for name in there if name not in wanted),
+        strays=sorted(f"{slot}/{name}" for name in there if name not in hashes),
         is_current=bool(active) and in_force == hashes and not roots,
     )
 

@@ -89,13 +89,11 @@ def _hosts(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _names(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    name = _section(shared, "authority").get("name", "x")
-    if not isinstance(name, str) or not 1 <= len(name.strip()) <= NAME_MAX or not name.isprintable():
-        yield ("authority", "name"), f"[authority] name: found {name!r}, must be 1 to {NAME_MAX} printable characters"
-    desk = _section(shared, "desk")
-    centre, public = desk.get("centre", "x"), desk.get("public", "https://x")
-    if not isinstance(centre, str) or not 1 <= len(centre.strip()) <= NAME_MAX or not centre.isprintable():
-        yield ("desk", "centre"), f"[desk] centre: found {centre!r}, must be 1 to {NAME_MAX} printable characters"
+    for section, key in (("authority", "name"), ("desk", "centre")):
+        name = _section(shared, section).get(key, "x")
+        if not isinstance(name, str) or not 1 <= len(name.strip()) <= NAME_MAX or not name.isprintable():
+            yield (section, key), f"[{section}] {key}: found {name!r}, must be 1 to {NAME_MAX} printable characters"
+    public = _section(shared, "desk").get("public", "https://x")
     if not isinstance(public, str) or len(public) > PUBLIC_MAX or not PUBLIC.fullmatch(public):
         right = f"must be where people reach the desk, such as https://sos.example, at most {PUBLIC_MAX} characters"
         yield ("desk", "public"), f"[desk] public: found {public!r}, {right}"

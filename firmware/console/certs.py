@@ -17,7 +17,7 @@ _HEAD_BYTES = const(64)
 def run(board, column):
     from firmware.startup import seal
 
-    name = seal.path(column.boot.get("folder", ""), seal.CONFIG_FILE)
+    name = seal.path(column.folder, seal.CONFIG_FILE)
     if column.origin["source"] != "current":
         name = resets.GOOD_FILE
     del seal

@@ -19,7 +19,7 @@ _ROOT_FILES = ("boot.py", "main.py")
 def run(board, column):
     from firmware.startup import seal
 
-    flash, folder = board.flash, column.boot.get("folder", "")
+    flash, folder = board.flash, column.folder
     private = [seal.path(folder, name) for name in (seal.CONFIG_FILE, seal.SECRETS_FILE)]
     mark = seal.SEAL
     del seal

@@ -10,7 +10,7 @@ _STAGES = ("lookup", "lookup", "connect", "session")  # of the uplink, in the or
 def run(board, column):
     from firmware.console.pieces import lines
 
-    folder, mode = column.boot.get("folder", ""), column.boot["mode"]
+    folder, mode = column.folder, column.boot["mode"]
     yield {"firmware": {"version": VERSION, "folder": folder, "boot": column.number, "mode": mode}}
     yield {"configured": True, "config": column.origin}
     yield {"names": _names(column)}

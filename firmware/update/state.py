@@ -6,8 +6,8 @@
 import json
 
 from firmware import VERSION, record
+from firmware.resets import UPDATE_FILE
 
-RECORD_FILE = "update.rec"
 MANIFEST_FILE = "update.manifest"
 SIGNATURE_FILE = "update.signature"
 PART_FILE = "update.part"  # of the file that is being fetched
@@ -26,7 +26,7 @@ _TOLD_DIGITS = 16  # of the digest
 def read(flash):
     """The record as a dict, or None: none, or not readable."""
     try:
-        good, _ = record.split(flash.read(RECORD_FILE) or b"")
+        good, _ = record.split(flash.read(UPDATE_FILE) or b"")
         entry = json.loads(good[0].decode())
         if isinstance(entry["state"], str) and len(entry["digest"]) == 64 and type(entry["bytes"]) is int:
             return entry
@@ -37,7 +37,7 @@ def read(flash):
 
 def write(flash, entry: dict) -> None:
     """Raises OSError."""
-    flash.replace(RECORD_FILE, record.frame(json.dumps(entry).encode()))
+    flash.replace(UPDATE_FILE, record.frame(json.dumps(entry).encode()))
 
 
 def told(flash):

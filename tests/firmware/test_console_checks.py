@@ -45,7 +45,7 @@ def flashed(folder: str) -> tuple[Rig, dict[str, bytes]]:
     files = content | {name: config_files.sealed(text) for name, text in sealed.items()}
     rig.board.flash.files.update({config_files.path(folder, name): data for name, data in files.items()})
     rig.board.flash.files.update({"boot.py": b"boot", "main.py": b"main"})
-    rig.column.boot["folder"] = folder
+    rig.column.folder = folder
     return rig.up(), content
 
 

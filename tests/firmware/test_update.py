@@ -20,10 +20,10 @@ from update_rig import (
 
 from common import release
 from common.release import Release
-from firmware import VERSION
+from firmware import VERSION, resets
 from firmware.update import order, signature, state, trial
 
-LEFT = {state.RECORD_FILE, state.FLOOR_FILE}
+LEFT = {resets.UPDATE_FILE, state.FLOOR_FILE}
 QUARTER_MS = 900_000
 
 
