@@ -28,7 +28,7 @@ from sim.search.findings import Control, Findings
 from sim.search.progress import Progress
 from tools.toolbox import ToolMissing, missing
 
-PARTS = ("storms", "year", "power_cuts", "updates", "brokers", "endurance")
+PARTS = ("storms", "year", "power_cuts", "updates", "answering", "brokers", "endurance")
 DEFAULT_PARTS = ("storms", "year", "power_cuts", "updates")
 BUDGET_MIN = 15.0
 SHARES = {"power_cuts": 0.5, "updates": 0.5}

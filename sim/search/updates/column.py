@@ -11,7 +11,7 @@ from typing import Any
 
 from common import release as releases
 from common.release import Release
-from firmware.update import order, state
+from firmware.update import state
 from firmware.update.fetch import work
 
 STEPS_MAX = 4000
@@ -124,4 +124,3 @@ def flashed(old: Mapping[str, bytes], trusted: bytes, roots: Mapping[str, bytes]
     return Flash({**{f"a/{name}": data for name, data in inside.items()}, **roots, "active": b"a"})
 
 
-PIECES = order.MAX_BYTES // releases.PIECE_BYTES
