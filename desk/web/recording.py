@@ -89,6 +89,7 @@ class Recording:
     # Recording
 
     async def _record_on(self) -> None:
+        await self._recover()
         while True:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), LOOK_S)
@@ -157,8 +158,14 @@ class Recording:
             await self._write_end(self._running.pop(incident_id), DESK_STOPPED)
         for device_id in list(self._held):
             await self._write_end(self._held.pop(device_id), DESK_STOPPED)
-        with contextlib.suppress(sqlite3.Error):
+        await self._recover()
+
+    async def _recover(self) -> None:
+        """Files that nobody has entered; only while nothing is recorded. It reads each of them whole."""
+        try:
             await asyncio.to_thread(self._kept.recover)
+        except (sqlite3.Error, OSError) as error:  # the next start finds them
+            log.error("recordings that were left are not in the register: %s", error)
 
     async def _collect(self) -> None:
         """Files that are complete; why there is nothing of the others."""

@@ -109,7 +109,6 @@ class Server:
     async def _life(self, application: web.Application) -> Any:
         self.feed.start()
         await asyncio.to_thread(self.openings.recover)
-        await asyncio.to_thread(self.recordings.recover)
         await self.player.start()
         self.watching.start()
         self.recording.start()

@@ -6,6 +6,7 @@ import hashlib
 import os
 import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from desk.batch import Change
 from desk.media.files import DISK_FULL, Part
 from desk.recordings import DAY_MS, Recordings, Rules
 from desk.register import Register
+from desk.web.recording import Recording
 from sim.servers.broker import Mosquitto
 from sim.servers.rtsp import RtspCamera
 
@@ -80,6 +82,50 @@ def test_nothing_is_recorded_unless_the_desk_was_told_to(tmp_path: Path) -> None
         found = rig.get(f"/api/incidents/{INCIDENT}/recordings").json
         assert found == {"files": [], "hold": None, "code": None}
         assert rig.get("/api/recordings/1").status == 404
+    finally:
+        rig.close()
+
+
+def test_nobody_waits_for_the_recordings_of_a_desk_that_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read whole, hours of them. Red while the start waited for it: no page and no alarm until then."""
+    asked, read = threading.Event(), threading.Event()
+
+    def recover(_: Recordings) -> int:
+        asked.set()
+        read.wait(60)
+        return 0
+
+    monkeypatch.setattr(Recordings, "recover", recover)
+    rig = DeskRig(tmp_path / "desk", None, "--record", str(tmp_path / "films"))
+    try:
+        assert asked.wait(10) and not read.is_set()
+        assert rig.get("/api/incidents").json == []
+    finally:
+        read.set()
+        rig.close()
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("disk I/O error"), PermissionError(13, "not yours")])
+def test_recordings_that_cannot_be_entered_keep_no_desk_from_its_start(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor from recording what comes. Red while an error there ended the start."""
+    asked, looked = threading.Event(), threading.Event()
+
+    def recover(_: Recordings) -> int:
+        asked.set()
+        raise error
+
+    async def look(_: Recording) -> None:
+        looked.set()
+
+    monkeypatch.setattr(Recordings, "recover", recover)
+    monkeypatch.setattr(Recording, "_look", look)
+    rig = DeskRig(tmp_path / "desk", None, "--record", str(tmp_path / "films"))
+    try:
+        assert asked.wait(10) and looked.wait(10)
     finally:
         rig.close()
 
