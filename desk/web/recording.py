@@ -9,7 +9,9 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import time
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from aiohttp import web
 
@@ -25,12 +27,42 @@ from desk.web.guard import Person
 from desk.web.refusal import Refusal, flag, number, text
 
 LOOK_S = 1.0
+AGAIN_S = 10.0
+"""For so long what was read from the register holds, if nobody tells of a change."""
 SWEEP_S = 3600.0
 WHY_MAX = 200
 RECORDING, RING = "recording", "ring"  # ways of an opening
 NO_RTSP = "no-rtsp"
 MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska"}
 log = logging.getLogger("desk")
+T = TypeVar("T")
+
+
+class _Known(Generic[T]):
+    """What the register says, as of the last change. Reading it takes the lock that a new alarm needs, and looks at
+    every incident or column: not at every look."""
+
+    def __init__(self, read: Callable[[], T]) -> None:
+        self._read = read
+        self._found: T
+        self._is_stale, self._read_s = True, 0.0
+
+    def change(self) -> None:
+        """It may be otherwise by now. Any thread."""
+        self._is_stale = True
+
+    async def get(self) -> T:
+        """Raises sqlite3.Error; then it is read the next time."""
+        now_s = time.monotonic()
+        if self._is_stale or now_s - self._read_s >= AGAIN_S:
+            self._is_stale = False  # before it is read: what changes meanwhile is for the next time
+            try:
+                self._found = await asyncio.to_thread(self._read)
+            except BaseException:
+                self._is_stale = True
+                raise
+            self._read_s = now_s
+        return self._found
 
 
 class Recording:
@@ -47,6 +79,7 @@ class Recording:
         self._held: dict[str, int | None] = {}
         """The same by column, for the seconds before a call."""
         self._codes: dict[str, str] = {}
+        self._calls, self._cameras = _Known(self._open_calls), _Known(self._all_cameras)
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -54,6 +87,7 @@ class Recording:
     def start(self) -> None:
         """In the loop that serves."""
         self._loop = asyncio.get_running_loop()
+        self._changed.set()
         self._tasks = [asyncio.create_task(self._sweep_on())]
         if self._kept.rules is not None:
             self._tasks.append(asyncio.create_task(self._record_on()))
@@ -72,8 +106,13 @@ class Recording:
 
     def changed(self, change: Change) -> None:
         """Something changed; any thread."""
+        if change.kind == "column":
+            self._cameras.change()
+        if change.kind != "incident":
+            return
+        self._calls.change()
         loop = self._loop
-        if loop is not None and change.kind == "incident":
+        if loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has just ended
                 loop.call_soon_threadsafe(self._changed.set)
 
@@ -104,7 +143,7 @@ class Recording:
         assert self._kept.rules is not None
         if (self._running or self._held) and not self._gateway.runs:
             await self._begin_anew()
-        calls = await asyncio.to_thread(self._open_calls)
+        calls = await self._calls.get()
         for incident_id in [one for one in self._running if one not in calls]:
             await self._end(incident_id, CALL_CLOSED)
         self._codes = {name: code for name, code in self._codes.items() if name in calls}
@@ -117,6 +156,11 @@ class Recording:
     def _open_calls(self) -> dict[str, tuple[str, str | None]]:
         rows = self._desk.register.incidents(state="open", status="actual", limit=MANY)
         return {row["id"]: (row["device_id"], row["alarm"]["stream"].get("rtsp")) for row in rows}
+
+    def _all_cameras(self) -> dict[str, str]:
+        rows = self._desk.register.columns()
+        named = {row["device_id"]: (row["info"] or {}).get("stream", {}).get("rtsp") for row in rows}
+        return {device_id: address for device_id, address in named.items() if address}
 
     async def _begin(self, incident_id: str, device_id: str, address: str | None) -> None:
         assert self._kept.rules is not None
@@ -140,9 +184,7 @@ class Recording:
 
     async def _hold_open(self) -> None:
         """Every column's camera, as it said itself."""
-        rows = await asyncio.to_thread(self._desk.register.columns)
-        named = {row["device_id"]: (row["info"] or {}).get("stream", {}).get("rtsp") for row in rows}
-        wanted = {device_id: address for device_id, address in named.items() if address}
+        wanted = await self._cameras.get()
         if wanted.keys() == self._held.keys():
             return
         with contextlib.suppress(NoStream):

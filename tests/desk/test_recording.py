@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import signal
@@ -9,7 +10,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import pytest
@@ -22,6 +23,7 @@ from desk.batch import Change
 from desk.media.files import DISK_FULL, Part
 from desk.recordings import DAY_MS, Recordings, Rules
 from desk.register import Register
+from desk.web import recording
 from desk.web.recording import Recording
 from sim.servers.broker import Mosquitto
 from sim.servers.rtsp import RtspCamera
@@ -128,6 +130,61 @@ def test_recordings_that_cannot_be_entered_keep_no_desk_from_its_start(
         assert asked.wait(10) and looked.wait(10)
     finally:
         rig.close()
+
+
+class Asked:
+    """Of the register by a Recording: how often, and what it answers."""
+
+    def __init__(self, ahead: bool = False) -> None:
+        self.incidents_read = self.columns_read = 0
+        self.refuses = False
+        self.calls: list[dict[str, Any]] = []
+        self.register, self.name, self.rules = self, "desk-1", Rules(Path(), ahead=ahead)
+        self.recording = Recording(*(cast(Any, self),) * 4, lambda _: cast(Any, None))
+        self.runs = True
+
+    def incidents(self, **_: Any) -> list[dict[str, Any]]:
+        self.incidents_read += 1
+        if self.refuses:
+            raise sqlite3.OperationalError("database is locked")
+        return self.calls
+
+    def columns(self) -> list[dict[str, Any]]:
+        self.columns_read += 1
+        return []
+
+    async def recordings(self) -> dict[str, Any]:
+        return {"parts": [], "codes": {}}
+
+    def look(self, times: int = 1) -> tuple[int, int]:
+        """How often incidents and columns were read until then."""
+        for _ in range(times):
+            asyncio.run(self.recording._look())
+        return self.incidents_read, self.columns_read
+
+
+def test_the_register_is_read_when_something_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And every ten seconds. Red while each look read all incidents and columns, with the lock of a new alarm."""
+    asked = Asked(ahead=True)
+    assert asked.look(times=5) == (1, 1)
+    asked.recording.changed(Change("incident", INCIDENT))
+    assert asked.look(times=5) == (2, 1)
+    asked.recording.changed(Change("column", "petropavl-01"))
+    assert asked.look(times=5) == (2, 2)
+    monkeypatch.setattr(recording, "AGAIN_S", 0.0)
+    assert asked.look() == (3, 3)
+
+
+def test_a_call_is_recorded_though_the_register_could_not_be_read_at_first() -> None:
+    """The look after that reads it, though nobody told of a change again."""
+    asked = Asked()
+    asked.calls = [{"id": INCIDENT, "device_id": "petropavl-01", "alarm": {"stream": {}}}]
+    asked.refuses = True
+    with pytest.raises(sqlite3.OperationalError):
+        asked.look()
+    asked.refuses = False
+    asked.look()
+    assert asked.recording.code_of(INCIDENT) == recording.NO_RTSP
 
 
 # -- with a real camera, broker and desk
