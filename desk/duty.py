@@ -456,9 +456,10 @@ class Duty(Running, Office):
             for column in self._silence.look(list(self._ledger.columns.values()), now_ms):
                 self._enter_presence(column.device_id)
             self.keeper.look(self._ledger.columns, self._silence.presence, now_ms, listening=self._listening)
-            self._escalate(now_ms)
-            self._exercise(now_ms)
-            self._look_around(now_ms)
+            open_ = self._ledger.open_incidents()  # once: there are thousands in memory, and an alarm waits meanwhile
+            self._escalate(open_, now_ms)
+            self._exercise(open_, now_ms)
+            self._look_around(open_, now_ms)
             self._commit()
             self._send_wishes(now_ms)
             self._ask(now_ms)
@@ -466,26 +467,26 @@ class Duty(Running, Office):
                 self.register.put_alive(now_ms)
                 self._alive_ms = now_ms
 
-    def _escalate(self, now_ms: int) -> None:
+    def _escalate(self, open_: list[Incident], now_ms: int) -> None:
         """Let calls that nobody accepts climb the ladder."""
         if not self.connected and 0 <= now_ms - self._began_ms < SETTLE_MS:
             return
-        waiting = [one for one in self._ledger.incidents.values() if one.first_s * 1000 >= self._ladder_from_ms]
+        waiting = [one for one in open_ if one.first_s * 1000 >= self._ladder_from_ms]
         self._escalation.look(self._batch, waiting, now_ms, together=self._calls.stands)
 
-    def _exercise(self, now_ms: int) -> None:
+    def _exercise(self, open_: list[Incident], now_ms: int) -> None:
         """End exercises that are over, and begin one when the dice say so."""
-        self._exercises.end(self._batch, self._ledger, now_ms)
+        self._exercises.end(self._batch, self._ledger, open_, now_ms)
         if self._exercises.is_due(self.register, now_ms):
             up = [one for one in self._ledger.columns if (self._silence.presence(one) or NOWHERE).kind == UP]
             with contextlib.suppress(LedgerError):  # a call is open: another time
                 if up:
                     self.exercise(self._exercises.one_of(up), self.name)
 
-    def _look_around(self, now_ms: int) -> None:
+    def _look_around(self, open_: list[Incident], now_ms: int) -> None:
         """Say it once when nobody is at this desk, and when somebody is again; and in the timeline of what waits."""
         before = self.attendance.nobody
-        for incident in self.attendance.look(self._ledger.incidents.values(), now_ms):
+        for incident in self.attendance.look(open_, now_ms):
             detail = {"why": self.attendance.nobody}
             self._batch.entries.append((incident.id, now_ms, "nobody-here", self.name, detail))
         if self.attendance.nobody == before:

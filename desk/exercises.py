@@ -45,13 +45,10 @@ class Exercises:
     def __init__(self, name: str, a_week: float, dice: random.Random | None = None) -> None:
         self._name, self._a_week, self._dice = name, a_week, dice or random.Random()
 
-    def end(self, batch: Batch, ledger: Ledger, now_ms: int) -> None:
-        """Those that nobody has accepted, and all when a person calls."""
-        open_ = [one for one in ledger.incidents.values() if one.is_open and is_exercise(one)]
-        if not open_:
-            return
-        calls = any(one.actual and one.is_open for one in ledger.incidents.values())
-        for incident in open_:
+    def end(self, batch: Batch, ledger: Ledger, open_: Sequence[Incident], now_ms: int) -> None:
+        """Those that nobody has accepted, and all when a person calls. `open_`: the ledger's open incidents."""
+        calls = any(one.actual for one in open_)
+        for incident in filter(is_exercise, open_):
             waits = incident.state in (NEW, "received")
             if not calls and not (waits and not 0 <= now_ms - incident.first_s * 1000 < MISSED_MS):
                 continue

@@ -61,6 +61,29 @@ def test_an_accepted_exercise_is_the_operators_to_close(tmp_path: Path) -> None:
         assert state(made, exercise) == "accepted"
 
 
+class Counted(dict[str, Any]):
+    """How often somebody looked at all of it."""
+
+    looks = 0
+
+    def values(self) -> Any:
+        self.looks += 1
+        return super().values()
+
+
+def test_a_tick_looks_at_all_incidents_once(tmp_path: Path) -> None:
+    """Thousands are in memory, and an alarm waits for the lock. Red while ladder, exercises and attendance each looked
+    at all of them."""
+    with street(tmp_path) as made:
+        made.press(**EXERCISE)
+        made.press("petropavl-02")
+        made.run_s(3)
+        ledger = made.rooms[0].duty._ledger  # type: ignore[union-attr]
+        ledger.incidents = counted = Counted(ledger.incidents)
+        made.rooms[0].duty.tick()  # type: ignore[union-attr]
+        assert counted.looks == 1
+
+
 def test_the_next_one_cannot_be_told_from_the_last(tmp_path: Path) -> None:
     """Drawn anew each time, kept over a restart, and as many as were asked for."""
     with Register(tmp_path / "register.db") as register:
