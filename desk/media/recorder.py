@@ -27,7 +27,7 @@ from av.audio.resampler import AudioResampler
 
 from desk.media.files import DISK_FULL, NOT_WRITTEN, NoRoom, Part, Room, part_of
 from desk.media.relay import Target
-from desk.media.source import FRAME_MAX_BYTES, OPEN_S, OPTIONS, SILENT_S, Found, Slots, Source
+from desk.media.source import OPEN_S, OPTIONS, SILENT_S, Found, Slots, Source, packets
 from desk.media.trouble import NoStream
 
 BEFORE_S = 10.0  # that the ring holds
@@ -137,17 +137,7 @@ class Recorder(Source):
                 writing.close()
 
     def _take(self, container: Any, writing: _Writing) -> None:
-        seen = time.monotonic()
-        for packet in container.demux():
-            if self._stopping.is_set():
-                return
-            now = time.monotonic()
-            if packet.size == 0 or packet.size > FRAME_MAX_BYTES:
-                continue
-            if writing.video is None or packet.stream.type == "video":
-                seen = now
-            elif now - seen > SILENT_S:
-                raise NoStream("timeout", f"no picture from the camera for {SILENT_S:.0f} s")
+        for packet, now in packets(container, self._stopping, has_picture=writing.video is not None):
             self.trouble = None
             with self._lock:
                 wanted = self._wanted

@@ -177,17 +177,7 @@ class Source:
             self.found.set_result(found)
 
     def _demux(self, container: Any, ways: dict[int, Callable[[Any], None]], picture: Picture | None) -> None:
-        seen = time.monotonic()
-        for packet in container.demux():
-            if self._stopping.is_set():
-                return
-            now = time.monotonic()
-            if packet.size == 0 or packet.size > FRAME_MAX_BYTES:
-                continue
-            if picture is None or packet.stream.type == "video":
-                seen = now
-            elif now - seen > SILENT_S:
-                raise NoStream("timeout", f"no picture from the camera for {SILENT_S:.0f} s")
+        for packet, _ in packets(container, self._stopping, has_picture=picture is not None):
             way = ways.get(packet.stream.index)
             if way is not None:
                 way(packet)
@@ -198,6 +188,22 @@ class Source:
         """A place among the converted. Raises NoStream."""
         stack.enter_context(self._slots.one())
         self.converted = True
+
+
+def packets(container: Any, stopping: threading.Event, *, has_picture: bool) -> Iterator[tuple[Any, float]]:
+    """What a camera sends, and when it came, until nobody wants it. Raises NoStream when the picture stands still."""
+    seen = time.monotonic()
+    for packet in container.demux():
+        if stopping.is_set():
+            return
+        now = time.monotonic()
+        if packet.size == 0 or packet.size > FRAME_MAX_BYTES:
+            continue
+        if not has_picture or packet.stream.type == "video":
+            seen = now
+        elif now - seen > SILENT_S:
+            raise NoStream("timeout", f"no picture from the camera for {SILENT_S:.0f} s")
+        yield packet, now
 
 
 class Picture:
