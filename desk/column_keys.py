@@ -21,6 +21,8 @@ class ColumnKeys:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._seen = (0, 0)
+        self._trouble = ""
+        """Why it was not read when it was last looked at."""
         self._keys: dict[str, bytes] = {}
         self.revoked: frozenset[str] = frozenset()
         """Columns that were stolen: nothing that is said in their name counts."""
@@ -33,19 +35,22 @@ class ColumnKeys:
         return self._keys.get(device_id)
 
     def look(self) -> bool:
-        """Read the file again if it has changed; whether it did. Cheap; call it often."""
+        """Read the file again if it has changed; whether it did. Cheap; call it often: each trouble is told once."""
         if self._path is None:
             return False
         try:
             seen = _version(self._path)
-            if seen == self._seen:
-                return False
-            self._seen = seen
-            self._keys, self.revoked = _read(self._path)
+            is_new = seen != self._seen
+            if is_new:
+                self._seen = seen
+                self._keys, self.revoked = _read(self._path)
         except (OSError, PrivateFileError) as error:
-            log.error("the columns' keys are not read again: %s", error)
+            if str(error) != self._trouble:
+                log.error("the columns' keys are not read again: %s", error)
+            self._trouble = str(error)
             return False
-        return True
+        self._trouble = ""
+        return is_new
 
 
 def _version(path: Path) -> tuple[int, int]:

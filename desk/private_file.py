@@ -17,7 +17,7 @@ class PrivateFileError(ValueError):
 
 
 def read_text(path: Path) -> str:
-    """Raises PrivateFileError, and UnicodeDecodeError."""
+    """Raises PrivateFileError."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
@@ -29,14 +29,17 @@ def read_text(path: Path) -> str:
         os.close(descriptor)
     if len(text) > SIZE_MAX:
         raise PrivateFileError(f"{path}: has more than {SIZE_MAX} bytes")
-    return text.decode("utf-8-sig")
+    try:
+        return text.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise PrivateFileError(f"{path}: not UTF-8 (byte {error.start}): save it as UTF-8") from None
 
 
 def read_toml(path: Path, documented: str) -> dict[str, Any]:
     """Its document. `documented`: where the form is explained. Raises PrivateFileError."""
     try:
         return tomllib.loads(read_text(path))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):  # its text may quote a password
+    except tomllib.TOMLDecodeError:  # its text may quote a password
         raise PrivateFileError(f"{path}: is no TOML; see {documented}") from None
 
 

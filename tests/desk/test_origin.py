@@ -253,6 +253,29 @@ def test_a_file_that_is_wrong_ends_no_duty(liar: Liar) -> None:
         ColumnKeys(liar.file)
 
 
+def test_what_is_wrong_with_the_file_is_told_once(liar: Liar, caplog: pytest.LogCaptureFixture) -> None:
+    """It is looked at ten times a second. Red while a file that was gone filled the log, and while one that is not
+    UTF-8 was a traceback."""
+
+    def look(times: int = 5) -> list[str]:
+        caplog.clear()
+        for _ in range(times):
+            assert not liar.desk.origins.keys.look() and liar.desk.origins.keys.of(ME) == KEY
+        return [record.getMessage() for record in caplog.records]
+
+    good = liar.file.with_suffix(".away")
+    liar.file.rename(good)
+    assert len(look()) == 1 and look() == []
+    liar.file.write_bytes(b"\xff\xfe")
+    liar.file.chmod(0o600)
+    (told,) = look()
+    assert "not UTF-8" in told
+    with pytest.raises(PrivateFileError, match="not UTF-8"):
+        ColumnKeys(liar.file)
+    liar.file.unlink()
+    assert len(look()) == 1, "another trouble, so it is told again"
+
+
 def test_how_well_a_call_is_proven_outlives_the_desk(liar: Liar, tmp_path: Path) -> None:
     liar.begin()
     liar.hear("alarm", liar.call())
