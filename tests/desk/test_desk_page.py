@@ -43,7 +43,7 @@ def test_a_call_shows_its_place_first_and_asks_to_be_accepted(server: FakeDesk, 
     strip = desk.get("strip", id="park-01-17-1")
     expect(strip).to_be_visible()
     expect(strip).to_have_attribute("role", "alert")
-    assert strip.inner_text().startswith("Address of park-01")
+    expect(strip).to_have_text(re.compile(r"^\s*Address of park-01"))
     box = strip.bounding_box()
     assert box is not None and box["width"] == 1280
     desk.until(desk.is_ringing, "the bell")
@@ -160,7 +160,7 @@ def test_a_second_press_is_a_badge_a_pulse_and_not_a_new_call(server: FakeDesk, 
     expect(strip).not_to_contain_text("times")
     server.put({**server.incidents["park-01-17-1"], "press": 2, "transmissions": 2})
     expect(strip).to_contain_text("pressed 2 times")
-    assert "pulse" in (strip.get_attribute("class") or "")
+    expect(strip).to_have_class(re.compile("pulse"))
     assert len(desk.strips()) == 1
 
 

@@ -53,7 +53,7 @@ def result(command_id: str, error: str | None = None, **more: Any) -> dict[str, 
 def test_the_answer_to_a_command_is_told_as_it_comes(server: FakeDesk, desk: DeskPage) -> None:
     said = opened(desk)
     expect(said).to_be_empty()
-    assert said.get_attribute("data-state") is None, "nobody has sent anything"
+    expect(said).not_to_have_attribute("data-state", re.compile(""))  # nobody has sent anything
     desk.get("command-selftest").click()
     expect(said).to_have_attribute("data-state", "waiting")
     expect(said).to_contain_text("Self-test")

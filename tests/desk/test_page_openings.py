@@ -103,8 +103,7 @@ def test_the_audit_list(server: FakeDesk, desk: DeskPage) -> None:
     expect(rows.nth(1)).to_contain_text("the call was closed")
     desk.get("audit-device").select_option("park-01")
     desk.until(lambda: any("device_id=park-01" in one for one in server.gets), "the filter")
-    href = desk.get("audit-csv").get_attribute("href")
-    assert href == "/api/openings.csv?device_id=park-01"
+    expect(desk.get("audit-csv")).to_have_attribute("href", "/api/openings.csv?device_id=park-01")
 
 
 def test_a_recording_is_played_from_the_registers_row_and_kept(

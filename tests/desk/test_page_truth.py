@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 from browser_probe import AWAY, PHONE, DeskPage, Visitor
@@ -110,8 +111,14 @@ def test_all_columns_of_the_register_are_on_the_page(server: FakeDesk, desk: Des
     assert table.evaluate("node => node.scrollWidth <= node.clientWidth"), "1280 pixels show every column"
 
 
-def boxes(desk: DeskPage, selector: str) -> list[FloatRect]:
-    return [box for one in desk.page.locator(selector).all() if (box := one.bounding_box())]
+def boxes(desk: DeskPage, *selectors: str) -> list[list[FloatRect]]:
+    """Where everything of each kind that has a size lies, all in one instant: the page moves on between two looks."""
+    found = desk.page.evaluate(
+        """selectors => selectors.map(selector => [...document.querySelectorAll(selector)]
+           .map(node => node.getBoundingClientRect().toJSON()).filter(box => box.width && box.height))""",
+        list(selectors),
+    )
+    return cast("list[list[FloatRect]]", found)
 
 
 def apart(one: FloatRect, other: FloatRect) -> bool:
@@ -133,17 +140,19 @@ def test_on_the_map_no_text_lies_over_a_column(server: FakeDesk, visitor: Visito
     desk = visitor.desk(server.url, size)
     shapes = desk.page.locator(".marker .shape")
     expect(shapes).to_have_count(len(places))
-    (text,) = boxes(desk, "#calm")
-    frame = boxes(desk, "#map-host")[0]
-    for shape in boxes(desk, ".marker .shape"):
+    (text,), (frame,), drawn = boxes(desk, "#calm", "#map-host", ".marker .shape")
+    for shape in drawn:
         assert apart(text, shape), (text, shape)
         assert frame["x"] <= shape["x"] and shape["x"] + shape["width"] <= frame["x"] + frame["width"]
         assert frame["y"] <= shape["y"] and shape["y"] + shape["height"] <= frame["y"] + frame["height"]
     server.put(column("park-01", status="alarm", open=[CALL], geo={"lat": 54.87, "lon": 69.15}), incident(CALL))
     expect(desk.get("marker-park-01")).to_have_attribute("data-status", "alarm")
-    ring = boxes(desk, ".marker[data-status=alarm] .shape")[0]
-    for label in boxes(desk, ".marker .label"):
-        assert not label["width"] or apart(label, ring), (label, ring)
+
+    def clear() -> bool:
+        (ring,), labels = boxes(desk, ".marker[data-status=alarm] .shape", ".marker .label")
+        return all(apart(label, ring) for label in labels)
+
+    desk.until(clear, "every label clear of the call's ring")
 
 
 LATIN = re.compile(r"[A-Za-z]{3,}")
@@ -160,5 +169,7 @@ def test_a_columns_panel_is_all_in_the_pages_language(server: FakeDesk, desk: De
     server.put(faulty)
     desk.get("language").select_option(language)
     desk.get("column-park-01").locator("button").click()
-    text = desk.get("column-panel").inner_text()
-    assert "park-01" in text and not {word for word in LATIN.findall(text) if word not in NAMES}, text
+    panel = desk.get("column-panel")
+    expect(panel).to_contain_text("park-01")
+    text = panel.inner_text()
+    assert not {word for word in LATIN.findall(text) if word not in NAMES}, text

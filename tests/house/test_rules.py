@@ -243,6 +243,31 @@ def test_an_f_string_is_noticed() -> None:
     assert f_strings("a = 1\nb = f'{a}'") == [2]
 
 
+# -- a page changes while one looks at it
+
+
+READ_ONCE = {"text_content", "inner_text", "get_attribute"}
+
+
+def reads_once(source: str) -> list[int]:
+    """The lines that assert what a page shows at one instant; playwright's `expect` waits until it does."""
+    calls = [(node.lineno, inner.func) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)
+             for inner in ast.walk(node.test) if isinstance(inner, ast.Call)]  # fmt: skip
+    return [line for line, called in calls if isinstance(called, ast.Attribute) and called.attr in READ_ONCE]
+
+
+def test_what_a_page_shows_is_waited_for() -> None:
+    of_pages = [path for path in files("tests") if "from playwright.sync_api import" in path.read_text("utf-8")]
+    assert len(of_pages) > 10, "the rule looks at nothing"
+    found = {path.name: reads_once(path.read_text("utf-8")) for path in of_pages}
+    assert {name: lines for name, lines in found.items() if lines} == {}
+
+
+def test_a_look_at_one_instant_is_noticed() -> None:
+    assert reads_once('assert state.text_content() in ("a", "b")') == [1]
+    assert reads_once('assert "pulse" in (strip.get_attribute("class") or "")') == [1]
+
+
 # -- one screen and a bit
 
 
