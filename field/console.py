@@ -87,21 +87,26 @@ class Console:
     def ask(self, command: str) -> Line:
         """The whole answer: its lines as one object. Raises Refused, ConsoleError."""
         answer: Line = {}
-        for line in self.lines(command):
+        for line in self.lines(command, answer.clear):
             merge(answer, line)
         return answer
 
-    def lines(self, command: str) -> Iterator[Line]:
-        """The answer line by line, as it comes, without the last one. Raises Refused, ConsoleError."""
+    def lines(self, command: str, anew: Callable[[], None] = lambda: None) -> Iterator[Line]:
+        """The answer line by line, as it comes, without the last one. Raises Refused, ConsoleError.
+
+        `anew()`: what was heard so far answered the same question of somebody whose cable was pulled, or ours before it
+        was sent once more. Nobody else can ask meanwhile: the port is ours alone.
+        """
         for attempt in range(1, ATTEMPTS + 1):
             self._send(command)
             heard = False
             for line in self._heard(FIRST_LINE_SLOW_S.get(command, FIRST_LINE_S)):
                 if line.get("re") not in (command, ""):  # none: too little memory even to read the word
                     continue  # the end of an answer that somebody else asked for
-                if not heard and line.get("error") == ANOTHER_CAME:
-                    continue  # the end of what the same question got before a cable was pulled: ours follows
-                heard = True
+                heard = line.get("error") != ANOTHER_CAME
+                if not heard:
+                    anew()
+                    continue
                 if "ok" not in line:
                     yield line
                 elif line["ok"]:

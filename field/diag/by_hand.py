@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from field.console import Console, Refused
+from field.console import Console, Line, Refused
 from field.diag.board_checks import SoFar
 from field.diag.finding import Finding, Untold, fails, passes, untested, warns
 from field.diag.interview import Answer, Column, Lamp, untold
@@ -43,9 +43,9 @@ def try_lamp(console: Console, column: Column, person: Person) -> None:
     lamp = None
     while lamp is None:
         person.show(person.words("lamp.watch"))
-        shown = []
+        shown: list[str] = []
         try:
-            for line in console.lines("lamp"):
+            for line in console.lines("lamp", shown.clear):
                 for colour in line.get("colours", []):
                     person.show("  " + person.words(f"colour.{colour}"))
                     shown.append(colour)
@@ -74,9 +74,10 @@ def try_button(console: Console, column: Column, person: Person) -> None:
     person.show(person.words("button.warning"))
     if person.choose(person.words("button.now"), YES, NO) != YES:
         return
-    lines, refusal = [], None
+    lines: list[Line] = []
+    refusal = None
     try:
-        for line in console.lines("button"):
+        for line in console.lines("button", lines.clear):
             if "lasts_ms" in line:
                 person.show(person.words("button.press", seconds=line["lasts_ms"] // 1000))
             lines.append(line)

@@ -119,7 +119,7 @@ def ask(console: Console, word: str) -> Answer:
     """Raises ConsoleError when nobody answers, or the cable is pulled."""
     lines: list[Line] = []
     try:
-        for line in console.lines(word):
+        for line in console.lines(word, lines.clear):
             lines.append(line)
     except Refused as error:
         return Answer(lines, error.why)

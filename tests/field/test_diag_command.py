@@ -12,8 +12,8 @@ import pytest
 from diag_answers import BUILD, SOUND, UNKNOWN, Recorded
 from diag_port import FakeColumn, FakePort, Say, dialogue
 
-from field.console import Console
-from field.diag import command
+from field.console import ANOTHER_CAME, Console
+from field.diag import command, interview
 from field.diag.checkup import our_build
 from field.diag.finding import LINES
 from field.diag.interview import QUESTIONS, Build
@@ -240,6 +240,20 @@ def test_what_waits_for_the_network_is_asked_once(word: str, times: int, monkeyp
     with FakePort(late) as port, Console(port.port) as console:
         assert console.ask(word) == {}
     assert asked == [word] * times
+
+
+def test_what_a_torn_answer_had_said_is_no_part_of_the_next() -> None:
+    """Red when lines that came before "another command came" are kept, or that is taken for a refusal."""
+    torn = b'console: {"re":"status","faults":["old"]}\r\nconsole: {"re":"status","ok":false,"error":"%s"}\r\n'
+    whole = b'console: {"re":"status","faults":["new"]}\r\nconsole: {"re":"status","ok":true}\r\n'
+
+    def twice(line: str, say: Say) -> None:
+        if line:
+            say(torn % ANOTHER_CAME.encode() * 2 + whole)
+
+    with FakePort(twice) as port, Console(port.port) as console:
+        assert console.ask("status") == {"faults": ["new"]}
+        assert interview.ask(console, "status").said == {"faults": ["new"]}
 
 
 # -- the cable comes out
