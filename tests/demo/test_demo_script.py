@@ -15,7 +15,7 @@ FOUND_BY = {
     "forgets": ("power cut", ["power cut", "books"]),
     "doubles": ("Школа", ["Школа", "books"]),
     "lies": ("hangs: the lamp", ["hangs: the lamp", "truth"]),
-    "jumpy": ("vibration", ["vibration"]),
+    "jumpy": ("vibration", ["vibration", "books"]),
     "counts-badly": ("panic", ["panic", "books"]),
     "blames-another": ("uplink hangs", ["uplink hangs"]),
     "retains": ("Школа", ["contract"]),
@@ -49,9 +49,7 @@ def test_all_is_well_with_columns_that_do_right() -> None:
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_found(fault: str) -> None:
     step, found_by = FOUND_BY[fault]
-    # The rest of a waveform goes on after a failed step, so the books cannot be closed then.
-    last = LAST[1:] if fault == "jumpy" else LAST
-    passed, said = play(fault, ("come up", step, *last))
+    passed, said = play(fault, ("come up", step, *LAST))
     failed = [line for line in said if line.startswith("FAIL")]
     assert not passed
     assert len(failed) == len(found_by), said
