@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import cast
 
 import pytest
 from browser_probe import AWAY, PHONE, DeskPage, Visitor
@@ -112,13 +111,24 @@ def test_all_columns_of_the_register_are_on_the_page(server: FakeDesk, desk: Des
 
 
 def boxes(desk: DeskPage, *selectors: str) -> list[list[FloatRect]]:
-    """Where everything of each kind that has a size lies, all in one instant: the page moves on between two looks."""
-    found = desk.page.evaluate(
-        """selectors => selectors.map(selector => [...document.querySelectorAll(selector)]
-           .map(node => node.getBoundingClientRect().toJSON()).filter(box => box.width && box.height))""",
-        list(selectors),
-    )
-    return cast("list[list[FloatRect]]", found)
+    """What everything of each kind covers, outlines included."""
+    return [
+        [box for one in desk.page.locator(selector).all() if (box := one.bounding_box()) and box["width"]]
+        for selector in selectors
+    ]
+
+
+def settled(desk: DeskPage, *selectors: str) -> list[list[FloatRect]]:
+    """As they lie when a fifth of a second has moved none of them."""
+    looks = [boxes(desk, *selectors)]
+
+    def rests() -> bool:
+        desk.page.wait_for_timeout(200)
+        looks.append(boxes(desk, *selectors))
+        return looks[-1] == looks[-2]
+
+    desk.until(rests, "nothing moves")
+    return looks[-1]
 
 
 def apart(one: FloatRect, other: FloatRect) -> bool:
@@ -140,7 +150,7 @@ def test_on_the_map_no_text_lies_over_a_column(server: FakeDesk, visitor: Visito
     desk = visitor.desk(server.url, size)
     shapes = desk.page.locator(".marker .shape")
     expect(shapes).to_have_count(len(places))
-    (text,), (frame,), drawn = boxes(desk, "#calm", "#map-host", ".marker .shape")
+    (text,), (frame,), drawn = settled(desk, "#calm", "#map-host", ".marker .shape")
     for shape in drawn:
         assert apart(text, shape), (text, shape)
         assert frame["x"] <= shape["x"] and shape["x"] + shape["width"] <= frame["x"] + frame["width"]
@@ -148,11 +158,9 @@ def test_on_the_map_no_text_lies_over_a_column(server: FakeDesk, visitor: Visito
     server.put(column("park-01", status="alarm", open=[CALL], geo={"lat": 54.87, "lon": 69.15}), incident(CALL))
     expect(desk.get("marker-park-01")).to_have_attribute("data-status", "alarm")
 
-    def clear() -> bool:
-        (ring,), labels = boxes(desk, ".marker[data-status=alarm] .shape", ".marker .label")
-        return all(apart(label, ring) for label in labels)
-
-    desk.until(clear, "every label clear of the call's ring")
+    (ring,), labels = settled(desk, ".marker[data-status=alarm] .shape", ".marker .label")
+    for label in labels:
+        assert apart(label, ring), (label, ring)
 
 
 LATIN = re.compile(r"[A-Za-z]{3,}")
