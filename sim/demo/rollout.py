@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from common import release
 from common.arguments import byte_count, described
 from common.home import COLUMN_COMMAND
+from common.ports import HOST
 from desk.rollout.book import Book
 from field import bundle, provision
 from field import release as releases
@@ -49,7 +50,6 @@ POLL_S = 0.2
 PRESS_MS = 150
 PROOF_MS = 15_000  # instead of a quarter of an hour: that a bad release goes back is what is waited for
 HEALTHY_S = 3
-HOST = "127.0.0.1"
 # What a release changes in the tree: (file, old text, new text).
 Change = tuple[str, str, str]
 _QUICK: Change = ("firmware/update/trial.py", "_PROOF_MS = const(900000)", f"_PROOF_MS = const({PROOF_MS})")
@@ -108,9 +108,7 @@ def perform(
     with ExitStack() as stack:
         broker = stack.enter_context(ProvisionedBroker(out))
         clock = stack.enter_context(TimeServer())
-        desk = stack.enter_context(
-            DeskProcess(folder / "desk", HOST, broker.centre_port, arguments=_centre(out, folder))
-        )
+        desk = stack.enter_context(DeskProcess(folder / "desk", HOST, broker.centre_port, arguments=_centre(out)))
         street = stack.enter_context(_street(folder, out, broker.port, clock.port, runtime, heap_bytes))
         town = Town(folder, out, broker.centre_port, DeskClient(desk.url), street, say)
         town.wait(lambda: all(town.fw(name) for name in street), "every column at the desk")
@@ -209,7 +207,7 @@ class Town:
     def rollout(self, release_folder: Path, name: str) -> Iterator[subprocess.Popen[str]]:
         argv = [sys.executable, "-m", "desk.rollout", "start", "--folder", str(self._folder / f"rollout-{name}")]
         argv += ["--release", str(release_folder), "--keys", str(self._folder / "release.pem")]
-        argv += ["--broker", f"{HOST}:{self._port}", *_centre(self._out, self._folder)]
+        argv += ["--broker", f"{HOST}:{self._port}", *_centre(self._out)]
         argv += ["--watch-s", "1", "--at-once", "6", "--silent-s", "120"]
         with (self._folder / f"rollout-{name}.log").open("a") as log:
             process = subprocess.Popen(argv, cwd=PROJECT, stdout=log, stderr=log, text=True)
@@ -291,12 +289,10 @@ def _release(out: Path, version: str, changes: Sequence[Change], key: rsa.RSAPri
     return out
 
 
-def _centre(out: Path, folder: Path) -> list[str]:
+def _centre(out: Path) -> list[str]:
     """Of a command line: who the centre is at the broker."""
     centre = out / "centre"
-    password = folder / "centre.password"
-    password.write_text(json.loads((centre / "centre.json").read_text("utf-8"))["password"] + "\n", "utf-8")
-    words = ["--user", "centre", "--password-file", str(password), "--ca", str(centre / "ca.pem")]
+    words = ["--user", "centre", "--password-file", str(centre / "centre.password"), "--ca", str(centre / "ca.pem")]
     return [*words, "--cert", str(centre / "centre.pem"), "--key", str(centre / "centre.key")]
 
 

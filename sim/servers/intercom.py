@@ -25,7 +25,6 @@ from common.running import Running
 from tools import toolbox
 
 START_S = 20.0
-STOP_S = 5.0
 LOOK_S = 0.02
 RECV_BYTES = 4096
 WAV_HEADER = 44  # bytes of baresip's recordings

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from column_rig import ROOT, Rig
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 from fake_board import ENOENT, EPOCH_MS, FakeFlash, PowerCut
 from fake_net import PUBLISH, Heard, publish
 
 from common import release
 from common.release import Release
+from field.release import sign
 from firmware import VERSION, record, resets, rfc3339
 from firmware.resets import crumb
 from firmware.update import state
@@ -67,7 +67,7 @@ def head(**changes: Any) -> dict[str, Any]:
 
 def made(files: Mapping[str, bytes] = NEW_FILES, signer: rsa.RSAPrivateKey | None = None, **changes: Any) -> Release:
     text = release.manifest(head(**changes), files)
-    return Release(text, (signer or key(0)).sign(text, padding.PKCS1v15(), hashes.SHA256()), dict(files))
+    return Release(text, sign(text, signer or key(0)), dict(files))
 
 
 def flashed(flash: FakeFlash, *, folder: str = "a", keys: int = 1) -> FakeFlash:

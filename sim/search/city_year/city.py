@@ -82,16 +82,14 @@ class City:
         self._begin()
         while self._plan and self._plan[0][0] < self.end_ms:
             at_ms, _, act = heapq.heappop(self._plan)
-            self._pass(at_ms)
+            self._pass_until(at_ms)
             act()
             self.desk.tick()
             say((self.desk.now_ms - BEGIN_MS) // DAY_MS)
-        self._pass(self.end_ms)
+        self._pass_until(self.end_ms)
 
-    def _pass(self, until_ms: int) -> None:
-        while self.desk.now_ms < until_ms:
-            self.desk.now_ms = min(until_ms, self.desk.now_ms + LOOK_MS)
-            self.desk.tick()
+    def _pass_until(self, at_ms: int) -> None:
+        self.desk.run(at_ms - self.desk.now_ms, LOOK_MS)
 
     def _begin(self) -> None:
         for column in self.columns.values():

@@ -3,20 +3,16 @@ firmware: only who answered a drill is judged by the firmware's own code."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from common.receiver import key_of
+from desk.mqtt_client import utc
 from sim.virtual.desk import VirtualDesk
 
 from firmware import drill  # isort: skip - after sim.virtual, which lets it find its own
 
 REGION = "nko"
 VOLTS_MV = 12_100
-
-
-def utc(at_ms: int) -> str:
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class Column:

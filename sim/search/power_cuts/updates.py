@@ -5,10 +5,10 @@ import hashlib
 from functools import cache
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from common import release as releases
+from field.release import sign
 
 _OLD = {"firmware/__init__.mpy": "M\x06\x00\x1fold", "hal/esp32.mpy": "M\x06\x00\x1fsame", "firmware/gone.mpy": "gone"}
 _NEW = {"firmware/__init__.mpy": "M\x06\x00\x1fnew", "hal/esp32.mpy": "M\x06\x00\x1fsame",
@@ -41,7 +41,7 @@ def folders() -> dict[str, Any]:
 @cache
 def release() -> dict[str, Any]:
     """What the device's centre serves, and what each folder must hold when it is in force."""
-    signature = _key().sign(_manifest(), padding.PKCS1v15(), hashes.SHA256()).hex()
+    signature = sign(_manifest(), _key()).hex()
     trust = {"release.keys": _keys()}
     return {"signature": signature, "manifest": _manifest().decode(), "files": _NEW,
             "folders": {"a": {**_OLD, **trust}, "b": {**_NEW, **trust}}}  # fmt: skip

@@ -12,11 +12,11 @@ from functools import cache
 from typing import Any, NamedTuple
 from unittest import mock
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from common import release as releases
 from common.release import Release
+from field.release import sign
 from firmware.update import signature, state
 from sim.search.findings import Control, Findings, Violation, command_of
 from sim.search.updates.column import Column, Flash, Spoil, flashed
@@ -56,7 +56,7 @@ def _signed(version: str, content: bytes = b"", signer: int = 0) -> Release:
     head = {"version": version, "floor": version, "mpy": 6, "micropython": "1.24", "chips": ["esp32"], "roots": roots}
     files = {**_NEW, **({"firmware/other.mpy": content} if content else {})}
     text = releases.manifest(head, files)
-    return Release(text, _key(signer).sign(text, padding.PKCS1v15(), hashes.SHA256()), files)
+    return Release(text, sign(text, _key(signer)), files)
 
 
 def _honest(file: str, at: int, data: bytes) -> bytes:
