@@ -111,6 +111,34 @@ def test_what_waits_stands_above_what_is_taken_and_a_new_call_moves_nothing(serv
     assert desk.get("dispatch").bounding_box() == before, "the buttons stay under the hand"
 
 
+def test_a_step_taken_before_the_server_has_answered_is_not_lost(server: FakeDesk, desk: DeskPage) -> None:
+    """Everybody is told of a step before whoever took it has the answer. Red when the next key is ignored meanwhile."""
+    server.put(incident("park-01-17-1"))
+    desk.open("park-01-17-1")
+    server.is_slow = True
+    for _ in range(2):
+        desk.page.keyboard.press("a")
+    desk.becomes("park-01-17-1", "accepted")
+    desk.page.keyboard.press("d")
+    server.is_slow = False
+    desk.becomes("park-01-17-1", "dispatched")
+    assert [path.rpartition("/")[2] for path, _ in server.posts] == ["accept", "dispatch"]
+
+
+def test_a_step_behind_a_refusal_is_not_sent(server: FakeDesk, desk: DeskPage, visitor: Visitor) -> None:
+    visitor.may_say = re.compile("status of 409")
+    server.put(incident("park-01-17-1"))
+    desk.open("park-01-17-1")
+    server.refuse = {"error": "it is 'closed'", "code": "state-passed", "values": {"state": "closed"}}
+    server.is_slow = True
+    desk.page.keyboard.press("a")
+    desk.page.keyboard.press("d")
+    server.is_slow = False
+    expect(desk.get("failure")).to_contain_text("already “closed”")
+    expect(desk.get("accept")).not_to_have_attribute("aria-busy", "true")
+    assert [path.rpartition("/")[2] for path, _ in server.posts] == ["accept"]
+
+
 def test_a_refusal_is_said_and_the_call_shown_as_it_is(server: FakeDesk, desk: DeskPage, visitor: Visitor) -> None:
     visitor.may_say = re.compile("status of 409")
     server.put(incident("park-01-17-1"))

@@ -26,6 +26,7 @@ HEADERS = {
 OUTCOMES = ["administrative", "criminal", "help-given", "false", "other"]
 STATES = {"accept": "accepted", "dispatch": "dispatched", "close": "closed"}
 START_LIMIT_S = 30
+LOOK_S = 0.02
 
 Document = dict[str, Any]
 
@@ -70,7 +71,8 @@ class FakeDesk:
     """Holds columns and incidents, answers the page, and pushes what changes into its feed.
 
     `posts` keeps every request that asks for a change: (path, document). `refuse` answers the next ones with 409,
-    `no_picture` those for a picture with 502.
+    `no_picture` those for a picture with 502. While `is_slow` a step is done and told to everybody, but whoever asked
+    for it has no answer yet.
     """
 
     def __init__(self) -> None:
@@ -89,6 +91,7 @@ class FakeDesk:
         self.gets: list[str] = []
         self.reasons: list[str] = []  # why somebody looked, as it was sent
         self.refuse: Document = {}
+        self.is_slow = False
         self.no_picture: Document = {"error": "the camera at kamera-1 did not answer in 8 s", "code": "timeout"}
         self.url = ""
         self._feeds: set[web.WebSocketResponse] = set()
@@ -249,6 +252,12 @@ class FakeDesk:
         return sorted(rows, key=lambda one: -int(one["received_ms"]))
 
     async def _post(self, request: web.Request) -> web.Response:
+        answer = await self._answer(request)
+        while self.is_slow:
+            await asyncio.sleep(LOOK_S)
+        return answer
+
+    async def _answer(self, request: web.Request) -> web.Response:
         tail = request.match_info["tail"]
         document: Any = await (request.json() if request.content_type == "application/json" else request.text())
         self.posts.append((tail, document))
