@@ -1,27 +1,23 @@
-"""How soon people answer, held against the target, and how columns are misused. Pure: rows of the register in.
+"""How soon people answer, held against the target. Pure: rows of the register in.
 
 An answer's time runs from the call's arrival at this desk to the first person who accepted it: what the network took
-before is in the other statistics. A call that nobody accepted counts against the target. What is called false never
-keeps a column from calling: this only shows where a visit would help.
+before is in the other statistics. A call that nobody accepted counts against the target.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
 from desk.exercises import MISSED
-from desk.statistics import DAY_MS, percentiles
+from desk.statistics import percentiles
 
 Row = Mapping[str, Any]
 TARGET_S, TARGET_SHARE = 15, 0.9
 SHIFTS = {"night": range(0, 8), "day": range(8, 16), "evening": range(16, 24)}
 """By the hour of the desk's own time zone."""
-REPEATED_DAYS = 7
-REPEATED_MIN = 3
-"""So many false calls of one column within so many days are a pattern."""
 
 
 def summary(rows: Sequence[Row], readings: Mapping[str, Sequence[Row]], zone: tzinfo | None = None) -> dict[str, Any]:
@@ -32,30 +28,7 @@ def summary(rows: Sequence[Row], readings: Mapping[str, Sequence[Row]], zone: tz
         "target": {"s": TARGET_S, "share": TARGET_SHARE},
         "answers": _all_ways(calls, zone),
         "exercises": {**_all_ways(exercises, zone), **_exercised(readings)},
-        "misuse": misuse(calls),
     }
-
-
-def misuse(calls: Iterable[Row]) -> list[dict[str, Any]]:
-    """Columns with false calls, the worst first: their share, when in the day, and whether they come in a row."""
-    of: dict[str, list[Row]] = defaultdict(list)
-    for row in calls:
-        if row["state"] == "closed":
-            of[row["device_id"]].append(row)
-    found = []
-    for device_id, closed in of.items():
-        false = sorted(row["received_ms"] for row in closed if row["outcome"] == "false")
-        if not false:
-            continue
-        window_ms = REPEATED_DAYS * DAY_MS
-        most = max(sum(at <= other < at + window_ms for other in false) for at in false)
-        found.append(
-            {
-                "device_id": device_id, "closed": len(closed), "false": len(false), "share": len(false) / len(closed),
-                "most_in_a_week": most, "repeated": most >= REPEATED_MIN, "last_ms": false[-1],
-            }
-        )  # fmt: skip
-    return sorted(found, key=lambda one: (-one["false"], -one["share"], one["device_id"]))
 
 
 def _all_ways(rows: Sequence[Row], zone: tzinfo | None) -> dict[str, Any]:

@@ -34,7 +34,8 @@ class Batch:
     """(incident, at_ms, kind, by, detail)"""
     links: list[tuple[str, int, str, str, dict[str, Any]]] = field(default_factory=list)
     """The same, for the evidence alone."""
-    notes: list[tuple[str, str]] = field(default_factory=list)
+    endings: list[tuple[str, str, str]] = field(default_factory=list)
+    """(incident, note, misuse) of a closing at this desk"""
     events: list[tuple[str, int, str, Any]] = field(default_factory=list)
     """(device, at_ms, event, detail)"""
     violations: list[tuple[int, str, str]] = field(default_factory=list)
@@ -102,8 +103,8 @@ class Batch:
                 register.put_entry(*entry)
             for link in self.links:
                 register.put_link(*link)
-            for note in self.notes:
-                register.put_note(*note)
+            for ending in self.endings:
+                register.put_ending(*ending)
             for rung in self.rungs:
                 register.put_rung(**vars(rung))
             for answered in self.answered:

@@ -206,7 +206,7 @@ def _rows_agree(db: sqlite3.Connection) -> list[str]:
         shown[tuple(row[:4])] = row[4]
     wrong: list[str] = []
     outcomes: dict[str, set[str]] = {}
-    notes: dict[str, set[str]] = {}
+    kept: dict[str, set[tuple[str, str]]] = {}
     for (body,) in db.execute("SELECT body FROM link ORDER BY n"):
         link = json.loads(body)
         key = link["incident"], link["at_ms"], link["kind"], link["by"]
@@ -218,12 +218,17 @@ def _rows_agree(db: sqlite3.Connection) -> list[str]:
             wrong.append(f"{link['kind']} of {link['incident']} at {link['at_ms']} {what} the timeline")
         if link["kind"] == "closed":
             outcomes.setdefault(link["incident"], set()).add(link["detail"].get("outcome"))
-            notes.setdefault(link["incident"], set()).add(link["detail"].get("note", ""))
+            said = kept.setdefault(link["incident"], set())
+            said |= {(key, link["detail"].get(key, "")) for key in ("note", "misuse")}
     begun = {row[0]: row[1] for row in db.execute("SELECT incident_id, min(n) FROM link GROUP BY incident_id")}
     wrong += [f"{key[2]} of {key[0]} at {key[1]} was put into the timeline" for key in shown if key[0] in begun]
-    for row in db.execute("SELECT id, outcome, note FROM incident WHERE status = 'actual' AND state = 'closed'"):
-        if row[0] in outcomes and (row[1] not in outcomes[row[0]] or (row[2] and row[2] not in notes[row[0]])):
-            wrong.append(f"the outcome or the note of {row[0]} was changed")
+    for row in db.execute(
+        "SELECT id, outcome, note, misuse FROM incident WHERE status = 'actual' AND state = 'closed'"
+    ):
+        name, outcome, *more = row
+        added = {(key, text) for key, text in zip(("note", "misuse"), more, strict=True) if text}
+        if name in outcomes and (outcome not in outcomes[name] or not added <= kept[name]):
+            wrong.append(f"the outcome or the note of {name} was changed")
     return wrong
 
 

@@ -21,7 +21,7 @@ Incident = Mapping[str, Any]
 
 FIELDS = (
     *("id", "device_id", "region", "status", "site", "address", "lat", "lon", "press", "transmissions", "reopened"),
-    *("state", "by", "outcome", "note", "late", "clock", "age_ms"),
+    *("state", "by", "outcome", "misuse", "note", "late", "clock", "age_ms"),
     *("raised", "received", "accepted", "dispatched", "closed"),  # times in UTC
     *("raised_ms", "received_ms", "accepted_ms", "dispatched_ms", "closed_ms"),
     *("contact_to_sent_ms", "sent_to_desk_ms", "desk_to_register_ms", "register_to_answer_ms"),

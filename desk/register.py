@@ -415,9 +415,11 @@ class Register(Reading):
         with self.transaction():
             self._chain.add(incident_id, at_ms, kind, by, detail)
 
-    def put_note(self, incident_id: str, text: str) -> None:
-        """The note that stands with the incident's outcome."""
-        self._write("UPDATE incident SET note = ? WHERE id = ?", text, incident_id)
+    def put_ending(self, incident_id: str, note: str, misuse: str) -> None:
+        """What stands with the incident's outcome: a note (an earlier one stays if there is none now), and what kind of
+        false call it was ("" for none)."""
+        sql = "UPDATE incident SET note = coalesce(nullif(?, ''), note), misuse = ? WHERE id = ?"
+        self._write(sql, note, misuse, incident_id)
 
     def put_rung(self, **rung: Any) -> None:
         """A step of the ladder, as it is now."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from desk import answer_times, statistics
+from desk import answer_times, misuse, statistics
 from desk.cameras import Camera, nearest
 from desk.duty import COMMANDS, Duty
 from desk.exercises import DISGUISE_S
@@ -59,6 +59,7 @@ class Desk:
             "tiles": self.tiles,
             "cameras": len(self.cameras),
             "outcomes": OUTCOMES,
+            "misuses": misuse.MISUSES,
             "commands": COMMANDS,
             "now_ms": now_ms(),
             "name": self.name,
@@ -153,7 +154,15 @@ class Desk:
         rows = self.register.incidents(**wanted)
         known = {row["id"] for row in rows if row["status"] == "exercise"}
         readings = {name: entries for name, entries in self.register.exercised().items() if name in known}
-        return {**statistics.summary(rows, presence, at_ms), **answer_times.summary(rows, readings)}
+        return {
+            **statistics.summary(rows, presence, at_ms),
+            **answer_times.summary(rows, readings),
+            "misuse": misuse.summary(row for row in rows if row["status"] == "actual"),
+        }
+
+    def misuse(self, wanted: Mapping[str, Any]) -> list[Document]:
+        """False calls by column; `wanted` narrows the incidents."""
+        return misuse.summary(self.register.incidents(**{**wanted, "status": "actual"}))
 
     def messages(self, changes: Iterable[tuple[str, str]]) -> list[Document]:
         """What the feed says of these changes. An incident changes its column's status, too."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from desk import export
+from desk import export, misuse
 from desk.openings import Openings
 from desk.web import asking
 from desk.web.api import MANY, Desk, Document, now_ms
@@ -29,6 +29,11 @@ class Report:
         """Figures about what the filter wants."""
         wanted = asking.wanted(request, limit=MANY)
         return web.json_response(await asyncio.to_thread(self._desk.statistics, wanted))
+
+    async def misuse_csv(self, request: web.Request) -> web.StreamResponse:
+        """False calls by column, as a table."""
+        found = await asyncio.to_thread(self._desk.misuse, asking.wanted(request, limit=MANY))
+        return await self._file(request, "misuse", "csv", "text/csv", misuse.csv_text(found))
 
     async def csv(self, request: web.Request) -> web.StreamResponse:
         """The incidents as a table."""

@@ -13,6 +13,7 @@ from aiohttp import web
 from desk import trouble
 from desk.duty import COMMANDS, Change
 from desk.ledger import OUTCOMES, LedgerError
+from desk.misuse import FALSE, MISUSES
 from desk.openings import Openings
 from desk.recordings import Recordings, Rules
 from desk.web import asking
@@ -98,6 +99,7 @@ class Server:
                 web.get("/api/openings.json", report.openings_json),
                 *shifts.routes(),
                 web.get("/api/statistics", report.statistics),
+                web.get("/api/misuse.csv", report.misuse_csv),
                 web.get("/api/export.csv", report.csv),
                 web.get("/api/export.json", report.json),
                 web.get("/api/feed", self._feed),
@@ -155,10 +157,15 @@ class Server:
         return await self._decide(request, self.desk.duty.dispatch, self._by(request, document))
 
     async def _close(self, request: web.Request) -> web.StreamResponse:
-        document = await asking.document(request, "by", "outcome", "note")
+        document = await asking.document(request, "by", "outcome", "note", "misuse")
         outcome = one_of(text(document, "outcome", NAME_MAX), "outcome", OUTCOMES)
         note = text(document, "note", NOTE_MAX, default="", lines=True)
-        return await self._decide(request, self.desk.duty.close, outcome, self._by(request, document), note)
+        misuse = text(document, "misuse", NAME_MAX, default="")
+        if misuse and outcome != FALSE:
+            raise Refusal(400, "misuse: only of a false call")
+        if misuse:
+            one_of(misuse, "misuse", MISUSES)
+        return await self._decide(request, self.desk.duty.close, outcome, self._by(request, document), note, misuse)
 
     async def _note(self, request: web.Request) -> web.StreamResponse:
         document = await asking.document(request, "by", "text")

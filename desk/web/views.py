@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from desk.misuse import FALSE
+
 Row = Mapping[str, Any]
 Document = dict[str, Any]
 
@@ -33,6 +35,7 @@ def incident(row: Row) -> Document:
     return {
         **found,
         "late": bool(row["late"]),
+        "misuse": row["misuse"] if row["outcome"] == FALSE else "",
         "location": {**location, **(place(location["geo"]) or {"lat": None, "lon": None})},
         "stream": stream,
         "faults": alarm["faults"],

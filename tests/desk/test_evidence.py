@@ -62,7 +62,7 @@ class Story:
             ledger.advance(ident, state, by, detail.get("outcome", ""), self.now_ms)
             batch.links.append((ident, self.now_ms, "answer", "desk-1", {"v": 1, "id": ident, "state": state}))
         if "note" in detail:
-            batch.notes.append((ident, detail["note"]))
+            batch.endings.append((ident, detail["note"], detail.get("misuse", "")))
         batch.answer(ident)
 
     def _write(self, register: Register, ledger: Ledger, fill: Callable[[Batch], None]) -> None:
@@ -208,6 +208,9 @@ def test_an_edited_register_is_noticed(story: Story) -> None:
     assert story.check() == []
     story.change("UPDATE incident SET outcome = 'false' WHERE id = ?", ID)
     assert story.check() == [f"the outcome or the note of {ID} was changed"]
+    story.change("UPDATE incident SET outcome = 'help-given', misuse = 'prank' WHERE id = ?", ID)
+    assert story.check() == [f"the outcome or the note of {ID} was changed"]
+    story.change("UPDATE incident SET misuse = '' WHERE id = ?", ID)
     story.change("UPDATE incident SET outcome = 'help-given' WHERE id = ?", ID)
     story.change('UPDATE entry SET "by" = ? WHERE kind = ?', "Nobody", "accepted")
     assert [line.split(" ")[0] for line in story.check()] == ["accepted", "accepted"]

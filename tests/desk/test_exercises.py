@@ -135,14 +135,6 @@ def test_a_call_that_nobody_accepted_counts_against_the_target() -> None:
     assert answer_times.summary([row(0, None, state="received")], {})["answers"]["all"]["n"] == 0, "it still waits"
 
 
-def test_false_calls_are_a_share_and_a_pattern_and_nothing_else() -> None:
-    rows = [row(n, 5, outcome="false") for n in (0, 20, 40)] + [row(n, 5) for n in (60, 80)]
-    rows += [row(n * 24 * 30, 5, outcome="false", device_id="b") for n in range(3)] + [row(1, 5, device_id="c")]
-    assert [(one["device_id"], one["false"], one["share"], one["repeated"]) for one in answer_times.misuse(rows)] == [
-        ("b", 3, 1.0, False), ("a", 3, 0.6, True),
-    ]  # fmt: skip
-
-
 # -- over the wire
 
 

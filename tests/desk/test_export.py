@@ -48,7 +48,7 @@ def incident(**changes: Any) -> dict[str, Any]:
     made = {
         "id": alarm["id"], "device_id": alarm["device_id"], "region": "nko", "status": "actual", "site": "public",
         "press": 1, "transmissions": 2, "reopened": 0, "state": "closed", "by": "operator 4", "outcome": "help-given",
-        "note": "", "late": False, "clock": "ntp", "age_ms": 61, "raised_ms": 1_795_340_467_250,
+        "misuse": "", "note": "", "late": False, "clock": "ntp", "age_ms": 61, "raised_ms": 1_795_340_467_250,
         "received_ms": 1_795_340_467_330, "accepted_ms": 1_795_340_475_000, "dispatched_ms": None, "closed_ms": None,
         "location": {**alarm["location"], "lat": float(SOUTH), "lon": 69.1628}, "stream": alarm["stream"],
         "faults": ["tamper", "supply"], "fw": "0.1.0",

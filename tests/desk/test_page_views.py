@@ -57,6 +57,31 @@ def test_the_statistics_are_shown(server: FakeDesk, desk: DeskPage) -> None:
     shares = desk.get("availability").locator("tbody td").all_inner_texts()
     assert shares == ["100 %", "99.987 %", "91.2 %", "–"], "a share that is not whole is never rounded up to 100"
     expect(desk.get("statistics-drills")).to_contain_text("12")
+    cells = desk.get("misuse").locator("tbody td").all_inner_texts()
+    assert cells == [
+        "6 of 8", "75.0 %", "a prank: 5; not said: 1",
+        "in a row: 4 within a week; 5 between 23:45 and 00:45; 3 on Fridays",
+    ]  # fmt: skip
+
+
+def test_a_false_call_says_of_what_kind_with_the_keyboard_alone(server: FakeDesk, desk: DeskPage) -> None:
+    """The kind is asked for a false call only, and may be left out. Red when the row is always or never shown."""
+    server.put(incident("park-01-17-1"))
+    desk.open("park-01-17-1")
+    for key in ("a", "c"):
+        desk.page.keyboard.press(key)
+    expect(desk.get("outcome").locator("input").first).to_be_focused()
+    desk.page.keyboard.press("3")
+    expect(desk.get("misuse")).to_be_hidden()
+    desk.page.keyboard.press("4")
+    expect(desk.get("misuse")).to_be_visible()
+    desk.page.keyboard.press("Tab")
+    expect(desk.get("misuse")).to_be_focused()
+    desk.page.keyboard.press("ArrowDown")
+    desk.page.keyboard.press("Enter")
+    desk.becomes("park-01-17-1", "closed")
+    assert server.posts[-1][1] == {"outcome": "false", "note": "", "misuse": "prank"}
+    expect(desk.get("incident")).to_contain_text("False call: a prank")
 
 
 # -- who

@@ -242,7 +242,7 @@ def _location() -> dict[str, Any]:
 def test_what_is_exported_is_what_is_registered(desk: DeskRig, speaker: Speaker) -> None:
     first = pressed(desk, speaker, "col-a", location={**_location(), "address": '=HYPERLINK("http://evil.example")'})
     pressed(desk, speaker, "col-b")
-    desk.post(f"/api/incidents/{first}/close", {"outcome": "false", "note": '+7 701 000; "да"\nнет'})
+    desk.post(f"/api/incidents/{first}/close", {"outcome": "false", "misuse": "prank", "note": '+7 701 000; "да"\nнет'})
     answer = desk.get("/api/export.csv")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert answer.headers["Content-Disposition"].startswith('attachment; filename="incidents-')
@@ -256,7 +256,8 @@ def test_what_is_exported_is_what_is_registered(desk: DeskRig, speaker: Speaker)
     assert document["desk"] == "desk-1" and document["exported_ms"] > 0
     for exported, listed in zip(document["incidents"], desk.get("/api/incidents").json, strict=True):
         assert exported.pop("timeline")[0]["kind"] == "press" and exported == listed
-    for name in ("id", "state", "by", "outcome", "note"):
+    assert rows["col-a"]["misuse"] == "prank"
+    for name in ("id", "state", "by", "outcome", "misuse", "note"):
         assert {row["device_id"]: row[name] for row in document["incidents"]} == {
             device: row[name] for device, row in rows.items()
         }

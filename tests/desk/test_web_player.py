@@ -357,7 +357,6 @@ def test_the_media_server_is_asked_first_and_the_camera_where_it_fails(tmp_path:
         player._server = "rtsp://127.0.0.1:9/{device_id}"
         assert player.by_server(spoken, "a")["media-server"] == "rtsp://127.0.0.1:9/a"
 
-
         async def refused(*_: Any) -> Any:
             raise NoStream("refused", "nobody listens there")
 

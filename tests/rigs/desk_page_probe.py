@@ -213,7 +213,7 @@ class FakeDesk:
         if tail == "config":
             return web.json_response(
                 {"languages": ["en", "ru", "kk"], "tiles": self.tiles, "cameras": len(self.cameras),
-                 "outcomes": OUTCOMES, "now_ms": now_ms(),
+                 "outcomes": OUTCOMES, "misuses": ["prank", "by-mistake"], "now_ms": now_ms(),
                  "disguise_s": self.disguise_s, "name": "desk-1", "broker": self.broker,
                  "silence": {"wire_s": 20, "cellular_s": 90}}
             )  # fmt: skip
@@ -292,7 +292,7 @@ class FakeDesk:
         self.timelines[incident_id].append(entry)
         if what in STATES:
             one = {**one, "state": STATES[what], "by": "operator", f"{STATES[what]}_ms": now_ms()}
-            one |= {key: document[key] for key in ("outcome", "note") if key in document}
+            one |= {key: document[key] for key in ("outcome", "note", "misuse") if key in document}
             self.incidents[incident_id] = one
         await self._say(json.dumps({"kind": "incident", "incident": one}))
         return one
@@ -313,4 +313,7 @@ STATISTICS: Document = {
     "drills": {"total": 12, "by_outcome": {}, "press_to_desk_ms": {"p50": 80, "p95": 200, "p99": 200, "n": 12},
                "last_ms": {"petropavl-01": 1795300000000}},
     "time_zone": "UTC+0500",
+    "misuse": [{"device_id": "petropavl-01", "closed": 8, "false": 6, "share": 0.75, "kinds": {"prank": 5, "unsaid": 1},
+                "most_in_a_week": 4, "repeated": True, "hour": {"minute": 1425, "n": 5}, "weekday": {"day": 4, "n": 3},
+                "last_ms": 1795300000000}],
 }  # fmt: skip

@@ -9,7 +9,7 @@ import { nearby } from "./nearby.js";
 import { recordings } from "./recordings.js";
 import { isCall, isExercise, isOpen, isRevealed, isUnanswered, on, select, selectedIncident, store } from "./store.js";
 import { ageText, clockText, momentText, nowMs } from "./time.js";
-import { badges, doubts, entryNote, entryText, legText, legs, outcomeText, placeText, pressedAt, pressedText, siteText,
+import { badges, doubts, entryNote, entryText, legText, legs, misuseText, outcomeText, placeText, pressedAt, pressedText, siteText,
   stateText } from "./words.js";
 
 const NOTE_MAX = 1000;
@@ -31,12 +31,14 @@ function actionButton(what) {
 
 /** The close form: an outcome must be chosen, nothing is preset. Its keys: a digit chooses, Enter closes. */
 function closeForm(parts) {
-  parts.outcome = el("fieldset", { class: "outcome", testid: "outcome", on: { change: () => { parts.confirm.disabled = !chosen(parts); }, keydown: chooseByKey } },
+  parts.outcome = el("fieldset", { class: "outcome", testid: "outcome", on: { change: () => { updateOutcomes(parts); parts.confirm.disabled = !chosen(parts); }, keydown: chooseByKey } },
     el("legend", { "data-t": "close.outcome" }));
+  parts.misuse = el("select", { testid: "misuse", on: { keydown: (event) => { if (event.key === "Enter") { event.preventDefault(); confirmClose(); } } } });
+  parts.misuseRow = el("label", { class: "misuse", hidden: true }, el("span", { "data-t": "close.misuse" }), parts.misuse);
   parts.confirm = button({ class: "do primary", testid: "close-confirm" }, () => confirmClose());
   parts.confirm.disabled = true;
   parts.cancel = button({ class: "quiet", testid: "close-cancel" }, () => closing(false));
-  return el("div", { class: "close-form", hidden: true }, parts.outcome, parts.confirm, parts.cancel);
+  return el("div", { class: "close-form", hidden: true }, parts.outcome, parts.misuseRow, parts.confirm, parts.cancel);
 }
 
 const radios = (parts) => [...parts.outcome.querySelectorAll("input")];
@@ -60,6 +62,9 @@ function updateOutcomes(parts) {
   keyed(host.list, outcomes, (one) => one.outcome, ({ outcome, number }) => el("label", { class: "check" },
     el("input", { type: "radio", name: "outcome", value: outcome, testid: `outcome-${outcome}` }), el("kbd", { text: String(number), "aria-hidden": "true" }), el("span")),
   (label, { outcome }) => setText(label.lastChild, outcomeText(outcome)));
+  const misuses = ["", ...(store.config.misuses ?? [])].map((value) => ({ value }));
+  keyed(parts.misuse, misuses, (one) => one.value || "unsaid", ({ value }) => el("option", { value }), (option, { value }) => setText(option, misuseText(value || "unsaid")));
+  parts.misuseRow.hidden = chosen(parts) !== "false";
 }
 
 function build(id) {
@@ -251,7 +256,8 @@ async function confirmClose() {
   const { parts, id } = shown;
   const outcome = chosen(parts);
   if (!outcome) return;
-  if (await act(id, "close", { outcome, note: parts.note.value.trim() })) {
+  const misuse = outcome === "false" && parts.misuse.value ? { misuse: parts.misuse.value } : {};
+  if (await act(id, "close", { outcome, note: parts.note.value.trim(), ...misuse })) {
     parts.note.value = "";
   }
 }

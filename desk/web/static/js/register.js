@@ -6,7 +6,7 @@ import { t } from "./i18n.js";
 import { playSoon } from "./recordings.js";
 import { isActual, on, putIncident, select, store } from "./store.js";
 import { momentText, spanText, stampText, typedDayMs } from "./time.js";
-import { outcomeText, placeText, pressedAt, pressedText, refusalText, siteText } from "./words.js";
+import { endText, outcomeText, placeText, pressedAt, pressedText, refusalText, siteText } from "./words.js";
 
 const LIMIT = 500;
 const REFRESH_MS = 1000;
@@ -103,7 +103,7 @@ function updateRow(row, incident) {
   setAttribute(row, "data-state", incident.state);
   setAttribute(row, "data-status", incident.status);
   setAttribute(row, "data-selected", store.selected?.id === incident.id);
-  const texts = [pressedText(incident, stampText), null, siteText(incident.location?.site), t(`state-short.${isActual(incident) ? incident.state : "drill"}`), outcomeText(incident.outcome ?? ""),
+  const texts = [pressedText(incident, stampText), null, siteText(incident.location?.site), t(`state-short.${isActual(incident) ? incident.state : "drill"}`), endText(incident),
     since(incident, incident.accepted_ms), plain(incident.accepted_by || incident.by, 40), String(incident.press), null, plain(incident.id, 60)];
   texts.forEach((text, index) => { if (text !== null) setText(row.children[index], text); });
   setText(row.querySelector(".row-open"), placeText(incident));

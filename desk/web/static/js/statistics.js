@@ -5,7 +5,7 @@ import { el, plain } from "./dom.js";
 import { t } from "./i18n.js";
 import { on, store } from "./store.js";
 import { momentText, nowMs, spanText } from "./time.js";
-import { outcomeText, placeText, refusalText, siteText } from "./words.js";
+import { misuseText, outcomeText, placeText, refusalText, siteText } from "./words.js";
 
 const DAYS = [7, 30, 365];
 const DAY_MS = 86400000;
@@ -76,15 +76,27 @@ function answers(title, figures, testid) {
     el("p", { class: "none", text: note.join(" ") }));
 }
 
+const HOUR_MIN = 60;
+const minuteText = (minute) => `${String(Math.floor(minute / 60) % 24).padStart(2, "0")}:${String(minute % 60).padStart(2, "0")}`;
+
+/** What a column's false calls have in common: close together, at one hour, on one weekday. */
+function patterns({ repeated, most_in_a_week: most, hour, weekday }) {
+  return [repeated ? t("statistics.repeated", { n: most }) : "",
+    hour ? t("statistics.same-hour", { n: hour.n, from: minuteText(hour.minute), to: minuteText(hour.minute + HOUR_MIN) }) : "",
+    weekday ? t("statistics.same-weekday", { n: weekday.n, day: t(`weekday.${weekday.day}`) }) : ""].filter(Boolean);
+}
+
 /** Columns with false calls. Nothing here ever keeps a press from ringing. */
 function misuse(list) {
   if (!list) return null;
   const rows = list.map((one) => el("tr", { "data-device": one.device_id },
     el("th", { scope: "row", text: store.columns.has(one.device_id) ? placeText(store.columns.get(one.device_id)) : plain(one.device_id, 40) }),
     el("td", { class: "number", text: t("statistics.false-of", { false: one.false, closed: one.closed }) }), el("td", { class: "number", text: share(one.share) }),
-    el("td", { text: one.repeated ? t("statistics.repeated", { n: one.most_in_a_week }) : "" })));
+    el("td", { text: Object.entries(one.kinds ?? {}).map(([kind, n]) => `${misuseText(kind)}: ${n}`).join("; ") }),
+    el("td", { text: patterns(one).join("; ") })));
   return el("section", { class: "card wide", testid: "misuse" }, el("h3", { text: t("statistics.misuse") }),
-    rows.length ? el("table", {}, el("tbody", {}, ...rows)) : "", el("p", { class: "none", text: t(rows.length ? "statistics.misuse-note" : "statistics.misuse-none") }));
+    rows.length ? el("table", {}, el("tbody", {}, ...rows)) : "",
+    rows.length ? el("p", { class: "files" }, el("a", { class: "file", href: `/api/misuse.csv${period()}`, download: "", text: t("register.csv"), testid: "misuse-csv" })) : "", el("p", { class: "none", text: t(rows.length ? "statistics.misuse-note" : "statistics.misuse-none") }));
 }
 
 function draw() {
@@ -110,10 +122,12 @@ function draw() {
     el("div", { class: "cards" }, times("statistics.press_to_desk", drills.press_to_desk_ms, "drill-to-desk")));
 }
 
+const period = () => query({ from_ms: Math.round(nowMs() - days * DAY_MS) });
+
 async function read() {
   const mine = ++asked;
   try {
-    const answer = await get("/api/statistics" + query({ from_ms: Math.round(nowMs() - days * DAY_MS) }));
+    const answer = await get("/api/statistics" + period());
     if (mine !== asked) return;
     found = answer;
     draw();

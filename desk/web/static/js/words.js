@@ -90,13 +90,23 @@ export function stateText(incident) {
   switch (incident.state) {
     case "accepted": return t("state.accepted", { by, time: momentText(incident.accepted_ms) });
     case "dispatched": return t("state.dispatched", { by, time: momentText(incident.dispatched_ms) });
-    case "closed": return t("state.closed", { by, time: momentText(incident.closed_ms), outcome: outcomeText(incident.outcome) });
+    case "closed": return t("state.closed", { by, time: momentText(incident.closed_ms), outcome: endText(incident) });
     default: return t("state.waiting");
   }
 }
 
 export function outcomeText(outcome) {
   return has(`outcome.${outcome}`) ? t(`outcome.${outcome}`) : plain(outcome, 40);
+}
+
+/** What kind of false call. */
+export function misuseText(misuse) {
+  return has(`misuse.${misuse}`) ? t(`misuse.${misuse}`) : plain(misuse, 40);
+}
+
+/** How a call ended: its outcome, and of a false one the kind. */
+export function endText({ outcome, misuse }) {
+  return misuse ? `${outcomeText(outcome)}: ${misuseText(misuse)}` : outcomeText(outcome ?? "");
 }
 
 export function statusText(status) {
@@ -175,7 +185,7 @@ export function lastWords(column) {
 export function entryText(entry) {
   const detail = entry.detail;
   const values = { by: plain(entry.by, 64) || t("unknown") };
-  if (entry.kind === "closed") values.outcome = outcomeText(detail?.outcome ?? detail ?? "");
+  if (entry.kind === "closed") values.outcome = typeof detail === "string" ? outcomeText(detail) : endText(detail ?? {});
   if (entry.kind.startsWith("step-")) {
     const who = detail?.tell === "desks" ? t("officer.desks") : plain(detail?.tell, 40);
     Object.assign(values, { who, after: plain(detail?.after_s, 10), why: plain(detail?.why, 300) || t("unknown") });
