@@ -40,7 +40,7 @@ class Clock:
         self.server = config["server"]
         self._port = config["port"]
         self._every_ms = config["every_s"] * 1000
-        self._latest_ms = config["latest_s"] * 1000
+        self.latest_ms = config["latest_s"] * 1000  # the certificates' end
         self._on_set = on_set
         self._peer: Any = None
         self._lookup: Any = None
@@ -117,7 +117,7 @@ class Clock:
         from firmware.ntp import answered
 
         epoch_ms = answered(answer, self._nonce)
-        if epoch_ms is None or not self._floor_ms <= epoch_ms <= self._latest_ms:
+        if epoch_ms is None or not self._floor_ms <= epoch_ms <= self.latest_ms:
             return False
         self._close()
         step_ms = epoch_ms - self._board.epoch_ms()

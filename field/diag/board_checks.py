@@ -22,6 +22,7 @@ FAULTS = {
     "boot-loop": "duty",
     "broker-refuses": "access",
     "button-stuck": "button",
+    "certificate": "tls",
     "clock-unset": "clock",
     "config": "configuration",
     "drill-unanswered": "alarm",

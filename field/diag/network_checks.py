@@ -143,6 +143,8 @@ def tls(column: Column, _: SoFar) -> Finding:
             raise Untold("blocked", because="clock")  # which stands in the past: certificates seem not valid yet
         is_old = end.says == "broker-refused" and "expired" in error
         return fails("tls", "broker-old" if is_old else end.says, error=error, host=found["host"])
+    if (detail := column.fault("certificate")) is not None:
+        return fails("tls", "ends", detail=detail)
     if not dates:
         if "certs" not in column.answers:
             raise Untold("not-reached")
