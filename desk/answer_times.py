@@ -1,52 +1,78 @@
 """How soon people answer, held against the target. Pure: rows of the register in.
 
 An answer's time runs from the call's arrival at this desk to the first person who accepted it: what the network took
-before is in the other statistics. A call that nobody accepted counts against the target.
+before is in the other statistics. A call that nobody accepted counts against the target. Shifts are those that people
+really began and handed over (desk/shifts.py), with the hours of the day beside them for desks where nobody does.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
 from desk.exercises import MISSED
+from desk.shifts import Shift, whose
 from desk.statistics import percentiles
 
 Row = Mapping[str, Any]
+Rows = Sequence[Row]
+Figures = Callable[[Rows], dict[str, Any]]
+Readings = Mapping[str, Rows]
+"""The entries of exercises, by their id."""
 TARGET_S, TARGET_SHARE = 15, 0.9
-SHIFTS = {"night": range(0, 8), "day": range(8, 16), "evening": range(16, 24)}
-"""By the hour of the desk's own time zone."""
+HOURS = {"night": range(0, 8), "day": range(8, 16), "evening": range(16, 24)}
+"""Of the desk's own time zone."""
+SHIFTS_MAX = 62
 
 
-def summary(rows: Sequence[Row], readings: Mapping[str, Sequence[Row]], zone: tzinfo | None = None) -> dict[str, Any]:
-    """`rows`: incidents, drills too; `readings`: the entries of exercises, by their id."""
+def summary(
+    rows: Rows,
+    readings: Readings,
+    shifts: Sequence[Shift] = (),
+    sees: Callable[[str], bool] = lambda name: True,
+    zone: tzinfo | None = None,
+) -> dict[str, Any]:
+    """`rows`: incidents, drills too; `sees`: of whom whoever asks may see the figures by name."""
     calls = [row for row in rows if row["status"] == "actual"]
     exercises = [row for row in rows if row["status"] == "exercise"]
     return {
         "target": {"s": TARGET_S, "share": TARGET_SHARE},
-        "answers": _all_ways(calls, zone),
-        "exercises": {**_all_ways(exercises, zone), **_exercised(readings)},
+        "answers": _all_ways(calls, _answered, shifts, sees, zone),
+        "exercises": _all_ways(exercises, lambda mine: _exercised(mine, readings), shifts, sees, zone),
     }
 
 
-def _all_ways(rows: Sequence[Row], zone: tzinfo | None) -> dict[str, Any]:
+def _all_ways(
+    rows: Rows, figures: Figures, shifts: Sequence[Shift], sees: Callable[[str], bool], zone: tzinfo | None
+) -> dict[str, Any]:
     people: dict[str, list[Row]] = defaultdict(list)
-    shifts: dict[str, list[Row]] = {name: [] for name in SHIFTS}
+    hours: dict[str, list[Row]] = {name: [] for name in HOURS}
+    on_duty: dict[Shift | None, list[Row]] = defaultdict(list)
     for row in rows:
         hour = datetime.fromtimestamp(row["received_ms"] / 1000, zone).hour
-        shifts[next(name for name, hours in SHIFTS.items() if hour in hours)].append(row)
-        if row["accepted_by"]:
+        hours[next(name for name, some in HOURS.items() if hour in some)].append(row)
+        on_duty[whose(shifts, row["received_ms"], row["accepted_by"] or "")].append(row)
+        if row["accepted_by"] and sees(row["accepted_by"]):
             people[row["accepted_by"]].append(row)
+    off_duty = on_duty.pop(None, [])
+    known = sorted(((one, mine) for one, mine in on_duty.items() if one), key=lambda pair: -pair[0].from_ms)
     return {
-        "all": _answered(rows),
-        "by_shift": {name: _answered(each) for name, each in shifts.items()},
-        "by_person": {name: _answered(each) for name, each in sorted(people.items())},
+        "all": figures(rows),
+        "by_hours": {name: figures(each) for name, each in hours.items()},
+        "by_shift": [{**_shift(one, sees), **figures(mine)} for one, mine in known[:SHIFTS_MAX]],
+        "off_duty": figures(off_duty),
+        "by_person": {name: figures(each) for name, each in sorted(people.items())},
     }
 
 
-def _answered(rows: Sequence[Row]) -> dict[str, Any]:
+def _shift(shift: Shift, sees: Callable[[str], bool]) -> dict[str, Any]:
+    names = [name for name in shift.names if sees(name)]
+    return {"from_ms": shift.from_ms, "to_ms": shift.to_ms, "people": len(shift.names), "names": names}
+
+
+def _answered(rows: Rows) -> dict[str, Any]:
     """`within`: the share of all that came, so that a call without an answer counts."""
     over = [row for row in rows if row["accepted_ms"] is not None or row["state"] == "closed"]
     took = [max(0, row["accepted_ms"] - row["received_ms"]) for row in over if row["accepted_ms"] is not None]
@@ -59,8 +85,9 @@ def _answered(rows: Sequence[Row]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _exercised(readings: Mapping[str, Sequence[Row]]) -> dict[str, Any]:
-    entries = [one for each in readings.values() for one in each]
+def _exercised(rows: Rows, readings: Readings) -> dict[str, Any]:
+    """The same, and what became of them: `missed`, and the address that was read back."""
+    entries = [one for row in rows for one in readings.get(row["id"], ())]
     read = Counter(bool(one["detail"].get("right")) for one in entries if one["kind"] == "readback")
     missed = sum(one["kind"] == "exercise-ended" and one["detail"].get("why") == MISSED for one in entries)
-    return {"missed": missed, "address_right": read[True], "address_wrong": read[False]}
+    return {**_answered(rows), "missed": missed, "address_right": read[True], "address_wrong": read[False]}

@@ -6,7 +6,8 @@ that; it is accepted by whoever is there, on duty or not.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from desk.ledger import BY_MAX, LedgerError
 from desk.limits import wording
@@ -14,6 +15,48 @@ from desk.register import Register
 
 NOTE_MAX = 2000
 SHOWN = 100
+
+
+class Shift(NamedTuple):
+    """People who were on duty together. `to_ms`: None while it goes on; `duties`: of each, when it began and ended."""
+
+    from_ms: int
+    to_ms: int | None
+    duties: tuple[tuple[str, int, int], ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(name for name, _, _ in self.duties))
+
+    def has(self, at_ms: int, name: str = "") -> bool:
+        """Whether somebody (of that name) of it was on duty then."""
+        return any(begin <= at_ms < end for one, begin, end in self.duties if not name or one == name)
+
+
+def together(rows: Iterable[Mapping[str, Any]], now_ms: int) -> list[Shift]:
+    """The shifts that rows of the table make, oldest first. Whose duty overlaps with that of the first one by more than
+    half of the shorter of the two is of the same shift; the minutes of a hand-over do not make two shifts one."""
+    found: list[Shift] = []
+    for row in sorted(rows, key=lambda row: (row["from_ms"], row["n"])):
+        begin, end = row["from_ms"], now_ms + 1 if row["to_ms"] is None else row["to_ms"]
+        mine = (row["name"], begin, end)
+        for number, one in enumerate(found):
+            _, first, last = one.duties[0]
+            if 2 * (min(end, last) - max(begin, first)) > min(end - begin, last - first):
+                to_ms = None if None in (row["to_ms"], one.to_ms) else max(end, one.to_ms or 0)
+                found[number] = Shift(one.from_ms, to_ms, (*one.duties, mine))
+                break
+        else:
+            found.append(Shift(begin, row["to_ms"], (mine,)))
+    return found
+
+
+def whose(shifts: Sequence[Shift], at_ms: int, by: str = "") -> Shift | None:
+    """The shift that a call of that time was for: of who accepted it, else the one that began last; None: nobody was on
+    duty."""
+    there = [shift for shift in shifts if shift.has(at_ms)]
+    theirs = [shift for shift in there if by and shift.has(at_ms, by)]
+    return max(theirs or there, key=lambda shift: shift.from_ms, default=None)
 
 
 class Shifts:
@@ -31,6 +74,11 @@ class Shifts:
             "unread": [row for row in rows if row["note"] and row["read_ms"] is None],
             "recent": rows,
         }
+
+    def within(self, from_ms: int, to_ms: int) -> list[dict[str, Any]]:
+        """The rows of the table that reach into that time."""
+        where = "from_ms <= ? AND (to_ms IS NULL OR to_ms > ?)"
+        return self._register.ask(f"SELECT * FROM shift WHERE {where} ORDER BY n", to_ms, from_ms)
 
     def begin(self, name: str, now_ms: int) -> None:
         """Be on duty from now on."""

@@ -17,6 +17,7 @@ from desk.duty import COMMANDS, Duty
 from desk.exercises import DISGUISE_S
 from desk.ledger import OUTCOMES
 from desk.register import Register
+from desk.shifts import Shift, Shifts, together
 from desk.web import views
 from desk.web.refusal import Refusal
 
@@ -144,8 +145,9 @@ class Desk:
         rows, files = [self.register.incident(found["id"]) for found in self.incidents(wanted)], self.recorded()
         return [{**self._shown(row, files), "timeline": row["timeline"]} for row in rows if row is not None]
 
-    def statistics(self, wanted: Mapping[str, Any]) -> Document:
-        """Counts, times and availability; `wanted` narrows the incidents, availability is as of now."""
+    def statistics(self, wanted: Mapping[str, Any], sees: Callable[[str], bool] = lambda name: True) -> Document:
+        """Counts, times and availability; `wanted` narrows the incidents, availability is as of now. `sees`: whose
+        figures are shown by name."""
         at_ms = now_ms()
         since_ms = at_ms - max(statistics.WINDOWS_MS.values())
         presence = {
@@ -156,9 +158,14 @@ class Desk:
         readings = {name: entries for name, entries in self.register.exercised().items() if name in known}
         return {
             **statistics.summary(rows, presence, at_ms),
-            **answer_times.summary(rows, readings),
+            **answer_times.summary(rows, readings, self._shifts(rows, at_ms), sees),
             "misuse": misuse.summary(row for row in rows if row["status"] == "actual"),
         }
+
+    def _shifts(self, rows: Sequence[Mapping[str, Any]], at_ms: int) -> list[Shift]:
+        """Those in which these incidents came."""
+        times = [row["received_ms"] for row in rows]
+        return together(Shifts(self.register).within(min(times), max(times)), at_ms) if times else []
 
     def misuse(self, wanted: Mapping[str, Any]) -> list[Document]:
         """False calls by column; `wanted` narrows the incidents."""

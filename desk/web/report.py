@@ -13,6 +13,7 @@ from desk import export, misuse
 from desk.openings import Openings
 from desk.web import asking
 from desk.web.api import MANY, Desk, Document, now_ms
+from desk.web.guard import Person
 from desk.web.refusal import Refusal
 
 EXPORT_MAX = 100_000  # incidents in one file
@@ -20,15 +21,19 @@ PART_CHARS = 64 * 1024
 
 
 class Report:
-    """Requests about many incidents at once."""
+    """Requests about many incidents at once. `person`: who asks; raises Refusal."""
 
-    def __init__(self, desk: Desk, openings: Openings) -> None:
-        self._desk, self._openings = desk, openings
+    def __init__(self, desk: Desk, openings: Openings, person: Callable[[web.Request], Person]) -> None:
+        self._desk, self._openings, self._person = desk, openings, person
 
     async def statistics(self, request: web.Request) -> web.StreamResponse:
-        """Figures about what the filter wants."""
-        wanted = asking.wanted(request, limit=MANY)
-        return web.json_response(await asyncio.to_thread(self._desk.statistics, wanted))
+        """Figures about what the filter wants. By name an admin sees everybody's, an operator only their own."""
+        wanted, person = asking.wanted(request, limit=MANY), self._person(request)
+
+        def sees(name: str) -> bool:
+            return person.role == "admin" or name == person.name
+
+        return web.json_response(await asyncio.to_thread(self._desk.statistics, wanted, sees))
 
     async def misuse_csv(self, request: web.Request) -> web.StreamResponse:
         """False calls by column, as a table."""

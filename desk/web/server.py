@@ -62,7 +62,7 @@ class Server:
         application.on_response_prepare.append(self.guard.add_headers)
         application.cleanup_ctx.append(self._life)
         application.on_shutdown.append(self._goodbye)
-        login, report = Login(self.guard, self.audit), Report(self.desk, self.openings)
+        login, report = Login(self.guard, self.audit), Report(self.desk, self.openings, self._person)
         shifts = ShiftWork(self.desk, self._by, self.feed.notify)
         one = "/api/incidents/{incident_id}"
         application.add_routes(

@@ -131,7 +131,7 @@ def test_a_call_that_nobody_accepted_counts_against_the_target() -> None:
     rows = [*(row(number, 5) for number in range(9)), row(9, 200), row(10, None), row(11, 3, status="exercise")]
     found = answer_times.summary(rows, {})["answers"]
     assert found["all"] == {"n": 11, "unaccepted": 1, "p50_ms": 5000, "p90_ms": 5000, "within": 9 / 11}
-    assert sum(one["n"] for one in found["by_shift"].values()) == 11 and found["by_person"]["anna"]["n"] == 10
+    assert sum(one["n"] for one in found["by_hours"].values()) == 11 and found["by_person"]["anna"]["n"] == 10
     assert answer_times.summary([row(0, None, state="received")], {})["answers"]["all"]["n"] == 0, "it still waits"
 
 
@@ -171,6 +171,7 @@ def test_an_exercise_from_the_order_to_the_figures(desk: DeskRig, broker: Mosqui
     assert desk.post(one + "/readback", {"text": address}).status == 200
     desk.post(one + "/close", {"outcome": "other"})
     found = desk.get("/api/statistics").json
-    assert found["exercises"]["by_person"]["anna"]["n"] == found["exercises"]["address_right"] == 1
+    assert found["exercises"]["by_person"]["anna"]["address_right"] == found["exercises"]["all"]["address_right"] == 1
+    assert found["exercises"]["off_duty"]["n"] == 1, "nobody had begun a shift"
     assert found["total"] == found["answers"]["all"]["n"] == 0, "it is no call"
     columns.close()

@@ -57,6 +57,9 @@ def test_the_statistics_are_shown(server: FakeDesk, desk: DeskPage) -> None:
     shares = desk.get("availability").locator("tbody td").all_inner_texts()
     assert shares == ["100 %", "99.987 %", "91.2 %", "–"], "a share that is not whole is never rounded up to 100"
     expect(desk.get("statistics-drills")).to_contain_text("12")
+    heads = desk.get("answers").locator("tbody th").all_inner_texts()
+    assert (len(heads), heads[0], heads[3]) == (8, "All", "Nobody was on duty")
+    assert heads[1].endswith(" – now, anna") and heads[2].endswith(", 2 people on duty")
     cells = desk.get("misuse").locator("tbody td").all_inner_texts()
     assert cells == [
         "6 of 8", "75.0 %", "a prank: 5; not said: 1",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC
 from pathlib import Path
+from typing import Any
 
 import pytest
 from browser_probe import Visitor
 from desk_rig import DeskRig, add_account
+from duty_rig import alarm_of
 from playwright.sync_api import expect
 
-from desk.ledger import LedgerError
+from desk import answer_times
+from desk.exercises import MISSED
+from desk.ledger import Decision, Incident, LedgerError
 from desk.register import Register
-from desk.shifts import Shifts
+from desk.shifts import Shifts, together, whose
 from sim.servers.broker import Mosquitto
 
 
@@ -56,11 +61,87 @@ def test_who_has_nothing_to_say_holds_nobody_up(shifts: Shifts) -> None:
     assert {row["name"] for row in shifts.shown()["on_duty"]} == {"vera", "boris"}
 
 
+# -- the figures by shift
+
+HOUR_MS = 3_600_000
+
+
+def duty(n: int, name: str, begin_h: float, end_h: float | None) -> dict[str, Any]:
+    to_ms = None if end_h is None else round(end_h * HOUR_MS)
+    return {"n": n, "name": name, "from_ms": round(begin_h * HOUR_MS), "to_ms": to_ms}
+
+
+DUTIES = [
+    duty(1, "anna", 8, 20), duty(2, "vera", 8.5, 19), duty(3, "boris", 19.75, 32), duty(4, "anna", 20.5, 21),
+    duty(5, "vera", 31.9, None),
+]  # fmt: skip
+"""By day anna and vera; by night boris, to whom anna came back for half an hour; then vera, who is still there."""
+NOW_MS = 40 * HOUR_MS
+
+
+def call(at_h: float, took_s: float | None, by: str = "", **changes: Any) -> dict[str, Any]:
+    at_ms = round(at_h * HOUR_MS)
+    return {
+        "id": f"a-1-{at_ms}", "status": "actual", "state": "closed", "received_ms": at_ms, "accepted_by": by or None,
+        "accepted_ms": None if took_s is None else at_ms + round(took_s * 1000), **changes,
+    }  # fmt: skip
+
+
+def test_shifts_are_who_was_there_together() -> None:
+    """A hand-over of a quarter of an hour joins no two shifts. Red when any overlap does, or none."""
+    found = together(DUTIES, NOW_MS)
+    assert [(one.from_ms // HOUR_MS, one.to_ms and one.to_ms // HOUR_MS, one.names) for one in found] == [
+        (8, 20, ("anna", "vera")), (19, 32, ("boris", "anna")), (31, None, ("vera",)),
+    ]  # fmt: skip
+
+
+def test_a_call_is_for_the_shift_of_who_accepted_it() -> None:
+    """In a hand-over; else for the one that began last. Red when the clock alone decides."""
+    shifts = together(DUTIES, NOW_MS)
+    at_hand_over = [whose(shifts, round(19.9 * HOUR_MS), by) for by in ("anna", "boris", "", "chief", "vera")]
+    assert [*at_hand_over, whose(shifts, 3 * HOUR_MS, "anna"), whose(shifts, 39 * HOUR_MS)] == [
+        shifts[0],
+        shifts[1],
+        shifts[1],
+        shifts[1],
+        shifts[1],
+        None,
+        shifts[2],
+    ]
+
+
+def test_answer_times_are_counted_by_real_shifts() -> None:
+    calls = [call(9, 5, "anna"), call(10, 30, "vera"), call(19.9, 8, "anna"), call(23, None), call(2, 5, "boris")]
+    exercises = [call(24, 9, "boris", status="exercise"), call(25, None, status="exercise")]
+    readings = {
+        exercises[0]["id"]: [{"kind": "readback", "detail": {"right": True}}],
+        exercises[1]["id"]: [{"kind": "exercise-ended", "detail": {"why": MISSED}}],
+    }
+    found = answer_times.summary([*calls, *exercises], readings, together(DUTIES, NOW_MS), zone=UTC)
+    night, day = found["answers"]["by_shift"]
+    assert (day["names"], day["n"], day["p50_ms"], day["p90_ms"], day["within"]) == (
+        ["anna", "vera"], 3, 8000, 30_000, 2 / 3,
+    )  # fmt: skip
+    assert (night["people"], night["n"], night["unaccepted"], night["within"]) == (2, 1, 1, 0.0)
+    assert found["answers"]["off_duty"]["n"] == 1 and "missed" not in day
+    (exercised,) = found["exercises"]["by_shift"]
+    assert (exercised["from_ms"], exercised["n"], exercised["unaccepted"]) == (night["from_ms"], 2, 1)
+    assert (exercised["missed"], exercised["address_right"], exercised["address_wrong"]) == (1, 1, 0)
+
+
+def test_names_are_for_who_may_see_them() -> None:
+    rows = [call(9, 5, "anna"), call(10, 30, "vera")]
+    found = answer_times.summary(rows, {}, together(DUTIES, NOW_MS), lambda name: name == "vera", UTC)["answers"]
+    assert (found["by_shift"][0]["people"], found["by_shift"][0]["names"]) == (2, ["vera"])
+    assert list(found["by_person"]) == ["vera"] and found["all"]["n"] == 2
+
+
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[DeskRig]:
     folder = tmp_path / "desk"
     for name in ("anna", "boris"):
         add_account(folder, name)
+    add_account(folder, "chief", "admin")
     rig = DeskRig(folder, None)
     yield rig
     rig.close()
@@ -77,6 +158,24 @@ def test_the_shift_is_whoever_is_logged_in(desk: DeskRig) -> None:
     assert desk.post(f"/api/shifts/{n}/read").json["recent"][0]["read_by"] == "boris"
     assert desk.post("/api/shifts/x/read").status == 404
     assert desk.post("/api/shifts/begin").json["left"] == {"calls": [], "columns": []}
+
+
+def test_an_operator_sees_their_own_figures_an_admin_everybodys(desk: DeskRig) -> None:
+    """Red when the role is not looked at."""
+    register = desk.server.desk.register
+    for number, name in enumerate(("anna", "boris"), 1):
+        Shifts(register).begin(name, 1000)
+        call_of = ("petropavl-01", f"petropavl-01-17-{number}")
+        incident = Incident(call_of[1], "nko", call_of[0], 2.0, 2.0, alarm_of(seq=number), press=1, actual=True)
+        incident.decisions[1, "accepted"] = Decision(3000, name, "")
+        register.put_incident(incident, registered_ms=2000, unanswered=False)
+    seen = {}
+    for name in ("anna", "chief"):
+        desk.log_in(name)
+        found = desk.get("/api/statistics").json["answers"]
+        assert found["all"]["n"] == 2
+        seen[name] = [*found["by_person"]], [names for one in found["by_shift"] for names in one["names"]]
+    assert seen == {"anna": (["anna"], ["anna"]), "chief": (["anna", "boris"], ["anna", "boris"])}
 
 
 @pytest.fixture

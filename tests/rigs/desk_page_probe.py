@@ -302,6 +302,7 @@ async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
     response.headers.update(HEADERS)
 
 
+ANSWERED: Document = {"n": 5, "unaccepted": 0, "p50_ms": 4000, "p90_ms": 21000, "within": 0.8}
 STATISTICS: Document = {
     "total": 8, "open": 1,
     "by_outcome": {"administrative": 5, "criminal": 2}, "by_site": {"public": 7, "school": 1},
@@ -313,6 +314,12 @@ STATISTICS: Document = {
     "drills": {"total": 12, "by_outcome": {}, "press_to_desk_ms": {"p50": 80, "p95": 200, "p99": 200, "n": 12},
                "last_ms": {"petropavl-01": 1795300000000}},
     "time_zone": "UTC+0500",
+    "target": {"s": 15, "share": 0.9},
+    "answers": {"all": ANSWERED, "by_shift": [
+                    {"from_ms": 1795300000000, "to_ms": None, "people": 1, "names": ["anna"], **ANSWERED},
+                    {"from_ms": 1795200000000, "to_ms": 1795240000000, "people": 2, "names": [], **ANSWERED, "n": 9}],
+                "off_duty": {**ANSWERED, "n": 1}, "by_hours": dict.fromkeys(("night", "day", "evening"), ANSWERED),
+                "by_person": {"anna": ANSWERED}},
     "misuse": [{"device_id": "petropavl-01", "closed": 8, "false": 6, "share": 0.75, "kinds": {"prank": 5, "unsaid": 1},
                 "most_in_a_week": 4, "repeated": True, "hour": {"minute": 1425, "n": 5}, "weekday": {"day": 4, "n": 3},
                 "last_ms": 1795300000000}],

@@ -4,7 +4,7 @@ import { Refused, get, query } from "./api.js";
 import { el, plain } from "./dom.js";
 import { t } from "./i18n.js";
 import { on, store } from "./store.js";
-import { momentText, nowMs, spanText } from "./time.js";
+import { momentText, nowMs, spanText, stampText } from "./time.js";
 import { misuseText, outcomeText, placeText, refusalText, siteText } from "./words.js";
 
 const DAYS = [7, 30, 365];
@@ -55,23 +55,34 @@ function availability(list) {
     el("table", {}, head, el("tbody", {}, ...rows)), el("p", { class: "none", text: t("statistics.availability-note") }));
 }
 
-const SHIFTS = ["night", "day", "evening"];
+const HOURS = ["night", "day", "evening"];
 
-/** How soon people accepted: in all, by shift and by person, against the target. */
+/** A shift as it was: from when to when, and who, as far as whoever asks may see names. */
+function shiftText({ from_ms: from, to_ms: to, people, names = [] }) {
+  const when = `${stampText(from)} – ${to === null ? t("statistics.shift-on") : stampText(to)}`;
+  const who = names.map((name) => plain(name, 64)).join(", ");
+  return `${when}, ${names.length === people ? who : t("statistics.people", { n: people }) + (who ? ` (${who})` : "")}`;
+}
+
+/** How soon people accepted: in all, by shift and by person, against the target. Exercises: what became of them. */
 function answers(title, figures, testid) {
   if (!figures) return null;
   const { s = 0, share: wanted = 0 } = found.target ?? {};
+  const ofExercises = Number.isFinite(figures.all.missed);
+  const outcome = (one) => (ofExercises ? [one.address_right, one.address_wrong, one.missed] : []).map((n) => el("td", { class: "number", text: String(n ?? "") }));
   const line = (name, one) => el("tr", { "data-late": String(one.within !== null && one.within < wanted) }, el("th", { scope: "row", text: name }),
     el("td", { class: "number", text: String(one.n) }), el("td", { class: "number", text: one.p50_ms === null ? "–" : spanText(one.p50_ms) }),
     el("td", { class: "number", text: one.p90_ms === null ? "–" : spanText(one.p90_ms) }), el("td", { class: "number", text: share(one.within) }),
-    el("td", { class: "number", text: String(one.unaccepted) }));
+    el("td", { class: "number", text: String(one.unaccepted) }), ...outcome(one));
   const rows = [line(t("statistics.all"), figures.all),
-    ...SHIFTS.filter((one) => figures.by_shift[one].n).map((one) => line(t(`shift.${one}`), figures.by_shift[one])),
+    ...figures.by_shift.map((one) => line(shiftText(one), one)),
+    ...(figures.off_duty?.n ? [line(t("statistics.off-duty"), figures.off_duty)] : []),
+    ...HOURS.filter((one) => figures.by_hours[one].n).map((one) => line(t(`shift.${one}`), figures.by_hours[one])),
     ...Object.entries(figures.by_person).map(([name, one]) => line(plain(name, 64), one))];
   const heads = [t("statistics.who"), t("statistics.calls"), t("statistics.half"), t("statistics.most")].map((text) => el("th", { scope: "col", text }));
   heads.push(el("th", { scope: "col", text: t("statistics.within", { n: s }) }), el("th", { scope: "col", text: t("statistics.unaccepted") }));
   const note = [t("statistics.target", { n: s, share: Math.round(wanted * 100) })];
-  if (Number.isFinite(figures.missed)) note.push(t("statistics.readback", { right: figures.address_right, wrong: figures.address_wrong, missed: figures.missed }));
+  if (ofExercises) heads.push(...["right", "wrong", "missed"].map((name) => el("th", { scope: "col", text: t(`statistics.exercise-${name}`) })));
   return el("section", { class: "card wide", testid }, el("h3", { text: t(title) }), el("table", {}, el("thead", {}, el("tr", {}, ...heads)), el("tbody", {}, ...rows)),
     el("p", { class: "none", text: note.join(" ") }));
 }
