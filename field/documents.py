@@ -21,18 +21,26 @@ class DocumentError(Trouble):
 
 
 def read_document(path: Path) -> dict[str, Any]:
-    """One document, or config.json beside secrets.json; not validated. Raises DocumentError."""
+    """One document, or config.json beside secrets.json; not validated. Raises DocumentError, and OSError for a file
+    that is missing or cannot be read."""
     file = path / CONFIG_FILE if path.is_dir() else path
-    try:
-        document = json.loads(file.read_text("utf-8-sig"))
-        beside = file.with_name(SECRETS_FILE)
-        if isinstance(document, dict) and "secrets" not in document and beside.exists():
-            document["secrets"] = json.loads(beside.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
-        raise DocumentError("document.unreadable", file=file, error=error) from error
-    if not isinstance(document, dict):
-        raise DocumentError("document.unreadable", file=file, error=type(document).__name__)
+    document = _json(file)
+    beside = file.with_name(SECRETS_FILE)
+    if "secrets" not in document and beside.exists():
+        document["secrets"] = _json(beside)
     return document
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise DocumentError("document.no-json", file=file, line=error.lineno, column=error.colno) from error
+    except UnicodeDecodeError as error:
+        raise DocumentError("document.no-utf8", file=file, at=error.start) from error
+    if not isinstance(found, dict):
+        raise DocumentError("document.none", file=file)
+    return found
 
 
 def provisioned_for(path: Path) -> str | None:

@@ -4,7 +4,7 @@ import gc
 import json
 import os
 import sys
-from binascii import a2b_base64, hexlify
+from binascii import a2b_base64, crc32, hexlify
 from hashlib import sha256
 
 import esp32
@@ -156,7 +156,29 @@ def _device_id():
 
 
 def reset():
+    _uncount()
     machine.reset()
+
+
+def _uncount():
+    """The start that is cut off here has not failed: boot.py counted it when it began. So flashes in a row, however
+    quick, are no boot loop, and starts that fail by themselves stay counted."""
+    try:
+        with open("boot.rec", "rb") as file:
+            line = file.read().strip()
+        record = json.loads(line[9:].decode())
+        if line != _framed(line[9:]).strip() or not record["u"]:
+            return
+        with open("boot.rec.new", "wb") as file:
+            file.write(_framed(b'{"n":%d,"u":%d}' % (record["n"], record["u"] - 1)))
+        os.rename("boot.rec.new", "boot.rec")
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # a blank board, or a record that boot.py begins anew
+
+
+def _framed(payload):
+    """As boot.py and firmware/record.py have it."""
+    return b"\n%08x %s\n" % (crc32(payload) & 0xFFFFFFFF, payload)
 
 
 def _make_folders(path):

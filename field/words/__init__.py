@@ -19,6 +19,11 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 LANGUAGES = ("en", "ru", "kk")
 _SAID = "said."  # keys of what columns say by themselves
+# MicroPython where it has no words: (-29312, 'MBEDTLS_ERR_SSL_CONN_EOF'), a bare -29312, [Errno 104] ECONNRESET.
+_TLS_NUMBER = re.compile(r"\(-(\d{4,5}), '[^']*'\)|(?<![\w.:-])-(\d{4,5})(?!\w)")
+_ERRNO = re.compile(r"\[Errno \d+\] ([A-Z]+)")
+# ESP-IDF's numbers (newlib), of which MicroPython knows no names.
+_NAMELESS = {"113": "ECONNABORTED", "116": "ETIMEDOUT", "118": "EHOSTUNREACH", "128": "ENOTCONN"}
 
 
 class Trouble(Exception):
@@ -67,12 +72,26 @@ class Words:
         return "-" if value is None else value
 
     def said(self, text: str) -> str:
-        """What a column says of itself, in English: as far as it is known, in this language."""
+        """What a column says of itself, in English or in numbers: as far as it is known, in this language."""
+        text = self._numbers(text)
         if self.language == LANGUAGES[0]:
             return text
         for pattern, key in _sayings():
             text = pattern.sub(lambda found, key=key: self._turned(key, found.groupdict()), text)  # type: ignore[misc]
         return text
+
+    def _numbers(self, text: str) -> str:
+        """What is said in numbers alone, in words."""
+        text = _TLS_NUMBER.sub(self._tls, text)
+        text = _ERRNO.sub(lambda found: self._errno(found[1], found[0]), text)
+        return self._errno(_NAMELESS[text], text) if text in _NAMELESS else text
+
+    def _tls(self, found: re.Match[str]) -> str:
+        number = int(found[1] or found[2])
+        return self._texts.get(f"mbedtls.{number:04x}") or self("mbedtls.unknown", number=-number)
+
+    def _errno(self, name: str, otherwise: str) -> str:
+        return self._texts.get(f"errno.{name.lower()}", otherwise)
 
     def _turned(self, key: str, values: Mapping[str, str]) -> str:
         return self(key, **{name: self.said(value) for name, value in values.items()})

@@ -23,14 +23,14 @@ EXIT_USAGE = 2
 EXIT_FAILED = 1
 COMMANDS = {
     "break NAME": "see below",
-    "mend NAME": "undo it",
+    "mend NAME": "undo it, with the same =ID; `mend password` and `mend access` without one: for all columns",
     "expire ID": "make a configuration in which the column's certificate has ended, to be flashed",
     "close": "the centre closes all open incidents",
     "help": "list these commands",
     "quit": "end (so does the end of the input, but with --no-input)",
 }
 EVENTS = {
-    "ready": "servers: the file for boards; columns: how many were provisioned",
+    "ready": "servers: the file for boards; columns: how many were provisioned; desk: the broker's address for a desk",
     "column": "device_id, online: true, false or null (nothing of it yet): as the centre has heard",
     "alarm": "device_id, id, press, status (actual or test), state: as the centre has it",
     "broken, mended": "what",
@@ -47,7 +47,8 @@ def main(argv: list[str]) -> int:
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
         with FleetServers(arguments.provisioned, arguments.state, print_event) as servers:
-            report(event="ready", servers=str(servers.table), columns=len(servers.columns))
+            desk = f"localhost:{servers.broker.centre_port}"
+            report(event="ready", servers=str(servers.table), columns=len(servers.columns), desk=desk)
             for what in arguments.broken:
                 _obey(servers, ["break", what])
             _listen(servers, command_lines(no_input=arguments.no_input))

@@ -134,9 +134,8 @@ class FleetServers:
                 self.broker.certificate_ended = broken
                 self.broker.restart()  # what stands already would stay
             case "password" | "access":
-                self._check(device_id)
                 names = self.broker.other_password if name == "password" else self.broker.open_access
-                (names.add if broken else names.discard)(device_id)
+                self._note(names, device_id, broken)
                 if name == "password":
                     self.broker.restart()  # by what it knows its clients is not read again
                 else:
@@ -150,6 +149,14 @@ class FleetServers:
                 self.centre.auto = None if broken else "received"
             case _:
                 raise FleetServersError(f"found {what!r}, must be one of: {', '.join(BREAKS)}")
+
+    def _note(self, names: set[str], device_id: str, broken: bool) -> None:
+        """Mended without a column's id: of all columns."""
+        if not broken and not device_id:
+            names.clear()
+            return
+        self._check(device_id)
+        (names.add if broken else names.discard)(device_id)
 
     def _check(self, device_id: str) -> None:
         if device_id not in self.columns:

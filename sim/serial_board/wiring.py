@@ -11,7 +11,7 @@ from sim.chip.options import CHIPS
 def wired_for(path: Path, chip: str | None = None) -> tuple[str, dict[str, Any]]:
     """(chip, validated configuration) of a document or of a folder made by provisioning, which names the chip.
 
-    Raises ValueError when it is no configuration for that chip.
+    Raises ValueError when it is no configuration for that chip, OSError when there is none.
     """
     named = path / CHIP_FILE
     chip = chip or (named.read_text("ascii").strip() if named.exists() else CHIPS[0])

@@ -74,7 +74,7 @@ def test_openssl_makes_the_same_signature(signed: Path, keys: Path, tmp_path: Pa
     """So does any PKCS#11 token with SHA256-RSA-PKCS, which is what docs/updates.md says."""
     openssl = shutil.which("openssl")
     if openssl is None:
-        pytest.skip("NOT TESTED: openssl is not here")
+        pytest.skip("!!! NOT TESTED: no openssl here")
     argv = [openssl, "dgst", "-sha256", "-sign", str(keys / "a.key"), str(signed / "manifest")]
     assert subprocess.run(argv, check=True, capture_output=True).stdout == (signed / "manifest.sig").read_bytes()
 

@@ -195,9 +195,9 @@ NAMES = re.compile(
     r"|(?:PORT|CONFIG|FORCE|LANG|SHA256)(?:=[\w./-]*)?"
     r"|[\w-]+\.[\w.*-]+(?:/\w+)?|provisioned/columns/[\w-]+|/dev/\w+|sudo usermod -aG \S+ \$USER|ls -l|Ctrl-\]"
     r"|\bID\b|null"
-    r"|MicroPython|mpy-cross|SHA-256|USB|MQTT|TLS|DNS|UDP|UTC|GPIO|PSRAM|docs/|Linux|device_id|reset|RESET|BOOT|ESP|esptool"
+    r"|MicroPython|mbedTLS|mpy-cross|SHA-256|USB|MQTT|TLS|DNS|UDP|UTC|GPIO|PSRAM|docs/|Linux|device_id|reset|RESET|BOOT|ESP|esptool"
     r"|0xE9|umqtt|lib/|acl|`stream`|PUBACK"
-    r"|watchdog|status|logs|help|\.mpy|\.bin|\.app-bin"
+    r"|JSON|UTF-8|watchdog|status|logs|help|\.mpy|\.bin|\.app-bin"
     r"|ERASE=1|IDF|RTC|ppm|--json|Wi-Fi|Ethernet|machine\.reset\(\)"
 )
 
@@ -283,6 +283,35 @@ def test_what_columns_say_is_turned(language: str) -> None:
     turned = {text: Words(language).said(text) for text in said_by_columns()}
     left = {text: english_left(found) for text, found in turned.items()}
     assert {text: found for text, found in left.items() if found} == {}
+
+
+# extmod/modtls_mbedtls.c: mbedTLS's number alone, or with the name that lib/mbedtls_errors has for it.
+NUMBERS = ("-29312", "(-29312, 'MBEDTLS_ERR_SSL_CONN_EOF')", "(-28160, 'MBEDTLS_ERR_SSL_HANDSHAKE_FAILURE')", "-12345",
+           "[Errno 104] ECONNRESET", "128", "[Errno 12] ENOMEM")  # fmt: skip
+
+
+@pytest.mark.parametrize("language", words.LANGUAGES)
+@pytest.mark.parametrize("said", NUMBERS)
+def test_a_number_is_not_all_that_is_said(language: str, said: str) -> None:
+    """Broken by showing what a column says as it is."""
+    told = Words(language).said(said)
+    assert told != said and "MBEDTLS" not in told and "Errno" not in told
+    assert "12345" in told or not re.search(r"\d", told), "a number that nobody knows is told, for a report"
+    assert language == "en" or not english_left(told)
+
+
+def test_what_is_no_number_of_mbedtls_stays() -> None:
+    assert Words("en").said("refuses us (-30592): x") == "refuses us (the other side refuses the connection): x"
+    said = "b.example:8883: closed after 30000 ms, 2026-11-29, -75, petropavl-30592"
+    assert Words("ru").said(said) == said
+
+
+def test_why_a_brokers_certificate_is_refused_is_told_to_the_end() -> None:
+    """mbedTLS's own words, of which there may be several, one a line."""
+    said = "TLS: the broker's certificate is refused: The certificate validity has expired\nThe certificate is not"
+    said += " correctly signed by the trusted CA"
+    for language in words.LANGUAGES[1:]:
+        assert english_left(Words(language).said(said)) == []
 
 
 def test_a_single_word_is_turned_only_where_it_is_all_that_is_said() -> None:

@@ -116,8 +116,12 @@ def test_a_wrong_password_and_the_right_one_again(servers: FleetServers, provisi
     assert accepted(servers, provisioned)
     servers.break_(f"password={COLUMN}")
     assert not accepted(servers, provisioned)
-    servers.mend(f"password={COLUMN}")
+    servers.mend(f"password={OTHER}")
+    assert not accepted(servers, provisioned)
+    servers.mend("password")  # of all columns
     assert accepted(servers, provisioned)
+    with pytest.raises(FleetServersError, match="must be one of"):
+        servers.break_("password")
 
 
 def test_the_access_list_is_opened_for_one_column_and_closed_again(servers: FleetServers, provisioned: Path) -> None:
@@ -184,11 +188,13 @@ def test_what_is_not_understood_is_told_with_what_would_be_right(
     provisioned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     need("mosquitto")
-    lines = ["break nothing", "break password=nobody", "mend password", "frob", "close", "help", "quit", "close"]
+    lines = ["break nothing", "break password=nobody", "break password", "frob", "close", "help", "quit", "close"]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
     assert command.main([str(provisioned), "--state", str(tmp_path), "--break", "stream"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    desk = events[0].pop("desk")
     assert events[0] == {"event": "ready", "servers": str(tmp_path / "connect-to"), "columns": 19}
+    assert desk.startswith("localhost:"), "for which the example's broker has a certificate"
     assert events[1] == {"event": "broken", "what": "stream"}
     errors = [event["text"] for event in events if event["event"] == "error"]
     for text, wanted in zip(errors, ["one of: broker,", "petropavl-01", "petropavl-01", "break NAME"], strict=True):

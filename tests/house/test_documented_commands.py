@@ -137,6 +137,7 @@ RUN_BY = {
     "desk": "desk/test_desk_command.py::test_accounts_are_made_listed_and_removed",
     "desk.rollout": "demo/test_rollout_whole.py::test_a_bad_release_stops_and_a_good_one_goes_through",
     "field.release": "field/test_release.py::test_it_is_verified_with_the_right_key_only",
+    "field.console": "serial_board/test_board_console.py::test_a_port_where_nobody_answers_is_explained",
     "field.diag": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
     "mpremote": "serial_board/test_board_column.py::test_a_blank_board_becomes_a_column_over_the_port",
     "mosquitto": "real/test_cli_alarm.py::test_the_lamp_tells_the_truth_all_the_way",
@@ -152,14 +153,15 @@ NOT_RUN = {
     "make -C": "another project's Makefile, with Espressif's compiler",
     "pytest": "one test of those that run here",
     "python -c": "typed below",
+    "serial.tools.miniterm": "pyserial's own terminal: a person types in it, and the console's tests type the same",
 }
 
 
 def runs(command: str) -> str:
     """The key in RUN_BY or NOT_RUN of what a command runs."""
     for program in (
-        "pytest", "python -c", "mpremote", "tools.mutation", "field.diag", "field.release", "desk.rollout",
-        "pip install", "mosquitto",
+        "pytest", "python -c", "mpremote", "tools.mutation", "field.console", "field.diag", "field.release",
+        "desk.rollout", "pip install", "mosquitto",
     ):  # fmt: skip
         if re.search(rf"(^|[ /]){re.escape(program)}( |$)", command):
             return program
@@ -167,6 +169,9 @@ def runs(command: str) -> str:
         verb = re.match(r"\s*([a-z]+)", command[found.end() :])
         named = found[1] or PROGRAMS[found[2]]
         return named if named == "desk" or not verb or verb[1] == "desk" else f"sim {verb[1]}"
+    if not re.match(r"(?:[A-Z_]+=\S+ )*make(?: |$)", command):
+        called = re.search(r"python -m (\S+)", command) or re.match(r"(?:[A-Z_]+=\S+ )*(\S+)", command)
+        return called[1] if called else command
     words = [word for word in command.partition("make ")[2].split() if word != "..." and "=" not in word]
     return f"make {words[0] if words else 'help'}"
 
@@ -180,6 +185,20 @@ def is_a_test(node: str) -> bool:
 @pytest.mark.parametrize("command", DOCUMENTED)
 def test_a_test_runs_what_the_documentation_types(command: str) -> None:
     assert runs(command) in {**RUN_BY, **NOT_RUN}, f"name the test that runs {runs(command)!r} in RUN_BY"
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (".venv/bin/python -m serial.tools.nonsense PORT", "serial.tools.nonsense"),
+        (".venv/bin/esptool erase_flash", ".venv/bin/esptool"),
+        ("SOS_WIFI_PASSWORD=x make provision FLEET=a", "make provision"),
+        ("make LANG=ru", "make help"),
+    ],
+)
+def test_a_program_that_nobody_knows_is_told_by_its_name(command: str, what: str) -> None:
+    """Broken by taking whatever is unknown for `make help`: so no test had to run it."""
+    assert runs(command) == what
 
 
 def test_the_tests_that_are_named_are_there() -> None:

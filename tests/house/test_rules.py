@@ -115,6 +115,39 @@ def missing(thing: Any, protocol: type) -> list[str]:
     return wrong
 
 
+# -- a test that is skipped says so
+
+MARK = "!!! NOT TESTED: "
+
+
+def unmarked_skips(source: str) -> list[str]:
+    """Reasons of skips without the mark that STRICT=1 and people look for; a text made elsewhere is need()'s."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("pytest.skip", "mark.skipif", "mark.skip")):
+            texts = [*node.args[:1], *(one.value for one in node.keywords if one.arg in ("reason", "msg"))]
+            reasons = [one.value for one in texts if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+            found += [reason for reason in reasons if not reason.startswith(MARK)]
+    return found
+
+
+def test_a_skipped_test_is_loud() -> None:
+    paths = (ROOT / "tests").rglob("test_*.py")
+    assert {path.name: found for path in paths if (found := unmarked_skips(path.read_text("utf-8")))} == {}
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ('pytest.skip("NOT TESTED: no openssl")', ["NOT TESTED: no openssl"]),
+        ('@pytest.mark.skipif(True, reason="slow")\ndef f(): pass', ["slow"]),
+        ('pytest.skip("!!! NOT TESTED: no openssl")', []),
+    ],
+)
+def test_a_quiet_skip_is_noticed(source: str, wrong: list[str]) -> None:
+    assert unmarked_skips(source) == wrong
+
+
 # -- who imports whom
 
 
