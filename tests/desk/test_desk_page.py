@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from browser_probe import AWAY, PHONE, DeskPage, Visitor
@@ -11,15 +10,9 @@ from desk_page_probe import FakeDesk, column, incident, now_ms
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+PARK = ("park-01", "park-02", "school-01")
 
 HOSTILE = "\u202e<img src=x onerror=pwned(1)>\u0000" + "W" * 5000
-
-
-@pytest.fixture
-def server() -> Iterator[FakeDesk]:
-    with FakeDesk() as server:
-        server.columns = {name: column(name) for name in ("park-01", "park-02", "school-01")}
-        yield server
 
 
 @pytest.fixture

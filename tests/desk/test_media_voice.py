@@ -41,15 +41,6 @@ def camera() -> Iterator[RtspCamera]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def intercom() -> Iterator[Intercom]:
-    need("baresip")
-    running = Intercom("petropavl-01", hertz=INTERCOM_HZ)
-    with running:
-        yield running
-    running.close()
-
-
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[DeskRig]:
     rig = DeskRig(tmp_path / "desk", None)

@@ -18,17 +18,11 @@ from desk.duty import COMMAND_VALID_MS
 from sim.servers.broker import Mosquitto
 
 pytestmark = [pytest.mark.chromium, pytest.mark.mosquitto, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+PARK = ("park-01", "park-02")
 
 MARKUP = "<img class=pwned src=x onerror=pwned(1)>"
 HOSTILE = f"\u202e{MARKUP}\u0000" + "W" * 5000
 NO_EVENTS = re.compile("status of 500")
-
-
-@pytest.fixture
-def server() -> Iterator[FakeDesk]:
-    with FakeDesk() as server:
-        server.columns = {name: column(name) for name in ("park-01", "park-02")}
-        yield server
 
 
 @pytest.fixture

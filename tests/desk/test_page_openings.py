@@ -3,33 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from urllib.parse import unquote
 
 import pytest
 from browser_probe import DeskPage, Visitor
-from desk_page_probe import FakeDesk, column, incident, now_ms
+from desk_page_probe import FakeDesk, incident, now_ms
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+PARK = ("park-01",)
 
 CALL = "park-01-17-1"
 
 
 @pytest.fixture
-def server() -> Iterator[FakeDesk]:
-    with FakeDesk() as server:
-        server.columns = {"park-01": column("park-01")}
-        server.cameras = [
-            {"id": "k-1", "name": "Вокзал", "distance_m": 77},
-            {"id": "k-2", "name": "Парк", "distance_m": 1112},
-        ]
-        yield server
-
-
-@pytest.fixture
 def desk(server: FakeDesk, visitor: Visitor) -> DeskPage:
     visitor.may_say = re.compile("status of 502")
+    server.cameras = [
+        {"id": "k-1", "name": "Вокзал", "distance_m": 77},
+        {"id": "k-2", "name": "Парк", "distance_m": 1112},
+    ]
     return visitor.desk(server.url)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -46,12 +45,6 @@ NAMELESS = """() => [...document.querySelectorAll("button, input, select, textar
   .filter((node) => !node.getAttribute("aria-label") && !node.textContent.trim())
   .filter((node) => !node.labels?.[0]?.textContent.trim())
   .map((node) => node.outerHTML.slice(0, 120))"""
-
-
-@pytest.fixture
-def server() -> Iterator[FakeDesk]:
-    with FakeDesk() as server:
-        yield server
 
 
 def busy(server: FakeDesk) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from browser_probe import AWAY, PHONE, DeskPage, Visitor
@@ -11,17 +10,11 @@ from desk_page_probe import FakeDesk, column, incident, now_ms
 from playwright.sync_api import FloatRect, ViewportSize, expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+PARK = ("park-01", "park-02")
 
 CALL = "park-01-17-1"
 HOUR_MS = 3_600_000
 WIDE: ViewportSize = {"width": 1280, "height": 800}
-
-
-@pytest.fixture
-def server() -> Iterator[FakeDesk]:
-    with FakeDesk() as server:
-        server.columns = {name: column(name) for name in ("park-01", "park-02")}
-        yield server
 
 
 @pytest.fixture

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from browser_probe import DeskPage, Visitor
-from desk_page_probe import FakeDesk, column, incident, now_ms
+from desk_page_probe import FakeDesk, incident, now_ms
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+PARK = ("park-01", "park-02")
 CALL, DRILL, REAL = "park-01-17-1", "park-01-17-2", "park-02-17-1"
-
-
-@pytest.fixture
-def server() -> Iterator[FakeDesk]:
-    with FakeDesk() as server:
-        server.columns = {name: column(name) for name in ("park-01", "park-02")}
-        yield server
 
 
 @pytest.fixture

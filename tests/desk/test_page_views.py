@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from browser_probe import DeskPage, Visitor
-from desk_page_probe import FakeDesk, column, incident, now_ms
+from desk_page_probe import FakeDesk, incident, now_ms
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+PARK = ("park-01", "park-02", "school-01")
 
 UNKNOWN = re.compile("status of 401|response code: 401")  # what a browser says of a request by nobody it knows
-
-
-@pytest.fixture
-def server() -> Iterator[FakeDesk]:
-    with FakeDesk() as server:
-        server.columns = {name: column(name) for name in ("park-01", "park-02", "school-01")}
-        yield server
 
 
 @pytest.fixture

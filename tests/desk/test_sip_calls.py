@@ -7,7 +7,7 @@ import asyncio
 import hashlib
 import random
 import re
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable
 
 import numpy as np
 import pytest
@@ -23,18 +23,9 @@ from desk.sip.trouble import NoCall
 from sim.servers.intercom import Intercom
 
 pytestmark = pytest.mark.baresip
-TONE_HZ, DESK_HZ = 440, 700
+INTERCOM_HZ, DESK_HZ = 440, 700
 LOUD_DB = -20.0
 PATIENCE_S = 60.0
-
-
-@pytest.fixture(scope="module")
-def intercom() -> Iterator[Intercom]:
-    need("baresip")
-    running = Intercom("petropavl-01", hertz=TONE_HZ)
-    with running:
-        yield running
-    running.close()
 
 
 def run(work: Awaitable[None]) -> None:
@@ -80,7 +71,7 @@ def test_both_hear_each_other_and_a_second_caller_finds_it_busy(intercom: Interc
         ear, voice = Ear(talk), tone(DESK_HZ, 60)
         talk.sound.speaker = lambda: next(voice)
         await until(ear.hears, "the intercom's tone")
-        assert pitch_hz(ear.heard[-4000:]) == pytest.approx(TONE_HZ, abs=5)
+        assert pitch_hz(ear.heard[-4000:]) == pytest.approx(INTERCOM_HZ, abs=5)
         await until(lambda: len(said := intercom.said()) == 4000 and max(said) > 4000, "our tone there")
         assert pitch_hz(intercom.said()) == pytest.approx(DESK_HZ, abs=5)
         with pytest.raises(NoCall) as caught:

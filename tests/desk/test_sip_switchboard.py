@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from column_probe import need
 from desk_rig import DeskRig, wait_for
 from pillar_rig import Voice, run, until
 from seeing import at, names
@@ -20,17 +18,8 @@ from desk.sip.conversation import Conversation, Peer
 from desk.sip.switchboard import EACH_MAX, RING_S, WAITING_MAX, Switchboard
 from sim.servers.intercom import Intercom, own_address
 
-HERTZ = 440
+INTERCOM_HZ = 440
 NEEDED = ("--broker", "127.0.0.1:1", "--folder", "desk")
-
-
-@pytest.fixture(scope="module")
-def intercom() -> Iterator[Intercom]:
-    need("baresip")
-    running = Intercom("petropavl-01", hertz=HERTZ)
-    with running:
-        yield running
-    running.close()
 
 
 async def rings(board: Switchboard, number: int = 1) -> None:
