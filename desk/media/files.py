@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import shutil
+import time
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
 
-NAME = re.compile(r"(?P<incident>[a-z0-9-]{1,32}-[0-9]{1,10}-[0-9]{1,10})-(?P<from_ms>[0-9]{13})\.(mp4|mkv)")
+NAME = re.compile(r"(?P<incident>[a-z0-9-]{1,32}-[0-9]{1,10}-[0-9]{1,10})-(?P<from_ms>[0-9]{13})\.(mp4|mkv|m4a)")
 CHUNK = 1024 * 1024
 DISK_FULL, NOT_WRITTEN = "disk-full", "not-written"
 
@@ -54,6 +56,22 @@ class Part:
     to_ms: int
     size: int
     sha256: str
+
+
+def create(folder: Path, incident_id: str, began_s: float, ending: str) -> tuple[Path, int]:
+    """A new file that only its owner may read, and its beginning in ms since the epoch. `began_s`: of time.monotonic.
+    Raises OSError."""
+    from_ms = time.time_ns() // 1_000_000 - round((time.monotonic() - began_s) * 1000)
+    path = folder / f"{incident_id}-{from_ms}.{ending}"
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    return path, from_ms
+
+
+def reason(error: NoRoom | OSError) -> str:
+    """Why it could not be written."""
+    if isinstance(error, NoRoom):
+        return error.code
+    return DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else NOT_WRITTEN
 
 
 def part_of(path: Path, incident_id: str, from_ms: int, to_ms: int) -> Part | None:

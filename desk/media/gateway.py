@@ -193,12 +193,26 @@ class Gateway:
             return None
         return done.get("state")
 
-    async def record(self, incident_id: str, address: str, device_id: str, room: Document) -> None:
-        """A camera into files of that incident, until `unrecord`; harmless when it is so already. `room`: as
-        desk.media.files.Room. Raises NoStream."""
-        target = await self._camera(address, device_id)
-        asked = {"incident_id": incident_id, "device_id": device_id, "target": target, "room": room}
-        await self._ask("record", asked, SAY_S)
+    async def record(self, incident_id: str, stream: Mapping[str, Any], device_id: str, room: Document) -> None:
+        """What the alarm names into files of that incident, until `unrecord`: its camera (`rtsp`), and what is spoken
+        with its intercom (`sip`). Harmless when it is so already. `room`: as desk.media.files.Room.
+
+        Raises NoStream: its camera is not recorded; what is spoken is, where the alarm names an intercom.
+        """
+        asked: Document = {"incident_id": incident_id, "device_id": device_id, "room": room}
+        trouble = None
+        with contextlib.suppress(NoCall):  # nobody can call it, so nobody will speak with it
+            if stream.get("sip"):
+                asked["sip"] = str(Peer.of(stream["sip"], ()).uri)
+        try:
+            if stream.get("rtsp"):
+                asked["target"] = await self._camera(stream["rtsp"], device_id)
+        except NoStream as error:
+            trouble = error
+        if asked.keys() & {"sip", "target"}:
+            await self._ask("record", asked, SAY_S)
+        if trouble is not None:
+            raise trouble
 
     async def unrecord(self, incident_id: str) -> None:
         """When it returns, the files of that incident are complete. Raises NoStream."""
@@ -207,8 +221,9 @@ class Gateway:
 
     async def recordings(self) -> Document:
         """`parts`: files that are complete since the last time; `codes`: by incident, why there is nothing now ("":
-        there is); `held`: by column, how many seconds the ring has. Raises NoStream."""
-        nothing: Document = {"parts": [], "codes": {}, "held": {}}
+        there is); `spoken`: incidents of which a conversation is recorded now; `held`: by column, how many seconds the
+        ring has. Raises NoStream."""
+        nothing: Document = {"parts": [], "codes": {}, "spoken": [], "held": {}}
         return await self._ask("recordings", {}, SAY_S) if self.runs else nothing
 
     async def hold(self, addresses: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from desk.media.hosts import Hosts
 from desk.media.recorder import Recorder
 from desk.media.relay import Target
 from desk.media.source import Slots
+from desk.media.spoken import Spoken
 from desk.media.trouble import NoStream
 from desk.media.voice import Intercom
 from desk.sip.conversation import Peer
@@ -36,7 +38,8 @@ from desk.sip.trouble import NoCall
 from desk.sip.voice_proof import Figures, verdict
 
 CALLS_MAX, CAMERA_MAX, CONVERTED_MAX = 12, 4, 2
-RECORDERS_MAX = 48
+RECORDERS_MAX = 48  # cameras, and as many conversations
+NOBODY_SPEAKS = "no-conversation"
 OVER_MAX = 64  # names of calls that have ended
 LINE_MAX = 256 * 1024
 OOM_SCORE = "800"  # of 1000
@@ -90,7 +93,8 @@ class Calls:
         if key in self._proofs:
             self._proofs[key].cancel()
         if key not in self._intercoms:
-            self._intercoms[key] = Intercom(peer, may_send, lambda: self._unused(key), self._switchboard)
+            both = partial(self.recorders.spoken, key)
+            self._intercoms[key] = Intercom(peer, may_send, lambda: self._unused(key), self._switchboard, both)
         return self._intercoms[key]
 
     def _peer(self, asked: Document) -> tuple[Peer, Callable[[str], bool]]:
@@ -161,13 +165,14 @@ class Calls:
 
 
 class Recorders:
-    """Cameras that are recorded, or held open for the seconds before a call."""
+    """Cameras that are recorded, or held open for the seconds before a call; and what is spoken with intercoms."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(RECORDERS_MAX, "recorder")
+        self._threads = ThreadPoolExecutor(2 * RECORDERS_MAX, "recorder")
         self._slots = Slots(0)
         self._held: dict[str, Recorder] = {}  # by column
         self._running: dict[str, Recorder] = {}  # by incident
+        self._spoken: dict[str, tuple[str, Spoken]] = {}  # by incident: with which intercom, and its files
         self._parts: list[Part] = []  # that the desk has not heard of
 
     async def hold(self, asked: Document) -> Document:
@@ -182,18 +187,31 @@ class Recorders:
         return {}
 
     async def record(self, asked: Document) -> Document:
-        """Into files of that incident. Raises NoStream."""
-        incident_id, target, room = asked["incident_id"], _target(asked), asked["room"]
-        if incident_id not in self._running:
-            held = self._held.get(asked["device_id"])
+        """Into files of that incident: its camera (`target`), what is spoken with its intercom (`sip`). Raises
+        NoStream."""
+        incident_id, room = asked["incident_id"], asked["room"]
+        where = Room(Path(room["folder"]), room["most"], room["spare"])
+        if "sip" in asked and incident_id not in self._spoken and len(self._spoken) < RECORDERS_MAX:
+            spoken = Spoken(incident_id, where, self._threads, self._keep)
+            self._spoken[incident_id] = str(Peer.of(asked["sip"], ()).uri), spoken
+        if "target" in asked and incident_id not in self._running:
+            target, held = _target(asked), self._held.get(asked["device_id"])
             is_free = held is not None and held.target == target and held not in self._running.values()
             self._running[incident_id] = held if held is not None and is_free else self._begin(target)
-            where = Room(Path(room["folder"]), room["most"], room["spare"])
             self._running[incident_id].record(incident_id, where)
         return {}
 
+    def spoken(self, intercom: str, heard: bytes, said: bytes) -> None:
+        """20 ms of a conversation."""
+        for of, spoken in self._spoken.values():
+            if of == intercom:
+                spoken.put(heard, said)
+
     async def unrecord(self, asked: Document) -> Document:
         """That incident is over; when it returns, its files are complete."""
+        _, spoken = self._spoken.pop(asked["incident_id"], ("", None))
+        if spoken is not None:
+            await spoken.stop()
         recorder = self._running.pop(asked["incident_id"], None)
         if recorder is not None:
             await (recorder.hold() if recorder in self._held.values() else recorder.stop())
@@ -203,18 +221,25 @@ class Recorders:
         """What is complete since the last time, and why there is nothing of the others now."""
         parts, self._parts = self._parts, []
         codes = {name: recorder.trouble_code for name, recorder in self._running.items()}
+        for name, (_, spoken) in self._spoken.items():
+            codes[name] = spoken.trouble_code or codes.get(name, "" if spoken.runs else NOBODY_SPEAKS)
+        spoken_of = [name for name, (_, spoken) in self._spoken.items() if spoken.runs]
         held = {name: recorder.before_s for name, recorder in self._held.items()}
-        return {"parts": [asdict(part) for part in parts], "codes": codes, "held": held}
+        return {"parts": [asdict(part) for part in parts], "codes": codes, "held": held, "spoken": spoken_of}
+
+    def _keep(self, part: Part) -> None:
+        self._parts.append(part)
 
     async def stop(self) -> None:
         everybody = {*self._held.values(), *self._running.values()}
-        await asyncio.gather(*(recorder.stop() for recorder in everybody))
+        ending = [recorder.stop() for recorder in everybody] + [one.stop() for _, one in self._spoken.values()]
+        await asyncio.gather(*ending)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _begin(self, target: Target) -> Recorder:
         if len({*self._held.values(), *self._running.values()}) >= RECORDERS_MAX:
             raise NoStream("busy", f"{RECORDERS_MAX} cameras are being recorded already")
-        recorder = Recorder(target, self._threads, self._slots, lambda part: self._parts.append(part))
+        recorder = Recorder(target, self._threads, self._slots, self._keep)
         recorder.start()
         return recorder
 

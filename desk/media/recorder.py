@@ -11,10 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import os
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +22,7 @@ from typing import Any
 import av
 from av.audio.resampler import AudioResampler
 
-from desk.media.files import DISK_FULL, NOT_WRITTEN, NoRoom, Part, Room, part_of
+from desk.media.files import NoRoom, Part, Room, create, part_of, reason
 from desk.media.relay import Target
 from desk.media.source import OPEN_S, OPTIONS, SILENT_S, Found, Slots, Source, packets
 from desk.media.trouble import NoStream
@@ -201,11 +198,9 @@ class _Writing:
         except (NoRoom, OSError) as error:
             self._fail(error, before[-1].at_s)
 
-    def _fail(self, error: Exception, at_s: float) -> None:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        code = error.code if isinstance(error, NoRoom) else DISK_FULL if full else NOT_WRITTEN
+    def _fail(self, error: NoRoom | OSError, at_s: float) -> None:
         self._again_s = at_s + RETRY_S
-        self._recorder.tell(code)
+        self._recorder.tell(reason(error))
         self.close(always=True)
 
     def close(self, *, always: bool = False) -> None:
@@ -223,11 +218,8 @@ class File:
         self.incident_id, self._room = incident_id, room
         codec = "" if video is None else str(video.codec_context.name)
         is_mp4 = codec in IN_MP4
-        ago_ms = round((time.monotonic() - first.at_s) * 1000)
-        self._named_ms = time.time_ns() // 1_000_000 - ago_ms
         self._timings: list[_Timing] = []
-        self.path = room.folder / f"{incident_id}-{self._named_ms}.{'mp4' if is_mp4 else 'mkv'}"
-        os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        self.path, self._named_ms = create(room.folder, incident_id, first.at_s, "mp4" if is_mp4 else "mkv")
         options, form = (dict(MP4), "mp4") if is_mp4 else ({"flush_packets": "1"}, "matroska")
         self._container = av.open(str(self.path), "w", format=form, options=options)
         self._began_s, self._looked_s, self._last_s = first.at_s, first.at_s, first.at_s

@@ -64,7 +64,9 @@ class Ear:
 
 
 class Intercom:
-    """`join` calls it, the last `leave` hangs up. `forget` is called then. `switchboard`: where it may be calling."""
+    """`join` calls it, the last `leave` hangs up. `forget` is called then. `switchboard`: where it may be calling.
+    `both` gets each block that was heard, and what was said to it meanwhile.
+    """
 
     def __init__(
         self,
@@ -72,7 +74,9 @@ class Intercom:
         may_send: Callable[[str], bool],
         forget: Callable[[], None],
         switchboard: Switchboard | None = None,
+        both: Callable[[bytes, bytes], None] = lambda heard, said: None,
     ) -> None:
+        self._both = both
         self._peer, self._may_send, self._forget, self._switchboard = peer, may_send, forget, switchboard
         self._members: dict[object, tuple[Ear, Mouth]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -160,7 +164,7 @@ class Intercom:
                 for ear, _ in self._members.values():
                     ear.put(copied(part), of_intercom=True)
 
-        talk.sound.heard, talk.sound.speaker = heard, self._said
+        talk.sound.heard, talk.sound.speaker, talk.sound.both = heard, self._said, self._both
         self._talk, self._state, self._trouble = talk, "talking", None
 
     def _said(self) -> bytes | None:

@@ -113,12 +113,14 @@ class Order:
 
 
 class Sound(asyncio.DatagramProtocol):
-    """`heard` gets each block that was heard, `digit` each key that somebody pressed; `speaker` is asked for each
+    """`heard` gets each block that was heard, `both` that and the one that was said in the same 20 ms, `digit` each key
+    that somebody pressed; `speaker` is asked for each
     block to be sent, and silence is sent when it has none."""
 
     def __init__(self) -> None:
         self.heard: Callable[[bytes], None] = lambda block: None
         self.digit: Callable[[str], None] = lambda digit: None
+        self.both: Callable[[bytes, bytes], None] = lambda heard, said: None
         self.speaker: Speaker = lambda: None
         self.in_meter, self.out_meter = Meter(), Meter()
         self.received = self.sent = 0  # packets
@@ -204,6 +206,7 @@ class Sound(asyncio.DatagramProtocol):
         self.heard(block)
         said = self.speaker() or SILENCE
         self.out_meter.take(said)
+        self.both(block, said)
         mark = MARKER if self.sent == 0 else 0
         head = HEADER.pack(VERSION, session.law.payload_type | mark, self._number, self._stamp, self._ssrc)
         self._number, self._stamp = self._number + 1 & 0xFFFF, self._stamp + BLOCK & 0xFFFFFFFF

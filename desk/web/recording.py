@@ -11,7 +11,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from aiohttp import web
 
@@ -33,7 +33,7 @@ SWEEP_S = 3600.0
 WHY_MAX = 200
 RECORDING, RING = "recording", "ring"  # ways of an opening
 NO_RTSP = "no-rtsp"
-MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska"}
+MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska", "m4a": "audio/mp4"}
 log = logging.getLogger("desk")
 T = TypeVar("T")
 
@@ -79,6 +79,10 @@ class Recording:
         self._held: dict[str, int | None] = {}
         """The same by column, for the seconds before a call."""
         self._codes: dict[str, str] = {}
+        self._spoken: set[str] = set()
+        """Incidents of which a conversation is recorded now."""
+        self._blind: set[str] = set()
+        """... of which only that is: their camera is tried again at each look."""
         self._calls, self._cameras = _Known(self._open_calls), _Known(self._all_cameras)
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -149,35 +153,40 @@ class Recording:
         self._codes = {name: code for name, code in self._codes.items() if name in calls}
         if self._kept.rules.ahead:
             await self._hold_open()
-        missing = [(name, *where) for name, where in calls.items() if name not in self._running]
+        missing = [(name, *where) for name, where in calls.items() if name not in self._running.keys() - self._blind]
         await asyncio.gather(*(self._begin(*one) for one in missing))  # a name that nobody knows takes its time
         await self._collect()
 
-    def _open_calls(self) -> dict[str, tuple[str, str | None]]:
+    def _open_calls(self) -> dict[str, tuple[str, dict[str, Any]]]:
         rows = self._desk.register.incidents(state="open", status="actual", limit=MANY)
-        return {row["id"]: (row["device_id"], row["alarm"]["stream"].get("rtsp")) for row in rows}
+        return {row["id"]: (row["device_id"], row["alarm"]["stream"]) for row in rows}
 
     def _all_cameras(self) -> dict[str, str]:
         rows = self._desk.register.columns()
         named = {row["device_id"]: (row["info"] or {}).get("stream", {}).get("rtsp") for row in rows}
         return {device_id: address for device_id, address in named.items() if address}
 
-    async def _begin(self, incident_id: str, device_id: str, address: str | None) -> None:
+    async def _begin(self, incident_id: str, device_id: str, stream: dict[str, Any]) -> None:
         assert self._kept.rules is not None
-        if address is None:
+        if not (stream.get("rtsp") or stream.get("sip")):
             self._codes[incident_id] = NO_RTSP
             return
+        self._blind.discard(incident_id)
         try:
-            await self._gateway.record(incident_id, address, device_id, self._kept.rules.room)
+            await self._gateway.record(incident_id, stream, device_id, self._kept.rules.room)
+            self._codes[incident_id] = ""
         except NoStream as trouble:  # tried again at the next look
             self._codes[incident_id] = trouble.code
-            return
-        self._codes[incident_id] = ""
-        self._running[incident_id] = await self._write(Opening(device_id, incident_id, RECORDING, self._desk.name))
+            if not stream.get("sip"):
+                return
+            self._blind.add(incident_id)
+        if incident_id not in self._running:
+            self._running[incident_id] = await self._write(Opening(device_id, incident_id, RECORDING, self._desk.name))
 
     async def _end(self, incident_id: str, how: str) -> None:
         opening = self._running.pop(incident_id, None)
         self._codes.pop(incident_id, None)
+        self._blind.discard(incident_id)
         with contextlib.suppress(NoStream):
             await self._gateway.unrecord(incident_id)
         await self._write_end(opening, how)
@@ -220,7 +229,9 @@ class Recording:
                 await asyncio.to_thread(self._kept.enter, Part(**part))
             except sqlite3.Error as error:  # the next start finds it
                 log.error("the recording %s is not in the register: %s", part["file"], error)
-        self._codes.update({name: code for name, code in said["codes"].items() if name in self._running})
+        self._spoken = set(said["spoken"])
+        known = self._running.keys() - self._blind
+        self._codes.update({name: code for name, code in said["codes"].items() if name in known})
 
     async def _write(self, opening: Opening) -> int | None:
         try:
@@ -249,7 +260,8 @@ class Recording:
         incident_id = asking.incident_id(request)
         files = await asyncio.to_thread(self._kept.of, incident_id)
         hold = await asyncio.to_thread(self._kept.hold_of, incident_id)
-        return web.json_response({"files": files, "hold": hold, "code": self.code_of(incident_id)})
+        found = {"files": files, "hold": hold, "code": self.code_of(incident_id), "spoken": incident_id in self._spoken}
+        return web.json_response(found)
 
     async def play(self, request: web.Request) -> web.StreamResponse:
         """One file. Whoever begins to look at it is in the audit list."""

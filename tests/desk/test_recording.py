@@ -21,6 +21,8 @@ from rtsp_camera import STREAMS
 
 from desk.batch import Change
 from desk.media.files import DISK_FULL, Part
+from desk.media.trouble import NoStream
+from desk.openings import Opening
 from desk.recordings import DAY_MS, Recordings, Rules
 from desk.register import Register
 from desk.web import recording
@@ -82,7 +84,7 @@ def test_nothing_is_recorded_unless_the_desk_was_told_to(tmp_path: Path) -> None
     try:
         assert rig.server.recordings.rules is None and rig.get("/api/config").json["recording"] == ""
         found = rig.get(f"/api/incidents/{INCIDENT}/recordings").json
-        assert found == {"files": [], "hold": None, "code": None}
+        assert found == {"files": [], "hold": None, "code": None, "spoken": False}
         assert rig.get("/api/recordings/1").status == 404
     finally:
         rig.close()
@@ -136,12 +138,30 @@ class Asked:
     """Of the register by a Recording: how often, and what it answers."""
 
     def __init__(self, ahead: bool = False) -> None:
-        self.incidents_read = self.columns_read = 0
+        self.incidents_read = self.columns_read = self.openings_begun = 0
         self.refuses = False
         self.calls: list[dict[str, Any]] = []
         self.register, self.name, self.rules = self, "desk-1", Rules(Path(), ahead=ahead)
         self.recording = Recording(*(cast(Any, self),) * 4, lambda _: cast(Any, None))
         self.runs = True
+        self.no_camera = False
+        self.recorded: list[str] = []
+        self.ended: list[str] = []
+
+    async def record(self, incident_id: str, stream: dict[str, Any], *_: Any) -> None:
+        self.recorded.append(incident_id)
+        if self.no_camera:
+            raise NoStream("no-route", "there is no way there")
+
+    async def unrecord(self, incident_id: str) -> None:
+        self.ended.append(incident_id)
+
+    def begin(self, opening: Opening) -> int:
+        self.openings_begun += 1
+        return self.openings_begun
+
+    def end(self, *_: Any) -> None:
+        pass
 
     def incidents(self, **_: Any) -> list[dict[str, Any]]:
         self.incidents_read += 1
@@ -154,7 +174,7 @@ class Asked:
         return []
 
     async def recordings(self) -> dict[str, Any]:
-        return {"parts": [], "codes": {}}
+        return {"parts": [], "codes": {}, "spoken": []}
 
     def look(self, times: int = 1) -> tuple[int, int]:
         """How often incidents and columns were read until then."""
@@ -185,6 +205,23 @@ def test_a_call_is_recorded_though_the_register_could_not_be_read_at_first() -> 
     asked.refuses = False
     asked.look()
     assert asked.recording.code_of(INCIDENT) == recording.NO_RTSP
+
+
+def test_a_camera_that_cannot_be_reached_is_tried_again_while_the_conversation_is_recorded() -> None:
+    """Red where it is given up as soon as something is recorded, and where nothing is because of it."""
+    asked = Asked()
+    stream = {"rtsp": "rtsp://camera.example/1", "sip": "sip:petropavl-01@intercom.example"}
+    asked.calls = [{"id": INCIDENT, "device_id": "petropavl-01", "alarm": {"stream": stream}}]
+    asked.no_camera = True
+    asked.look(times=2)
+    assert asked.recording.code_of(INCIDENT) == "no-route" and asked.recorded == [INCIDENT] * 2
+    asked.no_camera = False
+    asked.look(times=2)
+    assert asked.recording.code_of(INCIDENT) == "" and asked.recorded == [INCIDENT] * 3
+    asked.calls = []
+    asked.recording.changed(Change("incident", INCIDENT))
+    asked.look()
+    assert asked.ended == [INCIDENT] and asked.openings_begun == 1
 
 
 # -- with a real camera, broker and desk

@@ -186,11 +186,11 @@ def run(work: Awaitable[None]) -> None:
     asyncio.run(bounded())
 
 
-def pitch_of(blocks: list[npt.NDArray[np.int16]]) -> float:
+def pitch_of(blocks: Sequence[npt.NDArray[Any]], rate_hz: int = RATE_HZ) -> float:
     """The strongest frequency, Hz."""
     samples = np.concatenate(blocks).astype(np.float64)
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(samples.size)))
-    return float(np.argmax(spectrum)) * RATE_HZ / samples.size
+    return float(np.argmax(spectrum)) * rate_hz / samples.size
 
 
 def loudness(blocks: list[npt.NDArray[np.int16]]) -> int:

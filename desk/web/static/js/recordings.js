@@ -9,6 +9,7 @@ import { spanText, stampText } from "./time.js";
 import { refusalText } from "./words.js";
 
 const SHOWN_OF_HASH = 16;
+const VOICE = ".m4a"; // a conversation without a picture
 
 let wanted = null; // the call whose recording is to be played as soon as it is there
 
@@ -31,7 +32,8 @@ export function recordings(incidentId, parts) {
     if (found?.hold) return t("recording.held", { by: plain(found.hold.by, 64), why: plain(found.hold.why, 200) });
     const code = found?.code ?? null;
     if (!isOpen(incident) || code === null) return "";
-    return code === "" ? t("recording.runs") : t("recording.not", { why: has(`recording-failed.${code}`) ? t(`recording-failed.${code}`)
+    if (code === "") return incident.stream?.sip ? `${t("recording.runs")} ${t("recording.yours")}` : t("recording.runs");
+    return t(found.spoken ? "recording.spoken" : "recording.not", { why: has(`recording-failed.${code}`) ? t(`recording-failed.${code}`)
       : has(`way-failed.${code}`) ? t(`way-failed.${code}`) : plain(code, 40) });
   }
 
@@ -41,7 +43,7 @@ export function recordings(incidentId, parts) {
     setText(said, saidOf(incident));
     keyed(list, files, (one) => String(one.n), (one) => el("li", {}, button({ class: "do", testid: "recording-play" }, () => play(one)),
       el("small")), (row, one) => {
-      setText(row.firstChild, t("recording.file", { time: stampText(one.from_ms), span: spanText(one.to_ms - one.from_ms) }));
+      setText(row.firstChild, t(one.file.endsWith(VOICE) ? "recording.voice" : "recording.file", { time: stampText(one.from_ms), span: spanText(one.to_ms - one.from_ms) }));
       row.firstChild.disabled = one.deleted_ms !== null;
       setText(row.lastChild, one.deleted_ms !== null ? t("recording.deleted", { time: stampText(one.deleted_ms) })
         : `SHA-256 ${plain(one.sha256, 64).slice(0, SHOWN_OF_HASH)}…`);
