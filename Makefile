@@ -21,7 +21,7 @@ LINK ?= build/board
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision revoke servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
+.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision revoke authority servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,6 +78,10 @@ provision: needs-field ## FLEET=fleet.csv [OUT=provisioned]: configurations, key
 revoke: needs-field ## DEVICE=ID [OUT=provisioned]: a stolen column is cut off at the broker and the desk
 	@test -n "$(DEVICE)" || { echo "error / ошибка / қате: which column was stolen? make revoke DEVICE=petropavl-07"; exit 2; }
 	@$(PY) -m field.revocation "$(DEVICE)" --out "$(OUT)"
+
+authority: needs-field ## DO=add|switch|drop [NAME=...] [OUT=provisioned]: another authority takes the place of the one that is there
+	@test -n "$(DO)" || { echo "error / ошибка / қате: make authority DO=add, later DO=switch, later DO=drop: docs/provisioning.md"; exit 2; }
+	@$(PY) -m field.authorities "$(DO)" $(if $(NAME),--name "$(NAME)") --out "$(OUT)"
 
 servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
 	@$(PY) -m tools.toolbox mosquitto > /dev/null

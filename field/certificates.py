@@ -123,6 +123,12 @@ def revocation_list(
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
+def lists(pem: bytes) -> list[bytes]:
+    """Each list of revoked serials in a file."""
+    end = b"-----END X509 CRL-----\n"
+    return [part + end for part in pem.split(end)[:-1]]
+
+
 def revokes(pem: bytes, authority_pem: bytes) -> set[int] | None:
     """The serials on a list of that authority's; None: it is none."""
     try:

@@ -1,7 +1,7 @@
 """`make provision FLEET=fleet.csv`: from a table to all that columns, broker and control centre need.
 
 Written into OUT (default: provisioned/, never part of the repository):
-  ca/          the authority; whoever has ca.key can make columns: keep it offline
+  ca/          the authority, or two during a change; whoever has ca.key can make columns: keep it offline
   broker/      mosquitto.conf, access list, passwords, server certificate and key
   columns/ID/  config.json and secrets.json, as `make flash` wants them; certificate and key; the chip's name
   centre/      user, password, certificate and key of the control centre; keys.json, the columns' own; the roster,
@@ -26,15 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from common import receiver, release
-from field import access, certificates, fleet, labels, laptop, media_server, revocation, rows
+from field import access, authorities, certificates, fleet, labels, laptop, media_server, revocation, rows
+from field.authorities import Authorities
 from field.documents import CHIP_FILE, KEYS_FILE
 from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
 from field.shared import NAME_MAX, PORT
 from field.telling import EXIT_FAILED, in_words
 from firmware.startup import config
 
-AUTHORITY = "SOS columns CA"
-AUTHORITY_YEARS = 30
 # A certificate that ends takes its column off the air, and a button waits two years between uses.
 YEARS = 15
 RENEW_BEFORE_DAYS = 2 * 365
@@ -84,7 +83,7 @@ class Provisioning:
         self._release_keys = _release_keys(found)
         for folder in (self._out, self._out / "columns"):
             made_private(folder)
-        self._ca_key = self._authority(found.shared.get("authority", {}).get("name"))
+        self._authorities(found.shared.get("authority", {}).get("name"))
         self._answer_key = self._kept_answer_key()
         for name in found.columns:
             self._column(name, found)
@@ -101,7 +100,8 @@ class Provisioning:
     def _check(self, found: fleet.Fleet) -> None:
         """Everything that exists already has to be usable before anything is written, and nothing may be missing."""
         laptop.check(self._now, self._made(found))
-        own = [self._out / "ca" / "ca.key", self._out / "centre" / f"{access.CENTRE}.key"]
+        own = [self._out / "ca" / f"{stem}.key" for stem in Authorities(self._out).stems]
+        own += [self._out / "centre" / f"{access.CENTRE}.key"]
         own += [self._out / "columns" / name / f"{name}.key" for name in found.columns]
         for key in own:
             if key.exists():
@@ -115,7 +115,8 @@ class Provisioning:
 
     def _made(self, found: fleet.Fleet) -> dict[str, datetime.datetime]:
         """When certificates of earlier runs were made: by their ends, which are so many years later."""
-        years = {self._out / "ca" / "ca.pem": AUTHORITY_YEARS, self._out / "broker" / "server.pem": YEARS}
+        years = {self._out / "ca" / f"{stem}.pem": authorities.YEARS for stem in Authorities(self._out).stems}
+        years |= {self._out / "broker" / "server.pem": YEARS}
         years |= {self._out / "columns" / name / f"{name}.pem": YEARS for name in found.columns}
         made = {}
         for file, count in years.items():
@@ -149,30 +150,26 @@ class Provisioning:
         is_same = kept.get("wifi_ssid") == document["secrets"].get("wifi_ssid")
         return kept.get("wifi_password") if is_same else None
 
-    def _authority(self, name: str | None) -> certificates.Key:
-        folder = made_private(self._out / "ca")
-        if (folder / "ca.pem").exists() and not (folder / "ca.key").exists():
-            raise KeepError(
-                f"{folder}/ca.key is missing beside ca.pem; bring it back, or move {folder} away to begin anew"
-            )
-        key = keep_key(folder / "ca.key")
-        if (folder / "ca.pem").exists():
-            self._ca_pem = (folder / "ca.pem").read_bytes()
+    def _authorities(self, name: str | None) -> None:
+        """Who signs, and whom everybody trusts; one is made if there is none."""
+        there = Authorities(self._out)
+        made_private(there.folder)
+        if not there.is_there:
+            key = keep_key(there.folder / f"{authorities.FIRST}.key")
+            end = self._now + datetime.timedelta(days=365 * authorities.YEARS)
+            name = name or authorities.NAME
+            pem = certificates.authority(key, name, end)
+            self._batch.write(there.folder / f"{authorities.FIRST}.pem", pem, is_secret=False)
+            self._lines.append(f"new authority {name!r}, until {end:%Y-%m-%d}; keep {there.folder}/ca.key offline")
+            self._authority = [authorities.Authority(authorities.FIRST, pem, key)]
         else:
-            end = self._now + datetime.timedelta(days=365 * AUTHORITY_YEARS)
-            self._ca_pem = certificates.authority(key, name or AUTHORITY, end)
-            self._batch.write(folder / "ca.pem", self._ca_pem, is_secret=False)
-            self._lines.append(
-                f"new authority {name or AUTHORITY!r}, until {end:%Y-%m-%d}; keep {folder}/ca.key offline"
-            )
-        if not certificates.belongs(self._ca_pem, key):
-            raise KeepError(f"{folder}/ca.pem and ca.key do not belong together; bring back the pair that does")
-        self._issuer = certificates.common_name(self._ca_pem)
+            self._authority = there.read()
+        self._trusted = authorities.bundle(self._authority)
+        self._issuer = certificates.common_name(self._authority[0].pem)
         if name not in (None, self._issuer):
             self._lines.append(
                 f"the authority keeps its name, {self._issuer!r}: another one would be another authority"
             )
-        return key
 
     def _column(self, name: str, found: fleet.Fleet) -> None:
         folder = made_private(self._out / "columns" / name)
@@ -181,7 +178,7 @@ class Provisioning:
         password = self._kept_password(folder / "secrets.json", "mqtt_password")
         document = json.loads(json.dumps(found.columns[name]))
         document["broker"]["tls"] = {
-            "ca": self._ca_pem.decode("ascii"),
+            "ca": self._trusted.decode("ascii"),
             "cert": cert.decode("ascii"),
             "server_name": document["broker"].pop("server_name", None),
         }
@@ -207,12 +204,12 @@ class Provisioning:
 
     def _last_day(self, cert: bytes) -> datetime.datetime:
         """No time after this does a column any good."""
-        return min(certificates.expires(cert), certificates.expires(self._ca_pem))
+        return min(certificates.expires(cert), max(certificates.expires(one.pem) for one in self._authority))
 
     def _centre(self, found: fleet.Fleet) -> str:
         folder, broker = made_private(self._out / "centre"), found.shared["broker"]
         self._identity(folder, access.CENTRE, certificates.CLIENT)
-        self._batch.write(folder / "ca.pem", self._ca_pem, is_secret=False)
+        self._batch.write(folder / "ca.pem", self._trusted, is_secret=False)
         password = self._kept_password(folder / "centre.json", "password")
         login = {"host": broker["host"], "port": _centre_port(broker), "user": access.CENTRE, "password": password}
         self._batch.write(folder / "centre.json", _json(login), is_secret=True)
@@ -287,9 +284,9 @@ class Provisioning:
         self._identity(folder, "server", certificates.SERVER, hosts)
         regions = [(document["region"], name) for name, document in found.columns.items()]
         files: dict[str, tuple[str | bytes, bool]] = {  # name -> content, is it secret?
-            "ca.pem": (self._ca_pem, False),
+            "ca.pem": (self._trusted, False),
             "acl": (access.access_list(regions), True),  # mosquitto wants it private
-            revocation.LIST: (self._revoked.pem(self._ca_pem, self._ca_key, self._now), False),
+            revocation.LIST: (self._revoked.pem(self._authority, self._now), False),
             "passwords": (access.password_file({access.CENTRE: password}), True),
             "mosquitto.conf": (access.configuration(_port(broker), _centre_port(broker), len(found.columns)), False),
         }
@@ -314,7 +311,8 @@ class Provisioning:
         if self._is_still_good(file, key, hosts):
             return key, file.read_bytes()
         end = self._now + datetime.timedelta(days=365 * YEARS)
-        cert = certificates.certificate(_common_name(hosts, name), key, self._issuer, self._ca_key, end, usage, hosts)
+        subject, issuer_key = _common_name(hosts, name), self._authority[0].key
+        cert = certificates.certificate(subject, key, self._issuer, issuer_key, end, usage, hosts)
         self._lines.append(f"certificate of {name}: {'renewed' if file.exists() else 'made'}, until {end:%Y-%m-%d}")
         self._batch.write(file, cert, is_secret=False, is_the_folders=usage == certificates.SERVER)
         return key, cert
@@ -325,7 +323,7 @@ class Provisioning:
         try:
             pem = file.read_bytes()
             ends = certificates.expires(pem)
-            is_ours = certificates.belongs(pem, key) and certificates.issued_by(pem, self._ca_pem)
+            is_ours = certificates.belongs(pem, key) and certificates.issued_by(pem, self._authority[0].pem)
         except ValueError:
             return False
         return (

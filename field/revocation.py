@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from field import access, certificates, laptop
-from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
+from field.authorities import Authorities, Authority
+from field.keeping import Batch, KeepError, check_owner, made_private
 from field.telling import EXIT_FAILED, in_words
 
 LIST = "revoked.crl"
@@ -58,12 +59,16 @@ class Revoked:
     def text(self) -> str:
         return json.dumps({"v": 1, "certificates": self._rows}, indent=1) + "\n"
 
-    def pem(self, authority: bytes, key: certificates.Key, now: datetime.datetime) -> bytes:
-        """For the broker; the list that is there stays, if it says the same."""
-        kept = self.file.parent.parent / "broker" / LIST
-        if kept.exists() and certificates.revokes(kept.read_bytes(), authority) == set(self._serials()):
-            return kept.read_bytes()
-        return certificates.revocation_list(authority, key, self._serials(), now)
+    def pem(self, trusted: Sequence[Authority], now: datetime.datetime) -> bytes:
+        """For the broker: a list of each authority, or it lets nobody in whose authority has none. One that is there
+        stays, if it says the same."""
+        file, serials = self.file.parent.parent / "broker" / LIST, self._serials()
+        kept = certificates.lists(file.read_bytes()) if file.exists() else []
+        made = []
+        for one in trusted:
+            same = (pem for pem in kept if certificates.revokes(pem, one.pem) == set(serials))
+            made.append(next(same, None) or certificates.revocation_list(one.pem, one.key, serials, now))
+        return b"".join(made)
 
     def _serials(self) -> dict[int, datetime.datetime]:
         return {int(row["serial"], 16): datetime.datetime.fromisoformat(row["at"]) for row in self._rows}
@@ -77,9 +82,8 @@ def revoke(out: Path, device_id: str) -> list[str]:
     serial = certificates.serial((folder / f"{device_id}.pem").read_bytes())
     revoked, batch = Revoked(out), Batch()
     revoked.add(device_id, serial, now)
-    authority = (out / "ca" / "ca.pem").read_bytes()
     batch.write(revoked.file, revoked.text(), is_secret=True)
-    crl = revoked.pem(authority, keep_key(out / "ca" / "ca.key"), now)
+    crl = revoked.pem(Authorities(out).read(), now)
     batch.write(broker / LIST, crl, is_secret=False, is_the_folders=True)
     rights = access.without((broker / "acl").read_text("utf-8"), device_id)
     batch.write(broker / "acl", rights, is_secret=True, is_the_folders=True)

@@ -16,20 +16,29 @@ def chip():
     return os.uname().machine.split(" with ")[-1].lower().replace("-", "")
 
 
-def _der(pem):
-    """The first block of a PEM text as DER, which every build of mbedTLS can read."""
-    begin = pem.find("-----", pem.find("-----") + 5) + 5  # no copies: a small heap has no room for them
-    end = pem.find("-----", begin)
-    if end < 0:
+def _ders(pem):
+    """Each block of a PEM text as DER, which every build of mbedTLS can read."""
+    at = pem.find("-----")
+    if at < 0:
         raise ValueError("not PEM text")
-    return binascii.a2b_base64(pem[begin:end])
+    while at >= 0:
+        begin = pem.find("-----", at + 5) + 5  # no copies: a small heap has no room for them
+        end = pem.find("-----", begin)
+        if end < 0:
+            raise ValueError("not PEM text")
+        yield binascii.a2b_base64(pem[begin:end])
+        at = pem.find("-----BEGIN", end)
 
 
 def make_context(ca, cert, key):
-    """What every session's TLS begins with, from PEM texts, which it does not need again. Raises ValueError."""
+    """What every session's TLS begins with, from PEM texts, which it does not need again. Raises ValueError.
+
+    `ca` may hold several authorities: MicroPython hands each to mbedtls_x509_crt_parse, which adds it to those before.
+    """
     context = _tls.SSLContext(_tls.PROTOCOL_TLS_CLIENT)
     setattr(context, "verify_mode", _tls.CERT_REQUIRED)  # the stubs do not know the attribute
-    context.load_verify_locations(_der(ca))
+    for der in _ders(ca):
+        context.load_verify_locations(der)
     if cert and key:
-        context.load_cert_chain(_der(cert), _der(key))
+        context.load_cert_chain(next(_ders(cert)), next(_ders(key)))
     return context

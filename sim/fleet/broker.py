@@ -10,6 +10,7 @@ from pathlib import Path
 
 from common.ports import free_port
 from field import access, certificates, revocation
+from field.authorities import Authorities
 from sim.servers.broker import Mosquitto
 
 _ENDED_DAYS_AGO = 3
@@ -94,9 +95,8 @@ class ProvisionedBroker(Mosquitto):
 
 def ended(provisioned: Path, key: certificates.Key, pem: bytes) -> bytes:
     """A certificate like `pem`, for the same key and by the same authority, that ended three days ago."""
-    authority = provisioned / "ca"
-    issuer = certificates.common_name((authority / "ca.pem").read_bytes())
-    issuer_key = certificates.load_key((authority / "ca.key").read_bytes())
+    signs = Authorities(provisioned).read()[0]
+    issuer, issuer_key = certificates.common_name(signs.pem), signs.key
     end = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=_ENDED_DAYS_AGO)
     hosts = certificates.hosts(pem)
     usage = certificates.SERVER if hosts else certificates.CLIENT

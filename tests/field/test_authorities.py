@@ -1,0 +1,159 @@
+"""Another authority takes the place of the one that is there: at a real mosquitto from the files as they are made, with
+a column on real MicroPython, and nobody is left out in between."""
+
+import json
+import socket
+import ssl
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from column_probe import Recorder, need
+from fleet_rig import GOOD, HEADER, TOML, Tables, make, snapshot
+from whole_rig import succeeds
+
+from common.ports import free_port
+from field import authorities, certificates, revocation
+from field.authorities import Authorities
+from field.keeping import KeepError
+from field.telling import EXIT_FAILED
+from sim.fleet.broker import ProvisionedBroker
+from sim.real.column import RealColumn
+
+CONNECT = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x0a\x00\x03one"
+CONNACK = b"\x20\x02\x00\x00"
+
+
+class Identity(NamedTuple):
+    """Of the column, as it was at some time."""
+
+    ca: bytes
+    cert: bytes
+    key: bytes
+    document: dict[str, Any]
+
+
+class Fleet:
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.out, self.port = folder, folder / "out", free_port()
+        toml = TOML.replace("8883", f"{self.port}\ncentre_port = {free_port()}")
+        self._table = Tables(folder)(HEADER, GOOD, GOOD.replace("one", "two"), toml=toml)
+        self.provision()
+
+    def provision(self) -> Identity:
+        assert make(self._table, self.out) == 0
+        column = self.out / "columns" / "one"
+        document = json.loads((column / "config.json").read_text("utf-8"))
+        document["secrets"] = json.loads((column / "secrets.json").read_text("utf-8"))
+        tls = document["broker"]["tls"]
+        return Identity(tls["ca"].encode(), tls["cert"].encode(), (column / "one.key").read_bytes(), document)
+
+    def step(self, what: str, *more: str) -> Identity:
+        assert authorities.main([what, "--out", str(self.out), *more]) == 0
+        return self.provision()
+
+    def is_in(self, who: Identity) -> bool:
+        """Does a session begin with that identity?"""
+        for name in ("ca", "cert", "key"):
+            (self.folder / name).write_bytes(getattr(who, name))
+        try:
+            context = ssl.create_default_context(cafile=str(self.folder / "ca"))
+            context.load_cert_chain(self.folder / "cert", self.folder / "key")
+            with (
+                socket.create_connection(("127.0.0.1", self.port), 10) as plain,
+                context.wrap_socket(plain, server_hostname="127.0.0.1") as connection,
+            ):
+                connection.sendall(CONNECT)
+                return connection.recv(4) == CONNACK
+        except (ssl.SSLError, ConnectionError):
+            return False
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Fleet:
+    return Fleet(tmp_path)
+
+
+def is_ready(who: Identity) -> None:
+    """The firmware on real MicroPython gets its session."""
+    seen = Recorder()
+    with RealColumn(who.document, runtime="micropython", on_event=seen) as column:
+        column.power_on()
+        seen.wait("lamp", state="ready")
+
+
+@pytest.mark.mosquitto
+@pytest.mark.micropython
+def test_nobody_is_left_out_in_between(fleet: Fleet) -> None:
+    """Red when a column loads the first authority alone (hal/esp32_start.py), and when the broker has a list of revoked
+    certificates of one authority only: mosquitto lets nobody of the other in then."""
+    need("micropython")
+    need("mosquitto")
+    first = fleet.provision()
+    both = fleet.step("add")
+    assert both.cert == first.cert and both.ca.startswith(first.ca) and both.ca.count(b"BEGIN") == 2
+    with ProvisionedBroker(fleet.out, port=fleet.port):
+        assert [fleet.is_in(who) for who in (first, both)] == [True, True]
+    switched = fleet.step("switch")
+    assert switched.cert != first.cert and switched.key == first.key
+    with ProvisionedBroker(fleet.out, port=fleet.port):
+        # "Not before every column trusts both": this is why.
+        assert [fleet.is_in(who) for who in (first, both, switched)] == [False, True, True]
+        is_ready(both)  # an old certificate, and the broker's is of the authority that stands second in its file
+    dropped = fleet.step("drop")
+    assert dropped.ca.count(b"BEGIN") == 1 and dropped.cert == switched.cert
+    with ProvisionedBroker(fleet.out, port=fleet.port):
+        assert [fleet.is_in(who) for who in (both, switched, dropped)] == [False, True, True]
+        is_ready(dropped)
+
+
+@pytest.mark.mosquitto
+def test_who_was_revoked_stays_out_whoever_signs(fleet: Fleet) -> None:
+    need("mosquitto")
+    fleet.step("add")
+    stolen = fleet.step("switch")
+    succeeds("revoke", DEVICE="one", OUT=fleet.out)
+    fresh = fleet.provision()
+    pems = [one.pem for one in Authorities(fleet.out).read()]
+    lists = certificates.lists((fleet.out / "broker" / revocation.LIST).read_bytes())
+    number = certificates.serial(stolen.cert)
+    assert [certificates.revokes(one, pem) for one, pem in zip(lists, pems, strict=True)] == [{number}, {number}]
+    with ProvisionedBroker(fleet.out, port=fleet.port):
+        assert [fleet.is_in(who) for who in (stolen, fresh)] == [False, True]
+
+
+def test_no_step_out_of_turn_and_no_step_half(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    """Red when the last authority may be dropped, or one whose certificates are in use."""
+
+    def refused(what: str, why: str, *more: str) -> None:
+        before = snapshot(fleet.out)
+        assert authorities.main([what, "--out", str(fleet.out), *more]) == EXIT_FAILED
+        assert why in capsys.readouterr().err and snapshot(fleet.out) == before
+
+    refused("switch", "one authority only")
+    refused("drop", "one authority only")
+    refused("add", "has the name", "--name", authorities.NAME)
+    assert "offline" in succeeds("authority", DO="add", OUT=fleet.out)
+    refused("add", "two already")
+    assert authorities.main(["switch", "--out", str(fleet.out)]) == 0
+    refused("drop", "make provision first")  # nobody has a certificate of the new one yet
+    fleet.provision()
+    fleet.step("drop")
+    assert list(Authorities(fleet.out).stems) == ["ca-2"]
+    fleet.step("add")
+    assert list(Authorities(fleet.out).stems) == ["ca-2", "ca-3"]
+
+
+def test_a_second_authority_that_nobody_wants_is_dropped_again(fleet: Fleet) -> None:
+    before = fleet.provision()
+    fleet.step("add", "--name", "Another")
+    assert fleet.step("drop") == before
+
+
+def test_what_says_who_is_trusted_is_not_guessed(fleet: Fleet) -> None:
+    fleet.step("add")
+    file = fleet.out / "ca" / authorities.FILE
+    for text in ("", "{}", '{"trusted": []}', '{"trusted": ["../elsewhere"]}'):
+        file.write_text(text)
+        with pytest.raises(KeepError, match="damaged"):
+            Authorities(fleet.out)
