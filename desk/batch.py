@@ -23,6 +23,9 @@ class Change(NamedTuple):
     id: str
 
 
+STATUS = Change("status", "")
+
+
 @dataclass
 class Batch:
     """Filled by the duty, written by `write`. Ids, not objects: what is written is what the ledger says then."""

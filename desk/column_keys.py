@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 from desk.private_file import PrivateFileError, read_text
+from desk.watched_file import WatchedFile
 
 KEY = re.compile(r"[0-9a-f]{64}")
 log = logging.getLogger(__name__)
@@ -19,46 +20,24 @@ class ColumnKeys:
     """Raises PrivateFileError when the file cannot be used; later the keys that were good stay."""
 
     def __init__(self, path: Path | None = None) -> None:
-        self._path = path
-        self._seen = (0, 0)
-        self._trouble = ""
-        """Why it was not read when it was last looked at."""
-        self._keys: dict[str, bytes] = {}
-        self.revoked: frozenset[str] = frozenset()
-        """Columns that were stolen: nothing that is said in their name counts."""
-        if path is not None:
-            self._seen = _version(path)
-            self._keys, self.revoked = _read(path)
+        self._file = None if path is None else WatchedFile(path, _read)
 
     def of(self, device_id: str) -> bytes | None:
         """The column's key; None: there is none."""
-        return self._keys.get(device_id)
+        return None if self._file is None else self._file.content[0].get(device_id)
+
+    @property
+    def revoked(self) -> frozenset[str]:
+        """Columns that were stolen: nothing that is said in their name counts."""
+        return frozenset() if self._file is None else self._file.content[1]
 
     def look(self) -> bool:
-        """Read the file again if it has changed; whether it did. Cheap; call it often: each trouble is told once."""
-        if self._path is None:
+        """Read the file again if it has changed; whether there are new keys. Cheap: call it often."""
+        if self._file is None or not self._file.look():
             return False
-        try:
-            seen = _version(self._path)
-            is_new = seen != self._seen
-            if is_new:
-                self._seen = seen
-                self._keys, self.revoked = _read(self._path)
-        except (OSError, PrivateFileError) as error:
-            if str(error) != self._trouble:
-                log.error("the columns' keys are not read again: %s", error)
-            self._trouble = str(error)
-            return False
-        self._trouble = ""
-        return is_new
-
-
-def _version(path: Path) -> tuple[int, int]:
-    try:
-        found = path.stat()
-    except OSError as error:
-        raise PrivateFileError(f"{path}: {error.strerror}") from None
-    return found.st_mtime_ns, found.st_ino
+        if self._file.trouble:
+            log.error("the columns' keys are not read again: %s", self._file.trouble)
+        return not self._file.trouble
 
 
 def _read(path: Path) -> tuple[dict[str, bytes], frozenset[str]]:

@@ -52,6 +52,7 @@ from desk.upkeep.chain import BUTTON_DAYS
 from desk.upkeep.receiver import KeyFileError
 from desk.upkeep.roster import RosterError
 from desk.voice_check import VoiceCheck
+from desk.watched_file import WatchedFile
 from desk.web.accounts import Account, AccountError, Accounts
 from desk.web.api import Desk, now_ms
 from desk.web.audit import Audit
@@ -175,7 +176,7 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
         *(register, host, port),
         name=arguments.name, tls=tls, user=arguments.user, password=password, on_change=on_change,
         plan=plan, officers=Officers(plan.officers),
-        roster=None if arguments.roster is None else roster.read(arguments.roster),
+        roster=None if arguments.roster is None else WatchedFile(arguments.roster, roster.read),
         answer_key=None if arguments.answer_key is None else receiver.read_key(arguments.answer_key),
         button_days=arguments.button_days,
         exercises_a_week=arguments.exercises,

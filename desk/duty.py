@@ -31,7 +31,7 @@ from common.running import Running
 from desk import exercises, mqtt_client, trouble
 from desk.answers import Answered, Answers
 from desk.attendance import NO_BROWSER, Attendance
-from desk.batch import Batch, Change
+from desk.batch import STATUS, Batch, Change
 from desk.column_keys import ColumnKeys
 from desk.escalation import Escalation, Rung, Telling, Word
 from desk.exercises import Exercises
@@ -51,6 +51,7 @@ from desk.upkeep.chain import BUTTON_DAYS
 from desk.upkeep.keeper import Keeper
 from desk.upkeep.office import Office
 from desk.upkeep.roster import Roster
+from desk.watched_file import WatchedFile
 
 COMMANDS = ("report", "identify", "selftest", "drill", "restart")
 CONNECT_TIMEOUT_S = 10.0
@@ -63,11 +64,10 @@ RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones 
 STALLED_S = 5.0  # without a tick: this process waits for its disk, or for its machine
 QUIET = ("not-started", "connecting", "stopped")
 
-__all__ = ["COMMANDS", "Change", "Duty"]
+__all__ = ["COMMANDS", "STATUS", "Change", "Duty"]
 log = logging.getLogger(__name__)
 
 
-STATUS = Change("status", "")
 NOWHERE = Presence("", 0)
 
 
@@ -103,7 +103,7 @@ class Duty(Running, Office):
         plan: Plan | None = None,
         officers: Tells | None = None,
         make_client: MakeClient = mqtt_client.make_client,
-        roster: Roster | None = None,
+        roster: Roster | WatchedFile[Roster] | None = None,
         answer_key: bytes | None = None,
         button_days: int = BUTTON_DAYS,
         exercises_a_week: float = 0.0,
@@ -116,7 +116,9 @@ class Duty(Running, Office):
         self.attendance = Attendance(now_ms)
         self.name, self.register, self._now_ms = name, register, now_ms
         self.limits = limits or Limits()
-        self._roster, self._answer_key, self._button_days = roster or Roster.nothing(), answer_key, button_days
+        self._answer_key, self._button_days = answer_key, button_days
+        self._roster_file = roster if isinstance(roster, WatchedFile) else None
+        self._roster = roster.content if isinstance(roster, WatchedFile) else roster or Roster.nothing()
         self._login, self._on_change = Login(host, port, tls, user, password), on_change
         self._lock = threading.Condition()
         self._batch = Batch()
@@ -441,8 +443,7 @@ class Duty(Running, Office):
             try:
                 self._calls.look()
                 self._telemetry.look()
-                if self._origins.keys.look():
-                    self._tell(STATUS)
+                self.look_at_files()
                 self.tick()
                 self._show_floods()
                 self._looked_s = time.monotonic()

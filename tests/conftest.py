@@ -41,8 +41,6 @@ def pytest_report_header() -> list[str]:
     return [f"seed: {SEED} (again with SEED={SEED})", f"a missing runtime or broker is {missing}"]
 
 
-
-
 @pytest.fixture(scope="session")
 def mosquitto() -> Iterator[Mosquitto]:
     """One plain mosquitto for all rigs of this process."""

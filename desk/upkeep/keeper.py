@@ -68,6 +68,11 @@ class Keeper:
         self._listened = False
         self._was_away(register.alive_ms(), now_ms)
 
+    def take_roster(self, roster: Roster) -> None:
+        """Other columns should be there from now on: what is known of each stays."""
+        self.roster = roster
+        self._chains.clear()
+
     def _was_away(self, alive_ms: int, now_ms: int) -> None:
         """While this process did not run nobody was there to answer: that is the desk's, whatever the columns did."""
         if not 0 < alive_ms < now_ms:

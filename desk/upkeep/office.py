@@ -5,22 +5,27 @@ from __future__ import annotations
 
 import contextlib
 import hmac
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from common.receiver import label_key
-from desk.batch import Change
+from desk.batch import STATUS, Change
 from desk.ledger import BY_MAX, Incident, Ledger, LedgerError
 from desk.limits import NOTE_MAX, wording
 from desk.line import Line
+from desk.origin import Origins
 from desk.register import Register
 from desk.upkeep import orders, receiver, report, store
 from desk.upkeep.keeper import Keeper
 from desk.upkeep.life import CAUSES
 from desk.upkeep.orders import WorkOrder
 from desk.upkeep.roster import Roster, findings
+from desk.watched_file import WatchedFile
+
+log = logging.getLogger(__name__)
 
 
 class Office:
@@ -30,6 +35,8 @@ class Office:
     register: Register
     keeper: Keeper
     _roster: Roster
+    _roster_file: WatchedFile[Roster] | None
+    _origins: Origins
     _answer_key: bytes | None
     _ledger: Ledger
     _lock: threading.Condition
@@ -51,7 +58,23 @@ class Office:
         with self._lock:
             found = report.overview(self.keeper, self._ledger.columns, now_ms)
             columns, first = dict(self._ledger.columns), dict(self.keeper.first)
+        refused = self._roster_file.trouble if self._roster_file is not None else ""
+        found["roster_refused"] = refused
         return report.with_findings(found, findings(self._roster, columns, now_ms, first))
+
+    def look_at_files(self) -> None:
+        """Read again what has changed: the columns' keys, the roster. A bad one changes nothing but what is said."""
+        keys, file = self._origins.keys.look(), self._roster_file
+        is_new = file is not None and file.look()
+        if file is not None and is_new and file.trouble:
+            log.error("desk %s: the new roster is refused, the old one stays: %s", self.name, file.trouble)
+        elif file is not None and is_new:
+            self._roster = file.content
+            log.warning("desk %s: the roster was read again: %d columns", self.name, len(self._roster.entries))
+        if keys or is_new:
+            with contextlib.suppress(sqlite3.Error), self._changing():  # a keeper made later takes it by itself
+                self.keeper.take_roster(self._roster)
+                self._told.append(STATUS)
 
     def voice(self, device_id: str, verdict: str) -> None:
         """What the voice proof of a column's intercom has shown."""

@@ -1,7 +1,8 @@
 """The roster: which columns should be there, and what is wrong with those that are. Pure but for `read`.
 
 Without a roster the desk knows a column only once it has spoken, so one that is dead since its installation never
-appears. Provisioning writes `centre/roster.json` (docs/desk.md has its form); the desk reads it when it starts.
+appears. Provisioning writes `centre/roster.json` (docs/desk.md has its form); the desk reads it when it starts, and
+again when it has changed.
 """
 
 from __future__ import annotations
@@ -82,7 +83,11 @@ def read(path: Path) -> Roster:
     """Raises RosterError, all troubles at once."""
     try:
         document = json.loads(path.read_text("utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise RosterError(
+            f"{path}: {error.strerror}: give the roster.json that provisioning writes into centre/"
+        ) from None
+    except (ValueError, RecursionError) as error:
         raise RosterError(f"{path}: {error}: give the roster.json that provisioning writes into centre/") from None
     return parse(document, str(path))
 

@@ -24,9 +24,7 @@ MIB = 1024 * 1024
 HOSTILE = "mallory-01"
 VICTIM = "petropavl-01"
 # Each of them would run in a page that puts text into itself as markup.
-MARKUP = (
-    "'\"><img class=pwned src=x onerror=pwned(1)><svg class=pwned onload=pwned(2)></svg><script>pwned(3)</script>"
-)
+MARKUP = "'\"><img class=pwned src=x onerror=pwned(1)><svg class=pwned onload=pwned(2)></svg><script>pwned(3)</script>"
 ADDRESS_OF_MARKUP = "javascript:pwned(4)//http://x"
 Message = dict[str, Any]
 

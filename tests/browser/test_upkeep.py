@@ -26,6 +26,7 @@ pytestmark = [*MARKS, pytest.mark.timeout(300)]
 HERE, ABSENT = COLUMNS[0], COLUMNS[1]
 KEY, CENTRE = bytes(range(32)), "nko-102"
 SIZES = "node => [...node.children].filter(one => one.textContent).map(one => parseInt(getComputedStyle(one).fontSize))"
+REFRESHED_MS = 60_000
 NOT_FOUND = re.compile(r"status of 404")
 
 
@@ -49,10 +50,15 @@ def adjust(config: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What provisioning writes for the desk."""
+    return tmp_path_factory.mktemp("roster")
+
+
+@pytest.fixture(scope="module")
+def city(folder: Path) -> Iterator[City]:
     need("mosquitto")
-    arguments = roster(tmp_path_factory.mktemp("roster"))
-    with running_city([HERE], adjust=adjust, desk_arguments=arguments) as city:
+    with running_city([HERE], adjust=adjust, desk_arguments=roster(folder)) as city:
         yield city
 
 
@@ -164,3 +170,16 @@ def test_the_upkeep_on_a_phone(city: City, visitor: Visitor) -> None:
     assert desk.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "wider than the phone"
     desk.get(f"order-{HERE.device_id}").click()
     expect(desk.get("ask-save")).to_be_in_viewport()
+
+
+def test_a_bad_new_roster_is_refused_on_the_page(city: City, visitor: Visitor, folder: Path) -> None:
+    roster_file = folder / "roster.json"
+    good = roster_file.read_text()
+    roster_file.write_text(good.replace('"site": "public"', '"site": "moon"', 1))
+    desk = visitor.desk(city.desk.url)
+    desk.page.keyboard.press("4")
+    refused = desk.get("roster-refused")
+    expect(refused).to_contain_text("site: found 'moon', must be public or school", timeout=REFRESHED_MS)
+    expect(desk.get(f"upkeep-{ABSENT.device_id}")).to_be_attached()
+    roster_file.write_text(good)
+    expect(refused).to_be_hidden(timeout=REFRESHED_MS)

@@ -274,6 +274,11 @@ def test_what_is_wrong_with_the_file_is_told_once(liar: Liar, caplog: pytest.Log
         ColumnKeys(liar.file)
     liar.file.unlink()
     assert len(look()) == 1, "another trouble, so it is told again"
+    liar.file.write_bytes(good.read_bytes())
+    liar.file.chmod(0o644)
+    assert "others may read" in look()[0]
+    liar.file.chmod(0o600)
+    assert liar.desk.origins.keys.look(), "as soon as it may be read"
 
 
 def test_how_well_a_call_is_proven_outlives_the_desk(liar: Liar, tmp_path: Path) -> None:

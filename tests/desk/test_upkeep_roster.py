@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from upkeep_rig import START_MS, roster_document
+from upkeep_rig import PLACES, START_MS, Desk, roster_document
 
 from desk.ledger import TWO_BOARDS, Column
 from desk.upkeep.roster import Finding, Roster, RosterError, findings, parse, read
+from desk.watched_file import WatchedFile
 
 ROSTER = parse(roster_document(), "roster.json")
 
@@ -123,3 +124,53 @@ def test_a_column_twice_is_refused() -> None:
     document["columns"].append(document["columns"][0])
     with pytest.raises(RosterError, match="twice"):
         parse(document, "roster.json")
+
+
+# -- read again while the desk runs
+
+
+def test_a_new_roster_counts_at_once_and_a_bad_one_changes_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Told once, however often the desk looks. Red when a bad file empties the roster."""
+    file = tmp_path / "roster.json"
+    more = json.dumps(roster_document({**PLACES, "sos-04": (54.86, 69.15)}))
+    file.write_text(json.dumps(roster_document()))
+    with Desk(tmp_path / "register.db") as desk:
+        desk.duty._roster_file = WatchedFile(file, read)
+
+        def known() -> tuple[int, str]:
+            for _ in range(3):
+                desk.duty.look_at_files()
+            found = desk.duty.overview(desk.now_ms)
+            return found["share"]["total"], found["roster_refused"]
+
+        assert known() == (3, "")
+        file.write_text(more)
+        assert known() == (4, "")
+        desk.beat(120_000, "sos-01")
+        kept = desk.duty.keeper.span("sos-04")
+        assert kept is not None and kept.why == "it never came online"
+        for bad, why in (('{"v": 1', "Expecting"), ('{"v": 1, "columns": []}', "list of 1 to"), (None, "No such file")):
+            file.unlink() if bad is None else file.write_text(bad)
+            total, refused = known()
+            assert total == 4 and why in refused and "roster.json" in refused
+        file.write_bytes(b"\xff\xfe")
+        assert known()[0] == 4 and "codec" in known()[1]
+        file.write_text(more)
+        assert known() == (4, ""), "the very same file is good again"
+        assert desk.duty.keeper.roster is desk.duty._roster
+    refused_lines = [one.message for one in caplog.records if "refused" in one.message]
+    assert len(refused_lines) == 4, refused_lines
+
+
+def test_a_keeper_made_later_has_the_new_roster(tmp_path: Path) -> None:
+    """After trouble with the disk the desk begins with what is in the register. Red when it begins with the old one."""
+    file = tmp_path / "roster.json"
+    file.write_text(json.dumps(roster_document()))
+    with Desk(tmp_path / "register.db") as desk:
+        desk.duty._roster_file = WatchedFile(file, read)
+        file.write_text(json.dumps(roster_document({"sos-09": (54.86, 69.15)})))
+        desk.duty.look_at_files()
+        desk.duty._load()
+        assert list(desk.duty.keeper.roster.entries) == ["sos-09"]

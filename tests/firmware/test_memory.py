@@ -135,8 +135,6 @@ def open_calls(ledger: Ledger) -> list[Incident]:
     return [one for one in ledger.of(DEVICE) if one.alarm["status"] == "actual" and one.state == "received"]
 
 
-
-
 @pytest.mark.parametrize(
     ("link", "in_place", "areas", "fits"),
     [({"type": "wifi"}, False, 2, False), (RMII, False, 2, True), ({"type": "wifi"}, True, 1, True)],
