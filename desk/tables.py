@@ -111,4 +111,12 @@ STEPS = (
     """,
     # Of a false call: a word of desk/misuse.py.
     "ALTER TABLE incident ADD COLUMN misuse TEXT NOT NULL DEFAULT ''",
+    """
+    CREATE TABLE hearing ( -- see upkeep/hearing.py; a month of the desk's own time, such as 2026-11
+        device_id TEXT NOT NULL, month TEXT NOT NULL,
+        heartbeats INTEGER NOT NULL, lost INTEGER NOT NULL, dropped INTEGER NOT NULL, restarts INTEGER NOT NULL,
+        boot INTEGER NOT NULL, -- the latest
+        PRIMARY KEY (device_id, month)
+    ) STRICT;
+    """,
 )

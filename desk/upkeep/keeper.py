@@ -15,6 +15,7 @@ from desk.register import Register
 from desk.silence import OFFLINE, SILENT, Presence
 from desk.upkeep import chain, life, orders, store
 from desk.upkeep.chain import Link
+from desk.upkeep.hearing import Hearing
 from desk.upkeep.life import DOWN, Judged, Lives, Span
 from desk.upkeep.orders import WorkOrder
 from desk.upkeep.roster import COLUMNS_MAX, Roster
@@ -57,6 +58,8 @@ class Keeper:
             (name, link): at_ms for name, known in self.proofs.items() for link, (at_ms, _) in known.items()
         }
         self._lives = Lives(store.latest_spans(register))
+        self._hearing = Hearing(store.boots(register))
+        self._counted_ms = now_ms
         self._boots: dict[str, int] = {}
         """The boot number with which a column was lost."""
         self._tampered: dict[str, int] = {}
@@ -90,9 +93,11 @@ class Keeper:
         device_id = parts.device_id
         if retain or not self._is_watched(device_id):
             return
-        for link, at_ms, how in chain.proofs(parts, document, now_ms):
+        proofs = chain.proofs(parts, document, now_ms)
+        for link, at_ms, how in proofs:
             self.prove(device_id, link, at_ms, how)
         if parts.kind in ("info", "heartbeat"):
+            self._hearing.told(device_id, document, now_ms)
             self._explain(device_id, document)
         if parts.kind == "info":
             self._came(device_id, document, now_ms)
@@ -102,7 +107,7 @@ class Keeper:
                 self._revise(device_id, life.VANDALISM, "the housing was open", now_ms)
         elif parts.kind == "event" and document["event"] == "link-reset":
             self._revise(device_id, life.LINK, "it reset its chip for want of a network", now_ms)
-        if any(proof.link == "drill" for proof in chain.proofs(parts, document, now_ms)):
+        if any(proof.link == "drill" for proof in proofs):
             self._drilled(device_id, now_ms)
 
     def prove(self, device_id: str, link: str, at_ms: int, how: str) -> None:
@@ -143,6 +148,11 @@ class Keeper:
             return
         self._looked_ms = now_ms
         self._listened = self._listened or listening
+        if not listening:
+            self._hearing.deaf()
+        if not 0 <= now_ms - self._counted_ms < WRITTEN_MS:
+            self._counted_ms = now_ms
+            self.statements += [store.put_heard(*one) for one in self._hearing.take()]
         judged = {
             name: self._judge(name, columns.get(name), presence(name), now_ms, listening=listening)
             for name in self.roster.entries.keys() | columns.keys()

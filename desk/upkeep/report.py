@@ -11,6 +11,8 @@ from desk.export import BOM, cell, line, utc
 from desk.ledger import Column
 from desk.upkeep import chain, life, orders
 from desk.upkeep.chain import Link
+from desk.upkeep.hearing import FIELDS as HEARD
+from desk.upkeep.hearing import Heard
 from desk.upkeep.keeper import Keeper
 from desk.upkeep.life import DOWN, Span
 from desk.upkeep.orders import WorkOrder
@@ -117,8 +119,15 @@ def begin_of(year: int, month: int, zone: tzinfo | None) -> int:
     return round((at.replace(tzinfo=zone) if zone else at.astimezone()).timestamp() * 1000)
 
 
-def month(spans: Mapping[str, Iterable[Span]], closed: Iterable[WorkOrder], from_ms: int, to_ms: int) -> Document:
-    """Minutes by state and cause of every column; a column's life begins with its first span."""
+def month(
+    spans: Mapping[str, Iterable[Span]],
+    closed: Iterable[WorkOrder],
+    from_ms: int,
+    to_ms: int,
+    heard: Mapping[str, Heard] | None = None,
+) -> Document:
+    """Minutes by state and cause of every column; a column's life begins with its first span. `heard`: what of each
+    column's words arrived in that month."""
     rows = {}
     for name, mine in spans.items():
         kept = list(mine)
@@ -127,12 +136,20 @@ def month(spans: Mapping[str, Iterable[Span]], closed: Iterable[WorkOrder], from
     total: Counter[str] = Counter()
     for row in rows.values():
         total.update(row)
+    counted = {name: one for name, one in (heard or {}).items() if name in rows}
     repaired = [one for one in closed if one.repaired_ms is not None and from_ms <= one.repaired_ms < to_ms]
     return {
         "from_ms": from_ms,
         "to_ms": to_ms,
-        "columns": [{"device_id": name, **row, "availability": life.availability(row)} for name, row in rows.items()],
-        "total": {**{name: total[name] for name in FIELDS}, "availability": life.availability(total) if rows else None},
+        "columns": [
+            {"device_id": name, **row, "availability": life.availability(row), **vars(counted.get(name, Heard()))}
+            for name, row in rows.items()
+        ],
+        "total": {
+            **{name: total[name] for name in FIELDS},
+            "availability": life.availability(total) if rows else None,
+            **{name: sum(getattr(one, name) for one in counted.values()) for name in HEARD},
+        },
         "losses": len({one.loss for mine in spans.values() for one in mine if one.loss and from_ms <= one.from_ms}),
         "repair": orders.repair_ms(repaired),
     }
@@ -142,10 +159,10 @@ FIELDS = (life.PROVEN, life.PRESUMED, DOWN, *life.CAUSES, "none")
 
 
 def month_csv(found: Document) -> Iterator[str]:
-    """The month as a table: a line for each column, in minutes, and one for all."""
-    yield BOM + line(["device_id", "availability", *(f"{name}_min" for name in FIELDS)])
+    """The month as a table: a line for each column, in minutes and messages, and one for all."""
+    yield BOM + line(["device_id", "availability", *(f"{name}_min" for name in FIELDS), *HEARD])
     for row in [*found["columns"], {"device_id": "*", **found["total"]}]:
-        figures = [cell(row[name]) for name in FIELDS]
+        figures = [cell(row[name]) for name in (*FIELDS, *HEARD)]
         yield line([cell(row["device_id"]), _share(row["availability"]), *figures])
 
 

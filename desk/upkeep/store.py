@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from desk.register import Register
+from desk.upkeep.hearing import FIELDS, Heard
 from desk.upkeep.life import Revision, Span
 from desk.upkeep.orders import WorkOrder
 
@@ -46,6 +47,17 @@ def put_span(span: Span) -> list[Statement]:
     ]
 
 
+def put_heard(device_id: str, month: str, heard: Heard, boot: int) -> Statement:
+    """Beside what was counted before."""
+    added = ", ".join(f"{name} = {name} + excluded.{name}" for name in FIELDS)
+    marks = ", ".join("?" for _ in FIELDS)
+    return (
+        f"INSERT INTO hearing (device_id, month, {', '.join(FIELDS)}, boot) VALUES (?, ?, {marks}, ?)"
+        f" ON CONFLICT DO UPDATE SET {added}, boot = excluded.boot",
+        (device_id, month, *(getattr(heard, name) for name in FIELDS), boot),
+    )
+
+
 def revise(revision: Revision, now_ms: int) -> list[Statement]:
     """By later evidence: a person's word stands, and what says nothing new is not noted."""
     device_id, from_ms, _, cause, why = revision
@@ -84,6 +96,25 @@ def proofs(register: Register) -> dict[str, dict[str, tuple[int, str]]]:
 
 def first_sessions(register: Register) -> dict[str, int]:
     return {row["device_id"]: row["at_ms"] for row in register.ask("SELECT device_id, at_ms FROM first_session")}
+
+
+def boots(register: Register) -> dict[str, int]:
+    """The latest boot number of each column that was counted."""
+    latest = "SELECT max(month) FROM hearing WHERE device_id = one.device_id"
+    sql = f"SELECT device_id, boot FROM hearing AS one WHERE month = ({latest})"
+    return {row["device_id"]: row["boot"] for row in register.ask(sql)}
+
+
+def heard(register: Register, month: str) -> dict[str, Heard]:
+    """Of every column, in that month."""
+    rows = register.ask("SELECT * FROM hearing WHERE month = ?", month)
+    return {row["device_id"]: Heard(*(row[name] for name in FIELDS)) for row in rows}
+
+
+def heard_of_all(register: Register) -> Heard:
+    """By all columns together, ever."""
+    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in FIELDS)
+    return Heard(**register.ask(f"SELECT {sums} FROM hearing")[0])
 
 
 def latest_spans(register: Register) -> list[Span]:

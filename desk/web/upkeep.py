@@ -122,9 +122,8 @@ class Upkeep:
         from_ms = report.begin_of(year, number, None)
         to_ms = max(from_ms, min(report.begin_of(year, number + 1, None), now_ms()))
         register = self._desk.register
-        return report.month(
-            store.spans(register, from_ms, to_ms), store.orders(register, is_open=False), from_ms, to_ms
-        )
+        spans, closed = store.spans(register, from_ms, to_ms), store.orders(register, is_open=False)
+        return report.month(spans, closed, from_ms, to_ms, store.heard(register, asked))
 
     async def _year(self, request: web.Request) -> web.StreamResponse:
         asked = _asked(request, "year", YEAR)

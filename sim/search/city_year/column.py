@@ -33,7 +33,7 @@ class Column:
 
     def start(self, cause: str = "power-on") -> None:
         """It boots and connects."""
-        self.boot, self.cause = self.boot + 1, cause
+        self.boot, self.cause, self.seq = self.boot + 1, cause, 0
         self.connect()
         self.event("boot", {"number": self.boot, "cause": cause})
 
@@ -57,8 +57,8 @@ class Column:
 
     def beat(self) -> None:
         if self.is_there:
-            self.seq += 1
             self.say("heartbeat", self._heartbeat())
+            self.seq += 1
 
     def fault(self, ident: str, is_up: bool) -> None:
         """Raise or clear one; told at once, or with the next session."""

@@ -35,6 +35,8 @@ def page(city: City, verdict: Verdict) -> str:
         ("causes right", f"{100 * verdict.share:.1f} % of {len(verdict.found)} (wanted: {100 * RIGHT_MIN:.0f} %)"),
         ("work orders closed, still open", f"{verdict.orders[0]}, {verdict.orders[1]}"),
         ("causes revised by later evidence", f"{verdict.corrections}"),
+        ("heartbeats heard, lost while the desk listened", f"{verdict.heard.heartbeats}, {verdict.heard.lost}"),
+        ("restarts, and known to the desk", f"{verdict.restarts}, {verdict.heard.restarts}"),
     ]
     strips = picture.strips(verdict.lives, BEGIN_MS, {}, title="a strip for each column, a stroke for each day")
     return "\n".join(

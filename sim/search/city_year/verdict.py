@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from desk.upkeep import life, orders, store
+from desk.upkeep.hearing import Heard
 from desk.upkeep.life import DOWN, Span
 from sim.search.city_year.city import BEGIN_MS, LIMITS, LOOK_MS, City
 from sim.search.city_year.failures import KINDS, WRONG_ADDRESS, WRONG_RECEIVER, Failure
@@ -29,6 +30,10 @@ class Verdict:
     repair: dict[str, dict[str, int]] = field(default_factory=dict)
     corrections: int = 0
     orders: tuple[int, int] = (0, 0)
+    heard: Heard = field(default_factory=Heard)
+    """By all columns together, as the desk counted it."""
+    restarts: int = 0
+    """As many as there were."""
 
     @property
     def share(self) -> float:
@@ -41,6 +46,8 @@ class Verdict:
         wrong = [f"{self.minutes['none']} minutes without a state"] * bool(self.minutes["none"])
         if self.share < RIGHT_MIN:
             wrong.append(f"{100 * self.share:.1f} % of the causes are right, should be {100 * RIGHT_MIN:.0f}")
+        if self.heard.restarts != self.restarts:
+            wrong.append(f"{self.heard.restarts} restarts are known, of {self.restarts}")
         return wrong + self.late
 
     def by_kind(self) -> dict[str, tuple[int, int, Counter[str]]]:
@@ -68,6 +75,8 @@ def judge(city: City) -> Verdict:
     closed = store.orders(register, is_open=False, limit=10_000)
     verdict.repair = orders.repair_ms(closed)
     verdict.orders = len(closed), len(store.orders(register, is_open=True))
+    verdict.heard = store.heard_of_all(register)
+    verdict.restarts = sum(column.boot - 1 for column in city.columns.values())
     verdict.corrections = len(store.corrections(register, limit=100_000))
     return verdict
 
@@ -109,4 +118,6 @@ def summary(city: City, verdict: Verdict) -> dict[str, Any]:
         "minutes": dict(verdict.minutes), "causes_right": round(verdict.share, 4),
         "wrong_receivers_and_addresses": len(injected), "not_at_first_drill": len(verdict.late),
         "orders_closed": verdict.orders[0], "orders_open": verdict.orders[1], "causes_revised": verdict.corrections,
+        "heartbeats": verdict.heard.heartbeats, "heartbeats_lost": verdict.heard.lost, "restarts": verdict.restarts,
+        "restarts_known": verdict.heard.restarts,
     }  # fmt: skip

@@ -127,14 +127,15 @@ function monthTable() {
   const causes = CAUSES.filter((cause) => month?.total?.[cause]);
   const span = (minutes) => (minutes ? spanText(minutes * MINUTE_MS) : "–");
   const row = (name, one) => el("tr", {}, el("th", { scope: "row", text: name }), el("td", { class: "number", text: one.availability === null ? "–" : `${(Math.floor(one.availability * 10000) / 100).toFixed(2)} %` }),
-    ...["presumed", "down", ...causes].map((key) => el("td", { class: "number", text: span(one[key]) })));
-  const heads = [t("statistics.column"), t("life.proven"), t("life.presumed"), t("life.down"), ...causes.map(causeText)];
+    ...["presumed", "down", ...causes].map((key) => el("td", { class: "number", text: span(one[key]) })),
+    el("td", { class: "number", text: t("upkeep.of", { n: one.lost, of: one.lost + one.heartbeats }) }), ...["dropped", "restarts"].map((key) => el("td", { class: "number", text: String(one[key]) })));
+  const heads = [t("statistics.column"), t("life.proven"), t("life.presumed"), t("life.down"), ...causes.map(causeText), ...["lost", "dropped", "restarts"].map((key) => t(`upkeep.${key}`))];
   const repair = Object.entries(month?.repair ?? {}).map(([cause, one]) => el("li", { text: t("upkeep.repair", { cause: causeText(cause), time: spanText(one.mean_ms), n: one.n }) }));
   return el("section", { class: "card wide", testid: "upkeep-report" }, el("h3", { text: t("upkeep.month") }),
     el("p", { class: "files" }, choice, el("a", { class: "file", href: `/api/life.csv?month=${chosen}`, download: "", text: t("register.csv") })),
     month ? el("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("upkeep.month") }, el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col", text })))),
       el("tbody", {}, ...month.columns.map((one) => row(plain(one.device_id, 40), one)), row(t("upkeep.all"), month.total)))) : "",
-    el("ul", {}, ...repair),
+    el("p", { class: "none", text: t("upkeep.lost-note") }), el("ul", {}, ...repair),
     el("img", { class: "year", src: `/api/life.svg?year=${chosen.slice(0, 4)}&language=${current()}`, alt: t("upkeep.year", { year: chosen.slice(0, 4) }) }));
 }
 
