@@ -133,8 +133,8 @@ shell: needs-field ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the col
 	@test -n "$(PORT)" || { echo "error / ошибка / қате: make shell PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.shell "$(PORT)" $(if $(MINUTES),--minutes $(MINUTES)) $(SPEAK)
 
-bench: tools needs-live ## measure, side by side with stock umqtt.simple
-	@$(PY) -m tools.toolbox gstreamer > /dev/null
+bench: tools needs-live needs-dev ## measure, side by side with stock umqtt.simple
+	@$(PY) -m tools.toolbox gstreamer baresip chromium > /dev/null
 	@$(PY) -m sim bench
 
 CAMPAIGN = $(PY) -m sim campaign $(if $(CONTROL),--control $(CONTROL)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))

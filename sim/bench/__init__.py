@@ -65,8 +65,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _media(clicks: int) -> Any:
-    """Needs what only cameras at the desk need: requirements/live.in, and GStreamer."""
-    toolbox.require("gstreamer")
+    """Needs what only cameras at the desk need: requirements/live.in, GStreamer, baresip, and a browser."""
+    for tool in ("gstreamer", "baresip", "chromium"):
+        toolbox.require(tool)
     from sim.bench import media
 
     return media.measure(clicks)

@@ -1,7 +1,8 @@
 """Picture and sound at the desk: click to first frame, what one stream costs, and ten calls at once beside alarms.
 
-The camera is GStreamer's RTSP server, 1280 x 720 at 25 pictures a second and some 2 Mbit/s; the browsers are WebRTC
-clients without a head, in this process: what they cost is not counted, but it takes its share of the machine.
+The camera is GStreamer's RTSP server, 1280 x 720 at 25 pictures a second and some 2 Mbit/s; the intercom baresip; the
+browsers are WebRTC clients without a head, in this process: what they cost is not counted, but it takes its share of
+the machine. How old a picture and a word are when they arrive: delays.py.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,10 @@ from desk.media.credentials import Credentials
 from desk.media.gateway import Gateway
 from desk.media.hosts import Hosts
 from desk.register import Register
+from sim.bench import delays
 from sim.bench.stats import spread
 from sim.servers.broker import Mosquitto
+from sim.servers.intercom import Intercom
 from sim.servers.rtsp import H264_PAY, X264, RtspCamera
 
 PICTURE = "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=1280,height=720,framerate=25/1"
@@ -35,6 +38,8 @@ SOUND = "audiotestsrc is-live=true freq=440 ! audio/x-raw,rate=8000,channels=1 !
 STREAM = f"( {PICTURE} ! {X264} bitrate=2000 tune=zerolatency ! video/x-h264,profile=main ! {H264_PAY} {SOUND} )"
 SMALL = STREAM.replace("width=1280,height=720,framerate=25/1", "width=640,height=360,framerate=15/1")
 SMALL = SMALL.replace("bitrate=2000", "bitrate=500")  # each watcher has an encoder of its own at the camera
+SILENT = f"( {PICTURE} ! {X264} bitrate=2000 tune=zerolatency ! video/x-h264,profile=main ! {H264_PAY} )"
+AUDIBLE = 1000  # of 32767
 CAMERAS = 3  # for ten calls: a camera has four watchers at most
 AT_ONCE, WATCH_S, FIRST_S = 10, 10.0, 30.0
 ALARMS, EVERY_S = 50, 0.1
@@ -53,14 +58,14 @@ class Browser:
         self._connection.on("track", lambda track: self._tasks.append(asyncio.ensure_future(self._take(track))))
         self._name = ""
 
-    async def look(self, address: str) -> dict[str, float]:
-        """Click to the first picture and the first sound, s."""
+    async def look(self, stream: Mapping[str, str]) -> dict[str, float]:
+        """Click to the first picture and the first sound that can be heard, s."""
         began = time.perf_counter()
         for kind in ("video", "audio"):
             self._connection.addTransceiver(kind, direction="recvonly")
         await self._connection.setLocalDescription(await self._connection.createOffer())
         offer = str(self._connection.localDescription.sdp).encode()
-        done = await self._gateway.call({"rtsp": address}, "bench", offer, "127.0.0.1")
+        done = await self._gateway.call(stream, "bench", offer, "127.0.0.1")
         self._name = done.name
         await self._connection.setRemoteDescription(RTCSessionDescription(done.answer.decode(), "answer"))
         await asyncio.wait_for(self._came.wait(), FIRST_S)
@@ -75,8 +80,10 @@ class Browser:
     async def _take(self, track: MediaStreamTrack) -> None:
         with contextlib.suppress(MediaStreamError):
             while True:
-                await track.recv()
+                frame = await track.recv()
                 self.pictures += track.kind == "video"
+                if track.kind == "audio" and "audio" not in self.first and not _is_audible(frame):
+                    continue
                 self.first.setdefault(track.kind, time.perf_counter())
                 if len(self.first) == 2:
                     self._came.set()
@@ -85,21 +92,29 @@ class Browser:
 def measure(rounds: int) -> dict[str, Any]:
     """All figures. Raises ToolMissing, TimeoutError."""
     with contextlib.ExitStack() as stack:
-        cameras = [stack.enter_context(RtspCamera({"/large": STREAM, "/small": SMALL})) for _ in range(CAMERAS)]
-        return asyncio.run(_measure(cameras, rounds))
+        streams = {"/large": STREAM, "/small": SMALL, "/silent": SILENT}
+        cameras = [stack.enter_context(RtspCamera(streams)) for _ in range(CAMERAS)]
+        intercoms = [Intercom("tone"), Intercom("echo", echo=True)]
+        for one in intercoms:
+            stack.callback(one.close)
+            one.start()
+        return asyncio.run(_measure(cameras, intercoms, rounds))
 
 
-async def _measure(cameras: list[RtspCamera], rounds: int) -> dict[str, Any]:
+async def _measure(cameras: list[RtspCamera], intercoms: list[Intercom], rounds: int) -> dict[str, Any]:
     gateway = Gateway(Hosts(None, local=True), Credentials())
-    large = cameras[0].address("/large")
+    large = {"rtsp": cameras[0].address("/large")}
+    both = {"rtsp": cameras[0].address("/silent"), "sip": intercoms[0].address}
     try:
         async with _looking(gateway, [large]):
             pass  # the gateway's process starts with its first call
         first = [await _first(gateway, large) for _ in range(rounds)]
+        by_sip = [await _first(gateway, both) for _ in range(rounds)]
+        delays_of = await delays.measure(gateway, intercoms[1])
         async with _looking(gateway, [large]):
             cost = await _cpu_percent(gateway)
-        addresses = [cameras[number % CAMERAS].address("/small") for number in range(AT_ONCE)]
-        async with _looking(gateway, addresses) as browsers:
+        small = [{"rtsp": cameras[number % CAMERAS].address("/small")} for number in range(AT_ONCE)]
+        async with _looking(gateway, small) as browsers:
             alarms = asyncio.create_task(asyncio.to_thread(_alarms))
             before = [browser.pictures for browser in browsers]
             began = time.perf_counter()
@@ -110,30 +125,41 @@ async def _measure(cameras: list[RtspCamera], rounds: int) -> dict[str, Any]:
     finally:
         await gateway.stop()
     return {
-        "picture": spread([one["video"] * 1e6 for one in first]).as_dict(),
-        "sound": spread([one["audio"] * 1e6 for one in first]).as_dict(),
+        "picture": _of(first, "video"),
+        "sound": _of(first, "audio"),
+        "sip_picture": _of(by_sip, "video"),
+        "sip_sound": _of(by_sip, "audio"),
+        "delays": delays_of,
         "cpu_percent": cost,
         "ten": {"calls": AT_ONCE, "cpu_percent": all_cost, "slowest_per_s": min(rates), **told},
     }
 
 
 @contextlib.asynccontextmanager
-async def _looking(gateway: Gateway, addresses: list[str]) -> AsyncIterator[list[Browser]]:
-    browsers = [Browser(gateway) for _ in addresses]
+async def _looking(gateway: Gateway, streams: list[dict[str, str]]) -> AsyncIterator[list[Browser]]:
+    browsers = [Browser(gateway) for _ in streams]
     try:
-        await asyncio.gather(*(one.look(address) for one, address in zip(browsers, addresses, strict=True)))
+        await asyncio.gather(*(one.look(stream) for one, stream in zip(browsers, streams, strict=True)))
         yield browsers
     finally:
         for one in browsers:
             await one.close()
 
 
-async def _first(gateway: Gateway, address: str) -> dict[str, float]:
+async def _first(gateway: Gateway, stream: Mapping[str, str]) -> dict[str, float]:
     browser = Browser(gateway)
     try:
-        return await browser.look(address)
+        return await browser.look(stream)
     finally:
         await browser.close()
+
+
+def _of(found: list[dict[str, float]], kind: str) -> dict[str, Any]:
+    return spread([one[kind] * 1e6 for one in found]).as_dict()
+
+
+def _is_audible(frame: Any) -> bool:
+    return bool(abs(frame.to_ndarray().astype(int)).max() > AUDIBLE)
 
 
 async def _cpu_percent(gateway: Gateway) -> float:

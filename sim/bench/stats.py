@@ -1,4 +1,4 @@
-"""Figures of many rounds: median, 99th percentile, slope."""
+"""Figures of many rounds: median, 95th and 99th percentile, slope."""
 
 import math
 import statistics
@@ -13,6 +13,7 @@ class Spread:
 
     count: int
     median_ms: float
+    p95_ms: float
     p99_ms: float
 
     def as_dict(self) -> dict[str, Any]:
@@ -20,10 +21,10 @@ class Spread:
 
 
 def spread(values_us: Sequence[float]) -> Spread:
-    """Of values in microseconds. The p99 is the nearest rank, so with fewer than 100 values it is the highest."""
+    """Of values in microseconds. Percentiles are the nearest rank: of fewer than 100 values the p99 is the highest."""
     ordered = sorted(values_us)
-    rank = math.ceil(0.99 * len(ordered)) - 1
-    return Spread(len(ordered), round(statistics.median(ordered) / 1000, 3), round(ordered[rank] / 1000, 3))
+    p95, p99 = (ordered[math.ceil(share * len(ordered)) - 1] for share in (0.95, 0.99))
+    return Spread(len(ordered), *(round(one / 1000, 3) for one in (statistics.median(ordered), p95, p99)))
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

@@ -19,9 +19,10 @@ H264_PAY = "rtph264pay name=pay0 pt=96"
 
 
 class RtspCamera:
-    """On one port for as long as it lives. `streams`: path -> pipeline."""
+    """On one port for as long as it lives. `streams`: path -> pipeline. `server`: the program that has them."""
 
-    def __init__(self, streams: Mapping[str, str], *login: str) -> None:
+    def __init__(self, streams: Mapping[str, str], *login: str, server: Path = SERVER) -> None:
+        self._server = server
         self.streams = dict(streams)  # what is changed counts when it comes again
         self._login = login
         self.port = free_port()
@@ -39,7 +40,8 @@ class RtspCamera:
 
     def come(self) -> None:
         """(Back) on the network."""
-        argv = [*toolbox.require("gstreamer"), str(SERVER), str(self.port), json.dumps(self.streams), *self._login]
+        argv = [*toolbox.require("gstreamer"), str(self._server), str(self.port), json.dumps(self.streams)]
+        argv += self._login
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None and self._process.stdout.readline() == "up\n"
 
