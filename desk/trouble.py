@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from paho.mqtt.reasoncodes import ReasonCode
 
+from desk.disk import NO_ROOM, has_no_room
+
 
 class Trouble(NamedTuple):
     """`code` is "" when nothing is wrong."""
@@ -92,7 +94,7 @@ def of_closing(said: str) -> Trouble:
 def of_opening(error: OSError, path: Path) -> Trouble:
     """The register's file or folder cannot be had."""
     text, folder = f"{path}: {error.strerror}", path.parent
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in NO_ROOM:
         return Trouble("disk-full", f"{text}: the disk is full: make room on the disk of {folder}")
     if error.errno == errno.EROFS:
         return Trouble("disk-readonly", f"{text}: the disk is mounted read-only: mount it for writing")
@@ -101,9 +103,9 @@ def of_opening(error: OSError, path: Path) -> Trouble:
     return Trouble("disk-unreadable", f"{text}: is {folder} the folder that you mean?")
 
 
-def code_of(error: sqlite3.Error) -> str:
+def code_of(error: sqlite3.Error, path: Path | None = None) -> str:
     """The code alone, for who may not learn where the register is."""
-    return of_register(error, Path()).code
+    return of_register(error, path or Path()).code
 
 
 def of_register(error: BaseException, path: Path) -> Trouble:
@@ -129,6 +131,8 @@ def of_register(error: BaseException, path: Path) -> Trouble:
                 "disk-damaged",
                 f"{text}: the register is damaged or not one: put a backup in its place, or move it away",
             )
+        case sqlite3.SQLITE_IOERR if code == sqlite3.SQLITE_IOERR_WRITE and has_no_room(path):
+            return Trouble("disk-full", f"{text}: nothing more may be written: make room, or raise the quota")
         case sqlite3.SQLITE_IOERR:
             return Trouble("disk-error", f"{text}: the disk fails: look at the system's log, save {folder} elsewhere")
     return Trouble("disk", text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -11,6 +10,8 @@ import time
 from collections.abc import Container
 from dataclasses import dataclass
 from pathlib import Path
+
+from desk.disk import NO_ROOM
 
 NAME = re.compile(r"(?P<incident>[a-z0-9-]{1,32}-[0-9]{1,10}-[0-9]{1,10})-(?P<from_ms>[0-9]{13})\.(mp4|mkv|m4a)")
 CHUNK = 1024 * 1024
@@ -71,7 +72,7 @@ def reason(error: NoRoom | OSError) -> str:
     """Why it could not be written."""
     if isinstance(error, NoRoom):
         return error.code
-    return DISK_FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else NOT_WRITTEN
+    return DISK_FULL if error.errno in NO_ROOM else NOT_WRITTEN
 
 
 def part_of(path: Path, incident_id: str, from_ms: int, to_ms: int) -> Part | None:

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 from aiohttp import web
 
-from desk import trouble
 from desk.duty import COMMANDS, Change
-from desk.ledger import OUTCOMES, LedgerError
+from desk.ledger import OUTCOMES
 from desk.misuse import FALSE, MISUSES
 from desk.openings import Openings
 from desk.recordings import Recordings, Rules
 from desk.web import asking
 from desk.web.api import Desk
 from desk.web.audit import Audit
+from desk.web.doing import done
 from desk.web.feed import Feed
 from desk.web.guard import Guard, Person
 from desk.web.login import Login
@@ -103,7 +102,7 @@ class Server:
                 web.get("/api/export.csv", report.csv),
                 web.get("/api/export.json", report.json),
                 web.get("/api/feed", self._feed),
-                *Upkeep(self.desk, self._by, _or_refuse).routes(),
+                *Upkeep(self.desk, self._by, self._done).routes(),
             ]
         )
         return application
@@ -183,7 +182,7 @@ class Server:
         if self._person(request).role != "admin":
             raise Refusal(403, "only an admin begins an exercise", code="exercise-admin")
         by = self._person(request).name
-        command_id = await _or_refuse(lambda: self.desk.duty.exercise(device_id, by))
+        command_id = await self._done(lambda: self.desk.duty.exercise(device_id, by))
         return web.json_response({"id": command_id}, status=202)
 
     async def _decide(self, request: web.Request, decide: Callable[..., Any], *arguments: str) -> web.StreamResponse:
@@ -195,7 +194,7 @@ class Server:
             decide(incident_id, *arguments)
             return self.desk.incident(incident_id)
 
-        return web.json_response(await _or_refuse(decide_and_look))
+        return web.json_response(await self._done(decide_and_look))
 
     async def _command(self, request: web.Request) -> web.StreamResponse:
         device_id = asking.device_id(request)
@@ -204,11 +203,14 @@ class Server:
             why = "only an admin restarts a column: it raises no alarm meanwhile"
             raise Refusal(403, why, code="restart-admin")
         by = self._person(request).name
-        command_id = await _or_refuse(lambda: self.desk.duty.command(device_id, cmd, by))
+        command_id = await self._done(lambda: self.desk.duty.command(device_id, cmd, by))
         return web.json_response({"id": command_id}, status=202)
 
     async def _feed(self, request: web.Request) -> web.StreamResponse:
         return await self.feed.serve(request, lambda: self.guard.person(request) is not None)
+
+    async def _done(self, change: Callable[[], T]) -> T:
+        return await done(change, self.desk.register.path)
 
     def _person(self, request: web.Request) -> Person:
         person = self.guard.person(request)
@@ -220,14 +222,3 @@ class Server:
         """Who does it: the one who is logged in; only where nobody logs in a name of one's own choice."""
         person = self._person(request)
         return person.name if self.guard.with_accounts else text(document, "by", NAME_MAX, default="") or person.name
-
-
-async def _or_refuse(decide: Callable[[], T]) -> T:
-    """What it returns, in a worker thread. Raises Refusal when it cannot be, or could not be written down."""
-    try:
-        return await asyncio.to_thread(decide)
-    except LedgerError as error:
-        raise Refusal(409, str(error), None, code=error.code, **error.values) from None
-    except sqlite3.Error as error:
-        why = f"nothing was done, the register could not be written: {error}"
-        raise Refusal(503, why, code="register-write", why=trouble.code_of(error)) from None

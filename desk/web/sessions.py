@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import secrets
 import threading
 import time
@@ -19,6 +20,7 @@ from pathlib import Path
 from desk.web.accounts import Account, Accounts
 from desk.web.files import replace
 
+log = logging.getLogger("desk")
 FILE = "sessions.json"
 COOKIE = "desk_session"
 TOKEN_BYTES = 32
@@ -83,7 +85,11 @@ class Sessions:
             return {}  # everybody logs in again
 
     def _write(self) -> None:
-        replace(self._path, json.dumps(self._open))
+        """A full disk keeps nobody from logging in: then a session ends with this process."""
+        try:
+            replace(self._path, json.dumps(self._open))
+        except OSError as error:
+            log.error("%s: who is logged in cannot be written down: %s", self._path, error.strerror)
 
 
 def _digest(token: str) -> str:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
-from desk import trouble
 from desk.duty import STATUS, Change
-from desk.ledger import LedgerError
 from desk.shifts import NOTE_MAX, Shifts
 from desk.web import asking
 from desk.web.api import Desk, Document, now_ms
+from desk.web.doing import done
 from desk.web.refusal import Refusal, text
 
 By = Callable[[web.Request, dict[str, Any]], str]
@@ -68,13 +66,7 @@ class ShiftWork:
 
     async def _changed(self, change: Callable[[], None]) -> web.StreamResponse:
         """Shifts as they are then."""
-        try:
-            await asyncio.to_thread(change)
-        except LedgerError as error:
-            raise Refusal(409, str(error), None, code=error.code, **error.values) from None
-        except sqlite3.Error as error:
-            why = f"nothing was done, the register could not be written: {error}"
-            raise Refusal(503, why, code="register-write", why=trouble.code_of(error)) from None
+        await done(change, self._desk.register.path)
         self._desk.duty.attendance.sign()
         self._notify(STATUS)
         return web.json_response(await asyncio.to_thread(self._shown))

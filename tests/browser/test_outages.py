@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser_probe import MARKS, PATIENCE_S, Visitor
+from desk_words import words
+from full_disk import full_disk
 from playwright.sync_api import expect
 
 from sim.demo.desk_process import DeskProcess
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 pytestmark = [*MARKS, pytest.mark.timeout(300)]
 
 SILENT_S = 20.0
+NOT_WRITTEN = re.compile("status of 503")
 UNANSWERED = {"calling", "sent", "not-delivered"}
 
 
@@ -88,6 +91,35 @@ def test_the_broker_is_killed_while_a_call_is_open_and_another_one_comes(city: C
         desk.open(incident)
         if desk.get("accept").is_enabled():
             desk.accept(incident)
+        desk.close(incident, "false")
+    first.shows("ready")
+    second.shows("ready")
+
+
+def test_a_full_disk_is_called_so_and_loses_no_call(city: City, visitor: Visitor) -> None:
+    """The kernel refuses every byte of the register. Red when SQLite's word for it ("disk I/O error") is believed, when
+    the broker is told that a call is kept which is not, or when the desk has to be started again."""
+    first, second = visitor.pillar(city.page("petropavl-01")), visitor.pillar(city.page("petropavl-02"))
+    visitor.may_say = NOT_WRITTEN
+    desk = visitor.desk(city.desk.url)
+    first.press()
+    one = desk.call_from("petropavl-01")
+    desk.open(one)
+    with full_disk(city.desk.pid):
+        desk.get("accept").click()
+        expect(desk.get("failure")).to_contain_text(words("en")["why.disk-full"])
+        expect(desk.page.locator("#banner")).to_contain_text(words("en")["why.disk-full"])
+        before = len(city.lamps("petropavl-02"))
+        second.press()
+        second.shows("not-delivered")
+        assert set(city.lamps("petropavl-02")[before:]) <= UNANSWERED, "nobody has the call in a register"
+        assert desk.strips() == [one], "what is known stays on the page"
+    two = desk.call_from("petropavl-02")
+    second.shows("answered")
+    expect(desk.page.locator("#banner")).to_be_hidden()
+    for incident in (one, two):
+        desk.open(incident)
+        desk.accept(incident)
         desk.close(incident, "false")
     first.shows("ready")
     second.shows("ready")

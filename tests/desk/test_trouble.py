@@ -8,6 +8,8 @@ import re
 import socket
 import sqlite3
 import ssl
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -106,9 +108,48 @@ def test_a_folder_that_is_none_is_said(where: str, tmp_path: Path) -> None:
         Register(tmp_path / where)
 
 
+WRITES_ON = """
+import resource, sqlite3, sys
+from pathlib import Path
+from desk import trouble
+from desk.register import Register
+path = Path(sys.argv[1])
+with Register(path) as register:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), resource.RLIM_INFINITY))
+    try:
+        register.put_number("x", 1)
+    except sqlite3.Error as error:
+        print(error.sqlite_errorname, trouble.of_register(error, path).code, trouble.code_of(error))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    register.put_number("x", 2)
+    print(register.number("x"))
+print(sorted(one.name for one in path.parent.iterdir() if one.name.endswith(".room")))
+"""
+
+
+def test_a_limit_that_the_kernel_sets_is_a_full_disk_and_no_damage(tmp_path: Path) -> None:
+    """As a quota: SQLite calls it an I/O error. Red without the look for room; the register goes on by itself."""
+    command = [sys.executable, "-c", WRITES_ON, str(tmp_path / "desk" / "r.sqlite"), "0"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.stdout.splitlines() == ["SQLITE_IOERR_WRITE disk-full disk-error", "2", "[]"], ended.stderr
+
+
+def test_an_error_of_the_disk_is_none_of_room(tmp_path: Path) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_WRITE
+    Register(tmp_path / "r.sqlite").close()
+    assert trouble.of_register(error, tmp_path / "r.sqlite").code == "disk-error"
+
+
 @pytest.mark.parametrize(
     ("number", "code"),
-    [(errno.ENOSPC, "disk-full"), (errno.EROFS, "disk-readonly"), (errno.EACCES, "disk-unreadable")],
+    [
+        (errno.EFBIG, "disk-full"),
+        (errno.EDQUOT, "disk-full"),
+        (errno.ENOSPC, "disk-full"),
+        (errno.EROFS, "disk-readonly"),
+        (errno.EACCES, "disk-unreadable"),
+    ],
 )
 def test_what_the_system_says_of_the_file(number: int, code: str, tmp_path: Path) -> None:
     assert trouble.of_opening(OSError(number, "words"), tmp_path / "r").code == code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import stat
 import time
@@ -468,3 +469,21 @@ def test_what_is_counted_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(100):
         attempts.begin("a", f"192.0.2.{number}")
     assert len(attempts._tried) <= 10
+
+
+def test_a_full_disk_keeps_nobody_from_logging_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red while the session had to be written down first: an operator stood before a call and could not accept it."""
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    add_account(tmp_path, "anna")
+    accounts = Accounts(tmp_path)
+    sessions = Sessions(tmp_path, accounts)
+    monkeypatch.setattr("desk.web.sessions.replace", full)
+    anna = accounts.check("anna", PASSWORD)
+    assert anna is not None
+    token = sessions.open(anna)
+    assert sessions.find(token) == anna
+    sessions.close(token)
+    assert sessions.find(token) is None
