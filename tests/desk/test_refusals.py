@@ -34,6 +34,8 @@ WITHOUT_WORDS = {
     "gateway.py:call": IS_A_PROGRAMS,
     "gateway.py:_say": IS_A_PROGRAMS,
     "watching.py:hang_up": "the page hangs up without waiting for an answer",
+    "server.py:_close": IS_A_PROGRAMS,  # the kind of a call that is not false
+    "duty.py:close": IS_A_PROGRAMS,
     "duty.py:_order": IS_A_PROGRAMS,
     "office.py:_check_cause": IS_A_PROGRAMS,
     "ledger.py:advance": IS_A_PROGRAMS,  # an outcome that is none; the rest has codes
