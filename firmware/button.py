@@ -79,6 +79,10 @@ class Button:
         """A press may be under way, and not for long: nothing that stalls the loop should begin now."""
         return self.is_busy() and self._busy.ms() < CALM_MAX_MS
 
+    def is_touched(self) -> bool:
+        """Somebody is at it: no restart now. A contact that is stuck or chatters for ever is nobody."""
+        return self.wants_calm() or (self.was_closed and not self.is_stuck and not self.is_busy())
+
     def _follow_level(self, closed):
         if self._held_at_boot and not self.was_closed and self._level.ms() >= self._release_ms:
             self._let_go()  # it opened while we booted: what comes next is a new press

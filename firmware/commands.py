@@ -78,7 +78,9 @@ class Actions:
         return self.identify.running()
 
     def restart_due(self) -> bool:
-        return self.restart.expired() and self.column.incidents.count() == 0
+        """A press that has just begun would be over before the board looks again."""
+        column = self.column
+        return self.restart.expired() and not column.incidents.count() and not column.button.is_touched()
 
     def drill_ended(self):
         """The id of the command that asked for the drill, once; None for one on schedule."""

@@ -14,12 +14,10 @@ def give_up(column, in_a_row: int, why: str) -> None:
 
 
 def may_reset(column) -> bool:
-    """Not while somebody is at the button, nor while something that matters is in RAM alone. A contact that is stuck or
-    chatters for ever is nobody."""
+    """Not while somebody is at the button, nor while something that matters is in RAM alone."""
     button = column.button
-    is_held = button.was_closed and not button.is_stuck and not button.is_busy()
     is_left = not button.presses or button.held_for.ms() >= _LEFT_MS
-    return is_left and not (button.wants_calm() or is_held or column.journal.unsaved)
+    return is_left and not (button.is_touched() or column.journal.unsaved)
 
 
 def reset(board, boot: int, in_a_row: int, why: str, clock_trusted: bool) -> None:

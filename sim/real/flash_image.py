@@ -22,7 +22,7 @@ from tools import toolbox
 PROJECT = Path(__file__).resolve().parents[2]
 BLOCK_BYTES = 4096
 PRIVATE_MODE = 0o600
-SIZE_BYTES = 1024 * 1024
+SIZE_BYTES = 2 * 1024 * 1024  # a stock image on 4 MB of flash: fs_bytes of hal/assumptions.toml
 # What MicroPython's VfsLfs2 takes by default: a different cache size would change which files lie inline.
 _GEOMETRY: dict[str, Any] = {
     "block_size": BLOCK_BYTES,

@@ -10,6 +10,7 @@ from firmware.commands import Actions
 from firmware.startup import config_files
 
 BOOT_FILE, GOOD = "boot.rec", "config.good"
+HEALTH_MS = 2000  # firmware.column: between two looks
 HEALTHY_MS = 120_000
 
 
@@ -77,6 +78,20 @@ def test_a_restart_by_command_blames_nobody(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(rig.board, "reset", lambda: crumbs.append(rig.board.scratch.data))
     rig.column.step()
     assert len(crumbs) == 1 and crumbs[0].split(b"\0")[0] == b""
+
+
+def test_a_press_that_has_just_begun_goes_before_a_restart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when a restart looks at open incidents only: the press is over before the board looks again."""
+    rig = Rig().up()
+    resets: list[int] = []
+    monkeypatch.setattr(rig.board, "reset", lambda: resets.append(rig.column.incidents.count()))
+    rig.column.actions.restart.start(1000)
+    rig.board.contact.wave((HEALTH_MS - 10, 1), (HEALTH_MS + 140, 0))  # it is due when the column looks at its health
+    rig.run(2 * HEALTH_MS)
+    assert rig.said("alarm") and resets == []
+    rig.answer(rig.column.incidents.current().id, "closed")
+    rig.run(2 * HEALTH_MS)
+    assert resets and set(resets) == {0}
 
 
 # -- what it says about itself

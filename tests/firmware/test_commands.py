@@ -41,8 +41,11 @@ class FakeColumn:
         self.open = 0
         self.drill_status = ""
         self.drills = self.reports = 0
-        self.incidents = self
-        self.telemetry = self
+        self.is_held = False
+        self.incidents = self.telemetry = self.button = self
+
+    def is_touched(self) -> bool:
+        return self.is_held
 
     def count(self) -> int:
         return self.open
@@ -205,6 +208,9 @@ def test_a_restart_waits_for_its_answer_and_never_interrupts_an_incident() -> No
     rig.column.open = 1  # somebody pressed meanwhile
     assert not rig.actions.restart_due()
     rig.column.open = 0
+    rig.column.is_held = True  # somebody presses just now
+    assert not rig.actions.restart_due()
+    rig.column.is_held = False
     assert rig.actions.restart_due()
 
 
