@@ -53,6 +53,7 @@ from desk.upkeep.receiver import KeyFileError
 from desk.upkeep.roster import RosterError
 from desk.voice_check import VoiceCheck
 from desk.watched_file import WatchedFile
+from desk.web import roles
 from desk.web.accounts import Account, AccountError, Accounts
 from desk.web.api import Desk, now_ms
 from desk.web.audit import Audit
@@ -77,7 +78,7 @@ DAYS_MAX = 3660
 DISGUISE_MAX_S = 3660
 POSITIVE = number("a number above 0", lambda found: 0 < found < 1e6)
 RATE = number(f"from 0 to {EXERCISES_MAX:.0f} a week", lambda found: 0 <= found <= EXERCISES_MAX)
-ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list [NAME] --folder DIR [--admin]"
+ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list [NAME] --folder DIR [--role ROLE]"
 
 log = logging.getLogger("desk")
 Address = tuple[str, int]
@@ -262,7 +263,7 @@ def _guard(arguments: argparse.Namespace, folder: Path, on_request: OnRequest = 
             "--insecure-http behind a proxy that encrypts"
         )
     key = Key(folder)
-    sessions = Sessions(folder, accounts, nobody=Account("", "admin", key.text))
+    sessions = Sessions(folder, accounts, nobody=Account("", roles.CHIEF, key.text))
     encrypted, proxies = arguments.tls_cert is not None, tuple(arguments.trusted_proxy)
     return Guard(accounts, sessions, key, outside, encrypted, arguments.tiles, proxies, on_request)
 
@@ -294,7 +295,7 @@ def _account(arguments: argparse.Namespace) -> int:
     elif arguments.action == "remove":
         accounts.remove(arguments.name)
     else:
-        accounts.add(arguments.name, _new_password(), "admin" if arguments.admin else "operator")
+        accounts.add(arguments.name, _new_password(), arguments.role)
     return 0
 
 
@@ -449,5 +450,8 @@ def _account_parser() -> argparse.ArgumentParser:
     add("action", choices=("add", "remove", "list"), help="add also gives a new password")
     add("name", nargs="?", metavar="NAME")
     add("--folder", type=Path, required=True, metavar="DIR", help="the desk's")
-    add("--admin", action="store_true", help="may restart columns, too")
+    role = "an auditor reads everything and changes nothing (default: %(default)s)"
+    add("--role", choices=roles.ROLES, default=roles.OPERATOR, help=role)
+    # As chiefs were called before.
+    add("--admin", dest="role", action="store_const", const=roles.CHIEF, help=argparse.SUPPRESS)
     return parser

@@ -17,9 +17,10 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from desk.web.files import Stamp, replace, stamp
+from desk.web.roles import CHIEF, OPERATOR, ROLES
 
 FILE = "accounts.json"
-ROLES = ("operator", "admin")
+FORMER_ROLES = {"admin": CHIEF}  # as files of before have them
 ACCOUNTS_MAX = 200
 NAME = re.compile(r"[^\W_](?:[\w .@-]{0,30}[^\W_])?")  # in any script; it is shown, and sent to the columns as `by`
 PASSWORD_MIN, PASSWORD_MAX = 10, 128  # characters
@@ -71,7 +72,7 @@ class Accounts:
             return None
         return account
 
-    def add(self, name: str, password: str, role: str = "operator") -> None:
+    def add(self, name: str, password: str, role: str = OPERATOR) -> None:
         """Make an account, or give it a new password and role. Raises AccountError."""
         if not NAME.fullmatch(name):
             raise AccountError(f"name {name!r}: use 1 to 32 letters, digits, spaces or . @ - _, a letter first")
@@ -100,7 +101,7 @@ class Accounts:
         found = stamp(self._path)
         try:
             entries = json.loads(self._path.read_bytes()) if found else []
-            known = {entry["name"]: Account(entry["name"], entry["role"], entry["hash"]) for entry in entries}
+            known = {entry["name"]: _account(entry) for entry in entries}
         except (OSError, ValueError, TypeError, KeyError) as error:
             raise AccountError(f"{self._path}: cannot be read as accounts ({error!r}); restore or remove it") from error
         self._known, self._stamp = known, found
@@ -108,3 +109,11 @@ class Accounts:
     def _write(self) -> None:
         replace(self._path, json.dumps([asdict(account) for account in self._known.values()], indent=1))
         self._stamp = stamp(self._path)
+
+
+def _account(entry: dict[str, str]) -> Account:
+    """Raises KeyError, TypeError, and ValueError for a role that is none."""
+    role = FORMER_ROLES.get(entry["role"], entry["role"])
+    if role not in ROLES:
+        raise ValueError(f"role {role!r}")
+    return Account(entry["name"], role, entry["hash"])

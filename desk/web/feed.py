@@ -73,8 +73,11 @@ class Feed:
             with contextlib.suppress(RuntimeError):  # the loop has just ended: nobody watches
                 loop.call_soon_threadsafe(self._enter, (change.kind, change.id))
 
-    async def serve(self, request: web.Request, allowed: Callable[[], bool]) -> web.WebSocketResponse:
-        """One browser, until it goes. `allowed` is asked at every tick: false ends it (its session is over)."""
+    async def serve(
+        self, request: web.Request, allowed: Callable[[], bool], *, counts: bool = True
+    ) -> web.WebSocketResponse:
+        """One browser, until it goes. `allowed` is asked at every tick: false ends it (its session is over). `counts`:
+        whether whoever sits there could answer a call."""
         if len(self._browsers) >= BROWSERS_MAX:
             raise web.HTTPServiceUnavailable(text="too many browsers watch this desk")
         socket = web.WebSocketResponse(heartbeat=PING_S, max_msg_size=HEARD_MAX_BYTES)
@@ -82,16 +85,18 @@ class Feed:
         queue: asyncio.Queue[str] = asyncio.Queue(WAITING_MAX)
         queue.put_nowait(json.dumps(self._status()))
         self._browsers[queue] = allowed
-        self._attendance.came()
+        if counts:
+            self._attendance.came()
         sender = asyncio.create_task(_send_all(queue, socket))
         try:
             async for message in socket:
                 if message.type is not WSMsgType.TEXT:
                     break
-                if message.data == HERE:
+                if message.data == HERE and counts:
                     self._attendance.sign()
         finally:
-            self._attendance.went()
+            if counts:
+                self._attendance.went()
             self._browsers.pop(queue, None)
             sender.cancel()
             await asyncio.gather(sender, return_exceptions=True)

@@ -19,6 +19,7 @@ from aiohttp import web
 
 from common.home import DESK_COMMAND
 from desk import trouble
+from desk.web import roles
 from desk.web.accounts import Account, Accounts
 from desk.web.key import Key
 from desk.web.refusal import Refusal
@@ -26,7 +27,6 @@ from desk.web.sessions import COOKIE, Sessions
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 READING = ("GET", "HEAD")
-OPEN_TO_ALL = ("/api/me", "/api/login", "/api/logout")
 ANYBODY = "operator"  # by this name goes who holds the key of a desk without accounts
 KNOWN_COOKIE = "desk_known"
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -73,6 +73,14 @@ class Guard:
             return None
         return Person(account.name or ANYBODY, account.role)
 
+    def account(self, request: web.Request) -> tuple[str, Account]:
+        """Token and account of whoever asks. Raises Refusal."""
+        token = request.cookies.get(COOKIE, "")
+        account = self.sessions.find(token)
+        if account is None or self.person(request) is None:
+            raise Refusal(401, "log in first", code="login-first")
+        return token, account
+
     def is_proxied(self, request: web.Request) -> bool:
         """Whether a proxy that is trusted has passed it on."""
         try:
@@ -111,10 +119,13 @@ class Guard:
         if peer:
             self.on_request(peer, person is not None)
         self._check_host(request)
-        if request.path.startswith("/api/"):
+        is_api, name = request.path.startswith("/api/"), roles.name_of(request)
+        if is_api:
             self._check_origin(request)
-            if request.path not in OPEN_TO_ALL and person is None:
-                raise Refusal(401, "log in first", code="login-first")
+        if person is None and not roles.is_allowed(roles.STRANGER, name) and (name or is_api):
+            raise Refusal(401, "log in first", code="login-first")
+        if person is not None and name:
+            roles.check(person.role, name)
         return await handler(request)
 
     def _check_host(self, request: web.Request) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import math
+from typing import Any
 
 from aiohttp import web
 
-from desk.web import asking
+from desk.web import asking, roles
 from desk.web.accounts import PASSWORD_MAX, Account
 from desk.web.audit import Audit
 from desk.web.guard import ANYBODY, Guard
-from desk.web.refusal import Refusal, text
+from desk.web.refusal import Refusal, plain, text
 from desk.web.sessions import COOKIE, DELAY_S, VALID_S, WAIT_MAX_S, Attempts
 
 NAME_MAX = 32
@@ -37,6 +38,7 @@ class Login:
             {
                 "name": person.name if person else None,
                 "role": person.role if person else None,
+                "may": roles.allowed(person.role) if person else [],
                 "accounts": self._guard.with_accounts,
             }
         )
@@ -45,23 +47,27 @@ class Login:
         """204 and a cookie; 401; 429 or 503 when too many try."""
         document = await asking.document(request, "name", "password")
         name = text(document, "name", NAME_MAX)
-        password = document.get("password")
-        if not isinstance(password, str) or len(password) > PASSWORD_MAX or not password.isprintable():
-            why = f"password: must be a string of at most {PASSWORD_MAX} printable characters"
-            raise Refusal(400, why, code="login-password", most=PASSWORD_MAX)
+        password = password_in(document, "password")
+        account = await self.proven(request, name, password)
+        if account is None:
+            raise Refusal(401, "no such name and password", code="login-wrong")
+        self._audit.enter("login", name, self._guard.address(request))
+        response = web.Response(status=204)
+        await self._open(request, response, account)
+        self._guard.mark_known(response, account)
+        return response
+
+    async def proven(self, request: web.Request, name: str, password: str) -> Account | None:
+        """The account if that is its password. Raises Refusal when too many try."""
         known, address = self._guard.knows(request, name), self._guard.address(request)
         whence = f"{KNOWN} {name}" if known else address
         await self._wait(name, whence, address)
         account = await self._check(name, password, known=known)
         if account is None:
             self._audit.enter("wrong password", name, address)
-            raise Refusal(401, "no such name and password", code="login-wrong")
+            return None
         self._attempts.succeeded(name, whence)
-        self._audit.enter("login", name, address)
-        response = web.Response(status=204)
-        await self._open(request, response, account)
-        self._guard.mark_known(response, account)
-        return response
+        return account
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
         """A desk without accounts: the link that it printed. The key does not stay in the browser's address."""
@@ -72,7 +78,8 @@ class Login:
         return response
 
     async def _open(self, request: web.Request, response: web.StreamResponse, account: Account) -> None:
-        token = await asyncio.to_thread(self._guard.sessions.open, account)
+        browser = plain(request.headers.get("User-Agent", ""))
+        token = await asyncio.to_thread(self._guard.sessions.open, account, self._guard.address(request), browser)
         response.set_cookie(
             *(COOKIE, token), max_age=VALID_S, path="/",
             secure=self._guard.is_encrypted(request), httponly=True, samesite="Strict",
@@ -113,6 +120,15 @@ class Login:
         response = web.Response(status=204)
         response.del_cookie(COOKIE, path="/", httponly=True, samesite="Strict")
         return response
+
+
+def password_in(document: dict[str, Any], key: str) -> str:
+    """Raises Refusal."""
+    password = document.get(key)
+    if not isinstance(password, str) or len(password) > PASSWORD_MAX or not password.isprintable():
+        why = f"{key}: must be a string of at most {PASSWORD_MAX} printable characters"
+        raise Refusal(400, why, code="login-password", most=PASSWORD_MAX)
+    return password
 
 
 def _later(why: str, wait_s: float) -> tuple[str, dict[str, str], int]:

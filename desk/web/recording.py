@@ -21,7 +21,7 @@ from desk.media.gateway import Gateway
 from desk.media.trouble import NoStream
 from desk.openings import CALL_CLOSED, DESK_STOPPED, PLAYBACK, Opening, Openings
 from desk.recordings import Recordings
-from desk.web import asking
+from desk.web import asking, roles
 from desk.web.api import MANY, Desk
 from desk.web.guard import Person
 from desk.web.refusal import Refusal, flag, number, text
@@ -277,14 +277,15 @@ class Recording:
         return web.FileResponse(found["path"], headers={"Content-Type": kind, "Content-Disposition": disposition})
 
     async def hold(self, request: web.Request) -> web.StreamResponse:
-        """Keep an incident's recordings until further notice, or no longer (an admin)."""
+        """Keep an incident's recordings until further notice, or no longer."""
         document = await asking.document(request, "hold", "why")
         why, person = text(document, "why", WHY_MAX), self._person(request)
         incident = await asyncio.to_thread(self._desk.incident, asking.incident_id(request))
-        if flag(document, "hold"):
+        keep = flag(document, "hold")
+        if not keep:
+            roles.check(person.role, roles.RELEASE)
+        if keep:
             await asyncio.to_thread(self._kept.hold, incident["id"], person.name, why)
-        elif person.role != "admin":
-            raise Refusal(403, "only an admin ends a legal hold", code="hold-admin")
         else:
             await asyncio.to_thread(self._kept.release, incident["id"], person.name, why)
         return await self.listed(request)

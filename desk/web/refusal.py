@@ -65,6 +65,11 @@ def text(document: Mapping[str, Any], key: str, most: int, *, default: str | Non
     return value.strip()
 
 
+def plain(value: str) -> str:
+    """What somebody else wrote, without control characters."""
+    return _CONTROLS.sub("", value).replace("\n", " ").replace("\t", " ").strip()
+
+
 def flag(document: Mapping[str, Any], key: str, *, default: bool | None = None) -> bool:
     """True or false; without a `default` it must be there. Raises Refusal."""
     value = document.get(key, default)

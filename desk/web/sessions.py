@@ -16,15 +16,19 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from ipaddress import ip_address, ip_network
 from pathlib import Path
+from typing import NamedTuple
 
 from desk.web.accounts import Account, Accounts
 from desk.web.files import replace
+from desk.web.roles import CHIEF
 
 log = logging.getLogger("desk")
 FILE = "sessions.json"
 COOKIE = "desk_session"
 TOKEN_BYTES = 32
 VALID_S = 13 * 3600  # a shift of twelve hours, and handing it over
+ID_DIGITS = 16
+ADDRESS_MAX, BROWSER_MAX = 64, 200  # characters
 SESSIONS_MAX = 20  # of one account: more than a person has browsers; the oldest go
 
 TRIES, TRY_WINDOW_S = 5, 300.0  # of one name from one address
@@ -33,7 +37,31 @@ DELAY_S, WAIT_MAX_S = 2.0, 10.0  # between further ones, and how long one waits 
 PLACES_MAX = 10_000  # of those counted
 
 
-NOBODY = Account("", "admin", "")
+NOBODY = Account("", CHIEF, "")
+
+
+class Session(NamedTuple):
+    """One login, as the file has it. `seal`: of the account as it was then; `browser`: as it calls itself."""
+
+    name: str
+    seal: str
+    until_s: float
+    since_s: float
+    address: str
+    browser: str
+
+
+class Shown(NamedTuple):
+    """One that is not over, for people to look at. `id` names it and opens nothing; `seen_s`: when it was last used, as
+    far as this run of the desk knows."""
+
+    id: str
+    name: str
+    since_s: float
+    seen_s: float
+    until_s: float
+    address: str
+    browser: str
 
 
 class Sessions:
@@ -48,39 +76,88 @@ class Sessions:
         self._now_s = now_s
         self._lock = threading.Lock()
         self._open = self._read()
+        self._seen_s: dict[str, float] = {}
 
-    def open(self, account: Account) -> str:
+    def open(self, account: Account, address: str = "", browser: str = "") -> str:
         """A new session's token."""
         token = secrets.token_urlsafe(TOKEN_BYTES)
         with self._lock:
             now_s = self._now_s()
-            self._open = {key: session for key, session in self._open.items() if session[2] > now_s}
-            mine = [key for key, session in self._open.items() if session[0] == account.name]
+            self._open = {key: session for key, session in self._open.items() if session.until_s > now_s}
+            mine = [key for key, session in self._open.items() if session.name == account.name]
             for key in mine[: len(mine) + 1 - SESSIONS_MAX]:
                 del self._open[key]
-            self._open[_digest(token)] = (account.name, _seal(account), now_s + VALID_S)
+            browser = browser[:BROWSER_MAX]
+            self._open[_digest(token)] = Session(
+                account.name, _seal(account), now_s + VALID_S, now_s, address[:ADDRESS_MAX], browser
+            )
             self._write()
         return token
 
     def find(self, token: str) -> Account | None:
         """Whose session it is; None when it is unknown, over, or the account has changed since."""
+        key = _digest(token)
         with self._lock:
-            session = self._open.get(_digest(token))
-        if session is None or session[2] <= self._now_s():
-            return None
-        account = self.nobody if session[0] == self.nobody.name else self._accounts.find(session[0])
-        return account if account and _seal(account) == session[1] else None
+            session = self._open.get(key)
+        account = session and self._account_of(session)
+        if account:
+            self._seen_s[key] = self._now_s()
+        return account or None
 
     def close(self, token: str) -> None:
         """End a session."""
+        self._end(lambda key, _: key == _digest(token))
+
+    def all(self) -> list[Shown]:
+        """Those that are not over, newest first."""
         with self._lock:
-            if self._open.pop(_digest(token), None):
+            found = list(self._open.items())
+        shown = [
+            Shown(
+                id_of(key), one.name, one.since_s, self._seen_s.get(key, one.since_s), one.until_s, one.address,
+                one.browser,
+            )
+            for key, one in found
+            if self._account_of(one)
+        ]  # fmt: skip
+        return sorted(shown, key=lambda one: -one.since_s)
+
+    def end(self, id_: str) -> None:
+        """The one that is shown with this id; harmless when it is over."""
+        self._end(lambda key, _: id_of(key) == id_)
+
+    def end_all(self, name: str, but: str | None = None) -> None:
+        """All of an account; `but` the one of this token."""
+        kept = but and _digest(but)
+        self._end(lambda key, session: session.name == name and key != kept)
+
+    def renew(self, token: str, account: Account) -> None:
+        """The account has changed, and this session's person did it: this one goes on."""
+        key = _digest(token)
+        with self._lock:
+            if key in self._open:
+                self._open[key] = self._open[key]._replace(seal=_seal(account))
                 self._write()
 
-    def _read(self) -> dict[str, tuple[str, str, float]]:
+    def _account_of(self, session: Session) -> Account | None:
+        if session.until_s <= self._now_s():
+            return None
+        account = self.nobody if session.name == self.nobody.name else self._accounts.find(session.name)
+        return account if account and _seal(account) == session.seal else None
+
+    def _end(self, is_meant: Callable[[str, Session], bool]) -> None:
+        with self._lock:
+            gone = [key for key, session in self._open.items() if is_meant(key, session)]
+            for key in gone:
+                del self._open[key]
+                self._seen_s.pop(key, None)
+            if gone:
+                self._write()
+
+    def _read(self) -> dict[str, Session]:
         try:
             found = json.loads(self._path.read_bytes())
-            return {str(key): (str(name), str(seal), float(until_s)) for key, (name, seal, until_s) in found.items()}
+            return {str(key): _session(*entry) for key, entry in found.items()}
         except (OSError, ValueError, TypeError, AttributeError):
             return {}  # everybody logs in again
 
@@ -90,6 +167,24 @@ class Sessions:
             replace(self._path, json.dumps(self._open))
         except OSError as error:
             log.error("%s: who is logged in cannot be written down: %s", self._path, error.strerror)
+
+
+def token_id(token: str) -> str:
+    """The id with which this token's session is shown."""
+    return id_of(_digest(token))
+
+
+def id_of(digest: str) -> str:
+    return digest[:ID_DIGITS]
+
+
+def _session(
+    name: str, seal: str, until_s: float, since_s: float | None = None, address: str = "", browser: str = ""
+) -> Session:
+    """An entry of the file, which had three of these before. Raises TypeError and ValueError."""
+    until_s = float(until_s)
+    since_s = until_s - VALID_S if since_s is None else float(since_s)
+    return Session(str(name), str(seal), until_s, since_s, str(address), str(browser))
 
 
 def _digest(token: str) -> str:

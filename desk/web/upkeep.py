@@ -147,7 +147,7 @@ class Upkeep:
         def read() -> Document:
             register, at_ms = self._desk.register, now_ms()
             spans = store.spans(register, at_ms - SPANS_MS, at_ms).get(device_id, [])
-            ends = [*(span.from_ms for span in spans[1:]), None]
+            ends = [*(span.from_ms for span in spans[1:]), None][: len(spans)]
             down = [
                 {**span._asdict(), "to_ms": to_ms}
                 for span, to_ms in zip(spans, ends, strict=True)

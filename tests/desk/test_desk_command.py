@@ -93,7 +93,7 @@ def refused(folder: Path, *arguments: str) -> str:
 def test_it_is_not_open_to_others_without_accounts_and_encryption(tmp_path: Path) -> None:
     for outside in ("0.0.0.0:0", "[::]:0", "192.0.2.7:8080", "desk.example:8080"):
         assert "account add" in refused(tmp_path, "--listen", outside)
-    add_account(tmp_path, "admin", "admin")
+    add_account(tmp_path, "chief", "chief")
     why = refused(tmp_path, "--listen", "0.0.0.0:0")
     assert "--tls-cert" in why and "--insecure-http" in why
 
@@ -109,12 +109,12 @@ def test_a_desk_that_opens_itself_to_others_is_noticed(tmp_path: Path, monkeypat
 
 def test_with_both_it_is_open_to_who_logs_in(tmp_path: Path) -> None:
     identity = Authority(tmp_path / "ca").server()
-    add_account(tmp_path, "admin", "admin")
+    add_account(tmp_path, "chief", "chief")
     tls = ("--tls-cert", str(identity.cert), "--tls-key", str(identity.key))
     with desk(tmp_path, None, "--listen", "0.0.0.0:0", *tls) as running:
         assert running.url.startswith("https://0.0.0.0:")
         assert running.ask("GET", "/api/incidents")[0] == 401
-        status, _, cookie = running.ask("POST", "/api/login", {"name": "admin", "password": PASSWORD})
+        status, _, cookie = running.ask("POST", "/api/login", {"name": "chief", "password": PASSWORD})
         assert status == 204 and "Secure" in cookie and "HttpOnly" in cookie and "SameSite=Strict" in cookie
         token = cookie.partition(";")[0]
         assert running.ask("GET", "/api/incidents", cookie=token)[:2] == (200, [])
@@ -139,8 +139,10 @@ def account(folder: Path, *arguments: str, password: str = PASSWORD) -> subproce
 
 def test_accounts_are_made_listed_and_removed(tmp_path: Path) -> None:
     assert account(tmp_path, "add", "Айгүл").returncode == 0
-    assert account(tmp_path, "add", "admin", "--admin").returncode == 0
-    assert account(tmp_path, "list").stdout == "admin\tadmin\noperator\tАйгүл\n"
+    assert account(tmp_path, "add", "Ержан", "--role", "auditor").returncode == 0
+    assert account(tmp_path, "add", "admin", "--admin").returncode == 0, "as it was said before"
+    assert account(tmp_path, "list").stdout == "chief\tadmin\noperator\tАйгүл\nauditor\tЕржан\n"
+    assert account(tmp_path, "remove", "Ержан").returncode == 0
     assert account(tmp_path, "remove", "admin").returncode == 0
     assert account(tmp_path, "list").stdout == "operator\tАйгүл\n"
     for wrong in (("remove", "admin"), ("add",), ("add", "<b>")):

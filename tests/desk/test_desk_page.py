@@ -348,7 +348,7 @@ def test_a_column_nobody_has_heard_is_no_silence(server: FakeDesk, desk: DeskPag
 
 
 def test_commands_to_a_column(server: FakeDesk, desk: DeskPage) -> None:
-    server.me["role"] = "admin"
+    server.me["role"] = "chief"
     desk.page.reload()
     desk.get("column-park-01").locator("button").click()
     desk.get("command-identify").click()
@@ -360,10 +360,12 @@ def test_commands_to_a_column(server: FakeDesk, desk: DeskPage) -> None:
     assert server.posts[-1] == ("columns/park-01/command", {"cmd": "restart"})
 
 
-def test_who_is_no_admin_restarts_nothing(desk: DeskPage) -> None:
+def test_who_is_no_chief_restarts_nothing_and_reads_why(desk: DeskPage) -> None:
+    """Red when columns.js does not ask what the role may do."""
     desk.get("column-park-01").locator("button").click()
-    expect(desk.get("command-selftest")).to_be_visible()
-    expect(desk.get("command-restart")).to_be_hidden()
+    expect(desk.get("command-selftest")).to_be_enabled()
+    expect(desk.get("command-restart")).to_be_disabled()
+    expect(desk.get("command-may-not")).to_contain_text("Only a chief restarts a column")
 
 
 # -- text from outside

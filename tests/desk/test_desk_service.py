@@ -80,7 +80,7 @@ class Here(aiohttp.abc.AbstractResolver):
 
 @pytest.fixture
 def desk(tmp_path: Path, broker: Mosquitto) -> Iterator[DeskRig]:
-    add_account(tmp_path / "desk", NAME, "admin")
+    add_account(tmp_path / "desk", NAME, "chief")
     rig = DeskRig(tmp_path / "desk", broker, "--trusted-proxy", HOST)
     yield rig
     rig.close()

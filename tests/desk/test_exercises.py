@@ -141,7 +141,7 @@ def test_a_call_that_nobody_accepted_counts_against_the_target() -> None:
 @pytest.fixture
 def desk(broker: Mosquitto, tmp_path: Path) -> Iterator[DeskRig]:
     folder = tmp_path / "desk"
-    add_account(folder, "chief", "admin")
+    add_account(folder, "chief", "chief")
     add_account(folder, "anna")
     rig = DeskRig(folder, broker)
     yield rig
@@ -155,7 +155,7 @@ def test_an_exercise_from_the_order_to_the_figures(desk: DeskRig, broker: Mosqui
     columns.say("info")
     wait_for(lambda: desk.get("/api/columns").json, "the column")
     path = "/api/columns/petropavl-01/exercise"
-    assert (desk.post(path).status, desk.post(path).json["code"]) == (403, "exercise-admin")
+    assert (desk.post(path).status, desk.post(path).json["code"]) == (403, "role-chief")
     desk.log_in("chief")
     assert desk.post(path).status == 202
     assert columns.hears("cmd", cmd="drill")["status"] == "exercise"

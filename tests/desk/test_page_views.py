@@ -112,3 +112,22 @@ def test_a_session_that_ends_leads_to_the_login(server: FakeDesk, visitor: Visit
     server.hang_up()
     expect(desk.get("login")).to_be_visible()
     assert not desk.get("strip").is_visible()
+
+
+# -- roles
+
+
+def test_an_auditor_sees_a_call_and_why_it_is_not_to_be_answered_here(server: FakeDesk, desk: DeskPage) -> None:
+    """By mouse or by key. Red when panel.js or strips.js does not ask what the role may do."""
+    server.me = {"name": "auditor 1", "accounts": True, "role": "auditor"}
+    desk.page.reload()
+    server.put(incident("park-01-1-1"))
+    expect(desk.get("role-line")).to_contain_text("you see everything and change nothing")
+    expect(desk.get("strip-accept")).to_be_disabled()
+    for what in ("accept", "note", "play", "mic"):
+        expect(desk.get(what)).to_be_disabled()
+    expect(desk.get("may-not")).to_have_text("An auditor reads everything and changes nothing.")
+    for key in "adpm":
+        desk.page.keyboard.press(key)
+    expect(desk.get("media-state")).to_contain_text("An auditor reads everything")
+    assert not server.posts

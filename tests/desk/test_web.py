@@ -14,6 +14,7 @@ import pytest
 from desk_rig import DeskRig, Speaker, wait_for
 
 from desk import export
+from desk.web import roles
 from sim.servers.broker import Mosquitto
 
 pytestmark = pytest.mark.mosquitto
@@ -50,7 +51,8 @@ def column(desk: DeskRig, device_id: str) -> dict[str, Any]:
 def test_the_page_and_what_it_needs_to_know(desk: DeskRig) -> None:
     page = desk.get("/")
     assert (page.status, page.headers["Content-Type"].partition(";")[0]) == (200, "text/html")
-    assert desk.get("/api/me").json == {"name": "operator", "role": "admin", "accounts": False}
+    me = {"name": "operator", "role": "chief", "may": roles.allowed("chief"), "accounts": False}
+    assert desk.get("/api/me").json == me
     config = desk.get("/api/config").json
     assert config["languages"] == ["en", "ru", "kk"] and config["tiles"] is None
     assert config["outcomes"] == ["administrative", "criminal", "help-given", "false", "other"]

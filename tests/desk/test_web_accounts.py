@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from ipaddress import ip_network
 from pathlib import Path
+from typing import cast
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from argon2 import PasswordHasher
 from desk_rig import PASSWORD, Answer, DeskRig, add_account
 
+from desk.web import roles
 from desk.web.accounts import AccountError, Accounts
 from desk.web.guard import KNOWN_COOKIE, Guard
 from desk.web.key import Key
@@ -78,7 +80,7 @@ def hold_closed(desk: DeskRig, headers: dict[str, str]) -> None:
     for path in CHANGES:
         assert desk.post(path, headers=headers).status == 401, path
     assert desk.ask("DELETE", "/api/whep/a", headers={"Origin": desk.origin, **headers}).status == 401
-    assert desk.get("/api/me", headers).json == {"name": None, "role": None, "accounts": True}
+    assert desk.get("/api/me", headers).json == {"name": None, "role": None, "may": [], "accounts": True}
 
 
 def test_nothing_is_told_and_nothing_done_before_the_login(desk: DeskRig) -> None:
@@ -88,7 +90,7 @@ def test_nothing_is_told_and_nothing_done_before_the_login(desk: DeskRig) -> Non
 
 
 def test_a_desk_that_forgets_to_ask_is_noticed(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desk.web.guard.OPEN_TO_ALL", (*PRIVATE, "/api/me"))
+    monkeypatch.setitem(cast("dict[str, roles.Who]", roles.REQUESTS), "GET /api/columns", roles.ANYBODY)
     with pytest.raises(AssertionError):
         hold_closed(desk, {})
 
@@ -106,7 +108,8 @@ def test_in_and_out(desk: DeskRig) -> None:
     given = cookie(answer)[COOKIE]
     assert given["httponly"] and given["samesite"] == "Strict" and given["path"] == "/"
     assert not given["domain"] and int(given["max-age"]) == VALID_S and len(given.value) >= 43
-    assert desk.get("/api/me").json == {"name": NAME, "role": "operator", "accounts": True}
+    me = {"name": NAME, "role": "operator", "may": roles.allowed("operator"), "accounts": True}
+    assert desk.get("/api/me").json == me
     assert desk.get("/api/incidents").status == 200
     assert desk.post("/api/logout").status == 204
     hold_closed(desk, {})
@@ -148,7 +151,7 @@ def test_by_whom_it_was_done_is_who_logged_in_and_nobody_else(desk: DeskRig, mon
     assert done == [("a-1-1", NAME)]
 
 
-def test_only_an_admin_restarts_a_column(desk: DeskRig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_a_chief_restarts_a_column(desk: DeskRig, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[str, ...]] = []
 
     def send(*arguments: str) -> str:
@@ -156,14 +159,14 @@ def test_only_an_admin_restarts_a_column(desk: DeskRig, folder: Path, monkeypatc
         return "c-1"
 
     monkeypatch.setattr(desk.server.desk.duty, "command", send)
-    add_account(folder, "admin", "admin")
+    add_account(folder, "chief", "chief")
     desk.log_in(NAME)
     assert desk.post("/api/columns/a/command", {"cmd": "restart"}).status == 403
     assert desk.post("/api/columns/a/command", {"cmd": "report"}).status == 202
-    desk.log_in("admin")
-    assert desk.get("/api/me").json["role"] == "admin"
+    desk.log_in("chief")
+    assert desk.get("/api/me").json["role"] == "chief"
     assert desk.post("/api/columns/a/command", {"cmd": "restart"}).status == 202
-    assert sent == [("a", "report", NAME), ("a", "restart", "admin")]
+    assert sent == [("a", "report", NAME), ("a", "restart", "chief")]
 
 
 def try_wrong(desk: DeskRig, times: int, headers: dict[str, str] | None = None) -> None:
@@ -288,7 +291,8 @@ def link(folder: Path) -> str:
 def test_without_accounts_only_the_link_that_was_printed_opens_the_desk(folder: Path) -> None:
     rig = DeskRig(folder, None)
     try:
-        assert rig.get("/api/me").json == {"name": "operator", "role": "admin", "accounts": False}
+        me = {"name": "operator", "role": "chief", "may": roles.allowed("chief"), "accounts": False}
+        assert rig.get("/api/me").json == me
         rig.forget()
         for headers in ({"Cookie": "a=b"}, {"Cookie": f"{COOKIE}=made-up"}):
             for path in PRIVATE:
@@ -359,10 +363,10 @@ def test_a_new_password_and_a_removed_account(folder: Path) -> None:
     assert account and accounts.check(NAME, PASSWORD + "!") is None
     token = sessions.open(account)
     assert sessions.find(token) == account
-    cheap(folder).add(NAME, PASSWORD + "!", "admin")  # another process
+    cheap(folder).add(NAME, PASSWORD + "!", "chief")  # another process
     assert accounts.check(NAME, PASSWORD) is None and sessions.find(token) is None
     changed = accounts.check(NAME, PASSWORD + "!")
-    assert changed and changed.role == "admin"
+    assert changed and changed.role == "chief"
     token = sessions.open(changed)
     cheap(folder).remove(NAME)
     assert sessions.find(token) is None and accounts.all() == []

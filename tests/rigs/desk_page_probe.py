@@ -11,6 +11,8 @@ from typing import Any, Self
 
 from aiohttp import WSMsgType, web
 
+from desk.web.roles import STRANGER, allowed
+
 STATIC = Path(__file__).resolve().parents[2] / "desk" / "web" / "static"
 CSP = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -207,7 +209,7 @@ class FakeDesk:
         tail = request.match_info["tail"]
         self.gets.append(f"{tail}?{request.query_string}")
         if tail == "me":
-            return web.json_response(self.me)
+            return web.json_response({**self.me, "may": allowed(self.me["role"] or STRANGER)})
         if self._stranger():
             return web.json_response({"error": "log in", "code": "login-first"}, status=401)
         if tail == "config":

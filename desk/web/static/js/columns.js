@@ -4,12 +4,14 @@ import { Refused, post } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { columnEvents } from "./events.js";
 import { has, t } from "./i18n.js";
+import { gate, may, mayNot } from "./rights.js";
 import { isOpen, on, select, store } from "./store.js";
 import { ageText, momentText, nowMs, spanText } from "./time.js";
 import { columnText, faultText, linkText, modeText, ownWords, placeText, refusalText, resetText, siteText, sourceText, statusText } from "./words.js";
 
 const URGENCY = { alarm: 0, silent: 1, offline: 1, fault: 2, ready: 3 };
 const COMMANDS = ["identify", "selftest", "report", "drill", "restart"];
+const RESTART = "restart"; // asks once more, and wants a right of its own
 
 let shown = null;
 let filter = "";
@@ -64,6 +66,7 @@ function renderCalm() {
 function build(id) {
   const parts = { place: el("h2", { class: "place" }), facts: el("p", { class: "facts" }), says: el("p", { class: "state" }),
     faults: el("ul", { class: "doubts" }), data: el("dl", { class: "legs" }), calls: el("p", { class: "calls" }), said: el("p", { class: "said", role: "status", testid: "command-said" }),
+    mayNot: el("p", { class: "none", testid: "command-may-not" }),
     commands: el("div", { class: "commands" }) };
   const events = columnEvents(id);
   const leave = button({ class: "leave", testid: "panel-close" }, () => select("column", null), "×");
@@ -71,7 +74,7 @@ function build(id) {
   for (const cmd of COMMANDS) parts.commands.append(button({ class: "quiet", testid: `command-${cmd}`, "data-command": cmd }, () => command(cmd)));
   const node = el("article", { class: "panel column-panel", testid: "column-panel", "data-id": id },
     el("header", { class: "panel-head" }, leave, parts.place, parts.facts, parts.says),
-    el("div", { class: "panel-scroll" }, parts.calls, parts.faults, parts.data, el("h3", { "data-t": "command.title" }), parts.commands, parts.said, events.result,
+    el("div", { class: "panel-scroll" }, parts.calls, parts.faults, parts.data, el("h3", { "data-t": "command.title" }), parts.commands, parts.mayNot, parts.said, events.result,
       el("h3", { "data-t": "events.title" }), ...events.list));
   return { id, node, parts, events, asked: "" };
 }
@@ -119,15 +122,16 @@ function update() {
   for (const one of parts.commands.children) {
     const cmd = one.dataset.command;
     setText(one, shown.asked === cmd ? t("command.sure") : t(`command.${cmd}`));
-    one.hidden = cmd === "restart" && store.me?.role !== "admin";
+    gate(one, `POST /api/columns/{device_id}/command${cmd === RESTART ? ` ${RESTART}` : ""}`);
   }
+  setText(parts.mayNot, mayNot("POST /api/columns/{device_id}/command") || (may("POST /api/columns/{device_id}/command restart") ? "" : t("command.chief")));
   shown.events.update();
 }
 
 /** Restart asks once more: the column is away for seconds. */
 async function command(cmd) {
   const mine = shown;
-  if (cmd === "restart" && mine.asked !== cmd) {
+  if (cmd === RESTART && mine.asked !== cmd) {
     mine.asked = cmd;
     return update();
   }

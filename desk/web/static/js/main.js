@@ -1,5 +1,6 @@
 // Puts the page together: language, login, feed, views, sound, keyboard.
 
+import * as account from "./account.js";
 import { Refused, get, post, setUnauthorized } from "./api.js";
 import * as audit from "./audit.js";
 import * as columns from "./columns.js";
@@ -151,12 +152,20 @@ function focusFilter() {
 
 // -- login
 
+/** Whoever answers no calls should know it before one comes. */
+function showRole() {
+  const line = id("role-line");
+  line.hidden = store.me?.role !== "auditor";
+  setText(line, line.hidden ? "" : t("role.auditor-line"));
+}
+
 async function enter() {
   store.me = await get("/api/me");
   const stranger = store.me.name === null;
   id("login").hidden = !stranger;
   setAttribute(document.body, "data-stranger", stranger || null);
   id("logout").hidden = !store.me.accounts || stranger;
+  showRole();
   setText(id("logout"), t("logout", { name: plain(store.me.name, 40) }));
   if (stranger) {
     feed.stop();
@@ -166,6 +175,7 @@ async function enter() {
     id("login").elements.name.focus();
   } else {
     feed.start(enter);
+    translateAll(); // what the role may do
     shift.begin();
   }
 }
@@ -190,9 +200,11 @@ async function login(event) {
 function translateAll() {
   for (const part of [strips, columns, map, panel, register, statistics, upkeep, audit]) part.render();
   shift.render();
+  account.render();
   showDesk();
   showSound();
   theme.show(id("theme"));
+  showRole();
   setText(id("logout"), t("logout", { name: plain(store.me?.name, 40) }));
   if (id("help").open) keys.showKeys(id("help-keys"));
 }
@@ -234,6 +246,7 @@ async function begin() {
   register.mount(id("register"));
   statistics.mount(id("statistics"));
   shift.mount(id("shift"), id("shift-open"), id("shift-unread"));
+  account.mount(id("account"), id("account-open"));
   upkeep.mount(id("upkeep"));
   audit.mount(id("audit"));
   wire();

@@ -5,11 +5,13 @@ import { button, el, plain, setAttribute, setText } from "./dom.js";
 import { has, t } from "./i18n.js";
 import { Player } from "./player.js";
 import { reasonForm } from "./reason.js";
+import { gate, may, mayNot } from "./rights.js";
 import { isActual, isOpen } from "./store.js";
 import { refusalText } from "./words.js";
 
 const key = (text) => el("kbd", { text, "aria-hidden": "true" });
 
+const LOOK = "POST /api/incidents/{incident_id}/whep";
 const WAYS = ["webrtc", "rtsp", "sip"]; // that end in a browser
 const NAMES = { webrtc: "WebRTC", rtsp: "RTSP", sip: "SIP" };
 
@@ -74,6 +76,7 @@ export function media(incidentId, parts) {
 
   function said() {
     if (!visible) return t("media.none");
+    if (mayNot(LOOK)) return mayNot(LOOK);
     if (player.state === "failed") return t("media.failed", { why: failures().join("; ") || whyNot(player.why) });
     if (player.away) return t("media.away", { why: reason(player.away) });
     if (player.state === "playing" && !player.pictured) return t("media.only-sound");
@@ -99,23 +102,23 @@ export function media(incidentId, parts) {
     setText(notes, noted());
     setAttribute(parts.media, "data-state", player.state);
     setText(play.firstChild, running ? t("media.stop") : t("media.play"));
-    play.disabled = !visible;
+    gate(play, LOOK, !visible);
     const refused = player.refusal ? t(`mic.${player.refusal}`) : "";
     const talking = t(player.heard ? "mic.live" : "mic.waits"); // an open microphone that nobody hears yet
     setText(mic.firstChild, !open ? t("mic.closed") : refused || (player.live && !player.held ? talking : t("mic.talk")));
     setText(holder.firstChild, player.held && player.live ? talking : t("mic.hold"));
     for (const [node, on] of [[mic, player.live && !player.held], [holder, player.live && player.held]]) {
-      node.disabled = !visible || !open;
+      gate(node, LOOK, !visible || !open);
       setAttribute(node, "aria-pressed", String(on));
       node.classList.toggle("live", on && player.heard);
     }
-    louder.hidden = !visible || !open;
+    louder.hidden = !visible || !open || !may(LOOK);
     setAttribute(louder, "aria-pressed", String(player.louder));
   }
 
   /** Talk for as long as it is held. */
   function hold(on) {
-    if (on && (!visible || !open || player.live)) return;
+    if (on && (!visible || !open || player.live || !may(LOOK))) return;
     if (on && player.state !== "playing" && player.state !== "connecting") begin();
     if (on && player.state !== "playing" && player.state !== "connecting") return; // first the reason
     player.hold(on);
@@ -128,13 +131,13 @@ export function media(incidentId, parts) {
   }
 
   function toggle() {
-    if (!visible) return;
+    if (!visible || !may(LOOK)) return;
     if (player.state === "connecting" || player.state === "playing") player.stop();
     else begin();
   }
 
   async function toggleTalk() {
-    if (!visible || !open) return; // nobody is at the other end of a call that is over
+    if (!visible || !open || !may(LOOK)) return; // nobody is at the other end of a call that is over
     if (player.state !== "playing" && player.state !== "connecting") begin();
     if (player.state !== "playing" && player.state !== "connecting") return; // first the reason
     await player.talk(!player.live);

@@ -5,9 +5,11 @@ import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { has, t } from "./i18n.js";
 import { Player } from "./player.js";
 import { reasonForm } from "./reason.js";
+import { gate, may } from "./rights.js";
 import { isActual, isOpen, store } from "./store.js";
 import { refusalText } from "./words.js";
 
+const LOOK = "POST /api/incidents/{incident_id}/cameras/{camera}/whep";
 const KEYS = ["7", "8", "9"];
 
 const running = (player) => player.state === "connecting" || player.state === "playing";
@@ -44,6 +46,7 @@ export function nearby(incidentId, parts) {
       setText(node.lastChild, KEYS[index]);
       setAttribute(node, "aria-keyshortcuts", KEYS[index]);
       setAttribute(node, "aria-pressed", String(one.id === shown && running(player)));
+      gate(node, LOOK);
     });
   }
 
@@ -57,7 +60,7 @@ export function nearby(incidentId, parts) {
   /** Shows the camera of that number, or ends it. */
   function toggle(index) {
     const camera = cameras[index];
-    if (!camera) return;
+    if (!camera || !may(LOOK)) return;
     if (camera.id === shown && running(player)) return stop();
     const begin = (reason) => {
       shown = camera.id;

@@ -7,6 +7,7 @@ import { t } from "./i18n.js";
 import { media } from "./media.js";
 import { nearby } from "./nearby.js";
 import { recordings } from "./recordings.js";
+import { gate, mayNot } from "./rights.js";
 import { isCall, isExercise, isOpen, isRevealed, isUnanswered, on, select, selectedIncident, store } from "./store.js";
 import { ageText, clockText, momentText, nowMs } from "./time.js";
 import { badges, doubts, entryNote, entryText, legText, legs, misuseText, outcomeText, placeText, pressedAt, pressedText, siteText,
@@ -71,7 +72,7 @@ function build(id) {
   const parts = { facts: el("p", { class: "facts" }), place: el("h2", { class: "place" }), state: el("p", { class: "state", role: "status" }),
     pressed: el("p", { class: "pressed" }), doubts: el("ul", { class: "doubts", testid: "doubts" }), legs: el("dl", { class: "legs", testid: "legs" }),
     timeline: el("ol", { class: "timeline", testid: "timeline" }), streams: el("ul", { class: "addresses" }),
-    failure: el("p", { class: "wrong", role: "alert", testid: "failure" }) };
+    failure: el("p", { class: "wrong", role: "alert", testid: "failure" }), mayNot: el("p", { class: "none", testid: "may-not" }) };
   parts.form = closeForm(parts);
   parts.note = el("textarea", { testid: "note", rows: "1", maxlength: String(NOTE_MAX), "data-t-placeholder": "note.placeholder", "data-t-label": "note.placeholder" });
   parts.readback = el("input", { testid: "readback", maxlength: String(NOTE_MAX), "data-t-placeholder": "readback.placeholder", "data-t-label": "readback.placeholder" });
@@ -90,7 +91,7 @@ function build(id) {
     el("details", { class: "part" }, el("summary", { "data-t": "stream.addresses" }), parts.streams));
   const node = el("article", { class: "panel", testid: "incident", "data-id": id },
     el("header", { class: "panel-head" }, parts.leave, parts.place, parts.facts, el("div", { class: "panel-now" }, parts.pressed, parts.state)), scroll,
-    el("footer", { class: "panel-foot" }, parts.failure, parts.readbackRow, el("div", { class: "note-row" }, parts.note, parts.noteSave), parts.form,
+    el("footer", { class: "panel-foot" }, parts.failure, parts.mayNot, parts.readbackRow, el("div", { class: "note-row" }, parts.note, parts.noteSave), parts.form,
       el("div", { class: "do-row" }, parts.accept, parts.dispatch, parts.close)));
   return { id, node, parts, player, cameras, kept, timeline: [], reading: false, again: false };
 }
@@ -105,7 +106,7 @@ function updateSteps(incident, parts) {
     const text = done ? `✓ ${t(`done.${what}`)}${at ? " " + clockText(at) : ""}` : past ? t(`skipped.${what}`) : t(`do.${what}`);
     setText(parts[what].querySelector("span"), text);
     const loses = past && document.activeElement === parts[what];
-    parts[what].disabled = past;
+    gate(parts[what], `POST /api/incidents/{incident_id}/${what}`, past);
     if (loses) parts[next].focus();
     parts[what].hidden = !isCall(incident) || (what === "dispatch" && isRevealed(incident));
     parts[what].classList.toggle("primary", what === next && !past);
@@ -116,6 +117,11 @@ function updateSteps(incident, parts) {
     if (parts.form.contains(document.activeElement)) parts.leave.focus();
     parts.form.hidden = true;
   }
+  gate(parts.note, "POST /api/incidents/{incident_id}/note");
+  gate(parts.noteSave, "POST /api/incidents/{incident_id}/note");
+  gate(parts.readback, "POST /api/incidents/{incident_id}/readback");
+  gate(parts.readbackSave, "POST /api/incidents/{incident_id}/readback");
+  setText(parts.mayNot, mayNot("POST /api/incidents/{incident_id}/accept"));
   updateOutcomes(parts);
   parts.confirm.disabled = !chosen(parts);
   parts.close.hidden ||= !parts.form.hidden; // one button that closes at a time

@@ -4,6 +4,7 @@ import { Refused, get, incidentPath, post } from "./api.js";
 import { button, el, keyed, plain, setText } from "./dom.js";
 import { has, t } from "./i18n.js";
 import { reasonForm } from "./reason.js";
+import { gate } from "./rights.js";
 import { isOpen, store } from "./store.js";
 import { spanText, stampText } from "./time.js";
 import { refusalText } from "./words.js";
@@ -23,8 +24,9 @@ export function recordings(incidentId, parts) {
   const list = el("ul", { class: "recordings", testid: "recordings" });
   const hold = button({ class: "quiet", testid: "recording-hold" }, toggleHold);
   const why = reasonForm("recording-why", hold);
+  const mayNot = el("p", { class: "none", testid: "recording-may-not" });
   parts.recordings = el("section", { class: "part", hidden: true }, el("h3", { "data-t": "recording.title", text: t("recording.title") }),
-    said, list, video, hold, why.node);
+    said, list, video, hold, mayNot, why.node);
   let [found, before, wrong] = [null, "", ""];
 
   function saidOf(incident) {
@@ -50,6 +52,8 @@ export function recordings(incidentId, parts) {
       row.lastChild.title = plain(one.sha256, 64);
     });
     hold.hidden = !files.some((one) => one.deleted_ms === null);
+    gate(hold, `POST /api/incidents/{incident_id}/hold${found?.hold ? " release" : ""}`);
+    setText(mayNot, hold.hidden ? "" : hold.title);
     setText(hold, t(found?.hold ? "recording.release" : "recording.hold"));
   }
 

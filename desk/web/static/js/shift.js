@@ -3,6 +3,7 @@
 import { Refused, get, post } from "./api.js";
 import { button, el, plain, setText } from "./dom.js";
 import { t } from "./i18n.js";
+import { gate, mayNot } from "./rights.js";
 import { store } from "./store.js";
 import { momentText } from "./time.js";
 import { placeText, refusalText } from "./words.js";
@@ -37,7 +38,7 @@ function note(one) {
   return el("article", { class: "shift-note", testid: `shift-note-${one.n}` },
     el("p", { text: t("shift.note-of", { by: plain(one.name, 64), time: momentText(one.to_ms) }) }),
     el("p", { class: "shift-text", text: plain(one.note, NOTE_MAX) }),
-    button({ class: "primary", testid: `shift-read-${one.n}` }, () => ask(() => post(`/api/shifts/${one.n}/read`)), t("shift.read")));
+    gate(button({ class: "primary", testid: `shift-read-${one.n}` }, () => ask(() => post(`/api/shifts/${one.n}/read`)), t("shift.read")), "POST /api/shifts/{n}/read"));
 }
 
 function left() {
@@ -58,8 +59,8 @@ function recent() {
 function act() {
   if (!mine()) {
     const begin = button({ class: "primary", testid: "shift-begin" }, () => ask(() => post("/api/shifts/begin")), t("shift.begin"));
-    begin.disabled = toRead().length > 0;
-    return el("div", {}, begin);
+    gate(begin, "POST /api/shifts/begin", toRead().length > 0);
+    return el("div", {}, begin, el("p", { class: "none", text: mayNot("POST /api/shifts/begin") }));
   }
   const text = el("textarea", { testid: "shift-write", rows: "3", maxlength: String(NOTE_MAX), "aria-label": t("shift.write"), placeholder: t("shift.write") });
   return el("div", {}, text, button({ class: "primary", testid: "shift-end" },

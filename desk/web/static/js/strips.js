@@ -3,6 +3,7 @@
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { act } from "./actions.js";
+import { gate } from "./rights.js";
 import { chime } from "./sound.js";
 import { isLouder, isRevealed, isUnanswered, on, openCalls, select, store, go, tell } from "./store.js";
 import { ageText, momentText, nowMs } from "./time.js";
@@ -58,6 +59,7 @@ function updateStrip(node, incident) {
   const accept = node.querySelector(".strip-accept");
   if (!waits && document.activeElement === accept) node.querySelector(".strip-place").focus(); // not lost with the button
   accept.hidden = !waits;
+  gate(accept, "POST /api/incidents/{incident_id}/accept");
   setText(accept, t("do.accept"));
   setAttribute(accept, "aria-label", `${t("do.accept")}: ${placeText(incident)}`);
   setAge(node, incident);

@@ -3,6 +3,7 @@
 import { Refused, get, post } from "./api.js";
 import { button, el, plain, setText } from "./dom.js";
 import { current, has, t } from "./i18n.js";
+import { gate, mayNot } from "./rights.js";
 import { on, store } from "./store.js";
 import { momentText, nowMs, spanText, stampText } from "./time.js";
 import { faultText, refusalText } from "./words.js";
@@ -65,6 +66,9 @@ function headline() {
       el("a", { class: "file", href: "/api/upkeep.csv", download: "", text: t("register.csv"), testid: "upkeep-csv" })));
 }
 
+/** What an auditor finds disabled, and why. */
+const refusedLine = () => el("p", { class: "none", testid: "upkeep-may-not", text: mayNot("POST /api/columns/{device_id}/order") });
+
 function findings() {
   const rows = found.findings.map((one) => el("li", { "data-kind": one.kind }, el("b", { text: plain(one.device_id, 40) }), " ", el("span", { text: findingText(one) })));
   return el("section", { class: "card wide", testid: "upkeep-findings" }, el("h3", { text: t("upkeep.findings", { n: rows.length }) }),
@@ -82,7 +86,7 @@ function columnRow(column) {
   return el("tr", { testid: `upkeep-${name}`, "data-state": column.maintenance ? "maintenance" : column.state },
     el("th", { scope: "row" }, el("span", { text: name }), el("small", { text: plain(column.address) })),
     el("td", { class: "says", text: columnState(column) }), ...column.links.map(linkCell),
-    el("td", { class: "acts" }, button({ testid: `order-${name}` }, () => askOrder(column), t("upkeep.order")),
+    el("td", { class: "acts" }, gate(button({ testid: `order-${name}` }, () => askOrder(column), t("upkeep.order")), "POST /api/columns/{device_id}/order"),
       button({ class: "quiet", testid: `downtime-${name}` }, () => readDowntime(column.device_id), t("upkeep.downtime"))));
 }
 
@@ -100,8 +104,8 @@ function orderRow(order) {
   return el("tr", { testid: `work-order-${order.n}` }, el("td", { class: "number", text: String(order.n) }), el("th", { scope: "row", text: plain(order.device_id, 40) }),
     el("td", { text: says }), el("td", { text: plain(order.who, 80) || t("upkeep.nobody") }), el("td", { text: momentText(order.down_ms ?? order.opened_ms) }),
     el("td", { class: overdue ? "wrong" : "", text: momentText(order.until_ms) || "–" }),
-    el("td", { class: "acts" }, button({ testid: `assign-${order.n}` }, () => askAssign(order), t("upkeep.assign")),
-      button({ class: "primary", testid: `finish-${order.n}` }, () => act(`/api/orders/${order.n}/finish`, {}), t("upkeep.finish"))));
+    el("td", { class: "acts" }, gate(button({ testid: `assign-${order.n}` }, () => askAssign(order), t("upkeep.assign")), "POST /api/orders/{n}/assign"),
+      gate(button({ class: "primary", testid: `finish-${order.n}` }, () => act(`/api/orders/${order.n}/finish`, {}), t("upkeep.finish")), "POST /api/orders/{n}/finish")));
 }
 
 function ordersTable() {
@@ -148,7 +152,7 @@ function downtimeRow(span) {
   };
   const times = `${stampText(span.from_ms)} – ${span.to_ms === null ? t("upkeep.still") : stampText(span.to_ms)}`;
   return el("li", {}, el("form", { class: "correction", on: { submit: save } }, el("span", { text: `${times} · ${causeText(span.cause)}${span.by ? ` · ${plain(span.by, 80)}: ${plain(span.why)}` : ""}` }), cause, reason,
-    el("button", { type: "submit", text: t("upkeep.correct"), testid: `correct-${span.from_ms}` })));
+    gate(el("button", { type: "submit", text: t("upkeep.correct"), testid: `correct-${span.from_ms}` }), "POST /api/columns/{device_id}/correct")));
 }
 
 function downtimeList() {
@@ -250,7 +254,7 @@ export function render() {
   const wrong = el("p", { class: "wrong doing", role: "alert" });
   if (!found) return void host.replaceChildren(wrong);
   if (host.contains(document.activeElement) && document.activeElement.matches("input, select")) return; // somebody writes
-  host.replaceChildren(wrong, el("div", { class: "cards" }, headline(), findings(), ordersTable(), columnsTable(), downtimeList(), monthTable()));
+  host.replaceChildren(wrong, el("div", { class: "cards" }, refusedLine(), headline(), findings(), ordersTable(), columnsTable(), downtimeList(), monthTable()));
   if (focused) host.querySelector(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
 }
 

@@ -1,0 +1,67 @@
+"""The page's account dialog before the real desk: by the keyboard alone, on a telephone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from browser_probe import PHONE, DeskPage, Visitor
+from desk_rig import PASSWORD, DeskRig, add_account
+from playwright.sync_api import expect
+
+from desk.web.roles import CHIEF
+
+pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+NEW = "staple correct horse"
+REFUSED = re.compile(r"status of 40[13]")
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[DeskRig]:
+    folder = tmp_path / "desk"
+    add_account(folder, "anna", CHIEF)
+    add_account(folder, "berik")
+    rig = DeskRig(folder, None)
+    yield rig
+    rig.close()
+
+
+def log_in(desk: DeskPage, name: str) -> None:
+    desk.get("login-name").fill(name)
+    desk.get("login-password").fill(PASSWORD)
+    desk.page.keyboard.press("Enter")
+    expect(desk.get("account-open")).to_be_visible()
+
+
+def change_password(desk: DeskPage, old: str) -> None:
+    for name, text in (("old", old), ("new", NEW), ("again", NEW)):
+        desk.get(f"password-{name}").focus()
+        desk.page.keyboard.type(text)
+    desk.page.keyboard.press("Enter")
+
+
+def test_the_account_by_keyboard_on_a_telephone(rig: DeskRig, visitor: Visitor) -> None:
+    visitor.may_say = REFUSED
+    rig.log_in("berik")
+    desk = DeskPage(visitor.page(rig.url, PHONE))
+    log_in(desk, "anna")
+    desk.get("account-open").focus()
+    desk.page.keyboard.press("Enter")
+    expect(desk.get("account-role")).to_contain_text("anna: chief")
+    expect(desk.get("session-here")).to_contain_text("this browser")
+    other = desk.get("session")
+    expect(other).to_contain_text("berik")
+    other.locator("button").focus()
+    desk.page.keyboard.press("Enter")
+    expect(other).to_have_count(0)
+    assert rig.get("/api/me").json["name"] is None
+    change_password(desk, "wrong horse battery")
+    expect(desk.get("account-wrong")).to_have_text("That is not your password.")
+    for name in ("old", "new", "again"):
+        desk.get(f"password-{name}").fill("")
+    change_password(desk, PASSWORD)
+    expect(desk.get("account-done")).to_contain_text("The password is changed")
+    assert rig.log_in("anna", NEW).status == 204
+    assert desk.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing to the side"
