@@ -11,6 +11,7 @@ from sim.demo import rollout
 @pytest.mark.slow
 @pytest.mark.micropython
 @pytest.mark.mosquitto
+@pytest.mark.timeout(900)  # within it each wait has its own limit
 def test_a_bad_release_stops_and_a_good_one_goes_through(tmp_path: Path) -> None:
     """Two columns; all 19 of the example: `python -m sim rollout`. Red when a press is lost, the bad release is kept
     or goes further than one column, or a kill of the rollout makes it forget."""
