@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from firmware.uplink import Uplink
 
 _HEALTH_MS = const(2000)
-_DAY_MS = const(86400000)
-_CERTIFICATE_DAYS = const(90)
+_SOON_MS = const(7776000000)  # 90 days
 _CERTIFY_MS = const(30000)  # between looks at a boot that runs long enough, and has had no session yet
 
 
@@ -215,18 +214,12 @@ class Column:
         self.incidents.clock_set()
         self.supervisor.trust_clock()
         self.faults.set("clock-unset", None)
-        if self.uplink.config["tls"]:
-            self._look_at_certificates()
+        left_ms = self.clock.latest_ms - self.clock.now_ms()
+        if self.uplink.config["tls"] and (left_ms < _SOON_MS or self.faults.has("certificate")):
+            from firmware.expiry import look
 
-    def _look_at_certificates(self):
-        """Only a clock that was just set from the network knows how long they last."""
-        end_ms = self.clock.latest_ms
-        days = (end_ms - self.clock.now_ms()) // _DAY_MS
-        if days < _CERTIFICATE_DAYS:
-            what = "no session from %s on: the certificates end, in %d days" % (self.clock.text(end_ms)[:10], days)
-            self.faults.news("certificate", what)
-        else:
-            self.faults.set("certificate", None)
+            look(self, left_ms, _SOON_MS)
+            self._board.forget("firmware.expiry")
 
     def session_began(self) -> None:
         self.telemetry.announce()

@@ -43,13 +43,6 @@ class Faults:
             self._log("fault: %s: %s" % (ident, detail))
         self._on_change(ident, self.raised.get(ident))
 
-    def news(self, ident: str, detail: str) -> None:
-        """As `set`; what is new in the detail of a fault that is up is told as well."""
-        if ident in self.raised and self.raised[ident][1] != detail:
-            self.raised[ident] = (self.raised[ident][0], detail)
-            self._on_change(ident, self.raised[ident])
-        self.set(ident, detail)
-
     def ids(self) -> list:
         return sorted(self.raised)
 

@@ -17,7 +17,6 @@ def configure(board, folder: str):
     while config is not None:
         try:
             board.configure(config)
-            _note_end(board, config)
             _drop_certificates(config)
             return config, _origin(board, folder, source), errors
         except (OSError, ValueError, TypeError) as error:
@@ -26,18 +25,6 @@ def configure(board, folder: str):
         config, source = configuration.last_good(board.flash, board.chip) if source == "current" else (None, "none")
     board.configure(configuration.fallback(board.chip))
     return None, refused, errors
-
-
-def _note_end(board, config):
-    """No time behind the end of the certificates is believed, or does any good."""
-    tls, clock = config["broker"]["tls"], config["clock"]
-    if not tls:
-        return
-    from firmware.startup.certificate import ends_ms
-
-    end_ms = ends_ms(tls["ca"], tls["cert"])
-    if end_ms is not None:
-        clock["latest_s"] = min(clock["latest_s"], end_ms // 1000)
 
 
 def _drop_certificates(config):

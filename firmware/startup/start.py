@@ -1,7 +1,7 @@
 """From a board to a running column, whatever the configuration is like."""
 
 # What only the start needs gives its memory back before the column is loaded into it.
-_ONLY_AT_START = ("configure", "certificate", "config", "config_files", "seal", "pins", "addresses", "hosts")
+_ONLY_AT_START = ("configure", "config", "config_files", "seal", "pins", "addresses", "hosts")
 
 
 def run(board, boot: dict) -> None:
@@ -21,7 +21,7 @@ def _column(board, boot):
 
     config, origin, errors = configure(board, boot["folder"])
     del configure
-    board.forget("firmware.rfc3339_parse", *["firmware.startup." + module for module in _ONLY_AT_START])
+    board.forget(*["firmware.startup." + module for module in _ONLY_AT_START])
     if config is None:
         from firmware.startup.unconfigured import wait_for_technician
 

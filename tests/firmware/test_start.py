@@ -57,7 +57,6 @@ def test_a_good_configuration_is_run() -> None:
 def test_what_only_the_start_needs_is_forgotten() -> None:
     names = (
         "configure",
-        "certificate",
         "config",
         "config_files",
         "seal",
@@ -69,7 +68,7 @@ def test_what_only_the_start_needs_is_forgotten() -> None:
         "assembly",
     )
     startup = [*("firmware.startup." + name for name in names), "firmware.startup"]
-    assert run(good_board()).forgotten == ["firmware.rfc3339_parse", *startup]
+    assert run(good_board()).forgotten == startup
 
 
 def test_the_certificates_stay_with_the_board_alone(monkeypatch: pytest.MonkeyPatch) -> None:
