@@ -37,8 +37,9 @@ def keep(board, culprit: str, traceback: str) -> None:
 
 def certify(board, boot: int, had_session: bool) -> bool:
     """This boot ran for as long as a healthy one does: the boot-loop counter starts again, its firmware and its
-    configuration work. False: not yet. Where there was ever a session with the broker, what is new must have one too:
-    until then the firmware and the configuration before are the ones to go back to."""
+    configuration work. False: not yet, or the flash failed; to be tried again. Where there was ever a session with the
+    broker, what is new must have one too: until then the firmware and the configuration before are the ones to go back
+    to."""
     flash = board.flash
     try:
         does_duty = had_session or not flash.size(ADDRESS_FILE)
@@ -55,6 +56,7 @@ def certify(board, boot: int, had_session: bool) -> bool:
             flash.replace(ACTIVE_FILE, flash.read(ACTIVE_FILE)[:1])
     except OSError as error:
         board.log("resets: health not recorded: %s" % error)
+        return False
     return True
 
 

@@ -36,8 +36,8 @@ def work(board, update):
     yield from _fill(board, update, folder, in_force, found["end"])
     yield from _hold(flash, entry, folder, in_force, found["end"])
     yield from _carry(flash, folder, in_force)
-    entry["state"], entry["to"] = state.TRIAL, folder
-    state.write(flash, entry)  # first: a firmware that never gets as far as to note its trial is not tried again
+    # First: a firmware that never gets as far as to note its trial is not tried again.
+    state.write(flash, dict(entry, state=state.TRIAL, to=folder))
     flash.replace(resets.ACTIVE_FILE, (folder + (in_force or "/")).encode())
     board.log("update: %s is in %s, on trial" % (entry["version"], folder))
     update.column.actions.restart.start(_RESTART_MS)

@@ -7,7 +7,7 @@ from firmware.timing import Deadline, Stopwatch
 from firmware.update import state
 
 _IDLE_MS = const(2000)
-_AGAIN_MS = const(20000)  # after a drill that was not answered
+_AGAIN_MS = const(20000)  # after a drill that was not answered, or trouble of the flash
 _PROOF_MS = const(900000)  # since the start: a quarter of an hour
 _NO_DRILL = "no drill was answered within 15 minutes"
 
@@ -43,7 +43,8 @@ class Trial:
         column, flash = self._column, self._board.flash
         since_ms = self._since.ms()
         if flash.size(resets.ACTIVE_FILE) <= 1:
-            keep(self._board, column, self._entry)
+            if not keep(self._board, column, self._entry):
+                return _AGAIN_MS
             column.update = None
             column.supervisor.drop(self)
         elif self._is_proved:
@@ -77,8 +78,9 @@ class Trial:
         board.reset()
 
 
-def keep(board, column, entry: dict) -> None:
-    """The firmware that runs is the one in force now. Each step may be the last before a cut: all are done again."""
+def keep(board, column, entry: dict) -> bool:
+    """The firmware that runs is the one in force now. Each step may be the last before a cut: all are done again.
+    False: the flash failed; to be tried again, or else at the next start."""
     from firmware.update import manifest
 
     flash = board.flash
@@ -89,13 +91,14 @@ def keep(board, column, entry: dict) -> None:
         board.log("update: the floor stays: %s" % error)
     try:
         state.forget_files(flash)
-        entry["state"], entry["why"] = state.KEPT, None
-        state.write(flash, entry)
+        state.write(flash, dict(entry, state=state.KEPT, why=None))
     except OSError as error:
         board.log("update: %s" % error)
+        return False
     board.forget("firmware.update.manifest")
     board.log("update: %s is kept" % entry["version"])
     tell(board, column)
+    return True
 
 
 def tell(board, column) -> None:

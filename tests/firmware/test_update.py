@@ -176,6 +176,7 @@ def test_a_flash_that_fails_ends_it_after_some_tries() -> None:
     column = UpdatedColumn()
     column.serves = False
     assert column.offer()["ok"]
+    column.until(lambda: column.rig.column.is_certified())
     column.flash.mode = FlashMode.WRITE_ERROR
     column.serves = True
     column.until(lambda: column.rig.column.update is None)

@@ -2,6 +2,7 @@
 """The power and the link go at every flash operation and at every packet of an update, on the fake board: it comes to
 its end all the same, and the old firmware is whole until the new one is. LittleFS itself: tests/search/test_cuts.py."""
 
+import errno
 from functools import cache
 
 import pytest
@@ -18,7 +19,9 @@ RETURNED_AT_MOST = 2
 NOTED_BY = 2  # operations: a command that was cut before has no result, so the centre sends it again
 
 
-def offered(cut_at: int | None = None, done: float = 0, hang_up_at: int | None = None) -> UpdatedColumn:
+def offered(
+    cut_at: int | None = None, done: float = 0, hang_up_at: int | None = None, trouble: Exception | None = None
+) -> UpdatedColumn:
     """A column that was told of the release, and had its trouble. The counting begins with the command."""
     flash = CutFlash()
     flashed(flash)
@@ -26,6 +29,7 @@ def offered(cut_at: int | None = None, done: float = 0, hang_up_at: int | None =
     column.until(lambda: is_up(column))
     flash.operations = column.packets = 0
     flash.cut_at, flash.done, column.hang_up_at = cut_at, done, hang_up_at
+    flash.trouble = trouble or flash.trouble
     wanted = {"digest": column.release.digest, "bytes": len(column.release.manifest)}
     column.send(cmd="update", release=wanted)
     return column
@@ -84,6 +88,14 @@ def test_the_power_goes_at_every_flash_operation(chunk: int) -> None:
             returned += how == state.RETURNED
             assert column.folder == ("a" if how == state.RETURNED else "b"), operation
     assert returned <= RETURNED_AT_MOST
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_the_flash_fails_once_at_every_operation(chunk: int) -> None:
+    """Red when the trial is noted in memory before it is on flash: nothing goes on then until the next restart."""
+    for operation in share(figures()[0], chunk):
+        how = ended(offered(operation, trouble=OSError(errno.EIO, "flash")))
+        assert how == state.KEPT or operation <= NOTED_BY, (operation, how)
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))

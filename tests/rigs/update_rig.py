@@ -85,13 +85,15 @@ class Restart(BaseException):
 
 
 class CutFlash(FakeFlash):
-    """The power goes at operation number `cut_at`: before it, or after it, as `done` says; half of an append counts."""
+    """The power goes at operation number `cut_at`: before it, or after it, as `done` says; half of an append counts.
+    With another `trouble` than a cut it is the flash that fails there, once."""
 
     def __init__(self) -> None:
         super().__init__()
         self.operations = 0
         self.cut_at: int | None = None
         self.done = 0.0
+        self.trouble: Exception | type[BaseException] = PowerCut
         self.log: list[str] = []
 
     def _operate(self, what: str, change: Callable[[], None], half: Callable[[], None] = lambda: None) -> None:
@@ -102,7 +104,7 @@ class CutFlash(FakeFlash):
                 change()
             elif self.done:
                 half()
-            raise PowerCut
+            raise self.trouble
         change()
 
     def append(self, name: str, data: bytes) -> None:
