@@ -24,7 +24,7 @@ SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 .PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision revoke authority servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@$(PYTHON) tools/targets.py $(firstword $(MAKEFILE_LIST)) $(SPEAK)
 
 venv: needs-run needs-live needs-field needs-dev needs-stubs ## make .venv with all pinned packages
 
@@ -41,7 +41,7 @@ run: needs-run ## three columns and the desk in the browser; UI=script (in a pip
 
 desk: needs-live ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk for columns elsewhere
 	@test -n "$(BROKER)" -a -n "$(FOLDER)" || { echo "error / ошибка / қате: make desk BROKER=HOST:PORT FOLDER=register"; exit 2; }
-	@$(PY) -m desk --broker "$(BROKER)" --folder "$(FOLDER)" $(ARGS)
+	@$(PY) -m desk --broker "$(BROKER)" --folder "$(FOLDER)" $(SPEAK) $(ARGS)
 
 pictures: needs-dev tools ## docs/img anew: the desk, a pillar (by their tests)
 	@$(PY) -m pytest -q tests/browser/test_pictures.py --pictures docs/img
@@ -69,19 +69,19 @@ build: needs-field ## build/bundle: what a board gets, with a manifest of hashes
 release: needs-field ## [OUT=build/release KEYS="a.pem b.pem" FLOOR=1.2.0 KEY=private.pem]: files, manifest and SBOM of an update over the air
 	@$(PY) -m tools.toolbox umqtt
 	@$(PY) -m field.release make --out "$(if $(findstring command,$(origin OUT)),$(OUT),build/release)" \
-	  $(if $(KEYS),--keys $(KEYS)) $(if $(FLOOR),--floor "$(FLOOR)") $(if $(KEY),--key "$(KEY)")
+	  $(if $(KEYS),--keys $(KEYS)) $(if $(FLOOR),--floor "$(FLOOR)") $(if $(KEY),--key "$(KEY)") $(SPEAK)
 
 provision: needs-field ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
 	@test -n "$(FLEET)" || { echo "error / ошибка / қате: make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
-	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)"
+	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)" $(SPEAK)
 
 revoke: needs-field ## DEVICE=ID [OUT=provisioned]: a stolen column is cut off at the broker and the desk
-	@test -n "$(DEVICE)" || { echo "error / ошибка / қате: which column was stolen? make revoke DEVICE=petropavl-07"; exit 2; }
-	@$(PY) -m field.revocation "$(DEVICE)" --out "$(OUT)"
+	@test -n "$(DEVICE)" || { echo "error / ошибка / қате: make revoke DEVICE=petropavl-07"; exit 2; }
+	@$(PY) -m field.revocation "$(DEVICE)" --out "$(OUT)" $(SPEAK)
 
 authority: needs-field ## DO=add|switch|drop [NAME=...] [OUT=provisioned]: another authority takes the place of the one that is there
-	@test -n "$(DO)" || { echo "error / ошибка / қате: make authority DO=add, later DO=switch, later DO=drop: docs/provisioning.md"; exit 2; }
-	@$(PY) -m field.authorities "$(DO)" $(if $(NAME),--name "$(NAME)") --out "$(OUT)"
+	@test -n "$(DO)" || { echo "error / ошибка / қате: make authority DO=add -> DO=switch -> DO=drop: docs/provisioning.md"; exit 2; }
+	@$(PY) -m field.authorities "$(DO)" $(if $(NAME),--name "$(NAME)") --out "$(OUT)" $(SPEAK)
 
 servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
 	@$(PY) -m tools.toolbox mosquitto > /dev/null
@@ -107,7 +107,7 @@ flash: needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID [FORCE=1]:
 	@$(FLASH) "$(PORT)=$(CONFIG)"
 
 flash-all: needs-field ## BOARDS="PORT=CONFIG 'PORT=A FOLDER'", or PORTS="PORT PORT" of columns that OUT provisioned [FORCE=1]: several at once
-	@test -n "$(BOARDS)$(PORTS)" || { echo 'error / ошибка / қате: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG", or PORTS="PORT PORT"'; exit 2; }
+	@test -n "$(BOARDS)$(PORTS)" || { echo 'error / ошибка / қате: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG" | PORTS="PORT PORT"'; exit 2; }
 	@$(PY) -m tools.toolbox umqtt
 	@$(FLASH) $(BOARDS) $(foreach port,$(PORTS),"$(port)=$(OUT)/columns")
 

@@ -3,10 +3,15 @@
 import argparse
 import math
 import re
+import sys
 import textwrap
 from collections.abc import Callable, Mapping
+from typing import Any, NoReturn
 
 from common.home import COLUMN_COMMAND, DESK_COMMAND
+from common.sentences import LANGUAGES, Sentences
+
+EXIT_USAGE = 2
 
 _DIGITS_MAX = 9
 _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
@@ -60,3 +65,36 @@ def whole(of: str, low: int, high: int) -> Callable[[str], int]:
         return int(text)
 
     return parsed
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that helps and complains in the language of `sentences`."""
+
+    def __init__(self, sentences: Sentences, prog: str, description: str | None = None, **options: Any) -> None:
+        self._sentences = sentences
+        said = sentences.said
+        super().__init__(prog=prog, description=description and said(description), add_help=False, **options)
+        self._positionals.title, self._optionals.title = said("positional arguments"), said("options")
+        self.add_argument("-h", "--help", action="help", help="show this help message and exit")
+
+    def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
+        if isinstance(options.get("help"), str):
+            options["help"] = self._sentences.said(options["help"])
+        return super().add_argument(*names, **options)
+
+    def add_language(self) -> None:
+        self.add_argument("--lang", metavar="|".join(LANGUAGES), help="(default: as LC_ALL or LANG say, else en)")
+
+    def format_usage(self) -> str:
+        return self._turned(super().format_usage())
+
+    def format_help(self) -> str:
+        return self._turned(super().format_help())
+
+    def error(self, message: str) -> NoReturn:
+        self.print_usage(sys.stderr)
+        self.exit(EXIT_USAGE, f"{self.prog}: {self._sentences.said(f'error: {message}')}\n")
+
+    def _turned(self, text: str) -> str:
+        """Its first word alone: everything else was turned when it was said."""
+        return text.replace("usage: ", self._sentences.said("usage: {}").format(""), 1)

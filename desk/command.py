@@ -27,9 +27,10 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from common.arguments import described, number, whole
+from common.arguments import Parser, described, number, whole
 from common.home import DESK_COMMAND
 from common.identity import Identity
+from common.sentences import Sentences
 from desk import cameras, evidence_command, ladder
 from desk.cameras import Camera, CamerasError
 from desk.column_keys import ColumnKeys
@@ -46,6 +47,7 @@ from desk.officers import OfficerError
 from desk.private_file import PrivateFileError
 from desk.recordings import GB, Rules
 from desk.register import Register, RegisterError
+from desk.spoken import spoken
 from desk.telling import Officers
 from desk.upkeep import receiver, roster
 from desk.upkeep.chain import BUTTON_DAYS
@@ -99,15 +101,16 @@ REFUSALS = (
 def main(argv: list[str]) -> int:
     """Run the desk until SIGTERM or Ctrl-C, or change its accounts; returns the exit status."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    sentences = spoken(argv)
     try:
         if argv[:1] == ["account"]:
-            return _account(_account_parser().parse_args(argv[1:]))
+            return _account(_account_parser(sentences).parse_args(argv[1:]), sentences)
         if argv[:1] == ["evidence"]:
             return evidence_command.main(argv[1:])
         asyncio.run(_run(parse(argv)))
         return 0
     except (*REFUSALS, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(sentences.said(f"error: {error}"), file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
@@ -285,7 +288,7 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _account(arguments: argparse.Namespace) -> int:
+def _account(arguments: argparse.Namespace, sentences: Sentences) -> int:
     accounts = Accounts(_folder(arguments.folder))
     if arguments.action == "list":
         for account in accounts.all():
@@ -295,16 +298,16 @@ def _account(arguments: argparse.Namespace) -> int:
     elif arguments.action == "remove":
         accounts.remove(arguments.name)
     else:
-        accounts.add(arguments.name, _new_password(), arguments.role)
+        accounts.add(arguments.name, _new_password(sentences), arguments.role)
     return 0
 
 
-def _new_password() -> str:
+def _new_password(sentences: Sentences) -> str:
     """Asked twice on a terminal, else the first line of the standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    password = getpass.getpass("password: ")
-    if getpass.getpass("again: ") != password:
+    password = getpass.getpass(sentences.said("password: "))
+    if getpass.getpass(sentences.said("again: ")) != password:
         raise SetupError("the two passwords differ: nothing was changed")
     return password
 
@@ -314,18 +317,20 @@ def _new_password() -> str:
 
 def parse(argv: list[str]) -> argparse.Namespace:
     """The arguments of the desk. Raises SetupError, or exits as argparse does."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser(spoken(argv)).parse_args(argv)
     _check_pairs(arguments)
     return arguments
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser(sentences: Sentences) -> Parser:
+    parser = Parser(
+        sentences,
         prog=DESK_COMMAND,
-        description=described(__doc__),
-        epilog=f"accounts: {ACCOUNT_USAGE}",
+        description=described(__doc__).partition(": ")[2],
+        epilog=sentences.said(f"accounts: {ACCOUNT_USAGE}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_language()
     add = parser.add_argument
     add("--broker", type=_address, required=True, metavar="HOST:PORT")
     add("--folder", type=Path, required=True, metavar="DIR", help="register and accounts; made if missing")
@@ -444,8 +449,9 @@ def _hosts(text: str) -> list[str]:
     return hosts
 
 
-def _account_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{DESK_COMMAND} account", description="Who may use the desk.")
+def _account_parser(sentences: Sentences) -> Parser:
+    parser = Parser(sentences, prog=f"{DESK_COMMAND} account", description="Who may use the desk.")
+    parser.add_language()
     add = parser.add_argument
     add("action", choices=("add", "remove", "list"), help="add also gives a new password")
     add("name", nargs="?", metavar="NAME")

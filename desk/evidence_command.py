@@ -10,12 +10,16 @@ import json
 import sqlite3
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+from common.arguments import Parser, described
 from common.home import DESK_COMMAND
+from common.sentences import Sentences
 from contract.evidence import fingerprint
 from desk import evidence
 from desk.evidence import DESK, HEAD_SUFFIX, Signers
+from desk.spoken import spoken
 
 REGISTER_FILE = "register.sqlite"
 EXIT_WRONG = 1
@@ -23,18 +27,19 @@ EXIT_USAGE = 2
 
 
 def main(argv: list[str]) -> int:
-    arguments = _parser().parse_args(argv)
+    sentences = spoken(argv)
+    arguments = _parser(sentences).parse_args(argv)
     path = arguments.folder / REGISTER_FILE
     try:
         db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         with db:
-            return _run(arguments, db, path)
+            return _run(arguments, db, path, sentences.said)
     except (sqlite3.Error, OSError, ValueError) as error:
-        print(f"error: {path}: {error}", file=sys.stderr)
+        print(sentences.said(f"error: {path}: {error}"), file=sys.stderr)
         return EXIT_USAGE
 
 
-def _run(arguments: argparse.Namespace, db: sqlite3.Connection, path: Path) -> int:
+def _run(arguments: argparse.Namespace, db: sqlite3.Connection, path: Path, said: Callable[[str], str]) -> int:
     if arguments.action == "key":
         print(fingerprint(Signers(path.parent).public(DESK)))
     elif arguments.action == "head":
@@ -42,19 +47,23 @@ def _run(arguments: argparse.Namespace, db: sqlite3.Connection, path: Path) -> i
     elif arguments.action == "check":
         wrong = evidence.check(db, path, head=arguments.head)
         (count,) = db.execute("SELECT count(*) FROM link").fetchone()
-        print(*(f"WRONG {line}" for line in wrong), sep="\n") if wrong else print(f"whole: {count} links")
+        print(*(said(f"WRONG {line}") for line in wrong or ()), sep="\n") if wrong else print(
+            said(f"whole: {count} links")
+        )
         return EXIT_WRONG if wrong else 0
     else:
         found = evidence.export(db, path.parent, arguments.incident or "", time.time_ns() // 1_000_000)
         if found is None:
-            print(f"error: there is no evidence of {arguments.incident!r}: give an incident's id", file=sys.stderr)
+            why = f"there is no evidence of {arguments.incident!r}: give an incident's id"
+            print(said(f"error: {why}"), file=sys.stderr)
             return EXIT_USAGE
         print(json.dumps(found, ensure_ascii=False, indent=1))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{DESK_COMMAND} evidence", description=__doc__)
+def _parser(sentences: Sentences) -> Parser:
+    parser = Parser(sentences, prog=f"{DESK_COMMAND} evidence", description=described(__doc__))
+    parser.add_language()
     add = parser.add_argument
     add("action", choices=("export", "check", "key", "head"), help="key: the desk's fingerprint; head: N:HASH to note")
     add("incident", nargs="?", metavar="INCIDENT", help="for export")

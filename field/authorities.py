@@ -13,14 +13,17 @@ Each is one step of docs/provisioning.md, Another authority. What it writes in O
 import argparse
 import datetime
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from common.arguments import Parser
 from field import certificates, laptop
 from field.keeping import KeepError, check_owner, keep_key, write
-from field.telling import EXIT_FAILED, in_words
+from field.telling import in_words
+from field.words import asked_for, sentences
 
 FILE = "authorities.json"
 FIRST = "ca"
@@ -141,22 +144,20 @@ def _issued(out: Path) -> list[Path]:
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.authorities", description=__doc__)
+    words = asked_for(argv, os.environ)
+    parser = Parser(sentences(words.language), "python -m field.authorities", __doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_language()
     parser.add_argument("what", choices=("add", "switch", "drop"))
     parser.add_argument("--name", help="of the one that is added")
     parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
-    try:
-        found = Authorities(arguments.out)
-        if arguments.what == "add":
-            lines = found.add(arguments.name, laptop.now())
-        else:
-            lines = found.switch() if arguments.what == "switch" else found.drop(arguments.out)
-    except (KeepError, laptop.ClockError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
-    print(*lines, sep="\n")
+    found = Authorities(arguments.out)
+    if arguments.what == "add":
+        lines = found.add(arguments.name, laptop.now())
+    else:
+        lines = found.switch() if arguments.what == "switch" else found.drop(arguments.out)
+    print(*map(words.said, lines), sep="\n")
     return 0
 
 

@@ -29,7 +29,7 @@ from field.board import GRACE_MS, Board, PortGone
 from field.console import Console, ConsoleError
 from field.plan import Plan, active_slot, plan
 from field.telling import EXIT_FAILED, explained, in_words
-from field.words import PortTrouble, Trouble, Words, add_language, asked_for
+from field.words import English, PortTrouble, Trouble, Words, add_language, asked_for
 from firmware import VERSION
 from firmware.resets import ADDRESS_FILE
 from firmware.startup.pins import CHIPS
@@ -252,7 +252,8 @@ def _ask(port: str, start_s: float, session_within_s: float, had_session: bool) 
                 status = console.ask("status")
             broker = status.get("broker")
             if broker is None:
-                raise FlashError("flash.unconfigured", errors=status.get("errors"))
+                errors = "; ".join(map(str, status.get("errors") or ["-"]))
+                raise FlashError("flash.unconfigured", errors=English(errors))
             armed_s = armed_s or passed_s
             if broker.get("session"):
                 return _connected(armed_s, f"{broker['host']}:{broker['port']}", passed_s)

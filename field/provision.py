@@ -26,12 +26,14 @@ from pathlib import Path
 from typing import Any
 
 from common import receiver, release
+from common.arguments import Parser
 from field import access, authorities, certificates, fleet, labels, laptop, media_server, revocation, rows
 from field.authorities import Authorities
 from field.documents import CHIP_FILE, KEYS_FILE
 from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
 from field.shared import NAME_MAX, PORT
 from field.telling import EXIT_FAILED, in_words
+from field.words import asked_for, sentences
 from firmware.startup import config
 
 # A certificate that ends takes its column off the air, and a button waits two years between uses.
@@ -44,8 +46,10 @@ COLUMNS_SHOWN = 5
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.provision", description=__doc__)
+    words = asked_for(argv, os.environ)
+    parser = Parser(sentences(words.language), "python -m field.provision", __doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_language()
     parser.add_argument("fleet", type=Path, help="CSV table, with fleet.toml beside it")
     parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
@@ -53,15 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = fleet.read(arguments.fleet)
         summary = Provisioning(arguments.out).make(found)
     except fleet.FleetError as error:
-        print(f"error: {len(error.troubles)} in the fleet's table; nothing was written:", file=sys.stderr)
-        print(*(f"  {trouble}" for trouble in error.troubles), sep="\n", file=sys.stderr)
-        return EXIT_FAILED
-    except (KeepError, laptop.ClockError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        head = f"error: {len(error.troubles)} in the fleet's table; nothing was written:"
+        print(*map(words.said, (head, *(f"  {trouble}" for trouble in error.troubles))), sep="\n", file=sys.stderr)
         return EXIT_FAILED
     for warning in found.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
-    print(*summary, sep="\n")
+        print(words.said(f"warning: {warning}"), file=sys.stderr)
+    print(*map(words.said, summary), sep="\n")
     return 0
 
 

@@ -11,10 +11,12 @@ What --keys names is what columns trust once they run the release; without it th
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
+import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from common import release
-from common.arguments import described
+from common.arguments import Parser, described
 from common.release import Release, ReleaseError
+from common.sentences import Sentences
 from field import bundle, sbom
 from field.flash import MICROPYTHON_OLDEST
-from field.telling import EXIT_FAILED, in_words
+from field.telling import in_words
+from field.words import asked_for, sentences
 from firmware import VERSION
 from firmware.startup.pins import CHIPS
 from firmware.update.manifest import ROOTS
@@ -34,6 +38,7 @@ from firmware.update.manifest import ROOTS
 FIRMWARE_SBOM, DESK_SBOM = "sbom-firmware.cdx.json", "sbom-desk.cdx.json"
 _ROOT_DIGITS = 16
 _FROM_ROOT = frozenset(bundle.STAYS_SOURCE)
+Said = Callable[[str], str]  # in the language that was asked for
 
 
 def contents(made: bundle.Bundle, keys: Sequence[rsa.RSAPublicKey] = ()) -> dict[str, bytes]:
@@ -102,49 +107,46 @@ def load_private_key(file: Path, password: bytes | None = None) -> rsa.RSAPrivat
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    arguments = _parser().parse_args(argv)
-    try:
-        return int(arguments.run(arguments))
-    except ReleaseError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    words = asked_for(argv, os.environ)
+    arguments = _parser(sentences(words.language)).parse_args(argv)
+    return int(arguments.run(arguments, words.said))
 
 
-def _make(arguments: argparse.Namespace) -> int:
+def _make(arguments: argparse.Namespace, said: Said) -> int:
     keys = [release.load_public_key(file.read_bytes()) for file in arguments.keys]
     text = write(bundle.make(), arguments.out, keys, arguments.floor)
     head, digest = release.header(text), hashlib.sha256(text).hexdigest()
     count = len(release.entries(text))
-    print(f"version {head['version']}, floor {head['floor']}: {count} files in {arguments.out}, not signed yet")
-    print(f"SHA-256 of the manifest: {digest}")
+    print(said(f"version {head['version']}, floor {head['floor']}: {count} files in {arguments.out}, not signed yet"))
+    print(said(f"SHA-256 of the manifest: {digest}"))
     if arguments.key:
-        return _sign(argparse.Namespace(folder=arguments.out, key=arguments.key))
+        return _sign(argparse.Namespace(folder=arguments.out, key=arguments.key), said)
     return 0
 
 
-def _sign(arguments: argparse.Namespace) -> int:
+def _sign(arguments: argparse.Namespace, said: Said) -> int:
     text = (arguments.folder / release.MANIFEST_FILE).read_bytes()
     head = release.header(text)
     key = load_private_key(arguments.key)
     (arguments.folder / release.SIGNATURE_FILE).write_bytes(sign(text, key))
-    print(f"signed: version {head['version']}, SHA-256 of the manifest {hashlib.sha256(text).hexdigest()}")
+    print(said(f"signed: version {head['version']}, SHA-256 of the manifest {hashlib.sha256(text).hexdigest()}"))
     return 0
 
 
-def _verify(arguments: argparse.Namespace) -> int:
+def _verify(arguments: argparse.Namespace, said: Said) -> int:
     found: Release = release.load(arguments.folder)
     keys = [release.load_public_key(file.read_bytes()) for file in arguments.keys]
     if not release.is_signed(found.manifest, found.signature, keys):
         raise ReleaseError(f"{arguments.folder}: not signed with any of these keys")
-    print(f"good: version {found.version}, {len(found.files)} files, release {found.digest}")
+    print(said(f"good: version {found.version}, {len(found.files)} files, release {found.digest}"))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m field.release", description=described(__doc__), formatter_class=argparse.RawTextHelpFormatter
-    )
-    commands = parser.add_subparsers(required=True)
+def _parser(spoken: Sentences) -> Parser:
+    parser = Parser(spoken, "python -m field.release", described(__doc__))
+    parser.formatter_class = argparse.RawTextHelpFormatter
+    made = functools.partial(Parser, spoken)
+    commands = parser.add_subparsers(required=True, parser_class=made)  # type: ignore[call-overload]
     make = commands.add_parser("make", help="build it")
     make.add_argument("--out", type=Path, default=bundle.PROJECT / "build" / "release", metavar="DIR")
     make.add_argument(
@@ -161,6 +163,8 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("folder", type=Path)
     verify.add_argument("--keys", type=Path, nargs="+", required=True, metavar="PEM")
     verify.set_defaults(run=_verify)
+    for one in (make, signing, verify):
+        one.add_language()
     return parser
 
 

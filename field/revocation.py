@@ -12,16 +12,19 @@ Bring broker/ and centre/keys.json to their hosts and restart the broker there: 
 import argparse
 import datetime
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from common.arguments import Parser
 from field import access, certificates, laptop
 from field.authorities import Authorities, Authority
 from field.keeping import Batch, KeepError, check_owner, made_private
-from field.telling import EXIT_FAILED, in_words
+from field.telling import in_words
+from field.words import asked_for, sentences
 
 LIST = "revoked.crl"
 FILE = "revoked.json"
@@ -109,16 +112,14 @@ def _without(file: Path, device_id: str) -> str:
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.revocation", description=__doc__)
+    words = asked_for(argv, os.environ)
+    parser = Parser(sentences(words.language), "python -m field.revocation", __doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_language()
     parser.add_argument("device", help="the stolen column")
     parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
-    try:
-        print(*revoke(arguments.out, arguments.device), sep="\n")
-    except (KeepError, laptop.ClockError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    print(*map(words.said, revoke(arguments.out, arguments.device)), sep="\n")
     return 0
 
 

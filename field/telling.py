@@ -11,9 +11,13 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from field.words import Trouble, Words, asked_for
+from common.release import ReleaseError
+from field.keeping import KeepError
+from field.laptop import ClockError
+from field.words import English, Trouble, Words, asked_for
 
 EXIT_FAILED = 1
+PLAIN = (KeepError, ClockError, ReleaseError)  # what they say is English, for `Words.said`
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 _BY_NUMBER = {
     errno.EACCES: "file.permission",
@@ -50,6 +54,8 @@ def in_words(main: Callable[[Sequence[str] | None], int]) -> Main:
             return main(argv)
         except Trouble as trouble:
             return fail(words, trouble)
+        except PLAIN as error:
+            return fail(words, English(error))
         except BrokenPipeError:  # whoever read it, `head` perhaps, has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             return EXIT_FAILED
@@ -61,6 +67,6 @@ def in_words(main: Callable[[Sequence[str] | None], int]) -> Main:
     return told
 
 
-def fail(words: Words, trouble: Trouble) -> int:
+def fail(words: Words, trouble: Trouble | English) -> int:
     print(words("error", why=trouble), file=sys.stderr)
     return EXIT_FAILED

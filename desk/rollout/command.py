@@ -20,39 +20,47 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from common import release as releases
+from common.arguments import Parser
 from common.identity import Identity
 from common.release import Release, ReleaseError
+from common.sentences import Sentences
 from desk.column_keys import ColumnKeys
 from desk.command import SetupError, _address
 from desk.line import Login
+from desk.private_file import PrivateFileError
 from desk.rollout import plan as rules
 from desk.rollout.book import FILE, Book
 from desk.rollout.plan import Limits, Plan
 from desk.rollout.service import Service, wall_ms
+from desk.spoken import spoken
 
 EXIT_STOPPED, EXIT_USAGE = 1, 2
 LOCK_FILE = "running.lock"
 WISHES = ("pause", "resume", "abort")
+WORDS = Path(__file__).with_name("words")
+Said = Callable[[str], str]  # in the language of whoever typed the command
 
 
 def main(argv: list[str]) -> int:
     """Exit status of `start`: 0 all columns have it, 1 it stopped or was aborted, 2 it could not begin."""
-    arguments = _parser().parse_args(argv)
+    sentences = spoken(argv, WORDS)
+    arguments = _parser(sentences).parse_args(argv)
     try:
         if arguments.what == "start":
-            return _start(arguments)
+            return _start(arguments, sentences.said)
         if not (arguments.folder / FILE).exists():
             raise SetupError(f"{arguments.folder}: there is no rollout")
-        return _status(arguments) if arguments.what == "status" else _wish(arguments)
-    except (SetupError, ReleaseError, sqlite3.Error, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        return _status(arguments, sentences.said) if arguments.what == "status" else _wish(arguments, sentences.said)
+    except (SetupError, ReleaseError, PrivateFileError, sqlite3.Error, OSError) as error:
+        print(sentences.said(f"error: {error}"), file=sys.stderr)
         return EXIT_USAGE
 
 
-def _start(arguments: argparse.Namespace) -> int:
+def _start(arguments: argparse.Namespace, said: Said) -> int:
     if arguments.release is None or arguments.broker is None or not arguments.keys:
         raise SetupError("start needs --broker, --release and --keys")
     release = _release(arguments)
@@ -66,8 +74,9 @@ def _start(arguments: argparse.Namespace) -> int:
         except OSError as error:
             raise SetupError(f"{arguments.folder}: a rollout runs there already") from error
         book = Book(arguments.folder)
-        plan = _plan(arguments, release, book)
-        service = Service(plan, release, book, _login(arguments), _say, ColumnKeys(arguments.column_keys))
+        plan = _plan(arguments, release, book, said)
+        keys = ColumnKeys(arguments.column_keys)
+        service = Service(plan, release, book, _login(arguments), lambda text: _say(said(text)), keys)
         state = service.run(over.is_set)
         book.close()
     return 0 if state == rules.DONE or over.is_set() else EXIT_STOPPED
@@ -81,7 +90,7 @@ def _release(arguments: argparse.Namespace) -> Release:
     return found
 
 
-def _plan(arguments: argparse.Namespace, release: Release, book: Book) -> Plan:
+def _plan(arguments: argparse.Namespace, release: Release, book: Book, said: Said) -> Plan:
     limits = Limits(**{name: getattr(arguments, name) for name in Limits._fields})
     if book.release() not in (None, release.digest):
         raise SetupError(f"{arguments.folder} is about another release: one folder for each")
@@ -90,7 +99,7 @@ def _plan(arguments: argparse.Namespace, release: Release, book: Book) -> Plan:
         plan = Plan(release.digest, release.version, limits, arguments.first)
         book.keep(plan, wall_ms(), [f"release {release.digest}, version {release.version}"])
     elif plan.state in (rules.STOPPED, rules.ABORTED):
-        print(f"it had ended: {plan.state}: {plan.why}; `resume` before `start` lets it go on", flush=True)
+        print(said(f"it had ended: {plan.state}: {plan.why}; `resume` before `start` lets it go on"), flush=True)
     return plan
 
 
@@ -109,15 +118,15 @@ def _say(text: str) -> None:
     print(f"{time.strftime('%H:%M:%S')} {text}", flush=True)
 
 
-def _wish(arguments: argparse.Namespace) -> int:
+def _wish(arguments: argparse.Namespace, said: Said) -> int:
     book = Book(arguments.folder)
     if not book.wish(arguments.what):
         raise SetupError(f"{arguments.folder}: there is no rollout")
-    print(f"{arguments.what}: noted; the rollout that runs takes it at once, another one when it starts")
+    print(said(f"{arguments.what}: noted; the rollout that runs takes it at once, another one when it starts"))
     return 0
 
 
-def _status(arguments: argparse.Namespace) -> int:
+def _status(arguments: argparse.Namespace, said: Said) -> int:
     book = Book(arguments.folder)
     plan = book.restore(Limits())
     if plan is None:
@@ -127,22 +136,20 @@ def _status(arguments: argparse.Namespace) -> int:
         document = {"release": plan.digest, "version": plan.version, "state": plan.state, "why": plan.why}
         print(json.dumps({**document, "stage": plan.stage + 1, "columns": columns}, ensure_ascii=False))
         return 0
-    print(
-        f"{plan.version} ({plan.digest[:16]}): {plan.state}, stage {plan.stage + 1}"
-        + (f": {plan.why}" * bool(plan.why))
-    )
+    head = f"{plan.version} ({plan.digest[:16]}): {plan.state}, stage {plan.stage + 1}"
+    print(said(head + (f": {plan.why}" * bool(plan.why))))
     for state, count in sorted(Counter(one.state for one in plan.columns.values()).items()):
-        print(f"  {count:5} {state}")
+        print(f"  {count:5} {said(state)}")
     for one in plan.columns.values():
         if one.state in rules.FAILED:
-            print(f"  {one.device_id} {one.state}: {one.why}")
+            print(said(f"  {one.device_id} {one.state}: {one.why}"))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m desk.rollout", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
-    )
+def _parser(sentences: Sentences) -> Parser:
+    parser = Parser(sentences, prog="python -m desk.rollout", description=__doc__)
+    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser.add_language()
     add = parser.add_argument
     add("what", choices=("start", "status", *WISHES))
     add("--folder", type=Path, required=True, metavar="DIR", help="where it keeps how far it is: one for each release")

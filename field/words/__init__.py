@@ -10,15 +10,18 @@ itself in English is turned too (`said.` in the tables).
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from common.sentences import COMMON, Sentences, texts
+from common.sentences import LANGUAGES as LANGUAGES
+from common.sentences import choose as choose
+
 FOLDER = Path(__file__).parent
-LANGUAGES = ("en", "ru", "kk")
 _SAID = "said."  # keys of what columns say by themselves
+_SENTENCES = FOLDER / "sentences"  # those that tools and the firmware's validator say in English
 # MicroPython where it has no words: (-29312, 'MBEDTLS_ERR_SSL_CONN_EOF'), a bare -29312, [Errno 104] ECONNRESET.
 _TLS_NUMBER = re.compile(r"\(-(\d{4,5}), '[^']*'\)|(?<![\w.:-])-(\d{4,5})(?!\w)")
 _ERRNO = re.compile(r"\[Errno \d+\] ([A-Z]+)")
@@ -56,12 +59,17 @@ class PortTrouble(Trouble):
         return super().told(words)
 
 
+class English(str):
+    """A value that is a text in English: it is turned as it is shown."""
+
+
 class Words:
     """Texts of one language."""
 
     def __init__(self, language: str) -> None:
         self.language = language
         self._texts = load(language)
+        self._sentences = sentences(language)
 
     def __call__(self, key: str, **values: object) -> str:
         return self._texts[key].format(**{name: self._shown(value) for name, value in values.items()})
@@ -69,13 +77,17 @@ class Words:
     def _shown(self, value: object) -> object:
         if isinstance(value, Trouble):
             return value.told(self)
+        if isinstance(value, English):
+            return self.said(value)
         return "-" if value is None else value
 
     def said(self, text: str) -> str:
-        """What a column says of itself, in English or in numbers: as far as it is known, in this language."""
+        """What a column says of itself, in English or in numbers, and what a tool says in whole sentences: as far as
+        it is known, in this language."""
         text = self._numbers(text)
         if self.language == LANGUAGES[0]:
             return text
+        text = self._sentences.said(text)
         for pattern, key in _sayings():
             text = pattern.sub(lambda found, key=key: self._turned(key, found.groupdict()), text)  # type: ignore[misc]
         return text
@@ -97,10 +109,14 @@ class Words:
         return self(key, **{name: self.said(value) for name, value in values.items()})
 
 
-@cache
 def load(language: str) -> Mapping[str, str]:
-    texts: dict[str, str] = json.loads((FOLDER / f"{language}.json").read_text("utf-8"))
-    return texts
+    return texts(FOLDER, language)
+
+
+@cache
+def sentences(language: str) -> Sentences:
+    """Those of the tools, and those that every program on a host says."""
+    return Sentences(language, COMMON, _SENTENCES)
 
 
 @cache
@@ -117,15 +133,6 @@ def _pattern(text: str) -> re.Pattern[str]:
     parts = re.split(r"\{(\w+)\}", text)
     literal = [re.escape(part) if at % 2 == 0 else rf"(?P<{part}>[^\s,;:]+)" for at, part in enumerate(parts)]
     return re.compile(r"(?<![\w-])" + "".join(literal) + r"(?![\w-])")
-
-
-def choose(asked: str | None, environment: Mapping[str, str]) -> str:
-    """`asked`, else what LC_ALL, LC_MESSAGES or LANG say ("ru_RU.UTF-8"), else English."""
-    for text in (asked, *(environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))):
-        if text:
-            language = text.replace("-", "_").partition("_")[0].partition(".")[0].lower()
-            return language if language in LANGUAGES else LANGUAGES[0]
-    return LANGUAGES[0]
 
 
 def add_language(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,103 @@
+"""What programs say in English, in the language of the person who reads it.
+
+Programs raise and print plain English: a log, a programmer and a test read it as it stands. Where it reaches a person,
+`Sentences.said` turns it by a table: en.json has each sentence with holes, ru.json and kk.json the same sentence under
+the same key. What fills a hole is turned too, and so is what stands behind a place ("fleet.csv:2:4 (lat): ...").
+`tests/house/test_sentences.py` takes the sentences from the source and finds those that nobody has turned.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+
+LANGUAGES = ("en", "ru", "kk")
+COMMON = Path(__file__).with_name("words")  # what more than one product says
+_HOLE = re.compile(r"\{(\w+)\}")
+_BEHIND = ": "
+_IN_PLACE = r"(?:(?!: ).)*?"
+
+
+@cache
+def texts(folder: Path, language: str) -> Mapping[str, str]:
+    """One folder's table of a language."""
+    found: dict[str, str] = json.loads((folder / f"{language}.json").read_text("utf-8"))
+    return found
+
+
+def choose(asked: str | None, environment: Mapping[str, str]) -> str:
+    """`asked`, else what LC_ALL, LC_MESSAGES or LANG say ("ru_RU.UTF-8"), else English."""
+    for text in (asked, *(environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))):
+        if text:
+            language = text.replace("-", "_").partition("_")[0].partition(".")[0].lower()
+            return language if language in LANGUAGES else LANGUAGES[0]
+    return LANGUAGES[0]
+
+
+def language_of(argv: Sequence[str], environment: Mapping[str, str]) -> str:
+    """What a command line, whatever else it says, or the environment asks for."""
+    for at, word in enumerate(argv):
+        if word.startswith("--lang="):
+            return choose(word.partition("=")[2], environment)
+        if word == "--lang":
+            return choose(argv[at + 1] if at + 1 < len(argv) else None, environment)
+    return choose(None, environment)
+
+
+class Sentences:
+    """Turns the sentences of some tables, each a folder with one file for each language."""
+
+    def __init__(self, language: str, *folders: Path) -> None:
+        self.language = language
+        known = [
+            (english, texts(folder, language)[key])
+            for folder in folders
+            for key, english in texts(folder, LANGUAGES[0]).items()
+            if language != LANGUAGES[0]
+        ]
+        # First those that begin with a word of their own, and of these the one that says most of what it fits.
+        known.sort(key=lambda pair: (pair[0].startswith("{"), -len(_HOLE.sub("", pair[0]))))
+        self._patterns = [(pattern(english), turned) for english, turned in known]
+
+    def said(self, text: str) -> str:
+        """In this language, as far as it is known: all of it, or line by line."""
+        whole = self._whole(text)
+        return whole if whole is not None else "\n".join(self._line(line) for line in text.split("\n"))
+
+    def _line(self, line: str) -> str:
+        """The longest part behind a place, and each of what stands before it."""
+        bare = line.strip()
+        parts = bare.split(_BEHIND)
+        for at in range(len(parts)):
+            turned = self._whole(_BEHIND.join(parts[at:]))
+            if turned is not None:
+                parts[at:] = [turned]
+                break
+        turned_parts = [self._whole(part) or part for part in parts]
+        return line.replace(bare, _BEHIND.join(turned_parts)) if bare else line
+
+    def _whole(self, text: str) -> str | None:
+        for known, turned in self._patterns:
+            if (found := known.fullmatch(text)) is not None:
+                values = {name: self.said(value) for name, value in found.groupdict().items()}
+                return turned.format(**values)
+        return None
+
+
+@cache
+def pattern(sentence: str) -> re.Pattern[str]:
+    """Finds a sentence whatever fills its holes; a hole at its beginning holds no place and what is said of it."""
+    parts, seen = _HOLE.split(sentence), set[str]()
+    found = ""
+    for at, part in enumerate(parts):
+        if at % 2 == 0:
+            found += re.escape(part)
+        elif part in seen:
+            found += f"(?P={part})"
+        else:
+            seen.add(part)
+            found += f"(?P<{part}>{_IN_PLACE if at == 1 and not parts[0] else '.*?'})"
+    return re.compile(found, re.DOTALL)

@@ -1,0 +1,218 @@
+"""No command speaks half a language: what provisioning, revoking, releases, the desk's and the rollout's commands and
+`make help` say is taken from the source and turned; what is left of the English is found."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sentences import FILLED, said_by
+
+from common import sentences
+from common.sentences import COMMON, LANGUAGES, Sentences, pattern
+from desk import command, evidence_command
+from desk.rollout import command as rollout
+from desk.spoken import spoken
+from field import release
+from field.words import Words
+from tools import targets
+
+ROOT = Path(__file__).resolve().parents[2]
+OTHERS = LANGUAGES[1:]
+CYRILLIC, KAZAKH = re.compile("[\u0400-\u04ff]"), re.compile("[әғқңөұүһі]", re.IGNORECASE)
+ERRORS = r"(?<!Runtime)Error$|^print$|^said$|troubles\.|errors\.|^found\.|_lines\.|wrong\.|Trouble$|NoStream$"
+# Who says it: files -> in which calls, and whether what is returned or yielded is said too.
+FIELD = {
+    "field/provision.py": "", "field/fleet.py": "|return", "field/rows.py": "", "field/keeping.py": "",
+    "field/authorities.py": "|return|_only$",
+    "field/certificates.py": "", "field/shared.py": "|yield", "field/laptop.py": "", "field/release.py": "",
+    "field/revocation.py": "|return", "common/release.py": "", "firmware/startup/config.py": "|return",
+    "firmware/startup/pins.py": "|return", "firmware/startup/addresses.py": "|return",
+}  # fmt: skip
+DESK = {
+    "desk/command.py": "|log.warning", "desk/private_file.py": "", "desk/ladder.py": "", "desk/cameras.py": "|return",
+    "desk/media/credentials.py": "", "desk/media/hosts.py": "", "desk/upkeep/roster.py": "|yield|return",
+    "desk/upkeep/receiver.py": "", "desk/officers/__init__.py": "", "desk/officers/email.py": "",
+    "desk/officers/sip.py": "", "desk/officers/webhook.py": "", "desk/web/accounts.py": "", "desk/column_keys.py": "",
+    "desk/register.py": "", "desk/evidence_command.py": "", "desk/evidence.py": "|yield|return",
+    "common/arguments.py": "|return", "common/release.py": "",
+}  # fmt: skip
+ROLLOUT = {"desk/rollout/command.py": "", "desk/rollout/plan.py": "|return|_stop|_put", "common/release.py": ""}
+# Names, which are the same in every language: options, keys, files, examples of what to type.
+NAMES = re.compile(
+    r"\[\w+\] \w+|account add\|remove\|list|--[a-z-]+|[a-z]+://\S+|\w+=\S*"
+    r"|`[^`]*`|'[^']*'|\"[^\"]*\"|«[^»]*»|\[\[?[\w.]+\]\]?|\{[^}]*\}|\bsip:\S*|geo:\S+"
+    r"|[\w.-]*[/_@|]\S*|\w+(?:\.\w+)+|\b[A-Z][A-Z0-9]{1,}\w*(?::[A-Z]+)?\b|%\S+|a-z|A-Z|python -m [\w.]+"
+    r"|\b(?:make (?:provision|release|flash)|open = true|chmod 600|sudo chown|chown -R|mosquitto|mqtt\w*|webrtc|rtsps?"
+    r"|sip|http|https|null|believed|desks|email|after_s|steps|host|user|root|device|password|chip|port|lat|lon|secrets|broker"
+    r"|tls|region|site|officer|ladder|column|link|pins|location|stream|mdc|spi|phy|start|resume|status|pause|abort|export"
+    r"|switch|drop|authority|NAME|operator|chief|auditor"
+    r"|check|head|key|add|true|false|public|school|Wi-Fi|X-Forwarded-For|ADC\d|GPIO\w+|gateway|address|centre|token|url"
+    r"|language|how|to|timeout_s|ring_s|name|fleet|tell|geo|configuration|account|desk-1|openssl|esptool|ruff|mypy|make|sos|v|line|step)\b"
+)
+
+
+def english_left(text: str) -> list[str]:
+    return re.findall(r"[A-Za-z]{3,}", NAMES.sub("", text))
+
+
+def sayings(files: dict[str, str]) -> list[str]:
+    found = [text for path, more in files.items() for text in said_by(ROOT / path, ERRORS + more)]
+    return list(dict.fromkeys(found))
+
+
+def register_troubles() -> list[str]:
+    """Of desk/trouble.py those with which a desk does not start; the others are the page's, by their codes."""
+    both = said_by(ROOT / "desk/trouble.py", r"^Trouble$")
+    return [text for text in both if text.startswith(f"{FILLED}: {FILLED}: ")]
+
+
+SPEAKERS: dict[str, tuple[Callable[[], list[str]], Callable[[str], Callable[[str], str]]]] = {
+    "field": (lambda: sayings(FIELD), lambda language: Words(language).said),
+    "desk": (lambda: sayings(DESK) + register_troubles(), lambda language: spoken(["--lang", language]).said),
+    "rollout": (lambda: sayings(ROLLOUT), lambda language: spoken(["--lang", language], rollout.WORDS).said),
+}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("speaker", SPEAKERS)
+def test_what_a_command_says_is_turned(speaker: str, language: str) -> None:
+    """Red when a command gets a sentence that no table knows, or one is changed in the source alone."""
+    source, speak = SPEAKERS[speaker]
+    said, texts = speak(language), source()
+    assert len(texts) > 8, "the source is not understood any more"
+    left = {text: said(text) for text in texts if english_left(said(text))}
+    assert left == {}
+
+
+@pytest.mark.parametrize(
+    "sentence", ["7 was renamed on the way", "fleet.csv:7: found 7, must be a colour", "7 is damaged: bring it along"]
+)
+def test_a_sentence_that_nobody_turned_is_noticed(sentence: str, tmp_path: Path) -> None:
+    for source, speak in SPEAKERS.values():
+        assert english_left(speak("ru")(sentence)) and sentence not in source()
+    source_text = "def f(x):\n    right = 'a colour'\n    raise SomeError(f'found {x}, must be {right}')\n"
+    (tmp_path / "x.py").write_text(source_text)
+    assert said_by(tmp_path / "x.py", ERRORS) == ["found 7, must be a colour"], "what a name stands for is seen"
+
+
+HELPS: dict[str, Callable[[Sentences], str]] = {
+    "desk": lambda spoken: command._parser(spoken).format_help(),
+    "desk account": lambda spoken: command._account_parser(spoken).format_help(),
+    "desk evidence": lambda spoken: evidence_command._parser(spoken).format_help(),
+    "desk.rollout": lambda spoken: rollout._parser(spoken).format_help(),
+}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("name", HELPS)
+def test_help_is_turned(name: str, language: str) -> None:
+    """Red when an option is added, or its help changed, in English only."""
+    text = HELPS[name](spoken(["--lang", language], rollout.WORDS))
+    described = text.partition("\n\n")[2]  # behind the usage, which is names
+    bare = [re.sub(r"^ +(-\S+,? ?)*[\w{},|:/. -]*?(?=  |$)", "", line) for line in described.splitlines()]
+    assert [line for line in bare if english_left(line)] == []
+    assert len(CYRILLIC.findall(described)) > 100
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        ([], "не указано: --broker, --folder"),
+        (["--broker", "x"], "--broker: указано 'x', а нужно: МАШИНА:ПОРТ, например 127.0.0.1:8080"),
+        (["--broker"], "--broker: нужно одно значение"),
+        (["--folder", "x", "--broker", "a:1", "--nonsense"], "неизвестные параметры: --nonsense"),
+        (["--button-days", "x"], "а нужно: число (days) от 1 до 3660"),
+    ],
+)
+def test_a_wrong_command_line_is_told_in_the_language(
+    argv: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command.parse([*argv, "--lang", "ru"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and told in said and said.startswith("запуск: ")
+
+
+def test_a_release_is_told_in_the_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = tmp_path / "no.pem"
+    assert release.main(["verify", str(tmp_path), "--keys", str(key), "--lang", "kk"]) == 1
+    said = capsys.readouterr().err
+    assert "шығарылым жиналып" in said and "мұндай файл немесе қалта жоқ" in said
+    assert "Errno" not in said
+
+
+# -- the tables
+
+# What a library says in English or in numbers, and a sentence of ours says better.
+DROPPED = {"number", "what", "char", "codec", "byte", "why", "kind"}
+TABLES = [COMMON, ROOT / "desk" / "words", rollout.WORDS, ROOT / "field" / "words" / "sentences"]
+
+
+def fields(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
+
+
+@pytest.mark.parametrize("folder", TABLES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_tables_of_the_languages_agree(folder: Path) -> None:
+    english, russian, kazakh = (sentences.texts(folder, language) for language in LANGUAGES)
+    assert set(english) == set(russian) == set(kazakh)
+    for key in english:
+        assert fields(english[key]) >= fields(russian[key]) == fields(kazakh[key]), key
+        assert fields(english[key]) - fields(russian[key]) <= DROPPED, key
+        assert not CYRILLIC.search(english[key]) and not KAZAKH.search(russian[key]), key
+        for other in (russian[key], kazakh[key]):
+            assert CYRILLIC.search(other) or not re.search(r"[A-Za-z]{3}", re.sub(r"\{\w+\}", "", other)), key
+
+
+def test_whatever_fills_a_hole_stays_and_is_turned_itself() -> None:
+    said = Words("ru").said
+    assert said("fleet.csv:2:4 (lat): found '{x}', must be a number with a point, such as 5") == (
+        "fleet.csv:2:4 (lat): указано '{x}', а нужно: число с точкой, например 5"
+    )
+    assert said("nobody knows: this") == "nobody knows: this"
+    assert Words("en").said("found 1, must be 2") == "found 1, must be 2"
+
+
+def test_a_hole_with_the_same_name_is_the_same() -> None:
+    assert pattern("{a} or {a}").fullmatch("x or x") and not pattern("{a} or {a}").fullmatch("x or y")
+
+
+# -- make help
+
+
+def makefile() -> str:
+    return (ROOT / "Makefile").read_text("utf-8")
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_target_has_its_help(language: str) -> None:
+    """Red when a target is added or its text changed, in English only; and for a text that no target has any more."""
+    english, turned = targets.targets(makefile()), targets.table(language)
+    assert set(turned) == set(english.values())
+    left = [line for line in targets.lines(makefile(), language) if not CYRILLIC.search(line)]
+    assert left == ["  make lint      ruff"]
+    control = makefile().replace("list the targets", "list all targets")
+    assert "list all targets" in targets.lines(control, language)[0]
+
+
+def settings(text: str) -> Iterator[str]:
+    """What is typed: variables, and what stands in brackets."""
+    yield from re.findall(r"\b[A-Z][A-Z0-9_]*(?==)", text)
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_targets_help_names_what_the_english_does(language: str) -> None:
+    for english, turned in targets.table(language).items():
+        assert list(settings(english)) == list(settings(turned)), english
+
+
+def test_make_help_speaks_the_language_that_is_asked_for() -> None:
+    done = subprocess.run(["make", "--no-print-directory", "help", "LANG=kk"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == "\n".join(targets.lines(makefile(), "kk")) + "\n"
+    assert json.loads((ROOT / "tools" / "targets.kk.json").read_text("utf-8"))
