@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser_probe import MARKS, PATIENCE_S, Visitor
+from column_probe import need
 from desk_words import words
 from full_disk import full_disk
+from pager import Pager, paging
 from playwright.sync_api import expect
 
+from sim.demo.columns import COLUMNS
 from sim.demo.desk_process import DeskProcess
 from sim.servers.broker import Mosquitto
+from sim.servers.intercom import Intercom
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,3 +171,93 @@ def test_two_desks_agree(city: City, second_desk: DeskProcess, visitor: Visitor)
     desks[1].becomes(incident, "closed")
     assert desks[1].strips() == []
     pillar.shows("ready")
+
+
+LADDER = """
+[officer.duty]
+how = "webhook"
+url = "{url}"
+[officer.chief]
+how = "sip"
+to = "{telephone}"
+[[ladder]]
+steps = [{{after_s = 1, tell = "desks"}}, {{after_s = 2, tell = "duty"}}, {{after_s = 3, tell = "chief"}}]
+"""
+
+
+@pytest.fixture
+def pager() -> Iterator[Pager]:
+    with paging() as made:
+        yield made
+
+
+@pytest.fixture
+def telephone() -> Iterator[Intercom]:
+    """The chief's."""
+    need("baresip")
+    with Intercom("chief") as ringing:
+        yield ringing
+    ringing.close()
+
+
+@pytest.fixture
+def night_desk(city: City, pager: Pager, telephone: Intercom, tmp_path: Path) -> Iterator[DeskProcess]:
+    """Another machine's, with a ladder of its own: the first desk has none beyond desks."""
+    path = tmp_path / "ladder.toml"
+    path.write_text(LADDER.format(url=pager.url, telephone=telephone.address))
+    path.chmod(0o600)
+    arguments = ["--ladder", str(path)]
+    with DeskProcess(
+        tmp_path / "night", city.broker.host, city.broker.port, name="desk-2", arguments=arguments
+    ) as desk:
+        yield desk
+
+
+@pytest.mark.baresip
+def test_nobody_accepts_up_to_the_telephone_and_then_an_exercise(
+    city: City, night_desk: DeskProcess, pager: Pager, telephone: Intercom, visitor: Visitor
+) -> None:
+    """Red when any step is not taken, not told the other desk or the column, or not in the timeline; and when what was
+    read back, or that it was an exercise, is lost."""
+    device_id = "petropavl-01"
+    pillar = visitor.pillar(city.page(device_id))
+    desks = [visitor.desk(city.desk.url), visitor.desk(night_desk.url)]
+    pillar.press()
+    call = desks[0].call_from(device_id)
+    for desk in desks:
+        desk.open(call)
+    for desk in desks:
+        expect(desk.get("sound")).to_have_attribute("data-louder", "true")
+    pillar.shows("unanswered")
+    telephone.wait_for_calls(1, PATIENCE_S)
+    telephone.do("sndcode", "1")
+    timelines = [desk.get("incident", id=call).get_by_test_id("timeline") for desk in desks]
+    for told in ("duty: told that nobody has accepted for 2 s", "chief: told that nobody has accepted for 3 s"):
+        for timeline in timelines:
+            expect(timeline).to_contain_text(told)
+    expect(timelines[0]).to_contain_text("Another desk says that nobody has accepted for 1 s")
+    assert [(path, body["incident_id"]) for path, _, body in pager.posts] == [("/hook?a=1", call)]
+    desks[0].accept(call)
+    for desk in desks:
+        expect(desk.get("sound")).to_have_attribute("data-louder", "false")
+    pillar.shows("help-coming")
+    desks[0].close(call, "help-given")
+    pillar.shows("ready")
+
+    chief, address = desks[0], next(one.address for one in COLUMNS if one.device_id == device_id)
+    chief.page.keyboard.press("Escape")
+    chief.get(f"column-{device_id}").get_by_role("button").click()
+    chief.get("command-exercise").click()
+    exercise = chief.until(lambda: next((one for one in chief.strips() if one != call), None), "a call like any other")
+    panel = chief.open(exercise)
+    expect(panel).not_to_contain_text(words("en")["kind.exercise"])
+    chief.accept(exercise)
+    expect(panel).to_contain_text(words("en")["kind.exercise"])
+    expect(chief.get("dispatch")).to_be_hidden()
+    chief.get("readback").fill(address)
+    chief.get("readback-save").click()
+    expect(panel.get_by_test_id("timeline")).to_contain_text(f"operator named the place rightly: {address}")
+    chief.close(exercise, "other")
+    chief.page.keyboard.press("3")
+    row = chief.get("exercises").locator("tbody tr").first
+    assert row.locator("td").all_inner_texts()[-3:] == ["1", "0", "0"], "rightly, wrongly, missed"

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from browser_probe import Visitor
 from desk_rig import Speaker, wait_for
-from pager import Pager
+from pager import Pager, paging
 from playwright.sync_api import expect
 
 from sim.demo.desk_process import DeskProcess
@@ -32,11 +31,8 @@ steps = [{{after_s = 1, tell = "desks"}}, {{after_s = 2, tell = "duty"}}, {{afte
 
 @pytest.fixture
 def pager() -> Iterator[Pager]:
-    made = Pager()
-    threading.Thread(target=made.server.serve_forever, daemon=True).start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with paging() as made:
+        yield made
 
 
 @pytest.fixture

@@ -364,8 +364,9 @@ def test_who_is_no_chief_restarts_nothing_and_reads_why(desk: DeskPage) -> None:
     """Red when columns.js does not ask what the role may do."""
     desk.get("column-park-01").locator("button").click()
     expect(desk.get("command-selftest")).to_be_enabled()
-    expect(desk.get("command-restart")).to_be_disabled()
-    expect(desk.get("command-may-not")).to_contain_text("Only a chief restarts a column")
+    for chiefs in ("restart", "exercise"):
+        expect(desk.get(f"command-{chiefs}")).to_be_disabled()
+    expect(desk.get("command-may-not")).to_contain_text("Only a chief begins an exercise, and restarts a column")
 
 
 # -- text from outside

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -15,7 +14,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from duty_rig import alarm_of
-from pager import Pager
+from pager import Pager, paging
 
 from common.ports import HOST, free_port
 from desk.escalation import FAILED, SENT, UNCERTAIN, Telling
@@ -44,12 +43,8 @@ def call(language: str = "ru") -> Call:
 
 @pytest.fixture
 def pager() -> Iterator[Pager]:
-    made = Pager()
-    thread = threading.Thread(target=made.server.serve_forever, daemon=True)
-    thread.start()
-    yield made
-    made.server.shutdown()
-    made.server.server_close()
+    with paging() as made:
+        yield made
 
 
 def test_a_webhook_gets_all_that_an_officer_must_know(pager: Pager) -> None:

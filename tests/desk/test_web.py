@@ -210,7 +210,7 @@ def test_a_column_cannot_say_what_an_officer_did(desk: DeskRig, speaker: Speaker
 def test_filters(desk: DeskRig, speaker: Speaker) -> None:
     first = pressed(desk, speaker, "col-a")
     pressed(desk, speaker, "col-b", location={**_location(), "site": "school"})
-    pressed(desk, speaker, "col-c", status="exercise")
+    pressed(desk, speaker, "col-c", status="test")
     desk.post(f"/api/incidents/{first}/close", {"outcome": "false"})
 
     def devices(query: str) -> list[str]:

@@ -10,7 +10,8 @@ import { ageText, momentText, nowMs, spanText } from "./time.js";
 import { columnText, faultText, linkText, modeText, ownWords, placeText, refusalText, resetText, siteText, sourceText, statusText } from "./words.js";
 
 const URGENCY = { alarm: 0, silent: 1, offline: 1, fault: 2, ready: 3 };
-const COMMANDS = ["identify", "selftest", "report", "drill", "restart"];
+const COMMANDS = ["identify", "selftest", "report", "drill", "exercise", "restart"];
+const EXERCISE = "exercise"; // no command of its own: real calls come first
 const RESTART = "restart"; // asks once more, and wants a right of its own
 
 let shown = null;
@@ -122,7 +123,7 @@ function update() {
   for (const one of parts.commands.children) {
     const cmd = one.dataset.command;
     setText(one, shown.asked === cmd ? t("command.sure") : t(`command.${cmd}`));
-    gate(one, `POST /api/columns/{device_id}/command${cmd === RESTART ? ` ${RESTART}` : ""}`);
+    gate(one, cmd === EXERCISE ? "POST /api/columns/{device_id}/exercise" : `POST /api/columns/{device_id}/command${cmd === RESTART ? ` ${RESTART}` : ""}`);
   }
   setText(parts.mayNot, mayNot("POST /api/columns/{device_id}/command") || (may("POST /api/columns/{device_id}/command restart") ? "" : t("command.chief")));
   shown.events.update();
@@ -139,7 +140,8 @@ async function command(cmd) {
   update();
   setText(mine.parts.said, t("command.sending"));
   try {
-    await post(`/api/columns/${encodeURIComponent(mine.id)}/command`, { cmd });
+    const path = `/api/columns/${encodeURIComponent(mine.id)}`;
+    await (cmd === EXERCISE ? post(`${path}/exercise`) : post(`${path}/command`, { cmd }));
     setText(mine.parts.said, t("command.sent", { command: t(`command.${cmd}`) }));
     mine.events.read();
   } catch (error) {
