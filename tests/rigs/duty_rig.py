@@ -17,6 +17,7 @@ from contract_examples import example, packed
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from common.identity import Identity
 from contract import validator
 from desk.batch import Batch
 from desk.column_keys import ColumnKeys
@@ -76,7 +77,7 @@ class PureDesk:
 class Street:
     """Speaks for any column, each thing once, and hears the answers (to one column, or to all). A context manager."""
 
-    def __init__(self, broker: Broker, hears: str = "+") -> None:
+    def __init__(self, broker: Broker, hears: str = "+", tls: Identity | None = None) -> None:
         self._hears = hears
         self.acks: list[dict[str, Any]] = []
         self._arrived = threading.Condition()
@@ -84,6 +85,8 @@ class Street:
         self._broker = broker
         self._mqtt = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"street-{os.urandom(4).hex()}")
         self._mqtt.reconnect_delay_set(1, 1)
+        if tls is not None:
+            self._mqtt.tls_set(str(tls.ca), str(tls.cert), str(tls.key))
         self._mqtt.on_socket_open = no_delay
         self._mqtt.on_connect = self._subscribe
         self._mqtt.on_subscribe = lambda *_: self._ready.set()

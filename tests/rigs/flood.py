@@ -2,18 +2,18 @@
 own (`python flood.py OPTIONS`), so that it does not share the desk's interpreter; bounded, on this machine only.
 
 `options`: {"port", "device", "kind", "count", "per_second" (0: no pause), "qos1_every" (0: none), "qos1_from", "bytes",
-"payload" (a file; "@@@@@@" in it becomes the number, "@@name@@" the column), "ids" (as so many columns)}. Prints how
-many were sent in how many seconds.
+"payload" (a file; "@@@@@@" in it becomes the number, "@@name@@" the column), "ids" (as so many columns), "tls" ([ca,
+cert, key]: the thief has them with the column)}. Prints how many were sent in how many seconds.
 """
 
 from __future__ import annotations
 
 import json
 import socket
+import ssl
 import struct
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -50,13 +50,27 @@ def publish(topic: str, payload: bytes, number: int, qos: int) -> bytes:
     return packet(PUBLISH_QOS1 if qos else PUBLISH_QOS0, body + payload.replace(NUMBER, b"%06d" % number))
 
 
+def connect(options: dict[str, Any]) -> socket.socket:
+    connection = socket.create_connection((HOST, options["port"]))
+    if "tls" not in options:
+        return connection
+    ca, cert, key = options["tls"]
+    context = ssl.create_default_context(cafile=ca)
+    context.load_cert_chain(cert, key)
+    return context.wrap_socket(connection, server_hostname=HOST)
+
+
 def drain(connection: socket.socket) -> None:
-    """The broker's receipts: who does not read them is thrown out."""
+    """The broker's receipts that are there: who does not read them is thrown out. Between two writes, for a TLS stream
+    has one thread."""
+    connection.settimeout(0)
     try:
         while connection.recv(65536):
             pass
-    except OSError:
+    except OSError:  # nothing more, or the end, which the next write finds
         pass
+    finally:
+        connection.settimeout(None)
 
 
 def main(options: dict[str, Any]) -> None:
@@ -66,10 +80,9 @@ def main(options: dict[str, Any]) -> None:
         options.get("per_second"),
     )
     payload = Path(options["payload"]).read_bytes() if "payload" in options else b"x" * options.get("bytes", 8)
-    connection = socket.create_connection((HOST, options["port"]))
+    connection = connect(options)
     connection.sendall(packet(CONNECT, text(b"MQTT") + b"\x04\x02\x00\x00" + text(f"flood-{device}".encode())))
     assert connection.recv(4)[0] == CONNACK
-    threading.Thread(target=drain, args=(connection,), daemon=True).start()
     sent, began_s = 0, time.monotonic()
     while sent < options["count"]:
         due = min(options["count"], round((time.monotonic() - began_s) * per_second) if per_second else sent + PARTS)
@@ -84,9 +97,12 @@ def main(options: dict[str, Any]) -> None:
             qos = int(bool(every) and number >= options.get("qos1_from", 0) and number % every == 0)
             parts.append(publish(f"sos/v1/nko/{name}/{options['kind']}", part, number, qos))
         connection.sendall(b"".join(parts))
+        drain(connection)
         sent = due
     print(json.dumps({"sent": sent, "seconds": round(time.monotonic() - began_s, 2)}), flush=True)
-    connection.shutdown(socket.SHUT_WR)
+    drain(connection)
+    if not isinstance(connection, ssl.SSLSocket):
+        connection.shutdown(socket.SHUT_WR)
     connection.close()
 
 
