@@ -2,8 +2,8 @@
 
 A link is proven by something that cannot have happened without it, never by the absence of a fault: a call that was
 answered, not a column that says nothing wrong of itself. Nobody presses a button every day, so the button's proof by
-hand holds longer than the others'; a link that a column does not have (no microphone, no supply to measure) is
-`absent` and asks for nothing.
+hand holds longer than the others', and `contact` says only that the column looks at it. A link that a column does not
+have (no microphone, no supply to measure) is `absent` and asks for nothing.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from desk.upkeep.roster import Entry, fitted
 
 DAY_MS = 24 * 3600 * 1000
 BUTTON_DAYS = 92  # by hand, once a quarter
-CALL = ("button", "journal", "network", "broker", "desk", "drill", "clock", "supply", "certificate")
+CALL = ("button", "contact", "journal", "network", "broker", "desk", "drill", "clock", "supply", "certificate")
 """What a call needs."""
-LINKS = (*CALL[:6], "picture", "voice", *CALL[6:])
+LINKS = (*CALL[:7], "picture", "voice", *CALL[7:])
 PROVEN, UNPROVEN, OVERDUE, BROKEN, ABSENT = "proven", "unproven", "overdue", "broken", "absent"
 WRONG_RECEIVER, WRONG_ADDRESS = "wrong-receiver", "wrong-address"
 
@@ -82,7 +82,11 @@ def _of_alarm(alarm: Mapping[str, Any], now_ms: int) -> list[Proof]:
 
 
 def _of_heartbeat(beat: Mapping[str, Any], now_ms: int) -> list[Proof]:
-    found = [Proof("clock", now_ms, "network time")] if beat["clock"] == "ntp" else []
+    """One loop sends it and looks at the contact between any two of its steps: so it is looked at. Whether a wire still
+    leads to the button no heartbeat can tell (docs/wiring.md)."""
+    found = [Proof("contact", now_ms, "heartbeat")]
+    if beat["clock"] == "ntp":
+        found.append(Proof("clock", now_ms, "network time"))
     if beat["supply_mv"] is not None and "supply" not in beat["faults"]:
         found.append(Proof("supply", now_ms, "measured"))
     return found

@@ -52,7 +52,8 @@ def test_a_chain_is_proven_by_what_happened_and_for_a_day(desk: Desk) -> None:
     born(desk)
     assert desk.state(ONE) == (PRESUMED, "")
     assert desk.links(ONE) | {"picture": "?"} == {
-        **dict.fromkeys(CALL, "unproven"), **dict.fromkeys(("network", "broker", "clock", "certificate"), "proven"),
+        **dict.fromkeys(CALL, "unproven"),
+        **dict.fromkeys(("contact", "network", "broker", "clock", "certificate"), "proven"),
         "supply": "absent", "voice": "absent", "picture": "?",
     }  # fmt: skip
     desk.drill(ONE)
@@ -67,6 +68,20 @@ def test_a_chain_is_proven_by_what_happened_and_for_a_day(desk: Desk) -> None:
     desk.beat(MINUTE, *ALL)
     assert desk.links(ONE)["drill"] == "overdue" and desk.links(ONE)["button"] == "proven"
     assert desk.state(ONE) == (PRESUMED, "")
+
+
+def test_looking_at_the_button_is_proven_by_each_heartbeat_and_the_button_by_none(desk: Desk) -> None:
+    """A cut wire looks like a button that nobody presses. Red when any message but a press proves the button, or when
+    what a column says on another way counts as its looking."""
+    desk.birth(ONE)
+    desk.beat(MINUTE, ONE)
+    desk.drill(ONE)
+    assert (desk.links(ONE)["contact"], desk.links(ONE)["button"]) == ("proven", "unproven")
+    desk.run(DAY)
+    desk.drill(ONE)
+    assert desk.links(ONE)["contact"] == "overdue", "a drill needs no look at the contact"
+    desk.heartbeat(ONE)
+    assert (desk.links(ONE)["contact"], desk.links(ONE)["button"]) == ("proven", "unproven")
 
 
 def test_what_the_broker_had_in_store_proves_nothing(desk: Desk) -> None:
