@@ -11,7 +11,7 @@ from desk import limits
 from desk.batch import Batch
 from desk.escalation import Escalation
 from desk.ledger import NEW, Incident, Ledger, milliseconds, read
-from desk.origin import AUTHENTIC, DOUBTFUL, NO_KEY, PROVEN, REPLAYED, SEALED_KINDS, UNCONFIRMED, Origins
+from desk.origin import AUTHENTIC, DOUBTFUL, LATER_KINDS, NO_KEY, PROVEN, REPLAYED, SEALED_KINDS, UNCONFIRMED, Origins
 from desk.silence import UP, Silence
 from desk.upkeep.keeper import Keeper
 
@@ -93,7 +93,7 @@ class Intake:
 
     def _word(self, parts: validator.Topic, topic: str, payload: bytes, document: dict[str, Any]) -> str:
         """How far the message is proven. Raises ContractError for one that must be and is not."""
-        if parts.kind != "ack" and parts.kind not in SEALED_KINDS:
+        if parts.kind not in ("ack", *SEALED_KINDS, *LATER_KINDS):
             return NO_KEY
         word = self._origins.judge(parts, topic, payload, document)
         known = self._ledger.find(document["id"]) if parts.kind == "alarm" else None
@@ -219,9 +219,11 @@ class Intake:
         speaks_itself = known is not None and known.origin in DOUBTFUL and heard.word in AUTHENTIC
         before = (known.press, known.reopened) if known and not speaks_itself else (0, 0)
         watched = parts.device_id in self._ledger.columns or self._has_place(batch, now_ms)
-        incident = self._ledger.enter(parts, document, now_ms / 1000, retain=retain, watched=watched, word=heard.word)
+        # A call always counts; as a sign of life only what the column said just now.
+        is_old = retain or (parts.kind == "alarm" and heard.word not in (NO_KEY, PROVEN))
+        incident = self._ledger.enter(parts, document, now_ms / 1000, retain=is_old, watched=watched, word=heard.word)
         if watched:
-            if not retain:
+            if not is_old:
                 self._silence.heard(self._ledger.columns[parts.device_id], now_ms)
             batch.columns.add(parts.device_id)
             if self._keeper is not None:

@@ -220,6 +220,8 @@ class Ledger:
         if parts.kind == "alarm":
             return self._take_alarm(parts, document, now_s, word)
         self._take_telemetry(column, parts, document)
+        if parts.kind == "heartbeat" and word == origin.PROVEN:
+            _agree_on_faults(column, document["faults"])
         return None
 
     def advance(self, incident_id: str, state: str, by: str, outcome: str = "", at_ms: int = 0) -> Incident:
@@ -360,6 +362,14 @@ def _see_board(column: Column, info: dict[str, Any]) -> None:
         column.faults[TWO_BOARDS] = {
             "v": 1, "id": TWO_BOARDS, "since": since, "detail": f"boards {boards}", "at_s": column.heard_s,
         }  # fmt: skip
+
+
+def _agree_on_faults(column: Column, proven: list[str]) -> None:
+    """What a proven heartbeat says: a broker can neither end a fault nor keep it to itself for longer."""
+    for ident in [one for one in column.faults if one not in proven and one != TWO_BOARDS]:
+        del column.faults[ident]
+    for ident in proven:
+        column.faults.setdefault(ident, {"v": 1, "id": ident, "since": None, "detail": ""})
 
 
 def read(

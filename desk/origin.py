@@ -24,9 +24,12 @@ DOUBTFUL = (UNSIGNED, FORGED)
 RANK = (FORGED, UNSIGNED, NO_KEY, REPLAYED, UNCONFIRMED, PROVEN)
 
 SEALED_KINDS = ("alarm", "state", "heartbeat", "result")
+LATER_KINDS = ("info", "fault", "event")
+"""Proven by columns that say so in their answer to CHALLENGE: older firmware has no proof for these."""
 CHALLENGE = "report"
 CHALLENGE_EVERY_MS = 20_000  # a column obeys ten commands a minute, the operators' among them
 CHALLENGE_BYTES = 12
+SEEN_MAX = 256
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Voice:
     """Of its last message with a proof: what is said to the column is meant for that boot."""
     counts: dict[str, int] = field(default_factory=dict)
     """The highest of each kind: kinds travel on connections of their own."""
+    seen: dict[tuple[int, str], int] = field(default_factory=dict)
+    """(boot, kind) -> the highest that was heard at all, whatever it was worth."""
     asked: dict[str, int] = field(default_factory=dict)
     """Command id -> the boot that it asks."""
     last_asked: str = ""
@@ -47,8 +52,20 @@ class Voice:
     """Its calls that wait for what it says."""
     is_to_ask: bool = False
     has_proven: bool = False
+    proves: frozenset[str] = frozenset()
+    """Of LATER_KINDS, what it has said that it proves in `boot`."""
     said_without: bool = False
     """Its last words had no proof, or a wrong one."""
+
+    def note(self, kind: str, number: Number) -> None:
+        """One that was heard is never new again, though an answer with a lower count may come behind it."""
+        if len(self.seen) >= SEEN_MAX:
+            self.seen.clear()
+        self.seen[number.boot, kind] = max(number.serial, self.seen.get((number.boot, kind), 0))
+
+    def must_prove(self, kind: str) -> bool:
+        """Whether one of LATER_KINDS counts only with a proof, in the boot that speaks now."""
+        return kind in self.proves and self.boot == self.heard_boot
 
 
 class Origins:
@@ -72,14 +89,21 @@ class Origins:
         if parts.kind == "ack":
             return PROVEN if authentic.is_sealed(key, topic, payload) else _lack(document)
         voice = self._voices.setdefault(parts.device_id, Voice())
-        number = authentic.number(document)
+        number, must = authentic.number(document), parts.kind in SEALED_KINDS or voice.must_prove(parts.kind)
+        if parts.kind == "fault" and not payload and must:
+            return REPLAYED  # the end of a fault cannot be proven: the next heartbeat tells which are left
         if number is None or not authentic.is_sealed(key, topic, payload):
+            if not must and "mac" not in document:
+                return NO_KEY
             voice.said_without = True
             return _lack(document)
-        voice.heard_boot, voice.said_without = number.boot, False
         if parts.kind == "result":
             self._answered(voice, document, number)
-        return self._weigh(voice, parts.kind, number, str(document.get("id", "")))
+        word = self._weigh(voice, parts.kind, number, str(document.get("id", "")))
+        voice.note(parts.kind, number)
+        if word != REPLAYED:  # what was heard before tells nothing of now
+            voice.heard_boot, voice.said_without = number.boot, False
+        return word
 
     def takes(self, parts: validator.Topic, document: dict[str, Any], word: str) -> bool:
         """Whether such a message counts. An alarm always does; a last will is the broker's to say."""
@@ -111,10 +135,12 @@ class Origins:
             return
         voice.asked.clear()
         voice.is_to_ask, voice.has_proven, voice.boot = False, True, number.boot
-        voice.counts = dict.fromkeys(SEALED_KINDS, number.serial)
+        seen = {kind: voice.seen.get((number.boot, kind), 0) for kind in (*SEALED_KINDS, *LATER_KINDS)}
+        voice.counts = {kind: max(number.serial, highest) for kind, highest in seen.items()}
         voice.counts["result"] = number.serial - 1  # this one is new
-        detail = document.get("detail")
-        its_own = detail.get("open", []) if isinstance(detail, dict) else []
+        detail = document["detail"] if isinstance(document.get("detail"), dict) else {}
+        its_own, proves = detail.get("open", []), detail.get("proves")
+        voice.proves = frozenset(kind for kind in LATER_KINDS if isinstance(proves, list) and kind in proves)
         for incident_id in voice.doubts:
             self.settled.append((incident_id, PROVEN if incident_id in its_own else REPLAYED))
         voice.doubts.clear()

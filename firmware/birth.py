@@ -53,4 +53,4 @@ def info(messages, board, origin, reset, mode: str, capabilities: list, debounce
     }
     if update:
         body["update"] = update
-    return encoding.encode(body)
+    return messages.sealed("info", encoding.encode(body))

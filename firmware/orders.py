@@ -83,7 +83,10 @@ def _kept(commands):
 def _report(commands, *_):
     column = commands.actions.column
     column.telemetry.report()
-    return None, {"open": column.incidents.open_ids()}, True  # a centre tells by it a call from a replayed one
+    detail = {"open": column.incidents.open_ids()}  # a centre tells by it a call from a replayed one
+    if column.messages.authentic:
+        detail["proves"] = ("info", "fault", "event")  # beside the kinds that were always proven
+    return None, detail, True
 
 
 def _identify(commands, *_):

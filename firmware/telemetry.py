@@ -42,6 +42,8 @@ class Telemetry:
         """`fault`: (since, detail), or None to clear the retained message (an empty payload)."""
         payload = self._messages.fault(ident, fault[0], fault[1]) if fault else b""
         self._outbox.retain(self._messages.topic("fault/" + ident), payload)
+        if not fault and self._messages.authentic:
+            self._next.start(0)  # what is empty has no proof: the heartbeat says which faults are left
 
     def step(self) -> int:
         self.uptime.ms()

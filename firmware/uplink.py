@@ -207,11 +207,13 @@ class Uplink:
                 break
             self._outbox.taken(item)
             topic, payload, retain = item
-            if kind(topic) in self.refused:
+            what = kind(topic)
+            if what in self.refused:
                 continue
             self._in_flight.append(item)
             retain = retain and b"retained" not in self.refused
-            session.publish(topic, payload() if callable(payload) else payload, retain, item)
+            payload = payload() if callable(payload) else self._column.proven(what, topic, payload)
+            session.publish(topic, payload, retain, item)
 
     def publish_once(self, topic: bytes, payload: bytes) -> bool:
         """QoS 0, now or never: a heartbeat. False when there is no room for it, or when an alarm has to go first: one

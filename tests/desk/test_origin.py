@@ -31,6 +31,8 @@ class Liar:
         self.desk = PureDesk("desk-1", ColumnKeys(self.file))
         self.now_ms = 1_800_000_000_000
         self.counts: dict[int, int] = {}
+        self.proves: tuple[str, ...] = origin.LATER_KINDS
+        """Beside the kinds that were always proven: () for firmware of old."""
 
     # What the column says
 
@@ -48,7 +50,7 @@ class Liar:
             assert device_id == ME
             result: dict[str, Any] = {"v": 1, "id": command_id, "ok": True, "error": None}
             if asked_boot == boot:
-                result["detail"] = {"open": list(opened)}
+                result["detail"] = {"open": list(opened), "proves": list(self.proves)}
             else:
                 result |= {"ok": False, "error": "meant for another boot of this column"}
             self.hear("result", self.seal("result", result, boot))
@@ -192,6 +194,92 @@ def test_a_broker_cannot_hide_a_silence(liar: Liar) -> None:
         liar.hear("result", example("result")[1])
     assert liar.desk.ledger.columns[ME].heard_s == heard_s and len(liar.refused) == 9
     assert liar.desk.origins.column(ME) == origin.UNSIGNED  # and the page says so
+
+
+def test_a_call_of_long_ago_is_no_sign_of_life(liar: Liar) -> None:
+    """Red when `_enter` takes every alarm for one; the call itself counts all the same."""
+    old, call = liar.call(seq=9, boot=12), liar.call()
+    liar.begin()
+    liar.hear("alarm", call)
+    heard_s = liar.desk.ledger.columns[ME].heard_s
+    for payload in (call, old, liar.call(seq=7, key=OTHER), alarm_of(ME, BOOT, 6)):
+        liar.hear("alarm", payload)
+    assert liar.desk.ledger.columns[ME].heard_s == heard_s and liar.incident(7) and liar.incident(6)
+
+
+# Births, faults and events
+
+
+def said(kind: str, **more: Any) -> dict[str, Any]:
+    return {**example(kind)[1], **more}
+
+
+def fault(ident: str, detail: str) -> dict[str, Any]:
+    return said("fault", id=ident, detail=detail)
+
+
+def test_a_broker_cannot_invent_births_faults_and_events(liar: Liar) -> None:
+    """Without a proof, with a wrong one, of another key, and once more. Red without LATER_KINDS in desk/origin.py."""
+    liar.begin()
+    column = liar.desk.ledger.columns[ME]
+    event = liar.seal("event", said("event", event="test-press"))
+    liar.hear("info", liar.seal("info", said("info", fw="2.0.0")))
+    liar.hear("fault/tamper", liar.seal("fault/tamper", fault("tamper", "open")))
+    liar.hear("event", event)
+    info, faults, events = column.info, dict(column.faults), list(column.events)
+    assert (info["fw"], list(faults), len(events)) == ("2.0.0", ["tamper"], 1) and liar.refused == []
+    forged = {"info": said("info", fw="6.6.6"), "fault/supply": fault("supply", "low"), "event": said("event")}
+    for kind, document in forged.items():
+        liar.hear(kind, document)
+        liar.hear(kind, liar.seal(kind, document, key=OTHER))
+        liar.hear(kind, {**document, "n": [BOOT, 99], "mac": "0" * 32})
+    liar.hear("event", event)
+    assert (column.info, column.faults, list(column.events)) == (info, faults, events) and len(liar.refused) == 9
+    assert liar.desk.origins.column(ME) == origin.UNSIGNED  # and the page says so
+    liar.hear("heartbeat", liar.seal("heartbeat", said("heartbeat", faults=["tamper"])))
+    assert liar.desk.origins.column(ME) == origin.PROVEN
+
+
+def test_a_broker_can_neither_end_a_fault_nor_hide_one(liar: Liar) -> None:
+    """What proves the end of a fault is the next heartbeat. Red without `_agree_on_faults`, or when an empty payload
+    counts."""
+    liar.begin()
+    column = liar.desk.ledger.columns[ME]
+    liar.hear("fault/tamper", liar.seal("fault/tamper", fault("tamper", "open")))
+    liar.hear("fault/tamper", b"")
+    assert list(column.faults) == ["tamper"] and liar.refused == []  # a true one looks like that, too
+    liar.hear("heartbeat", liar.seal("heartbeat", said("heartbeat", faults=["supply", "tamper"])))
+    assert column.faults["tamper"]["detail"] == "open" and column.faults["supply"]["detail"] == ""
+    liar.hear("heartbeat", liar.seal("heartbeat", said("heartbeat", faults=[])))
+    assert column.faults == {}
+
+
+def test_firmware_that_does_not_prove_them_is_believed_as_before(liar: Liar) -> None:
+    """A desk is newer than its columns. Red when LATER_KINDS have to be proven whatever the column says of itself."""
+    liar.proves = ()
+    liar.begin()
+    column = liar.desk.ledger.columns[ME]
+    liar.hear("info", said("info", fw="1.0.0"))
+    liar.hear("event", said("event"))
+    liar.hear("fault/tamper", fault("tamper", "open"))
+    assert (column.info["fw"], list(column.faults), len(column.events)) == ("1.0.0", ["tamper"], 1)
+    liar.hear("fault/tamper", b"")
+    assert column.faults == {} and liar.refused == [] and liar.desk.origins.column(ME) == origin.PROVEN
+
+
+def test_what_was_heard_before_the_answer_is_not_new_behind_it(liar: Liar) -> None:
+    """An answer may have a lower count than a birth that overtook it. Red without `Voice.note`."""
+    answer_boot = liar.seal("state", said("state", state="online", boot=BOOT))
+    liar.hear("state", answer_boot)
+    ((_, asked, _),) = liar.desk.origins.challenges(liar.now_ms)
+    detail = {"open": [], "proves": list(liar.proves)}
+    answer = liar.seal("result", {"v": 1, "id": asked, "ok": True, "error": None, "detail": detail})
+    birth = liar.seal("info", said("info", fw="2.0.0"))
+    liar.hear("info", birth)
+    liar.hear("result", answer)
+    heard_s = liar.desk.ledger.columns[ME].heard_s
+    liar.hear("info", birth)
+    assert liar.desk.ledger.columns[ME].heard_s == heard_s
 
 
 def test_invented_calls_keep_no_proven_one_out(liar: Liar) -> None:

@@ -99,9 +99,22 @@ def test_what_a_column_says_is_proven_and_its_count_rises(rig: Lying) -> None:
     said = [one for stream in rig.streams for one in stream.heard if one.payload and one.topic]
     proven = [one for one in said if authentic.is_claimed(one.payload)]
     assert all(authentic.is_sealed(KEY, one.topic.decode(), one.payload) for one in proven)
-    assert {one.topic.decode().split("/")[4] for one in proven} == {"alarm", "state", "heartbeat"}
+    kinds = {"alarm", "state", "heartbeat", "info", "event", "fault"}
+    assert {one.topic.decode().split("/")[4] for one in proven} == kinds and len(proven) == len(said)
     numbers = [json.loads(one.payload)["n"] for one in proven]
     assert numbers == [[BOOT, count] for count in range(1, len(numbers) + 1)]
+
+
+def test_what_has_to_wait_again_is_proven_anew_and_once(rig: Lying) -> None:
+    """A lost connection brings events back into the outbox. Red when `proven` changes the payload that waits there."""
+    rig.column.telemetry.event("test-press", {"n": 1})
+    waits = list(rig.column.outbox.events)
+    for _ in range(2):
+        topic, payload = waits[-1]
+        sealed = rig.column.proven(b"event", topic, payload)
+        assert authentic.is_sealed(KEY, topic.decode(), bytes(sealed)) and sealed.count(b'"mac"') == 1
+    assert rig.column.outbox.events == waits and not authentic.is_claimed(bytes(waits[-1][1]))
+    assert rig.column.proven(b"fault", b"t", b"") == b""  # the end of a fault
 
 
 def test_a_broker_cannot_light_answered(rig: Lying) -> None:
@@ -226,7 +239,7 @@ def test_a_column_that_lost_its_counts_calls_all_the_same() -> None:
 def test_a_report_names_the_calls_that_wait(rig: Lying) -> None:
     ident = rig.press()
     rig.send("cmd", rig.order("c-1", "report"))
-    assert rig.said("result")[-1]["detail"] == {"open": [ident]}
+    assert rig.said("result")[-1]["detail"] == {"open": [ident], "proves": ["info", "fault", "event"]}
 
 
 def test_with_a_believed_broker_a_column_proves_and_asks_for_no_proof() -> None:
@@ -252,7 +265,7 @@ def test_the_longest_alarm_has_room_for_its_proof() -> None:
     rig = Lying(boot=(1 << 26) - 1, device_id="x" * 32, **place)
     rig.column.faults.ids = lambda: [f"fault-{i:026}" for i in range(20)]
     incident = rig.column.incidents.press(0)
-    rig.column.messages._authentic._count = 1 << 30
+    rig.column.messages.authentic._count = 1 << 30
     payload = bytes(rig.column.alarm(incident))
     assert ALARM_MAX_BYTES - 40 < len(payload) <= ALARM_MAX_BYTES
     validator.validate(f"sos/v1/nko/{'x' * 32}/alarm", payload)

@@ -3,6 +3,7 @@
 
 import json
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -43,6 +44,7 @@ class FakeColumn:
         self.drills = self.reports = 0
         self.is_held = False
         self.incidents = self.telemetry = self.button = self
+        self.messages = SimpleNamespace(authentic=None)
 
     def is_touched(self) -> bool:
         return self.is_held

@@ -16,6 +16,8 @@ STEP_MS = 1000
 
 
 class FakeMessages:
+    authentic: object = None
+
     def topic(self, kind: str) -> bytes:
         return kind.encode()
 
@@ -137,6 +139,20 @@ def test_faults_are_retained_and_an_empty_payload_clears_them() -> None:
     assert rig.waiting() == [(b"fault/tamper", b"5 open", True)]
     rig.task.fault("tamper", None)
     assert rig.waiting() == [(b"fault/tamper", b"", True)]
+
+
+def test_where_a_column_proves_the_end_of_a_fault_is_told_by_a_heartbeat_at_once() -> None:
+    """An empty payload has no proof. Red without the look at `authentic`; and nobody else beats for it."""
+    for key, more in ((None, 0), (object(), 1)):
+        rig = Rig().run(5)
+        rig.task._messages.authentic = key
+        rig.task.fault("tamper", (5, "open"))
+        before = len(rig.uplink.beats)
+        rig.run(1)
+        assert len(rig.uplink.beats) == before
+        rig.task.fault("tamper", None)
+        rig.run(1)
+        assert len(rig.uplink.beats) == before + more
 
 
 def test_events_are_not_retained_and_what_was_dropped_is_told() -> None:
