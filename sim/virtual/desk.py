@@ -13,6 +13,7 @@ from paho.mqtt import client as mqtt
 from common.ports import HOST
 from contract import validator
 from desk import trouble
+from desk.column_keys import ColumnKeys
 from desk.duty import Duty
 from desk.register import Register
 from desk.silence import Limits
@@ -54,11 +55,15 @@ class VirtualDesk:
         answer_key: bytes | None = None,
         limits: Limits | None = None,
         name: str = "desk-1",
+        keys: ColumnKeys | None = None,
+        air: Air | None = None,
     ) -> None:
         self.now_ms, self.roster, self.name = now_ms, roster, name
-        self._path, self._key, self._limits = path, answer_key, limits
+        self._key, self._limits, self._keys = answer_key, limits, keys
+        self.path = path
+        """Of the register, as of the next `begin`."""
         self._mid = 0
-        self.air = Air()
+        self.air = air or Air()
 
     def __enter__(self) -> Self:
         self.begin()
@@ -69,7 +74,7 @@ class VirtualDesk:
 
     def begin(self) -> None:
         """The process starts, and finds its broker."""
-        self.register = Register(self._path)
+        self.register = Register(self.path)
         self.register._db.execute(
             "PRAGMA synchronous = OFF"
         )  # no power cut here: it would cost time only
@@ -80,6 +85,7 @@ class VirtualDesk:
             roster=self.roster,
             answer_key=self._key,
             limits=self._limits,
+            keys=self._keys,
         )
         self.duty._calls._client = self.duty._telemetry._client = self.air  # type: ignore[assignment]
         self.stand(True)
@@ -107,11 +113,16 @@ class VirtualDesk:
 
     def say(self, region: str, name: str, kind: str, document: dict[str, Any] | None, retain: bool = False) -> None:
         """One message of a column, as the broker passes it on; None: an empty one."""
-        message = mqtt.MQTTMessage(self._mid, f"sos/v1/{region}/{name}/{kind}".encode())
+        payload = b"" if document is None else json.dumps(document, ensure_ascii=False).encode()
+        self.deliver(f"sos/v1/{region}/{name}/{kind}", payload, retain)
+
+    def deliver(self, topic: str, payload: bytes, retain: bool = False) -> None:
+        """One message as it comes, whoever has written it."""
+        kind = topic.split("/")[4]
+        message = mqtt.MQTTMessage(self._mid, topic.encode())
         self._mid += 1
-        message.qos, message.retain = validator.delivery(kind.partition("/")[0])[0], retain
-        message.payload = b"" if document is None else json.dumps(document, ensure_ascii=False).encode()
-        line = self.duty._calls if kind == "alarm" else self.duty._telemetry
+        message.qos, message.retain, message.payload = validator.delivery(kind)[0], retain, payload
+        line = self.duty._calls if kind in ("alarm", "ack") else self.duty._telemetry
         self.duty._on_message(line, message)
 
     def answer(self, incident_id: str) -> dict[str, Any] | None:
