@@ -219,8 +219,7 @@ class Intake:
         speaks_itself = known is not None and known.origin in DOUBTFUL and heard.word in AUTHENTIC
         before = (known.press, known.reopened) if known and not speaks_itself else (0, 0)
         watched = parts.device_id in self._ledger.columns or self._has_place(batch, now_ms)
-        # A call always counts; as a sign of life only what the column said just now.
-        is_old = retain or (parts.kind == "alarm" and heard.word not in (NO_KEY, PROVEN))
+        is_old = retain or not self._origins.is_sign(parts, heard.word)  # it counts, and is no sign of life
         incident = self._ledger.enter(parts, document, now_ms / 1000, retain=is_old, watched=watched, word=heard.word)
         if watched:
             if not is_old:

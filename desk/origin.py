@@ -101,7 +101,7 @@ class Origins:
             self._answered(voice, document, number)
         word = self._weigh(voice, parts.kind, number, str(document.get("id", "")))
         voice.note(parts.kind, number)
-        if word != REPLAYED:  # what was heard before tells nothing of now
+        if word == PROVEN or number.boot != voice.boot:  # what was heard before tells nothing of now
             voice.heard_boot, voice.said_without = number.boot, False
         return word
 
@@ -113,6 +113,13 @@ class Origins:
             return True
         voice = self._voices.get(parts.device_id)
         return word not in DOUBTFUL or voice is None or not voice.has_proven
+
+    def is_sign(self, parts: validator.Topic, word: str) -> bool:
+        """Whether such a message, which counts, shows that the column lives: nobody else can have said it now."""
+        if parts.kind == "alarm":
+            return word in (NO_KEY, PROVEN)
+        voice = self._voices.get(parts.device_id)
+        return parts.kind not in LATER_KINDS or word != NO_KEY or voice is None or not voice.has_proven
 
     def _weigh(self, voice: Voice, kind: str, number: Number, incident_id: str) -> str:
         if number.boot == voice.boot and number.serial > voice.counts.get(kind, 0):

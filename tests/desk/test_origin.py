@@ -267,6 +267,18 @@ def test_firmware_that_does_not_prove_them_is_believed_as_before(liar: Liar) -> 
     assert column.faults == {} and liar.refused == [] and liar.desk.origins.column(ME) == origin.PROVEN
 
 
+def test_what_has_no_proof_yet_in_a_new_boot_is_no_sign_of_life(liar: Liar) -> None:
+    """A broker can keep that moment open with words of an old boot. Red when `is_sign` leaves these kinds out."""
+    liar.begin()
+    liar.hear("heartbeat", liar.seal("heartbeat", said("heartbeat"), boot=12))
+    column = liar.desk.ledger.columns[ME]
+    heard_s = column.heard_s
+    liar.hear("event", said("event", event="boot"))
+    assert len(column.events) == 1 and column.heard_s == heard_s
+    liar.hear("alarm", liar.call(boot=12))
+    assert liar.desk.origins.column(ME) == origin.UNCONFIRMED
+
+
 def test_what_was_heard_before_the_answer_is_not_new_behind_it(liar: Liar) -> None:
     """An answer may have a lower count than a birth that overtook it. Red without `Voice.note`."""
     answer_boot = liar.seal("state", said("state", state="online", boot=BOOT))

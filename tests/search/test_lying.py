@@ -1,27 +1,28 @@
 """A lying broker: a sample of the lives (more: `make campaign PARTS=lying`), and the controls."""
 
+from collections import Counter
+
 import pytest
 
 from sim.search.lying import search
 from sim.search.lying.promises import PROMISES
 
-SEED, LIVES = 2, 4  # with all that may befall them
-BROKEN = 1
-
-
-def quiet(_: str) -> None:
-    pass
+SEED, LIVES, LIVES_MAX = 1, 3, 20
+"""At least and at most: a change of the firmware makes other lives of the same numbers."""
 
 
 def test_a_lying_broker_brings_nothing_about() -> None:
     """Red as the controls show; and, for a dead column, when the desk takes a replayed call for a sign of life."""
     print("seed", SEED)
-    lives = [search.perform(number) for number in range(SEED, SEED + LIVES)]
-    assert [line for life in lives for line in life.judge.violations] == []
-    checks = sum((life.judge.checks for life in lives), start=lives[0].judge.checks.copy())
-    assert [promise for promise in PROMISES if not checks[promise]] == []
-    fired = sum((life.fired for life in lives), start=lives[0].fired.copy())
-    assert fired.keys() >= search.KINDS
+    checks, fired = Counter[str](), Counter[str]()
+    for number in range(SEED, SEED + LIVES_MAX):
+        life = search.perform(number)
+        assert life.judge.violations == [], f"life {number}"
+        checks.update(life.judge.checks)
+        fired.update(life.fired)
+        if number >= SEED + LIVES - 1 and fired.keys() >= search.KINDS and checks.keys() >= set(PROMISES):
+            return
+    raise AssertionError(f"never: {set(PROMISES) - checks.keys()}, {search.KINDS - fired.keys()}")
 
 
 def test_the_same_number_is_the_same_life() -> None:
@@ -32,7 +33,16 @@ def test_the_same_number_is_the_same_life() -> None:
 @pytest.mark.parametrize("control", search.CONTROLS)
 def test_each_control_is_red_and_can_be_replayed(control: str) -> None:
     """What one guard holds off, gets through without it."""
-    findings = search.run(0.0, BROKEN, control, quiet)
     caught = search.CONTROLS[control].caught_by
-    assert any(one.text.startswith(caught) for one in findings.violations), findings.violations
-    assert search.replay(str(BROKEN), control) == 1
+    for number in range(SEED, SEED + LIVES_MAX):
+        with search.applied(control):
+            life = search.perform(number)
+        if any(line.startswith(caught) for line in life.judge.violations):
+            assert search.replay(str(number), control) == 1
+            return
+    raise AssertionError("the control is none any more")
+
+
+def test_a_run_reports_what_it_found_with_the_command_that_shows_it_again() -> None:
+    findings = search.run(0.0, SEED, "proof-not-checked", lambda text: None)
+    assert findings.runs == 1 and findings.violations[0].replay.endswith(f"lying:{SEED} --control proof-not-checked")

@@ -13,7 +13,7 @@ from paho.mqtt import client as mqtt
 
 from common.receiver import key_of
 from desk.column_keys import ColumnKeys
-from desk.ledger import LedgerError
+from desk.ledger import Incident, LedgerError
 from desk.silence import Limits
 from desk.upkeep.roster import parse
 from sim.search.lying.liar import Liar
@@ -35,7 +35,9 @@ LIMITS = Limits(beats=1.0)  # a broker that drops heartbeats makes them rare: tw
 LOOK_US = 500 * US_PER_MS
 PUBACK_US = 20 * US_PER_MS
 SILENT = Policy(received_ms=None, answer_repeats=False)  # the world's own centre says nothing
-OPERATORS = ("identify", "drill", "report", "selftest", "restart", "restart")
+OPERATOR = "operator 1"
+NEXT = {"received": "accepted", "accepted": "dispatched", "dispatched": "closed"}
+ORDERS = ("identify", "drill", "report", "selftest", "restart", "restart")
 
 
 class _Air(Air):
@@ -170,15 +172,24 @@ class Life:
         for incident in list(self.desk.duty._ledger.incidents.values()):
             if not incident.actual or not incident.is_open or self._dice.random() > 0.03:
                 continue
-            state = {"received": "accepted", "accepted": "dispatched", "dispatched": "closed"}.get(incident.state)
-            if state is not None:
-                self.judge.operator_does(incident.id, state)
-                self.desk.duty._decide(incident.id, state, "operator 1", "help-given" if state == "closed" else "")
+            self._next_step(incident)
+
+    def _next_step(self, incident: Incident) -> None:
+        duty, state = self.desk.duty, NEXT.get(incident.state)
+        if state is None:
+            return
+        self.judge.operator_does(incident.id, state)
+        if state == "accepted":
+            duty.accept(incident.id, OPERATOR)
+        elif state == "dispatched":
+            duty.dispatch(incident.id, OPERATOR)
+        else:
+            duty.close(incident.id, "help-given", OPERATOR)
 
     def _order(self) -> None:
-        command = self._dice.choice(OPERATORS)
+        command = self._dice.choice(ORDERS)
         try:
-            self.desk.duty.command(ME, command, "operator 1")
+            self.desk.duty.command(ME, command, OPERATOR)
         except LedgerError:  # it has not been heard of yet
             return
 
