@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from browser_probe import PHONE, WIDE, DeskPage, Visitor
 from desk_page_probe import FakeDesk, column, incident, now_ms
-from playwright.sync_api import Browser, Page, ViewportSize, expect
+from desk_words import words
+from playwright.sync_api import Browser, Page, Route, ViewportSize, expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
@@ -60,6 +61,22 @@ def busy(server: FakeDesk) -> None:
         incident("park-05-1-1", state="closed", by="operator 4", outcome="false", closed_ms=now_ms()),
         incident("park-06-1-1", status="test"),
     )
+
+
+def test_who_chooses_twice_gets_the_second_language(server: FakeDesk, visitor: Visitor) -> None:
+    """Red when whatever words come last are shown."""
+    desk = visitor.desk(server.url)
+    late: list[Route] = []
+    desk.page.route("**/i18n/ru.json", lambda route: late.append(route))
+    desk.get("language").select_option("ru")
+    desk.get("language").select_option("kk")
+    expect(desk.page.locator("html")).to_have_attribute("lang", "kk")
+    with desk.page.expect_response("**/i18n/ru.json") as answer:
+        late[0].continue_()
+    answer.value.finished()
+    desk.page.wait_for_timeout(100)  # the page has read it
+    expect(desk.page.get_by_role("button", name=words("kk")["nav.register"], exact=True)).to_be_visible()
+    expect(desk.page.locator("html")).to_have_attribute("lang", "kk")
 
 
 # -- keyboard

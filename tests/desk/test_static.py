@@ -88,6 +88,7 @@ def named_keys() -> tuple[set[str], set[str], list[re.Pattern[str]]]:
     asked = set(re.findall(r'\b(?:t|has)\("([^"]+)"', source))
     asked |= set(re.findall(r'data-t(?:-label|-placeholder)?"?[=:] ?"([^"]+)"', source))
     made = re.findall(r"\b(?:t|has)\(`([^`]+)`", source) + re.findall(r'"data-t": `([^`]+)`', source)
+    made += [f"{kind}.${{word}}" for kind in re.findall(r'\bterm\("([\w-]+)"', source)]
     forms = [re.compile(re.sub(r"\\\$\\\{.*?\\\}", ".+", re.escape(text))) for text in made]
     return asked, set(re.findall(r'"([\w.-]+)"', source)), forms
 

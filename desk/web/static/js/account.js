@@ -69,7 +69,7 @@ async function act(path, body = {}, done = "") {
   }
 }
 
-export function secretField(name, testid, complete) {
+function secretField(name, testid, complete) {
   return el("label", {}, el("span", { "data-t": name }), el("input", { type: "password", testid, autocomplete: complete, maxlength: "128", required: true }));
 }
 

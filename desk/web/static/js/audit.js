@@ -2,10 +2,10 @@
 
 import { Refused, get, query } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
-import { has, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { on, store } from "./store.js";
 import { spanText, stampText, typedDayMs } from "./time.js";
-import { placeText, refusalText } from "./words.js";
+import { placeText, refusalText, term } from "./words.js";
 
 const LIMIT = 500;
 const HEADS = ["opened", "lasted", "who", "where", "camera", "reason", "call", "ended"];
@@ -63,7 +63,7 @@ function clear() {
 function updateRow(row, one) {
   const column = store.columns.get(one.device_id);
   const lasted = one.ended_ms === null ? t("audit.still") : spanText(one.ended_ms - one.at_ms);
-  const ended = has(`opening-ended.${one.ended}`) ? t(`opening-ended.${one.ended}`) : plain(one.ended, 40);
+  const ended = term("opening-ended", one.ended);
   const texts = [stampText(one.at_ms), lasted, plain(one.by, 64), column ? placeText(column) : plain(one.device_id, 40),
     plain(one.camera, 120) || t("audit.own"), plain(one.reason, 200) || t("audit.within"), plain(one.incident_id, 60), ended];
   texts.forEach((text, index) => setText(row.children[index], text));

@@ -5,12 +5,12 @@ import { el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { has, t } from "./i18n.js";
 import { store } from "./store.js";
 import { momentText, nowMs } from "./time.js";
-import { ownWords } from "./words.js";
+import { ownWords, term } from "./words.js";
 
 const SHOWN_MAX = 10;
 const ANSWER_LIMIT_MS = 30000; // after that long the desk's commands expire
 
-const commandText = (cmd) => (has(`command.${cmd}`) ? t(`command.${cmd}`) : plain(cmd, 40));
+const commandText = (cmd) => term("command", cmd);
 
 /** The newest command and what became of it by `readMs`: { sent, state, why }; null if there is none. */
 function lastCommand(events, readMs) {
@@ -37,7 +37,7 @@ function eventTexts({ event, detail }, events) {
     const command = sent ? commandText(sent.detail.cmd) : t("events.some-command");
     return detail?.ok === true ? [t("events.result-ok", { command }), detailText(detail.detail)] : [t("events.result-refused", { command }), plain(detail?.error)];
   }
-  return [has(`event.${event}`) ? t(`event.${event}`) : plain(event, 64), ownWords(has(`event.${event}`), detailText(detail))];
+  return [term("event", event), ownWords(has(`event.${event}`), detailText(detail))];
 }
 
 /** The part of the panel of column `id`: `result` and `list` to be shown, `read()` after a change, `update()` each second. */

@@ -13,21 +13,35 @@ const PLURAL = {
     return ten >= 2 && ten <= 4 && (hundred < 12 || hundred > 14) ? "few" : "many";
   },
 };
-export const NAMES = { en: "English", ru: "Русский", kk: "Қазақша" };
+const NAMES = { en: "English", ru: "Русский", kk: "Қазақша" };
 
 let words = {};
 let language = FALLBACK;
+let wish = FALLBACK; // whoever chooses twice gets the second, in whatever order the words arrive
 const listeners = [];
 
 export const current = () => language;
 export const onLanguage = (listener) => listeners.push(listener);
 
-/** Fetches and shows `wanted`; keeps the choice. Rejects if its words cannot be fetched: the old ones stay. */
-export async function use(wanted) {
-  const known = wanted in NAMES ? wanted : FALLBACK;
+/** The reader chooses in `select`. Resolves when the page has words; rejects when they cannot be fetched. */
+export async function chooseLanguage(select) {
+  for (const [code, name] of Object.entries(NAMES)) {
+    select.append(new Option(name, code));
+    select.lastChild.lang = code;
+  }
+  select.addEventListener("change", () => use(select.value).catch(() => { select.value = language; }));
+  await use(preferred());
+  select.value = language;
+}
+
+/** Fetches and shows `known`; keeps the choice. Rejects if its words cannot be fetched: the old ones stay. */
+export async function use(known) {
+  wish = known;
   const answer = await fetch(`/static/i18n/${known}.json`);
   if (!answer.ok) throw new Error(`language ${known}: HTTP ${answer.status}`);
-  words = await answer.json();
+  const fetched = await answer.json();
+  if (known !== wish) return;
+  words = fetched;
   language = known;
   localStorage.setItem(KEPT, known);
   document.documentElement.lang = known;
@@ -36,7 +50,7 @@ export async function use(wanted) {
 }
 
 /** The language to begin with: the one chosen before, else the browser's. */
-export function preferred() {
+function preferred() {
   const wishes = [localStorage.getItem(KEPT), ...navigator.languages.map((tag) => tag.slice(0, 2))];
   return wishes.find((wish) => wish in NAMES) ?? FALLBACK;
 }

@@ -13,7 +13,7 @@ const PLACES = { KeyA: "accept", KeyD: "dispatch", KeyC: "close", KeyP: "play", 
 const typing = (target) => target instanceof Element && target.closest("input:not([type=radio]), select, textarea, dialog[open]") !== null;
 
 /** The action that a key event asks for, or null. */
-export function actionOf(event) {
+function actionOf(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.isComposing) return null;
   if (event.key === "Escape") return "leave";
   if (typing(event.target)) return null;

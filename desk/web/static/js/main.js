@@ -4,9 +4,9 @@ import * as account from "./account.js";
 import { Refused, get, post, setUnauthorized } from "./api.js";
 import * as audit from "./audit.js";
 import * as columns from "./columns.js";
-import { el, plain, setAttribute, setText } from "./dom.js";
+import { plain, setAttribute, setText } from "./dom.js";
 import * as feed from "./feed.js";
-import { NAMES, current, has, onLanguage, preferred, t, use } from "./i18n.js";
+import { chooseLanguage, has, onLanguage, t } from "./i18n.js";
 import * as keys from "./keys.js";
 import * as map from "./map.js";
 import * as panel from "./panel.js";
@@ -219,8 +219,6 @@ function everySecond() {
 
 function wire() {
   for (const tab of document.querySelectorAll("[data-go]")) tab.addEventListener("click", () => go(tab.dataset.go));
-  id("language").append(...Object.entries(NAMES).map(([code, name]) => el("option", { value: code, text: name, lang: code })));
-  id("language").addEventListener("change", (event) => use(event.target.value).catch(() => { event.target.value = current(); }));
   id("filter").addEventListener("input", (event) => columns.setFilter(event.target.value));
   id("sound").addEventListener("click", toggleSound);
   id("theme").addEventListener("click", () => theme.next(id("theme")));
@@ -251,8 +249,7 @@ async function begin() {
   audit.mount(id("audit"));
   wire();
   onLanguage(translateAll);
-  await use(preferred());
-  id("language").value = current();
+  await chooseLanguage(id("language"));
   showView(store.view);
   setUnauthorized(() => { if (id("login").hidden) enter().catch(() => {}); });
   setInterval(everySecond, 1000);

@@ -173,7 +173,7 @@ function zoom(by, point) {
 }
 
 /** The whole town again. */
-export function showAll() {
+function showAll() {
   chosen = null;
   render();
 }

@@ -1,13 +1,13 @@
 // Picture and sound of a call: the video, its two buttons, and what goes on in words.
 
 import { incidentPath } from "./api.js";
-import { button, el, plain, setAttribute, setText } from "./dom.js";
-import { has, t } from "./i18n.js";
+import { button, el, setAttribute, setText } from "./dom.js";
+import { t } from "./i18n.js";
 import { Player } from "./player.js";
 import { reasonForm } from "./reason.js";
 import { gate, may, mayNot } from "./rights.js";
 import { isActual, isOpen } from "./store.js";
-import { refusalText } from "./words.js";
+import { term, whyNot } from "./words.js";
 
 const key = (text) => el("kbd", { text, "aria-hidden": "true" });
 
@@ -16,12 +16,10 @@ const WAYS = ["webrtc", "rtsp", "sip"]; // that end in a browser
 const NAMES = { webrtc: "WebRTC", rtsp: "RTSP", sip: "SIP" };
 
 /** Why a way to the camera fails; a code of next year as it is. */
-const reason = (code) => (has(`way-failed.${code}`) ? t(`way-failed.${code}`) : plain(code, 40));
+const reason = (code) => term("way-failed", code);
 
 /** Why the desk does not speak with the intercom. */
-const voiceReason = (code) => (has(`voice-failed.${code}`) ? t(`voice-failed.${code}`) : plain(code, 40));
-
-const whyNot = (why) => (has(`way-failed.${why.code}`) ? reason(why.code) : refusalText(why));
+const voiceReason = (code) => term("voice-failed", code);
 
 /** A bar that shows how loud somebody is: [what is seen, the function that moves it]. */
 function meter(who, testid) {
@@ -72,7 +70,7 @@ export function media(incidentId, parts) {
   let isCall = true; // somebody asks for help there: else a look needs a reason
   let visible = false; // whether this call names a stream that a browser can show
 
-  const failures = () => player.tried.map(({ way, code }) => `${NAMES[way] ?? (has(`way.${way}`) ? t(`way.${way}`) : plain(way, 40))}: ${reason(code)}`);
+  const failures = () => player.tried.map(({ way, code }) => `${NAMES[way] ?? term("way", way)}: ${reason(code)}`);
 
   function said() {
     if (!visible) return t("media.none");

@@ -2,12 +2,12 @@
 
 import { get, incidentPath } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
-import { has, t } from "./i18n.js";
+import { t } from "./i18n.js";
 import { Player } from "./player.js";
 import { reasonForm } from "./reason.js";
 import { gate, may } from "./rights.js";
 import { isActual, isOpen, store } from "./store.js";
-import { refusalText } from "./words.js";
+import { whyNot } from "./words.js";
 
 const LOOK = "POST /api/incidents/{incident_id}/cameras/{camera}/whep";
 const KEYS = ["7", "8", "9"];
@@ -27,8 +27,8 @@ export function nearby(incidentId, parts) {
   let [cameras, shown, incident, asked] = [[], null, null, false];
 
   function said() {
-    if (player.state === "failed") return t("media.failed", { why: reason(player.why) });
-    if (player.away) return t("media.away", { why: reason({ code: player.away }) });
+    if (player.state === "failed") return t("media.failed", { why: whyNot(player.why ?? {}) });
+    if (player.away) return t("media.away", { why: whyNot({ code: player.away }) });
     if (player.state === "playing") return player.stalled ? t("media.stalled") : "";
     return t(`media.${player.state}`);
   }
@@ -87,5 +87,3 @@ export function nearby(incidentId, parts) {
   }
   return { toggle, stop, update };
 }
-
-const reason = (why) => (has(`way-failed.${why?.code}`) ? t(`way-failed.${why.code}`) : refusalText(why ?? {}));

@@ -1,8 +1,8 @@
 // What anybody may know: of all columns the share that is proven, of the one whose label was read whether it works.
 
 import { Refused, get, query } from "./api.js";
-import { el, plain, setAttribute, setText } from "./dom.js";
-import { NAMES, current, onLanguage, preferred, t, use } from "./i18n.js";
+import { plain, setAttribute, setText } from "./dom.js";
+import { chooseLanguage, onLanguage, t } from "./i18n.js";
 import { stampText } from "./time.js";
 import { percent } from "./upkeep.js";
 
@@ -37,11 +37,8 @@ async function read() {
 }
 
 async function begin() {
-  id("public-language").append(...Object.entries(NAMES).map(([code, name]) => el("option", { value: code, text: name, lang: code })));
-  id("public-language").addEventListener("change", (event) => use(event.target.value).catch(() => { event.target.value = current(); }));
   onLanguage(render);
-  await use(preferred());
-  id("public-language").value = current();
+  await chooseLanguage(id("public-language"));
   await read();
   render();
 }

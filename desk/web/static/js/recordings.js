@@ -7,7 +7,7 @@ import { reasonForm } from "./reason.js";
 import { gate } from "./rights.js";
 import { isOpen, store } from "./store.js";
 import { spanText, stampText } from "./time.js";
-import { refusalText } from "./words.js";
+import { refusalText, term } from "./words.js";
 
 const SHOWN_OF_HASH = 16;
 const VOICE = ".m4a"; // a conversation without a picture
@@ -36,7 +36,7 @@ export function recordings(incidentId, parts) {
     if (!isOpen(incident) || code === null) return "";
     if (code === "") return incident.stream?.sip ? `${t("recording.runs")} ${t("recording.yours")}` : t("recording.runs");
     return t(found.spoken ? "recording.spoken" : "recording.not", { why: has(`recording-failed.${code}`) ? t(`recording-failed.${code}`)
-      : has(`way-failed.${code}`) ? t(`way-failed.${code}`) : plain(code, 40) });
+      : term("way-failed", code) });
   }
 
   function draw(incident) {

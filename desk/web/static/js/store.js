@@ -38,7 +38,7 @@ const rank = (incident) => [
 ];
 
 /** Whether `next` was written before `known`: the feed and an answer to a click may overtake each other. */
-export function isOlder(next, known) {
+function isOlder(next, known) {
   const [a, b] = [rank(next), rank(known)];
   const first = a.findIndex((value, index) => value !== b[index]);
   return first >= 0 && a[first] < b[first];

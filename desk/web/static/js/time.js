@@ -21,7 +21,7 @@ export function clockText(ms) {
 }
 
 /** "22.11.2026", in English "2026-11-22" */
-export function dateText(ms) {
+function dateText(ms) {
   const at = new Date(ms);
   const [year, month, day] = [String(at.getFullYear()), two(at.getMonth() + 1), two(at.getDate())];
   return current() === "en" ? `${year}-${month}-${day}` : `${day}.${month}.${year}`;

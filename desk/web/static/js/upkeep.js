@@ -6,7 +6,7 @@ import { current, has, t } from "./i18n.js";
 import { gate, mayNot } from "./rights.js";
 import { on, store } from "./store.js";
 import { momentText, nowMs, spanText, stampText } from "./time.js";
-import { faultText, refusalText } from "./words.js";
+import { faultText, refusalText, term } from "./words.js";
 
 const REFRESH_MS = 15000;
 const MONTHS = 12;
@@ -21,8 +21,8 @@ let month = null;
 let downtime = null; // { device_id, down, corrections } of the column that was chosen
 let asked = 0;
 
-export const causeText = (cause) => (has(`cause.${cause}`) ? t(`cause.${cause}`) : plain(cause, 40));
-export const lifeText = (state) => t(`life.${state}`);
+const causeText = (cause) => term("cause", cause);
+const lifeText = (state) => t(`life.${state}`);
 
 /** A share that never rounds up to 100: that would be a promise. */
 export function percent(part, whole) {
@@ -30,7 +30,7 @@ export function percent(part, whole) {
   return `${part === whole ? 100 : Math.min(99, Math.floor((100 * part) / whole))} %`;
 }
 
-export function findingText(finding) {
+function findingText(finding) {
   const values = Object.entries(finding.values ?? {}).map(([name, value]) => [name, plain(value, 120)]);
   return has(`finding.${finding.kind}`) ? t(`finding.${finding.kind}`, Object.fromEntries(values)) : plain(finding.kind, 40);
 }

@@ -2,7 +2,7 @@
 
 import { Refused, get } from "./api.js";
 import { el, keyed, plain, setAttribute, setText } from "./dom.js";
-import { NAMES, current, onLanguage, preferred, t, use } from "./i18n.js";
+import { chooseLanguage, onLanguage, t } from "./i18n.js";
 import { clockText, momentText, nowMs, setServerTime } from "./time.js";
 import { columnState, linkStateText, percent } from "./upkeep.js";
 
@@ -61,11 +61,8 @@ async function read() {
 }
 
 async function begin() {
-  id("wall-language").append(...Object.entries(NAMES).map(([code, name]) => el("option", { value: code, text: name, lang: code })));
-  id("wall-language").addEventListener("change", (event) => use(event.target.value).catch(() => { event.target.value = current(); }));
   onLanguage(render);
-  await use(preferred());
-  id("wall-language").value = current();
+  await chooseLanguage(id("wall-language"));
   setInterval(render, 1000);
   setInterval(read, REFRESH_MS);
   await read();

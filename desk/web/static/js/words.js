@@ -21,15 +21,20 @@ export function siteText(site) {
   return has(`site.${site}`) ? t(`site.${site}`) : "";
 }
 
-// Words of the contract in the page's language; a word of next year as it is.
-export const resetText = (cause) => (has(`reset.${cause}`) ? t(`reset.${cause}`) : plain(cause, 40));
-export const modeText = (mode) => (has(`mode.${mode}`) ? t(`mode.${mode}`) : plain(mode, 40));
-export const linkText = (link) => (has(`link.${link}`) ? t(`link.${link}`) : plain(link, 40));
-export const sourceText = (source) => (has(`source.${source}`) ? t(`source.${source}`) : plain(source, 40));
+/** A word of the contract in the page's language; a word of next year as it is. */
+export function term(kind, word) {
+  const key = `${kind}.${word}`;
+  return has(key) ? t(key) : plain(word, 64);
+}
+
+export const resetText = (cause) => term("reset", cause);
+export const modeText = (mode) => term("mode", mode);
+export const linkText = (link) => term("link", link);
+export const sourceText = (source) => term("source", source);
 
 // What a refusal's values say in the server's terms.
 const TERMS = {
-  state: (state) => (has(`state-short.${state}`) ? t(`state-short.${state}`) : plain(state, 40)),
+  state: (state) => term("state-short", state),
   why: (why) => (has(`why.${why}`) ? t(`why.${why}`) : ""),
 };
 
@@ -40,6 +45,9 @@ export function refusalText({ status, code, values = {}, message }) {
   const shown = Object.entries(values).map(([name, value]) => [name, Object.hasOwn(TERMS, name) ? TERMS[name](value) : plain(value, 80)]);
   return t(`refusal.${code}`, Object.fromEntries(shown));
 }
+
+/** Why there is no picture: a code of its own, or a refusal. */
+export const whyNot = (why) => (has(`way-failed.${why.code}`) ? term("way-failed", why.code) : refusalText(why));
 
 /** What a column says of a fault or an event is English: shown where the page is, or where it is all that is known. */
 export const ownWords = (isKnown, text) => (isKnown && current() !== "en" ? "" : text);
@@ -96,12 +104,12 @@ export function stateText(incident) {
 }
 
 export function outcomeText(outcome) {
-  return has(`outcome.${outcome}`) ? t(`outcome.${outcome}`) : plain(outcome, 40);
+  return term("outcome", outcome);
 }
 
 /** What kind of false call. */
 export function misuseText(misuse) {
-  return has(`misuse.${misuse}`) ? t(`misuse.${misuse}`) : plain(misuse, 40);
+  return term("misuse", misuse);
 }
 
 /** How a call ended: its outcome, and of a false one the kind. */
@@ -110,7 +118,7 @@ export function endText({ outcome, misuse }) {
 }
 
 export function statusText(status) {
-  return has(`status.${status}`) ? t(`status.${status}`) : plain(status, 40);
+  return term("status", status);
 }
 
 function clockDoubts(incident) {
@@ -171,7 +179,7 @@ export function columnText(column) {
   if (column.status === "alarm") {
     return t("column.alarm", { n: column.open?.length ?? 1 });
   }
-  return has(`column.${column.status}`) ? t(`column.${column.status}`) : plain(column.status, 40);
+  return term("column", column.status);
 }
 
 /** What a silent column said last: "All was well", or its faults. */
