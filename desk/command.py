@@ -63,6 +63,7 @@ from desk.web.guard import Guard, Network, is_loopback
 from desk.web.key import Key
 from desk.web.listener import Listener
 from desk.web.player import DEVICE_ID, PORTS, Player
+from desk.web.second_factor import SecondFactorError
 from desk.web.server import KEEPALIVE_S, Server
 from desk.web.sessions import Sessions
 
@@ -80,7 +81,8 @@ DAYS_MAX = 3660
 DISGUISE_MAX_S = 3660
 POSITIVE = number("a number above 0", lambda found: 0 < found < 1e6)
 RATE = number(f"from 0 to {EXERCISES_MAX:.0f} a week", lambda found: 0 <= found <= EXERCISES_MAX)
-ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list [NAME] --folder DIR [--role ROLE]"
+WITHOUT_FACTOR = "reset-second-factor"
+ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list|{WITHOUT_FACTOR} [NAME] --folder DIR [--role ROLE]"
 
 log = logging.getLogger("desk")
 Address = tuple[str, int]
@@ -93,7 +95,7 @@ class SetupError(ValueError):
 
 REFUSALS = (
     *(SetupError, AccountError, CredentialsError, LadderError, OfficerError, PrivateFileError, RegisterError),
-    *(CamerasError, RosterError, KeyFileError),
+    *(CamerasError, RosterError, KeyFileError, SecondFactorError),
 )
 """Why a desk does not start, in words."""
 
@@ -292,11 +294,15 @@ def _account(arguments: argparse.Namespace, sentences: Sentences) -> int:
     accounts = Accounts(_folder(arguments.folder))
     if arguments.action == "list":
         for account in accounts.all():
-            print(f"{account.role}\t{account.name}")
+            factor = "" if accounts.factors.left(account.name) is None else "\tsecond factor"
+            print(f"{account.role}\t{account.name}{factor}")
     elif arguments.name is None:
         raise SetupError(f"whose account? {ACCOUNT_USAGE}")
     elif arguments.action == "remove":
         accounts.remove(arguments.name)
+    elif arguments.action == WITHOUT_FACTOR:
+        if not accounts.factors.remove(arguments.name):
+            raise SetupError(f"{arguments.name!r} has no second factor")
     else:
         accounts.add(arguments.name, _new_password(sentences), arguments.role)
     return 0
@@ -453,7 +459,7 @@ def _account_parser(sentences: Sentences) -> Parser:
     parser = Parser(sentences, prog=f"{DESK_COMMAND} account", description="Who may use the desk.")
     parser.add_language()
     add = parser.add_argument
-    add("action", choices=("add", "remove", "list"), help="add also gives a new password")
+    add("action", choices=("add", "remove", "list", WITHOUT_FACTOR), help="add also gives a new password")
     add("name", nargs="?", metavar="NAME")
     add("--folder", type=Path, required=True, metavar="DIR", help="the desk's")
     role = "an auditor reads everything and changes nothing (default: %(default)s)"

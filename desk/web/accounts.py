@@ -18,6 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from desk.web.files import Stamp, replace, stamp
 from desk.web.roles import CHIEF, OPERATOR, ROLES
+from desk.web.second_factor import SecondFactors
 
 FILE = "accounts.json"
 FORMER_ROLES = {"admin": CHIEF}  # as files of before have them
@@ -40,11 +41,13 @@ class Account:
 
 
 class Accounts:
-    """The accounts of the desk whose files are in `folder`. Any thread. Raises AccountError on a broken file."""
+    """The accounts of the desk whose files are in `folder`. Any thread. Raises AccountError and SecondFactorError
+    for a broken file."""
 
     def __init__(self, folder: Path, hasher: PasswordHasher | None = None) -> None:
         self._path = folder / FILE
         self._hasher = hasher or PasswordHasher()
+        self.factors = SecondFactors(folder)
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
         self._known: dict[str, Account] = {}
@@ -96,6 +99,8 @@ class Accounts:
             if self._known.pop(name, None) is None:
                 raise AccountError(f"no account {name!r}; there are: {', '.join(sorted(self._known)) or 'none'}")
             self._write()
+        if self.factors.left(name) is not None:
+            self.factors.remove(name)  # not for the next of that name
 
     def _read(self) -> None:
         found = stamp(self._path)

@@ -13,11 +13,13 @@ from desk.web.accounts import PASSWORD_MAX, Account
 from desk.web.audit import Audit
 from desk.web.guard import ANYBODY, Guard
 from desk.web.refusal import Refusal, plain, text
+from desk.web.second_factor import CodeTries
 from desk.web.sessions import COOKIE, DELAY_S, VALID_S, WAIT_MAX_S, Attempts
 
 NAME_MAX = 32
 AT_ONCE = 2  # passwords that are checked at the same time, each in 64 MiB
 WAITING_MAX = 16  # logins that may wait for a check, none longer than a second or two
+CODE_MAX = 40  # characters
 KNOWN = "a known browser of"  # no address
 
 
@@ -27,7 +29,7 @@ class Login:
     def __init__(self, guard: Guard, audit: Audit) -> None:
         self._guard = guard
         self._audit = audit
-        self._attempts = Attempts()
+        self._attempts, self._codes = Attempts(), CodeTries()
         self._turn, self._known_turn = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
         self._checking = {True: 0, False: 0}
 
@@ -40,17 +42,24 @@ class Login:
                 "role": person.role if person else None,
                 "may": roles.allowed(person.role) if person else [],
                 "accounts": self._guard.with_accounts,
+                "second_factor": self._second_factor(person.name) if person and self._guard.with_accounts else None,
             }
         )
 
+    def _second_factor(self, name: str) -> dict[str, int] | None:
+        left = self._guard.accounts.factors.left(name)
+        return None if left is None else {"recovery_left": left}
+
     async def login(self, request: web.Request) -> web.StreamResponse:
         """204 and a cookie; 401; 429 or 503 when too many try."""
-        document = await asking.document(request, "name", "password")
+        document = await asking.document(request, "name", "password", "code")
         name = text(document, "name", NAME_MAX)
         password = password_in(document, "password")
         account = await self.proven(request, name, password)
         if account is None:
             raise Refusal(401, "no such name and password", code="login-wrong")
+        if self._guard.accounts.factors.left(name) is not None:
+            await self.prove_code(request, name, document, status=401)
         self._audit.enter("login", name, self._guard.address(request))
         response = web.Response(status=204)
         await self._open(request, response, account)
@@ -68,6 +77,22 @@ class Login:
             return None
         self._attempts.succeeded(name, whence)
         return account
+
+    async def prove_code(self, request: web.Request, name: str, document: dict[str, Any], *, status: int) -> None:
+        """That whoever asks has the second factor as well. Raises Refusal."""
+        code, address = text(document, "code", CODE_MAX, default=""), self._guard.address(request)
+        if not code:
+            raise Refusal(status, "the code of the second factor is wanted, too", code="login-code")
+        known = self._guard.knows(request, name)
+        wait_s = self._codes.begin(name, code, known=known)
+        if wait_s > 0:
+            self._audit.enter("too many wrong codes", name, address)
+            why, headers, seconds = _later("too many wrong codes", wait_s)
+            raise Refusal(429, why, headers, code="code-wait", n=math.ceil(seconds / 60))
+        if not await asyncio.to_thread(self._guard.accounts.factors.check, name, code):
+            self._audit.enter("wrong code", name, address)
+            raise Refusal(status, "that code does not count", code="login-code-wrong")
+        self._codes.succeeded(name, known=known)
 
     async def enter(self, request: web.Request) -> web.StreamResponse:
         """A desk without accounts: the link that it printed. The key does not stay in the browser's address."""

@@ -53,6 +53,11 @@ REQUESTS: Mapping[str, Who] = {
     END_SESSION: CHIEFS,
     END_SESSIONS: CHIEFS,
     "POST /api/password": MEMBERS,
+    "POST /api/second-factor/begin": MEMBERS,
+    "POST /api/second-factor/confirm": MEMBERS,
+    "POST /api/second-factor/remove": MEMBERS,
+    "GET /api/accounts": OVERSIGHT,
+    "POST /api/second-factor/reset": CHIEFS,
     # What is so: for everybody who is logged in.
     "GET /api/config": MEMBERS,
     "GET /api/feed": MEMBERS,

@@ -75,7 +75,7 @@ class Server:
                 web.get("/api/me", login.me),
                 web.post("/api/login", login.login),
                 web.post("/api/logout", login.logout),
-                *Access(self.guard, login, self.audit).routes(),
+                *Access(self.guard, login, self.audit, f"SOS {self.desk.name}").routes(),
                 web.get("/api/config", self._config),
                 web.get("/api/columns", self._columns),
                 web.get("/api/columns/{device_id}/events", self._events),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyotp
 import pytest
+import zxingcpp
 from browser_probe import PHONE, DeskPage, Visitor
 from desk_rig import PASSWORD, DeskRig, add_account
+from PIL import Image
 from playwright.sync_api import expect
 
 from desk.web.roles import CHIEF
@@ -42,6 +46,38 @@ def change_password(desk: DeskPage, old: str) -> None:
     desk.page.keyboard.press("Enter")
 
 
+def shown(page: DeskPage, name: str) -> str:
+    return (page.get(name).text_content() or "").rpartition(" ")[2]
+
+
+def switch_on(desk: DeskPage, rig: DeskRig) -> None:
+    """A second factor, and the way in with it; the QR code says the same as the text."""
+    desk.get("factor-password").fill(NEW)
+    desk.page.keyboard.press("Enter")
+    maker = pyotp.TOTP(shown(desk, "factor-secret"))
+    image = desk.page.locator("img.qr").screenshot()
+    (found,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(image)))
+    assert pyotp.parse_uri(found.text).secret == maker.secret
+    desk.get("factor-code").fill(maker.now())
+    desk.page.keyboard.press("Enter")
+    codes = desk.get("factor-recovery").locator("li")
+    expect(codes).to_have_count(10)
+    recovery = codes.all_inner_texts()
+    desk.get("account-close").click()
+    desk.get("logout").click()
+    desk.get("login-name").fill("anna")
+    desk.get("login-password").fill(NEW)
+    desk.page.keyboard.press("Enter")
+    expect(desk.get("login-wrong")).to_contain_text("Enter the code of your second factor")
+    expect(desk.get("login-code")).to_be_focused()
+    desk.page.keyboard.type(recovery[0])
+    desk.page.keyboard.press("Enter")
+    expect(desk.get("account-open")).to_be_visible()
+    desk.get("account-open").click()
+    expect(desk.get("factor-on")).to_have_text("It is on. 9 recovery codes are left.")
+    assert rig.log_in("anna", NEW).json["code"] == "login-code"
+
+
 def test_the_account_by_keyboard_on_a_telephone(rig: DeskRig, visitor: Visitor) -> None:
     visitor.may_say = REFUSED
     rig.log_in("berik")
@@ -64,4 +100,5 @@ def test_the_account_by_keyboard_on_a_telephone(rig: DeskRig, visitor: Visitor) 
     change_password(desk, PASSWORD)
     expect(desk.get("account-done")).to_contain_text("The password is changed")
     assert rig.log_in("anna", NEW).status == 204
+    switch_on(desk, rig)
     assert desk.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing to the side"

@@ -51,7 +51,7 @@ def column(desk: DeskRig, device_id: str) -> dict[str, Any]:
 def test_the_page_and_what_it_needs_to_know(desk: DeskRig) -> None:
     page = desk.get("/")
     assert (page.status, page.headers["Content-Type"].partition(";")[0]) == (200, "text/html")
-    me = {"name": "operator", "role": "chief", "may": roles.allowed("chief"), "accounts": False}
+    me = {"name": "operator", "role": "chief", "may": roles.allowed("chief"), "accounts": False, "second_factor": None}
     assert desk.get("/api/me").json == me
     config = desk.get("/api/config").json
     assert config["languages"] == ["en", "ru", "kk"] and config["tiles"] is None

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from http.cookies import SimpleCookie
 from ipaddress import ip_network
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
@@ -80,7 +80,8 @@ def hold_closed(desk: DeskRig, headers: dict[str, str]) -> None:
     for path in CHANGES:
         assert desk.post(path, headers=headers).status == 401, path
     assert desk.ask("DELETE", "/api/whep/a", headers={"Origin": desk.origin, **headers}).status == 401
-    assert desk.get("/api/me", headers).json == {"name": None, "role": None, "may": [], "accounts": True}
+    me: dict[str, Any] = {"name": None, "role": None, "may": [], "accounts": True, "second_factor": None}
+    assert desk.get("/api/me", headers).json == me
 
 
 def test_nothing_is_told_and_nothing_done_before_the_login(desk: DeskRig) -> None:
@@ -108,7 +109,7 @@ def test_in_and_out(desk: DeskRig) -> None:
     given = cookie(answer)[COOKIE]
     assert given["httponly"] and given["samesite"] == "Strict" and given["path"] == "/"
     assert not given["domain"] and int(given["max-age"]) == VALID_S and len(given.value) >= 43
-    me = {"name": NAME, "role": "operator", "may": roles.allowed("operator"), "accounts": True}
+    me = {"name": NAME, "role": "operator", "may": roles.allowed("operator"), "accounts": True, "second_factor": None}
     assert desk.get("/api/me").json == me
     assert desk.get("/api/incidents").status == 200
     assert desk.post("/api/logout").status == 204
@@ -291,8 +292,8 @@ def link(folder: Path) -> str:
 def test_without_accounts_only_the_link_that_was_printed_opens_the_desk(folder: Path) -> None:
     rig = DeskRig(folder, None)
     try:
-        me = {"name": "operator", "role": "chief", "may": roles.allowed("chief"), "accounts": False}
-        assert rig.get("/api/me").json == me
+        me = {"name": "operator", "role": "chief", "accounts": False, "second_factor": None}
+        assert rig.get("/api/me").json == {**me, "may": roles.allowed("chief")}
         rig.forget()
         for headers in ({"Cookie": "a=b"}, {"Cookie": f"{COOKIE}=made-up"}):
             for path in PRIVATE:

@@ -28,6 +28,7 @@ FILLED = {
 }  # fmt: skip
 OWN = (
     "POST /api/logout", "POST /api/sessions/{session}/end", "POST /api/sessions/end", "POST /api/password",
+    "POST /api/second-factor/begin", "POST /api/second-factor/confirm", "POST /api/second-factor/remove",
 )  # fmt: skip
 """What everybody may do to nothing but the own session or account."""
 

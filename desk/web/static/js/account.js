@@ -10,10 +10,15 @@ import { refusalText } from "./words.js";
 
 const BROWSERS = [["Edg", "Edge"], ["OPR", "Opera"], ["YaBrowser", "Yandex"], ["Firefox", "Firefox"], ["Chrome", "Chrome"], ["Safari", "Safari"]];
 const SYSTEMS = ["Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux"];
+const CODE_MAX = "40";
+const RESET = "POST /api/second-factor/reset";
 const OTHERS = "POST /api/sessions/{session}/end others";
 
 let parts = null;
 let sessions = [];
+let people = [];
+let begun = null; // { secret, qr } of a second factor that is being set up
+let recovery = null; // codes that are shown once
 
 /** "Firefox 128, Linux"; what calls itself otherwise, as it does so. */
 function browserText(agent) {
@@ -44,12 +49,77 @@ function draw() {
   endAll.disabled = mine.length < 2;
   parts.sessions.replaceChildren(...group(t("session.mine"), mine.map(sessionRow)), endAll, ...group(t("session.others"), others.map(sessionRow)));
   if (others.length && !may(OTHERS)) parts.sessions.append(el("p", { class: "none", text: t("refusal.role-auditor") }));
-  parts.password.hidden = !store.me?.accounts;
+  parts.password.hidden = parts.factor.hidden = !store.me?.accounts;
+  drawFactor();
+  drawPeople();
   for (const node of parts.host.querySelectorAll("[data-t]")) setText(node, t(node.dataset.t));
 }
 
+/** The steps of the second factor; what is being typed stays. */
+function drawFactor() {
+  const on = store.me?.second_factor ?? null;
+  const step = recovery ? "recovery" : on ? "on" : begun ? "begun" : "off";
+  if (parts.factor.dataset.step === step && step !== "on") return;
+  parts.factor.dataset.step = step;
+  parts.factor.replaceChildren(el("h3", { "data-t": "factor.title" }), ...FACTOR[step](on));
+}
+
+function form(testid, save, fields, submit) {
+  return el("form", { class: "ask", testid, on: { submit: (event) => { event.preventDefault(); submit(); } } }, ...fields,
+    el("button", { type: "submit", testid: `${testid}-save`, "data-t": save }));
+}
+
+const codeField = (testid) => el("label", {}, el("span", { "data-t": "factor.code" }),
+  el("input", { type: "text", testid, autocomplete: "one-time-code", maxlength: CODE_MAX, required: true }));
+
+const FACTOR = {
+  off() {
+    const password = secretField("password.old", "factor-password", "current-password");
+    return [el("p", { class: "none", "data-t": "factor.note" }), form("factor-begin", "factor.begin", [password], async () => {
+      begun = await act("/api/second-factor/begin", { password: password.lastChild.value });
+      draw();
+      parts.factor.querySelector("input")?.focus();
+    })];
+  },
+  begun() {
+    const code = codeField("factor-code");
+    return [el("p", { "data-t": "factor.scan" }), el("img", { class: "qr", src: begun.qr, alt: t("factor.qr") }),
+      el("p", { class: "secret", testid: "factor-secret", text: t("factor.secret", { secret: begun.secret }) }),
+      form("factor-confirm", "factor.confirm", [code], async () => {
+        const answer = await act("/api/second-factor/confirm", { code: code.lastChild.value });
+        if (!answer) return;
+        [recovery, begun] = [answer.recovery, null];
+        draw();
+      })];
+  },
+  recovery() {
+    return [el("p", { role: "alert", "data-t": "factor.recovery" }), el("ul", { class: "secret", testid: "factor-recovery" }, ...recovery.map((text) => el("li", { text })))];
+  },
+  on({ recovery_left: n }) {
+    const [password, code] = [secretField("password.old", "factor-password", "current-password"), codeField("factor-code")];
+    return [el("p", { testid: "factor-on", text: t("factor.on", { n }) }), form("factor-remove", "factor.remove", [password, code],
+      () => act("/api/second-factor/remove", { password: password.lastChild.value, code: code.lastChild.value }, t("factor.off")))];
+  },
+};
+
+function personRow(one) {
+  const facts = [t(`people.${one.role}`), one.second_factor ? t("people.factor") : ""].filter(Boolean).join(", ");
+  const name = plain(one.name, 64);
+  const end = gate(button({ class: "quiet", testid: `person-end-${name}` }, () => act("/api/sessions/end", { name: one.name }), t("people.end")), OTHERS);
+  const reset = gate(button({ class: "quiet", testid: `person-reset-${name}` }, () => act("/api/second-factor/reset", { name: one.name }), t("people.reset")), RESET);
+  end.hidden = one.name === store.me?.name;
+  reset.hidden = end.hidden || !one.second_factor;
+  return el("li", { testid: `person-${name}` }, el("b", { text: name }), el("span", { text: facts }), end, reset);
+}
+
+function drawPeople() {
+  parts.people.replaceChildren(...group(t("people.title"), people.map(personRow)));
+}
+
 async function read() {
+  store.me = await get("/api/me");
   sessions = await get("/api/sessions");
+  people = may("GET /api/accounts") ? await get("/api/accounts") : [];
   draw();
 }
 
@@ -94,8 +164,10 @@ export const render = () => draw();
 export function mount(dialog, opener) {
   const host = dialog.querySelector(".account-host");
   parts = { host, role: el("p", { testid: "account-role" }), wrong: el("p", { class: "wrong", role: "alert", testid: "account-wrong" }),
-    done: el("p", { role: "status", testid: "account-done" }), sessions: el("div", { class: "access", testid: "sessions" }), password: passwordForm() };
-  host.append(parts.role, parts.wrong, parts.done, parts.sessions, parts.password);
+    done: el("p", { role: "status", testid: "account-done" }), sessions: el("div", { class: "access", testid: "sessions" }), password: passwordForm(),
+    factor: el("section", { class: "access", testid: "factor" }), people: el("div", { class: "access", testid: "people" }) };
+  host.append(parts.role, parts.wrong, parts.done, parts.sessions, parts.password, parts.factor, parts.people);
+  dialog.addEventListener("close", () => { [begun, recovery] = [null, null]; });
   opener.addEventListener("click", () => {
     setText(parts.wrong, "");
     setText(parts.done, "");

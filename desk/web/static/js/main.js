@@ -23,6 +23,7 @@ import { refusalText } from "./words.js";
 
 const VIEWS = ["board", "register", "statistics", "upkeep", "audit"];
 const LOST_CHIME_MS = 3000;
+const WANT_CODE = ["login-code", "login-code-wrong", "code-wait"];
 
 const id = (name) => document.getElementById(name);
 
@@ -183,15 +184,20 @@ async function enter() {
 async function login(event) {
   event.preventDefault();
   const form = id("login");
-  const [name, password] = [form.elements.name.value, form.elements.password.value];
+  const [name, password, code] = ["name", "password", "code"].map((field) => form.elements[field].value);
   setText(id("login-wrong"), "");
   try {
-    await post("/api/login", { name, password });
-    form.elements.password.value = "";
+    await post("/api/login", code.trim() ? { name, password, code } : { name, password });
+    form.elements.password.value = form.elements.code.value = "";
+    id("login-code-row").hidden = true;
     await enter();
   } catch (error) {
     if (!(error instanceof Refused)) throw error;
     setText(id("login-wrong"), refusalText(error));
+    if (!WANT_CODE.includes(error.code)) return;
+    id("login-code-row").hidden = false;
+    form.elements.code.value = "";
+    form.elements.code.focus();
   }
 }
 
