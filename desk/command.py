@@ -294,7 +294,7 @@ def _account(arguments: argparse.Namespace, sentences: Sentences) -> int:
     accounts = Accounts(_folder(arguments.folder))
     if arguments.action == "list":
         for account in accounts.all():
-            factor = "" if accounts.factors.left(account.name) is None else "\tsecond factor"
+            factor = "" if accounts.factors.left(account.name) is None else "\ttotp"
             print(f"{account.role}\t{account.name}{factor}")
     elif arguments.name is None:
         raise SetupError(f"whose account? {ACCOUNT_USAGE}")

@@ -38,14 +38,15 @@ DESK = {
     "desk/command.py": "|log.warning", "desk/private_file.py": "", "desk/ladder.py": "", "desk/cameras.py": "|return",
     "desk/media/credentials.py": "", "desk/media/hosts.py": "", "desk/upkeep/roster.py": "|yield|return",
     "desk/upkeep/receiver.py": "", "desk/officers/__init__.py": "", "desk/officers/email.py": "",
-    "desk/officers/sip.py": "", "desk/officers/webhook.py": "", "desk/web/accounts.py": "", "desk/column_keys.py": "",
+    "desk/officers/sip.py": "", "desk/officers/webhook.py": "", "desk/web/accounts.py": "",
+    "desk/web/second_factor.py": "", "desk/column_keys.py": "",
     "desk/register.py": "", "desk/evidence_command.py": "", "desk/evidence.py": "|yield|return",
     "common/arguments.py": "|return", "common/release.py": "",
 }  # fmt: skip
 ROLLOUT = {"desk/rollout/command.py": "", "desk/rollout/plan.py": "|return|_stop|_put", "common/release.py": ""}
 # Names, which are the same in every language: options, keys, files, examples of what to type.
 NAMES = re.compile(
-    r"\[\w+\] \w+|account add\|remove\|list|--[a-z-]+|[a-z]+://\S+|\w+=\S*"
+    r"\[\w+\] \w+|account add\|remove\|list\|reset-second-factor|--[a-z-]+|[a-z]+://\S+|\w+=\S*"
     r"|`[^`]*`|'[^']*'|\"[^\"]*\"|«[^»]*»|\[\[?[\w.]+\]\]?|\{[^}]*\}|\bsip:\S*|geo:\S+"
     r"|[\w.-]*[/_@|]\S*|\w+(?:\.\w+)+|\b[A-Z][A-Z0-9]{1,}\w*(?::[A-Z]+)?\b|%\S+|a-z|A-Z|python -m [\w.]+"
     r"|\b(?:make (?:provision|release|flash)|open = true|chmod 600|sudo chown|chown -R|mosquitto|mqtt\w*|webrtc|rtsps?"
