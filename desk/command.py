@@ -23,15 +23,14 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from common.arguments import Parser, described, number, whole
 from common.home import DESK_COMMAND
-from common.identity import Identity
 from common.sentences import Sentences
-from desk import cameras, evidence_command, ladder
+from desk import broker_options, cameras, evidence_command, ladder
+from desk.broker_options import Address, SetupError
 from desk.cameras import Camera, CamerasError
 from desk.column_keys import ColumnKeys
 from desk.duty import Change, Duty
@@ -85,12 +84,7 @@ WITHOUT_FACTOR = "reset-second-factor"
 ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list|{WITHOUT_FACTOR} [NAME] --folder DIR [--role ROLE]"
 
 log = logging.getLogger("desk")
-Address = tuple[str, int]
 OnRequest = Callable[[tuple[Any, ...], bool], None]
-
-
-class SetupError(ValueError):
-    """The desk cannot start like this; says what to change."""
 
 
 REFUSALS = (
@@ -168,19 +162,13 @@ def _url(host: str, port: int, encrypted: bool) -> str:
 
 
 def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable[[Change], None]) -> Duty:
-    tls: Identity | Path | None = arguments.ca
-    if arguments.ca is not None and arguments.cert is not None:
-        tls = Identity(cert=arguments.cert, key=arguments.key, ca=arguments.ca)
-    password = None
-    if arguments.password_file is not None:
-        password = _first_line(arguments.password_file)
+    login = broker_options.login(arguments)
     plan = Plan() if arguments.ladder is None else ladder.read(arguments.ladder)
     if not plan.reaches_beyond_desks:
         log.warning("some calls that nobody accepts are told to desks only: give officers with --ladder FILE")
-    host, port = arguments.broker
     return Duty(
-        *(register, host, port),
-        name=arguments.name, tls=tls, user=arguments.user, password=password, on_change=on_change,
+        *(register, login.host, login.port),
+        name=arguments.name, tls=login.tls, user=login.user, password=login.password, on_change=on_change,
         plan=plan, officers=Officers(plan.officers),
         roster=None if arguments.roster is None else WatchedFile(arguments.roster, roster.read),
         answer_key=None if arguments.answer_key is None else receiver.read_key(arguments.answer_key),
@@ -239,19 +227,6 @@ def _voice_check(arguments: argparse.Namespace, duty: Duty, player: Player) -> a
 
     check = VoiceCheck(arguments.folder, arguments.voice_proof, player.gateway.prove, duty.intercoms, told, now_ms)
     return asyncio.ensure_future(check.run())
-
-
-def _first_line(path: Path) -> str:
-    """Without the byte order mark that an editor put in front. Raises SetupError."""
-    try:
-        lines = path.read_text("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise SetupError(f"--password-file {path}: not UTF-8 (byte {error.start}): save it as UTF-8") from None
-    if not lines or not lines[0]:
-        raise SetupError(f"--password-file {path}: its first line is empty, and should be the password")
-    if lines[0].startswith("{"):
-        raise SetupError(f"--password-file {path}: that is JSON; it should be the password alone, in the first line")
-    return lines[0]
 
 
 def _guard(arguments: argparse.Namespace, folder: Path, on_request: OnRequest = lambda peer, member: None) -> Guard:
@@ -338,17 +313,11 @@ def _parser(sentences: Sentences) -> Parser:
     )
     parser.add_language()
     add = parser.add_argument
-    add("--broker", type=_address, required=True, metavar="HOST:PORT")
+    broker_options.add(parser, required=True)
     add("--folder", type=Path, required=True, metavar="DIR", help="register and accounts; made if missing")
-    listen = _address(LISTEN)
-    add("--listen", type=_address, default=listen, metavar="HOST:PORT", help=f"(default: {LISTEN}; port 0: any)")
+    where, told = broker_options.address, f"(default: {LISTEN}; port 0: any)"
+    add("--listen", type=where, default=where(LISTEN), metavar="HOST:PORT", help=told)
     add("--name", type=_name, default="desk-1", help="of this desk among others (default: %(default)s)")
-    add("--user", help="user name at the broker")
-    add("--password-file", type=Path, metavar="FILE", help="its first line is the password at the broker")
-    add("--ca", type=Path, metavar="FILE", help="authority of the broker's certificate: TLS")
-    add("--cert", type=Path, metavar="FILE", help="the desk's own certificate at the broker")
-    add("--key", type=Path, metavar="FILE", help="... and its key")
-    add("--column-keys", type=Path, metavar="FILE", help="the columns' keys: the broker is not believed")
     add("--tls-cert", type=Path, metavar="FILE", help="certificate that browsers see: https")
     add("--tls-key", type=Path, metavar="FILE", help="... and its key")
     add("--insecure-http", action="store_true", help="no https of its own although others can reach it: behind a proxy")
@@ -377,26 +346,9 @@ def _parser(sentences: Sentences) -> Parser:
 
 
 def _check_pairs(arguments: argparse.Namespace) -> None:
-    given = vars(arguments)
-    for names in (("cert", "key"), ("tls_cert", "tls_key"), ("user", "password_file")):
-        missing = [name for name in names if given[name] is None]
-        if missing and len(missing) < len(names):
-            raise SetupError(" and ".join(f"--{name.replace('_', '-')}" for name in names) + " go together")
+    broker_options.check(arguments, ("tls_cert", "tls_key"))
     if arguments.record_ahead and arguments.record is None:
         raise SetupError("--record-ahead needs --record, the folder for recordings")
-    if arguments.cert is not None and arguments.ca is None:
-        raise SetupError("--cert needs --ca, the authority of the broker's certificate")
-
-
-def _address(text: str) -> Address:
-    """For argparse: HOST:PORT, [::1]:8080 too."""
-    try:
-        parts = urlsplit(f"//{text}")
-        if parts.hostname and parts.port is not None and parts.netloc == text and parts.username is None:
-            return parts.hostname, parts.port
-    except ValueError:
-        pass
-    raise argparse.ArgumentTypeError(f"found {text!r}, must be HOST:PORT such as 127.0.0.1:8080")
 
 
 def _media_server(text: str) -> str:
@@ -437,7 +389,7 @@ def _hours(text: str) -> tuple[int, int]:
 
 def _own_address(text: str) -> Address:
     """One that intercoms can send sound to. Raises ArgumentTypeError."""
-    host, port = _address(text)
+    host, port = broker_options.address(text)
     try:
         is_any = ipaddress.ip_address(host).is_unspecified
     except ValueError:

@@ -40,17 +40,22 @@ def make_client(
     """A client whose session the broker keeps, and whose messages it keeps until they are acknowledged by hand. `tls`:
     a certificate of its own, or only the authority that the broker's must be from."""
     client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, manual_ack=True)
+    introduce(client, tls, user, password)
+    # paho counts in whole seconds by its types only; waiting less shortens every outage.
+    client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)  # type: ignore[arg-type]
+    client.suppress_exceptions = True  # they are logged (see desk/line.py); the network's thread must outlive them
+    return client
+
+
+def introduce(client: mqtt.Client, tls: Identity | Path | None, user: str | None, password: str | None) -> None:
+    """Who it is at the broker, and that it waits for nothing on the way there."""
     if user is not None:
         client.username_pw_set(user, password)
     if isinstance(tls, Identity):
         client.tls_set(str(tls.ca), str(tls.cert), str(tls.key))
     elif tls is not None:
         client.tls_set(str(tls))
-    # paho counts in whole seconds by its types only; waiting less shortens every outage.
-    client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)  # type: ignore[arg-type]
     client.on_socket_open = no_delay
-    client.suppress_exceptions = True  # they are logged (see desk/line.py); the network's thread must outlive them
-    return client
 
 
 def ack(incident: Incident) -> dict[str, Any]:

@@ -25,12 +25,11 @@ from pathlib import Path
 
 from common import release as releases
 from common.arguments import Parser
-from common.identity import Identity
 from common.release import Release, ReleaseError
 from common.sentences import Sentences
+from desk import broker_options
+from desk.broker_options import SetupError
 from desk.column_keys import ColumnKeys
-from desk.command import SetupError, _address
-from desk.line import Login
 from desk.private_file import PrivateFileError
 from desk.rollout import plan as rules
 from desk.rollout.book import FILE, Book
@@ -63,7 +62,8 @@ def main(argv: list[str]) -> int:
 def _start(arguments: argparse.Namespace, said: Said) -> int:
     if arguments.release is None or arguments.broker is None or not arguments.keys:
         raise SetupError("start needs --broker, --release and --keys")
-    release = _release(arguments)
+    broker_options.check(arguments)
+    release, login = _release(arguments), broker_options.login(arguments)
     arguments.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -76,7 +76,7 @@ def _start(arguments: argparse.Namespace, said: Said) -> int:
         book = Book(arguments.folder)
         plan = _plan(arguments, release, book, said)
         keys = ColumnKeys(arguments.column_keys)
-        service = Service(plan, release, book, _login(arguments), lambda text: _say(said(text)), keys)
+        service = Service(plan, release, book, login, lambda text: _say(said(text)), keys)
         state = service.run(over.is_set)
         book.close()
     return 0 if state == rules.DONE or over.is_set() else EXIT_STOPPED
@@ -101,17 +101,6 @@ def _plan(arguments: argparse.Namespace, release: Release, book: Book, said: Sai
     elif plan.state in (rules.STOPPED, rules.ABORTED):
         print(said(f"it had ended: {plan.state}: {plan.why}; `resume` before `start` lets it go on"), flush=True)
     return plan
-
-
-def _login(arguments: argparse.Namespace) -> Login:
-    tls = arguments.ca
-    if arguments.cert is not None:
-        tls = Identity(cert=arguments.cert, key=arguments.key, ca=arguments.ca)
-    password = None
-    if arguments.password_file is not None:
-        password = arguments.password_file.read_text("utf-8-sig").splitlines()[0]
-    host, port = arguments.broker
-    return Login(host, port, tls, arguments.user, password)
 
 
 def _say(text: str) -> None:
@@ -156,13 +145,7 @@ def _parser(sentences: Sentences) -> Parser:
     add("--json", action="store_true", help="status as JSON")
     add("--release", type=Path, metavar="DIR", help="made by `make release`, and signed")
     add("--keys", type=Path, nargs="+", default=[], metavar="PEM", help="public keys that columns trust")
-    add("--broker", type=_address, metavar="HOST:PORT")
-    add("--user", help="user name at the broker")
-    add("--password-file", type=Path, metavar="FILE")
-    add("--ca", type=Path, metavar="FILE", help="authority of the broker's certificate: TLS")
-    add("--cert", type=Path, metavar="FILE")
-    add("--key", type=Path, metavar="FILE")
-    add("--column-keys", type=Path, metavar="FILE", help="the columns' keys, as for the desk")
+    broker_options.add(parser, required=False)
     add("--first", default="", metavar="ID", help="the column that gets it first")
     for name, value in Limits()._asdict().items():
         kind = type(value)

@@ -17,13 +17,12 @@ from typing import Any
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from common.identity import Identity
 from common.release import Release
 from contract import authentic, validator
 from contract.authentic import Number
 from desk.column_keys import ColumnKeys
 from desk.line import Login
-from desk.mqtt_client import no_delay, utc
+from desk.mqtt_client import introduce, utc
 from desk.rollout import plan as rules
 from desk.rollout.book import Book
 from desk.rollout.plan import Plan, Send
@@ -64,14 +63,8 @@ class Service:
         self.bytes_sent = 0
         """Of pieces, without what MQTT and base64 add."""
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"rollout-{uuid.uuid4().hex[:8]}")
-        if login.user is not None:
-            self._client.username_pw_set(login.user, login.password)
-        if isinstance(login.tls, Identity):
-            self._client.tls_set(str(login.tls.ca), str(login.tls.cert), str(login.tls.key))
-        elif login.tls is not None:
-            self._client.tls_set(str(login.tls))
+        introduce(self._client, login.tls, login.user, login.password)
         self._client.reconnect_delay_set(1, 10)
-        self._client.on_socket_open = no_delay
         self._client.on_connect = lambda client, *_: client.subscribe(list(TOPICS))
         self._client.on_message = self._on_message
         self._client.connect_async(login.host, login.port, keepalive=KEEPALIVE_S)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from desk_rig import DeskRig
 
-from desk import cameras, command
+from desk import cameras
+from desk.broker_options import SetupError
 from desk.cameras import Camera, CamerasError
 from desk.web.player import Answer as Playing
 
@@ -84,7 +85,7 @@ def test_the_nearest_come_first_with_their_distance() -> None:
 def test_a_camera_that_the_desk_may_not_call_is_said_at_the_start(tmp_path: Path) -> None:
     table = tmp_path / "cameras.csv"
     table.write_text(GOOD)
-    with pytest.raises(command.SetupError, match=r"camera k-1: the desk may not call 10.30.0.1: --stream-hosts"):
+    with pytest.raises(SetupError, match=r"camera k-1: the desk may not call 10.30.0.1: --stream-hosts"):
         DeskRig(tmp_path / "desk", None, "--cameras", str(table), "--stream-hosts", "cameras.example")
 
 

@@ -20,7 +20,8 @@ from column_probe import need
 from desk_rig import NOBODY, PASSWORD, WAIT_S, Speaker, add_account, wait_for
 
 from desk import command
-from desk.command import SetupError, parse
+from desk.broker_options import SetupError
+from desk.command import parse
 from sim.real.flash_image import PROJECT
 from sim.servers.authority import Authority
 from sim.servers.broker import Broker, Mosquitto, Tls

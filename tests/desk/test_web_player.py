@@ -15,6 +15,7 @@ from desk_rig import Answer, DeskRig, Speaker
 
 from common.home import ROOT
 from desk import command
+from desk.broker_options import SetupError
 from desk.media.hosts import Hosts
 from desk.media.trouble import NoStream
 from desk.web import player as player_module
@@ -376,5 +377,5 @@ def test_a_template_that_is_none(given: str) -> None:
 
 def test_a_media_server_that_the_desk_may_not_call_is_said_at_the_start(tmp_path: Path) -> None:
     more = ("--media-server", "http://media.example/{device_id}/whep", "--stream-hosts", "cameras.example")
-    with pytest.raises(command.SetupError, match="may not call media.example: --stream-hosts does not name it"):
+    with pytest.raises(SetupError, match="may not call media.example: --stream-hosts does not name it"):
         DeskRig(tmp_path / "desk", None, *more)

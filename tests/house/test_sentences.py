@@ -35,7 +35,8 @@ FIELD = {
     "firmware/startup/pins.py": "|return", "firmware/startup/addresses.py": "|return",
 }  # fmt: skip
 DESK = {
-    "desk/command.py": "|log.warning", "desk/private_file.py": "", "desk/ladder.py": "", "desk/cameras.py": "|return",
+    "desk/command.py": "|log.warning", "desk/broker_options.py": "",
+    "desk/private_file.py": "", "desk/ladder.py": "", "desk/cameras.py": "|return",
     "desk/media/credentials.py": "", "desk/media/hosts.py": "", "desk/upkeep/roster.py": "|yield|return",
     "desk/upkeep/receiver.py": "", "desk/officers/__init__.py": "", "desk/officers/email.py": "",
     "desk/officers/sip.py": "", "desk/officers/webhook.py": "", "desk/web/accounts.py": "",
@@ -43,7 +44,10 @@ DESK = {
     "desk/register.py": "", "desk/evidence_command.py": "", "desk/evidence.py": "|yield|return",
     "common/arguments.py": "|return", "common/release.py": "",
 }  # fmt: skip
-ROLLOUT = {"desk/rollout/command.py": "", "desk/rollout/plan.py": "|return|_stop|_put", "common/release.py": ""}
+ROLLOUT = {
+    "desk/rollout/command.py": "", "desk/broker_options.py": "", "desk/rollout/plan.py": "|return|_stop|_put",
+    "common/release.py": "",
+}  # fmt: skip
 # Names, which are the same in every language: options, keys, files, examples of what to type.
 NAMES = re.compile(
     r"\[\w+\] \w+|account add\|remove\|list\|reset-second-factor|--[a-z-]+|[a-z]+://\S+|\w+=\S*"
