@@ -51,7 +51,7 @@ def login(arguments: argparse.Namespace) -> Login:
         tls = Identity(cert=arguments.cert, key=arguments.key, ca=arguments.ca)
     password = None
     if arguments.password_file is not None:
-        password = _first_line(arguments.password_file)
+        password = first_line(arguments.password_file)
     host, port = arguments.broker
     return Login(host, port, tls, arguments.user, password)
 
@@ -77,7 +77,7 @@ def address(text: str) -> Address:
     raise argparse.ArgumentTypeError(f"found {text!r}, must be HOST:PORT such as 127.0.0.1:8080")
 
 
-def _first_line(path: Path) -> str:
+def first_line(path: Path) -> str:
     """Without the byte order mark that an editor put in front. Raises SetupError."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()

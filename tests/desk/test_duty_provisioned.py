@@ -10,7 +10,7 @@ from column_probe import need
 from duty_rig import until
 
 from common.identity import Identity
-from desk.command import _first_line
+from desk.broker_options import first_line
 from desk.duty import Duty
 from desk.register import Register
 from field import provision
@@ -27,7 +27,7 @@ def test_both_lines_carry_the_desks_own_messages(tmp_path: Path) -> None:
     centre = out / "centre"
     tls = Identity(cert=centre / "centre.pem", key=centre / "centre.key", ca=centre / "ca.pem")
     login = json.loads((centre / "centre.json").read_text())
-    password = _first_line(centre / "centre.password")
+    password = first_line(centre / "centre.password")
     with (
         ProvisionedBroker(out) as broker,
         Register(tmp_path / "register.sqlite") as register,
