@@ -15,7 +15,6 @@ from sim.bench.stats import slope, spread
 
 TOOLS = ("micropython", "micropython32", "mosquitto")
 ONE_RUN_S = 300
-MISREAD_MS = 60_000
 PRESSES, ROUNDS, ALARMS = 2, 1, 10
 MUCH_TOO_SMALL_BYTES = 24 * 1024
 HEAP_OF_A_PROOF = 2500  # bytes: the heap is the alarm's
@@ -92,34 +91,6 @@ def test_memory_is_weighed(tools: None, capsys: pytest.CaptureFixture[str], monk
     assert found["smallest_heap_bytes"] > MUCH_TOO_SMALL_BYTES and found["ms_per_alarm"] > 0
     report.show({"memory": found})
     assert "inside --heap 100k" in capsys.readouterr().out
-
-
-@pytest.mark.mosquitto
-@pytest.mark.gstreamer
-@pytest.mark.baresip
-@pytest.mark.chromium
-@pytest.mark.timeout(ONE_RUN_S)
-def test_picture_and_sound_have_their_figures(
-    tools: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for tool in ("gstreamer", "baresip", "chromium"):
-        need(tool)
-    from sim.bench import delays, media
-
-    for name, value in {"AT_ONCE": 2, "CAMERAS": 1, "ALARMS": 3, "WATCH_S": 0.5, "STREAM": media.SMALL}.items():
-        monkeypatch.setattr(media, name, value)
-    for name, value in {"SETTLE_S": 1.0, "WATCH_S": 2.0, "CLICK_EVERY_S": 2.0}.items():
-        monkeypatch.setattr(delays, name, value)
-    found = run(capsys, "--only", "media", "--clicks", "1")["media"]
-    assert all(value > 0 for value in figures(found, "picture", "sound", "sip_picture", "sip_sound"))
-    ways = figures(found["delays"], "glass", "straight", "place", "there_and_back")
-    assert all(0 < value < MISREAD_MS for value in ways), "a clock that is misread is off by hours"
-    assert found["cpu_percent"] >= 0
-    ten = found["ten"]
-    assert (ten["calls"], ten["alarms"], ten["in_register"], ten["shown"]["count"]) == (2, 3, 3, 3)
-    assert ten["slowest_per_s"] > 0
-    report.show({"media": found})
-    assert "click to the first picture" in capsys.readouterr().out
 
 
 @pytest.mark.micropython
