@@ -408,6 +408,15 @@ class Duty(Running, Office):
             document = {**ack(incident), "ladder": word.ladder}
             self._publish(incident.region, incident.device_id, "ack", document)
 
+    def listens(self, incident_id: str, seconds: int) -> None:
+        """Tell the column that somebody hears the place: for so long, unless it is told again; 0: nobody does any more.
+        It is not told without a broker, nor of a call that is closed. Raises sqlite3.Error."""
+        with self._lock:
+            incident = self._ledger.find(incident_id)
+            if incident is not None and incident.is_open and incident.state != NEW and self._calls.stands:
+                document = {**ack(incident), "listening_s": seconds}
+                self._publish(incident.region, incident.device_id, "ack", document)
+
     def _tell_officer(self, telling: Telling) -> None:
         incident = self._ledger.find(telling.incident_id)
         assert incident is not None, telling

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _HEALTH_MS = const(2000)
 _SOON_MS = const(7776000000)  # 90 days
+_LISTENS_MAX_S = const(300)
 _CERTIFY_MS = const(30000)  # between looks at a boot that runs long enough, and has had no session yet
 
 
@@ -71,6 +72,7 @@ class Column:
         self.last_reset = resets.last(board)
         self.ack_topic = b""
         self._healthy = Deadline(board, config["watchdog"]["healthy_s"] * 1000)
+        self._listens = Deadline(board)  # running: somebody at the centre hears the place
         self._first_session = True
         self.folder = boot.get("folder", "")  # of the firmware in force
         self.update: Any = None  # firmware/update/task.py or trial.py, while there is one
@@ -141,12 +143,15 @@ class Column:
             if self.authentic and not (heard and self.authentic.is_sealed(self.ack_topic, payload)):
                 raise ValueError("not proven to be the centre's")
             unanswered = state == "received" and bool(body.get("unanswered_s"))
+            listens_s = body.get("listening_s")
             self.said = body.get("receiver")
         except (ValueError, KeyError, TypeError, IndexError, AttributeError, RuntimeError, MemoryError) as error:
             self.telemetry.event("ack-refused", "malformed: %s" % error)
             return
         if self.incidents.answered(ident, state, heard, unanswered):
             self._board.log("answer: %s %s" % (ident, "unanswered" if unanswered else state))
+            if type(listens_s) is int and 0 <= listens_s <= _LISTENS_MAX_S:
+                self._listens.start(listens_s * 1000)
 
     def _incident_closed(self, incident):
         if self.incidents.current() is None:
@@ -165,7 +170,7 @@ class Column:
             self._board.scratch.write(resets.crumb("", self.supervisor.clock_trusted))  # nobody is to blame
             self._board.reset()
         self._look_around()
-        return incident.lamp_changes_in_ms(_HEALTH_MS) if incident else _HEALTH_MS
+        return incident.lamp_changes_in_ms(self._listens.left_ms(_HEALTH_MS)) if incident else _HEALTH_MS
 
     def is_certified(self) -> bool:
         """This boot was found healthy, and what it runs with is there to stay."""
@@ -174,7 +179,9 @@ class Column:
     def _show(self):
         """Called for each step of an incident: no state is skipped, however fast the next one follows."""
         incident = self.incidents.current()
-        self.lamp.show(self._lamp_state(incident))
+        if self._listens.expired():
+            self._listens.stop()
+        self.lamp.show(self._lamp_state(incident), incident is not None and self._listens.running())
         return incident
 
     def _lamp_state(self, incident):

@@ -22,6 +22,7 @@ RHYTHMS = {
     "out-of-service": (250, 2250),
     "identify": (60, 60),
 }
+LISTENED = (2700, 300)  # what would shine steadily, while the centre hears the place
 IDENTIFY_OTHER = (64, 0, 255)  # identify alternates between two colours that no state has
 _STEADY_MS = 2000
 
@@ -36,11 +37,14 @@ class Lamp:
         self._next = Deadline(board)
         self._on = False
         self.state = ""
+        self._listened = False
 
-    def show(self, state: str) -> None:
-        if state == self.state:
+    def show(self, state: str, listened: bool = False) -> None:
+        """`listened`: the centre hears the place."""
+        if state == self.state and listened == self._listened:
             return
         self.state = state
+        self._listened = listened
         self._on = False
         self._next.start(0)
         self.step()
@@ -48,7 +52,7 @@ class Lamp:
     def step(self) -> int:
         if not self._next.expired():
             return self._next.left_ms(_STEADY_MS)
-        rhythm = RHYTHMS.get(self.state)
+        rhythm = RHYTHMS.get(self.state, LISTENED if self._listened else None)
         self._on = not self._on or rhythm is None
         if self._on:
             self._board.lamp.show(*COLOURS.get(self.state, (0, 0, 0)))

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -33,17 +34,19 @@ REASON_HEADER = "Reason"  # percent-encoded UTF-8
 LEASE_S = 90.0  # browsers let the timers of a page that nobody looks at run once a minute
 LOOK_S = 5.0
 SHUT_MAX = 64
+SIGN_S, SIGN_AGAIN_S = 30, 10.0  # for how long a column shows that it is heard, and how often it is told
 log = logging.getLogger("desk")
 
 
 @dataclass
 class Look:
-    """One that is open. `number`: of its opening; None: the register did not take it. `asked_s`, `asked_ms`: when its
-    page was last heard."""
+    """One that is open. `number`: of its opening; None: the register did not take it. `is_heard`: it is at the column's
+    own camera and intercom, within a call. `asked_s`, `asked_ms`: when its page was last heard."""
 
     number: int | None
     incident_id: str
     within_call: bool
+    is_heard: bool
     asked_s: float
     asked_ms: int
 
@@ -56,6 +59,9 @@ class Watching:
         self._looks: dict[str, Look] = {}
         self._shut_by_desk: deque[str] = deque(maxlen=SHUT_MAX)
         """The latest; their pages end them as well."""
+        self._signs: dict[str, float] = {}
+        """Calls whose columns know that they are heard, and when they were told."""
+        self._signing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         player.gateway.on_ended = lambda name: self._do(self._end(name, GONE))
@@ -74,6 +80,7 @@ class Watching:
         await asyncio.gather(*tasks, return_exceptions=True)
         for name in list(self._looks):
             await self._end(name, DESK_STOPPED)
+        await self._sign()
 
     def changed(self, change: Change) -> None:
         """Something changed; any thread. Looks within a call end with it."""
@@ -143,10 +150,12 @@ class Watching:
             log.error("%s looks at %s, and the register does not take it: %s", opening.by, opening.incident_id, error)
             number = None  # somebody asks for help there: a full disk hides nothing
         now_s = asyncio.get_running_loop().time()
-        self._looks[answer.name] = Look(number, opening.incident_id, not opening.reason, now_s, wall_ms())
+        within, own = not opening.reason, not opening.camera
+        self._looks[answer.name] = Look(number, opening.incident_id, within, within and own, now_s, wall_ms())
         if await self._is_over(opening):  # the call was closed meanwhile
             await self._shut(answer.name, CALL_CLOSED)
             raise Refusal(409, "the call is over", code="call-over")
+        self._do(self._sign())
         headers = {"Location": f"/api/whep/{answer.name}", **answer.headers}
         return web.Response(status=201, body=answer.body, content_type=SDP, headers=headers)
 
@@ -176,6 +185,20 @@ class Watching:
             now_s = asyncio.get_running_loop().time()
             for name in [name for name, look in self._looks.items() if now_s - look.asked_s > LEASE_S]:
                 await self._shut(name, GONE)
+            await self._sign()
+
+    async def _sign(self) -> None:
+        """The lamps of columns that are heard say so, as long as they are told again and again; others no longer."""
+        async with self._signing:  # one word after the other
+            heard, now_s = {look.incident_id for look in self._looks.values() if look.is_heard}, time.monotonic()
+            over = [(one, 0) for one in self._signs if one not in heard]
+            due = [(one, SIGN_S) for one in heard if now_s - self._signs.get(one, -SIGN_AGAIN_S) >= SIGN_AGAIN_S]
+            for incident_id, seconds in over + due:
+                self._signs[incident_id] = now_s
+                with contextlib.suppress(sqlite3.Error):  # told again soon, or it ends by itself
+                    await asyncio.to_thread(self._desk.duty.listens, incident_id, seconds)
+            for incident_id, _ in over:
+                del self._signs[incident_id]
 
     async def _shut(self, name: str, how: str) -> None:
         """Once, whoever else wants it."""
@@ -187,6 +210,8 @@ class Watching:
     async def _end(self, name: str, how: str) -> None:
         """Write down that it is over; the first who says so says how."""
         look = self._looks.pop(name, None)
+        if look is not None and look.is_heard and self._loop is not None:
+            self._do(self._sign())
         if look is None or look.number is None:
             return
         at_ms = look.asked_ms if how == GONE else None

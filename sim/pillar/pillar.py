@@ -57,6 +57,7 @@ class Pillar:
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._line_count = 0
         self._lamp, self._relay, self._boot = "dark", False, 0
+        self._listened = False  # the lamp says that the centre hears the place
         self._power, self._link, self._tamper = False, True, False
         self._closed = False
         self.real = make_column(config, on_event=self._event, **column)
@@ -147,6 +148,7 @@ class Pillar:
         """What a person in front of it sees and hears, and what the technician has done."""
         return {
             "lamp": self._lamp,
+            "listened": self._listened,
             "relay": self._relay,
             "open": self.intercom.open,
             "heard": round(self.intercom.heard, 2),
@@ -182,6 +184,8 @@ class Pillar:
         match event["event"]:
             case "lamp":
                 self._lamp = self.camera.lamp = event["state"]
+            case "listened":
+                self._listened = event["on"]
             case "relay":
                 self._relay = event["closed"]
                 self.intercom.call(event["closed"])

@@ -18,7 +18,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Self
 
-from firmware.lamp import COLOURS
+from firmware.lamp import COLOURS, RHYTHMS
 from sim.chip.options import CHIPS, KEYS
 from sim.real import flash_image, heaps, rom_image, runtimes
 from sim.real.inputs import Inputs
@@ -97,7 +97,7 @@ class RealColumn:
         self._wiring = Wiring.of(wired_for or flash_image.configuration_in_force(self.flash_path, chip))
         self._registers = Registers(Path(self._scratch.name, "registers"))
         self._inputs = Inputs()
-        self._observer = Observer(self._wiring, COLOURS, self._emit)
+        self._observer = Observer(self._wiring, COLOURS, self._emit, COLOURS.keys() - RHYTHMS.keys() - {"ready"})
         self._on_event = on_event
         self._start_us = now_us()
 

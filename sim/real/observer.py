@@ -1,6 +1,6 @@
 """What a person in front of the column sees: pin levels become lamp states and the relay's position."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ DARK = "dark"
 CHANNELS = ("lamp_red", "lamp_green", "lamp_blue")
 SETTLE_US = 200_000  # a colour of which only one or two channels were written counts after this: the chip's process
 # may lose the processor between two writes
+WINK_US = 4_000_000  # a lamp that shone steadily and goes dark for a moment: it will again within that time
 _DUTY_PER_STEP = 256  # duty_u16 has 16 bits, a colour 8
 
 
@@ -33,10 +34,18 @@ class Wiring:
 
 
 class Observer:
-    """Decodes pin messages; `see(event, t_us, **details)` is called for each change that shows."""
+    """Decodes pin messages; `see(event, t_us, **details)` is called for each change that shows. `steady`: states in
+    which the lamp goes dark for nothing but to say that the centre hears the place."""
 
-    def __init__(self, wiring: Wiring, colours: Mapping[str, tuple[int, int, int]], see: Callable[..., None]) -> None:
-        self._wiring = wiring
+    def __init__(
+        self,
+        wiring: Wiring,
+        colours: Mapping[str, tuple[int, int, int]],
+        see: Callable[..., None],
+        steady: Container[str] = (),
+    ) -> None:
+        self._wiring, self._steady = wiring, steady
+        self._wink_us: int | None = None
         self._names = {tuple(colour): name for name, colour in colours.items()}
         self._see = see
         self._channels = {getattr(wiring, channel): channel for channel in CHANNELS}
@@ -57,11 +66,14 @@ class Observer:
         """Call now and then: a colour that was written in part becomes valid after `SETTLE_US`."""
         if self._written and now_us - self._written_us > SETTLE_US:
             self._decode()
+        if self._wink_us is not None and now_us - self._wink_us > WINK_US:
+            self._wink(None, now_us)
 
     def power_gone(self, t_us: int) -> None:
         """Cut or reset: the pins float, so the lamp is dark and the relay drops."""
         self._levels = dict.fromkeys(CHANNELS, 0)
         self._written.clear()
+        self._wink(None, t_us)
         self._lamp(DARK, t_us)
         self._relay(False, t_us)
 
@@ -81,6 +93,13 @@ class Observer:
         colour = tuple(self._levels[channel] // _DUTY_PER_STEP for channel in CHANNELS)
         if colour in self._names and any(colour):
             self._lamp(self._names[colour], self._written_us)
+        elif not any(colour) and self.lamp in self._steady:
+            self._wink(self._written_us, self._written_us)
+
+    def _wink(self, at_us: int | None, t_us: int) -> None:
+        was, self._wink_us = self._wink_us is not None, at_us
+        if was != (at_us is not None):
+            self._see("listened", t_us, on=at_us is not None)
 
     def _lamp(self, state: str, t_us: int) -> None:
         if state != self.lamp:

@@ -104,6 +104,7 @@ def test_from_the_press_to_everything_closed(street: City, visitor: Visitor, fil
     incident = desk.call_from(device)
     desk.open(incident)
     expect(pillar.get("call")).to_have_attribute("data-open", "false")
+    expect(pillar.get("sign")).to_be_hidden()
     desk.get("play").click()
     desk.sees_and_hears()
     expect(pillar.get("call")).to_have_attribute("data-open", "true")
@@ -130,6 +131,8 @@ def test_from_the_press_to_everything_closed(street: City, visitor: Visitor, fil
 
     desk.accept(incident)
     pillar.shows("help-coming")
+    expect(pillar.get("sign")).to_contain_text("the centre hears this place")
+    expect(pillar.get("sign")).to_be_visible()
     desk.get("mic").click()
     expect(desk.get("mic")).to_contain_text("They hear you")
     intercom.do("hangup")  # they do not, for a while: and the page says so
@@ -139,6 +142,7 @@ def test_from_the_press_to_everything_closed(street: City, visitor: Visitor, fil
 
     desk.close(incident, "administrative")
     pillar.shows("ready")
+    expect(pillar.get("sign")).to_be_hidden()
     pillar.relay_is(closed=False)
     expect(desk.get("mic")).to_contain_text("The call is over")
     expect(desk.get("hold")).to_be_disabled()

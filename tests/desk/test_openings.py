@@ -242,6 +242,29 @@ def test_a_full_disk_hides_nothing_of_a_call_and_all_else(stage: Stage, monkeypa
     assert answer.status == 503 and len(stage.hung_up) == hung_up + 1
 
 
+def test_the_column_is_told_that_it_is_heard_and_that_it_no_longer_is(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for all who hear it, again and again, and of no look outside a call. Red where the first to go ends it."""
+    said: list[tuple[str, int]] = []
+    monkeypatch.setattr(stage.rig.server.desk.duty, "listens", lambda *word: said.append(word))
+    pages = stage.rig.server.watching
+
+    def told() -> list[int]:
+        stage.rig.run(pages._sign())
+        return [seconds for incident_id, seconds in said if incident_id == "sign-1-1"]
+
+    first, second = stage.look("sign-1-1"), stage.look("sign-1-1")
+    stage.look("drill-4-1", REASON)
+    assert told() == [watching.SIGN_S]
+    pages._signs["sign-1-1"] -= watching.SIGN_AGAIN_S
+    assert told() == [watching.SIGN_S] * 2
+    for page, expected in ((first, [watching.SIGN_S] * 2), (second, [watching.SIGN_S] * 2 + [0])):
+        assert stage.rig.ask("DELETE", page.headers["Location"], headers={"Origin": stage.rig.origin}).status == 204
+        assert told() == expected
+    assert not any(incident_id.startswith("drill") for incident_id, _ in said)
+
+
 def test_the_list_as_files(stage: Stage) -> None:
     stage.look("drill-3-1", "=1+1; формула")
     rows = export.read_csv(stage.rig.get("/api/openings.csv").body.decode())

@@ -300,3 +300,44 @@ def test_what_does_not_say_so_does_not(body: dict[str, Any]) -> None:
     ident = rig.press()
     rig.send("ack", {"v": 1, "id": ident, "state": "received", **body})
     assert rig.lamp() == ("help-coming" if "state" in body else "answered")
+
+
+# -- the centre hears the place
+
+
+def test_the_lamp_shows_that_the_place_is_heard_for_as_long_as_it_was_told() -> None:
+    """A steady lamp goes dark for a moment. Red where it never ends, where a repeat without the key ends it, and where
+    it outlives the call."""
+    rig = Rig().up()
+    ident = rig.press()
+    rig.answer(ident, "accepted")
+
+    def winks(ms: int = 7_000) -> bool:
+        before = len(rig.board.lamp.shown)
+        rig.run(ms)
+        return (0, 0, 0) in [colour for _, colour in rig.board.lamp.shown[before:]]
+
+    assert not winks(), "nobody hears it yet"
+    rig.send("ack", {"v": 1, "id": ident, "state": "accepted", "listening_s": 20})
+    rig.answer(ident, "accepted")
+    assert rig.lamp() == "help-coming" and winks()
+    rig.run(14_000)
+    assert not winks(), "whoever said so has died"
+    rig.send("ack", {"v": 1, "id": ident, "state": "accepted", "listening_s": 300})
+    assert winks()
+    rig.send("ack", {"v": 1, "id": ident, "state": "accepted", "listening_s": 0})
+    assert not winks()
+    rig.send("ack", {"v": 1, "id": ident, "state": "accepted", "listening_s": 300})
+    rig.send("ack", {"v": 1, "id": ident, "state": "closed", "outcome": "false"})
+    assert rig.lamp() == "ready" and not winks()
+
+
+@pytest.mark.parametrize("listens_s", [None, -1, 301, "20", True, [20], 2.5])
+def test_nonsense_about_listening_costs_no_answer(listens_s: object) -> None:
+    rig = Rig().up()
+    ident = rig.press()
+    rig.send("ack", {"v": 1, "id": ident, "state": "accepted", "listening_s": listens_s})
+    assert rig.lamp() == "help-coming"
+    before = len(rig.board.lamp.shown)
+    rig.run(20_000)
+    assert len(rig.board.lamp.shown) == before

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from fake_board import FakeBoard
 
-from firmware.lamp import COLOURS, RHYTHMS, Lamp
+from firmware.lamp import COLOURS, LISTENED, RHYTHMS, Lamp
 from firmware.relay import Relay
 
 DARK = (0, 0, 0)
@@ -61,6 +61,22 @@ def test_steady_states_are_written_once() -> None:
     run(board, lamp, 60_000)
     lamp.show("ready")
     assert board.lamp.shown == [(0, COLOURS["ready"])]
+
+
+@pytest.mark.parametrize("state", [state for state in STATES if state != "identify"])
+def test_a_steady_lamp_winks_while_the_place_is_heard_and_a_rhythm_stays_what_it_means(state: str) -> None:
+    board = FakeBoard()
+    lamp = make_lamp(board)
+    lamp.show(state)
+    lamp.show(state, listened=True)
+    run(board, lamp, 10_000)
+    on_ms, off_ms = RHYTHMS.get(state, LISTENED)
+    times = [ms for ms, _ in board.lamp.shown[-4:]]
+    colours = [colour for _, colour in board.lamp.shown[-4:]]
+    assert set(colours) == {COLOURS[state], DARK}
+    assert times[2] - times[0] == on_ms + off_ms
+    lamp.show(state)
+    assert board.lamp.shown[-1] == (board.now_ms, COLOURS[state])
 
 
 def test_identify_shows_nothing_that_means_a_state() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pillar_rig import DEVICE, IdleColumn, idle_pillar
 
-from firmware.lamp import COLOURS, IDENTIFY_OTHER, RHYTHMS
+from firmware.lamp import COLOURS, IDENTIFY_OTHER, LISTENED, RHYTHMS
 from sim.pillar import Pillar, PillarServer
 from sim.pillar.web import STATIC
 from sim.real.flash_image import PROJECT
@@ -219,6 +219,9 @@ def test_the_lamp_has_the_firmwares_colours_and_rhythms() -> None:
         if on_ms:
             (share,) = re.findall(rf"@keyframes {found[1]} \{{ (\d+)%", css)
             assert int(share) == round(100 * on_ms / (on_ms + off_ms)), state
+    (rule,) = re.findall(r'\[data-listened="true"\]:is\((.*)\) \{ --rhythm: wink (\d+)ms; \}', css)
+    assert set(re.findall(r'"([a-z-]+)"', rule[0])) == COLOURS.keys() - RHYTHMS.keys() - {"ready"}
+    assert int(rule[1]) == sum(LISTENED) and f"@keyframes wink {{ {round(100 * LISTENED[0] / sum(LISTENED))}%" in css
     assert colours["lamp-identify-other"] == "#{:02x}{:02x}{:02x}".format(*IDENTIFY_OTHER)
     assert "prefers-reduced-motion" in css
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from firmware.startup import config
-from sim.real.observer import SETTLE_US, Observer, Wiring
+from sim.real.observer import SETTLE_US, WINK_US, Observer, Wiring
 
 COLOURS = {"ready": (0, 64, 0), "calling": (255, 160, 0), "sent": (0, 160, 0), "red": (255, 0, 0)}
 WIRING = Wiring(button=32, lamp_red=13, lamp_green=14, lamp_blue=4, relay=33)
@@ -14,7 +14,7 @@ WIRING = Wiring(button=32, lamp_red=13, lamp_green=14, lamp_blue=4, relay=33)
 class Watch:
     def __init__(self, wiring: Wiring = WIRING) -> None:
         self.events: list[dict[str, Any]] = []
-        self.eye = Observer(wiring, COLOURS, self._see)
+        self.eye = Observer(wiring, COLOURS, self._see, {"sent"})
         self.t_us = 0
 
     def _see(self, event: str, t_us: int, **details: Any) -> None:
@@ -45,6 +45,30 @@ def test_black_phases_unknown_colours_and_repeats_change_nothing() -> None:
     for colour in (COLOURS["ready"], (0, 0, 0), COLOURS["ready"], (1, 2, 3), COLOURS["ready"]):
         watch.colour(*colour)
     assert watch.states == ["ready"]
+
+
+def test_a_steady_lamp_that_winks_says_that_the_place_is_heard() -> None:
+    """Until it has not winked for a while. What blinks anyway, and an idle lamp, say nothing by that."""
+    watch = Watch()
+
+    def said() -> list[bool]:
+        return [event["on"] for event in watch.events if event["event"] == "listened"]
+
+    for state in ("calling", "ready"):
+        watch.colour(*COLOURS[state])
+        watch.colour(0, 0, 0)
+    assert said() == []
+    for _ in range(3):
+        watch.colour(*COLOURS["sent"])
+        watch.t_us += WINK_US - 1_000_000
+        watch.eye.settle(watch.t_us)
+        watch.colour(0, 0, 0)
+    assert said() == [True]
+    watch.eye.settle(watch.t_us + WINK_US + 1)
+    assert said() == [True, False]
+    watch.colour(0, 0, 0)
+    watch.eye.power_gone(watch.t_us)
+    assert said() == [True, False, True, False]
 
 
 def test_a_partly_written_colour_counts_after_a_while() -> None:

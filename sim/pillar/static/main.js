@@ -16,7 +16,7 @@ const $ = (id) => document.getElementById(id);
 const SVG = "http://www.w3.org/2000/svg";
 
 let about = { device_id: "", address: "", height_m: 1, pitch_hz: 0 };
-let state = { lamp: "dark", relay: false, open: false, heard: 0, held: false, watchers: 0, boot: 0 };
+let state = { lamp: "dark", listened: false, relay: false, open: false, heard: 0, held: false, watchers: 0, boot: 0 };
 const lines = [];
 
 function showAbout() {
@@ -35,6 +35,8 @@ function showState() {
   $("lamp").dataset.state = state.lamp;
   $("lamp").setAttribute("aria-label", t(`lamp-${state.lamp}`));
   $("swatch").dataset.state = state.lamp;
+  $("lamp").dataset.listened = $("swatch").dataset.listened = state.listened;
+  $("sign").hidden = !state.listened;
   say($("sentence"), t(`lamp-${state.lamp}`));
   $("relay").dataset.closed = state.relay;
   const speaking = state.open && state.heard > SPEAKS;
