@@ -35,6 +35,7 @@ from desk.batch import STATUS, Batch, Change
 from desk.column_keys import ColumnKeys
 from desk.escalation import Escalation, Rung, Telling, Word
 from desk.exercises import Exercises
+from desk.floods import Floods
 from desk.intake import Intake
 from desk.ladder import Plan
 from desk.ledger import BY_MAX, NEW, Incident, LedgerError
@@ -133,7 +134,7 @@ class Duty(Running, Office):
         self._shown: tuple[bool, Trouble] = (False, trouble.NOT_STARTED)
         self._disk_trouble = trouble.NONE
         self._looked_s = time.monotonic()
-        self._floods: set[str] = set()
+        self._floods = Floods(name)
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._tick_on, name=f"{name}-ticker", daemon=True)
         register.end_presences(register.alive_ms())
@@ -214,7 +215,7 @@ class Duty(Running, Office):
     @property
     def flooding(self) -> list[str]:
         """Columns that say far more than columns do, at the moment."""
-        return sorted(self._floods)
+        return sorted(self._floods.now)
 
     def origin(self, device_id: str) -> str:
         """How far that column's words are proven: a word of desk/origin.py."""
@@ -552,9 +553,8 @@ class Duty(Running, Office):
                 for incident_id in self.register.unanswered():
                     self._answer(incident_id, None)
                 since_ms = self._now_ms() - RETOLD_MS
-                for word in self._escalation.words(
-                    _rungs(self.register.rungs_ended(self.register.desk_id(), since_ms))
-                ):
+                ended = _rungs(self.register.rungs_ended(self.register.desk_id(), since_ms))
+                for word in self._escalation.words(ended):
                     self._announce(word)
             self._answering = self._calls.stands
 
@@ -575,17 +575,9 @@ class Duty(Running, Office):
             log.warning("desk %s: the broker at %s:%s is heard again", self.name, *self._login[:2])
 
     def _show_floods(self) -> None:
-        """Each flood once, when it begins and when it has ended."""
         with self._lock:
-            now = set(self._intake.flooding(self._now_ms()))
-        begun, ended, self._floods = now - self._floods, self._floods - now, now
-        for device_id in sorted(begun):
-            log.warning(
-                "desk %s: %s says far too much, what is too much is not read: is it stolen?", self.name, device_id
-            )
-        for device_id in sorted(ended):
-            log.warning("desk %s: %s does not say too much any more", self.name, device_id)
-        if begun or ended:
+            flooding = self._intake.flooding(self._now_ms())
+        if self._floods.look(flooding):
             self._tell(STATUS)
 
     def _listen(self, listening: bool) -> None:

@@ -127,7 +127,7 @@ RUN_BY = {
     "make soak": "search/test_endurance.py::test_a_leak_is_noticed",
     "make venv": "tools/test_environment.py::test_a_target_gets_its_own_set_and_no_other",
     "make watch": "serial_board/test_board_console.py::test_logs_and_watch_for_people_and_for_machines",
-    "sim bench": "bench/test_bench_smoke.py::test_picture_and_sound_have_their_figures",
+    "sim bench": "bench/test_bench_media.py::test_picture_and_sound_have_their_figures",
     "sim board": "serial_board/test_board_column.py::test_the_command_line_opens_a_port_and_obeys",
     "sim city": "search/test_city_year.py::test_the_command_writes_its_report",
     "sim campaign": "search/test_campaign_command.py::test_a_storm_is_replayed_by_its_number",
