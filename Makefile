@@ -63,11 +63,11 @@ types: needs-dev needs-stubs ## mypy: the host's code, then the device's against
 	$(if $(DEVICE),$(PY) -m mypy --config-file mypy-device.ini $(DEVICE))
 
 build: needs-field ## build/bundle: what a board gets, with a manifest of hashes and a size budget
-	@$(PY) -m tools.toolbox umqtt
+	@$(PY) -m tools.toolbox umqtt > /dev/null
 	@$(PY) -m field.bundle $(SPEAK)
 
 release: needs-field ## [OUT=build/release KEYS="a.pem b.pem" FLOOR=1.2.0 KEY=private.pem]: files, manifest and SBOM of an update over the air
-	@$(PY) -m tools.toolbox umqtt
+	@$(PY) -m tools.toolbox umqtt > /dev/null
 	@$(PY) -m field.release make --out "$(if $(findstring command,$(origin OUT)),$(OUT),build/release)" \
 	  $(if $(KEYS),--keys $(KEYS)) $(if $(FLOOR),--floor "$(FLOOR)") $(if $(KEY),--key "$(KEY)") $(SPEAK)
 
@@ -103,12 +103,12 @@ FLASH = $(PY) -m field.flash --log "$(OUT)/flashed.csv" $(if $(FORCE),--force) $
 
 flash: needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID [FORCE=1]: bring a board up to date; OUT/flashed.csv is the log
 	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error / ошибка / қате: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }
-	@$(PY) -m tools.toolbox umqtt
+	@$(PY) -m tools.toolbox umqtt > /dev/null
 	@$(FLASH) "$(PORT)=$(CONFIG)"
 
 flash-all: needs-field ## BOARDS="PORT=CONFIG 'PORT=A FOLDER'", or PORTS="PORT PORT" of columns that OUT provisioned [FORCE=1]: several at once
 	@test -n "$(BOARDS)$(PORTS)" || { echo 'error / ошибка / қате: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG" | PORTS="PORT PORT"'; exit 2; }
-	@$(PY) -m tools.toolbox umqtt
+	@$(PY) -m tools.toolbox umqtt > /dev/null
 	@$(FLASH) $(BOARDS) $(foreach port,$(PORTS),"$(port)=$(OUT)/columns")
 
 diag: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do

@@ -108,7 +108,9 @@ def load(folder: Path) -> Release:
         header(text)
         files = {name: (folder / FILES_FOLDER / name).read_bytes() for name in entries(text)}
     except OSError as error:
-        raise ReleaseError(f"{folder}: {error}; is it built, and signed? See docs/updates.md") from error
+        name = Path(str(error.filename or folder)).name
+        why = f"{name} cannot be read ({error.strerror}); is it built, and signed? See docs/updates.md"
+        raise ReleaseError(f"{folder}: {why}") from error
     for name, (digest, _) in entries(text).items():
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise ReleaseError(f"{folder}: {name} is not the file that the manifest names")

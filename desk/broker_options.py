@@ -4,6 +4,7 @@ one way to read them. The desk also passes on what it was given, to the rollout 
 from __future__ import annotations
 
 import argparse
+import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -45,7 +46,8 @@ def check(arguments: argparse.Namespace, *more: Sequence[str]) -> None:
 
 
 def login(arguments: argparse.Namespace) -> Login:
-    """Raises SetupError and OSError."""
+    """Raises SetupError."""
+    _check_identity(arguments)
     tls: Identity | Path | None = arguments.ca
     if arguments.ca is not None and arguments.cert is not None:
         tls = Identity(cert=arguments.cert, key=arguments.key, ca=arguments.ca)
@@ -54,6 +56,33 @@ def login(arguments: argparse.Namespace) -> Login:
         password = first_line(arguments.password_file)
     host, port = arguments.broker
     return Login(host, port, tls, arguments.user, password)
+
+
+def _check_identity(arguments: argparse.Namespace) -> None:
+    """What is wrong with a certificate is told before anything begins, with its name. Raises SetupError."""
+    if arguments.ca is None:
+        return
+    try:
+        context = ssl.create_default_context(cafile=arguments.ca)
+    except ssl.SSLError as error:
+        raise SetupError(f"--ca {arguments.ca}: no certificate in PEM") from error
+    except OSError as error:
+        raise SetupError(f"--ca {arguments.ca}: {error.strerror}") from error
+    if arguments.cert is not None:
+        load_pair(context, cert=arguments.cert, key=arguments.key)
+
+
+def load_pair(context: ssl.SSLContext, **options: Path) -> None:
+    """A certificate and its key, by the names of their options. Raises SetupError."""
+    (cert, cert_path), (key, key_path) = ((f"--{name.replace('_', '-')}", path) for name, path in options.items())
+    try:
+        context.load_cert_chain(cert_path, key_path)
+    except ssl.SSLError as error:
+        text = f"{cert} {cert_path} and {key} {key_path} are no certificate in PEM and its key"
+        raise SetupError(text) from error
+    except OSError as error:
+        which = f"{key} {key_path}" if cert_path.exists() else f"{cert} {cert_path}"
+        raise SetupError(f"{which}: {error.strerror}") from error
 
 
 def passed_on(arguments: argparse.Namespace) -> list[str]:
@@ -83,6 +112,8 @@ def first_line(path: Path) -> str:
         lines = path.read_text("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise SetupError(f"--password-file {path}: not UTF-8 (byte {error.start}): save it as UTF-8") from None
+    except OSError as error:
+        raise SetupError(f"--password-file {path}: {error.strerror}") from None
     if not lines or not lines[0]:
         raise SetupError(f"--password-file {path}: its first line is empty, and should be the password")
     if lines[0].startswith("{"):

@@ -253,10 +253,7 @@ def _encryption(arguments: argparse.Namespace) -> ssl.SSLContext | None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
-    except (OSError, ssl.SSLError) as error:
-        raise SetupError(f"--tls-cert {arguments.tls_cert}, --tls-key {arguments.tls_key}: {error}") from error
+    broker_options.load_pair(context, tls_cert=arguments.tls_cert, tls_key=arguments.tls_key)
     return context
 
 

@@ -24,7 +24,8 @@ def read_key(path: Path) -> bytes:
     try:
         text = path.read_text("utf-8-sig").strip()
     except (OSError, ValueError) as error:
-        raise KeyFileError(f"{path}: {error}: give the answer.key that provisioning writes into centre/") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise KeyFileError(f"{path}: {why}: give the answer.key that provisioning writes into centre/") from None
     if not KEY.fullmatch(text):
         raise KeyFileError(f"{path}: found {len(text)} characters, must be 64 hexadecimal digits")
     return bytes.fromhex(text)

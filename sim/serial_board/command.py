@@ -15,6 +15,7 @@ from common.assumptions import on_chip
 from common.commands import add_no_input, command_lines
 from common.home import COLUMN_COMMAND
 from common.signals import exit_on
+from field.telling import explained
 from sim.chip.options import CHIPS
 from sim.real import command
 from sim.real.command import print_event
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> int:
         ) as board:
             _obey(board, command_lines(no_input=arguments.no_input))
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explained(error) if isinstance(error, OSError) else error}", file=sys.stderr)
         return EXIT_USAGE
     except toolbox.ToolMissing as error:
         return toolbox.missing(error)

@@ -165,7 +165,10 @@ def test_accounts_are_made_listed_and_removed(tmp_path: Path) -> None:
         (("--stream-hosts", "a,b c"), "HOST"), (("--cert", "a.pem"), "go together"),
         (("--tls-key", "k"), "go together"),
         (("--user", "desk"), "go together"), (("--cert", "a.pem", "--key", "k"), "--ca"),
-        (("--tls-cert", "no.pem", "--tls-key", "no.key"), "no.pem"),
+        (("--tls-cert", "no.pem", "--tls-key", "no.key"), "--tls-cert no.pem: No such file"),
+        (("--ca", "no.pem"), "--ca no.pem: No such file"), (("--ca", __file__), "no certificate in PEM"),
+        (("--user", "desk", "--password-file", "no"), "--password-file no: No such file"),
+        (("--tls-cert", __file__, "--tls-key", __file__), "are no certificate in PEM and its key"),
     ],
 )  # fmt: skip
 def test_wrong_arguments(

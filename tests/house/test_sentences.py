@@ -35,7 +35,7 @@ FIELD = {
     "firmware/startup/pins.py": "|return", "firmware/startup/addresses.py": "|return",
 }  # fmt: skip
 DESK = {
-    "desk/command.py": "|log.warning", "desk/broker_options.py": "",
+    "desk/command.py": "", "desk/broker_options.py": "",
     "desk/private_file.py": "", "desk/ladder.py": "", "desk/cameras.py": "|return",
     "desk/media/credentials.py": "", "desk/media/hosts.py": "", "desk/upkeep/roster.py": "|yield|return",
     "desk/upkeep/receiver.py": "", "desk/officers/__init__.py": "", "desk/officers/email.py": "",
