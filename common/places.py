@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 FAR_KM = 100  # a city and the villages around it
-_EARTH_KM = 6371.0
+_EARTH_M = 6_371_000.0
 
 
 class Spot(NamedTuple):
@@ -40,8 +40,13 @@ def _nearest_km(spot: Spot, others: list[Spot]) -> float:
 
 
 def distance_km(one: Spot, other: Spot) -> float:
-    """Along a great circle, by the haversine formula."""
-    lat, other_lat = math.radians(one.lat), math.radians(other.lat)
+    """Between two of them."""
+    return apart_m(one[1:], other[1:]) / 1000
+
+
+def apart_m(one: tuple[float, float], other: tuple[float, float]) -> float:
+    """Between two places (latitude, longitude), along a great circle, by the haversine formula."""
+    lat, other_lat = math.radians(one[0]), math.radians(other[0])
     half = math.sin((other_lat - lat) / 2) ** 2
-    half += math.cos(lat) * math.cos(other_lat) * math.sin(math.radians(other.lon - one.lon) / 2) ** 2
-    return 2 * _EARTH_KM * math.asin(math.sqrt(min(1.0, half)))
+    half += math.cos(lat) * math.cos(other_lat) * math.sin(math.radians(other[1] - one[1]) / 2) ** 2
+    return 2 * _EARTH_M * math.asin(math.sqrt(min(1.0, half)))

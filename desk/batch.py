@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from desk.answers import Answered
 from desk.ledger import Ledger
 from desk.line import Receipt
 from desk.register import Register
+from desk.rungs import Rung, Telling, Word
 from desk.silence import UP, Silence
 from desk.upkeep.store import Statement
-
-if TYPE_CHECKING:
-    from desk.escalation import Rung, Telling, Word
 
 
 class Change(NamedTuple):
@@ -118,7 +116,7 @@ class Batch:
             for violation in self.violations:
                 register.put_violation(*violation)
             for sql, values in self.upkeep:
-                register.tell(sql, *values)
+                register.change(sql, *values)
 
     def _write_columns(self, register: Register, ledger: Ledger, silence: Silence) -> None:
         for device_id in self.forgotten - self.columns:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,13 +18,14 @@ from pathlib import Path
 
 from yarl import URL
 
+from common.places import apart_m
+
 FIELDS = ("id", "name", "lat", "lon", "stream")
 SCHEMES = {"rtsp": ("rtsp",), "webrtc": ("https", "http")}  # way -> of its address
 LIMITS = {"lat": 90.0, "lon": 180.0}  # degrees
 NEAREST = 3
 CAMERAS_MAX, SIZE_MAX, NAME_MAX = 10_000, 4 * 1024 * 1024, 80
 TROUBLES_SHOWN = 20
-EARTH_M = 6_371_000.0
 ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
 NUMBER = re.compile(r"-?\d{1,3}(\.\d{1,12})?")
 
@@ -45,11 +45,8 @@ class Camera:
     stream: Mapping[str, str] = field(default_factory=dict)
 
     def distance_m(self, lat: float, lon: float) -> float:
-        """Along a great circle, by the haversine formula."""
-        here, there = math.radians(self.lat), math.radians(lat)
-        half = math.sin((there - here) / 2) ** 2
-        half += math.cos(here) * math.cos(there) * math.sin(math.radians(lon - self.lon) / 2) ** 2
-        return 2 * EARTH_M * math.asin(math.sqrt(min(1.0, half)))
+        """From that place."""
+        return apart_m((self.lat, self.lon), (lat, lon))
 
 
 def nearest(cameras: Sequence[Camera], lat: float | None, lon: float | None) -> list[tuple[Camera, float]]:

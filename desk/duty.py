@@ -33,7 +33,7 @@ from desk.answers import Answered, Answers
 from desk.attendance import NO_BROWSER, Attendance
 from desk.batch import STATUS, Batch, Change
 from desk.column_keys import ColumnKeys
-from desk.escalation import Escalation, Rung, Telling, Word
+from desk.escalation import Escalation
 from desk.exercises import Exercises
 from desk.floods import Floods
 from desk.intake import Intake
@@ -45,6 +45,7 @@ from desk.misuse import FALSE, MISUSES
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.origin import CHALLENGE, Origins
 from desk.register import Register
+from desk.rungs import Telling, Word, rungs_of
 from desk.silence import UP, Limits, Presence, Silence
 from desk.telling import Nobody, Tells
 from desk.trouble import Trouble
@@ -67,8 +68,6 @@ QUIET = ("not-started", "connecting", "stopped")
 
 __all__ = ["COMMANDS", "STATUS", "Change", "Duty"]
 log = logging.getLogger(__name__)
-
-
 NOWHERE = Presence("", 0)
 
 
@@ -151,9 +150,9 @@ class Duty(Running, Office):
                 self._silence.recall(row["device_id"], Presence(row["presence"], row["silent_since_ms"]))
         self._batch, self._stale = Batch(), False
         self.keeper = Keeper(self.register, self._roster, now_ms=self._now_ms(), button_days=self._button_days)
-        me, fetch = self.register.desk_id(), lambda incident_id: _rungs(self.register.rungs(incident_id))
+        me, fetch = self.register.desk_id(), lambda incident_id: rungs_of(self.register.rungs(incident_id))
         self._escalation = Escalation(self._plan, me, self.name, fetch)
-        self._escalation.recall(self._batch, _rungs(self.register.rungs_begun()), self._now_ms())
+        self._escalation.recall(self._batch, rungs_of(self.register.rungs_begun()), self._now_ms())
         hears = self._escalation, self.keeper, self._origins
         self._intake = Intake(self._ledger, self._silence, self.name, *hears)
         self._silence.listen(self._now_ms() if self._listening else None)
@@ -553,7 +552,7 @@ class Duty(Running, Office):
                 for incident_id in self.register.unanswered():
                     self._answer(incident_id, None)
                 since_ms = self._now_ms() - RETOLD_MS
-                ended = _rungs(self.register.rungs_ended(self.register.desk_id(), since_ms))
+                ended = rungs_of(self.register.rungs_ended(self.register.desk_id(), since_ms))
                 for word in self._escalation.words(ended):
                     self._announce(word)
             self._answering = self._calls.stands
@@ -594,7 +593,3 @@ class Duty(Running, Office):
         for device_id in self._ledger.columns:
             self._enter_presence(device_id, now_ms)
         self._commit()
-
-
-def _rungs(rows: list[dict[str, Any]]) -> list[Rung]:
-    return [Rung(**row) for row in rows]

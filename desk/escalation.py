@@ -17,12 +17,12 @@ that, and after a restart, claims are of the next round: one that has lost and i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from desk.batch import Batch
 from desk.ladder import DESKS, Plan, Step
 from desk.ledger import NEW, Incident, Waiting
+from desk.rungs import Rung, Telling, Word
 
 CLAIMED, THEIRS, BEGUN, SENT, FAILED, UNCERTAIN = "claimed", "theirs", "begun", "sent", "failed", "uncertain"
 ENDED = (SENT, FAILED, UNCERTAIN)
@@ -35,46 +35,6 @@ RETRY_MS = 2_000
 TRIES_MAX = 3
 UNSURE_MAX = 2
 """An uncertain step is taken once more, and then never again."""
-
-
-@dataclass
-class Rung:
-    """One step of one call. `opening`: see Incident.opening; `at_ms`: of its state; `why`: how it ended."""
-
-    incident_id: str
-    opening: int
-    step: str
-    tell: str
-    after_s: int
-    state: str
-    desk: str
-    at_ms: int
-    tries: int = 0
-    unsure: int = 0
-    why: str = ""
-
-
-class Word(NamedTuple):
-    """For the other desks, on the call's `ack`."""
-
-    incident_id: str
-    ladder: dict[str, Any]
-
-
-class Telling(NamedTuple):
-    """An officer is to be told now. `number`: which try it is; `repeated`: the one before may have arrived."""
-
-    incident_id: str
-    opening: int
-    step: str
-    tell: str
-    number: int
-    repeated: bool
-
-    @property
-    def key(self) -> str:
-        """The same for every repeat of this step."""
-        return f"{self.incident_id}/{self.opening}/{self.step}"
 
 
 class Escalation:

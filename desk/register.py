@@ -34,6 +34,7 @@ ENTRIES_MAX = 300  # of one incident: then presses and repeats are only counted
 VIOLATIONS_MAX = 1000
 TOPIC_MAX, WHY_MAX = 200, 500  # characters of a violation
 COUNTED = ("press", "repeat")
+ALIVE = "alive_ms"
 WRONG_SHOWN = 3  # of the evidence, at a start
 log = logging.getLogger(__name__)
 
@@ -142,8 +143,7 @@ class Reading:
 
     def alive_ms(self) -> int:
         """When the desk was last known to run; 0 if never."""
-        row = self._read("SELECT value FROM desk WHERE name = 'alive_ms'")
-        return int(row[0]["value"]) if row else 0
+        return self.number(ALIVE) or 0
 
     # What is read
 
@@ -195,7 +195,7 @@ class Reading:
 
     def ladder_from_ms(self) -> int:
         """Calls that came before that do not climb the ladder."""
-        return int(self._read("SELECT value FROM desk WHERE name = 'ladder_from_ms'")[0]["value"])
+        return self.number("ladder_from_ms") or 0
 
     def rungs(self, incident_id: str) -> list[dict[str, Any]]:
         """The steps of the ladder that were taken for a call, in their order."""
@@ -370,10 +370,6 @@ class Register(Reading):
 
     # What the desk writes
 
-    def tell(self, sql: str, *values: Any) -> None:
-        """A row of another part's table."""
-        self._write(sql, *values)
-
     def put_incident(self, incident: Incident, *, registered_ms: int, unanswered: bool) -> None:
         """Enter an incident as it is now, with its decisions."""
         row = {**_row(incident), "registered_ms": registered_ms, "unanswered": int(unanswered)}
@@ -526,7 +522,7 @@ class Register(Reading):
 
     def put_alive(self, now_ms: int) -> None:
         """The desk runs, and has done so until now."""
-        self._write("INSERT OR REPLACE INTO desk VALUES ('alive_ms', ?)", str(now_ms))
+        self.put_number(ALIVE, now_ms)
 
     def desk_id(self) -> str:
         """This register's unique name; it never changes."""

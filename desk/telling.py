@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
-from desk.escalation import FAILED, SENT, UNCERTAIN, Telling
+from desk.escalation import FAILED, SENT, UNCERTAIN
 from desk.ledger import Incident
 from desk.officers import LIMIT_S, Call, NotTold, Tell, make
 from desk.officers.words import subject, text
+from desk.rungs import Telling
 
 WHY_MAX = 300
 OnTold = Callable[[Telling, str, str], None]

@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from common.places import apart_m
+
 # Of a column.
 WAITING, TOLD, FETCHING, TRIAL, KEPT = "waiting", "told", "fetching", "trial", "kept"
 RETURNED, REFUSED, LOST = "returned", "refused", "lost"
@@ -25,7 +27,6 @@ STAGES = (0.0, 0.05, 0.25, 1.0)  # shares of the fleet; the first is one column,
 RELEASE_DIGITS = 16
 TELL_AGAIN_MS = 60_000
 TOLD_MAX = 5  # times, until a column counts as lost
-EARTH_M = 6_371_000
 
 
 class Limits(NamedTuple):
@@ -254,7 +255,7 @@ class Plan:
     def are_neighbours(self, one: Column, other: Column) -> bool:
         if one.place is None or other.place is None:
             return True
-        return distance_m(one.place, other.place) < self.limits.apart_m
+        return apart_m(one.place, other.place) < self.limits.apart_m
 
     def _tell(self, column: Column, now_ms: int) -> Send:
         tries = column.tries + 1
@@ -282,11 +283,3 @@ def _place(geo: str) -> tuple[float, float] | None:
         return float(latitude), float(longitude)
     except ValueError:
         return None
-
-
-def distance_m(one: tuple[float, float], other: tuple[float, float]) -> float:
-    """On a plane, which is good enough for neighbours."""
-    mean = math.radians((one[0] + other[0]) / 2)
-    north = math.radians(other[0] - one[0])
-    east = math.radians((other[1] - one[1] + 180) % 360 - 180) * math.cos(mean)
-    return EARTH_M * math.hypot(north, east)

@@ -9,7 +9,7 @@ RATE_HZ = 8000
 BLOCK = 160  # samples in 20 ms
 BLOCK_S = BLOCK / RATE_HZ
 SILENCE = bytes(2 * BLOCK)
-ULAW_BIAS, ULAW_MAX = 0x84, 32635
+ULAW_BIAS = 0x84
 
 
 def _of_ulaw(code: int) -> int:

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 PROVEN, PRESUMED, DOWN = "proven", "presumed", "down"
-STATES = (PROVEN, PRESUMED, DOWN)
 SUPPLY, LINK, BROKER, DESK, CAMERA = "supply", "link", "broker", "desk", "camera"
 FIRMWARE, VANDALISM, WORKS, MAINTENANCE, UNKNOWN = "firmware", "vandalism", "works", "maintenance", "unknown"
 CAUSES = (SUPPLY, LINK, BROKER, DESK, CAMERA, FIRMWARE, VANDALISM, WORKS, MAINTENANCE, UNKNOWN)
@@ -63,7 +62,6 @@ class Revision(NamedTuple):
 
     device_id: str
     from_ms: int
-    was: str
     cause: str
     why: str
 
@@ -145,7 +143,7 @@ class Lives:
         for member, from_ms in loss.members.items():
             found = self._of_others(loss, member) or loss.told.get(member)
             if found is not None:
-                revised.append(Revision(member, from_ms, "", *found))
+                revised.append(Revision(member, from_ms, *found))
         for one in revised:
             last = self.latest[one.device_id]
             if last.from_ms == one.from_ms and not last.by:

@@ -60,7 +60,7 @@ def put_heard(device_id: str, month: str, heard: Heard, boot: int) -> Statement:
 
 def revise(revision: Revision, now_ms: int) -> list[Statement]:
     """By later evidence: a person's word stands, and what says nothing new is not noted."""
-    device_id, from_ms, _, cause, why = revision
+    device_id, from_ms, cause, why = revision
     where = "device_id = ? AND from_ms = ? AND by = '' AND cause != ?"
     return [
         (

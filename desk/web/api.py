@@ -115,13 +115,14 @@ class Desk:
     def incidents(self, wanted: Mapping[str, Any]) -> list[Document]:
         """Those that the filter wants, newest first. No limit cuts off open calls, and none is behind a drill: who asks
         what is open must hear of every call, however many drills somebody makes up."""
-        if wanted.get("state") != "open" or "status" in wanted:
-            found = self.register.incidents(**wanted)
-        else:
-            found = self.register.incidents(**{**wanted, "status": "actual", "limit": MANY})
-            found += self.register.incidents(**{**wanted, "status": "drill"})
         files = self.recorded()
-        return [self._shown(row, files) for row in found]
+        return [self._shown(row, files) for row in self._rows(wanted)]
+
+    def _rows(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
+        if wanted.get("state") != "open" or "status" in wanted:
+            return self.register.incidents(**wanted)
+        calls = self.register.incidents(**{**wanted, "status": "actual", "limit": MANY})
+        return calls + self.register.incidents(**{**wanted, "status": "drill"})
 
     def _shown(self, row: Mapping[str, Any], files: Mapping[str, int]) -> Document:
         """An incident, with the roster's place where that is not what the column says; `files`: what was recorded."""
@@ -142,7 +143,7 @@ class Desk:
 
     def with_timelines(self, wanted: Mapping[str, Any]) -> list[Document]:
         """As `incidents`, each with its timeline. A drill may be dropped while they are read."""
-        rows, files = [self.register.incident(found["id"]) for found in self.incidents(wanted)], self.recorded()
+        rows, files = [self.register.incident(row["id"]) for row in self._rows(wanted)], self.recorded()
         return [{**self._shown(row, files), "timeline": row["timeline"]} for row in rows if row is not None]
 
     def statistics(self, wanted: Mapping[str, Any], sees: Callable[[str], bool] = lambda name: True) -> Document:
@@ -174,11 +175,13 @@ class Desk:
     def messages(self, changes: Iterable[tuple[str, str]]) -> list[Document]:
         """What the feed says of these changes. An incident changes its column's status, too."""
         incidents, columns, messages = [], set(), []
+        changes = list(changes)
+        files = self.recorded() if any(kind == "incident" for kind, _ in changes) else {}
         for kind, name in changes:
             if kind == "incident":
                 row = self.register.incident(name)
                 if row is not None:
-                    incidents.append(self._shown(row, self.recorded()))
+                    incidents.append(self._shown(row, files))
                     columns.add(row["device_id"])
             elif kind == "column":
                 columns.add(name)

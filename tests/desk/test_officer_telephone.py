@@ -9,9 +9,9 @@ import pytest
 from column_probe import need
 from duty_rig import alarm_of
 
-from desk.escalation import Telling
 from desk.ledger import Incident
 from desk.officers import Call, NotTold, OfficerError, make, sip
+from desk.rungs import Telling
 from desk.telling import call_of
 from sim.servers.intercom import Intercom
 

@@ -17,9 +17,10 @@ from duty_rig import alarm_of
 from pager import Pager, paging
 
 from common.ports import HOST, free_port
-from desk.escalation import FAILED, SENT, UNCERTAIN, Telling
+from desk.escalation import FAILED, SENT, UNCERTAIN
 from desk.ledger import Incident, Waiting
 from desk.officers import Call, NotTold, make
+from desk.rungs import Telling
 from desk.telling import Officers, call_of
 from sim.servers.authority import Authority
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from common.places import apart_m
 from desk.rollout import plan as rules
 from desk.rollout.book import Book
 from desk.rollout.plan import Column, Limits, Plan
@@ -69,7 +70,7 @@ def perform(fleet: Fleet, plan: Plan, hours: float = 12.0, start_ms: int = 0) ->
         fleet.tell_all(plan, now_ms, kept=False)
         fleet.obey(plan.look(now_ms))
         for one, other in itertools.combinations(fleet.under_way(), 2):
-            assert rules.distance_m(fleet.places[one], fleet.places[other]) >= LIMITS.apart_m, (one, other)
+            assert apart_m(fleet.places[one], fleet.places[other]) >= LIMITS.apart_m, (one, other)
         fleet.most_at_once = max(fleet.most_at_once, len(fleet.under_way()))
         fleet.step()
         if plan.state != rules.RUNNING:
@@ -265,7 +266,7 @@ def test_without_a_place_a_column_goes_alone() -> None:
     [((54.9, 69.2), (54.9, 69.2), 0), ((54.0, 69.0), (55.0, 69.0), 111_195), ((0.0, 179.9995), (0.0, -179.9995), 111)],
 )
 def test_distances(one: tuple[float, float], other: tuple[float, float], metres: int) -> None:
-    assert rules.distance_m(one, other) == pytest.approx(metres, rel=0.01, abs=1)
+    assert apart_m(one, other) == pytest.approx(metres, rel=0.01, abs=1)
 
 
 # -- on the disk

@@ -12,10 +12,11 @@ from contract_examples import packed
 from duty_rig import alarm_of, topic_of
 
 from contract import validator
-from desk.escalation import FAILED, SENT, UNCERTAIN, Telling
+from desk.escalation import FAILED, SENT, UNCERTAIN
 from desk.ladder import Plan, parse
 from desk.ledger import Incident
 from desk.register import Reading
+from desk.rungs import Telling
 from desk.telling import OnTold
 from sim.search.answering.broker import Broker
 from sim.search.answering.room import Room

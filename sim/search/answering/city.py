@@ -14,10 +14,11 @@ from typing import Any
 from contract.validator import validate
 from desk.batch import Change
 from desk.duty import Duty
-from desk.escalation import FAILED, SENT, UNCERTAIN, Telling
+from desk.escalation import FAILED, SENT, UNCERTAIN
 from desk.ladder import parse
 from desk.ledger import Incident, LedgerError
 from desk.register import Reading
+from desk.rungs import Telling
 from desk.telling import OnTold
 from sim.search.answering.broker import Broker
 from sim.search.answering.room import Room

@@ -9,11 +9,12 @@ from typing import Any
 
 from desk.batch import Change
 from desk.duty import Duty
-from desk.escalation import Telling, is_waiting
+from desk.escalation import is_waiting
 from desk.ladder import Plan
 from desk.ledger import Incident
 from desk.line import Line
 from desk.register import Register
+from desk.rungs import Telling
 from desk.telling import OnTold
 from sim.search.answering.broker import Broker, VirtualClient, maker
 from sim.virtual.timeline import US_PER_S, Timeline

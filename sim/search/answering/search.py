@@ -15,7 +15,8 @@ from typing import Any
 from unittest import mock
 
 from desk.batch import Batch
-from desk.escalation import SENT, Escalation, Rung
+from desk.escalation import SENT, Escalation
+from desk.rungs import Rung
 from sim.search.answering import picture
 from sim.search.answering.city import DAY_S, MOODS, City
 from sim.search.answering.promises import ONCE, PROMISES, TRUE, Judge
