@@ -33,6 +33,7 @@ from desk import broker_options, cameras, evidence_command, ladder
 from desk.broker_options import Address, SetupError
 from desk.cameras import Camera, CamerasError
 from desk.column_keys import ColumnKeys
+from desk.daily_voice_proof import DailyVoiceProof
 from desk.duty import Change, Duty
 from desk.exercises import DISGUISE_S
 from desk.ladder import LadderError, Plan
@@ -52,7 +53,6 @@ from desk.upkeep import receiver, roster
 from desk.upkeep.chain import BUTTON_DAYS
 from desk.upkeep.receiver import KeyFileError
 from desk.upkeep.roster import RosterError
-from desk.voice_check import VoiceCheck
 from desk.watched_file import WatchedFile
 from desk.web import roles
 from desk.web.accounts import Account, AccountError, Accounts
@@ -143,7 +143,7 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
             listener = Listener(runner.server, encryption)
             await listener.start(*arguments.listen)
             await asyncio.to_thread(duty.start)
-            checking = _voice_check(arguments, duty, player)
+            checking = _voice_proof(arguments, duty, player)
             try:
                 url = _url(arguments.listen[0], listener.port, encryption is not None)
                 yield url if guard.with_accounts else f"{url}enter?key={guard.key.text}", server
@@ -216,7 +216,7 @@ def _rules(arguments: argparse.Namespace) -> Rules | None:
     return Rules(folder, arguments.record_days, round(arguments.record_gb * GB), arguments.record_ahead)
 
 
-def _voice_check(arguments: argparse.Namespace, duty: Duty, player: Player) -> asyncio.Task[None] | None:
+def _voice_proof(arguments: argparse.Namespace, duty: Duty, player: Player) -> asyncio.Task[None] | None:
     """Runs from now on, if it is wanted."""
     if arguments.voice_proof is None:
         return None
@@ -225,7 +225,7 @@ def _voice_check(arguments: argparse.Namespace, duty: Duty, player: Player) -> a
         with contextlib.suppress(sqlite3.Error):  # the register's trouble is told elsewhere
             duty.voice(device_id, verdict)
 
-    check = VoiceCheck(arguments.folder, arguments.voice_proof, player.gateway.prove, duty.intercoms, told, now_ms)
+    check = DailyVoiceProof(arguments.folder, arguments.voice_proof, player.gateway.prove, duty.intercoms, told, now_ms)
     return asyncio.ensure_future(check.run())
 
 

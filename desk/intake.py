@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from contract import validator
 from desk import limits
+from desk.admission import read
 from desk.batch import Batch
 from desk.escalation import Escalation
-from desk.ledger import NEW, Incident, Ledger, milliseconds, read
+from desk.ledger import NEW, Incident, Ledger, milliseconds
 from desk.origin import AUTHENTIC, DOUBTFUL, LATER_KINDS, NO_KEY, PROVEN, REPLAYED, SEALED_KINDS, UNCONFIRMED, Origins
 from desk.silence import UP, Silence
 from desk.upkeep.keeper import Keeper

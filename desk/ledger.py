@@ -13,7 +13,6 @@ knew of: a closing ends the presses up to that one, and never one that its opera
 from __future__ import annotations
 
 import copy
-import json
 from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from typing import Any, NamedTuple
 
 from contract import validator
 from desk import origin
+from desk.admission import read
 
 NEW = "new"
 NEVER_S = float("-inf")
@@ -34,7 +34,6 @@ KEPT_EARLY = 256  # incidents whose answer came before the alarm
 BY_MAX = 80  # characters of a name that are kept
 TWO_BOARDS = "desk.two-boards"  # no column can have a fault of that name: it is the desk's own
 BOARDS_S = 24 * 3600.0  # without a further change, it was a repair after all
-NEVER_RETAINED = ("alarm", "ack", "event", "cmd", "result", "heartbeat")
 
 
 class LedgerError(ValueError):
@@ -370,18 +369,6 @@ def _agree_on_faults(column: Column, proven: list[str]) -> None:
         del column.faults[ident]
     for ident in proven:
         column.faults.setdefault(ident, {"v": 1, "id": ident, "since": None, "detail": ""})
-
-
-def read(
-    topic: str, payload: bytes, *, qos: int | None = None, retain: bool = False
-) -> tuple[validator.Topic, dict[str, Any]]:
-    """A message as its topic and its document ({} for an empty payload). Raises schema.ContractError. `retain`: it
-    came out of the broker's store."""
-    validator.validate(topic, payload, qos=qos)
-    parts = validator.topic_kind(topic)
-    if retain and parts.kind in NEVER_RETAINED:
-        raise validator.ContractError(f"{topic}: retain flag: found True, should be False: nobody sent this now")
-    return parts, json.loads(payload) if payload else {}
 
 
 def milliseconds(time: str) -> int:

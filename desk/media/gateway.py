@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from common.home import ROOT
+from desk.daily_voice_proof import NotNow, Unreached
 from desk.media.credentials import Credential, Credentials
 from desk.media.hosts import Hosts
 from desk.media.trouble import NoStream
 from desk.sip.conversation import Peer
 from desk.sip.trouble import NoCall
-from desk.voice_check import NotNow, Unreached
 from desk.web.refusal import Refusal
 
 PORTS = {"rtsp": 554}

@@ -35,7 +35,7 @@ from desk.sip.conversation import Peer
 from desk.sip.prove import prove
 from desk.sip.switchboard import Switchboard
 from desk.sip.trouble import NoCall
-from desk.sip.voice_proof import Figures, verdict
+from desk.sip.voice_figures import Figures, verdict
 
 CALLS_MAX, CAMERA_MAX, CONVERTED_MAX = 12, 4, 2
 RECORDERS_MAX = 48  # cameras, and as many conversations

@@ -11,7 +11,7 @@
 
 switchboard: calls that intercoms make to the desk. line: requests until they are answered, over a network that loses
 packets. conversation: one call. sdp: what the two agree on. sound: the packets. g711, level: samples. announce: a
-message to a telephone. prove, voice_proof: whether an intercom hears itself; these need numpy, and nothing else here
+message to a telephone. prove, voice_figures: whether an intercom hears itself; these need numpy, and nothing else here
 needs more than sipmessage, which takes the messages apart and puts them together. Everything from outside is hostile,
 and bounded.
 """

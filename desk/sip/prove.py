@@ -1,4 +1,4 @@
-"""The voice proof of one intercom: called, three tones said, and heard back. See voice_proof for what they tell."""
+"""The voice proof of one intercom: called, three tones said, and heard back. See voice_figures for what they tell."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from desk.sip.conversation import Conversation, Peer
 from desk.sip.g711 import BLOCK, BLOCK_S
-from desk.sip.voice_proof import Figures, measured, said
+from desk.sip.voice_figures import Figures, measured, said
 
 RING_S = 10.0
 SETTLE_S = 1.5  # an intercom may say by a sound of its own that it has answered

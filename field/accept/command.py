@@ -16,7 +16,7 @@ from rich.table import Table
 
 from common import assumptions
 from field.accept.bench import Bench
-from field.accept.figures import EDGES_S, MEASURES, Value, Wish, inspect
+from field.accept.measures import EDGES_S, MEASURES, Value, Wish, inspect
 from field.accept.verdict import Line, Verdict, judge
 from field.board import Board, BoardError
 from field.rows import WIFI_PASSWORD

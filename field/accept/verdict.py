@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from common.assumptions import Figure
-from field.accept.figures import NEAR, Value
+from field.accept.measures import NEAR, Value
 
 
 class Verdict(StrEnum):

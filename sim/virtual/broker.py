@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from sim.virtual import mqtt_wire as wire
 from sim.virtual.connection import Connection
-from sim.virtual.hostile import SCRIPTS
+from sim.virtual.malformed import SCRIPTS
 from sim.virtual.timeline import US_PER_MS, US_PER_S, Timeline
 from sim.virtual.trace import Trace
 
@@ -112,7 +112,7 @@ class Broker:
         return True
 
     def hostile(self, script: str) -> None:
-        """Send the bytes of one of `sim.virtual.hostile.SCRIPTS` to every connected client."""
+        """Send the bytes of one of `sim.virtual.malformed.SCRIPTS` to every connected client."""
         self._trace.add("condition", "broker", "hostile", script)
         for session in list(self._sessions.values()):
             session.connection.send_from_server(SCRIPTS[script])

@@ -14,12 +14,12 @@ from desk_page_probe import STATIC
 from desk_words import LANGUAGES, Words, placeholders, words
 
 from contract.validator import SCHEMA_DIR
+from desk.daily_voice_proof import NO_CALL
 from desk.duty import COMMAND_VALID_MS, COMMANDS
 from desk.ledger import OUTCOMES, STATES
 from desk.media.trouble import STATUS
 from desk.sip.trouble import CODES
-from desk.sip.voice_proof import BAD
-from desk.voice_check import NO_CALL
+from desk.sip.voice_figures import BAD
 
 ROOT = STATIC.parents[2]
 LINES_MAX = 400

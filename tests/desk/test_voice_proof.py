@@ -19,10 +19,10 @@ from runs import SEED
 from seeing import at, names
 from voice_street import EXPECTED, FAULTS, Column
 
-from desk import voice_check
+from desk import daily_voice_proof
 from desk.command import parse
-from desk.sip.voice_proof import BAD, OK, UNSURE, Figures, measured, said, verdict
-from desk.voice_check import AGAIN_MS, TRIES_MAX, NotNow, Unreached, VoiceCheck
+from desk.daily_voice_proof import AGAIN_MS, TRIES_MAX, DailyVoiceProof, NotNow, Unreached
+from desk.sip.voice_figures import BAD, OK, UNSURE, Figures, measured, said, verdict
 from sim.servers.broker import Mosquitto
 from sim.servers.intercom import Intercom
 
@@ -33,7 +33,7 @@ MORNING = datetime(2026, 11, 2, 9, 0)
 
 
 def first_told(column: Column, known: list[Figures], dice: np.random.Generator, fault: str = "") -> str:
-    """The first verdict: what cannot be told is tried later, as VoiceCheck does."""
+    """The first verdict: what cannot be told is tried later, as DailyVoiceProof does."""
     for _ in range(TRIES_MAX):
         figures = measured(*column.hears(said(), dice, fault))
         found = verdict(figures, known)
@@ -105,14 +105,14 @@ def test_figures_are_those_of_the_air() -> None:
 
 
 class Clock:
-    """VoiceCheck with what a test decides: the time, who may be called, and what is found."""
+    """DailyVoiceProof with what a test decides: the time, who may be called, and what is found."""
 
     def __init__(self, folder: Path, found: Callable[[str], str]) -> None:
         self.now, self.found = MORNING, found
         self.intercoms = {"a": "sip:a@x", "b": "sip:b@x"}
         self.asked: list[tuple[str, int]] = []
         self.told: list[tuple[str, str]] = []
-        self.check = VoiceCheck(folder, HOURS, self._prove, lambda: self.intercoms, self._tell, self._now_ms)
+        self.check = DailyVoiceProof(folder, HOURS, self._prove, lambda: self.intercoms, self._tell, self._now_ms)
 
     def _now_ms(self) -> int:
         return round(self.now.timestamp() * 1000)
@@ -212,9 +212,9 @@ def test_the_desk_proves_the_voice_of_a_column_and_never_during_its_call(
     gone. While a call of that column is open it is not called."""
     need("baresip")
     need("mosquitto")
-    monkeypatch.setattr(voice_check, "LOOK_S", 0.2)
-    monkeypatch.setattr(voice_check, "AGAIN_MS", 0)
-    monkeypatch.setattr(voice_check, "datetime", Noon)
+    monkeypatch.setattr(daily_voice_proof, "LOOK_S", 0.2)
+    monkeypatch.setattr(daily_voice_proof, "AGAIN_MS", 0)
+    monkeypatch.setattr(daily_voice_proof, "datetime", Noon)
     intercom = Intercom("petropavl-01", echo=True)
     with Mosquitto() as broker, intercom:
         rig = DeskRig(tmp_path / "desk", broker, "--voice-proof", "09:00-17:00")

@@ -17,7 +17,7 @@ from common import assumptions
 from field.accept import command
 from field.accept.bench import Bench
 from field.accept.command import Card
-from field.accept.figures import MEASURES, NEAR, Wish
+from field.accept.measures import MEASURES, NEAR, Wish
 from field.accept.verdict import Verdict
 from field.board import Board
 from field.words import LANGUAGES, load

@@ -7,7 +7,7 @@ from world_probe import Probe
 
 from sim.virtual import mqtt_wire as wire
 from sim.virtual.broker import BrokerFault
-from sim.virtual.hostile import BIG_BYTES, SCRIPTS
+from sim.virtual.malformed import BIG_BYTES, SCRIPTS
 from sim.virtual.mqtt_wire import Publish
 
 

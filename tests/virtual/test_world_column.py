@@ -16,7 +16,7 @@ from sim.virtual.broker import BrokerFault
 from sim.virtual.centre import Policy
 from sim.virtual.conditions import Net
 from sim.virtual.configuration import config_with
-from sim.virtual.hostile import SCRIPTS
+from sim.virtual.malformed import SCRIPTS
 from sim.virtual.world import SERVICE_MS, World
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from sim.search.storms.waves import CLASSES
 from sim.virtual.broker import BrokerFault
 from sim.virtual.conditions import Net
 from sim.virtual.flash import FlashFault
-from sim.virtual.hostile import SCRIPTS
+from sim.virtual.malformed import SCRIPTS
 
 Value = int | str
 Bounds = tuple[int, int] | tuple[str, ...]

@@ -55,7 +55,7 @@ class Known:
     next_ms: int = 0
 
 
-class VoiceCheck:
+class DailyVoiceProof:
     """`hours`: minutes of the local day, from and to. `intercoms`: device_id -> address, of those that may be called.
 
     `told(device_id, verdict)` hears each verdict that is believed, and at the start those that are known.
