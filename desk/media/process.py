@@ -191,14 +191,16 @@ class Recorders:
         NoStream."""
         incident_id, room = asked["incident_id"], asked["room"]
         where = Room(Path(room["folder"]), room["most"], room["spare"])
-        if "sip" in asked and incident_id not in self._spoken and len(self._spoken) < RECORDERS_MAX:
-            spoken = Spoken(incident_id, where, self._threads, self._keep)
-            self._spoken[incident_id] = str(Peer.of(asked["sip"], ()).uri), spoken
         if "target" in asked and incident_id not in self._running:
             target, held = _target(asked), self._held.get(asked["device_id"])
             is_free = held is not None and held.target == target and held not in self._running.values()
             self._running[incident_id] = held if held is not None and is_free else self._begin(target)
             self._running[incident_id].record(incident_id, where)
+        if "sip" in asked and incident_id not in self._spoken:
+            if len(self._spoken) >= RECORDERS_MAX:
+                raise NoStream("busy", f"{RECORDERS_MAX} conversations are being recorded already")
+            spoken = Spoken(incident_id, where, self._threads, self._keep)
+            self._spoken[incident_id] = str(Peer.of(asked["sip"], ()).uri), spoken
         return {}
 
     def spoken(self, intercom: str, heard: bytes, said: bytes) -> None:

@@ -177,7 +177,7 @@ class Recording:
             self._codes[incident_id] = ""
         except NoStream as trouble:  # tried again at the next look
             self._codes[incident_id] = trouble.code
-            if not stream.get("sip"):
+            if not (stream.get("sip") and self._gateway.runs):
                 return
             self._blind.add(incident_id)
         if incident_id not in self._running:

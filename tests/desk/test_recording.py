@@ -225,6 +225,15 @@ def test_a_camera_that_cannot_be_reached_is_tried_again_while_the_conversation_i
     assert asked.ended == [INCIDENT] and asked.openings_begun == 1
 
 
+def test_a_gateway_that_does_not_run_fills_no_audit_list() -> None:
+    """Red where a call with an intercom counted as recorded though nothing can record it: a line at each look."""
+    asked = Asked()
+    asked.calls = [{"id": INCIDENT, "device_id": "petropavl-01", "alarm": {"stream": {"sip": "sip:a@b.example"}}}]
+    asked.no_camera, asked.runs = True, False
+    asked.look(times=3)
+    assert asked.recording.code_of(INCIDENT) == "no-route" and asked.openings_begun == 0
+
+
 # -- with a real camera, broker and desk
 
 
