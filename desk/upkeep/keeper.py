@@ -83,7 +83,7 @@ class Keeper:
         away = Judged(DOWN, life.DESK, "the desk did not run", alive_ms)
         last = self._lives.latest
         judged = {name: away for name, span in last.items() if not span.loss and span.cause != life.MAINTENANCE
-                  and name in self.first}  # fmt: skip
+                  and span.state != life.GONE and name in self.first}  # fmt: skip
         self._write_spans(self._lives.look(judged, now_ms))
 
     # What is heard
@@ -158,7 +158,8 @@ class Keeper:
             for name in self.roster.entries.keys() | columns.keys()
             if self._is_watched(name)
         }
-        begun = self._lives.look(judged, now_ms)
+        gone = dict.fromkeys(self._lives.latest.keys() - judged.keys() if self.roster.known else (), Judged(life.GONE))
+        begun = self._lives.look({**judged, **gone}, now_ms)
         for span in begun:
             if span.loss and span.device_id in columns:
                 self._boots[span.device_id] = columns[span.device_id].boot

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 PROVEN, PRESUMED, DOWN = "proven", "presumed", "down"
+GONE = "gone"
+"""It was taken off the roster: nobody counts its minutes, until it is there again."""
 SUPPLY, LINK, BROKER, DESK, CAMERA = "supply", "link", "broker", "desk", "camera"
 FIRMWARE, VANDALISM, WORKS, MAINTENANCE, UNKNOWN = "firmware", "vandalism", "works", "maintenance", "unknown"
 CAUSES = (SUPPLY, LINK, BROKER, DESK, CAMERA, FIRMWARE, VANDALISM, WORKS, MAINTENANCE, UNKNOWN)
@@ -172,7 +174,7 @@ class Lives:
 # Minutes
 
 MINUTE_MS = 60_000
-CODES = ("", PROVEN, PRESUMED, *CAUSES)
+CODES = ("", PROVEN, PRESUMED, *CAUSES, GONE)
 """What a minute's byte stands for; 0: nobody knows, which must not be."""
 
 
@@ -183,7 +185,7 @@ def minutes(spans: Iterable[Span], from_ms: int, to_ms: int) -> bytes:
     painted = bytearray(count)
     rows = sorted(spans, key=lambda span: span.from_ms)
     ends = [*(span.from_ms for span in rows[1:]), to_ms]
-    for wanted in (PROVEN, PRESUMED, DOWN):
+    for wanted in (GONE, PROVEN, PRESUMED, DOWN):
         for span, end_ms in zip(rows, ends, strict=True):
             if span.state == wanted and (begin := max(span.from_ms, from_ms)) < (end := min(end_ms, to_ms)):
                 first, last = (begin - from_ms) // MINUTE_MS, -(-(end - from_ms) // MINUTE_MS)

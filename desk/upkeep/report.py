@@ -132,7 +132,9 @@ def month(
     for name, mine in spans.items():
         kept = list(mine)
         begin_ms = max(from_ms, kept[0].from_ms // life.MINUTE_MS * life.MINUTE_MS) if kept else to_ms
-        rows[name] = life.summed(life.minutes(kept, begin_ms, to_ms))
+        painted = life.minutes(kept, begin_ms, to_ms)
+        if was_there(painted):
+            rows[name] = life.summed(painted)
     total: Counter[str] = Counter()
     for row in rows.values():
         total.update(row)
@@ -190,4 +192,10 @@ def _share(value: float | None) -> str:
 
 def year_lives(spans: Mapping[str, Iterable[Span]], from_ms: int, to_ms: int) -> dict[str, bytes]:
     """Each column's minutes, for the picture."""
-    return {name: life.minutes(mine, from_ms, to_ms) for name, mine in sorted(spans.items())}
+    drawn = {name: life.minutes(mine, from_ms, to_ms) for name, mine in sorted(spans.items())}
+    return {name: painted for name, painted in drawn.items() if was_there(painted)}
+
+
+def was_there(painted: bytes) -> bool:
+    """Whether the column was on the roster at any of these minutes."""
+    return not painted or bool(painted.strip(bytes([life.CODES.index(life.GONE)])))

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from upkeep_rig import PLACES, START_MS, Desk, roster_document
+from upkeep_rig import MINUTE, PLACES, START_MS, Desk, roster_document
 
 from desk.ledger import TWO_BOARDS, Column
+from desk.upkeep import report, store
 from desk.upkeep.roster import Finding, Roster, RosterError, findings, parse, read
 from desk.watched_file import WatchedFile
 
@@ -174,3 +175,41 @@ def test_a_keeper_made_later_has_the_new_roster(tmp_path: Path) -> None:
         desk.duty.look_at_files()
         desk.duty._load()
         assert list(desk.duty.keeper.roster.entries) == ["sos-09"]
+
+
+def test_a_column_that_is_taken_off_the_roster_has_no_minutes_until_it_is_there_again(tmp_path: Path) -> None:
+    """Else it is out of order for ever, in every month's table. Red when its last span goes on, when a restart of the
+    desk begins it anew, or when the days of its absence are minutes without a state."""
+    file = tmp_path / "roster.json"
+    whole, fewer = (json.dumps(roster_document(dict(list(PLACES.items())[:n]))) for n in (3, 2))
+    file.write_text(whole)
+    with Desk(tmp_path / "register.db") as desk:
+
+        def month() -> dict[str, Any]:
+            spans = store.spans(desk.register, 0, desk.now_ms)
+            return {one["device_id"]: one for one in report.month(spans, [], START_MS, desk.now_ms)["columns"]}
+
+        def read_again(text: str) -> None:
+            file.write_text(text)
+            desk.duty.look_at_files()
+
+        desk.duty._roster_file = WatchedFile(file, read)
+        desk.beat(10 * MINUTE, "sos-01", "sos-02")
+        before = month()["sos-03"]["down"]
+        assert 9 <= before <= 11
+        read_again(fewer)
+        desk.beat(30 * MINUTE, "sos-01", "sos-02")
+        desk.roster = parse(json.loads(fewer), "x")
+        desk.end()
+        desk.now_ms += 5 * MINUTE
+        desk.begin()
+        desk.duty._roster_file = WatchedFile(file, read)
+        desk.beat(30 * MINUTE, "sos-01", "sos-02")
+        found = month()
+        assert abs(found["sos-03"]["down"] - before) <= 1 and found["sos-01"]["none"] == 0
+        later = report.month(store.spans(desk.register, 0, desk.now_ms), [], desk.now_ms - 20 * MINUTE, desk.now_ms)
+        assert [one["device_id"] for one in later["columns"]] == ["sos-01", "sos-02"], "it is in no later month"
+        read_again(whole)
+        desk.beat(10 * MINUTE, "sos-01", "sos-02")
+        again = month()["sos-03"]
+        assert 9 <= again["down"] - before <= 12 and again["none"] == 0 and again["gone"] >= 60
