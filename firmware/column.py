@@ -108,7 +108,7 @@ class Column:
         if self.selftest:
             self.selftest.give_up()
         if self.update:
-            self.update.give_up()
+            self.update.make_room()
 
     def alarm(self, incident):
         self._make_room()

@@ -1,7 +1,8 @@
 """An update under way: a task that asks for one piece after the other, and keeps them on flash. All that it knows is
 there, so that it goes on after any outage; fetch.py, which does the work, is in memory only while it can.
 
-An alarm always wins: while an incident is open or the contact moves nothing is asked for, and a press takes the memory.
+An alarm always wins: while an incident is open or the contact moves nothing is asked for, and a press takes the memory,
+unless there is plenty.
 """
 
 from firmware import const, resets
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 NEEDS_BYTES = 12288  # of free heap: 6 KB for the work, and as much as an alarm may want meanwhile
+_PLENTY_BYTES = const(65536)  # free when the work begins: what it takes is nothing that an alarm could miss
 _IDLE_MS = const(2000)
 _CALM_MS = const(10)
 _AGAIN_MS = const(60000)  # after trouble of the flash or of memory
@@ -32,6 +34,7 @@ class Update:
         self.piece: Any = None  # the payload that came last, until it is read
         self.session: Any = None  # that hears pieces
         self._work: Any = None
+        self._has_plenty = False
         self._pause = Deadline(board)
         self._trouble = 0
 
@@ -42,8 +45,13 @@ class Update:
         self.piece = payload
         self._pause.stop()
 
+    def make_room(self) -> None:
+        """The memory is wanted for something better."""
+        if not self._has_plenty:
+            self.give_up()
+
     def give_up(self) -> None:
-        """The memory is wanted for something better: it begins again, with what is on flash."""
+        """It begins again, with what is on flash."""
         if self._work is not None:
             self._work.close()
             self._work = self.piece = None
@@ -65,7 +73,8 @@ class Update:
         if wait_ms:
             return min(wait_ms, _IDLE_MS)
         if not self._may_work():
-            self.give_up()
+            if not (self._has_plenty and self.session is column.uplink.session):
+                self.give_up()
             return _IDLE_MS
         try:
             if self._work is None:
@@ -90,7 +99,9 @@ class Update:
 
     def _begin(self):
         self._board.collect()
-        if self._board.heap() < NEEDS_BYTES:
+        free_bytes = self._board.heap()
+        self._has_plenty = free_bytes >= _PLENTY_BYTES
+        if free_bytes < NEEDS_BYTES:
             raise MemoryError("too little memory is free")
         from firmware.update.fetch import work
 

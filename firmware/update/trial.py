@@ -28,7 +28,7 @@ class Trial:
     def take(self, payload: bytes) -> None:
         pass
 
-    def give_up(self) -> None:
+    def make_room(self) -> None:
         pass
 
     def drilled(self, answered: bool) -> None:

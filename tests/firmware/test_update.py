@@ -261,10 +261,11 @@ def test_it_does_not_go_back_while_somebody_is_at_the_button_and_takes_the_call_
 # -- an alarm wins
 
 
-def busy() -> UpdatedColumn:
+def busy(heap_bytes: int = 60_000) -> UpdatedColumn:
     """In the middle of a large file, over a link of 20 ms."""
     column = UpdatedColumn(made({**NEW_FILES, "firmware/big.mpy": mpy("x" * 30_000)}))
     column.delay_ms = 20
+    column.rig.board.heap_free = heap_bytes
     assert column.offer()["ok"]
     return column.until(lambda: len(column.asked) > 30)
 
@@ -278,6 +279,19 @@ def test_a_press_stops_the_fetching_until_it_is_closed() -> None:
     seen = len(column.asked)
     column.run(30_000)
     assert len(column.asked) == seen and column.rig.lamp() == "answered"
+    column.answer(ident, "closed")
+    told(column, state.KEPT)
+
+
+@pytest.mark.parametrize(("heap_bytes", "is_kept"), [(60_000, False), (100_000, True)])
+def test_with_plenty_of_memory_presses_that_do_not_end_do_not_hold_it_up(heap_bytes: int, is_kept: bool) -> None:
+    """What was verified need not be verified again. Red when a press always takes the work's memory."""
+    column = busy(heap_bytes)
+    work = column.rig.column.update._work
+    ident = column.press()
+    seen = len(column.asked)
+    column.run(5_000)
+    assert len(column.asked) == seen and (column.rig.column.update._work is work) == is_kept
     column.answer(ident, "closed")
     told(column, state.KEPT)
 
