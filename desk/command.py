@@ -28,6 +28,7 @@ from aiohttp import web
 
 from common.arguments import Parser, described, number, whole
 from common.home import DESK_COMMAND
+from common.release import ReleaseError, load_public_key
 from common.sentences import Sentences
 from desk import broker_options, cameras, evidence_command, ladder
 from desk.broker_options import Address, SetupError
@@ -47,6 +48,8 @@ from desk.officers import OfficerError
 from desk.private_file import PrivateFileError
 from desk.recordings import GB, Rules
 from desk.register import Register, RegisterError
+from desk.rollout import steering as rollouts
+from desk.rollout.steering import Steering
 from desk.spoken import spoken
 from desk.telling import Officers
 from desk.upkeep import receiver, roster
@@ -89,7 +92,7 @@ OnRequest = Callable[[tuple[Any, ...], bool], None]
 
 REFUSALS = (
     *(SetupError, AccountError, CredentialsError, LadderError, OfficerError, PrivateFileError, RegisterError),
-    *(CamerasError, RosterError, KeyFileError, SecondFactorError),
+    *(CamerasError, RosterError, KeyFileError, SecondFactorError, ReleaseError),
 )
 """Why a desk does not start, in words."""
 
@@ -133,7 +136,7 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
         player = _player(arguments)
         audit = Audit(arguments.folder)
         desk = _desk(arguments, register, duty, known)
-        server = Server(desk, guard, player, audit, _rules(arguments))
+        server = Server(desk, guard, player, audit, _rules(arguments), _steering(arguments))
         runner = web.AppRunner(
             server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
         )
@@ -214,6 +217,16 @@ def _rules(arguments: argparse.Namespace) -> Rules | None:
         return None
     folder = _folder(arguments.record.resolve())
     return Rules(folder, arguments.record_days, round(arguments.record_gb * GB), arguments.record_ahead)
+
+
+def _steering(arguments: argparse.Namespace) -> Steering:
+    """Raises SetupError, ReleaseError and OSError."""
+    for file in arguments.release_keys or ():
+        load_public_key(file.read_bytes())
+    if arguments.releases is not None and not arguments.releases.is_dir():
+        raise SetupError(f"--releases {arguments.releases}: is no folder")
+    shelf, keys, broker = arguments.releases, arguments.release_keys or (), broker_options.passed_on(arguments)
+    return Steering(arguments.folder / rollouts.FOLDER, shelf, keys, broker)
 
 
 def _voice_proof(arguments: argparse.Namespace, duty: Duty, player: Player) -> asyncio.Task[None] | None:
@@ -339,11 +352,14 @@ def _parser(sentences: Sentences) -> Parser:
     add("--record-gb", type=POSITIVE, default=50.0, metavar="N", help="... and no more than that (default: 50)")
     add("--record-ahead", action="store_true", help="... with the 10 s before: holds every column's camera open")
     add("--camera-passwords", type=Path, metavar="FILE", help="what cameras want to know: TOML, its owner's only")
+    add("--releases", type=Path, metavar="DIR", help="releases that the page may send out, each in a folder of its own")
+    keys = "... signed with one of these: public keys that columns trust"
+    add("--release-keys", type=Path, nargs="+", metavar="PEM", help=keys)
     return parser
 
 
 def _check_pairs(arguments: argparse.Namespace) -> None:
-    broker_options.check(arguments, ("tls_cert", "tls_key"))
+    broker_options.check(arguments, ("tls_cert", "tls_key"), ("releases", "release_keys"))
     if arguments.record_ahead and arguments.record is None:
         raise SetupError("--record-ahead needs --record, the folder for recordings")
 

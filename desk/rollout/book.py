@@ -69,6 +69,11 @@ class Book:
         with self._db:
             return self._db.execute("UPDATE rollout SET wish = ?", (what,)).rowcount == 1
 
+    def wished(self) -> str:
+        """What nobody has taken yet."""
+        row = self._db.execute("SELECT wish FROM rollout").fetchone()
+        return str(row[0] or "") if row else ""
+
     def take_wish(self) -> str:
         row = self._db.execute("SELECT wish FROM rollout").fetchone()
         if row is None or not row[0]:

@@ -12,7 +12,7 @@ It needs the release with its signature and the public keys that columns trust; 
 from __future__ import annotations
 
 import argparse
-import fcntl
+import contextlib
 import json
 import signal
 import sqlite3
@@ -32,13 +32,13 @@ from desk.broker_options import SetupError
 from desk.column_keys import ColumnKeys
 from desk.private_file import PrivateFileError
 from desk.rollout import plan as rules
+from desk.rollout.alone import alone
 from desk.rollout.book import FILE, Book
 from desk.rollout.plan import Limits, Plan
 from desk.rollout.service import Service, wall_ms
 from desk.spoken import spoken
 
 EXIT_STOPPED, EXIT_USAGE = 1, 2
-LOCK_FILE = "running.lock"
 WISHES = ("pause", "resume", "abort")
 WORDS = Path(__file__).with_name("words")
 Said = Callable[[str], str]  # in the language of whoever typed the command
@@ -68,10 +68,10 @@ def _start(arguments: argparse.Namespace, said: Said) -> int:
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())
-    with (arguments.folder / LOCK_FILE).open("w") as lock:
+    with contextlib.ExitStack() as held:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            held.enter_context(alone(arguments.folder))
+        except BlockingIOError as error:
             raise SetupError(f"{arguments.folder}: a rollout runs there already") from error
         book = Book(arguments.folder)
         plan = _plan(arguments, release, book, said)

@@ -84,6 +84,12 @@ REQUESTS: Mapping[str, Who] = {
     "GET /api/life": MEMBERS,
     "GET /api/life.csv": MEMBERS,
     "GET /api/life.svg": MEMBERS,
+    # Releases.
+    "GET /api/rollouts": OVERSIGHT,
+    "POST /api/rollouts/start": CHIEFS,
+    "POST /api/rollouts/{rollout}/pause": CHIEFS,
+    "POST /api/rollouts/{rollout}/resume": CHIEFS,
+    "POST /api/rollouts/{rollout}/abort": CHIEFS,
     # A call.
     f"POST {_INCIDENT}/accept": DUTY,
     f"POST {_INCIDENT}/dispatch": DUTY,

@@ -14,6 +14,7 @@ from desk.ledger import OUTCOMES
 from desk.misuse import FALSE, MISUSES
 from desk.openings import Openings
 from desk.recordings import Recordings, Rules
+from desk.rollout.steering import FOLDER, Steering
 from desk.web import asking, roles
 from desk.web.access import Access
 from desk.web.api import Desk
@@ -26,6 +27,7 @@ from desk.web.player import SDP_MAX_BYTES, Player
 from desk.web.recording import Recording
 from desk.web.refusal import Refusal, one_of, text
 from desk.web.report import Report
+from desk.web.rollouts import Rollouts
 from desk.web.shiftwork import ShiftWork
 from desk.web.upkeep import Upkeep
 from desk.web.watching import Watching
@@ -41,10 +43,14 @@ T = TypeVar("T")
 class Server:
     """Routes requests to the desk. `feed` and `player` are started and stopped with the application."""
 
-    def __init__(self, desk: Desk, guard: Guard, player: Player, audit: Audit, rules: Rules | None = None) -> None:
+    def __init__(
+        self, desk: Desk, guard: Guard, player: Player, audit: Audit, rules: Rules | None = None,
+        steering: Steering | None = None,
+    ) -> None:  # fmt: skip
         self.audit = audit
         self.desk, self.guard, self.player = desk, guard, player
         self.feed = Feed(desk.messages, desk.status, desk.duty.attendance)
+        self.rollouts = Rollouts(steering or Steering(desk.register.path.parent / FOLDER), self._enter)
         self.openings = Openings(desk.register, self.notify)
         self.watching = Watching(desk, player, self.openings, self._person)
         self.recordings = Recordings(desk.register, rules, self.notify)
@@ -76,6 +82,7 @@ class Server:
                 web.post("/api/login", login.login),
                 web.post("/api/logout", login.logout),
                 *Access(self.guard, login, self.audit, f"SOS {self.desk.name}").routes(),
+                *self.rollouts.routes(),
                 web.get("/api/config", self._config),
                 web.get("/api/columns", self._columns),
                 web.get("/api/columns/{device_id}/events", self._events),
@@ -116,7 +123,9 @@ class Server:
         await self.player.start()
         self.watching.start()
         self.recording.start()
+        self.rollouts.start()
         yield
+        await self.rollouts.stop()
         await self.watching.stop()
         await self.recording.stop()
         await self.player.stop()
@@ -212,6 +221,9 @@ class Server:
 
     async def _done(self, change: Callable[[], T]) -> T:
         return await done(change, self.desk.register.path)
+
+    def _enter(self, request: web.Request, what: str) -> None:
+        self.audit.enter(what, self._person(request).name, self.guard.address(request))
 
     def _person(self, request: web.Request) -> Person:
         person = self.guard.person(request)

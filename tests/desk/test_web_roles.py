@@ -24,7 +24,7 @@ CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 METHODS = ("GET", "POST", "DELETE")
 FILLED = {
     "{incident_id}": "a-1-1", "{device_id}": "a", "{camera}": "c", "{call}": "x", "{n}": "1", "{session}": "x",
-    "{name}": "nobody",
+    "{rollout}": "none",
 }  # fmt: skip
 OWN = (
     "POST /api/logout", "POST /api/sessions/{session}/end", "POST /api/sessions/end", "POST /api/password",

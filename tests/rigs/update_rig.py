@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from column_rig import ROOT, Rig
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from fake_board import ENOENT, EPOCH_MS, FakeFlash, PowerCut
 from fake_net import PUBLISH, Heard, publish
@@ -68,6 +69,22 @@ def head(**changes: Any) -> dict[str, Any]:
 def made(files: Mapping[str, bytes] = NEW_FILES, signer: rsa.RSAPrivateKey | None = None, **changes: Any) -> Release:
     text = release.manifest(head(**changes), files)
     return Release(text, sign(text, signer or key(0)), dict(files))
+
+
+def put(folder: Path, made: Release) -> None:
+    """As it lies on a disk."""
+    for name, data in made.files.items():
+        (folder / release.FILES_FOLDER / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / release.FILES_FOLDER / name).write_bytes(data)
+    (folder / release.MANIFEST_FILE).write_bytes(made.manifest)
+    (folder / release.SIGNATURE_FILE).write_bytes(made.signature)
+
+
+def put_key(file: Path, number: int = 0) -> Path:
+    """The public one, in PEM."""
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    file.write_bytes(key(number).public_key().public_bytes(serialization.Encoding.PEM, form))
+    return file
 
 
 def flashed(flash: FakeFlash, *, folder: str = "a", keys: int = 1) -> FakeFlash:

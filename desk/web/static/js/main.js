@@ -11,6 +11,8 @@ import * as keys from "./keys.js";
 import * as map from "./map.js";
 import * as panel from "./panel.js";
 import * as register from "./register.js";
+import { may } from "./rights.js";
+import * as rollouts from "./rollouts.js";
 import * as shift from "./shift.js";
 import * as sound from "./sound.js";
 import * as statistics from "./statistics.js";
@@ -21,7 +23,8 @@ import { clockText, momentText, nowMs } from "./time.js";
 import * as upkeep from "./upkeep.js";
 import { refusalText } from "./words.js";
 
-const VIEWS = ["board", "register", "statistics", "upkeep", "audit"];
+const VIEWS = ["board", "register", "statistics", "upkeep", "audit", "rollouts"];
+const READ_ROLLOUTS = "GET /api/rollouts";
 const LOST_CHIME_MS = 3000;
 const WANT_CODE = ["login-code", "login-code-wrong", "code-wait"];
 
@@ -158,6 +161,7 @@ function showRole() {
   const line = id("role-line");
   line.hidden = store.me?.role !== "auditor";
   setText(line, line.hidden ? "" : t("role.auditor-line"));
+  id("rollouts-tab").hidden = !may(READ_ROLLOUTS);
 }
 
 async function enter() {
@@ -204,7 +208,7 @@ async function login(event) {
 // -- the whole
 
 function translateAll() {
-  for (const part of [strips, columns, map, panel, register, statistics, upkeep, audit]) part.render();
+  for (const part of [strips, columns, map, panel, register, statistics, upkeep, audit, rollouts]) part.render();
   shift.render();
   account.render();
   showDesk();
@@ -241,6 +245,7 @@ function wire() {
     play: panel.play, mic: panel.talk, next, down: () => walk(1), up: () => walk(-1), filter: focusFilter, help: openHelp,
     camera0: () => panel.camera(0), camera1: () => panel.camera(1), camera2: () => panel.camera(2), audit: () => go("audit"),
     board: () => go("board"), register: () => go("register"), statistics: () => go("statistics"), upkeep: () => go("upkeep"), sound: toggleSound, leave,
+    rollouts: () => { if (may(READ_ROLLOUTS)) go("rollouts"); },
   }, { hold: panel.hold });
 }
 
@@ -253,6 +258,7 @@ async function begin() {
   account.mount(id("account"), id("account-open"));
   upkeep.mount(id("upkeep"));
   audit.mount(id("audit"));
+  rollouts.mount(id("rollouts"));
   wire();
   onLanguage(translateAll);
   await chooseLanguage(id("language"));
