@@ -12,7 +12,6 @@ from update_rig import key, made, put, put_key
 from common import release as releases
 from desk.ledger import LedgerError
 from desk.rollout import plan as rules
-from desk.rollout import steering as module
 from desk.rollout.alone import alone, is_running
 from desk.rollout.book import Book
 from desk.rollout.plan import Column, Limits, Plan
@@ -63,7 +62,7 @@ class Rig:
 @pytest.fixture
 def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     monkeypatch.setattr(Process, "begun", [])
-    monkeypatch.setattr(module.subprocess, "Popen", Process)
+    monkeypatch.setattr("desk.rollout.steering.subprocess.Popen", Process)
     yield Rig(tmp_path)
 
 
