@@ -21,7 +21,7 @@ LINK ?= build/board
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision revoke authority servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
+.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@$(PYTHON) tools/targets.py $(firstword $(MAKEFILE_LIST)) $(SPEAK)
@@ -82,6 +82,9 @@ revoke: needs-field ## DEVICE=ID [OUT=provisioned]: a stolen column is cut off a
 authority: needs-field ## DO=add|switch|drop [NAME=...] [OUT=provisioned]: another authority takes the place of the one that is there
 	@test -n "$(DO)" || { echo "error / ошибка / қате: make authority DO=add -> DO=switch -> DO=drop: docs/provisioning.md"; exit 2; }
 	@$(PY) -m field.authorities "$(DO)" $(if $(NAME),--name "$(NAME)") --out "$(OUT)" $(SPEAK)
+
+renew: needs-field ## [OUT=provisioned]: what provisioning made anew, sealed for each column: to be sent by python -m desk.rollout
+	@$(PY) -m field.renewal --out "$(OUT)"
 
 servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
 	@$(PY) -m tools.toolbox mosquitto > /dev/null

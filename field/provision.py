@@ -36,9 +36,9 @@ from field.telling import EXIT_FAILED, in_words
 from field.words import asked_for, sentences
 from firmware.startup import config
 
-# A certificate that ends takes its column off the air, and a button waits two years between uses.
+# A certificate that ends takes its column off the air.
 YEARS = 15
-RENEW_BEFORE_DAYS = 2 * 365
+RENEW_BEFORE_DAYS = 365 * YEARS // 3  # at two thirds of its life: years are left for a column that cannot be reached
 PASSWORD_BYTES = 24
 ROSTER, ANSWER_KEY = "roster.json", "answer.key"
 COLUMNS_SHOWN = 5

@@ -14,7 +14,11 @@ def birth(column, board) -> bytearray:
         update = told(board.flash)
         board.forget("firmware.update.state")
     mode, debouncer = column.boot["mode"], column.button.decides()
-    return info(column.messages, board, column.origin, column.last_reset, mode, _capabilities(board), debouncer, update)
+    tls = column.uplink.config["tls"]
+    return info(
+        column.messages, board, column.origin, column.last_reset, mode, _capabilities(board), debouncer, update,
+        tls and tls.get("digest"),
+    )  # fmt: skip
 
 
 def _capabilities(board):
@@ -28,9 +32,10 @@ def _capabilities(board):
     return has
 
 
-def info(messages, board, origin, reset, mode: str, capabilities: list, debouncer: str, update=None) -> bytearray:
+def info(messages, board, origin, reset, mode: str, capabilities: list, debouncer: str, update=None,
+         certificates=None) -> bytearray:  # fmt: skip
     """`origin`: {"digest", "source"} of the configuration; `reset`: {"cause", "culprit", "traceback"}; `update`: of the
-    last one, or None."""
+    last one, or None; `certificates`: their digest."""
     text = reset.get("traceback")
     body = {
         "v": V,
@@ -53,4 +58,6 @@ def info(messages, board, origin, reset, mode: str, capabilities: list, debounce
     }
     if update:
         body["update"] = update
+    if certificates:
+        body["certificates"] = certificates
     return messages.sealed("info", encoding.encode(body))

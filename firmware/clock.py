@@ -50,7 +50,7 @@ class Clock:
         self._floor_due = Deadline(board)
         self._retry_ms = _RETRY_MS
         self._doubted_ms = 0  # a large step that one answer asks for
-        self._floor_ms = self._read_floor()
+        self.floor_ms = self._read_floor()
         self.source = "none"
         self._start(was_trusted)
 
@@ -76,11 +76,11 @@ class Clock:
             return _IDLE_MS
 
     def _start(self, was_trusted):
-        if was_trusted and self._board.epoch_ms() >= self._floor_ms:
+        if was_trusted and self._board.epoch_ms() >= self.floor_ms:
             self.source = "kept"
             self._floor_due.start(FLOOR_EVERY_MS)
         else:
-            self._board.set_epoch_ms(self._floor_ms)
+            self._board.set_epoch_ms(self.floor_ms)
 
     def _ask(self):
         if self._peer is not None:
@@ -117,7 +117,7 @@ class Clock:
         from firmware.ntp import answered
 
         epoch_ms = answered(answer, self._nonce)
-        if epoch_ms is None or not self._floor_ms <= epoch_ms <= self.latest_ms:
+        if epoch_ms is None or not self.floor_ms <= epoch_ms <= self.latest_ms:
             return False
         self._close()
         step_ms = epoch_ms - self._board.epoch_ms()
@@ -159,8 +159,8 @@ class Clock:
 
     def _write_floor(self):
         self._floor_due.start(FLOOR_EVERY_MS)
-        self._floor_ms = max(self._floor_ms, self.now_ms())
+        self.floor_ms = max(self.floor_ms, self.now_ms())
         try:
-            self._board.flash.replace(FLOOR_FILE, record.frame(b"%d" % self._floor_ms))
+            self._board.flash.replace(FLOOR_FILE, record.frame(b"%d" % self.floor_ms))
         except OSError as error:
             self._board.log("clock: floor not kept: %s" % error)

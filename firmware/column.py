@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from firmware.uplink import Uplink
 
 _HEALTH_MS = const(2000)
-_SOON_MS = const(7776000000)  # 90 days
 _LISTENS_MAX_S = const(300)
 _CERTIFY_MS = const(30000)  # between looks at a boot that runs long enough, and has had no session yet
 
@@ -224,12 +223,10 @@ class Column:
         self.incidents.clock_set()
         self.supervisor.trust_clock()
         self.faults.set("clock-unset", None)
-        left_ms = self.clock.latest_ms - self.clock.now_ms()
-        if self.uplink.config["tls"] and (left_ms < _SOON_MS or self.faults.has("certificate")):
-            from firmware.expiry import look
+        from firmware import expiry  # looks at it, and is forgotten: the clock is set once an hour
 
-            look(self, left_ms, _SOON_MS)
-            self._board.forget("firmware.expiry")
+        expiry.look(self)
+        self._board.forget("firmware.expiry")
 
     def session_began(self) -> None:
         self.telemetry.announce()

@@ -1,17 +1,19 @@
-"""The certificates' end draws near: loaded for a fault or its end, and forgotten."""
+"""Does the certificates' end draw near? Loaded when the clock was set, and forgotten."""
 
 from firmware import const
 
 _DAY_MS = const(86400000)
+_SOON_DAYS = const(90)
 
 
-def look(column, left_ms: int, soon_ms: int) -> None:
+def look(column) -> None:
     """Called when the clock was just set from the network: no other clock knows how long is left. The fault's detail
     has the days left, anew each day; since when it is up stays."""
     faults, what = column.faults, None
-    if left_ms < soon_ms:
-        day = column.clock.text(column.clock.latest_ms)[:10]
-        what = "no session from %s on: the certificates end, in %d days" % (day, left_ms // _DAY_MS)
+    end_ms = column.clock.latest_ms
+    days = (end_ms - column.clock.now_ms()) // _DAY_MS
+    if days < _SOON_DAYS and column.uplink.config["tls"]:
+        what = "no session from %s on: the certificates end, in %d days" % (column.clock.text(end_ms)[:10], days)
     had = faults.raised.get("certificate")
     if had is None or what is None:
         faults.set("certificate", what)

@@ -16,7 +16,8 @@ MAINTAIN_MAX_S = 43200
 AHEAD_MAX_MS = 3600000
 RESTART_FILE = "restart.rec"  # {"at": Unix ms, "seen": [ids]}
 _RESTART_EVERY_MS = 3600000
-_WITHOUT_CLOCK = ("report", "identify")  # harmless: they may come to a column whose clock was never set
+# Harmless, or proven by what they are about: they may come to a column whose clock was never set.
+_WITHOUT_CLOCK = ("report", "identify", "renew")
 _IDENTIFY_MS = 10000
 _RESTART_MS = 1000  # lets the result reach the broker first
 _UPDATE_NEEDS_BYTES = 12288  # of free heap, as in firmware/update/task.py
@@ -132,15 +133,23 @@ def _restart(commands, *_):
     return None, None, True
 
 
-def _update(commands, ident, body):
-    """A release from now on, or none any more: see firmware/update/."""
+def _update(commands, _, body):
+    return _fetch(commands, "release", body)
+
+
+def _renew(commands, _, body):
+    return _fetch(commands, "renewal", body)
+
+
+def _fetch(commands, kind, body):
+    """A release, or certificates, from now on, or none any more: see firmware/update/."""
     board = commands.board
     board.collect()
     if board.heap() < _UPDATE_NEEDS_BYTES:
         return "refused: too little memory is free", None, False
     from firmware.update.order import obey
 
-    why = obey(board, commands.actions.column, body.get("release"))
+    why = obey(board, commands.actions.column, kind, body.get(kind))
     board.forget(*["firmware.update." + module for module in ("order", "task", "signature", "state")])
     return why, None, True
 
@@ -152,5 +161,6 @@ _TABLE = {
     "drill": _drill,
     "restart": _restart,
     "update": _update,
+    "renew": _renew,
     "maintain": _maintain,
 }

@@ -1,4 +1,4 @@
-"""`python -m desk.rollout`: a signed release for a fleet, column by column.
+"""`python -m desk.rollout`: a signed release for a fleet, or new certificates, column by column.
 
     start    begin, or go on after a kill: --folder remembers
     status   how far it is
@@ -6,7 +6,8 @@
     resume   go on, also after it stopped by itself
     abort    the end: who only fetches gives up
 
-It needs the release with its signature and the public keys that columns trust; it holds none that sign.
+It needs the release with its signature and the public keys that columns trust, or the file that `make renew` wrote; it
+holds no key that signs.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from desk.private_file import PrivateFileError
 from desk.rollout import plan as rules
 from desk.rollout.alone import alone
 from desk.rollout.book import FILE, Book
+from desk.rollout.offer import Offer, OneRelease, Renewals
 from desk.rollout.plan import Limits, Plan
 from desk.rollout.service import Service, wall_ms
 from desk.spoken import spoken
@@ -60,10 +62,11 @@ def main(argv: list[str]) -> int:
 
 
 def _start(arguments: argparse.Namespace, said: Said) -> int:
-    if arguments.release is None or arguments.broker is None or not arguments.keys:
-        raise SetupError("start needs --broker, --release and --keys")
+    if arguments.broker is None or (arguments.renewals is None) == (arguments.release is None):
+        raise SetupError("start needs --broker, and --release with --keys, or --renewals")
     broker_options.check(arguments)
-    release, login = _release(arguments), broker_options.login(arguments)
+    offer: Offer = Renewals(arguments.renewals) if arguments.renewals else OneRelease(_release(arguments))
+    login = broker_options.login(arguments)
     arguments.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -74,15 +77,17 @@ def _start(arguments: argparse.Namespace, said: Said) -> int:
         except BlockingIOError as error:
             raise SetupError(f"{arguments.folder}: a rollout runs there already") from error
         book = Book(arguments.folder)
-        plan = _plan(arguments, release, book, said)
+        plan = _plan(arguments, offer, book, said)
         keys = ColumnKeys(arguments.column_keys)
-        service = Service(plan, release, book, login, lambda text: _say(said(text)), keys)
+        service = Service(plan, offer, book, login, lambda text: _say(said(text)), keys)
         state = service.run(over.is_set)
         book.close()
     return 0 if state == rules.DONE or over.is_set() else EXIT_STOPPED
 
 
 def _release(arguments: argparse.Namespace) -> Release:
+    if not arguments.keys:
+        raise SetupError("--release needs --keys: whom columns trust")
     found = releases.load(arguments.release)
     keys = [releases.load_public_key(file.read_bytes()) for file in arguments.keys]
     if not releases.is_signed(found.manifest, found.signature, keys):
@@ -90,16 +95,17 @@ def _release(arguments: argparse.Namespace) -> Release:
     return found
 
 
-def _plan(arguments: argparse.Namespace, release: Release, book: Book, said: Said) -> Plan:
+def _plan(arguments: argparse.Namespace, release: Offer, book: Book, said: Said) -> Plan:
     limits = Limits(**{name: getattr(arguments, name) for name in Limits._fields})
     if book.release() not in (None, release.digest):
-        raise SetupError(f"{arguments.folder} is about another release: one folder for each")
+        raise SetupError(f"{arguments.folder} is about another release, or another file: one folder for each")
     plan = book.restore(limits)
     if plan is None:
         plan = Plan(release.digest, release.version, limits, arguments.first)
         book.keep(plan, wall_ms(), [f"release {release.digest}, version {release.version}"])
     elif plan.state in (rules.STOPPED, rules.ABORTED):
         print(said(f"it had ended: {plan.state}: {plan.why}; `resume` before `start` lets it go on"), flush=True)
+    plan.offer = release
     return plan
 
 
@@ -130,8 +136,8 @@ def _status(arguments: argparse.Namespace, said: Said) -> int:
     for state, count in sorted(Counter(one.state for one in plan.columns.values()).items()):
         print(f"  {count:5} {said(state)}")
     for one in plan.columns.values():
-        if one.state in rules.FAILED:
-            print(said(f"  {one.device_id} {one.state}: {one.why}"))
+        if one.state != rules.KEPT:  # who is left
+            print(said(f"  {one.device_id} {one.state}" + f": {one.why}" * bool(one.why)))
     return 0
 
 
@@ -144,6 +150,7 @@ def _parser(sentences: Sentences) -> Parser:
     add("--folder", type=Path, required=True, metavar="DIR", help="where it keeps how far it is: one for each release")
     add("--json", action="store_true", help="status as JSON")
     add("--release", type=Path, metavar="DIR", help="made by `make release`, and signed")
+    add("--renewals", type=Path, metavar="FILE", help="made by `make renew`, instead of a release")
     add("--keys", type=Path, nargs="+", default=[], metavar="PEM", help="public keys that columns trust")
     broker_options.add(parser, required=False)
     add("--first", default="", metavar="ID", help="the column that gets it first")

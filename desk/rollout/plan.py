@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from common.places import apart_m
+from desk.rollout.offer import Offer
 
 # Of a column.
 WAITING, TOLD, FETCHING, TRIAL, KEPT = "waiting", "told", "fetching", "trial", "kept"
@@ -76,6 +77,8 @@ class Plan:
 
     def __init__(self, digest: str, version: str, limits: Limits, first: str = "") -> None:
         self.digest, self.version, self.limits, self.first = digest, version, limits, first
+        self.offer: Offer | None = None
+        """What it is about, if the digest alone does not say it: each column its own."""
         self.columns: dict[str, Column] = {}
         self.state, self.why, self.stage = RUNNING, "", 0
         self.since_ms = 0
@@ -92,7 +95,7 @@ class Plan:
         """`kept`: it is a retained message, which tells nothing of now. `kind`: as in the topic."""
         column = self.columns.get(device_id)
         if column is None:
-            if kind != "info":
+            if kind != "info" or (self.offer is not None and not self.offer.is_for(device_id)):
                 return
             column = self.columns[device_id] = Column(device_id, region, since_ms=now_ms)
             self.changed.append(column)
@@ -119,8 +122,9 @@ class Plan:
         column.boot = int(body.get("boot", 0))
         column.place = _place(body["location"]["geo"]) or column.place
         update = body.get("update") or {}
-        if update.get("release") != self.digest[:RELEASE_DIGITS]:
-            if body["fw"] == self.version and column.state == WAITING:
+        offer, name = self.offer, column.device_id
+        if update.get("release") != (offer.digest_of(name) if offer else self.digest)[:RELEASE_DIGITS]:
+            if column.state == WAITING and (offer.is_there(name, body) if offer else body["fw"] == self.version):
                 self._put(column, KEPT, now_ms, "it had that version")
             return
         state, why = str(update["state"]), str(update.get("why") or "")

@@ -17,7 +17,6 @@ from typing import Any
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
-from common.release import Release
 from contract import authentic, validator
 from contract.authentic import Number
 from desk.column_keys import ColumnKeys
@@ -25,6 +24,7 @@ from desk.line import Login
 from desk.mqtt_client import introduce, utc
 from desk.rollout import plan as rules
 from desk.rollout.book import Book
+from desk.rollout.offer import Offer
 from desk.rollout.plan import Plan, Send
 
 KINDS = ("info", "state", "heartbeat", "fault/drill-unanswered", "result", "want")
@@ -46,7 +46,7 @@ class Service:
     def __init__(
         self,
         plan: Plan,
-        release: Release,
+        offer: Offer,
         book: Book,
         login: Login,
         say: Callable[[str], None],
@@ -54,7 +54,7 @@ class Service:
         now_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self._keys = keys or ColumnKeys()
-        self.plan, self._release, self._book, self._say, self._now_ms = plan, release, book, say, now_ms
+        self.plan, self._offer, self._book, self._say, self._now_ms = plan, offer, book, say, now_ms
         self._heard: queue.Queue[mqtt.MQTTMessage] = queue.Queue(QUEUE_MAX)
         self._shown: dict[str, str] = {}
         self._overall = ""
@@ -108,12 +108,10 @@ class Service:
     def _command(self, send: Send) -> None:
         self._numbers += 1
         now_ms = self._now_ms()
-        wanted = {"digest": self._release.digest, "bytes": len(self._release.manifest)}
         body = {
             "v": 1,
             "id": f"{self.plan.command_prefix}{now_ms}-{self._numbers}",
-            "cmd": "update",
-            "release": wanted if send.is_wanted else None,
+            **self._offer.command(send.device_id, is_wanted=send.is_wanted),
             "expires": utc(now_ms + VALID_MS),
         }
         topic, key = f"sos/v1/{send.region}/{send.device_id}/cmd", self._keys.of(send.device_id)
@@ -124,10 +122,11 @@ class Service:
         self._client.publish(topic, payload, qos=1)
 
     def _answer(self, region: str, device_id: str, want: dict[str, Any]) -> None:
-        is_ours = want["release"] == self._release.digest[: rules.RELEASE_DIGITS]
-        if not is_ours or not self.plan.is_served(device_id):
+        if not self.plan.is_served(device_id):
             return
-        data = self._release.piece(want["file"], want["at"], want["bytes"])
+        if want["release"] != self._offer.digest_of(device_id)[: rules.RELEASE_DIGITS]:
+            return
+        data = self._offer.piece(device_id, want["file"], want["at"], want["bytes"])
         if data is None:
             return
         body = {key: want[key] for key in ("v", "release", "file", "at")}

@@ -20,6 +20,7 @@ from firmware.supervisor import Supervisor
 from firmware.telemetry import Telemetry
 from firmware.uplink import Uplink
 
+_RENEWAL_FILE = const("tls.new")  # see renewed.py
 _ROOM_BYTES = const(12000)  # of free heap before the first session: what that and an alarm take, and both of these
 
 
@@ -97,8 +98,8 @@ def _connect(column, board, config):
 
 
 def _update(column, board):
-    """What goes on with the update that the last boot left, if there is one."""
-    if _is_safe(column) or not board.flash.size(UPDATE_FILE):
+    """What goes on with the update, or the renewal, that the last boot left, if there is one."""
+    if _is_safe(column) or not (board.flash.size(UPDATE_FILE) or board.flash.size(_RENEWAL_FILE)):
         return []
     from firmware.update.resume import resume
 

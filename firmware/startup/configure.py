@@ -1,13 +1,20 @@
 """Settles on a configuration that the board takes."""
 
+from binascii import hexlify
+from hashlib import sha256
+
+from firmware import const
 from firmware.startup import config as configuration
 from firmware.startup import config_files
 
+_RENEWAL_FILE = const("tls.new")  # see renewed.py
+_RENEWED_FILE = const("tls.good")
 
-def configure(board, folder: str):
+
+def configure(board, folder: str, mode: str = "normal"):
     """(configuration without its certificates or None, origin, errors); the board is configured in any case.
 
-    `folder`: of the firmware in force, see boot.py.
+    `folder`: of the firmware in force, see boot.py. In safe `mode` no certificates are tried.
     `origin`: {"digest": of the configuration file, "source": see config.load}. Without a configuration: whether the
     board refused a valid one. That may be the hardware's fault (mbedTLS calls a certificate invalid when it has no
     memory), so that a reset is worth a try.
@@ -15,11 +22,25 @@ def configure(board, folder: str):
     config, source, errors = configuration.load(board.flash, board.chip, folder)
     refused = False
     while config is not None:
+        tls = config["broker"]["tls"]
         try:
+            if tls:
+                tls["source"] = ""
+                tls["digest"] = hexlify(sha256((tls["ca"] + (tls["cert"] or "")).encode()).digest()).decode()[:16]
+                if board.flash.size(_RENEWAL_FILE) or board.flash.size(_RENEWED_FILE):
+                    from firmware.startup import renewed  # newer ones, which came over the air
+
+                    renewed.start(board, config, mode)
+                    board.forget("firmware.startup.renewed")
             board.configure(config)
             _drop_certificates(config)
             return config, _origin(board, folder, source), errors
         except (OSError, ValueError, TypeError) as error:
+            if tls and tls["source"] == _RENEWAL_FILE:  # without it, then
+                mode = "safe"
+                board.log("certificates: the board refused the new ones: %s" % error)
+                config, source, _ = configuration.load(board.flash, board.chip, folder)
+                continue
             errors = errors + ["pins, link or certificates: the board refused them: %s" % error]
             refused = True
         config, source = configuration.last_good(board.flash, board.chip) if source == "current" else (None, "none")

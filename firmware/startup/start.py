@@ -19,7 +19,7 @@ def run(board, boot: dict) -> None:
 def _column(board, boot):
     from firmware.startup.configure import configure
 
-    config, origin, errors = configure(board, boot["folder"])
+    config, origin, errors = configure(board, boot["folder"], boot["mode"])
     del configure
     board.forget(*["firmware.startup." + module for module in _ONLY_AT_START])
     if config is None:

@@ -5,31 +5,21 @@ the folder in force has as well is copied, the rest fetched -> all of it is held
 -> configuration and keys are copied -> the folder is put in force, on trial, and the column restarts.
 """
 
-import json
-from binascii import a2b_base64
-
-from firmware import const, encoding, resets
+from firmware import const, resets
 from firmware.startup.seal import CONFIG_FILE, SECRETS_FILE, path
-from firmware.timing import Deadline
-from firmware.update import manifest, signature, state
+from firmware.update import manifest, pieces, signature, state
 
-PIECE_BYTES = 512
-_ANSWER_MS = const(3000)
-_ANSWER_MAX_MS = const(300000)
-_DAMAGED_MAX = const(3)  # of one file, in a row
 _RESTART_MS = const(1000)
 _BLOCK_BYTES = const(4096)
 _SPARE_BYTES = const(65536)  # of flash stay the journal's
 _FOLDER = const(0x4000)
-_ROUTE_MS = const(20)
-_NAMES = {state.SIGNATURE_FILE: "signature", state.MANIFEST_FILE: "manifest"}  # how they are asked for
 
 
 def work(board, update):
     flash, entry = board.flash, update.entry
     in_force = update.column.folder
     folder = "b" if in_force == "a" else "a"
-    yield from _listen(update)
+    yield from pieces.listen(update)
     found = yield from _manifest(board, update, in_force)
     entry["version"] = found["version"]
     yield from _tidy(flash, folder, in_force, found["end"])
@@ -43,87 +33,6 @@ def work(board, update):
     update.column.actions.restart.start(_RESTART_MS)
 
 
-# -- over the session
-
-
-def _listen(update):
-    """One more subscription of this session; it ends with it."""
-    uplink = update.column.uplink
-    session, topic = uplink.session, update.column.messages.topic("piece")
-    if b"piece" in uplink.refused or b"want" in uplink.refused:
-        if uplink.deaf == topic:  # it is neither answers nor commands that are missing
-            uplink.deaf = b""
-        raise ValueError("the broker ends the session at ...piece or ...want")
-    if update.session is not session:
-        update.session = session
-        session.subscriptions = list(session.subscriptions) + [topic]
-    while session.subscriptions:
-        yield _ROUTE_MS
-        if uplink.session is not session:
-            raise OSError("the session ended at the subscription to its pieces")
-    if session.unheard == topic:
-        session.unheard = b""
-        raise ValueError("the broker refuses the subscription to ...piece")
-
-
-def _get(board, update, name, size, digest):
-    """Fetch a file into PART_FILE, or the rest of it. `digest`: what its SHA-256 must be, or None."""
-    flash, damaged = board.flash, 0
-    while True:
-        at = flash.size(state.PART_FILE)
-        if at > size:
-            flash.remove(state.PART_FILE)
-            at = 0
-        while at < size:
-            data = yield from _ask(board, update, name, at, min(PIECE_BYTES, size - at))
-            flash.append(state.PART_FILE, data)
-            at += len(data)
-            yield 0
-        if digest is None:
-            return
-        is_right = yield from _is(flash, state.PART_FILE, digest)
-        if is_right:
-            return
-        flash.remove(state.PART_FILE)
-        damaged += 1
-        if damaged >= _DAMAGED_MAX:
-            raise ValueError("%s came damaged %d times" % (name, damaged))
-
-
-def _ask(board, update, name, at, size):
-    """One piece: asked for until it comes, ever less often."""
-    column, wait_ms = update.column, _ANSWER_MS
-    topic = column.messages.topic("want")
-    want = {"v": 1, "release": update.entry["digest"][:16], "file": _NAMES.get(name, name), "at": at}
-    want["bytes"] = size
-    while True:
-        update.piece = None
-        while not column.uplink.publish_once(topic, encoding.encode(want)):
-            yield _ROUTE_MS
-        due = Deadline(board, wait_ms)
-        while not due.expired():
-            yield due.left_ms(0)
-            data = _taken(update, want)
-            if data is not None:
-                return data
-        wait_ms = min(wait_ms * 2, _ANSWER_MAX_MS)
-
-
-def _taken(update, want):
-    """The bytes of the piece that came, if it is the one that was asked for."""
-    payload, update.piece = update.piece, None
-    if payload is None:
-        return None
-    try:
-        body = json.loads(payload.decode())
-        if all(body[key] == want[key] for key in ("v", "release", "file", "at")):
-            data = a2b_base64(body["data"])
-            return data if len(data) == want["bytes"] else None
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
-        pass
-    return None
-
-
 # -- what was fetched
 
 
@@ -135,7 +44,7 @@ def _manifest(board, update, in_force):
         (state.MANIFEST_FILE, entry["bytes"], entry["digest"]),
     ):
         if flash.size(name) != size:
-            yield from _get(board, update, name, size, digest)
+            yield from pieces.get(board, update, name, size, digest)
             flash.rename(state.PART_FILE, name)
     yield from _check_signature(flash, entry, in_force)
     found = manifest.header(flash)
@@ -146,14 +55,9 @@ def _manifest(board, update, in_force):
 
 
 def _check_signature(flash, entry, in_force):
-    is_right = yield from _is(flash, state.MANIFEST_FILE, entry["digest"])
+    is_right = yield from pieces.is_right(flash, state.MANIFEST_FILE, entry["digest"])
     if not is_right or not signature.is_good(flash, in_force, entry["digest"]):
         raise ValueError("not signed with a key that this column trusts")
-
-
-def _is(flash, name, digest):
-    found = yield from manifest.digest(flash, name)
-    return found == digest
 
 
 # -- the folder that is not in force
@@ -171,7 +75,7 @@ def _tidy(flash, folder, in_force, start):
                 break
             yield 0
         if wanted is not None:
-            is_right = yield from _is(flash, path(folder, name), wanted)
+            is_right = yield from pieces.is_right(flash, path(folder, name), wanted)
             if is_right:
                 continue
         flash.remove(path(folder, name))
@@ -210,11 +114,11 @@ def _fill(board, update, folder, in_force, start):
         ours = path(in_force, name)
         is_ours = flash.size(ours) == size
         if is_ours:
-            is_ours = yield from _is(flash, ours, digest)
+            is_ours = yield from pieces.is_right(flash, ours, digest)
         if is_ours:
             yield from _copy(flash, ours)
         else:
-            yield from _get(board, update, name, size, digest)
+            yield from pieces.get(board, update, name, size, digest)
         _make_folders(flash, target)
         flash.rename(state.PART_FILE, target)
         yield 0
@@ -224,7 +128,7 @@ def _copy(flash, source):
     flash.remove(state.PART_FILE)
     at = 0
     while True:
-        data = flash.read_at(source, at, PIECE_BYTES)
+        data = flash.read_at(source, at, pieces.PIECE_BYTES)
         if not data:
             return
         flash.append(state.PART_FILE, data)
@@ -243,7 +147,7 @@ def _hold(flash, entry, folder, in_force, start):
     """The last look before the switch: signature, and each file as it lies there."""
     yield from _check_signature(flash, entry, in_force)
     for digest, _, name in manifest.entries(flash, start, in_force):
-        is_right = yield from _is(flash, path(folder, name), digest)
+        is_right = yield from pieces.is_right(flash, path(folder, name), digest)
         if not is_right:
             raise OSError("%s is damaged" % name)  # the work begins again: what is damaged is fetched anew
 
@@ -255,8 +159,8 @@ def _carry(flash, folder, in_force):
         if flash.size(target) or not flash.size(ours):
             continue  # the release has keys of its own
         yield from _copy(flash, ours)
-        digest = yield from manifest.digest(flash, ours)
-        is_right = yield from _is(flash, state.PART_FILE, digest)
+        digest = yield from pieces.digest(flash, ours)
+        is_right = yield from pieces.is_right(flash, state.PART_FILE, digest)
         if not is_right:
             raise OSError("%s is damaged" % name)
         flash.rename(state.PART_FILE, target)

@@ -21,27 +21,12 @@ MAGIC = b"sos-column release 1\n"
 _LINE_MAX = const(1024)  # of the header
 _ENTRY_MAX = const(176)
 _PATH_MAX = const(80)
-_READ_BYTES = const(512)
 _FOLDERS = ("firmware/", "hal/", "umqtt/")
 _LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./"
 ROOTS = ("boot.py", "main.py")  # in no folder: the way back leads through them, so no update changes them
 _LIBRARY = "lib/"
 _ROOT_DIGITS = 16
 _MPY_VERSION_AT = const(1)
-
-
-def digest(flash, name: str):
-    """Ends with a file's SHA-256 in hex; yields 0 now and then, for the button."""
-    found, at = sha256(), 0
-    while True:
-        data = flash.read_at(name, at, _READ_BYTES)
-        if not data:
-            break
-        found.update(data)
-        at += len(data)
-        if at & 0x7FF == 0:
-            yield 0
-    return hexlify(found.digest()).decode()
 
 
 def header(flash) -> dict:

@@ -1,4 +1,5 @@
-"""The command `update`: which release is wanted, or none any more. Notes it on flash; task.py does the rest."""
+"""The commands `update` and `renew`: which release, or which certificates, are wanted, or none any more. Notes it on
+flash; task.py does the rest."""
 
 from firmware import resets
 from firmware.startup.seal import path
@@ -6,16 +7,18 @@ from firmware.update import signature, state
 from firmware.update.task import Update
 
 MAX_BYTES = 16384  # of a manifest
+RENEWAL_MAX_BYTES = 4096
 _HEX = "0123456789abcdef"
 
 
-def obey(board, column, release) -> str | None:
-    """`release`: {"digest", "bytes"}, or None to give up the one under way. Why not, in words; None: it was noted."""
+def obey(board, column, kind: str, wanted) -> str | None:
+    """`kind`: state.RELEASE or RENEWAL; `wanted`: {"digest", "bytes"}, or None to give up the one under way. Why not,
+    in words; None: it was noted."""
     flash, running = board.flash, state.read(board.flash)
     if flash.size(resets.ACTIVE_FILE) > 1 or running and running["state"] == state.TRIAL:
-        return "refused: a firmware is on trial"
+        return "refused: a firmware, or a certificate, is on trial"
     try:
-        return _give_up(column, running) if release is None else _begin(board, column, release, running)
+        return _give_up(column, running) if wanted is None else _begin(board, column, kind, wanted, running)
     except OSError as error:
         return "refused: the flash: %s" % error
 
@@ -27,15 +30,17 @@ def _give_up(column, running):
     return None
 
 
-def _begin(board, column, release, running):
-    in_force = column.folder
-    wanted, size = _parsed(release)
-    why = _obstacle(board, in_force, wanted, size)
+def _begin(board, column, kind, what, running):
+    wanted, size = _parsed(what)
+    why = _shapeless(kind, wanted, size)
+    if why is None:
+        why = _no_renewal(column) if kind == state.RENEWAL else _no_release(board, column.folder)
     if why is not None:
         return "refused: " + why
     if running is None or running["digest"] != wanted:
         state.forget_files(board.flash)  # first: what is there must never pass for a part of this one
     entry = {"state": state.FETCHING, "digest": wanted, "bytes": size, "version": "", "to": "", "why": None}
+    entry["kind"] = kind
     state.write(board.flash, entry)
     if column.update is not None:
         column.supervisor.drop(column.update)
@@ -45,18 +50,32 @@ def _begin(board, column, release, running):
     return None
 
 
-def _parsed(release):
+def _parsed(what):
     try:
-        return str(release["digest"]), release["bytes"]
+        return str(what["digest"]), what["bytes"]
     except (KeyError, TypeError):
         return "", 0
 
 
-def _obstacle(board, in_force, wanted, size):
+def _shapeless(kind, wanted, size):
     if len(wanted) != 64 or any(digit not in _HEX for digit in wanted):
-        return "release.digest must be 64 hex digits"
-    if type(size) is not int or not 0 < size <= MAX_BYTES:
-        return "release.bytes must be 1 to %d" % MAX_BYTES
+        return "%s.digest must be 64 hex digits" % kind
+    most = RENEWAL_MAX_BYTES if kind == state.RENEWAL else MAX_BYTES
+    if type(size) is not int or not 0 < size <= most:
+        return "%s.bytes must be 1 to %d" % (kind, most)
+    return None
+
+
+def _no_renewal(column):
+    tls = column.uplink.config["tls"]
+    if not tls or not tls.get("digest"):
+        return "this column has no certificate"
+    if column.origin["source"] != "current":
+        return "this column runs on the last good configuration"
+    return None
+
+
+def _no_release(board, in_force):
     if not signature.has_keys(board.flash, in_force):
         return "this column trusts no release key; it gets one by cable"
     # hal/ is part of every bundle, and of none that is frozen into an image

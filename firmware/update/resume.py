@@ -1,12 +1,18 @@
 """At the start: what became of the update that this boot finds on flash? Loaded when there is a record of one."""
 
-from firmware import resets
+from firmware import const, resets
 from firmware.update import state
+
+_RENEWAL_FILE = const("tls.new")  # see firmware/startup/renewed.py
 
 
 def resume(board, column):
     """The task that goes on with it, or None: there is nothing to be done."""
     flash, entry = board.flash, state.read(board.flash)
+    if flash.size(_RENEWAL_FILE) or state.is_renewal(entry) and entry["state"] == state.TRIAL:
+        from firmware.update.proving import resume as proving
+
+        return proving(board, column, entry)
     if entry is None:
         return None
     if entry["state"] == state.FETCHING:

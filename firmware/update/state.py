@@ -1,6 +1,7 @@
 """What a column remembers of an update, on flash: the release that it was told of, and what became of it.
 
-`update.rec` is one framed record: {"state", "digest" of the manifest (hex), "bytes" of it, "version", "to", "why"}.
+`update.rec` is one framed record: {"state", "digest" of the manifest (hex), "bytes" of it, "version", "to", "why",
+"kind"}.
 """
 
 import json
@@ -14,8 +15,9 @@ PART_FILE = "update.part"  # of the file that is being fetched
 FLOOR_FILE = "update.floor"  # the oldest version that is still taken
 KEYS_FILE = "release.keys"  # in the folder in force: with it its trust goes back as well
 
+RELEASE, RENEWAL = "release", "renewal"  # `kind`; a record without one is of a release
 FETCHING = "fetching"
-TRIAL = "trial"  # the new folder was put in force
+TRIAL = "trial"  # the new folder, or the new certificates, were put in force
 KEPT = "kept"
 RETURNED = "returned"
 REFUSED = "refused"
@@ -38,6 +40,10 @@ def read(flash):
 def write(flash, entry: dict) -> None:
     """Raises OSError."""
     flash.replace(UPDATE_FILE, record.frame(json.dumps(entry).encode()))
+
+
+def is_renewal(entry) -> bool:
+    return entry is not None and entry.get("kind") == RENEWAL
 
 
 def told(flash):

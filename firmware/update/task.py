@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NEEDS_BYTES = 12288  # of free heap: 6 KB for the work, and as much as an alarm may want meanwhile
 _PLENTY_BYTES = const(65536)  # free when the work begins: what it takes is nothing that an alarm could miss
+_LOADED = ["firmware.update." + module for module in ("fetch", "manifest", "signature", "pieces", "renewal")]
 _IDLE_MS = const(2000)
 _CALM_MS = const(10)
 _AGAIN_MS = const(60000)  # after trouble of the flash or of memory
@@ -55,7 +56,7 @@ class Update:
         if self._work is not None:
             self._work.close()
             self._work = self.piece = None
-            self._board.forget("firmware.update.fetch", "firmware.update.manifest", "firmware.update.signature")
+            self._board.forget(*_LOADED)
 
     def drilled(self, answered: bool) -> None:
         pass
@@ -103,7 +104,10 @@ class Update:
         self._has_plenty = free_bytes >= _PLENTY_BYTES
         if free_bytes < NEEDS_BYTES:
             raise MemoryError("too little memory is free")
-        from firmware.update.fetch import work
+        if state.is_renewal(self.entry):
+            from firmware.update.renewal import work
+        else:
+            from firmware.update.fetch import work
 
         self._work = work(self._board, self)
 

@@ -10,7 +10,20 @@ import pytest
 from diag_answers import Recorded
 from diag_port import FakeColumn, FakePort
 
-from field import authorities, bundle, console, flash, image, logs, provision, release, revocation, shell, watch
+from field import (
+    authorities,
+    bundle,
+    console,
+    flash,
+    image,
+    logs,
+    provision,
+    release,
+    renewal,
+    revocation,
+    shell,
+    watch,
+)
 from field.board import Board, BoardError
 from field.diag import command
 from field.telling import EXIT_FAILED, EXIT_INTERRUPTED, in_words
@@ -18,6 +31,7 @@ from field.words import LANGUAGES, Trouble, Words
 
 MAINS = {"bundle": bundle.main, "console": console.main, "diag": command.main, "flash": flash.main, "image": image.main,
          "logs": logs.main, "provision": provision.main, "release": release.main, "authorities": authorities.main,
+         "renewal": renewal.main,
          "revocation": revocation.main, "shell": shell.main, "watch": watch.main}  # fmt: skip
 
 

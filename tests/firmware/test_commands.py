@@ -111,7 +111,7 @@ def test_the_self_test_gives_its_figures() -> None:
     ("changes", "words"),
     [
         ({"expires": rfc3339.text(EPOCH_MS - 1)}, "expired at"),
-        ({"cmd": "self-destruct"}, "must be one of drill, identify, maintain, report, restart, selftest"),
+        ({"cmd": "self-destruct"}, "must be one of drill, identify, maintain, renew, report, restart, selftest"),
         ({"cmd": ["report"]}, "unknown command"),
         ({"cmd": None}, "unknown command"),
     ],

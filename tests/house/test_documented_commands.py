@@ -120,6 +120,7 @@ RUN_BY = {
     "make provision": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
     "make release": "field/test_release.py::test_two_builds_have_the_same_bytes",
     "make authority": "field/test_authorities.py::test_no_step_out_of_turn_and_no_step_half",
+    "make renew": "field/test_renewals_packed.py::test_it_packs_what_provisioning_made_and_nothing_twice",
     "make revoke": "field/test_revocation.py::test_a_replacement_has_nothing_of_the_stolen_one",
     "make run": "demo/test_demo.py::test_without_a_terminal_it_plays_the_script_and_passes",
     "make servers": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",

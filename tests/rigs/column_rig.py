@@ -49,12 +49,16 @@ class Rig:
         self.check_retained = True
         self.ends_at: Callable[[Heard], bool] = lambda _: False  # the broker ends the connection at such a packet
         changes.setdefault("selftest__stream_s", 0)  # nobody is at the stream's address, unless a test says so
-        config, found = validate(document(**changes), "esp32")
-        assert found == []
+        config = self.configuration(folder, mode, changes)
         found_by_boot = {"number": boot, "mode": mode, "unhealthy": 5 if mode == "safe" else 0, "folder": folder}
         make: Any = Column
         origin = {"digest": "0" * 16, "source": "last-good" if errors else "current"}
         self.column = make(self.board, found_by_boot, config, origin, list(errors))
+
+    def configuration(self, folder: str, mode: str, changes: dict[str, Any]) -> Any:
+        config, found = validate(document(**changes), "esp32")
+        assert found == []
+        return config
 
     def _dial(self, address: str, port: int, server_name: str | None) -> FakeStream:
         stream = FakeStream(self.board, self.answers)

@@ -11,7 +11,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from column_rig import ROOT, Rig
 from cryptography.hazmat.primitives import serialization
@@ -146,6 +146,8 @@ class CutFlash(FakeFlash):
 class UpdatedColumn:
     """Boots again whenever it restarts or is cut. `spoil`: what the wire makes of a piece, None: it is lost."""
 
+    rig_class: type[Rig] = Rig
+
     def __init__(self, offered: Release | None = None, flash: FakeFlash | None = None, **changes: Any) -> None:
         self.release = offered or made()
         self.flash = flash if flash is not None else flashed(FakeFlash())
@@ -174,7 +176,7 @@ class UpdatedColumn:
         self.boots += 1
         found = self._run_boot_py()
         self.folder = found["folder"]
-        self.rig = Rig(
+        self.rig = self.rig_class(
             self.flash, self._cause, found["mode"], found["number"], folder=self.folder,
             scratch=crumb("", True), micropython="1.26.0", **self._changes,
         )  # fmt: skip
@@ -239,7 +241,7 @@ class UpdatedColumn:
             sys.modules["os"] = real
         return dict(namespace["boot"])
 
-    def run(self, ms: int) -> "UpdatedColumn":
+    def run(self, ms: int) -> Self:
         """Through restarts, cuts and lost connections."""
         end_ms = self.rig.board.now_ms + ms
         while self.rig.board.now_ms < end_ms:
@@ -252,7 +254,7 @@ class UpdatedColumn:
         self._check()
         return self
 
-    def until(self, is_so: Callable[[], bool], ms: int = PATIENCE_MS, step_ms: int = 250) -> "UpdatedColumn":
+    def until(self, is_so: Callable[[], bool], ms: int = PATIENCE_MS, step_ms: int = 250) -> Self:
         for _ in range(ms // step_ms):
             if is_so():
                 return self

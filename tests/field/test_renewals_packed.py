@@ -1,0 +1,118 @@
+"""What `make renew` packs, and a rollout makes of it: idempotent, sealed, and only for columns that lack it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleet_rig import GOOD, HEADER, Tables, make, snapshot
+from whole_rig import succeeds
+
+from common.release import ReleaseError
+from desk.rollout import plan as rules
+from desk.rollout.command import EXIT_USAGE
+from desk.rollout.command import main as rollout
+from desk.rollout.offer import Renewals
+from desk.rollout.plan import Limits, Plan
+from field import authorities, provision, renewal
+from field.telling import EXIT_FAILED
+
+PLACE = {"geo": "geo:54.8753,69.1628;u=5"}
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    assert make(Tables(tmp_path)(HEADER, GOOD, GOOD.replace("one", "two")), tmp_path / "out") == 0
+    return tmp_path / "out"
+
+
+def packed(out: Path) -> dict[str, Any]:
+    return dict(json.loads((out / "centre" / renewal.FILE).read_text())["columns"])
+
+
+def test_it_packs_what_provisioning_made_and_nothing_twice(out: Path) -> None:
+    assert "2 of them with something new" in succeeds("renew", OUT=out)
+    first = snapshot(out)
+    assert "0 of them" in succeeds("renew", OUT=out) and snapshot(out) == first
+    tls = json.loads((out / "columns/one/config.json").read_text())["broker"]["tls"]
+    one = packed(out)["one"]
+    assert one["certificates"] == renewal.fingerprint(tls["ca"], tls["cert"])
+    body = json.loads(one["package"])
+    assert (body["ca"], body["cert"], body["device_id"]) == (tls["ca"], tls["cert"], "one")
+    assert authorities.main(["add", "--out", str(out)]) == 0
+    assert make(out.parent / "fleet.csv", out) == 0
+    assert renewal.main(["--out", str(out)]) == 0
+    assert json.loads(packed(out)["one"]["package"])["number"] > body["number"]
+
+
+def test_nothing_in_the_file_is_secret(out: Path) -> None:
+    assert renewal.main(["--out", str(out)]) == 0
+    text = (out / "centre" / renewal.FILE).read_text()
+    secrets = json.loads((out / "columns/one/secrets.json").read_text())
+    assert "PRIVATE KEY" not in text
+    assert not [key for key, value in secrets.items() if isinstance(value, str) and len(value) > 8 and value in text]
+
+
+def test_a_damaged_file_is_named(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (out / "centre" / renewal.FILE).write_text("{}")
+    assert renewal.main(["--out", str(out)]) == EXIT_FAILED
+    assert renewal.FILE in capsys.readouterr().err
+
+
+def test_certificates_are_made_anew_at_two_thirds_of_their_life() -> None:
+    """So that columns that cannot be reached for years are in time all the same."""
+    assert pytest.approx(provision.YEARS * 365, rel=0.01) == provision.RENEW_BEFORE_DAYS * 3
+
+
+# -- the desk's side
+
+
+def info(**more: Any) -> dict[str, Any]:
+    return {"fw": "1.0.0", "boot": 1, "location": PLACE, **more}
+
+
+def test_only_who_lacks_them_is_told_and_each_of_its_own(out: Path) -> None:
+    """Red when a column that was flashed by cable is told, or a stranger."""
+    assert renewal.main(["--out", str(out)]) == 0
+    offer = Renewals(out / "centre" / renewal.FILE)
+    plan = Plan(offer.digest, offer.version, Limits(watch_s=0))
+    plan.offer = offer
+    for name, said in (
+        ("one", info()), ("two", info(certificates=packed(out)["two"]["certificates"])), ("three", info()),
+    ):  # fmt: skip
+        plan.heard("nko", name, "info", said, 0, kept=False)
+        plan.heard("nko", name, "state", {"state": "online"}, 0, kept=False)
+    assert {name: one.state for name, one in plan.columns.items()} == {"one": rules.WAITING, "two": rules.KEPT}
+    assert [send.device_id for send in plan.look(1000)] == ["one"]
+    command = offer.command("one", is_wanted=True)
+    assert command["cmd"] == "renew" and command["renewal"]["bytes"] == len(packed(out)["one"]["package"])
+    told = {"state": "kept", "release": command["renewal"]["digest"][:16], "version": None, "why": None}
+    plan.heard("nko", "one", "info", info(update=told), 2000, kept=False)
+    plan.look(3000)
+    assert plan.state == rules.DONE
+
+
+def test_pieces_are_of_its_own_package_and_within_it(out: Path) -> None:
+    assert renewal.main(["--out", str(out)]) == 0
+    offer = Renewals(out / "centre" / renewal.FILE)
+    text = packed(out)["two"]["package"].encode()
+    parts = [offer.piece("two", "renewal", at, min(512, len(text) - at)) for at in range(0, len(text), 512)]
+    assert b"".join(part or b"" for part in parts) == text
+    size = len(text)
+    for file, at, count in (("manifest", 0, 1), ("renewal", -1, 1), ("renewal", size, 1), ("renewal", 0, 513)):
+        assert offer.piece("two", file, at, count) is None
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"v": 2, "columns": {}}', '{"v": 1, "columns": {"one": {}}}'])
+def test_a_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / renewal.FILE).write_text(text)
+    with pytest.raises(ReleaseError, match=r"renewals\.json"):
+        Renewals(tmp_path / renewal.FILE)
+
+
+def test_a_release_or_renewals_but_not_both(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["start", "--folder", str(tmp_path), "--broker", "127.0.0.1:1"]
+    both = ["--release", str(tmp_path), "--renewals", str(tmp_path / "x")]
+    for more in ([], both, ["--release", str(tmp_path)]):
+        assert rollout(words + more) == EXIT_USAGE
+        assert "--re" in capsys.readouterr().err
