@@ -11,6 +11,7 @@ from aiortc import RTCRtpSender, RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
 from common.webrtc import Answered, BadOffer, check, reachable
+from desk.media.back_channel import BackChannel
 from desk.media.relay import Target
 from desk.media.source import G711, OPEN_S, Found, Slots, Source
 from desk.media.track import Track
@@ -41,6 +42,7 @@ class Call(Answered):
         self._slots, self._over = slots, over
         self._source = Source(target, threads, slots) if target is not None else None
         self._intercom = intercom
+        self._back = BackChannel(target) if target is not None and target.speaks and intercom is None else None
         self._found: Found | None = None
         self.ways: list[str] = []
         self.tried: list[str] = []
@@ -91,7 +93,8 @@ class Call(Answered):
             self._converse(self._intercom, offered["audio"])
         elif source is not None and found is not None and found.audio and "audio" in offered:
             source.sound = _sound_codec(found, offered["audio"])
-            source.audio = self._send("audio", source.sound)
+            source.audio = self._send("audio", source.sound, "sendrecv" if self._back is not None else "sendonly")
+            self._speak()
         if not any(transceiver.sender.track for transceiver in connection.getTransceivers()):
             raise NoStream("codec", "the camera sends nothing that the browser asked for")
         self.ways += ["rtsp"] * (source is not None) + ["sip"] * (self._intercom is not None)
@@ -109,6 +112,13 @@ class Call(Answered):
             self._source.ear = lambda part: ear.put(part, of_intercom=False)
         mouth = intercom.join(self, ear)
         self._connection.on("track", lambda track: self._start(listen(track, mouth)))
+
+    def _speak(self) -> None:
+        """To the camera, if it has a loudspeaker."""
+        if (back := self._back) is not None:
+            back.start()
+            self.ways.append("onvif")
+            self._connection.on("track", lambda track: self._start(listen(track, back.mouth)))
 
     def _send(self, kind: Kind, codec: str, direction: str = "sendonly") -> Track:
         track = Track(kind)
@@ -130,7 +140,7 @@ class Call(Answered):
             "video": found.video if found else "",
             "audio": found.audio if found else "",
             "converted": source is not None and source.converted,
-            "voice": self._intercom.state() if self._intercom is not None else None,
+            "voice": there.state() if (there := self._intercom or self._back) is not None else None,
         }
 
     async def close(self) -> None:
@@ -141,6 +151,8 @@ class Call(Answered):
         self._over()
         if self._intercom is not None:
             await self._intercom.leave(self)
+        if self._back is not None:
+            await self._back.stop()
         if self._source is not None:
             await self._source.stop()
         await self._shut()

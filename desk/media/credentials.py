@@ -5,6 +5,7 @@
     device = "petropavl-*"          # may be left out: any column
     user = "desk"
     password = "..."
+    speaks = true                   # may be left out: it has a loudspeaker, by ONVIF's back channel; of cameras only
 
     [[intercom]]                    # the same fields
     ...
@@ -23,6 +24,7 @@ from pathlib import Path
 from desk.private_file import PrivateFileError, read_toml
 
 FIELDS = {"host": True, "device": False, "user": True, "password": True}  # whether it must be there
+SPEAKS = "speaks"
 KINDS = ("camera", "intercom")
 
 
@@ -38,6 +40,7 @@ class Credential:
     user: str
     password: str = field(repr=False)
     device: str = "*"
+    speaks: bool = False
 
     def fits(self, device_id: str, host: str) -> bool:
         return fnmatch.fnmatchcase(device_id, self.device) and fnmatch.fnmatchcase(host.lower(), self.host.lower())
@@ -71,12 +74,15 @@ def read(path: Path) -> Credentials:
 
 
 def _credentials(path: Path, kind: str, entries: Sequence[object]) -> list[Credential]:
-    return [_credential(f"{path}: {kind} {number}", one) for number, one in enumerate(entries, 1)]
+    return [_credential(f"{path}: {kind} {number}", kind, one) for number, one in enumerate(entries, 1)]
 
 
-def _credential(where: str, given: object) -> Credential:
-    if not isinstance(given, dict) or set(given) - set(FIELDS):
-        raise CredentialsError(f"{where}: knows only {', '.join(FIELDS)}")
+def _credential(where: str, kind: str, given: object) -> Credential:
+    known = (*FIELDS, SPEAKS) if kind == "camera" else tuple(FIELDS)
+    if not isinstance(given, dict) or set(given) - set(known):
+        raise CredentialsError(f"{where}: knows only {', '.join(known)}")
+    if not isinstance(speaks := given.pop(SPEAKS, False), bool):
+        raise CredentialsError(f"{where}: {SPEAKS} must be true or false")
     for name, needed in FIELDS.items():
         value = given.get(name)
         if not (isinstance(value, str) and value) if needed or name in given else False:
@@ -85,4 +91,4 @@ def _credential(where: str, given: object) -> Credential:
         raise CredentialsError(f"{where}: has control characters, or a colon in user")
     if not given["host"].strip("*?"):
         raise CredentialsError(f"{where}: host fits every host; name their network at least, such as 10.20.*")
-    return Credential(**given)
+    return Credential(**given, speaks=speaks)

@@ -140,7 +140,7 @@ class Gateway:
             failed = [*tried, *(f"{way}={trouble.code}" for way in ways if way in asked)]
             trouble.headers[TRIED_HEADER] = " ".join(failed)
             raise
-        way = "+".join(way for way in ways if way in done["ways"])
+        way = "+".join(way for way in (*ways, "onvif") if way in done["ways"])
         return Answered(str(done["name"]), str(done["answer"]).encode(), way, (*tried, *done["tried"]))
 
     async def prove(self, address: str, device_id: str, known: list[Document]) -> Document:
@@ -165,7 +165,8 @@ class Gateway:
         port = where.port or PORTS[where.scheme]
         addresses = await self._hosts.look_up(where.host, port)
         known = self._credentials.of(device_id, where.host)
-        return {"addresses": addresses, "host": where.host, "port": port, "path": where.raw_path_qs, **_login(known)}
+        return {"addresses": addresses, "host": where.host, "port": port, "path": where.raw_path_qs,
+                **_login(known), "speaks": known is not None and known.speaks}  # fmt: skip
 
     async def _intercom(self, address: str, device_id: str) -> Document:
         """Raises NoStream."""

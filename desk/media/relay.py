@@ -40,6 +40,7 @@ class Target:
     path: str
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    speaks: bool = False  # it has a back channel
 
     @property
     def base(self) -> str:
@@ -77,7 +78,7 @@ class Relay:
 
     async def start(self) -> str:
         """Connects to the camera; the address for FFmpeg. Raises NoStream."""
-        camera = await self._connect()
+        camera = await connect(self._target)
         self._open.append(camera[1])
         self._server = await asyncio.start_server(
             lambda *player: self._accept(camera, player), "127.0.0.1", 0, limit=HEADER_MAX
@@ -99,21 +100,6 @@ class Relay:
         """What FFmpeg did not live to see."""
         waits = next(iter(self._waiting.values()), None)
         return NoStream("timeout", f"the camera did not answer {waits.method}") if waits is not None else None
-
-    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        where, trouble = f"{self._target.host}:{self._target.port}", NoStream("no-route", "no address")
-        for address in self._target.addresses:
-            try:
-                opening = asyncio.open_connection(address, self._target.port, limit=HEADER_MAX)
-                return await asyncio.wait_for(opening, CONNECT_S)
-            except TimeoutError:
-                trouble = NoStream("timeout", f"{where} did not take a connection in {CONNECT_S:.0f} s")
-            except ConnectionRefusedError:
-                trouble = NoStream("refused", f"{where} refuses connections")
-            except OSError as error:
-                code = "no-route" if error.errno in UNREACHABLE else "lost"
-                trouble = NoStream(code, f"{where}: {error.strerror or 'no connection'}")
-        raise trouble
 
     def _accept(
         self,
@@ -159,7 +145,7 @@ class Relay:
         first = True
         while head := await reader.read(1):
             if head == DOLLAR:
-                camera.write(DOLLAR + await _packet(reader))
+                camera.write(DOLLAR + await read_packet(reader))
             else:
                 request = await self._request(head, reader, first)
                 first = False
@@ -169,7 +155,7 @@ class Relay:
             await camera.drain()
 
     async def _request(self, head: bytes, reader: asyncio.StreamReader, first: bool) -> Request:
-        line, headers = await _head(head, reader)
+        line, headers = await read_head(head, reader)
         found = REQUEST_LINE.fullmatch(line)
         mine = f"{self._own}/{self._secret}"
         if found is None or (first and not found[2].startswith(mine)):
@@ -179,7 +165,7 @@ class Relay:
             uri = self._target.base + self._target.path + uri.removeprefix(mine)
         kept = [(name, value) for name, value in headers if name not in ("cseq", "authorization", "content-length")]
         number = next((value for name, value in headers if name == "cseq"), "0")
-        return Request(found[1], uri, number, kept, await _body(headers, reader))
+        return Request(found[1], uri, number, kept, await read_body(headers, reader))
 
     def _ask(self, request: Request, camera: asyncio.StreamWriter) -> None:
         self._sent += 1
@@ -207,10 +193,10 @@ class Relay:
         reader = camera[0]
         while head := await reader.read(1):
             if head == DOLLAR:
-                player.write(DOLLAR + await _packet(reader))
+                player.write(DOLLAR + await read_packet(reader))
             else:
-                line, headers = await _head(head, reader)
-                body = await _body(headers, reader)
+                line, headers = await read_head(head, reader)
+                body = await read_body(headers, reader)
                 if (found := STATUS_LINE.fullmatch(line)) is not None:
                     self._answer(int(found[1]), headers, body, camera[1], player)
                 elif REQUEST_LINE.fullmatch(line) is None:  # what a camera asks is not answered
@@ -265,12 +251,29 @@ class Relay:
             self.trouble = NoStream("protocol", f"the camera answered {request.method} with {status}")
 
 
-async def _packet(reader: asyncio.StreamReader) -> bytes:
+async def connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """To the first of its addresses that can be reached. Raises NoStream."""
+    where, trouble = f"{target.host}:{target.port}", NoStream("no-route", "no address")
+    for address in target.addresses:
+        try:
+            opening = asyncio.open_connection(address, target.port, limit=HEADER_MAX)
+            return await asyncio.wait_for(opening, CONNECT_S)
+        except TimeoutError:
+            trouble = NoStream("timeout", f"{where} did not take a connection in {CONNECT_S:.0f} s")
+        except ConnectionRefusedError:
+            trouble = NoStream("refused", f"{where} refuses connections")
+        except OSError as error:
+            code = "no-route" if error.errno in UNREACHABLE else "lost"
+            trouble = NoStream(code, f"{where}: {error.strerror or 'no connection'}")
+    raise trouble
+
+
+async def read_packet(reader: asyncio.StreamReader) -> bytes:
     head = await reader.readexactly(3)
     return head + await reader.readexactly(int.from_bytes(head[1:]))
 
 
-async def _head(first: bytes, reader: asyncio.StreamReader) -> tuple[str, list[tuple[str, str]]]:
+async def read_head(first: bytes, reader: asyncio.StreamReader) -> tuple[str, list[tuple[str, str]]]:
     """The first line, and the headers with lower-case names. Raises NoStream."""
     try:
         text = (first + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -286,7 +289,7 @@ async def _head(first: bytes, reader: asyncio.StreamReader) -> tuple[str, list[t
     return line, headers
 
 
-async def _body(headers: list[tuple[str, str]], reader: asyncio.StreamReader) -> bytes:
+async def read_body(headers: list[tuple[str, str]], reader: asyncio.StreamReader) -> bytes:
     lengths = {value for name, value in headers if name == "content-length"}
     if not lengths:
         return b""

@@ -19,9 +19,10 @@ H264_PAY = "rtph264pay name=pay0 pt=96"
 
 
 class RtspCamera:
-    """On one port for as long as it lives. `streams`: path -> pipeline. `server`: the program that has them."""
+    """On one port for as long as it lives. `streams`: path -> pipeline, or [pipeline, pipeline of its
+    back channel]. `server`: the program that has them."""
 
-    def __init__(self, streams: Mapping[str, str], *login: str, server: Path = SERVER) -> None:
+    def __init__(self, streams: Mapping[str, str | list[str]], *login: str, server: Path = SERVER) -> None:
         self._server = server
         self.streams = dict(streams)  # what is changed counts when it comes again
         self._login = login

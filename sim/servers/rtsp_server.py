@@ -1,6 +1,7 @@
 """Run by GStreamer's own Python (tools/gstreamer.py), not by ours: its RTSP server, with the streams it is given.
 
-Arguments: port, JSON {path: pipeline}, and perhaps user and password. Prints "up" when it listens.
+Arguments: port, JSON {path: pipeline, or [pipeline, that of ONVIF's back channel]}, and perhaps user and password.
+Prints "up" when it listens.
 """
 
 import json
@@ -14,11 +15,12 @@ gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
 ROLE = "watcher"
+BACK = "depay_backchannel"  # an element's name, by which GStreamer knows a back channel
 
 
 def main(port: str, streams: str, user: str | None = None, password: str | None = None) -> None:
     Gst.init(None)
-    server = GstRtspServer.RTSPServer()
+    server = GstRtspServer.RTSPOnvifServer() if BACK in streams else GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(port)
     if user is not None:
@@ -29,8 +31,12 @@ def main(port: str, streams: str, user: str | None = None, password: str | None 
         auth.add_digest(user, password, token)
         server.set_auth(auth)
     for path, pipeline in json.loads(streams).items():
-        factory = GstRtspServer.RTSPMediaFactory()
+        pipeline, *back = [pipeline] if isinstance(pipeline, str) else pipeline
+        factory = GstRtspServer.RTSPOnvifMediaFactory() if back else GstRtspServer.RTSPMediaFactory()
         factory.set_launch(pipeline)
+        if back:
+            factory.set_backchannel_launch(back[0])
+            factory.set_media_gtype(GstRtspServer.RTSPOnvifMedia)
         if user is not None:
             permissions = GstRtspServer.RTSPPermissions()
             for what in (GstRtspServer.RTSP_PERM_MEDIA_FACTORY_ACCESS, GstRtspServer.RTSP_PERM_MEDIA_FACTORY_CONSTRUCT):

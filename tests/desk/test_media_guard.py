@@ -172,7 +172,7 @@ async def relayed(target: Target) -> AsyncIterator[tuple[str, Relay]]:
         await relay.stop()
 
 
-def opened(harm: Harm, *login: str) -> tuple[str, str]:
+def opened(harm: Harm, user: str | None = None, password: str | None = None) -> tuple[str, str]:
     """FFmpeg at the relay, at that camera: (code of the trouble, its text)."""
 
     def look(url: str) -> None:
@@ -180,7 +180,8 @@ def opened(harm: Harm, *login: str) -> tuple[str, str]:
             pass
 
     async def run() -> tuple[str, str]:
-        async with relayed(Target(("127.0.0.1",), "camera.example", harm.port, "/a?udp", *login)) as (url, relay):
+        target = Target(("127.0.0.1",), "camera.example", harm.port, "/a?udp", user, password)
+        async with relayed(target) as (url, relay):
             await asyncio.to_thread(look, url)
             trouble = relay.trouble or relay.unanswered()
             return (trouble.code, trouble.text) if trouble else ("", "")

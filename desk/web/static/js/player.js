@@ -97,7 +97,7 @@ export class Player {
       if (sound && !["sendrecv", "sendonly"].includes(sound.currentDirection)) this.#deafen();
       const ways = (answer.headers.get("Stream-Way") ?? "").split("+");
       this.pictured = !ways.includes("sip") || ways.includes("rtsp");
-      if (ways.includes("sip")) this.voice = { state: "calling", code: null };
+      if (ways.includes("sip") || ways.includes("onvif")) this.voice = { state: "calling", code: null };
       if (resource) this.#follow(peer, resource);
       this.#changed();
     } catch (error) {

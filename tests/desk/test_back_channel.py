@@ -1,0 +1,136 @@
+"""A camera with a loudspeaker: the officer's voice by ONVIF's back channel. The camera is GStreamer's ONVIF server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from column_probe import need
+from desk_rig import DeskRig
+from pillar_rig import Voice, pitch_of, run, until
+from rtsp_camera import STREAMS
+from seeing import Seeing, advances, at, names
+
+from desk.media.back_channel import _ear
+from desk.media.credentials import Credential, Credentials, CredentialsError, read
+from desk.media.trouble import NoStream
+from desk.sip.g711 import ALAW, RATE_HZ
+from sim.servers.rtsp import RtspCamera
+
+OFFICER_HZ, LOUD = 300, 3000
+SPEAKS = 'capsfilter caps="application/x-rtp,media=audio,payload=0,clock-rate=8000,encoding-name=PCMU" '
+SPEAKS += "name=depay_backchannel ! rtppcmudepay ! mulawdec ! filesink async=false sync=false buffer-mode=2 location="
+USER = ("desk", "a secret of the camera")
+
+
+@pytest.fixture
+def said(tmp_path: Path) -> Path:
+    """What the camera's loudspeaker says: 8,000 samples a second."""
+    return tmp_path / "said"
+
+
+@pytest.fixture
+def camera(said: Path) -> Iterator[RtspCamera]:
+    need("gstreamer")
+    streams: dict[str, Any] = {"/speaks": [STREAMS["/h264"], f"( {SPEAKS}{said} )"], "/mute": STREAMS["/h264"]}
+    with RtspCamera(streams, *USER) as running:
+        yield running
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[DeskRig]:
+    rig = DeskRig(tmp_path / "desk", None)
+    known = Credential("127.0.0.1", USER[0], USER[1], speaks=True)
+    rig.server.player.gateway._credentials = Credentials([known])
+    yield rig
+    rig.close()
+
+
+async def voice_is(seeing: Seeing, state: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+
+    async def look() -> None:
+        while found.get("state") != state:
+            found.update((await seeing.state())["voice"])
+            await asyncio.sleep(0.05)
+
+    await asyncio.wait_for(look(), 30)
+    return found
+
+
+@pytest.mark.gstreamer
+def test_the_officer_is_heard_at_the_camera(desk: DeskRig, camera: RtspCamera, said: Path) -> None:
+    """With the camera's password; and again when the camera was away. Red without the header `Require`."""
+    names(desk, rtsp=camera.address("/speaks"))
+
+    def tone_is_there() -> bool:
+        last = np.fromfile(said, np.int16)[-RATE_HZ // 2 :] if said.exists() else np.zeros(0, np.int16)
+        return len(last) == RATE_HZ // 2 and np.abs(last).max() > LOUD and abs(pitch_of([last], RATE_HZ) - 300) < 12
+
+    async def look() -> None:
+        async with at(desk) as seeing:
+            assert await seeing.call(Voice(OFFICER_HZ)) == 201, seeing.text
+            assert seeing.way == "rtsp+onvif" and "a=sendrecv" in seeing.text
+            await voice_is(seeing, "talking")
+            await advances(seeing, 5)
+            await until(tone_is_there, "the officer's voice at the camera")
+            await asyncio.to_thread(camera.go)
+            await voice_is(seeing, "away")
+            said.unlink()
+            await asyncio.to_thread(camera.come)
+            await voice_is(seeing, "talking")
+            await until(tone_is_there, "the officer's voice again")
+
+    run(look())
+
+
+@pytest.mark.gstreamer
+def test_a_camera_that_cannot_is_said_to_be_deaf_and_goes_on_being_seen(desk: DeskRig, camera: RtspCamera) -> None:
+    names(desk, rtsp=camera.address("/mute"))
+
+    async def look() -> None:
+        async with at(desk) as seeing:
+            assert await seeing.call(Voice(OFFICER_HZ)) == 201, seeing.text
+            assert (await voice_is(seeing, "failed"))["code"] == "codec"
+            await advances(seeing, 5)
+
+    run(look())
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "m=audio 0 RTP/AVP 0\na=control:x\n",  # that is its microphone
+        "m=audio 0 RTP/AVP 97\na=rtpmap:97 mpeg4-generic/16000\na=sendonly\na=control:x\n",
+        "m=audio 0 RTP/AVP 0\na=sendonly\n",  # no address
+    ],
+)
+def test_a_description_without_an_ear(part: str) -> None:
+    with pytest.raises(NoStream, match="back channel"):
+        _ear(f"v=0\nm=video 0 RTP/AVP 96\na=control:v\n{part}")
+
+
+def test_the_ear_is_found_beside_the_microphone() -> None:
+    sdp = "v=0\r\nm=audio 0 RTP/AVP 0\r\na=control:in\r\nm=audio 0 RTP/AVP 8\r\na=sendonly\r\na=control:out\r\n"
+    assert _ear(sdp) == (ALAW, "out")
+
+
+def test_only_a_camera_of_which_the_file_says_so_is_asked(tmp_path: Path) -> None:
+    path = tmp_path / "passwords"
+    entry = '[[{}]]\nhost = "10.20.*"\nuser = "desk"\npassword = "x"\n{}\n'
+
+    def known(kind: str, more: str) -> Credentials:
+        path.write_text(entry.format(kind, more))
+        path.chmod(0o600)
+        return read(path)
+
+    for more, speaks in (("speaks = true", True), ("", False)):
+        found = known("camera", more).of("petropavl-01", "10.20.0.5")
+        assert found is not None and found.speaks is speaks
+    for kind, more in (("camera", 'speaks = "yes"'), ("intercom", "speaks = true")):
+        with pytest.raises(CredentialsError, match="speaks|knows only"):
+            known(kind, more)
