@@ -11,6 +11,7 @@ import re
 import secrets
 import struct
 from typing import Any
+from urllib.parse import urlsplit
 
 from desk.media.digest import authorization
 from desk.media.relay import DOLLAR, STATUS_LINE, Target, connect, read_body, read_head, read_packet
@@ -27,7 +28,7 @@ FINAL = frozenset({"unauthorized", "codec"})  # another try would not change the
 UNSENT_MAX = 64 * 1024  # bytes: more waits when the camera has frozen
 RTP = struct.Struct("!BBHII")
 RTP_VERSION = 0x80
-CONTROL_MAX = 512
+ADDRESS = re.compile(r"[!-~]{1,512}")
 
 
 class BackChannel:
@@ -123,9 +124,10 @@ class _Session:
     async def open(self) -> Law:
         """Raises NoStream, OSError, EOFError."""
         headers, body = await self._ask("DESCRIBE", self._uri, f"Accept: application/sdp\r\nRequire: {REQUIRE}\r\n")
-        base = headers.get("content-base", self._uri)
         law, control = _ear(body.decode("utf-8", "replace"))
-        uri = control if control.startswith("rtsp://") else f"{base.rstrip('/')}/{control}"
+        base = headers.get("content-base", "")
+        base = base if ADDRESS.fullmatch(base) else self._uri
+        uri = self._here(control if control.startswith("rtsp://") else f"{base.rstrip('/')}/{control}")
         wanted = f"Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nRequire: {REQUIRE}\r\n"
         headers, _ = await self._ask("SETUP", uri, wanted)
         self._id = headers.get("session", "").partition(";")[0]
@@ -133,6 +135,11 @@ class _Session:
             raise NoStream("protocol", "the camera does not take sound over this connection")
         await self._ask("PLAY", self._uri, f"Require: {REQUIRE}\r\n")
         return law
+
+    def _here(self, uri: str) -> str:
+        """Of that camera, whatever host it names: a proof for another one would be that one's."""
+        where = urlsplit(uri)
+        return f"{self._target.base}{where.path or '/'}{f'?{where.query}' if where.query else ''}"
 
     def send(self, packet: bytes) -> None:
         """... unless the camera takes nothing: what waits is past."""
@@ -199,8 +206,8 @@ def _ear(sdp: str) -> tuple[Law, str]:
             continue
         kinds = part.splitlines()[0].split()[3:]
         law = next((one for one in (ULAW, ALAW) if str(one.payload_type) in kinds), None)
-        control = re.search(r"^a=control:([!-~]+)$", part, re.MULTILINE)
-        if law is not None and control is not None and len(control[1]) <= CONTROL_MAX:
+        control = re.search(rf"^a=control:({ADDRESS.pattern})$", part, re.MULTILINE)
+        if law is not None and control is not None:
             return law, control[1]
         raise NoStream("codec", "the camera's back channel takes no G.711")
     raise NoStream("codec", "the camera has no back channel")

@@ -15,10 +15,11 @@ from pillar_rig import Voice, pitch_of, run, until
 from rtsp_camera import STREAMS
 from seeing import Seeing, advances, at, names
 
-from desk.media.back_channel import _ear
+from desk.media.back_channel import _ear, _Session
 from desk.media.credentials import Credential, Credentials, CredentialsError, read
+from desk.media.relay import Target
 from desk.media.trouble import NoStream
-from desk.sip.g711 import ALAW, RATE_HZ
+from desk.sip.g711 import ALAW, RATE_HZ, ULAW
 from sim.servers.rtsp import RtspCamera
 
 OFFICER_HZ, LOUD = 300, 3000
@@ -117,6 +118,40 @@ def test_a_description_without_an_ear(part: str) -> None:
 def test_the_ear_is_found_beside_the_microphone() -> None:
     sdp = "v=0\r\nm=audio 0 RTP/AVP 0\r\na=control:in\r\nm=audio 0 RTP/AVP 8\r\na=sendonly\r\na=control:out\r\n"
     assert _ear(sdp) == (ALAW, "out")
+
+
+class Wire:
+    """The writing end of a camera that has answered everything beforehand."""
+
+    def __init__(self) -> None:
+        self.asked = b""
+
+    def write(self, data: bytes) -> None:
+        self.asked += data
+
+
+@pytest.mark.parametrize("base", ["rtsp://evil.example/x/", "rtsp://camera.example:554/x/\rX: y"])
+@pytest.mark.parametrize("control", ["out", "rtsp://evil.example:9/x/out?a=1"])
+def test_a_camera_leads_nowhere_else(base: str, control: str) -> None:
+    """Red where its addresses are taken as they are: the proof of the password would be one for another host."""
+    sdp = f"v=0\r\nm=audio 0 RTP/AVP 0\r\na=sendonly\r\na=control:{control}\r\n"
+    answers = [
+        f"Content-Base: {base}\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}",
+        "Session: 12\r\nTransport: RTP/AVP/TCP;interleaved=0-1\r\n\r\n",
+        "\r\n",
+    ]
+
+    async def ask() -> list[str]:
+        reader, wire = asyncio.StreamReader(), Wire()
+        for answer in answers:
+            reader.feed_data(f"RTSP/1.0 200 OK\r\n{answer}".encode())
+        target = Target(("192.0.2.1",), "camera.example", 554, "/stream")
+        assert await _Session(target, reader, wire).open() is ULAW  # type: ignore[arg-type]
+        return [line for line in wire.asked.decode().split("\r\n") if line.endswith(" RTSP/1.0")]
+
+    asked = asyncio.run(ask())
+    assert [line.split(" ")[0] for line in asked] == ["DESCRIBE", "SETUP", "PLAY"]
+    assert all(line.split(" ")[1].startswith("rtsp://camera.example:554/") for line in asked)
 
 
 def test_only_a_camera_of_which_the_file_says_so_is_asked(tmp_path: Path) -> None:
