@@ -84,7 +84,7 @@ authority: needs-field ## DO=add|switch|drop [NAME=...] [OUT=provisioned]: anoth
 	@$(PY) -m field.authorities "$(DO)" $(if $(NAME),--name "$(NAME)") --out "$(OUT)" $(SPEAK)
 
 renew: needs-field ## [OUT=provisioned]: what provisioning made anew, sealed for each column: to be sent by python -m desk.rollout
-	@$(PY) -m field.renewal --out "$(OUT)"
+	@$(PY) -m field.renewal --out "$(OUT)" $(SPEAK)
 
 servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
 	@$(PY) -m tools.toolbox mosquitto > /dev/null

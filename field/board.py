@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import serial
+from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
@@ -37,6 +38,10 @@ _ATTEMPTS = 3
 _GARBLED = "SyntaxError"
 _SHOWN_BYTES = 60  # of an answer that is none
 _PORT_PAUSE_S = 0.2  # between looks whether the port is back
+
+
+# It would print whatever a deaf or noisy board said in place of its prompt: "b''".
+vars(transport_serial)["print"] = lambda *_, **__: None
 
 
 class BoardError(PortTrouble):

@@ -12,14 +12,17 @@ such key, carries it and cannot change it, and no broker can. A column that has 
 import argparse
 import hashlib
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from common.arguments import Parser
 from field.keeping import KeepError, check_owner, write
-from field.telling import EXIT_FAILED, in_words
+from field.telling import in_words
+from field.words import asked_for, sentences
 from firmware.authentic import Authentic
 from firmware.update.order import RENEWAL_MAX_BYTES
 from firmware.update.renewal import KEY_OF, TOPIC
@@ -88,15 +91,13 @@ def _says(entry: dict[str, str] | None, name: str, key: str, ca: str, cert: str)
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.renewal", description=__doc__)
+    words = asked_for(argv, os.environ)
+    parser = Parser(sentences(words.language), "python -m field.renewal", __doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_language()
     parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
-    try:
-        print(*pack(arguments.out, time.time_ns() // 1_000_000), sep="\n")
-    except KeepError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_FAILED
+    print(*map(words.said, pack(arguments.out, time.time_ns() // 1_000_000)), sep="\n")
     return 0
 
 

@@ -77,8 +77,8 @@ class Words:
     def _shown(self, value: object) -> object:
         if isinstance(value, Trouble):
             return value.told(self)
-        if isinstance(value, English):
-            return self.said(value)
+        if isinstance(value, English | Exception):  # a library's exception is English too
+            return self.said(str(value))
         return "-" if value is None else value
 
     def said(self, text: str) -> str:

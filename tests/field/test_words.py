@@ -23,8 +23,8 @@ FIELD = Path(field.__file__).parent
 FOLDER = FIELD / "diag"
 FIRMWARE = FIELD.parent / "firmware"
 # What is said here is turned in whole sentences, for which tests/house/test_sentences.py looks.
-IN_SENTENCES = {"authorities.py", "provision.py", "fleet.py", "rows.py", "keeping.py", "certificates.py", "access.py",
-                "labels.py", "places.py", "shared.py", "laptop.py", "release.py",
+IN_SENTENCES = {"authorities.py", "renewal.py", "provision.py", "fleet.py", "rows.py", "keeping.py",
+                "certificates.py", "access.py", "labels.py", "places.py", "shared.py", "laptop.py", "release.py",
                 "revocation.py"}  # fmt: skip
 MAKERS = {"passes": False, "untested": False, "warns": True, "fails": True}  # name -> has it cause and next step?
 # What is the same in all languages: figures and names.
@@ -298,6 +298,21 @@ def test_a_number_is_not_all_that_is_said(language: str, said: str) -> None:
     assert told != said and "MBEDTLS" not in told and "Errno" not in told
     assert "12345" in told or not re.search(r"\d", told), "a number that nobody knows is told, for a report"
     assert language == "en" or not english_left(told)
+
+
+LIBRARIES = (
+    "could not enter raw repl", "timeout waiting for first EOF reception", "write failed: [Errno 5] Input/output error",
+    "device reports readiness to read but returned no data (device disconnected or multiple access on port?)",
+    "could not exec command (response: b'7')", "read failed: [Errno 5] Input/output error",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("language", words.LANGUAGES[1:])
+def test_what_mpremote_and_pyserial_say_is_turned(language: str) -> None:
+    """Where a trouble shows the error behind it. Broken by showing exceptions as they are."""
+    for said in LIBRARIES:
+        told = str(Words(language)("board.silent", error=OSError(said)))
+        assert english_left(re.sub(r"b'\w*'", "", told)) == [], told
 
 
 def test_what_is_no_number_of_mbedtls_stays() -> None:

@@ -31,6 +31,7 @@ FIELD = {
     "field/provision.py": "", "field/fleet.py": "|return", "field/rows.py": "", "field/keeping.py": "",
     "field/authorities.py": "|return|_only$",
     "field/certificates.py": "", "field/shared.py": "|yield", "field/laptop.py": "", "field/release.py": "",
+    "field/renewal.py": "|return",
     "field/revocation.py": "|return", "common/release.py": "", "firmware/startup/config.py": "|return",
     "firmware/startup/pins.py": "|return", "firmware/startup/addresses.py": "|return",
 }  # fmt: skip
