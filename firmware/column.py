@@ -68,6 +68,7 @@ class Column:
         self.boot = boot
         self.origin = origin
         self._stuck_s = config["button"]["stuck_s"]
+        self.wipe_after_s = config["tamper"]["wipe_after_s"]
         self.last_reset = resets.last(board)
         self.ack_topic = b""
         self._healthy = Deadline(board, config["watchdog"]["healthy_s"] * 1000)
@@ -207,7 +208,15 @@ class Column:
             self.telemetry.report()
 
     def _look_around(self):
-        self.faults.set("tamper", "the housing is open" if self._board.tamper_open() else None)
+        is_open, was_open = self._board.tamper_open(), self.faults.has("tamper")
+        self.faults.set("tamper", "the housing is open" if is_open else None)
+        if self.wipe_after_s and (is_open or was_open):
+            try:
+                from firmware.wiping import look
+
+                look(self._board, self, is_open)
+            except MemoryError:  # with the next look
+                pass
         if self.uplink.is_up():
             topic = self.uplink.unheard()
             what = "no answer" if topic == self.ack_topic else "no command"

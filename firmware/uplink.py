@@ -53,7 +53,7 @@ class Uplink:
         self.session = None
         self._lookup = None
         self.address = None
-        self._in_flight = []  # telemetry given to the session
+        self.in_flight = []  # telemetry given to the session
         self._retry = Deadline(board, 0)
         self._attempt = Deadline(board)
         self._lookup_due = Deadline(board)
@@ -210,7 +210,7 @@ class Uplink:
             what = kind(topic)
             if what in self.refused:
                 continue
-            self._in_flight.append(item)
+            self.in_flight.append(item)
             retain = retain and b"retained" not in self.refused
             payload = payload() if callable(payload) else self._column.proven(what, topic, payload)
             session.publish(topic, payload, retain, item)
@@ -230,8 +230,8 @@ class Uplink:
         return True
 
     def _acknowledged(self, token):
-        if token in self._in_flight:
-            self._in_flight.remove(token)
+        if token in self.in_flight:
+            self.in_flight.remove(token)
         else:
             incident, press = token
             self._incidents.at_broker(incident, press)
@@ -261,8 +261,8 @@ class Uplink:
         if was_up:
             self.state_for.restart()
         self._incidents.connection_lost()
-        self._outbox.put_back(self._in_flight)
-        self._in_flight = []
+        self._outbox.put_back(self.in_flight)
+        self.in_flight = []
         self._retry.start(self._pause_ms(is_news))
         self._failures += 1
         self.failed_in = self._state

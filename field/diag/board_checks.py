@@ -47,6 +47,8 @@ def duty(column: Column, _: SoFar) -> Finding:
     status = answer.said
     if answer.refusal is not None:
         return fails("duty", "refuses", why=answer.refusal)
+    if status.get("wiped"):
+        return fails("duty", "wiped")
     if status.get("configured") is False:
         return fails("duty", "unconfigured", errors="; ".join(status.get("errors", [])[:ERRORS_SHOWN]) or "-")
     firmware = status["firmware"]
@@ -224,6 +226,8 @@ def tamper(column: Column, _: SoFar) -> Finding:
     is_open = column.status["tamper_open"]
     if is_open is None:
         return untested("tamper", "unfitted")
+    if after_s := column.status.get("wipe_after_s"):  # older firmware does not say
+        return warns("tamper", "open-armed", s=after_s) if is_open else passes("tamper", "armed", s=after_s)
     return warns("tamper", "open") if is_open else passes("tamper", "ok")
 
 

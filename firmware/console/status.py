@@ -48,6 +48,7 @@ def run(board, column):
     yield {
         "lamp": column.lamp.state,
         "tamper_open": board.tamper_open(),
+        "wipe_after_s": column.wipe_after_s,
         "button": {
             "closed": button.was_closed,
             "stuck": button.is_stuck,

@@ -13,6 +13,7 @@ from firmware.resets import GOOD_FILE, TRIAL_FILE
 from firmware.startup.seal import CONFIG_FILE as CONFIG_FILE
 from firmware.startup.seal import SEAL as _SEAL
 from firmware.startup.seal import SECRETS_FILE as SECRETS_FILE
+from firmware.startup.seal import WIPE_FILE as WIPE_FILE
 from firmware.startup.seal import path as path
 
 

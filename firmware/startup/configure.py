@@ -19,6 +19,12 @@ def configure(board, folder: str, mode: str = "normal"):
     board refused a valid one. That may be the hardware's fault (mbedTLS calls a certificate invalid when it has no
     memory), so that a reset is worth a try.
     """
+    if board.flash.size(config_files.WIPE_FILE):
+        from firmware.startup.wiped import why
+
+        if reason := why(board, folder):
+            board.configure(configuration.fallback(board.chip))
+            return None, False, [reason]
     config, source, errors = configuration.load(board.flash, board.chip, folder)
     refused = False
     while config is not None:

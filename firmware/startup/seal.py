@@ -2,6 +2,7 @@
 
 CONFIG_FILE = "config.json"
 SECRETS_FILE = "secrets.json"
+WIPE_FILE = "wipe.rec"  # the keys are to be removed, or are: see wiped.py
 SEAL = b'"crc":"'  # followed by 8 hex digits and the end of the object
 
 

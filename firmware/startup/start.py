@@ -1,7 +1,7 @@
 """From a board to a running column, whatever the configuration is like."""
 
 # What only the start needs gives its memory back before the column is loaded into it.
-_ONLY_AT_START = ("configure", "config", "config_files", "seal", "pins", "addresses", "hosts")
+_ONLY_AT_START = ("configure", "wiped", "config", "config_files", "seal", "pins", "addresses", "hosts")
 
 
 def run(board, boot: dict) -> None:

@@ -4,6 +4,7 @@ from firmware import VERSION, const, resets
 from firmware.console.talk import Talk
 from firmware.lamp import Lamp
 from firmware.startup.again import reset
+from firmware.startup.seal import WIPE_FILE
 from firmware.timing import Deadline
 
 _SAY_AGAIN_MS = 10000
@@ -14,6 +15,7 @@ _DOUBLINGS_MAX = const(6)
 _MOUNT_AGAIN_MS = 600000  # a file system that could not be mounted: with the next reset it may be
 _BROKEN_FILE = "filesystem.bad"  # left by image/_boot.py, on a disk in RAM
 _READ_BYTES = const(32)
+_BETWEEN_WRITES_MS = const(2)
 _TEXT_MAX = const(160)
 
 
@@ -48,6 +50,7 @@ def wait_for_technician(board, boot: dict, errors: list, refused: bool) -> None:
         errors = ["the file system cannot be mounted: %s; see docs/flashing.md" % broken.decode()] + errors
         mount_again.start(_MOUNT_AGAIN_MS)
     talk = Talk(board, _NoColumn(boot, errors), _load)
+    work = _overwriting(board)
     while True:
         if say_again.expired():
             say_again.start(_SAY_AGAIN_MS)
@@ -61,7 +64,26 @@ def wait_for_technician(board, boot: dict, errors: list, refused: bool) -> None:
         lamp.step()
         watchdog.feed()
         board.contact.is_closed()  # seen: else a contact that stays closed ends every wait at once
-        board.wait(min(_WAIT_MS, talk.step(board.typed(_READ_BYTES) or b"") or _WAIT_MS))
+        wait_ms = min(_WAIT_MS, talk.step(board.typed(_READ_BYTES) or b"") or _WAIT_MS)
+        board.wait(_BETWEEN_WRITES_MS if _goes_on(work, board) else wait_ms)
+
+
+def _overwriting(board):
+    """The rest of a wipe, a write a turn."""
+    if not board.flash.size(WIPE_FILE):
+        return iter(())
+    from firmware.startup.wiped import fill
+
+    return fill(board.flash, board.log)
+
+
+def _goes_on(work, board):
+    try:
+        for _ in work:
+            return True
+    except OSError as error:  # it begins anew with the next start
+        board.log("tamper: the keys cannot be overwritten: %s" % error)
+    return False
 
 
 def _load(word):
@@ -72,7 +94,7 @@ def _load(word):
 
 def _status(board, column):
     folder = column.boot.get("folder", "")
-    yield {"configured": False}
+    yield {"configured": False, "wiped": bool(board.flash.size(WIPE_FILE))}
     yield {"firmware": {"version": VERSION, "folder": folder, "boot": column.boot["number"], "mode": "unconfigured"}}
     yield {"chip": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython}}
     for error in column.errors:

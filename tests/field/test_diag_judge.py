@@ -183,6 +183,10 @@ WARNINGS: list[tuple[Break, str]] = [
     (lambda it: it.status("reset", cause="watchdog", culprit="uplink"), "resets.hung"),
     (lambda it: it.status("reset", cause="watchdog", culprit="uplink", traceback=True), "resets.crashed"),
     (lambda it: it.status("tamper_open", value=True).fault("tamper"), "tamper.open"),
+    (
+        lambda it: it.status("tamper_open", value=True).status("wipe_after_s", value=60).fault("tamper"),
+        "tamper.open-armed",
+    ),
     (lambda it: it.status("link", rssi_dbm=-84), "link.weak"),
     (lambda it: it.status("broker", tls=False), "tls.plain"),
     (lambda it: it.says("certs", {"own": pieces("petropavl-07", 12)}), "tls.soon"),
@@ -312,6 +316,19 @@ def test_an_unconfigured_column_that_answers_fails_in_duty_only() -> None:
     duty, *others = recorded.judged().values()
     assert duty.key == "duty.unconfigured" and "pins.button" in duty.values["errors"]
     assert {one.because for one in others} == {"duty"}
+
+
+def test_a_column_whose_keys_are_wiped_says_so() -> None:
+    """Red when it passes for one without a configuration: nobody would ask who opened it."""
+    recorded = Recorded().says("status", {"configured": False, "wiped": True}, {"errors": ["the housing was opened"]})
+    recorded.lines = {"status": recorded.lines["status"]}
+    duty, *others = recorded.judged().values()
+    assert (duty.key, duty.verdict) == ("duty.wiped", Verdict.FAIL) and {one.because for one in others} == {"duty"}
+
+
+def test_a_housing_that_would_wipe_the_keys_is_told() -> None:
+    found = Recorded().status("wipe_after_s", value=60).judged()["tamper"]
+    assert (found.key, found.verdict, found.values["s"]) == ("tamper.armed", Verdict.PASS, 60)
 
 
 @pytest.mark.parametrize("known", range(len(SOUND)))

@@ -57,6 +57,7 @@ def test_a_good_configuration_is_run() -> None:
 def test_what_only_the_start_needs_is_forgotten() -> None:
     names = (
         "configure",
+        "wiped",
         "config",
         "config_files",
         "seal",

@@ -49,6 +49,7 @@ STATUS: dict[str, Any] = {
         "host": "broker.example", "tls": True, "session": True,
     },
     "tamper_open": False,
+    "wipe_after_s": None,
     "lamp": "ready",
     "button": {"closures": 0, "since_press_s": None, "stuck": False, "presses": 0, "closed": False},
 }  # fmt: skip

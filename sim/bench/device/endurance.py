@@ -36,7 +36,7 @@ class Presser:
         if self._waits and column.uplink.is_up():
             self._waits = False
             return _START_MS
-        if self._waits or column.incidents.count() or column.outbox.next() or column.uplink._in_flight:
+        if self._waits or column.incidents.count() or column.outbox.next() or column.uplink.in_flight:
             return 1
         if self._raised % self._every == 0:
             self._collect()
