@@ -70,6 +70,8 @@ class Steering:
         self._folder, self._shelf, self._keys, self._broker, self._now_s = folder, shelf, keys, broker, now_s
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._failed_s: dict[str, float] = {}
+        self._rests: dict[str, tuple[int, ...]] = {}
+        """The books of those that need no process, as they were then: they lie there for years."""
 
     @property
     def is_able(self) -> bool:
@@ -186,17 +188,20 @@ class Steering:
                 if code not in (0, 1):  # it could not begin, or was killed
                     self._failed_s[name] = self._now_s()
         for path in self._folders():
-            if path.name not in self._running and self._should_run(path) and not is_running(path):
+            if path.name not in self._running and not is_running(path) and self._should_run(path):
                 self._run(path)
 
     def _should_run(self, path: Path) -> bool:
         failed_s = self._failed_s.get(path.name)
         if not self.is_able or _start_of(path) is None or (failed_s is not None and self._now_s() - failed_s < AGAIN_S):
             return False
+        if (path / FILE).is_file() and self._rests.get(path.name) == _version(path):
+            return False
         plan, _, wish = _read(path)
-        if plan is None or plan.state in UNDER_WAY:
+        if plan is None or plan.state in UNDER_WAY or (plan.state == rules.STOPPED and wish in ("resume", "abort")):
             return True
-        return plan.state == rules.STOPPED and wish in ("resume", "abort")
+        self._rests[path.name] = _version(path)
+        return False
 
     def _run(self, path: Path) -> None:
         start = _start_of(path)
@@ -248,6 +253,12 @@ def _read(path: Path) -> tuple[Plan | None, list[tuple[int, str]], str]:
         return book.restore(Limits()), book.log(), book.wished()
     finally:
         book.close()
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """Changes when the book is written."""
+    files = [path / FILE, path / f"{FILE}-wal"]
+    return tuple(part for file in files if file.exists() for part in (file.stat().st_mtime_ns, file.stat().st_size))
 
 
 def _write(path: Path, text: str) -> None:

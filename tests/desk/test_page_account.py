@@ -10,6 +10,7 @@ from pathlib import Path
 import pyotp
 import pytest
 import zxingcpp
+from argon2 import PasswordHasher
 from browser_probe import PHONE, DeskPage, Visitor
 from desk_rig import PASSWORD, DeskRig, add_account
 from PIL import Image
@@ -18,8 +19,14 @@ from playwright.sync_api import expect
 from desk.web.roles import CHIEF
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 NEW = "staple correct horse"
 REFUSED = re.compile(r"status of 40[13]")
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desk.web.accounts.PasswordHasher", lambda: CHEAP)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from browser_probe import PHONE, DeskPage, Visitor
 from desk_rig import PASSWORD, DeskRig, Speaker, add_account, wait_for
 from playwright.sync_api import expect
@@ -21,7 +22,8 @@ from sim.servers.broker import Mosquitto
 pytestmark = [
     pytest.mark.chromium, pytest.mark.mosquitto, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240),
 ]  # fmt: skip
-LIVES_EVERY = 20  # looks: more would be a flood
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+LIVES_MS = 500  # more often would be a flood
 VERSION, ID = "99.0.0", "petropavl-01"
 RELEASE = made()
 
@@ -41,6 +43,11 @@ class Column:
     def says(self, state: str, why: str | None = None) -> None:
         self.update = {"state": state, "release": RELEASE.digest[:16], "version": VERSION, "why": why}
         self.lives()
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desk.web.accounts.PasswordHasher", lambda: CHEAP)
 
 
 @pytest.fixture
@@ -70,18 +77,16 @@ def pids(rig: DeskRig) -> list[int]:
     return [process.pid for process in rig.server.rollouts._steering._running.values()]
 
 
-def told(rig: DeskRig, column: Column, state: str) -> None:
+def told(page: DeskPage, rig: DeskRig, column: Column, state: str) -> None:
     """The column lives until the desk says so of it."""
 
-    found: list[dict[str, Any]] = []
-
     def look() -> bool:
-        if len(found) % LIVES_EVERY == 0:
-            column.lives()
-        found.append(rig.get("/api/rollouts").json["rollouts"][0])
-        return [one["state"] for one in found[-1]["columns"]] == [state]
+        column.lives()
+        page.page.wait_for_timeout(LIVES_MS)
+        (found,) = rig.get("/api/rollouts").json["rollouts"]
+        return [one["state"] for one in found["columns"]] == [state]
 
-    wait_for(look, state)
+    page.until(look, state)
 
 
 def open_page(visitor: Visitor, rig: DeskRig) -> DeskPage:
@@ -117,10 +122,10 @@ def test_a_rollout_by_keyboard_on_a_telephone(
     press(page, "rollout-start")
     expect(page.get("rollout-state")).to_have_text("Under way")
     expect(page.get("rollout-process")).to_have_text("Its process runs.")
-    told(rig, column, "told")
+    told(page, rig, column, "told")
     assert column.speaker.hears("cmd", cmd="update")["release"]["digest"] == RELEASE.digest
     column.says("fetching")
-    told(rig, column, "fetching")
+    told(page, rig, column, "fetching")
     expect(page.get("rollout")).to_contain_text("fetches it")
 
     (before,) = pids(rig)
@@ -137,7 +142,7 @@ def test_a_rollout_by_keyboard_on_a_telephone(
     press(page, "rollout-resume")
     expect(page.get("rollout-state")).to_have_text("Under way")
     column.says("returned", "no drill was answered")
-    told(rig, column, "returned")
+    told(page, rig, column, "returned")
     expect(page.get("rollout-state")).to_contain_text(f"Stopped by itself: returned: {ID} (1, at most 0)")
     expect(page.get("rollout-process")).to_have_text("Its process does not run.")
     page.get("language").select_option("ru")

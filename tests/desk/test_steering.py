@@ -111,6 +111,13 @@ def test_what_was_asked_for_goes_on_after_a_kill_of_the_desk(rig: Rig) -> None:
     write(path, rules.STOPPED, wish="resume")
     rig.again().look()
     assert Process.begun[-1] == command
+    steering, before = rig.again(), len(Process.begun)
+    write(path, rules.STOPPED)
+    steering.look()
+    steering.look()
+    assert len(Process.begun) == before
+    steering.wish(path.name, "resume")
+    assert len(Process.begun) == before + 1, "what rested is looked at again when it is written"
     with alone(path):
         before = len(Process.begun)
         rig.again().look()
