@@ -99,7 +99,8 @@ def test_a_stranger_sees_the_login_and_nothing_else(server: FakeDesk, visitor: V
     desk.page.keyboard.press("Enter")
     expect(desk.get("strip")).to_be_visible()
     expect(desk.get("login")).to_be_hidden()
-    expect(desk.get("logout")).to_have_text("Log out operator 1")
+    expect(desk.get("logout")).to_have_text("Log out")
+    expect(desk.get("account-open")).to_have_text("operator 1")
 
 
 def test_a_session_that_ends_leads_to_the_login(server: FakeDesk, visitor: Visitor) -> None:

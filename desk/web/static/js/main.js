@@ -156,12 +156,15 @@ function focusFilter() {
 
 // -- login
 
-/** Whoever answers no calls should know it before one comes. */
+/** Who it is, and what that opens; whoever answers no calls should know it before one comes. */
 function showRole() {
   const line = id("role-line");
   line.hidden = store.me?.role !== "auditor";
   setText(line, line.hidden ? "" : t("role.auditor-line"));
   id("rollouts-tab").hidden = !may(READ_ROLLOUTS);
+  const name = plain(store.me?.name, 40);
+  setText(id("account-open"), name || t("account.title"));
+  setAttribute(id("account-open"), "aria-label", t("account.of", { name }));
 }
 
 async function enter() {
@@ -171,7 +174,6 @@ async function enter() {
   setAttribute(document.body, "data-stranger", stranger || null);
   id("logout").hidden = !store.me.accounts || stranger;
   showRole();
-  setText(id("logout"), t("logout", { name: plain(store.me.name, 40) }));
   if (stranger) {
     feed.stop();
     sound.setRinging("");
@@ -215,7 +217,6 @@ function translateAll() {
   showSound();
   theme.show(id("theme"));
   showRole();
-  setText(id("logout"), t("logout", { name: plain(store.me?.name, 40) }));
   if (id("help").open) keys.showKeys(id("help-keys"));
 }
 
