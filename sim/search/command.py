@@ -28,10 +28,10 @@ from sim.search.findings import Control, Findings
 from sim.search.progress import Progress
 from tools.toolbox import ToolMissing, missing
 
-PARTS = ("storms", "year", "power_cuts", "updates", "lying", "answering", "brokers", "endurance")
-DEFAULT_PARTS = ("storms", "year", "power_cuts", "updates", "lying")
+PARTS = ("storms", "year", "power_cuts", "updates", "renewals", "lying", "answering", "brokers", "endurance")
+DEFAULT_PARTS = ("storms", "year", "power_cuts", "updates", "renewals", "lying")
 BUDGET_MIN = 15.0
-SHARES = {"power_cuts": 0.5, "updates": 0.5, "lying": 0.2}
+SHARES = {"power_cuts": 0.5, "updates": 0.5, "renewals": 0.4, "lying": 0.2}
 EXIT_RED = 1
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 128 + signal.SIGINT

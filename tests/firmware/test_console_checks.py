@@ -320,6 +320,17 @@ def test_certs_of_the_last_good_configuration() -> None:
     assert joined(answer, "ca") == b"good ca" and joined(answer, "own") == b"good own"
 
 
+@pytest.mark.parametrize("source", ["tls.good", "tls.new"])
+def test_certs_that_came_over_the_air(source: str) -> None:
+    """`tls.new` becomes `tls.good` while the column runs. Red when the configuration's own are shown instead."""
+    rig = Rig().up()
+    rig.column.uplink.config["tls"]["source"] = source
+    content = {"number": 1, "ca": pem(b"new ca", 64), "cert": pem(b"new own", 64)}
+    rig.board.flash.files["tls.good"] = record.frame(json.dumps(content).encode())
+    answer = merged(typed(rig, b"certs\n", LONG_MS))
+    assert joined(answer, "ca") == b"new ca" and joined(answer, "own") == b"new own"
+
+
 def test_certs_says_null_for_what_is_not_there() -> None:
     rig = Rig(broker__tls=None, broker__insecure=True).up()
     rig.board.flash.files[config_files.CONFIG_FILE] = json.dumps(document(broker__tls=None)).encode()

@@ -31,7 +31,7 @@ Capture = pytest.CaptureFixture[str]
 @pytest.fixture
 def parts(monkeypatch: Patch) -> dict[str, Any]:
     """What each part finds or raises, put into it by the test; no processes, no storms."""
-    names = ("year", "power_cuts", "updates", "lying", "storms")
+    names = ("year", "power_cuts", "updates", "renewals", "lying", "storms")
     found: dict[str, Any] = {name: Findings(name) for name in names}
 
     def result(part: str) -> Findings:
@@ -122,7 +122,7 @@ def test_the_document_has_what_the_tables_have(parts: dict[str, Any], tmp_path: 
     assert document["controls"]["storms"]["lazy-journal"]["caught_by"] == "I1"
 
 
-@pytest.mark.parametrize(("cores", "expected"), [(1, [12, 15, 20, 30]), (2, [12, 30, 30, 30])])
+@pytest.mark.parametrize(("cores", "expected"), [(1, [12, 12, 15, 20, 24]), (2, [12, 24, 24, 30, 30])])
 def test_more_parts_than_cores_share_the_budget(
     monkeypatch: Patch, parts: dict[str, Any], cores: int, expected: list[float]
 ) -> None:
