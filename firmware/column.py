@@ -114,9 +114,6 @@ class Column:
         self._make_room()
         return self.messages.alarm(incident, self.faults.ids())
 
-    def proven(self, kind, topic, payload):
-        return self.messages.proven(kind, topic, payload)
-
     def heard(self, topic, payload, retained) -> None:
         """Whatever the broker sends. Only an acknowledgement of an open incident can change what the lamp says.
 

@@ -70,13 +70,6 @@ class Messages:
     def sealed(self, kind: str, payload: bytearray) -> bytearray:
         return self.authentic.seal(self.topic(kind), payload) if self.authentic else payload
 
-    def proven(self, kind: bytes, topic: bytes, payload):
-        """What leaves now. Events and faults wait without a proof, which would take room. The end of a fault is an
-        empty payload: the heartbeat behind it proves it."""
-        if self.authentic and payload and kind in (b"event", b"fault"):
-            return self.authentic.seal(topic, bytearray(payload))  # a copy: it may have to wait again
-        return payload
-
     def stream(self):
         stream = dict(self.uris)
         stream["ok_at"] = self.clock.text(self.stream_ok_at)

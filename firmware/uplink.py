@@ -40,7 +40,7 @@ class Uplink:
     every_turn = True  # input from the broker does not wait for a deadline
 
     def __init__(self, board, config, coder, incidents, outbox, topics, column):
-        """`topics`: {"alarm": bytes, "subscribe": (bytes, ...)}."""
+        """`topics`: {"alarm": bytes, "subscribe": (bytes, ...), "prove": of an `Authentic`, or None}."""
         self._board = board
         self.config = config["broker"]
         self._coder = coder
@@ -212,7 +212,10 @@ class Uplink:
                 continue
             self.in_flight.append(item)
             retain = retain and b"retained" not in self.refused
-            payload = payload() if callable(payload) else self._column.proven(what, topic, payload)
+            if callable(payload):
+                payload = payload()
+            elif self._topics.get("prove"):
+                payload = self._topics["prove"](what, topic, payload)
             session.publish(topic, payload, retain, item)
 
     def publish_once(self, topic: bytes, payload: bytes) -> bool:

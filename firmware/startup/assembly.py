@@ -146,7 +146,11 @@ def _uplink(column, board, config):
         coder,
         column.incidents,
         column.outbox,
-        {"alarm": messages.topic("alarm"), "subscribe": (ack,) if _is_safe(column) else (ack, messages.topic("cmd"))},
+        {
+            "prove": messages.authentic and messages.authentic.leaving,
+            "alarm": messages.topic("alarm"),
+            "subscribe": (ack,) if _is_safe(column) else (ack, messages.topic("cmd")),
+        },
         column,
     )
 

@@ -106,15 +106,15 @@ def test_what_a_column_says_is_proven_and_its_count_rises(rig: Lying) -> None:
 
 
 def test_what_has_to_wait_again_is_proven_anew_and_once(rig: Lying) -> None:
-    """A lost connection brings events back into the outbox. Red when `proven` changes the payload that waits there."""
+    """A lost connection brings events back into the outbox. Red when `leaving` changes the payload that waits there."""
     rig.column.telemetry.event("test-press", {"n": 1})
     waits = list(rig.column.outbox.events)
     for _ in range(2):
         topic, payload = waits[-1]
-        sealed = rig.column.proven(b"event", topic, payload)
+        sealed = rig.column.messages.authentic.leaving(b"event", topic, payload)
         assert authentic.is_sealed(KEY, topic.decode(), bytes(sealed)) and sealed.count(b'"mac"') == 1
     assert rig.column.outbox.events == waits and not authentic.is_claimed(bytes(waits[-1][1]))
-    assert rig.column.proven(b"fault", b"t", b"") == b""  # the end of a fault
+    assert rig.column.messages.authentic.leaving(b"fault", b"t", b"") == b""  # the end of a fault
 
 
 def test_a_broker_cannot_light_answered(rig: Lying) -> None:

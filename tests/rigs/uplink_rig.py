@@ -83,9 +83,6 @@ class Rig:
     def session_began(self) -> None:
         self.ups.append(self.board.now_ms)
 
-    def proven(self, kind: bytes, topic: bytes, payload: bytes) -> bytes:
-        return payload
-
     def heard(self, topic: bytes, payload: bytes, _: int) -> None:
         self.messages.append((topic, payload))
 
