@@ -36,28 +36,16 @@ def keep(board, culprit: str, traceback: str) -> None:
 
 
 def certify(board, boot: int, had_session: bool) -> bool:
-    """This boot ran for as long as a healthy one does: the boot-loop counter starts again, its firmware and its
-    configuration work. False: not yet, or the flash failed; to be tried again. Where there was ever a session with the
-    broker, what is new must have one too: until then the firmware and the configuration before are the ones to go back
-    to."""
-    flash = board.flash
+    """This boot ran as long as a healthy one does, see startup/healthy.py, which is in memory only meanwhile. False:
+    not yet, or the flash or the memory failed; to be tried again."""
     try:
-        does_duty = had_session or not flash.size(ADDRESS_FILE)
-        is_new = flash.size(ACTIVE_FILE) > 1
-        if does_duty or not is_new:
-            entry = record.frame(b'{"n":%d,"u":0}' % boot)
-            if flash.read(BOOT_FILE) != entry:
-                flash.replace(BOOT_FILE, entry)
-        if not does_duty:
-            return not is_new and not flash.size(TRIAL_FILE)
-        if flash.size(TRIAL_FILE):
-            flash.rename(TRIAL_FILE, GOOD_FILE)
-        if is_new:
-            flash.replace(ACTIVE_FILE, flash.read(ACTIVE_FILE)[:1])
-    except OSError as error:
-        board.log("resets: health not recorded: %s" % error)
+        from firmware.startup.healthy import note
+
+        return note(board, boot, had_session)
+    except MemoryError:
         return False
-    return True
+    finally:
+        board.forget("firmware.startup.healthy")
 
 
 def crumb(name: str, clock_trusted: bool) -> bytes:

@@ -9,6 +9,7 @@ from firmware.startup import config_files
 
 _RENEWAL_FILE = const("tls.new")  # see renewed.py
 _RENEWED_FILE = const("tls.good")
+_PIECE = const(256)
 
 
 def configure(board, folder: str, mode: str = "normal"):
@@ -32,7 +33,7 @@ def configure(board, folder: str, mode: str = "normal"):
         try:
             if tls:
                 tls["source"] = ""
-                tls["digest"] = hexlify(sha256((tls["ca"] + (tls["cert"] or "")).encode()).digest()).decode()[:16]
+                tls["digest"] = _digest(tls["ca"], tls["cert"] or "")
                 if board.flash.size(_RENEWAL_FILE) or board.flash.size(_RENEWED_FILE):
                     from firmware.startup import renewed  # newer ones, which came over the air
 
@@ -52,6 +53,15 @@ def configure(board, folder: str, mode: str = "normal"):
         config, source = configuration.last_good(board.flash, board.chip) if source == "current" else (None, "none")
     board.configure(configuration.fallback(board.chip))
     return None, refused, errors
+
+
+def _digest(*texts):
+    """Of the certificates in use, in pieces: a copy of them all takes 4 KB, and may be left over for the column."""
+    found = sha256()
+    for text in texts:
+        for at in range(0, len(text), _PIECE):
+            found.update(text[at : at + _PIECE].encode())
+    return hexlify(found.digest()).decode()[:16]
 
 
 def _drop_certificates(config):

@@ -27,6 +27,7 @@ FALL_MAX_BYTES = 800  # between the halves: the collector takes old stack for re
 FREE_MIN_BYTES = 4000
 ROOMY_BYTES = 2 * 56 * 1024  # a stock image's on the ESP32, grown once: room for a look at the stream
 SELFTESTS_S = 30
+SELFTESTS_MAX_S = 150  # on a machine that has much else to do
 SPARE_BYTES = 8 * 1024  # of IDF's heap
 LOOKUP_BYTES = int(load()["thread_bytes"].value)  # runs on while the cached address is dialled
 LEAK_BYTES = 64  # an alarm: what must be noticed
@@ -103,6 +104,11 @@ def test_self_tests_beside_alarms(authority: Authority, heap_bytes: int) -> None
     place = f"127.0.0.1:{camera.port}"
     document["stream"] = {"rtsp": f"rtsp://{place}/1", "http": f"http://{place}/1", "sip": f"sip:a@{place}"}
     document["selftest"] = {"stream_s": 2, "drill_s": 4}
+    is_roomy = heap_bytes == ROOMY_BYTES
+
+    def is_enough() -> bool:
+        return len(camera.asked) >= 15 and len(drills(centre.look(lambda ledger: ledger.of(DEVICE)))) >= 4
+
     with (
         broker,
         Centre(broker.host, broker.port, tls=authority.client("centre"), check_qos=True) as centre,
@@ -110,8 +116,8 @@ def test_self_tests_beside_alarms(authority: Authority, heap_bytes: int) -> None
     ):
         column.power_on()
         seen.wait("lamp", state="ready")
-        end_s = time.monotonic() + SELFTESTS_S
-        while time.monotonic() < end_s:
+        began_s = time.monotonic()
+        while time.monotonic() < began_s + (SELFTESTS_MAX_S if is_roomy and not is_enough() else SELFTESTS_S):
             time.sleep(3)
             figures = beat(centre)
             beats[figures["seq"]] = figures["heap_free"]
@@ -119,16 +125,18 @@ def test_self_tests_beside_alarms(authority: Authority, heap_bytes: int) -> None
             actual = centre.wait_for(open_calls, PATIENCE_S, "the call of a person")
             time.sleep(0.15)
             centre.close(actual[0].id)
-        incidents, faults = centre.ledger().of(DEVICE), beat(centre)["faults"]
+        found, faults = drills(centre.ledger().of(DEVICE)), beat(centre)["faults"]
+        done = is_enough()
         events = seen.events + seen.drain(1.5)
     camera.stop()
-    drills = [one for one in incidents if one.alarm["status"] == "test"]
-    is_roomy = heap_bytes == ROOMY_BYTES
-    assert len(drills) >= 4 if is_roomy else not drills, drills
-    assert len(camera.asked) >= 15 if is_roomy else not camera.asked, camera.asked
+    assert done if is_roomy else not found and not camera.asked, (found, camera.asked)
     assert faults == ["clock-unset"]
     assert not [event for event in events if event["event"] == "reset"], [e["text"] for e in events if "text" in e]
     assert centre.violations == [] and min(beats.values()) >= FREE_MIN_BYTES, beats
+
+
+def drills(incidents: list[Incident]) -> list[Incident]:
+    return [one for one in incidents if one.alarm["status"] == "test"]
 
 
 def open_calls(ledger: Ledger) -> list[Incident]:
