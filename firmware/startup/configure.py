@@ -20,12 +20,8 @@ def configure(board, folder: str, mode: str = "normal"):
     board refused a valid one. That may be the hardware's fault (mbedTLS calls a certificate invalid when it has no
     memory), so that a reset is worth a try.
     """
-    if board.flash.size(config_files.WIPE_FILE):
-        from firmware.startup.wiped import why
-
-        if reason := why(board, folder):
-            board.configure(configuration.fallback(board.chip))
-            return None, False, [reason]
+    if board.flash.size(config_files.WIPE_FILE) and (errors := _wiped(board, folder)):
+        return None, False, errors
     config, source, errors = configuration.load(board.flash, board.chip, folder)
     refused = False
     while config is not None:
@@ -62,6 +58,17 @@ def _digest(*texts):
         for at in range(0, len(text), _PIECE):
             found.update(text[at : at + _PIECE].encode())
     return hexlify(found.digest()).decode()[:16]
+
+
+def _wiped(board, folder):
+    """Why a column whose keys were wiped is none; None: somebody has provisioned it anew."""
+    from firmware.startup.wiped import why
+
+    reason = why(board, folder)
+    if not reason:
+        return None
+    board.configure(configuration.fallback(board.chip))
+    return [reason]
 
 
 def _drop_certificates(config):
