@@ -86,6 +86,8 @@ class Plan:
         self.changed: list[Column] = []
         """Since the last `take_changed`."""
         self._started_ms: int | None = None
+        self._online: dict[str, bool] = {}
+        """Also of columns that have not said yet what they are: a column says `state` first."""
 
     # -- what columns say
 
@@ -93,18 +95,21 @@ class Plan:
         self, region: str, device_id: str, kind: str, body: Mapping[str, Any], now_ms: int, *, kept: bool
     ) -> None:
         """`kept`: it is a retained message, which tells nothing of now. `kind`: as in the topic."""
+        if kind == "state":
+            self._online[device_id] = body["state"] == "online"
         column = self.columns.get(device_id)
         if column is None:
             if kind != "info" or (self.offer is not None and not self.offer.is_for(device_id)):
                 return
             column = self.columns[device_id] = Column(device_id, region, since_ms=now_ms)
+            column.is_online = self._online.get(device_id, False)
             self.changed.append(column)
         if not kept:
             column.heard_ms = now_ms
         if kind == "info":
             self._info(column, body, now_ms)
         elif kind == "state":
-            column.is_online = body["state"] == "online"
+            column.is_online = self._online[device_id]
         elif kind == "fault/drill-unanswered":
             column.drill_failed = bool(body)
         elif kind == "result" and self._is_no(column, body):

@@ -206,6 +206,16 @@ def test_who_is_not_here_is_not_told() -> None:
     assert plan.state == rules.DONE
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_state_that_comes_before_the_birth_message_counts(kept: bool) -> None:
+    """A column that connects says `state` first, and a broker hands out what it has in whatever order. Red when the
+    state of a column that is not known yet is forgotten: it waits for ever."""
+    plan = Plan(DIGEST, VERSION, LIMITS)
+    plan.heard("nko", "c-1", "state", {"state": "online"}, 0, kept=kept)
+    plan.heard("nko", "c-1", "info", {"fw": "0.9.0", "location": {"geo": "geo:1,1"}}, 0, kept=False)
+    assert [send.device_id for send in plan.look(0)] == ["c-1"]
+
+
 def test_who_has_the_version_already_is_left_alone() -> None:
     plan = Plan(DIGEST, VERSION, LIMITS)
     plan.heard("nko", "c-1", "info", {"fw": VERSION, "location": {"geo": "geo:1,1"}}, 0, kept=True)
