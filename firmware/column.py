@@ -270,11 +270,12 @@ class Column:
     def _birth(self):
         """See birth.py, which is in memory only meanwhile."""
         self._make_room()
-        from firmware.birth import birth
+        try:
+            from firmware.birth import birth
 
-        made = birth(self, self._board)
-        self._board.forget("firmware.birth")
-        return made
+            return birth(self, self._board)
+        finally:
+            self._board.forget("firmware.birth")
 
     def _figures(self):
         link = self._board.link.describe()

@@ -118,7 +118,11 @@ class Packets:
         """
         if pid:
             payload = bytes((pid >> 8, pid & 0xFF)) + payload
-        self._client.publish(topic, payload, retain | (2 if pid else 0), 0)
+        try:
+            self._client.publish(topic, payload, retain | (2 if pid else 0), 0)
+        except MemoryError:
+            self._wire.take()  # else half of it stands before the next packet
+            raise
         return self._wire.take()
 
     def subscribe(self, topic: bytes, pid: int) -> bytes:

@@ -20,6 +20,7 @@ class Telemetry:
         self._outbox = outbox
         self._heartbeat_ms = heartbeat_s * 1000
         self._birth = birth
+        self.owes_birth = False  # there was no memory for it: with the next heartbeat
         self._figures = figures
         self._next = Deadline(board, 0)
         self.uptime = Stopwatch(board)
@@ -60,4 +61,7 @@ class Telemetry:
             return _IDLE_MS // 10
         self._seq += 1
         self._next.start(self._heartbeat_ms)
+        if self.owes_birth:
+            self.owes_birth = False
+            self._outbox.retain(self._messages.topic("info"), self._birth)
         return min(_IDLE_MS, self._heartbeat_ms)

@@ -211,12 +211,19 @@ class Uplink:
             if what in self.refused:
                 continue
             self.in_flight.append(item)
-            retain = retain and b"retained" not in self.refused
-            if callable(payload):
-                payload = payload()
-            elif self._topics.get("prove"):
-                payload = self._topics["prove"](what, topic, payload)
-            session.publish(topic, payload, retain, item)
+            try:
+                if callable(payload):
+                    payload = payload()
+                elif self._topics.get("prove"):
+                    payload = self._topics["prove"](what, topic, payload)
+                session.publish(topic, payload, retain and b"retained" not in self.refused, item)
+            except MemoryError:  # what is said of the column can wait: the session is the alarms'
+                self.in_flight.pop()
+                if callable(item[1]):
+                    self._column.telemetry.owes_birth = True
+                else:
+                    self._outbox.put_back([item])
+                break
 
     def publish_once(self, topic: bytes, payload: bytes) -> bool:
         """QoS 0, now or never: a heartbeat. False when there is no room for it, or when an alarm has to go first: one

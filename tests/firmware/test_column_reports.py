@@ -1,11 +1,14 @@
 # mypy: allow-untyped-calls
 """The column: what it makes of a boot, and what it says about itself."""
 
+from typing import Any
+
 import pytest
 from column_rig import ACCEPTED, BOOT, ROOT, Rig
 from fake_board import FlashMode
 
-from firmware import record
+from firmware import birth, record
+from firmware.column import Column
 from firmware.commands import Actions
 from firmware.startup import config_files
 
@@ -104,6 +107,25 @@ def test_the_first_session_says_why_it_booted_and_every_session_who_it_is() -> N
     rig.run(5000)
     assert len(rig.streams) == 2 and len(rig.said("info")) == len(rig.said("state")) == 2
     assert len(rig.events("boot")) == 1
+
+
+def test_a_birth_message_without_memory_waits_and_ends_no_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when its MemoryError ends the task that sends the alarms: in a small heap a broker's restart did that."""
+    tries: list[int] = []
+
+    def starved(column: Column, board: Any) -> bytearray:
+        tries.append(board.now_ms)
+        if len(tries) < 3:
+            raise MemoryError
+        return made(column, board)
+
+    made = birth.birth
+    monkeypatch.setattr(birth, "birth", starved)
+    rig = Rig().up()
+    assert rig.said("state") and rig.said("info") == []
+    rig.answer(rig.press(), "closed")
+    rig.run(130_000)
+    assert len(tries) == 3 and len(rig.said("info")) == 1 and len(rig.streams) == 1
 
 
 def test_a_message_that_breaks_the_contract_is_noticed() -> None:
