@@ -64,8 +64,9 @@ class Voice:
         self.seen[number.boot, kind] = max(number.serial, self.seen.get((number.boot, kind), 0))
 
     def must_prove(self, kind: str) -> bool:
-        """Whether one of LATER_KINDS counts only with a proof, in the boot that speaks now."""
-        return kind in self.proves and self.boot == self.heard_boot
+        """Whether one of LATER_KINDS counts only with a proof, in the boot that speaks now. Boots rise: what comes out
+        of an older one is a replay, or is settled by the column's answer."""
+        return kind in self.proves and self.boot is not None and self.heard_boot <= self.boot
 
 
 class Origins:

@@ -153,6 +153,7 @@ class Column:
     def _incident_closed(self, incident):
         if self.incidents.current() is None:
             self.relay.open()
+            self._listens.stop()
         self.telemetry.event("call-ended", {"id": incident.id})
 
     def step(self) -> int:

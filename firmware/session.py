@@ -112,6 +112,13 @@ class Session:
         self.queue(packet, first)
         self._write()
 
+    def has(self, token) -> bool:
+        """It was published, and not answered yet."""
+        for one in self.sent:
+            if one.token is token:
+                return True
+        return False
+
     def publish_once(self, topic: bytes, payload: bytes) -> None:
         """QoS 0: nobody will know whether it arrived."""
         self.queue(self.coder.publish(topic, payload, False))

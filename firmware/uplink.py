@@ -218,6 +218,8 @@ class Uplink:
                     payload = self._topics["prove"](what, topic, payload)
                 session.publish(topic, payload, retain and b"retained" not in self.refused, item)
             except MemoryError:  # what is said of the column can wait: the session is the alarms'
+                if session.has(item):  # it is on its way
+                    break
                 self.in_flight.pop()
                 if callable(item[1]):
                     self._column.telemetry.owes_birth = True

@@ -10,8 +10,9 @@ from firmware.timing import Stopwatch
 from firmware.uplink import kind
 
 _SURE_MS = const(3000)  # a switch that shook
+_START_MS = const(3000)  # a start, and its first look at the housing
 _CALL_MS = const(600000)  # the longest that an open call holds it up: a thief can press, too
-_open_for: dict = {}  # board -> since when, as long as this module is in memory
+_open_for: dict = {}  # board -> (since when, opened in this boot?), as long as this module is in memory
 
 
 def look(board, column, is_open) -> None:
@@ -23,13 +24,15 @@ def look(board, column, is_open) -> None:
         return
     if board not in _open_for:
         board.log("tamper: the keys will be wiped, in %d s at the latest" % column.wipe_after_s)
-        _open_for[board] = Stopwatch(board)
+        # Open since before this start: whoever works here may have restarted it, and the centre says so anew.
+        _open_for[board] = Stopwatch(board), column.telemetry.uptime.ms() >= _START_MS
+    since, is_news = _open_for[board]
     if _is_maintained(column):
-        _open_for[board].restart()
-    open_ms = _open_for[board].ms()
+        since.restart()
+    open_ms = since.ms()
     if column.incidents.count() and open_ms < _CALL_MS:
         return
-    if open_ms >= column.wipe_after_s * 1000 or open_ms >= _SURE_MS and _is_told(column):
+    if open_ms >= column.wipe_after_s * 1000 or is_news and open_ms >= _SURE_MS and _is_told(column):
         _wipe(board, column)
 
 

@@ -145,9 +145,9 @@ class Steering:
             raise LedgerError("that release is not to be had", code="no-release")
         self._refuse_second("")
         path = self._folder / f"{offer.version}-{offer.digest[:DIGITS]}"
-        if path.exists():
+        if (path / START_FILE).exists() or (path / FILE).exists():  # a folder alone is one that could not be begun
             raise LedgerError("there is a rollout of that release already", code="rollout-there")
-        path.mkdir(parents=True, mode=0o700)
+        path.mkdir(parents=True, mode=0o700, exist_ok=True)
         _write(path / START_FILE, json.dumps(Start(name, first, watch_s)._asdict()))
         self.look()
         return offer

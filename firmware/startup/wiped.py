@@ -12,6 +12,7 @@ from firmware.startup.seal import SECRETS_FILE, WIPE_FILE, path
 WHY = "the housing was opened and the keys are wiped; provision this column anew, and flash it"
 _FOLDERS = ("", "a", "b")
 _FILL_FILE = "wipe.tmp"
+_PART_FILE = "update.part"  # secrets.json on its way into the other folder, when an update was cut short there
 _BLOCK_BYTES = const(4096)
 _SPARE_BLOCKS = const(32)
 _ENTRIES = const(250)  # a small file may lie within its folder's own blocks: so many changes write those anew
@@ -68,7 +69,7 @@ def _secret_files():
     for folder in _FOLDERS:
         yield path(folder, SECRETS_FILE)
         yield path(folder, SECRETS_FILE) + ".new"
-    for name in (GOOD_FILE, TRIAL_FILE):
+    for name in (GOOD_FILE, TRIAL_FILE, _PART_FILE):
         yield name
         yield name + ".new"
 

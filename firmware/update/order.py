@@ -8,6 +8,7 @@ from firmware.update.task import Update
 
 MAX_BYTES = 16384  # of a manifest
 RENEWAL_MAX_BYTES = 4096
+RENEWAL_FILE = "tls.new"  # firmware/startup/renewed.py
 _HEX = "0123456789abcdef"
 
 
@@ -15,7 +16,8 @@ def obey(board, column, kind: str, wanted) -> str | None:
     """`kind`: state.RELEASE or RENEWAL; `wanted`: {"digest", "bytes"}, or None to give up the one under way. Why not,
     in words; None: it was noted."""
     flash, running = board.flash, state.read(board.flash)
-    if flash.size(resets.ACTIVE_FILE) > 1 or running and running["state"] == state.TRIAL:
+    is_tried = flash.size(resets.ACTIVE_FILE) > 1 or flash.size(RENEWAL_FILE)  # the record may be a step behind
+    if is_tried or running and running["state"] == state.TRIAL:
         return "refused: a firmware, or a certificate, is on trial"
     try:
         return _give_up(column, running) if wanted is None else _begin(board, column, kind, wanted, running)
@@ -24,7 +26,7 @@ def obey(board, column, kind: str, wanted) -> str | None:
 
 
 def _give_up(column, running):
-    if running is None or running["state"] != state.FETCHING:
+    if running is None or running["state"] != state.FETCHING or column.update is None:
         return "refused: no update is under way"
     column.update.end(state.ABORTED, None)
     return None

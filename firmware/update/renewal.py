@@ -38,11 +38,11 @@ def work(board, update):
     made["digest"], made["tries"] = entry["digest"], 0
     yield 0
     flash.replace(renewed.RENEWAL_FILE, record.frame(json.dumps(made).encode()))
-    entry["state"] = state.TRIAL
-    state.write(flash, entry)
-    flash.remove(state.PART_FILE)
-    board.log("certificates: new ones are on trial")
+    state.write(flash, dict(entry, state=state.TRIAL))
+    entry["state"] = state.TRIAL  # no sooner: else nothing goes on before the next start
     column.actions.restart.start(_RESTART_MS)
+    board.log("certificates: new ones are on trial")
+    flash.remove(state.PART_FILE)
 
 
 def _own(flash, column):

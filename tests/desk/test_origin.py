@@ -240,6 +240,16 @@ def test_a_broker_cannot_invent_births_faults_and_events(liar: Liar) -> None:
     assert liar.desk.origins.column(ME) == origin.PROVEN
 
 
+def test_a_replay_of_an_older_boot_does_not_switch_the_proof_off(liar: Liar) -> None:
+    """Red when any other boot than the settled one counts as one that has not said what it proves."""
+    old = liar.seal("heartbeat", said("heartbeat"), BOOT - 1)
+    liar.begin()
+    liar.hear("info", liar.seal("info", said("info", fw="2.0.0")))
+    liar.hear("heartbeat", old)
+    liar.hear("info", said("info", fw="6.6.6"))
+    assert liar.desk.ledger.columns[ME].info["fw"] == "2.0.0"
+
+
 def test_a_broker_can_neither_end_a_fault_nor_hide_one(liar: Liar) -> None:
     """What proves the end of a fault is the next heartbeat. Red without `_agree_on_faults`, or when an empty payload
     counts."""
@@ -268,14 +278,14 @@ def test_firmware_that_does_not_prove_them_is_believed_as_before(liar: Liar) -> 
 
 
 def test_what_has_no_proof_yet_in_a_new_boot_is_no_sign_of_life(liar: Liar) -> None:
-    """A broker can keep that moment open with words of an old boot. Red when `is_sign` leaves these kinds out."""
+    """A broker can keep that moment open. Red when `is_sign` leaves these kinds out."""
     liar.begin()
-    liar.hear("heartbeat", liar.seal("heartbeat", said("heartbeat"), boot=12))
+    liar.hear("heartbeat", liar.seal("heartbeat", said("heartbeat"), boot=BOOT + 1))
     column = liar.desk.ledger.columns[ME]
     heard_s = column.heard_s
     liar.hear("event", said("event", event="boot"))
     assert len(column.events) == 1 and column.heard_s == heard_s
-    liar.hear("alarm", liar.call(boot=12))
+    liar.hear("alarm", liar.call(boot=BOOT + 1))
     assert liar.desk.origins.column(ME) == origin.UNCONFIRMED
 
 

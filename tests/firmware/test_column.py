@@ -332,6 +332,18 @@ def test_the_lamp_shows_that_the_place_is_heard_for_as_long_as_it_was_told() -> 
     assert rig.lamp() == "ready" and not winks()
 
 
+def test_the_next_call_is_not_heard_because_the_last_one_was() -> None:
+    """Red when the end of a call does not end what was said of it."""
+    rig = Rig().up()
+    ident = rig.press()
+    rig.send("ack", {"v": 1, "id": ident, "state": "accepted", "listening_s": 300})
+    rig.answer(ident, "closed")
+    rig.answer(rig.press(), "accepted")
+    before = len(rig.board.lamp.shown)
+    rig.run(7_000)
+    assert len(rig.board.lamp.shown) == before
+
+
 @pytest.mark.parametrize("listens_s", [None, -1, 301, "20", True, [20], 2.5])
 def test_nonsense_about_listening_costs_no_answer(listens_s: object) -> None:
     rig = Rig().up()

@@ -3,6 +3,7 @@
 up without one. A power cut at every flash operation, and a lost link at every packet: it always has a session again.
 """
 
+import errno
 import json
 from collections.abc import Callable
 from typing import Any
@@ -298,6 +299,19 @@ def test_a_power_cut_at_any_flash_operation_leaves_nobody_out(done: float, works
         number += 1
     assert number > 8, "the cuts did not reach the trial"
     assert ends <= ({"kept", None} if works else {"returned", None}), ends
+
+
+@pytest.mark.parametrize("number", range(3, 9))
+def test_a_flash_that_fails_once_is_only_a_delay(number: int) -> None:
+    """Red when the trial is noted in memory before it is on flash: nothing goes on then until the next start."""
+    flash = CutFlash()
+    column = RenewedColumn(flash=flash)
+    column.until(column.has_session)
+    column.run(3000)
+    flash.operations, flash.cut_at, flash.trouble = 0, number, OSError(errno.EIO, "flash")
+    column.send(cmd="renew", renewal=_wanted(column, works=True))
+    column.until(lambda: column.state() == "kept", SESSION_MS * 4)
+    assert flash.operations >= number and column.in_force() == column.fingerprint
 
 
 def hung_up(number: int) -> RenewedColumn:

@@ -21,7 +21,8 @@ from firmware.startup.seal import WIPE_FILE
 
 WIPE_S = 60
 ASKED: dict[str, Any] = {"pins__tamper": 27, "tamper__wipe_after_s": WIPE_S}
-SECRET_FILES = ("secrets.json", "a/secrets.json", "b/secrets.json", "b/secrets.json.new", GOOD_FILE, TRIAL_FILE)
+SECRET_FILES = ("secrets.json", "a/secrets.json", "b/secrets.json", "b/secrets.json.new", GOOD_FILE, TRIAL_FILE,
+                "update.part")  # fmt: skip
 OWN_FILES = {"config.json": b"{}", "b/config.json": b"{}", "journal.log": b"x", "b/firmware/column.mpy": b"M"}
 
 
@@ -103,6 +104,15 @@ def test_where_the_centre_knows_of_the_work_they_stay() -> None:
     rig.board.tamper = True
     assert not wipes(rig, 290_000)
     assert wipes(rig, 30_000)
+
+
+def test_a_restart_beside_an_open_housing_waits_for_the_centres_word() -> None:
+    """Maintenance is in RAM alone, and the desk says it anew. Red when the broker's having the fault is enough."""
+    rig = Rig(**ASKED)
+    rig.board.tamper = True
+    rig.up()
+    assert not wipes(rig, (WIPE_S - 10) * 1000) and rig.fault("tamper") == ["the housing is open"]
+    assert wipes(rig, 20_000)
 
 
 def test_an_open_call_goes_first() -> None:
