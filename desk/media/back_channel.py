@@ -138,7 +138,10 @@ class _Session:
 
     def _here(self, uri: str) -> str:
         """Of that camera, whatever host it names: a proof for another one would be that one's."""
-        where = urlsplit(uri)
+        try:
+            where = urlsplit(uri)
+        except ValueError:
+            raise NoStream("protocol", "the camera's back channel has an address that is none") from None
         return f"{self._target.base}{where.path or '/'}{f'?{where.query}' if where.query else ''}"
 
     def send(self, packet: bytes) -> None:

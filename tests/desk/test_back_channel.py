@@ -130,10 +130,8 @@ class Wire:
         self.asked += data
 
 
-@pytest.mark.parametrize("base", ["rtsp://evil.example/x/", "rtsp://camera.example:554/x/\rX: y"])
-@pytest.mark.parametrize("control", ["out", "rtsp://evil.example:9/x/out?a=1"])
-def test_a_camera_leads_nowhere_else(base: str, control: str) -> None:
-    """Red where its addresses are taken as they are: the proof of the password would be one for another host."""
+def asked_of_a_camera(base: str, control: str) -> list[str]:
+    """The desk's requests to a camera that describes itself so."""
     sdp = f"v=0\r\nm=audio 0 RTP/AVP 0\r\na=sendonly\r\na=control:{control}\r\n"
     answers = [
         f"Content-Base: {base}\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}",
@@ -149,9 +147,22 @@ def test_a_camera_leads_nowhere_else(base: str, control: str) -> None:
         assert await _Session(target, reader, wire).open() is ULAW  # type: ignore[arg-type]
         return [line for line in wire.asked.decode().split("\r\n") if line.endswith(" RTSP/1.0")]
 
-    asked = asyncio.run(ask())
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize("base", ["rtsp://evil.example/x/", "rtsp://camera.example:554/x/\rX: y"])
+@pytest.mark.parametrize("control", ["out", "rtsp://evil.example:9/x/out?a=1"])
+def test_a_camera_leads_nowhere_else(base: str, control: str) -> None:
+    """Red where its addresses are taken as they are: the proof of the password would be one for another host."""
+    asked = asked_of_a_camera(base, control)
     assert [line.split(" ")[0] for line in asked] == ["DESCRIBE", "SETUP", "PLAY"]
     assert all(line.split(" ")[1].startswith("rtsp://camera.example:554/") for line in asked)
+
+
+def test_an_address_that_is_none_is_said() -> None:
+    """Red when it ends the task without a word, and the page says "calling" for ever."""
+    with pytest.raises(NoStream, match="an address that is none"):
+        asked_of_a_camera("rtsp://camera.example/", "rtsp://[")
 
 
 def test_only_a_camera_of_which_the_file_says_so_is_asked(tmp_path: Path) -> None:
