@@ -65,8 +65,8 @@ def _start(arguments: argparse.Namespace, said: Said) -> int:
     if arguments.broker is None or (arguments.renewals is None) == (arguments.release is None):
         raise SetupError("start needs --broker, and --release with --keys, or --renewals")
     broker_options.check(arguments)
-    offer: Offer = Renewals(arguments.renewals) if arguments.renewals else OneRelease(_release(arguments))
     login = broker_options.login(arguments)
+    offer: Offer = Renewals(arguments.renewals) if arguments.renewals else OneRelease(_release(arguments))
     arguments.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -298,7 +298,7 @@ def test_the_contract_is_held_against_every_message(monkeypatch: Patch) -> None:
 
 def test_i6_a_call_closed_at_once_needs_no_lamp(monkeypatch: Patch) -> None:
     """The centre that has heard of the press closes it within the 50 ms; one that has not excuses nothing."""
-    monkeypatch.setattr(lamp.Lamp, "show", lambda self, state: None)
+    monkeypatch.setattr(lamp.Lamp, "show", lambda self, state, listened=False: None)
     for heard in (True, False):
         world = pressed_world(Policy(received_ms=None, closed_ms=0, tells_heard=heard))
         blamed = any("does not say calling" in text for text in world.invariants.violations)

@@ -187,8 +187,8 @@ def _trusts_status() -> Patch:
 def _startup_error_is_configuration() -> Patch:
     honest: Callable[..., Any] = configure.configure
 
-    def suspicious(board: Any, folder: str) -> Any:
-        found = honest(board, folder)
+    def suspicious(board: Any, *more: Any) -> Any:
+        found = honest(board, *more)
         return (None, False, ["the board refused it"]) if board.link.failure else found
 
     return Patch(configure, "configure", suspicious)
