@@ -169,7 +169,8 @@ def delays(one: Any, count: int) -> list[float]:
 def test_an_interrupt_wakes_the_wait_also_between_two_ticks(chip: Make) -> None:
     """The tick is made so slow that no look of it could pass for one: C1."""
     one = chip(WAKES, FILES).start(tick_ms=5000)
-    assert min(delays(one, 3)) == pytest.approx(60, abs=LATENESS_MS)
+    _, middle, _ = sorted(delays(one, 3))  # a loaded machine may be late at either edge
+    assert middle == pytest.approx(60, abs=LATENESS_MS)
 
 
 def test_without_the_interrupt_a_wait_sees_nothing_before_the_tick(chip: Make) -> None:

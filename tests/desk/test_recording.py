@@ -258,7 +258,7 @@ def test_a_call_from_the_press_to_its_close(mosquitto: Mosquitto, tmp_path: Path
             assert process is not None
             os.kill(process.pid, signal.SIGKILL)
             wait_for(lambda: rig.get(one + "/recordings").json["files"], "what there was, in the register")
-            wait_for(lambda: len(list(films.iterdir())) == 2, "another film")
+            wait_for(lambda: [path.stat().st_size > 30_000 for path in films.iterdir()] == [True, True], "another film")
             assert rig.post(one + "/close", {"outcome": "false"}).status == 200
             files = wait_for(lambda: (found := rig.get(one + "/recordings").json["files"])[1:] and found, "both")
             for file in files:

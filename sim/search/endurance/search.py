@@ -143,6 +143,7 @@ class Trial:
     def figures(self) -> dict[str, str]:
         """For the summary; the transport stands in front of each."""
         last = self.weights[-1] if self.weights else Weight(0, 0, 0, 0)
+        largest = [one.largest for one in self.weights if one.largest]  # the last one may not have been told
         found = {
             "heap of the firmware": f"{HEAPS[self.transport] // 1024} KiB",
             "QoS 1 publishes": f"{self.broker.publishes:,} of {self.publishes:,}, {self.broker.repeats} repeated",
@@ -152,7 +153,7 @@ class Trial:
             "heap slope": f"{self.slope:+.2f} bytes per 1,000 publishes",
             "free at rest, lowest": f"{min((one.free for one in self.weights), default=0):,} bytes",
             "free within an alarm, lowest": f"{last.lowest:,} bytes",
-            "largest free block, smallest": f"{min((one.largest for one in self.weights), default=0):,} bytes",
+            "largest free block, smallest": f"{min(largest, default=0):,} bytes",
             "an alarm": f"{self.elapsed_s * 1000 / max(1, len(self.broker.alarms)):.1f} ms",
         }
         return {f"{self.transport}: {name}": text for name, text in found.items()}
