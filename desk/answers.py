@@ -25,6 +25,10 @@ class Answers:
         self._sent[mid] = answer
         self._newest[answer.incident_id] = mid
 
+    def owed(self, incident_id: str) -> None:
+        """Its latest answer could not leave: what the broker still takes of it is an earlier one, and says nothing."""
+        self._newest.pop(incident_id, None)
+
     def on_taken(self, mid: int) -> None:
         """The broker's PUBACK; in the network's thread."""
         self._taken.append(mid)

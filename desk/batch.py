@@ -90,6 +90,8 @@ class Batch:
         if not any(what for name, what in vars(self).items() if name not in ("receipts", "words")):
             return
         with register.transaction():
+            for answered in self.answered:  # first: it left before what this batch decides, which is owed still
+                register.put_answered(*answered)
             for incident_id, unanswered in self.incidents.items():
                 incident = ledger.incidents[incident_id]
                 register.put_incident(incident, registered_ms=now_ms, unanswered=unanswered)
@@ -108,8 +110,6 @@ class Batch:
                 register.put_ending(*ending)
             for rung in self.rungs:
                 register.put_rung(**vars(rung))
-            for answered in self.answered:
-                register.put_answered(*answered)
             self._write_columns(register, ledger, silence)
             for event in self.events:
                 register.put_event(*event)

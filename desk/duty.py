@@ -382,7 +382,10 @@ class Duty(Running, Office):
     def _answer(self, incident_id: str, registered_ms: int | None) -> None:
         """Tell the column, and other desks, the incident's latest state. Without a broker it stays owed."""
         incident = self._ledger.find(incident_id)
-        if incident is None or incident.state == NEW or not self._calls.stands:
+        if incident is None or incident.state == NEW:
+            return
+        if not self._calls.stands:
+            self._answers.owed(incident_id)
             return
         document = ack(incident)
         if incident.alarm["status"] == "test" and not incident.actual:
