@@ -67,6 +67,11 @@ def whole(of: str, low: int, high: int) -> Callable[[str], int]:
     return parsed
 
 
+def add_language(parser: argparse.ArgumentParser) -> None:
+    """Every tool's --lang; `make ... LANG=ru` gives what was typed there."""
+    parser.add_argument("--lang", metavar="|".join(LANGUAGES), help="(default: as LC_ALL or LANG say, else en)")
+
+
 class Parser(argparse.ArgumentParser):
     """A parser that helps and complains in the language of `sentences`."""
 
@@ -81,9 +86,6 @@ class Parser(argparse.ArgumentParser):
         if isinstance(options.get("help"), str):
             options["help"] = self._sentences.said(options["help"])
         return super().add_argument(*names, **options)
-
-    def add_language(self) -> None:
-        self.add_argument("--lang", metavar="|".join(LANGUAGES), help="(default: as LC_ALL or LANG say, else en)")
 
     def format_usage(self) -> str:
         return self._turned(super().format_usage())

@@ -39,12 +39,13 @@ def choose(asked: str | None, environment: Mapping[str, str]) -> str:
 
 def language_of(argv: Sequence[str], environment: Mapping[str, str]) -> str:
     """What a command line, whatever else it says, or the environment asks for."""
+    asked = None  # the last one counts, as for argparse
     for at, word in enumerate(argv):
         if word.startswith("--lang="):
-            return choose(word.partition("=")[2], environment)
-        if word == "--lang":
-            return choose(argv[at + 1] if at + 1 < len(argv) else None, environment)
-    return choose(None, environment)
+            asked = word.partition("=")[2]
+        elif word == "--lang" and at + 1 < len(argv):
+            asked = argv[at + 1]
+    return choose(asked, environment)
 
 
 class Sentences:

@@ -26,7 +26,8 @@ from typing import Any
 
 from aiohttp import web
 
-from common.arguments import Parser, described, number, whole
+from common.arguments import EXIT_USAGE as EXIT_USAGE
+from common.arguments import Parser, add_language, described, number, whole
 from common.home import DESK_COMMAND
 from common.release import ReleaseError, load_public_key
 from common.sentences import Sentences
@@ -69,7 +70,6 @@ from desk.web.second_factor import SecondFactorError
 from desk.web.server import KEEPALIVE_S, Server
 from desk.web.sessions import Sessions
 
-EXIT_USAGE = 2
 SHUTDOWN_S = 2.0
 EXERCISES_MAX = 100.0  # a week
 LISTEN = "127.0.0.1:8080"
@@ -321,7 +321,7 @@ def _parser(sentences: Sentences) -> Parser:
         epilog=sentences.said(f"accounts: {ACCOUNT_USAGE}"),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_language()
+    add_language(parser)
     add = parser.add_argument
     broker_options.add(parser, required=True)
     add("--folder", type=Path, required=True, metavar="DIR", help="register and accounts; made if missing")
@@ -422,7 +422,7 @@ def _hosts(text: str) -> list[str]:
 
 def _account_parser(sentences: Sentences) -> Parser:
     parser = Parser(sentences, prog=f"{DESK_COMMAND} account", description="Who may use the desk.")
-    parser.add_language()
+    add_language(parser)
     add = parser.add_argument
     add("action", choices=("add", "remove", "list", WITHOUT_FACTOR), help="add also gives a new password")
     add("name", nargs="?", metavar="NAME")

@@ -13,7 +13,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common.arguments import Parser, described
+from common.arguments import EXIT_USAGE as EXIT_USAGE
+from common.arguments import Parser, add_language, described
 from common.home import DESK_COMMAND
 from common.sentences import Sentences
 from contract.evidence import fingerprint
@@ -23,7 +24,6 @@ from desk.spoken import spoken
 
 REGISTER_FILE = "register.sqlite"
 EXIT_WRONG = 1
-EXIT_USAGE = 2
 
 
 def main(argv: list[str]) -> int:
@@ -63,7 +63,7 @@ def _run(arguments: argparse.Namespace, db: sqlite3.Connection, path: Path, said
 
 def _parser(sentences: Sentences) -> Parser:
     parser = Parser(sentences, prog=f"{DESK_COMMAND} evidence", description=described(__doc__))
-    parser.add_language()
+    add_language(parser)
     add = parser.add_argument
     add("action", choices=("export", "check", "key", "head"), help="key: the desk's fingerprint; head: N:HASH to note")
     add("incident", nargs="?", metavar="INCIDENT", help="for export")

@@ -10,7 +10,6 @@ Each is one step of docs/provisioning.md, Another authority. What it writes in O
   ca/ca-2.pem, ca-2.key    the second one, ca-3 the third and so on
 """
 
-import argparse
 import datetime
 import json
 import os
@@ -19,11 +18,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from common.arguments import Parser
 from field import certificates, laptop
 from field.keeping import KeepError, check_owner, keep_key, write
 from field.telling import in_words
-from field.words import asked_for, sentences
+from field.words import asked_for, tool_parser
 
 FILE = "authorities.json"
 FIRST = "ca"
@@ -37,6 +35,12 @@ class Authority(NamedTuple):
     stem: str
     pem: bytes
     key: certificates.Key
+
+
+def new(folder: Path, stem: str, name: str, now: datetime.datetime) -> Authority:
+    """Its key is on the disk; the certificate is the caller's to write. Raises KeepError."""
+    key = keep_key(folder / f"{stem}.key")
+    return Authority(stem, certificates.authority(key, name, now + datetime.timedelta(days=365 * YEARS)), key)
 
 
 class Authorities:
@@ -84,10 +88,10 @@ class Authorities:
         name = name or f"{NAME} {stem.partition('-')[2]}"
         if name == certificates.common_name(trusted[0].pem):
             raise KeepError(f"the authority that is there has the name {name!r} already; give another one: NAME=...")
-        key = keep_key(self.folder / f"{stem}.key")
-        end = now + datetime.timedelta(days=365 * YEARS)
-        write(self.folder / f"{stem}.pem", certificates.authority(key, name, end), is_secret=False)
+        pem = new(self.folder, stem, name, now).pem
+        write(self.folder / f"{stem}.pem", pem, is_secret=False)
         self._note(trusted[0].stem, stem)
+        end = certificates.expires(pem)
         return [
             f"new authority {name!r}, until {end:%Y-%m-%d}: {self.folder}/{stem}.pem; keep {stem}.key offline",
             "now make provision; then the new ca.pem to the broker, the desk and every column, and only then: switch",
@@ -145,9 +149,7 @@ def _issued(out: Path) -> list[Path]:
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
     words = asked_for(argv, os.environ)
-    parser = Parser(sentences(words.language), "python -m field.authorities", __doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_language()
+    parser = tool_parser(words, "python -m field.authorities", __doc__)
     parser.add_argument("what", choices=("add", "switch", "drop"))
     parser.add_argument("--name", help="of the one that is added")
     parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")

@@ -7,9 +7,11 @@ its files after every run.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 from field import certificates
 
@@ -64,6 +66,17 @@ def check_owner(file: Path, *, is_the_folders: bool = False) -> None:
             f"{file} can be read by others (mode {stat.S_IMODE(found.st_mode):o}); who has read it? If nobody:"
             f" chmod 600 {file}; else move it away and give out new ones"
         )
+
+
+def read_secrets(file: Path) -> dict[str, Any]:
+    """What provisioning keeps there. Raises KeepError."""
+    check_owner(file)
+    try:
+        return dict(json.loads(file.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise KeepError(
+            f"{file} is damaged ({type(error).__name__}); mend it, or remove it to get new passwords"
+        ) from error
 
 
 class Batch:

@@ -13,7 +13,6 @@ that exist are kept, certificates too unless they are about to end, and everythi
 nothing: keys are added, and all else is replaced together at the end.
 """
 
-import argparse
 import contextlib
 import datetime
 import json
@@ -26,14 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from common import receiver, release
-from common.arguments import Parser
 from field import access, authorities, certificates, fleet, labels, laptop, media_server, revocation, rows
 from field.authorities import Authorities
 from field.documents import CHIP_FILE, KEYS_FILE
-from field.keeping import Batch, KeepError, check_owner, keep_key, made_private
+from field.keeping import Batch, KeepError, check_owner, keep_key, made_private, read_secrets
 from field.shared import NAME_MAX, PORT
 from field.telling import EXIT_FAILED, in_words
-from field.words import asked_for, sentences
+from field.words import asked_for, tool_parser
 from firmware.startup import config
 
 # A certificate that ends takes its column off the air.
@@ -47,9 +45,7 @@ COLUMNS_SHOWN = 5
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
     words = asked_for(argv, os.environ)
-    parser = Parser(sentences(words.language), "python -m field.provision", __doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_language()
+    parser = tool_parser(words, "python -m field.provision", __doc__)
     parser.add_argument("fleet", type=Path, help="CSV table, with fleet.toml beside it")
     parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
@@ -80,6 +76,7 @@ class Provisioning:
     def make(self, found: fleet.Fleet) -> list[str]:
         """Returns what was done, in lines. Raises KeepError or OSError; what existed before is kept then."""
         self._revoked = revocation.Revoked(self._out)
+        self._there = Authorities(self._out)
         self._check(found)
         self._release_keys = _release_keys(found)
         for folder in (self._out, self._out / "columns"):
@@ -101,7 +98,7 @@ class Provisioning:
     def _check(self, found: fleet.Fleet) -> None:
         """Everything that exists already has to be usable before anything is written, and nothing may be missing."""
         laptop.check(self._now, self._made(found))
-        own = [self._out / "ca" / f"{stem}.key" for stem in Authorities(self._out).stems]
+        own = [self._out / "ca" / f"{stem}.key" for stem in self._there.stems]
         own += [self._out / "centre" / f"{access.CENTRE}.key"]
         own += [self._out / "columns" / name / f"{name}.key" for name in found.columns]
         for key in own:
@@ -116,7 +113,7 @@ class Provisioning:
 
     def _made(self, found: fleet.Fleet) -> dict[str, datetime.datetime]:
         """When certificates of earlier runs were made: by their ends, which are so many years later."""
-        years = {self._out / "ca" / f"{stem}.pem": authorities.YEARS for stem in Authorities(self._out).stems}
+        years = {self._out / "ca" / f"{stem}.pem": authorities.YEARS for stem in self._there.stems}
         years |= {self._out / "broker" / "server.pem": YEARS}
         years |= {self._out / "columns" / name / f"{name}.pem": YEARS for name in found.columns}
         made = {}
@@ -147,26 +144,25 @@ class Provisioning:
         file = self._out / "columns" / name / "secrets.json"
         if given is not None or not file.exists():
             return given
-        kept = self._secrets(file)
+        kept = read_secrets(file)
         is_same = kept.get("wifi_ssid") == document["secrets"].get("wifi_ssid")
         return kept.get("wifi_password") if is_same else None
 
     def _authorities(self, name: str | None) -> None:
         """Who signs, and whom everybody trusts; one is made if there is none."""
-        there = Authorities(self._out)
+        there = self._there
         made_private(there.folder)
         if not there.is_there:
-            key = keep_key(there.folder / f"{authorities.FIRST}.key")
-            end = self._now + datetime.timedelta(days=365 * authorities.YEARS)
             name = name or authorities.NAME
-            pem = certificates.authority(key, name, end)
-            self._batch.write(there.folder / f"{authorities.FIRST}.pem", pem, is_secret=False)
+            made = authorities.new(there.folder, authorities.FIRST, name, self._now)
+            self._batch.write(there.folder / f"{made.stem}.pem", made.pem, is_secret=False)
+            end = certificates.expires(made.pem)
             self._lines.append(f"new authority {name!r}, until {end:%Y-%m-%d}; keep {there.folder}/ca.key offline")
-            self._authority = [authorities.Authority(authorities.FIRST, pem, key)]
+            self._signers = [made]
         else:
-            self._authority = there.read()
-        self._trusted = authorities.bundle(self._authority)
-        self._issuer = certificates.common_name(self._authority[0].pem)
+            self._signers = there.read()
+        self._trusted = authorities.bundle(self._signers)
+        self._issuer = certificates.common_name(self._signers[0].pem)
         if name not in (None, self._issuer):
             self._lines.append(
                 f"the authority keeps its name, {self._issuer!r}: another one would be another authority"
@@ -200,12 +196,12 @@ class Provisioning:
 
     def _auth_key(self, file: Path) -> str:
         """What column and centre prove their words with: kept, or made for a column of before there were any."""
-        kept = self._secrets(file).get("auth_key") if file.exists() else None
+        kept = read_secrets(file).get("auth_key") if file.exists() else None
         return str(kept) if kept else secrets.token_hex(config.KEY_CHARS // 2)
 
     def _last_day(self, cert: bytes) -> datetime.datetime:
         """No time after this does a column any good."""
-        return min(certificates.expires(cert), max(certificates.expires(one.pem) for one in self._authority))
+        return min(certificates.expires(cert), max(certificates.expires(one.pem) for one in self._signers))
 
     def _centre(self, found: fleet.Fleet) -> str:
         folder, broker = made_private(self._out / "centre"), found.shared["broker"]
@@ -287,7 +283,7 @@ class Provisioning:
         files: dict[str, tuple[str | bytes, bool]] = {  # name -> content, is it secret?
             "ca.pem": (self._trusted, False),
             "acl": (access.access_list(regions), True),  # mosquitto wants it private
-            revocation.LIST: (self._revoked.pem(self._authority, self._now), False),
+            revocation.LIST: (self._revoked.pem(self._signers, self._now), False),
             "passwords": (access.password_file({access.CENTRE: password}), True),
             "mosquitto.conf": (access.configuration(_port(broker), _centre_port(broker), len(found.columns)), False),
         }
@@ -312,7 +308,7 @@ class Provisioning:
         if self._is_still_good(file, key, hosts):
             return key, file.read_bytes()
         end = self._now + datetime.timedelta(days=365 * YEARS)
-        subject, issuer_key = _common_name(hosts, name), self._authority[0].key
+        subject, issuer_key = _common_name(hosts, name), self._signers[0].key
         cert = certificates.certificate(subject, key, self._issuer, issuer_key, end, usage, hosts)
         self._lines.append(f"certificate of {name}: {'renewed' if file.exists() else 'made'}, until {end:%Y-%m-%d}")
         self._batch.write(file, cert, is_secret=False, is_the_folders=usage == certificates.SERVER)
@@ -324,7 +320,7 @@ class Provisioning:
         try:
             pem = file.read_bytes()
             ends = certificates.expires(pem)
-            is_ours = certificates.belongs(pem, key) and certificates.issued_by(pem, self._authority[0].pem)
+            is_ours = certificates.belongs(pem, key) and certificates.issued_by(pem, self._signers[0].pem)
         except ValueError:
             return False
         return (
@@ -337,19 +333,9 @@ class Provisioning:
         if not file.exists():
             return secrets.token_urlsafe(PASSWORD_BYTES)
         try:
-            return str(self._secrets(file)[name])
+            return str(read_secrets(file)[name])
         except KeyError as error:
             raise KeepError(f"{file} holds no {name}; mend it, or remove it to get a new one") from error
-
-    def _secrets(self, file: Path) -> dict[str, Any]:
-        """Raises KeepError."""
-        check_owner(file)
-        try:
-            return dict(json.loads(file.read_text("utf-8")))
-        except (ValueError, TypeError) as error:
-            raise KeepError(
-                f"{file} is damaged ({type(error).__name__}); mend it, or remove it to get new passwords"
-            ) from error
 
     def _name_strangers(self, found: fleet.Fleet) -> None:
         gone = sorted(folder.name for folder in (self._out / "columns").iterdir() if folder.name not in found.columns)

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from common import release
-from common.arguments import Parser, described
+from common.arguments import Parser, add_language, described
 from common.release import Release, ReleaseError
 from common.sentences import Sentences
 from field import bundle, sbom
@@ -143,8 +143,9 @@ def _verify(arguments: argparse.Namespace, said: Said) -> int:
 
 
 def _parser(spoken: Sentences) -> Parser:
-    parser = Parser(spoken, "python -m field.release", described(__doc__))
-    parser.formatter_class = argparse.RawTextHelpFormatter
+    parser = Parser(
+        spoken, "python -m field.release", described(__doc__), formatter_class=argparse.RawTextHelpFormatter
+    )
     made = functools.partial(Parser, spoken)
     commands = parser.add_subparsers(required=True, parser_class=made)  # type: ignore[call-overload]
     make = commands.add_parser("make", help="build it")
@@ -164,7 +165,7 @@ def _parser(spoken: Sentences) -> Parser:
     verify.add_argument("--keys", type=Path, nargs="+", required=True, metavar="PEM")
     verify.set_defaults(run=_verify)
     for one in (make, signing, verify):
-        one.add_language()
+        add_language(one)
     return parser
 
 

@@ -9,7 +9,6 @@ Each package is sealed for its column, with a key that is made of the column's o
 such key, carries it and cannot change it, and no broker can. A column that has its certificates already is passed over.
 """
 
-import argparse
 import hashlib
 import json
 import os
@@ -19,10 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.arguments import Parser
-from field.keeping import KeepError, check_owner, write
+from field.keeping import KeepError, read_secrets, write
 from field.telling import in_words
-from field.words import asked_for, sentences
+from field.words import asked_for, tool_parser
 from firmware.authentic import Authentic
 from firmware.update.order import RENEWAL_MAX_BYTES
 from firmware.update.renewal import KEY_OF, TOPIC
@@ -57,8 +55,7 @@ def pack(out: Path, number: int) -> list[str]:
             continue
         name = folder.name
         tls = json.loads((folder / "config.json").read_text("utf-8"))["broker"]["tls"]
-        check_owner(folder / "secrets.json")
-        key = json.loads((folder / "secrets.json").read_text("utf-8"))["tls_key"]
+        key = read_secrets(folder / "secrets.json")["tls_key"]
         is_same = _says(before.get(name), name, key, tls["ca"], tls["cert"])
         text = before[name]["package"] if is_same else package(name, key, tls["ca"], tls["cert"], number).decode()
         if len(text) > RENEWAL_MAX_BYTES:
@@ -92,9 +89,7 @@ def _says(entry: dict[str, str] | None, name: str, key: str, ca: str, cert: str)
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
     words = asked_for(argv, os.environ)
-    parser = Parser(sentences(words.language), "python -m field.renewal", __doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_language()
+    parser = tool_parser(words, "python -m field.renewal", __doc__)
     parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
     print(*map(words.said, pack(arguments.out, time.time_ns() // 1_000_000)), sep="\n")

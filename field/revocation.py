@@ -9,7 +9,6 @@ What it writes in OUT (default: provisioned/):
 Bring broker/ and centre/keys.json to their hosts and restart the broker there: docs/provisioning.md, A stolen column.
 """
 
-import argparse
 import datetime
 import json
 import os
@@ -19,12 +18,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.arguments import Parser
 from field import access, certificates, laptop
 from field.authorities import Authorities, Authority
 from field.keeping import Batch, KeepError, check_owner, made_private
 from field.telling import in_words
-from field.words import asked_for, sentences
+from field.words import asked_for, tool_parser
 
 LIST = "revoked.crl"
 FILE = "revoked.json"
@@ -113,9 +111,7 @@ def _without(file: Path, device_id: str) -> str:
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
     words = asked_for(argv, os.environ)
-    parser = Parser(sentences(words.language), "python -m field.revocation", __doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_language()
+    parser = tool_parser(words, "python -m field.revocation", __doc__)
     parser.add_argument("device", help="the stolen column")
     parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
     arguments = parser.parse_args(argv)

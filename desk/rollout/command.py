@@ -25,7 +25,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common import release as releases
-from common.arguments import Parser
+from common.arguments import EXIT_USAGE as EXIT_USAGE
+from common.arguments import Parser, add_language
 from common.release import Release, ReleaseError
 from common.sentences import Sentences
 from desk import broker_options
@@ -40,7 +41,7 @@ from desk.rollout.plan import Limits, Plan
 from desk.rollout.service import Service, wall_ms
 from desk.spoken import spoken
 
-EXIT_STOPPED, EXIT_USAGE = 1, 2
+EXIT_STOPPED = 1
 WISHES = ("pause", "resume", "abort")
 WORDS = Path(__file__).with_name("words")
 Said = Callable[[str], str]  # in the language of whoever typed the command
@@ -144,7 +145,7 @@ def _status(arguments: argparse.Namespace, said: Said) -> int:
 def _parser(sentences: Sentences) -> Parser:
     parser = Parser(sentences, prog="python -m desk.rollout", description=__doc__)
     parser.formatter_class = argparse.RawTextHelpFormatter
-    parser.add_language()
+    add_language(parser)
     add = parser.add_argument
     add("what", choices=("start", "status", *WISHES))
     add("--folder", type=Path, required=True, metavar="DIR", help="where it keeps how far it is: one for each release")

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from common.sentences import COMMON, Sentences, texts
+from common.arguments import Parser
+from common.arguments import add_language as add_language
+from common.sentences import COMMON, Sentences, language_of, texts
 from common.sentences import LANGUAGES as LANGUAGES
 from common.sentences import choose as choose
 
@@ -135,13 +138,13 @@ def _pattern(text: str) -> re.Pattern[str]:
     return re.compile(r"(?<![\w-])" + "".join(literal) + r"(?![\w-])")
 
 
-def add_language(parser: argparse.ArgumentParser) -> None:
-    """Every tool's --lang; `make ... LANG=ru` gives what was typed there."""
-    parser.add_argument("--lang", metavar="|".join(LANGUAGES), help="(default: as LC_ALL or LANG say, else en)")
-
-
 def asked_for(argv: Sequence[str] | None, environment: Mapping[str, str]) -> Words:
     """The words that a command line or the environment asks for, whatever else it says."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--lang")
-    return Words(choose(parser.parse_known_args(argv)[0].lang, environment))
+    return Words(language_of(sys.argv[1:] if argv is None else argv, environment))
+
+
+def tool_parser(words: Words, prog: str, doc: str | None) -> Parser:
+    """Of a tool whose module's text is its help."""
+    parser = Parser(sentences(words.language), prog, doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add_language(parser)
+    return parser
