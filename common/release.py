@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from binascii import crc32
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -60,9 +60,14 @@ class Release(NamedTuple):
         data = {_SIGNATURE: self.signature, _MANIFEST: self.manifest}.get(file)
         if data is None:
             data = self.files.get(file, self.files.get(_LIBRARY + file))
-        if data is None or not 0 <= at < len(data) or not 0 < size <= PIECE_BYTES or at + size > len(data):
-            return None
-        return data[at : at + size]
+        return None if data is None else piece_of(data, at, size)
+
+
+def piece_of(data: bytes, at: int, size: int) -> bytes | None:
+    """None: there is no such piece."""
+    if not 0 <= at < len(data) or not 0 < size <= PIECE_BYTES or at + size > len(data):
+        return None
+    return data[at : at + size]
 
 
 def manifest(head: Mapping[str, Any], files: Mapping[str, bytes]) -> bytes:
@@ -117,6 +122,14 @@ def load(folder: Path) -> Release:
     return Release(text, signature, files)
 
 
+def load_signed(folder: Path, keys: Sequence[rsa.RSAPublicKey]) -> Release:
+    """As `load`; it is also refused when none of the keys signed it."""
+    found = load(folder)
+    if not is_signed(found.manifest, found.signature, keys):
+        raise ReleaseError(f"{folder}: not signed with any of these keys; no column would take it")
+    return found
+
+
 def is_signed(text: bytes, signature: bytes, keys: Sequence[rsa.RSAPublicKey]) -> bool:
     """With one of these keys."""
     for key in keys:
@@ -126,6 +139,11 @@ def is_signed(text: bytes, signature: bytes, keys: Sequence[rsa.RSAPublicKey]) -
         except InvalidSignature:
             continue
     return False
+
+
+def load_public_keys(files: Iterable[Path]) -> list[rsa.RSAPublicKey]:
+    """Raises ReleaseError and OSError."""
+    return [load_public_key(file.read_bytes()) for file in files]
 
 
 def load_public_key(pem: bytes) -> rsa.RSAPublicKey:

@@ -65,6 +65,8 @@ class Sentences:
 
     def said(self, text: str) -> str:
         """In this language, as far as it is known: all of it, or line by line."""
+        if not text:
+            return text
         whole = self._whole(text)
         return whole if whole is not None else "\n".join(self._line(line) for line in text.split("\n"))
 

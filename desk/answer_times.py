@@ -18,6 +18,9 @@ from desk.statistics import percentiles
 
 Row = Mapping[str, Any]
 Rows = Sequence[Row]
+Days = Mapping[int, list[Shift]]
+"""Days since the epoch -> the shifts that were on duty within: a year of calls asks for few shifts each."""
+DAY_MS = 86_400_000
 Figures = Callable[[Rows], dict[str, Any]]
 Readings = Mapping[str, Rows]
 """The entries of exercises, by their id."""
@@ -35,17 +38,21 @@ def summary(
     zone: tzinfo | None = None,
 ) -> dict[str, Any]:
     """`rows`: incidents, drills too; `sees`: of whom whoever asks may see the figures by name."""
+    by_day: dict[int, list[Shift]] = defaultdict(list)
+    for shift in shifts:
+        for day in range(shift.from_ms // DAY_MS, max(end for *_, end in shift.duties) // DAY_MS + 1):
+            by_day[day].append(shift)
     calls = [row for row in rows if row["status"] == "actual"]
     exercises = [row for row in rows if row["status"] == "exercise"]
     return {
         "target": {"s": TARGET_S, "share": TARGET_SHARE},
-        "answers": _all_ways(calls, _answered, shifts, sees, zone),
-        "exercises": _all_ways(exercises, lambda mine: _exercised(mine, readings), shifts, sees, zone),
+        "answers": _all_ways(calls, _answered, by_day, sees, zone),
+        "exercises": _all_ways(exercises, lambda mine: _exercised(mine, readings), by_day, sees, zone),
     }
 
 
 def _all_ways(
-    rows: Rows, figures: Figures, shifts: Sequence[Shift], sees: Callable[[str], bool], zone: tzinfo | None
+    rows: Rows, figures: Figures, by_day: Days, sees: Callable[[str], bool], zone: tzinfo | None
 ) -> dict[str, Any]:
     people: dict[str, list[Row]] = defaultdict(list)
     hours: dict[str, list[Row]] = {name: [] for name in HOURS}
@@ -53,6 +60,7 @@ def _all_ways(
     for row in rows:
         hour = datetime.fromtimestamp(row["received_ms"] / 1000, zone).hour
         hours[next(name for name, some in HOURS.items() if hour in some)].append(row)
+        shifts = by_day.get(row["received_ms"] // DAY_MS, [])
         on_duty[whose(shifts, row["received_ms"], row["accepted_by"] or "")].append(row)
         if row["accepted_by"] and sees(row["accepted_by"]):
             people[row["accepted_by"]].append(row)

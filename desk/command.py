@@ -29,7 +29,7 @@ from aiohttp import web
 from common.arguments import EXIT_USAGE as EXIT_USAGE
 from common.arguments import Parser, add_language, described, number, whole
 from common.home import DESK_COMMAND
-from common.release import ReleaseError, load_public_key
+from common.release import ReleaseError, load_public_keys
 from common.sentences import Sentences
 from desk import broker_options, cameras, evidence_command, ladder
 from desk.broker_options import Address, SetupError
@@ -221,8 +221,7 @@ def _rules(arguments: argparse.Namespace) -> Rules | None:
 
 def _steering(arguments: argparse.Namespace) -> Steering:
     """Raises SetupError, ReleaseError and OSError."""
-    for file in arguments.release_keys or ():
-        load_public_key(file.read_bytes())
+    load_public_keys(arguments.release_keys or ())
     if arguments.releases is not None and not arguments.releases.is_dir():
         raise SetupError(f"--releases {arguments.releases}: is no folder")
     shelf, keys, broker = arguments.releases, arguments.release_keys or (), broker_options.passed_on(arguments)

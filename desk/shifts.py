@@ -37,16 +37,20 @@ def together(rows: Iterable[Mapping[str, Any]], now_ms: int) -> list[Shift]:
     """The shifts that rows of the table make, oldest first. Whose duty overlaps with that of the first one by more than
     half of the shorter of the two is of the same shift; the minutes of a hand-over do not make two shifts one."""
     found: list[Shift] = []
+    live: list[int] = []  # those whose first duty may overlap with what comes: rows come by their begin
     for row in sorted(rows, key=lambda row: (row["from_ms"], row["n"])):
         begin, end = row["from_ms"], now_ms + 1 if row["to_ms"] is None else row["to_ms"]
         mine = (row["name"], begin, end)
-        for number, one in enumerate(found):
+        live = [number for number in live if found[number].duties[0][2] > begin]
+        for number in live:
+            one = found[number]
             _, first, last = one.duties[0]
             if 2 * (min(end, last) - max(begin, first)) > min(end - begin, last - first):
                 to_ms = None if None in (row["to_ms"], one.to_ms) else max(end, one.to_ms or 0)
                 found[number] = Shift(one.from_ms, to_ms, (*one.duties, mine))
                 break
         else:
+            live.append(len(found))
             found.append(Shift(begin, row["to_ms"], (mine,)))
     return found
 

@@ -347,7 +347,7 @@ def _release_keys(found: fleet.Fleet) -> bytes:
     """What columns trust to sign updates; empty: none, they take updates by cable only. Raises KeepError."""
     names = found.shared.get("updates", {}).get("keys", [])
     try:
-        keys = [release.load_public_key((found.folder / name).read_bytes()) for name in names]
+        keys = release.load_public_keys(found.folder / name for name in names)
         return release.trusted(keys) if keys else b""
     except (OSError, release.ReleaseError) as error:
         raise KeepError(f"fleet.toml: [updates] keys = {names}: {error}") from error

@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _make(arguments: argparse.Namespace, said: Said) -> int:
-    keys = [release.load_public_key(file.read_bytes()) for file in arguments.keys]
+    keys = release.load_public_keys(arguments.keys)
     text = write(bundle.make(), arguments.out, keys, arguments.floor)
     head, digest = release.header(text), hashlib.sha256(text).hexdigest()
     count = len(release.entries(text))
@@ -135,7 +135,7 @@ def _sign(arguments: argparse.Namespace, said: Said) -> int:
 
 def _verify(arguments: argparse.Namespace, said: Said) -> int:
     found: Release = release.load(arguments.folder)
-    keys = [release.load_public_key(file.read_bytes()) for file in arguments.keys]
+    keys = release.load_public_keys(arguments.keys)
     if not release.is_signed(found.manifest, found.signature, keys):
         raise ReleaseError(f"{arguments.folder}: not signed with any of these keys")
     print(said(f"good: version {found.version}, {len(found.files)} files, release {found.digest}"))

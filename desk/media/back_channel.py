@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
-import struct
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,7 +17,7 @@ from desk.media.relay import DOLLAR, STATUS_LINE, Target, connect, read_body, re
 from desk.media.trouble import NoStream
 from desk.sip.g711 import ALAW, BLOCK, BLOCK_S, SILENCE, ULAW, Law
 from desk.sip.level import QUIET_DB, Meter
-from desk.sip.sound import Mouth
+from desk.sip.sound import HEADER, VERSION, Mouth
 
 REQUIRE = "www.onvif.org/ver20/backchannel"
 ANSWER_S = 5.0
@@ -26,8 +25,6 @@ ALIVE_EVERY_S = 25.0  # a session is forgotten after 60
 PAUSES_S = (1.0, 2.0, 4.0)  # before it is opened again
 FINAL = frozenset({"unauthorized", "codec"})  # another try would not change them
 UNSENT_MAX = 64 * 1024  # bytes: more waits when the camera has frozen
-RTP = struct.Struct("!BBHII")
-RTP_VERSION = 0x80
 ADDRESS = re.compile(r"[!-~]{1,512}")
 
 
@@ -99,7 +96,7 @@ class BackChannel:
                 block = self.mouth() or SILENCE
                 self._meter.take(block)
                 number += 1
-                head = RTP.pack(RTP_VERSION, law.payload_type, number & 0xFFFF, number * BLOCK & 0xFFFFFFFF, ssrc)
+                head = HEADER.pack(VERSION, law.payload_type, number & 0xFFFF, number * BLOCK & 0xFFFFFFFF, ssrc)
                 session.send(head + law.encode(block))
                 if loop.time() - alive_s > ALIVE_EVERY_S:
                     alive_s = loop.time()

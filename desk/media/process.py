@@ -200,7 +200,7 @@ class Recorders:
             if len(self._spoken) >= RECORDERS_MAX:
                 raise NoStream("busy", f"{RECORDERS_MAX} conversations are being recorded already")
             spoken = Spoken(incident_id, where, self._threads, self._keep)
-            self._spoken[incident_id] = str(Peer.of(asked["sip"], ()).uri), spoken
+            self._spoken[incident_id] = asked["sip"], spoken
         return {}
 
     def spoken(self, intercom: str, heard: bytes, said: bytes) -> None:

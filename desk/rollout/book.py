@@ -75,12 +75,11 @@ class Book:
         return str(row[0] or "") if row else ""
 
     def take_wish(self) -> str:
-        row = self._db.execute("SELECT wish FROM rollout").fetchone()
-        if row is None or not row[0]:
-            return ""
-        with self._db:
-            self._db.execute("UPDATE rollout SET wish = ''")
-        return str(row[0])
+        wish = self.wished()
+        if wish:
+            with self._db:
+                self._db.execute("UPDATE rollout SET wish = ''")
+        return wish
 
     def log(self) -> list[tuple[int, str]]:
         return list(self._db.execute("SELECT at_ms, text FROM log ORDER BY rowid"))

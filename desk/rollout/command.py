@@ -89,11 +89,7 @@ def _start(arguments: argparse.Namespace, said: Said) -> int:
 def _release(arguments: argparse.Namespace) -> Release:
     if not arguments.keys:
         raise SetupError("--release needs --keys: whom columns trust")
-    found = releases.load(arguments.release)
-    keys = [releases.load_public_key(file.read_bytes()) for file in arguments.keys]
-    if not releases.is_signed(found.manifest, found.signature, keys):
-        raise ReleaseError(f"{arguments.release}: not signed with any of these keys; no column would take it")
-    return found
+    return releases.load_signed(arguments.release, releases.load_public_keys(arguments.keys))
 
 
 def _plan(arguments: argparse.Namespace, release: Offer, book: Book, said: Said) -> Plan:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from common.release import PIECE_BYTES, Release, ReleaseError
+from common.release import Release, ReleaseError, piece_of
 
 FILE = "renewal"  # as columns ask for a package
 
@@ -105,6 +105,4 @@ class Renewals:
 
     def piece(self, device_id: str, file: str, at: int, size: int) -> bytes | None:
         text = self._packages[device_id].text
-        if file != FILE or not 0 <= at < len(text) or not 0 < size <= PIECE_BYTES or at + size > len(text):
-            return None
-        return text[at : at + size]
+        return piece_of(text, at, size) if file == FILE else None

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,12 +22,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from common import release as releases
 from common.home import ROOT
-from common.release import Release, ReleaseError
+from common.release import ReleaseError
 from desk.ledger import LedgerError
 from desk.rollout import plan as rules
 from desk.rollout.alone import is_running
 from desk.rollout.book import FILE, Book
 from desk.rollout.plan import STAGES, Limits, Plan
+from desk.web.files import replace
 
 FOLDER, START_FILE, OUTPUT_FILE = "rollouts", "start.json", "output.log"
 DIGITS = 8  # of a release's digest, in its folder's name
@@ -36,6 +37,8 @@ AGAIN_S = 30.0  # after a process that could not begin
 END_S = 5.0
 LOG_SHOWN, OUTPUT_SHOWN = 50, 400
 Document = dict[str, Any]
+Stamps = tuple[tuple[str, int, int, int], ...]
+"""(file, size, times) of some files."""
 
 
 class Offered(NamedTuple):
@@ -70,7 +73,9 @@ class Steering:
         self._folder, self._shelf, self._keys, self._broker, self._now_s = folder, shelf, keys, broker, now_s
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._failed_s: dict[str, float] = {}
-        self._rests: dict[str, tuple[int, ...]] = {}
+        self._looked_at: dict[Path, tuple[Stamps, Offered]] = {}
+        """What was found on the shelf, as it was then."""
+        self._rests: dict[str, Stamps] = {}
         """The books of those that need no process, as they were then: they lie there for years."""
 
     @property
@@ -84,22 +89,14 @@ class Steering:
         """The releases on the shelf."""
         if self._shelf is None or not self._shelf.is_dir():
             return []
-        keys = [releases.load_public_key(file.read_bytes()) for file in self._keys]
+        keys = releases.load_public_keys(self._keys)
         found = sorted(path for path in self._shelf.iterdir() if (path / releases.MANIFEST_FILE).is_file())
-        return [self._offer(path, keys) for path in found]
-
-    def _offer(self, path: Path, keys: Sequence[rsa.RSAPublicKey]) -> Offered:
-        try:
-            release = self._load(path, keys)
-        except ReleaseError as error:
-            return Offered(path.name, str(error))
-        return Offered(path.name, "", release.version, release.digest)
-
-    def _load(self, path: Path, keys: Sequence[rsa.RSAPublicKey]) -> Release:
-        release = releases.load(path)
-        if not releases.is_signed(release.manifest, release.signature, keys):
-            raise ReleaseError(f"{path}: not signed with any of these keys; no column would take it")
-        return release
+        before, self._looked_at = self._looked_at, {}
+        for path in found:  # the page asks every few seconds, and a release is some hundred files to be hashed
+            stamps = _stamps([*self._keys, *sorted(path.rglob("*"))])
+            was, offer = before.get(path, ((), None))
+            self._looked_at[path] = stamps, offer if offer and was == stamps else _offer(path, keys)
+        return [offer for _, offer in self._looked_at.values()]
 
     def shown(self) -> list[Document]:
         """All rollouts, the newest first."""
@@ -140,6 +137,7 @@ class Steering:
 
     def start(self, name: str, first: str, watch_s: float) -> Offered:
         """Begin with the release of that name on the shelf. Raises LedgerError."""
+        self._looked_at.clear()  # whatever the files' times say
         offer = next((one for one in self.offered() if one.name == name), None)
         if offer is None or offer.trouble or self._shelf is None:
             raise LedgerError("that release is not to be had", code="no-release")
@@ -148,7 +146,7 @@ class Steering:
         if (path / START_FILE).exists() or (path / FILE).exists():  # a folder alone is one that could not be begun
             raise LedgerError("there is a rollout of that release already", code="rollout-there")
         path.mkdir(parents=True, mode=0o700, exist_ok=True)
-        _write(path / START_FILE, json.dumps(Start(name, first, watch_s)._asdict()))
+        replace(path / START_FILE, json.dumps(Start(name, first, watch_s)._asdict()))
         self.look()
         return offer
 
@@ -188,14 +186,15 @@ class Steering:
                 if code not in (0, 1):  # it could not begin, or was killed
                     self._failed_s[name] = self._now_s()
         for path in self._folders():
-            if path.name not in self._running and not is_running(path) and self._should_run(path):
+            rests = self._rests.get(path.name)
+            if path.name in self._running or (rests is not None and rests == _version(path)):
+                continue
+            if not is_running(path) and self._should_run(path):
                 self._run(path)
 
     def _should_run(self, path: Path) -> bool:
         failed_s = self._failed_s.get(path.name)
         if not self.is_able or _start_of(path) is None or (failed_s is not None and self._now_s() - failed_s < AGAIN_S):
-            return False
-        if (path / FILE).is_file() and self._rests.get(path.name) == _version(path):
             return False
         plan, _, wish = _read(path)
         if plan is None or plan.state in UNDER_WAY or (plan.state == rules.STOPPED and wish in ("resume", "abort")):
@@ -232,6 +231,14 @@ class Steering:
         self._running.clear()
 
 
+def _offer(path: Path, keys: Sequence[rsa.RSAPublicKey]) -> Offered:
+    try:
+        release = releases.load_signed(path, keys)
+    except ReleaseError as error:
+        return Offered(path.name, str(error))
+    return Offered(path.name, "", release.version, release.digest)
+
+
 def _began_ms(path: Path) -> float:
     return path.stat().st_ctime if not (path / START_FILE).exists() else (path / START_FILE).stat().st_mtime
 
@@ -255,17 +262,12 @@ def _read(path: Path) -> tuple[Plan | None, list[tuple[int, str]], str]:
         book.close()
 
 
-def _version(path: Path) -> tuple[int, ...]:
+def _stamps(files: Iterable[Path]) -> Stamps:
+    """Change when one of the files does."""
+    known = ((file, file.stat()) for file in files if file.exists())
+    return tuple((str(file), seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns) for file, seen in known)
+
+
+def _version(path: Path) -> Stamps:
     """Changes when the book is written."""
-    files = [path / FILE, path / f"{FILE}-wal"]
-    return tuple(part for file in files if file.exists() for part in (file.stat().st_mtime_ns, file.stat().st_size))
-
-
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
-    beside = path.with_suffix(".new")
-    with beside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    return _stamps((path / FILE, path / f"{FILE}-wal"))

@@ -9,9 +9,9 @@ person said is never revised.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 PROVEN, PRESUMED, DOWN = "proven", "presumed", "down"
 GONE = "gone"
@@ -173,9 +173,16 @@ class Lives:
 
 # Minutes
 
+T = TypeVar("T")
 MINUTE_MS = 60_000
 CODES = ("", PROVEN, PRESUMED, *CAUSES, GONE)
 """What a minute's byte stands for; 0: nobody knows, which must not be."""
+
+
+def with_ends(rows: Sequence[Span], last: T) -> Iterator[tuple[Span, int | T]]:
+    """Each with when it ended, as the next one began; of the last one that is `last`."""
+    ends: list[int | T] = [*(span.from_ms for span in rows[1:]), last]
+    return zip(rows, ends[: len(rows)], strict=True)
 
 
 def minutes(spans: Iterable[Span], from_ms: int, to_ms: int) -> bytes:
@@ -184,9 +191,8 @@ def minutes(spans: Iterable[Span], from_ms: int, to_ms: int) -> bytes:
     count = max(0, -(-(to_ms - from_ms) // MINUTE_MS))
     painted = bytearray(count)
     rows = sorted(spans, key=lambda span: span.from_ms)
-    ends = [*(span.from_ms for span in rows[1:]), to_ms]
     for wanted in (GONE, PROVEN, PRESUMED, DOWN):
-        for span, end_ms in zip(rows, ends, strict=True):
+        for span, end_ms in with_ends(rows, to_ms):
             if span.state == wanted and (begin := max(span.from_ms, from_ms)) < (end := min(end_ms, to_ms)):
                 first, last = (begin - from_ms) // MINUTE_MS, -(-(end - from_ms) // MINUTE_MS)
                 painted[first:last] = bytes([_code(span)]) * (last - first)

@@ -12,11 +12,10 @@ from desk.web import asking, roles, second_factor
 from desk.web.accounts import PASSWORD_MAX, PASSWORD_MIN, Account
 from desk.web.audit import Audit
 from desk.web.guard import ANYBODY, Guard
-from desk.web.login import CODE_MAX, Login, password_in
+from desk.web.login import CODE_MAX, NAME_MAX, Login, password_in
 from desk.web.refusal import Refusal, text
 from desk.web.sessions import Shown, token_id
 
-NAME_MAX = 32
 ENDED, ENDED_ALL, PASSWORD = "session ended", "sessions ended", "new password"
 FACTOR_ON, FACTOR_OFF, FACTOR_RESET = "second factor on", "second factor off", "second factor reset"
 QR_SCALE = 4

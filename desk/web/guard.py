@@ -67,19 +67,20 @@ class Guard:
 
     def person(self, request: web.Request) -> Person | None:
         """Who is logged in; without accounts, who holds the key."""
-        token = request.cookies.get(COOKIE)
-        account = self.sessions.find(token) if token else None
-        if account is None or (not account.name) == self.with_accounts:
-            return None
-        return Person(account.name or ANYBODY, account.role)
+        account = self._account(request)
+        return None if account is None else Person(account.name or ANYBODY, account.role)
 
     def account(self, request: web.Request) -> tuple[str, Account]:
         """Token and account of whoever asks. Raises Refusal."""
-        token = request.cookies.get(COOKIE, "")
-        account = self.sessions.find(token)
-        if account is None or self.person(request) is None:
+        account = self._account(request)
+        if account is None:
             raise Refusal(401, "log in first", code="login-first")
-        return token, account
+        return request.cookies[COOKIE], account
+
+    def _account(self, request: web.Request) -> Account | None:
+        token = request.cookies.get(COOKIE)
+        account = self.sessions.find(token) if token else None
+        return account if account is not None and bool(account.name) == self.with_accounts else None
 
     def is_proxied(self, request: web.Request) -> bool:
         """Whether a proxy that is trusted has passed it on."""

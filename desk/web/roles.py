@@ -24,7 +24,6 @@ CHIEFS: Who = frozenset({CHIEF})
 OVERSIGHT: Who = frozenset({CHIEF, AUDITOR})
 
 _INCIDENT, _COLUMN = "/api/incidents/{incident_id}", "/api/columns/{device_id}"
-EXERCISE = f"POST {_COLUMN}/exercise"
 RESTART = f"POST {_COLUMN}/command restart"
 RELEASE = f"POST {_INCIDENT}/hold release"
 ATTEND = "GET /api/feed attend"
@@ -106,7 +105,7 @@ REQUESTS: Mapping[str, Who] = {
     # A column.
     f"POST {_COLUMN}/command": DUTY,
     RESTART: CHIEFS,  # it raises no alarm meanwhile
-    EXERCISE: CHIEFS,  # unannounced
+    f"POST {_COLUMN}/exercise": CHIEFS,  # unannounced
     f"POST {_COLUMN}/correct": DUTY,
     f"POST {_COLUMN}/order": DUTY,
     "POST /api/orders/{n}/assign": DUTY,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 from aiohttp import web
@@ -70,7 +70,7 @@ class Rollouts:
     async def _show(self, request: web.Request) -> web.StreamResponse:
         """`language`: of the reasons."""
         language = one_of(request.query.get("language", "en"), "language", LANGUAGES)
-        said = spoken(["--lang", language], WORDS).said
+        said = cache(spoken(["--lang", language], WORDS).said)  # for this request: most columns say the same
 
         def read() -> Document:
             found = self._steering.shown()

@@ -18,7 +18,7 @@ from typing import Any
 from aiohttp import web
 
 from desk.upkeep import orders, picture, report, store
-from desk.upkeep.life import CAUSES, DOWN
+from desk.upkeep.life import CAUSES, DOWN, with_ends
 from desk.upkeep.orders import WorkOrder
 from desk.web import asking
 from desk.web.api import LANGUAGES, Desk, now_ms
@@ -147,12 +147,7 @@ class Upkeep:
         def read() -> Document:
             register, at_ms = self._desk.register, now_ms()
             spans = store.spans(register, at_ms - SPANS_MS, at_ms).get(device_id, [])
-            ends = [*(span.from_ms for span in spans[1:]), None][: len(spans)]
-            down = [
-                {**span._asdict(), "to_ms": to_ms}
-                for span, to_ms in zip(spans, ends, strict=True)
-                if span.state == DOWN
-            ]
+            down = [{**span._asdict(), "to_ms": end} for span, end in with_ends(spans, None) if span.state == DOWN]
             corrections = [one for one in store.corrections(register) if one["device_id"] == device_id]
             return {"down": down[::-1], "corrections": corrections}
 
