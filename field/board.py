@@ -13,7 +13,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
-import os
 import struct
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 
-from field.ports import cannot_open
+from field import ports
 from field.words import PortTrouble
 
 AGENT = Path(__file__).with_name("device") / "agent.py"
@@ -60,15 +59,7 @@ class Board:
         self.port = port
         self._grace_ms = grace_ms
         self.trips = 0  # commands that the board was asked to run
-        self._transport = self._opened()
-
-    def _opened(self) -> Any:
-        path = os.path.realpath(self.port)
-        try:
-            return SerialTransport(path, baudrate=BAUD, timeout=READ_TIMEOUT_S)
-        except (TransportError, OSError, ValueError) as error:
-            key, values = cannot_open(self.port, _reason(path, error))
-            raise BoardError(self.port, key, **values) from error
+        self._transport: Any = ports.opened(self.port, _transport, BoardError)
 
     def __enter__(self) -> Board:
         for attempt in range(1, _ATTEMPTS + 1):
@@ -165,7 +156,7 @@ class Board:
             self.close()
             time.sleep(_PORT_PAUSE_S)
             with contextlib.suppress(BoardError):
-                self._transport = self._opened()
+                self._transport = ports.opened(self.port, _transport, BoardError)
 
     def _await_prompt(self, deadline_s: float) -> None:
         """What is typed while a chip starts is lost, so a line feed is typed until the prompt shows."""
@@ -243,13 +234,12 @@ class Board:
             raise BoardError(self.port, key, error=error) from error
 
 
-def _reason(path: str, error: Exception) -> Exception:
-    """Why a port cannot be opened: mpremote keeps that to itself."""
+def _transport(path: str) -> Any:
     try:
+        return SerialTransport(path, baudrate=BAUD, timeout=READ_TIMEOUT_S)
+    except TransportError:  # mpremote keeps the reason to itself
         serial.Serial(path, BAUD, exclusive=True).close()
-    except (OSError, ValueError) as reason:
-        return reason
-    return error
+        return SerialTransport(path, baudrate=BAUD, timeout=READ_TIMEOUT_S)
 
 
 def _last_line(text: str | bytes) -> str:

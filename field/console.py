@@ -67,12 +67,7 @@ class Console:
         self.port = port
         self._on_log = on_log
         self._rest = b""
-        try:
-            # DTR and RTS are left alone, so that both rise together: a board's reset circuit acts when they differ.
-            self._serial = serial.Serial(os.path.realpath(port), BAUD, timeout=_READ_S, exclusive=True)
-        except (OSError, ValueError) as error:
-            key, values = ports.cannot_open(port, error)
-            raise NotOpened(port, key, **values) from error
+        self._serial = ports.opened(port, _serial, NotOpened)
 
     def __enter__(self) -> Console:
         return self
@@ -161,6 +156,11 @@ class Console:
             yield
         except (serial.SerialException, OSError, ValueError) as error:
             raise ConsoleError(self.port, key, error=error) from error
+
+
+def _serial(path: str) -> serial.Serial:
+    # DTR and RTS are left alone, so that both rise together: a board's reset circuit acts when they differ.
+    return serial.Serial(path, BAUD, timeout=_READ_S, exclusive=True)
 
 
 def merge(answer: Line, line: Line) -> None:

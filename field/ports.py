@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import errno
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+from mpremote.transport import TransportError
 from serial.tools import list_ports
 
 from field.words import PortTrouble
 
 _PORTS_SHOWN = 8
 _LOCKED = "exclusively lock"  # pyserial's word for a port that another program has
+_LEAVING_S, _PAUSE_S = 1.0, 0.05  # a program that has just ended may have the port for a moment longer
+T = TypeVar("T")
 
 
-def cannot_open(port: str, error: Exception) -> tuple[str, dict[str, object]]:
+def opened(port: str, how: Callable[[str], T], trouble: type[PortTrouble]) -> T:
+    """What `how(path)` makes of the port; raises `trouble` with the reason, and what to do about it."""
+    deadline_s = time.monotonic() + _LEAVING_S
+    while True:
+        try:
+            return how(os.path.realpath(port))
+        except (TransportError, OSError, ValueError) as error:
+            key, values = _cannot_open(port, error)
+            if key != "port.busy" or time.monotonic() > deadline_s:
+                raise trouble(port, key, **values) from error
+        time.sleep(_PAUSE_S)
+
+
+def _cannot_open(port: str, error: Exception) -> tuple[str, dict[str, object]]:
     """(key, values) of the text about `error`, which opening `port` raised."""
     number = getattr(error, "errno", None)
     if number == errno.ENOENT or not os.path.lexists(port) and os.name == "posix":
@@ -28,10 +47,6 @@ def cannot_open(port: str, error: Exception) -> tuple[str, dict[str, object]]:
         return "port.none", {}
     return "port.fails", {"error": error}
 
-
-def trouble(port: str, error: Exception) -> PortTrouble:
-    key, values = cannot_open(port, error)
-    return PortTrouble(port, key, **values)
 
 
 def _group(port: str) -> str:
