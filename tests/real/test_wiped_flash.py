@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from column_probe import PATIENCE_S, Recorder, need
 
+from desk.ledger import Ledger
 from sim.document import document
 from sim.real.column import RealColumn
 from sim.servers.broker import Mosquitto
@@ -33,7 +34,7 @@ def test_an_opened_housing_leaves_no_key_and_new_keys_make_a_column(tmp_path: Pa
             assert SECRET.encode() in flash.read_bytes()
             time.sleep(START_S)  # of a real clock
             column.tamper(True)
-            centre.wait_for(lambda ledger: ledger.columns[ME].faults.get("tamper"), PATIENCE_S, "the fault")
+            centre.wait_for(_is_open, PATIENCE_S, "the fault")
             seen.wait("log", text="restart: the keys are wiped")
             seen.wait("lamp", state="out-of-service")
             seen.wait_for(lambda e: "are overwritten" in e.get("text", ""), FILLING_S, "the end of the wipe")
@@ -42,3 +43,7 @@ def test_an_opened_housing_leaves_no_key_and_new_keys_make_a_column(tmp_path: Pa
         with RealColumn(configuration, runtime="micropython32", flash_path=flash, on_event=seen) as column:
             column.power_on()
             seen.wait("lamp", state="ready")
+
+
+def _is_open(ledger: Ledger) -> bool:
+    return ME in ledger.columns and bool(ledger.columns[ME].faults.get("tamper"))
