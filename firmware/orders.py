@@ -147,11 +147,12 @@ def _fetch(commands, kind, body):
     board.collect()
     if board.heap() < _UPDATE_NEEDS_BYTES:
         return "refused: too little memory is free", None, False
-    from firmware.update.order import obey
+    try:
+        from firmware.update.order import obey
 
-    why = obey(board, commands.actions.column, kind, body.get(kind))
-    board.forget(*["firmware.update." + module for module in ("order", "task", "signature", "state")])
-    return why, None, True
+        return obey(board, commands.actions.column, kind, body.get(kind)), None, True
+    finally:
+        board.forget(*["firmware.update." + module for module in ("order", "task", "signature", "state")])
 
 
 _TABLE = {

@@ -94,7 +94,7 @@ class Supervisor:
     def _died(self, entry, error):
         name = entry.task.name if entry else self._button.name
         if entry:
-            self._entries.remove(entry)
+            self.drop(entry.task)
         if self.culprit is not None:
             return
         self.culprit = name

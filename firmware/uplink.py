@@ -200,7 +200,7 @@ class Uplink:
 
     def _send(self):
         self._send_alarms()
-        session = self.session
+        session, prove = self.session, self._topics.get("prove")
         while session.takes_telemetry():
             item = self._outbox.next()
             if item is None:
@@ -214,8 +214,8 @@ class Uplink:
             try:
                 if callable(payload):
                     payload = payload()
-                elif self._topics.get("prove"):
-                    payload = self._topics["prove"](what, topic, payload)
+                elif prove:
+                    payload = prove(what, topic, payload)
                 session.publish(topic, payload, retain and b"retained" not in self.refused, item)
             except MemoryError:  # what is said of the column can wait: the session is the alarms'
                 if session.has(item):  # it is on its way

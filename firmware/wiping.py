@@ -11,16 +11,16 @@ from firmware.uplink import kind
 
 _SURE_MS = const(3000)  # a switch that shook
 _START_MS = const(3000)  # a start, and its first look at the housing
-_CALL_MS = const(600000)  # the longest that an open call holds it up: a thief can press, too
+_CALL_MS = const(600000)  # the longest that a call, or its press, holds it up: a thief can press, too
 _open_for: dict = {}  # board -> (since when, opened in this boot?), as long as this module is in memory
 
 
 def look(board, column, is_open) -> None:
-    """Every two seconds while the housing is open, and once when it is closed again."""
+    """With each look around while the housing is open, and once when it is closed again."""
     if not is_open:
+        _open_for.clear()
         board.log("tamper: closed, the keys stay")
         board.forget("firmware.wiping", "firmware.startup.seal", "firmware.startup")
-        _open_for.clear()
         return
     if board not in _open_for:
         board.log("tamper: the keys will be wiped, in %d s at the latest" % column.wipe_after_s)
@@ -30,7 +30,7 @@ def look(board, column, is_open) -> None:
     if _is_maintained(column):
         since.restart()
     open_ms = since.ms()
-    if column.incidents.count() and open_ms < _CALL_MS:
+    if (column.incidents.count() or column.button.is_touched()) and open_ms < _CALL_MS:
         return
     if open_ms >= column.wipe_after_s * 1000 or is_news and open_ms >= _SURE_MS and _is_told(column):
         _wipe(board, column)

@@ -4,6 +4,7 @@
 import datetime
 from typing import Any
 
+import pytest
 from column_rig import Rig
 from fake_board import EPOCH_MS
 from fake_net import FakeDatagram
@@ -55,6 +56,20 @@ def test_it_is_raised_within_90_days_with_the_days_left_and_told_anew_each_day()
     assert rig.fault("certificate") == [what % 89, what % 88]
     since = [fault["since"] for fault in rig.said("fault/certificate") if fault]
     assert len(set(since)) == 1 and "certificate" in rig.column.faults.ids()
+
+
+def test_no_memory_for_the_look_ends_no_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when it gets as far as the supervisor: the column would restart each hour."""
+
+    def no_room(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("firmware.expiry.look", no_room)
+    rig = Timed(80).up()
+    assert rig.column.clock.source == "ntp" and rig.column.supervisor.culprit is None
+    monkeypatch.undo()
+    rig.days_pass(1)
+    assert len(rig.fault("certificate")) == 1 and "firmware.expiry" in rig.board.forgotten
 
 
 def test_a_renewed_certificate_clears_it() -> None:

@@ -127,6 +127,19 @@ def test_a_small_heap_is_left_to_the_alarms(free: int, looks: bool) -> None:
     assert bool(endpoint.asked_ms) is looks and rig.column.faults.ids() == ["clock-unset"]
 
 
+def test_an_examination_that_fails_leaves_nothing_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red without the `finally`: 2 KB of the alarms' heap would be gone until the next one."""
+
+    def no_room(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("firmware.selftest.examine", no_room)
+    rig = Rig().up()
+    with pytest.raises(MemoryError):
+        rig.column.self_test()
+    assert "firmware.selftest" in rig.board.forgotten
+
+
 def test_a_drill_is_answered_or_a_fault_and_comes_again() -> None:
     rig, _ = make(drill_s=3600)
     rig.up().run(3_700_000)

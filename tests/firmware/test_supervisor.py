@@ -82,6 +82,20 @@ def test_starving_control() -> None:
     assert board.dog is not None and len(board.dog.fed_ms) >= 19 and house.culprit is None
 
 
+def test_a_task_that_left_and_then_fails_is_named_and_the_others_go_on() -> None:
+    """Red when `_died` looks for an entry that is not there any more."""
+    others = Task("uplink", 500)
+
+    def leave_and_fail() -> None:
+        house.drop(leaving)
+        fail()
+
+    leaving = Task("update", 500, leave_and_fail)
+    board, house = make(leaving, others)
+    run(board, house, 5000)
+    assert house.culprit == "update" and leaving.steps == 1 and others.steps >= 9
+
+
 def test_the_first_to_die_is_to_blame() -> None:
     board, house = make(Task("clock", 500, fail), Task("link", 500, fail))
     run(board, house, 5000)

@@ -129,6 +129,13 @@ def test_an_open_call_goes_first() -> None:
     assert not wipes(rig, 590_000) and wipes(rig, 20_000)
 
 
+def test_a_press_that_is_being_decided_goes_first() -> None:
+    """Ten minutes at most, too: a thief can hold a button. Red without the look at it."""
+    rig = opened(0)
+    rig.column.button.is_touched = lambda: True
+    assert not wipes(rig, 590_000) and wipes(rig, 20_000)
+
+
 def test_a_flash_that_refuses_is_asked_again() -> None:
     rig = opened(0)
     rig.board.flash.mode = FlashMode.WRITE_ERROR
