@@ -1,5 +1,6 @@
 """What a column says about itself: birth, state, heartbeat, faults and events. It never gets in an alarm's way."""
 
+from firmware import const
 from firmware.timing import Deadline, Stopwatch
 
 TYPE_CHECKING = False
@@ -7,6 +8,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _IDLE_MS = 2000
+_MISSES = const(5)  # heartbeats in a row that find no memory: then only a restart gives it back
 _EARLY_MS = 250  # a heartbeat goes with a turn that comes anyway, rather than wake the loop again
 
 
@@ -24,7 +26,7 @@ class Telemetry:
         self._figures = figures
         self._next = Deadline(board, 0)
         self.uptime = Stopwatch(board)
-        self._seq = 0
+        self._seq = self._missed = 0
         self.uplink: Any = None  # set once both exist
 
     def announce(self) -> None:
@@ -53,15 +55,25 @@ class Telemetry:
             return min(_IDLE_MS, left_ms)
         if not self.uplink.is_up():
             return _IDLE_MS
-        figures = self._figures()
-        figures["seq"] = self._seq
-        figures["uptime_s"] = self.uptime.ms() // 1000
-        figures["dropped"] = self._outbox.dropped
-        if not self.uplink.publish_once(self._messages.topic("heartbeat"), self._messages.heartbeat(figures)):
-            return _IDLE_MS // 10
+        try:
+            if not self._heartbeat():
+                return _IDLE_MS // 10
+        except MemoryError:  # something else needs it for a moment
+            self._missed += 1
+            if self._missed >= _MISSES:
+                raise
+            return _IDLE_MS
+        self._missed = 0
         self._seq += 1
         self._next.start(self._heartbeat_ms)
         if self.owes_birth:
             self.owes_birth = False
             self._outbox.retain(self._messages.topic("info"), self._birth)
         return min(_IDLE_MS, self._heartbeat_ms)
+
+    def _heartbeat(self):
+        figures = self._figures()
+        figures["seq"] = self._seq
+        figures["uptime_s"] = self.uptime.ms() // 1000
+        figures["dropped"] = self._outbox.dropped
+        return self.uplink.publish_once(self._messages.topic("heartbeat"), self._messages.heartbeat(figures))

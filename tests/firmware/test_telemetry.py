@@ -96,6 +96,27 @@ def test_a_heartbeat_that_found_no_room_is_tried_again_soon_and_uses_up_no_numbe
     assert [figures["seq"] for _, figures in rig.uplink.beats[:2]] == [0, 1]
 
 
+def test_a_heartbeat_without_memory_is_tried_again_and_the_fifth_in_a_row_is_the_end() -> None:
+    """Red when the first one ends the task: the watchdog would bite beside an open call."""
+    rig = Rig()
+    left = [MemoryError] * 4
+
+    def figures() -> dict[str, int]:
+        if left:
+            raise left.pop()
+        return {"heap_free": 1}
+
+    rig.task._figures = figures
+    rig.run(10)
+    assert [figures["seq"] for _, figures in rig.uplink.beats] == [0]
+    left += [MemoryError] * 4
+    rig.run(HEARTBEAT_S + 10)
+    assert [figures["seq"] for _, figures in rig.uplink.beats] == [0, 1], "it counts from the last one that went"
+    left += [MemoryError] * 5
+    with pytest.raises(MemoryError):
+        rig.run(HEARTBEAT_S + 10)
+
+
 def test_a_number_that_is_lost_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken by an uplink that says it took what it dropped."""
 
