@@ -22,8 +22,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from common.identity import Identity
 from desk import trouble
+from desk.line_proof import Proof
 from desk.mqtt_client import Client, make_client
-from desk.proof import Proof
 from desk.trouble import Trouble
 
 KEEPALIVE_S = 15

@@ -18,7 +18,7 @@ from sim.virtual.flash import FlashStore, VirtualFlash
 from sim.virtual.heaps import Heaps
 from sim.virtual.network import Network, VirtualDatagram, VirtualLookup
 from sim.virtual.peripherals import VirtualContact, VirtualLamp, VirtualRelay, VirtualScratch, VirtualWatchdog
-from sim.virtual.sabotage import Sabotage
+from sim.virtual.task_faults import Sabotage
 from sim.virtual.timeline import US_PER_MS, Timeline, WorldEvent
 from sim.virtual.trace import Trace
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from sim.virtual.conditions import Net
 from sim.virtual.costs import Costs
+from sim.virtual.network_faults import Net
 from sim.virtual.timeline import US_PER_MS, US_PER_S
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from typing import Any, Protocol
 
 from hal import interface
 from sim.chip import station
-from sim.virtual.conditions import Net
 from sim.virtual.costs import Costs
 from sim.virtual.network import Network
+from sim.virtual.network_faults import Net
 from sim.virtual.timeline import US_PER_MS
 
 JOIN_MS = (1_000, 3_000)

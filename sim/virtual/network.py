@@ -4,9 +4,9 @@ import random
 from collections.abc import Callable
 from typing import Protocol
 
-from sim.virtual.conditions import DEFAULTS, LOOKUP_GIVES_UP_MS, Net
 from sim.virtual.connection import Connection, Payer, Server
 from sim.virtual.costs import Costs
+from sim.virtual.network_faults import DEFAULTS, LOOKUP_GIVES_UP_MS, Net
 from sim.virtual.timeline import US_PER_MS, Timeline
 from sim.virtual.trace import Trace
 

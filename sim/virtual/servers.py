@@ -4,9 +4,9 @@ import struct
 from collections import deque
 from collections.abc import Callable
 
-from sim.virtual.conditions import Net
 from sim.virtual.connection import Connection
 from sim.virtual.network import Network
+from sim.virtual.network_faults import Net
 
 NTP_BYTES = 48
 NTP_TO_UNIX_S = 2_208_988_800

@@ -17,7 +17,6 @@ from sim.virtual.bootrom import run_boot
 from sim.virtual.broker import Broker, BrokerFault
 from sim.virtual.centre import Centre, Policy
 from sim.virtual.checks.invariants import Invariants
-from sim.virtual.conditions import Net
 from sim.virtual.configuration import (
     BROKER,
     BROKER_NAME,
@@ -34,8 +33,9 @@ from sim.virtual.costs import Costs
 from sim.virtual.endings import ChipReset, Pause, PowerCut
 from sim.virtual.flash import FlashStore, VirtualFlash
 from sim.virtual.network import Network
-from sim.virtual.sabotage import WatchedTask
+from sim.virtual.network_faults import Net
 from sim.virtual.servers import Camera, TimeServer
+from sim.virtual.task_faults import WatchedTask
 from sim.virtual.timeline import US_PER_MS, Timeline, WorldError, dice
 from sim.virtual.trace import Trace
 

@@ -152,7 +152,7 @@ def test_health_is_broken_when_the_proof_is(tmp_path: Path, broker: Mosquitto, m
     rig = DeskRig(tmp_path / "desk", broker)
     try:
         assert rig.get("/healthz").status == 200
-        monkeypatch.setattr("desk.proof.Proof.returned", lambda self, payload, now_ms: False)
+        monkeypatch.setattr("desk.line_proof.Proof.returned", lambda self, payload, now_ms: False)
         wait_for(lambda: rig.get("/healthz").status == 503, "a desk that says so")
         assert rig.get("/healthz").json["why"] == "deaf"
     finally:

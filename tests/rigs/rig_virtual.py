@@ -8,9 +8,9 @@ from rig import BOOT, Alarm, Rig, state_of
 
 from sim.virtual.broker import BrokerFault
 from sim.virtual.centre import Case, Policy
-from sim.virtual.conditions import Net
 from sim.virtual.configuration import CAMERA_NAME, DEFAULT_CONFIG, config_with
 from sim.virtual.mqtt_wire import Publish
+from sim.virtual.network_faults import Net
 from sim.virtual.trace import Entry
 from sim.virtual.world import World
 

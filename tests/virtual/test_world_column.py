@@ -14,9 +14,9 @@ from sim.search.storms.script import Outcome, generate, perform
 from sim.virtual.board import VirtualBoard
 from sim.virtual.broker import BrokerFault
 from sim.virtual.centre import Policy
-from sim.virtual.conditions import Net
 from sim.virtual.configuration import config_with
 from sim.virtual.malformed import SCRIPTS
+from sim.virtual.network_faults import Net
 from sim.virtual.world import SERVICE_MS, World
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,12 +10,12 @@ from firmware import counted, debounce, journal, outcomes, supervisor
 from sim.virtual.broker import BrokerFault
 from sim.virtual.checks.flash_watch import presses_in
 from sim.virtual.checks.invariants import Violation
-from sim.virtual.conditions import Net
 from sim.virtual.configuration import config_with
 from sim.virtual.costs import Costs
 from sim.virtual.flash import FlashFault
+from sim.virtual.network_faults import Net
 from sim.virtual.presses import PressWatch
-from sim.virtual.sabotage import Sabotage
+from sim.virtual.task_faults import Sabotage
 from sim.virtual.timeline import Timeline
 from sim.virtual.world import World
 

@@ -9,9 +9,9 @@ import pytest
 from sim.document import RMII
 from sim.search.storms import controls
 from sim.virtual.broker import BrokerFault
-from sim.virtual.conditions import Net
 from sim.virtual.configuration import config_with
 from sim.virtual.link import FAILURES
+from sim.virtual.network_faults import Net
 from sim.virtual.trace import Entry
 from sim.virtual.world import World
 

@@ -8,8 +8,8 @@ from world_probe import BROKER, PORT, SERVER_NAME, Probe
 from hal.interface import Stream
 from sim.chip.station import EVENT_MS
 from sim.virtual import mqtt_wire as wire
-from sim.virtual.conditions import Net
 from sim.virtual.connection import SEND_BUFFER_BYTES
+from sim.virtual.network_faults import Net
 from sim.virtual.servers import TimeServer
 
 CONNECT = wire.packet(wire.CONNECT, b"\0\4MQTT\4\2\0\0\0\1c")

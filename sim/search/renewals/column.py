@@ -19,9 +19,9 @@ from firmware.clock import EARLIEST_MS
 from sim.virtual.broker import BrokerFault
 from sim.virtual.centre import Policy
 from sim.virtual.checks.invariants import Violation as Broken
-from sim.virtual.conditions import Net
 from sim.virtual.configuration import BROKER_PORT, config_with
 from sim.virtual.mqtt_wire import Publish
+from sim.virtual.network_faults import Net
 from sim.virtual.timeline import US_PER_MS
 from sim.virtual.world import TRUE_EPOCH_MS, World
 

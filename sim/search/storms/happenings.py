@@ -11,9 +11,9 @@ from sim.search.storms import traffic, troubles
 from sim.search.storms.stage import Stage
 from sim.search.storms.waves import CLASSES
 from sim.virtual.broker import BrokerFault
-from sim.virtual.conditions import Net
 from sim.virtual.flash import FlashFault
 from sim.virtual.malformed import SCRIPTS
+from sim.virtual.network_faults import Net
 
 Value = int | str
 Bounds = tuple[int, int] | tuple[str, ...]

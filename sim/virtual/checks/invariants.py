@@ -19,7 +19,7 @@ from sim.virtual.connection import Connection
 from sim.virtual.flash import FlashStore
 from sim.virtual.mqtt_wire import PUBLISH, ProtocolError, Publish, read_publish, take
 from sim.virtual.presses import CALLING_US, PressWatch
-from sim.virtual.sabotage import TaskFault
+from sim.virtual.task_faults import TaskFault
 from sim.virtual.timeline import US_PER_MS, US_PER_S, Timeline
 from sim.virtual.trace import Entry, Trace
 

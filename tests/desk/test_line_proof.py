@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from desk.proof import EVERY_MS, HOPELESS_MS, LATE_MS, STALL_MS, STUCK_MS, UNPROVEN_MS, Proof
+from desk.line_proof import EVERY_MS, HOPELESS_MS, LATE_MS, STALL_MS, STUCK_MS, UNPROVEN_MS, Proof
 
 TICK_MS = 100
 
