@@ -66,6 +66,11 @@ class Authorities:
         """Whether there is one at all."""
         return self._file.exists() or (self.folder / f"{FIRST}.pem").exists()
 
+    @property
+    def years(self) -> dict[Path, int]:
+        """The certificates of all that are trusted, and for how long they were made."""
+        return {self.folder / f"{stem}.pem": YEARS for stem in self.stems}
+
     def read(self) -> list[Authority]:
         """All that are trusted; the first one signs."""
         found = []
@@ -83,6 +88,8 @@ class Authorities:
         return found
 
     def add(self, name: str | None, now: datetime.datetime) -> list[str]:
+        """Raises ClockError too."""
+        laptop.check(now, laptop.made(self.years))
         trusted = self._only(1, "there are two already: switch and drop first")
         stem = self._free_stem()
         name = name or f"{NAME} {stem.partition('-')[2]}"

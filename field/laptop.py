@@ -1,11 +1,15 @@
 """The clock of the computer that makes certificates: one that stands in another year makes certificates for then, and
-columns that refuse them."""
+columns that refuse them; or numbers that are to rise, and columns that refuse all later ones."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
 from collections.abc import Mapping
+from pathlib import Path
+
+from field import certificates
 
 RELEASED = datetime.datetime(2026, 11, 29, tzinfo=datetime.UTC)  # of this tree: nobody uses it sooner
 YEARS_OF_USE = 5  # later, an older tree is less likely than a wrong clock
@@ -19,6 +23,16 @@ class ClockError(Exception):
 
 def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
+
+
+def made(years: Mapping[Path, int]) -> dict[str, datetime.datetime]:
+    """When certificates of earlier runs were made: by their ends, which are so many years later."""
+    found = {}
+    for file, count in years.items():
+        if file.exists():
+            with contextlib.suppress(ValueError):  # it is made anew, or named, later
+                found[str(file)] = certificates.expires(file.read_bytes()) - datetime.timedelta(days=365 * count)
+    return found
 
 
 def check(

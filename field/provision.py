@@ -13,7 +13,6 @@ that exist are kept, certificates too unless they are about to end, and everythi
 nothing: keys are added, and all else is replaced together at the end.
 """
 
-import contextlib
 import datetime
 import json
 import os
@@ -97,7 +96,9 @@ class Provisioning:
 
     def _check(self, found: fleet.Fleet) -> None:
         """Everything that exists already has to be usable before anything is written, and nothing may be missing."""
-        laptop.check(self._now, self._made(found))
+        years = self._there.years | {self._out / "broker" / "server.pem": YEARS}
+        years |= {self._out / "columns" / name / f"{name}.pem": YEARS for name in found.columns}
+        laptop.check(self._now, laptop.made(years))
         own = [self._out / "ca" / f"{stem}.key" for stem in self._there.stems]
         own += [self._out / "centre" / f"{access.CENTRE}.key"]
         own += [self._out / "columns" / name / f"{name}.key" for name in found.columns]
@@ -110,18 +111,6 @@ class Provisioning:
             self._kept_password(self._out / "columns" / name / "secrets.json", "mqtt_password")
         self._kept_password(self._out / "centre" / "centre.json", "password")
         self._check_wifi(found)
-
-    def _made(self, found: fleet.Fleet) -> dict[str, datetime.datetime]:
-        """When certificates of earlier runs were made: by their ends, which are so many years later."""
-        years = {self._out / "ca" / f"{stem}.pem": authorities.YEARS for stem in self._there.stems}
-        years |= {self._out / "broker" / "server.pem": YEARS}
-        years |= {self._out / "columns" / name / f"{name}.pem": YEARS for name in found.columns}
-        made = {}
-        for file, count in years.items():
-            if file.exists():
-                with contextlib.suppress(ValueError):  # it is made anew, or named, later
-                    made[str(file)] = certificates.expires(file.read_bytes()) - datetime.timedelta(days=365 * count)
-        return made
 
     def _check_wifi(self, found: fleet.Fleet) -> None:
         """Raises KeepError when a column would lose the Wi-Fi's password, or never had one and no network is open."""

@@ -9,15 +9,17 @@ Each package is sealed for its column, with a key that is made of the column's o
 such key, carries it and cannot change it, and no broker can. A column that has its certificates already is passed over.
 """
 
+import datetime
 import hashlib
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from field import laptop
+from field.authorities import Authorities
 from field.keeping import KeepError, read_secrets, write
 from field.telling import in_words
 from field.words import asked_for, tool_parser
@@ -26,6 +28,7 @@ from firmware.update.order import RENEWAL_MAX_BYTES
 from firmware.update.renewal import KEY_OF, TOPIC
 
 FILE = "renewals.json"
+MS = 1000  # in a second: a package's number is the time at which it was made
 
 
 def sealing_key(tls_key: str) -> bytes:
@@ -45,10 +48,13 @@ def fingerprint(ca: str, cert: str) -> str:
     return hashlib.sha256((ca + cert).encode()).hexdigest()[:16]
 
 
-def pack(out: Path, number: int) -> list[str]:
-    """What was done, in lines. Raises KeepError or OSError. A package that says the same as before stays as it is."""
+def pack(out: Path, now: datetime.datetime) -> list[str]:
+    """What was done, in lines. Raises KeepError, ClockError or OSError. A package that says the same as before stays as
+    it is."""
     file = out / "centre" / FILE
-    before = _before(file)
+    before, made = _before(file)
+    laptop.check(now, laptop.made(Authorities(out).years) | {str(file): made})
+    number = max(_ms(now), _ms(made) + 1)  # columns take no lower one: also after a clock that was fast
     columns: dict[str, dict[str, str]] = {}
     for folder in sorted((out / "columns").iterdir()):
         if not (folder / "config.json").is_file():
@@ -70,13 +76,20 @@ def pack(out: Path, number: int) -> list[str]:
     ]
 
 
-def _before(file: Path) -> dict[str, Any]:
+def _before(file: Path) -> tuple[dict[str, Any], datetime.datetime]:
+    """What the runs before packed, and when the newest of it was made."""
     try:
-        return dict(json.loads(file.read_text("utf-8"))["columns"])
+        columns = dict(json.loads(file.read_text("utf-8"))["columns"])
+        numbers = [json.loads(one["package"])["number"] for one in columns.values()]
+        return columns, datetime.datetime.fromtimestamp(max(numbers, default=0) / MS, datetime.UTC)
     except FileNotFoundError:
-        return {}
-    except (ValueError, KeyError, TypeError) as error:
+        return {}, datetime.datetime.fromtimestamp(0, datetime.UTC)
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise KeepError(f"{file} is damaged ({error}); remove it, and all columns get new packages") from error
+
+
+def _ms(moment: datetime.datetime) -> int:
+    return round(moment.timestamp() * MS)
 
 
 def _says(entry: dict[str, str] | None, name: str, key: str, ca: str, cert: str) -> bool:
@@ -92,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = tool_parser(words, "python -m field.renewal", __doc__)
     parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
-    print(*map(words.said, pack(arguments.out, time.time_ns() // 1_000_000)), sep="\n")
+    print(*map(words.said, pack(arguments.out, laptop.now())), sep="\n")
     return 0
 
 

@@ -1,5 +1,6 @@
 """What `make renew` packs, and a rollout makes of it: idempotent, sealed, and only for columns that lack it."""
 
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from desk.rollout.command import EXIT_USAGE
 from desk.rollout.command import main as rollout
 from desk.rollout.offer import Renewals
 from desk.rollout.plan import Limits, Plan
-from field import authorities, provision, renewal
+from field import authorities, laptop, provision, renewal
 from field.telling import EXIT_FAILED
 
 PLACE = {"geo": "geo:54.8753,69.1628;u=5"}
@@ -57,6 +58,55 @@ def test_a_damaged_file_is_named(out: Path, capsys: pytest.CaptureFixture[str]) 
     (out / "centre" / renewal.FILE).write_text("{}")
     assert renewal.main(["--out", str(out)]) == EXIT_FAILED
     assert renewal.FILE in capsys.readouterr().err
+
+
+def at(moment: datetime.datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(laptop, "now", lambda: moment)
+
+
+RUNS = {"renew": renewal.main, "authority": lambda argv: authorities.main(["add", *argv])}
+
+
+@pytest.mark.parametrize("run", RUNS)
+@pytest.mark.parametrize("days", [-400, 400 * 5], ids=["years ago", "in five years"])
+def test_a_clock_that_cannot_be_right_changes_nothing(
+    out: Path, run: str, days: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Red without `laptop.check`: of a number out of 2033 columns refuse every later one."""
+    before = snapshot(out)
+    at(laptop.RELEASED + datetime.timedelta(days=days), monkeypatch)
+    assert RUNS[run](["--out", str(out), "--lang", "en"]) == EXIT_FAILED
+    assert "this computer's clock says" in capsys.readouterr().err and snapshot(out) == before
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_clock_behind_what_is_there_changes_nothing(
+    out: Path, run: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Behind the authority, which is of today. Red when nothing is held against what earlier runs made."""
+    monkeypatch.setattr(laptop, "RELEASED", laptop.RELEASED - datetime.timedelta(days=365))
+    before = snapshot(out)
+    at(datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=30), monkeypatch)
+    assert RUNS[run](["--out", str(out), "--lang", "en"]) == EXIT_FAILED
+    assert "ca.pem was made on" in capsys.readouterr().err and snapshot(out) == before
+
+
+def test_a_number_rises_whatever_the_clock_said(
+    out: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The clock was a year fast, within what can be, and is set right: that is told, and for whoever is sure the
+    numbers go on from there. Red when the clock alone makes the number: columns would refuse it."""
+    at(datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365), monkeypatch)
+    assert renewal.main(["--out", str(out)]) == 0
+    fast = json.loads(packed(out)["one"]["package"])["number"]
+    monkeypatch.undo()
+    assert authorities.main(["add", "--out", str(out)]) == 0
+    assert make(out.parent / "fleet.csv", out) == 0
+    assert renewal.main(["--out", str(out), "--lang", "en"]) == EXIT_FAILED
+    assert f"{renewal.FILE} was made on" in capsys.readouterr().err
+    monkeypatch.setenv(laptop.SURE, "1")
+    assert renewal.main(["--out", str(out)]) == 0
+    assert json.loads(packed(out)["one"]["package"])["number"] == fast + 1
 
 
 def test_certificates_are_made_anew_at_two_thirds_of_their_life() -> None:
