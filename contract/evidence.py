@@ -1,9 +1,8 @@
 """Checks the evidence of one incident, as a desk exports it: offline, with nothing but Python's standard library.
 
-    python evidence.py FILE [--desk FINGERPRINT] [--column-key HEX]
+    python evidence.py FILE [--desk FINGERPRINT] [--column-key HEX] [--lang en|ru|kk]
 
-Exit status 0: every link is as it was made, none is missing, none was put in. 1: what is wrong is named. 2: no such
-file.
+Exit status 0: every link is as it was made, none is missing, none was put in. 1: what is wrong is named. 2: no file.
 
 Each event of the incident is a link: it names the hash of the link before it, and whoever caused it signs its hash
 (Ed25519, RFC 8032). The desk's key vouches for the others' and signs how many links there are. FINGERPRINT is the
@@ -14,12 +13,39 @@ signs its alarms with a key of its own (HMAC, docs/contract.md): who is given th
 import hashlib
 import hmac
 import json
+import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+Document = dict[str, Any]
+# In English, Russian and Kazakh.
+SAID = {
+    "link": ("link {} ({} by {})", "звено {} ({}, {})", "{}-буын ({}, {})"),
+    "nobody": ("nobody", "никто", "ешкім"), "end": ("the end", "конец", "соңы"), "desk": ("desk", "пульт", "пульт"),
+    "key": ("the key of {}", "ключ {}", "{} кілті"), "signed": ("signed by {}", "подписал {}", "қол қойған {}"),
+    "wrong": ("WRONG", "НЕВЕРНО", "ҚАТЕ"), "unread": ("cannot be read", "не читается", "оқылмайды"),
+    "other": ("inserted: it belongs to {}", "вставлено: относится к {}", "қосылған: {} шақыруынікі"),
+    "place": ("inserted, or in the wrong place", "вставлено или не на своём месте", "қосылған не өз орнында емес"),
+    "gap": ("missing before it: link {}", "перед ним не хватает звена {}", "оның алдында {}-буын жоқ"),
+    "gaps": ("missing before it: links {} to {}", "перед ним не хватает звеньев {}–{}", "алдында {}–{} буындар жоқ"),
+    "unsigned": ("changed, or inserted: its signature is not that of {}",
+                 "изменено или вставлено: подписал не {}", "өзгертілген не қосылған: қол қойған {} емес"),
+    "broken": ("it does not follow the link before it, which was changed or inserted",
+               "не продолжает звено перед ним: то изменено", "алдыңғы буынды жалғастырмайды: ол өзгертілген"),
+    "unproven": ("the column's proof does not fit: another key, or it never said so",
+                 "с ключом колонны не сходится: другой ключ или слова", "баған кілтіне сай емес: кілт не сөз басқа"),
+    "print": ("its fingerprint is {}, and should be {}", "отпечаток {}, а должен быть {}", "ізі {}, болуға тиісі {}"),
+    "vouch": ("changed: the desk does not vouch for it", "изменён: пульт за него не ручается",
+              "өзгертілген: пульт оған кепіл емес"),
+    "damaged": ("changed: it is not as a desk writes it", "изменено: пульт так не пишет", "бүлінген: пульттікі емес"),
+    "whole": ("whole: every link is as it was made", "цело: каждое звено такое, каким было создано",
+              "бүтін: әр буын жасалған күйінде"),
+}  # fmt: skip
 
 # Ed25519, straight from RFC 8032, section 6: slow, short, and for verifying only.
-P = 2**255 - 19
-Q = 2**252 + 27742317777372353535851937790883648493
+P, Q = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 ROOT = pow(2, (P - 1) // 4, P)
 Point = tuple[int, int, int, int]
@@ -43,8 +69,7 @@ def _times(scalar: int, point: Point) -> Point:
 
 def _point(data: bytes) -> Point | None:
     """A point as it is written; None: there is none."""
-    y = int.from_bytes(data, "little")
-    sign, y = y >> 255, y & (1 << 255) - 1
+    sign, y = divmod(int.from_bytes(data, "little"), 1 << 255)
     if y >= P:
         return None
     square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
@@ -57,10 +82,7 @@ def _point(data: bytes) -> Point | None:
     return x, y, 1, x * y % P
 
 
-_BASE_Y = 4 * pow(5, P - 2, P) % P
-_found = _point(_BASE_Y.to_bytes(32, "little"))
-assert _found is not None
-BASE: Point = _found
+BASE: Point = _point((4 * pow(5, P - 2, P) % P).to_bytes(32, "little"))  # type: ignore[assignment]
 
 
 def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
@@ -74,7 +96,7 @@ def is_signed(public: bytes, message: bytes, signature: bytes) -> bool:
     return (one[0] * other[2] - other[0] * one[2]) % P == 0 and (one[1] * other[2] - other[1] * one[2]) % P == 0
 
 
-def digest(document: dict) -> bytes:  # type: ignore[type-arg]
+def digest(document: Document) -> bytes:
     """The hash of a link, a head or a voucher: of everything in it but its signature, written in one way."""
     bare = {key: value for key, value in document.items() if key != "signature"}
     return hashlib.sha256(json.dumps(bare, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).digest()
@@ -85,56 +107,63 @@ def fingerprint(public: str) -> str:
     return hashlib.sha256(bytes.fromhex(public)).hexdigest()[:32]
 
 
-def check(evidence: dict, desk: str | None = None, column_key: bytes | None = None) -> list[str]:  # type: ignore[type-arg]
+def speaker(language: str) -> Callable[..., str]:
+    at = {"ru": 1, "kk": 2}.get(language, 0)
+    return lambda key, *values: SAID[key][at].format(*values)
+
+
+def check(
+    evidence: Document, desk: str | None = None, column_key: bytes | None = None, language: str = "en"
+) -> list[str]:
     """Everything that is wrong, in words; none: it is whole."""
-    keys, wrong = _keys(evidence, desk)
-    before, expected = "", 1
+    say, before, expected = speaker(language), "", 1
+    keys, wrong = _keys(evidence, desk, say)
     for link in evidence["links"]:
-        name = f"link {link['k']} ({link['kind']} by {link['by'] or 'nobody'})"
+        name = say("link", link["k"], link["kind"], link["by"] or say("nobody"))
         if link["incident"] != evidence["incident"]:
-            wrong.append(f"{name}: inserted: it belongs to {link['incident']}")
+            wrong.append(f"{name}: {say('other', link['incident'])}")
             continue
         if not _is_signed_by(keys.get(link["signer"]), link):
-            wrong.append(f"{name}: changed, or inserted: its signature is not that of {link['signer']}")
+            wrong.append(f"{name}: {say('unsigned', link['signer'])}")
         if link["k"] > expected:
-            wrong.append(f"{name}: missing before it: {_range(expected, link['k'] - 1)}")
+            wrong.append(f"{name}: {say('gap' if link['k'] == expected + 1 else 'gaps', expected, link['k'] - 1)}")
         elif link["k"] < expected:
-            wrong.append(f"{name}: inserted, or in the wrong place")
+            wrong.append(f"{name}: {say('place')}")
             continue
         elif link["before"] != before:
-            wrong.append(f"{name}: it does not follow the link before it, which was changed")
+            wrong.append(f"{name}: {say('broken')}")
         if link["kind"] == "alarm" and column_key is not None and not _is_columns(link["detail"], column_key):
-            wrong.append(f"{name}: the column's proof does not fit: another key, or it never said so")
+            wrong.append(f"{name}: {say('unproven')}")
         before, expected = digest(link).hex(), link["k"] + 1
     head = evidence["head"]
     if not _is_signed_by(keys.get("desk"), head) or head["incident"] != evidence["incident"]:
-        wrong.append("the end: changed: it is not signed by the desk")
+        wrong.append(f"{say('end')}: {say('unsigned', 'desk')}")
     elif head["count"] >= expected:
-        wrong.append(f"the end: missing: {_range(expected, head['count'])}")
+        wrong.append(f"{say('end')}: {say('gap' if head['count'] == expected else 'gaps', expected, head['count'])}")
     elif head["count"] < expected - 1 or head["last"] != before:
-        wrong.append("the end: it does not follow the last link, which was changed or inserted")
+        wrong.append(f"{say('end')}: {say('broken')}")
     return wrong
 
 
-def _keys(evidence: dict, desk: str | None) -> tuple[dict[str, bytes], list[str]]:  # type: ignore[type-arg]
+def _keys(evidence: Document, desk: str | None, say: Callable[..., str]) -> tuple[dict[str, bytes], list[str]]:
     """The keys that the desk's own vouches for, and what is wrong with them."""
     root = evidence["keys"]["desk"]
     if desk is not None and fingerprint(root["public"]) != desk:
-        return {}, [f"the desk: its fingerprint is {fingerprint(root['public'])}, and should be {desk}"]
+        return {}, [f"{say('desk')}: {say('print', fingerprint(root['public']), desk)}"]
     keys, wrong = {}, []
     for signer, key in evidence["keys"].items():
         if key["signer"] == signer and _is_signed_by(bytes.fromhex(root["public"]), key):
             keys[signer] = bytes.fromhex(key["public"])
         else:
-            wrong.append(f"the key of {signer}: changed: the desk does not vouch for it")
+            wrong.append(f"{say('key', signer)}: {say('vouch')}")
     return keys, wrong
 
 
-def _is_signed_by(public: bytes | None, document: dict) -> bool:  # type: ignore[type-arg]
+def _is_signed_by(public: bytes | None, document: Document) -> bool:
     return public is not None and is_signed(public, digest(document), bytes.fromhex(document["signature"]))
 
 
-def _is_columns(alarm: dict, key: bytes) -> bool:  # type: ignore[type-arg]
+def _is_columns(alarm: Document, key: bytes) -> bool:
     """Whether the column with that key said it; see contract/authentic.py."""
     text = alarm["payload"].encode()
     said, mac = text[:-34], text[-34:-2].decode()
@@ -142,30 +171,27 @@ def _is_columns(alarm: dict, key: bytes) -> bool:  # type: ignore[type-arg]
     return said.endswith(b'"mac":"') and hmac.compare_digest(right, mac)
 
 
-def _range(first: int, last: int) -> str:
-    return f"link {first}" if first == last else f"links {first} to {last}"
-
-
 def main(argv: list[str]) -> int:
     options = dict(zip(argv[1::2], argv[2::2], strict=False))
-    if not argv or set(options) - {"--desk", "--column-key"} or len(argv) % 2 == 0:
+    language = options.get("--lang") or (os.environ.get("LC_ALL") or os.environ.get("LANG") or "")[:2]
+    say = speaker(language)
+    if not argv or set(options) - {"--desk", "--column-key", "--lang"} or len(argv) % 2 == 0:
         print(__doc__, file=sys.stderr)
         return 2
     try:
         evidence = json.loads(Path(argv[0]).read_text("utf-8"))
         key = bytes.fromhex(options["--column-key"]) if "--column-key" in options else None
     except (OSError, ValueError) as error:
-        print(f"{argv[0]}: {error}", file=sys.stderr)
+        print(f"{argv[0]}: {say('unread')} ({error})", file=sys.stderr)
         return 2
     try:
-        wrong = check(evidence, options.get("--desk"), key)
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        wrong = [f"changed: it is not as a desk writes it ({type(error).__name__}: {error})"]
-    else:
+        wrong = check(evidence, options.get("--desk"), key, language)
         for link in evidence["links"]:
-            print(f"{link['k']:3} {link['at_ms']} {link['kind']:12} {link['by']} [signed by {link['signer']}]")
-        print(f"{evidence['incident']}: desk {fingerprint(evidence['keys']['desk']['public'])}")
-    print(*(f"WRONG {line}" for line in wrong), sep="\n") if wrong else print("whole: every link is as it was made")
+            print(f"{link['k']:3} {link['at_ms']} {link['kind']:12} {link['by']} [{say('signed', link['signer'])}]")
+        print(f"{evidence['incident']}: {say('desk')} {fingerprint(evidence['keys']['desk']['public'])}")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        wrong = [f"{say('damaged')} ({type(error).__name__}: {error})"]
+    print(*(f"{say('wrong')} {line}" for line in wrong), *() if wrong else (say("whole"),), sep="\n")
     return 1 if wrong else 0
 
 

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import sqlite3
 import subprocess
 import sys
@@ -127,9 +128,37 @@ def test_the_tool_is_short_and_needs_nothing(told: Story, tmp_path: Path) -> Non
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == status, (options, done.stdout, done.stderr)
     (tmp_path / "call.json").write_bytes(packed({**told.export(), "links": [{"k": 1}]}))
-    command = [sys.executable, "-I", "-S", "evidence.py", "call.json"]
+    command = [sys.executable, "-I", "-S", "evidence.py", "call.json", "--lang", "en"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 1 and "WRONG changed" in done.stdout
+
+
+def test_all_that_the_tool_says_is_in_three_languages() -> None:
+    """Red when it says something that its table lacks, keeps a word that nobody says, or a language lacks a name."""
+    asked_for = set(re.findall(r"""say\(['"](\w+)['"]""", TOOL.read_text())) | {"gaps"}
+    assert asked_for == set(tool.SAID)
+    for english, *others in tool.SAID.values():
+        for text in others:
+            assert text.count("{}") == english.count("{}") and text != english
+            assert not re.search("[A-Za-z]{2,}", text), text
+
+
+@pytest.mark.parametrize(
+    ("language", "wrong", "whole"), [("ru", "НЕВЕРНО звено 4", "цело"), ("kk", "ҚАТЕ 4-буын", "бүтін")]
+)
+def test_a_reader_is_told_in_the_language(
+    told: Story, tmp_path: Path, language: str, wrong: str, whole: str,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Asked for by --lang, or by the environment. Red when a line is said past the table."""
+    file, links = tmp_path / "call.json", told.export()["links"]
+    for kept, status, said in ((links, 0, whole), (links[:3] + [changed(links[3])] + links[4:-2], 1, wrong)):
+        file.write_bytes(packed({**told.export(), "links": kept}))
+        assert tool.main([str(file), "--lang", language]) == status
+        out = capsys.readouterr().out
+        assert said in out and not re.search("WRONG|whole|changed|missing|signed by|link", out), out
+        monkeypatch.setenv("LC_ALL", f"{language}_KZ.UTF-8")
+        assert tool.main([str(file)]) == status and capsys.readouterr().out == out
 
 
 def test_ed25519_is_that_of_everybody() -> None:
@@ -163,7 +192,7 @@ def changed(link: dict[str, Any]) -> dict[str, Any]:
         (lambda one, other: [*one[:3], *one[4:]], "missing before it: link 4"),
         (lambda one, other: [*one[:3], *one[6:]], "missing before it: links 4 to 6"),
         (lambda one, other: one[1:], "missing before it: link 1"),
-        (lambda one, other: one[:-2], "the end: missing: links 11 to 12"),
+        (lambda one, other: one[:-2], "the end: missing before it: links 11 to 12"),
         (lambda one, other: [*one[:4], other[4], *one[4:]], "inserted: it belongs to petropavl-01-17-4"),
         (lambda one, other: [*one[:4], one[3], *one[4:]], "link 4 (press by petropavl-01): inserted"),
         (lambda one, other: [*one, {**one[-1], "k": 13, "kind": "note"}], "link 13 (note by desk-1): changed, or ins"),
@@ -171,7 +200,7 @@ def changed(link: dict[str, Any]) -> dict[str, Any]:
         (lambda one, other: [{**other[0], "incident": ID}, *one[1:]], "link 1 (press by petropavl-01): changed"),
         (lambda one, other: [*one[:5], {**one[5], "signer": DESK}, *one[6:]], "its signature is not that of desk"),
         (lambda one, other: [*one[:5], {**one[5], "by": "Serik", "signer": "operator Serik"}, *one[6:]], "changed, or"),
-        (lambda one, other: [], "the end: missing: links 1 to 12"),
+        (lambda one, other: [], "the end: missing before it: links 1 to 12"),
     ],
 )  # fmt: skip
 def test_a_changed_missing_or_inserted_link_is_named(
