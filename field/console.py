@@ -9,7 +9,6 @@ docs/diagnostics.md.
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -22,7 +21,7 @@ import serial
 
 from field import ports
 from field.telling import fail, in_words
-from field.words import PortTrouble, Words, add_language, asked_for
+from field.words import PortTrouble, Words, asked_for, tool_parser
 
 BAUD = 115_200
 PREFIX = b"console: "
@@ -191,16 +190,16 @@ def _parsed(text: bytes) -> Line | None:
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0, EXIT_FAILED (nobody answers), EXIT_REFUSED (the column says no)."""
-    parser = argparse.ArgumentParser(prog="python -m field.console", description=(__doc__ or "").partition("\n")[0])
+    words = asked_for(argv, os.environ)
+    parser = tool_parser(words, "python -m field.console", (__doc__ or "").partition("\n")[0])
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("command", choices=COMMANDS)
-    add_language(parser)
     arguments = parser.parse_args(argv)
     try:
         with Console(arguments.port) as console:
             print(json.dumps(console.ask(arguments.command), ensure_ascii=False, indent=1))
     except Refused as refusal:
-        fail(asked_for(argv, os.environ), refusal)
+        fail(words, refusal)
         return EXIT_REFUSED
     return 0
 

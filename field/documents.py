@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from field import bundle
-from field.words import English, Trouble
+from field.words import English, Trouble, listed
 from firmware.startup import config as firmware_config
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
 from firmware.startup.pins import CHIPS
@@ -60,7 +60,7 @@ def files(path: Path, chip: str) -> dict[str, bytes]:
     fits = [meant] if meant else [other for other in CHIPS if not _errors(document, other)]
     if fits and chip not in fits:
         raise DocumentError("document.other-chip", path=path, found=chip, fits=", ".join(fits))
-    raise DocumentError("document.invalid", path=path, chip=chip, errors=English("\n  ".join(errors)))
+    raise DocumentError("document.invalid", path=path, chip=chip, errors=English(listed(errors)))
 
 
 def device_id(path: Path) -> str:
@@ -71,7 +71,7 @@ def device_id(path: Path) -> str:
     found = {chip: _errors(document, chip) for chip in CHIPS if meant in (None, chip)}
     chip = min(found, key=lambda one: len(found[one]))
     if found[chip]:
-        raise DocumentError("document.invalid", path=path, chip=chip, errors=English("\n  ".join(found[chip])))
+        raise DocumentError("document.invalid", path=path, chip=chip, errors=English(listed(found[chip])))
     return str(document["device_id"])
 
 

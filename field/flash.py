@@ -10,7 +10,6 @@ is overwritten with FORCE=1 only, and what went onto which board is written down
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import sys
@@ -29,7 +28,7 @@ from field.board import GRACE_MS, Board, PortGone
 from field.console import Console, ConsoleError
 from field.plan import Plan, active_slot, plan
 from field.telling import EXIT_FAILED, explained, in_words
-from field.words import English, PortTrouble, Trouble, Words, add_language, asked_for
+from field.words import English, PortTrouble, Trouble, Words, asked_for, listed, tool_parser
 from firmware import VERSION
 from firmware.resets import ADDRESS_FILE
 from firmware.startup.pins import CHIPS
@@ -252,7 +251,7 @@ def _ask(port: str, start_s: float, session_within_s: float, had_session: bool) 
                 status = console.ask("status")
             broker = status.get("broker")
             if broker is None:
-                errors = "; ".join(map(str, status.get("errors") or ["-"]))
+                errors = listed(status.get("errors") or ["-"])
                 raise FlashError("flash.unconfigured", errors=English(errors))
             armed_s = armed_s or passed_s
             if broker.get("session"):
@@ -277,7 +276,7 @@ def _unconnected(armed_s: float, session_within_s: float, had_session: bool) -> 
 
 
 def _last(said: list[str]) -> str:
-    return "\n  ".join(said[-LINES_SHOWN:]) or "-"
+    return listed(said[-LINES_SHOWN:]) or "-"
 
 
 def jobs_of(texts: Sequence[str]) -> list[Job]:
@@ -361,19 +360,20 @@ class Bench:
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.flash", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    help_text = "serial port and configuration: a document, a column's folder as provisioned, or the folder of them all"
-    help_text += " for a board that is one of these columns already; several are done at once"
+    words = asked_for(argv, os.environ)
+    parser = tool_parser(words, "python -m field.flash", __doc__)
+    help_text = (
+        "serial port and configuration: a document, a column's folder as provisioned, or the folder of them all for a"
+        " board that is one of these columns already; several are done at once"
+    )
     parser.add_argument("boards", nargs="+", metavar="PORT=CONFIG", help=help_text)
     parser.add_argument(
         "--force", action="store_true", help="also a board that serves as another column, or has too little memory"
     )
     log_help = "where to write down what went onto which board (default: %(default)s)"
     parser.add_argument("--log", type=Path, default=Path("provisioned/flashed.csv"), help=log_help)
-    add_language(parser)
     arguments = parser.parse_args(argv)
-    jobs, words = jobs_of(arguments.boards), asked_for(argv, os.environ)
+    jobs = jobs_of(arguments.boards)
     columns = TextColumn("{task.fields[port]}"), BarColumn(), TextColumn("{task.description}")
     with Progress(*columns) as progress:
         verdicts = Bench(jobs, arguments.log, words, progress, force=arguments.force).flash()

@@ -8,7 +8,6 @@ column keeps its firmware, configuration and journal; ERASE=1 makes an empty boa
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import os
 import re
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from field.telling import in_words
-from field.words import PortTrouble, Trouble, add_language, asked_for
+from field.words import PortTrouble, Trouble, asked_for, tool_parser
 
 # esp_image_header_t of ESP-IDF: magic, ..., the chip's id at byte 12, little endian.
 MAGIC = 0xE9
@@ -161,13 +160,12 @@ def commands(chip: Chip, port: str, image: Path, erase: bool) -> list[list[str]]
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.image", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("port")
+    words = asked_for(argv, os.environ)
+    parser = tool_parser(words, "python -m field.image", __doc__)
+    parser.add_argument("port", help="serial port of a board, such as /dev/ttyUSB0")
     parser.add_argument("image", type=Path, help="MicroPython's .bin file for the board")
     parser.add_argument("--sha256", required=True, help="of the image, as its publisher gives it")
     parser.add_argument("--erase", action="store_true", help="make the board empty first: configuration, journal, all")
-    add_language(parser)
     arguments = parser.parse_args(argv)
     image = arguments.image.read_bytes()
     chip = check(image, arguments.sha256)
@@ -178,7 +176,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for command in commands(chip, arguments.port, arguments.image, arguments.erase):
         if subprocess.run(command, check=False).returncode:
             raise PortTrouble(arguments.port, "image.esptool")
-    print(asked_for(argv, os.environ)("image.written", port=arguments.port, chip=chip.name))
+    print(words("image.written", port=arguments.port, chip=chip.name))
     return 0
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -12,7 +11,7 @@ from typing import Any
 
 from field.console import Console
 from field.telling import in_words
-from field.words import Words, add_language, asked_for
+from field.words import Words, asked_for, tool_parser
 from firmware.incident import ACK_STATES
 
 
@@ -57,14 +56,13 @@ def _state(one: dict[str, Any], words: Words) -> str:
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.logs", description=(__doc__ or "").partition(": ")[2])
+    words = asked_for(argv, os.environ)
+    parser = tool_parser(words, "python -m field.logs", __doc__)
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("--json", action="store_true", help="as one JSON object")
-    add_language(parser)
     arguments = parser.parse_args(argv)
     with Console(arguments.port) as console:
         logs = console.ask("logs")
-    words = asked_for(argv, os.environ)
     print(json.dumps(logs, ensure_ascii=False) if arguments.json else "\n".join(text(logs, words)))
     return 0
 

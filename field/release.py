@@ -24,13 +24,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from common import release
-from common.arguments import Parser, add_language, described
+from common.arguments import Parser, add_language
 from common.release import Release, ReleaseError
-from common.sentences import Sentences
 from field import bundle, sbom
 from field.flash import MICROPYTHON_OLDEST
 from field.telling import in_words
-from field.words import asked_for, sentences
+from field.words import Words, asked_for, sentences, tool_parser
 from firmware import VERSION
 from firmware.startup.pins import CHIPS
 from firmware.update.manifest import ROOTS
@@ -108,7 +107,7 @@ def load_private_key(file: Path, password: bytes | None = None) -> rsa.RSAPrivat
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
     words = asked_for(argv, os.environ)
-    arguments = _parser(sentences(words.language)).parse_args(argv)
+    arguments = _parser(words).parse_args(argv)
     return int(arguments.run(arguments, words.said))
 
 
@@ -142,13 +141,12 @@ def _verify(arguments: argparse.Namespace, said: Said) -> int:
     return 0
 
 
-def _parser(spoken: Sentences) -> Parser:
-    parser = Parser(
-        spoken, "python -m field.release", described(__doc__), formatter_class=argparse.RawTextHelpFormatter
-    )
+def _parser(words: Words) -> Parser:
+    parser = tool_parser(words, "python -m field.release", __doc__)
+    spoken = sentences(words.language)
     made = functools.partial(Parser, spoken)
     commands = parser.add_subparsers(required=True, parser_class=made)  # type: ignore[call-overload]
-    make = commands.add_parser("make", help="build it")
+    make = commands.add_parser("make", help=spoken.said("build it"))
     make.add_argument("--out", type=Path, default=bundle.PROJECT / "build" / "release", metavar="DIR")
     make.add_argument(
         "--keys", type=Path, nargs="+", default=[], metavar="PEM", help="public keys to trust from then on"
@@ -156,11 +154,11 @@ def _parser(spoken: Sentences) -> Parser:
     make.add_argument("--floor", metavar="VERSION", help="oldest version that is taken afterwards (default: its own)")
     make.add_argument("--key", type=Path, metavar="PEM", help="sign it as well")
     make.set_defaults(run=_make)
-    signing = commands.add_parser("sign", help="sign the manifest")
+    signing = commands.add_parser("sign", help=spoken.said("sign the manifest"))
     signing.add_argument("folder", type=Path)
     signing.add_argument("--key", type=Path, required=True, metavar="PEM")
     signing.set_defaults(run=_sign)
-    verify = commands.add_parser("verify", help="is it whole, and signed?")
+    verify = commands.add_parser("verify", help=spoken.said("is it whole, and signed?"))
     verify.add_argument("folder", type=Path)
     verify.add_argument("--keys", type=Path, nargs="+", required=True, metavar="PEM")
     verify.set_defaults(run=_verify)

@@ -3,15 +3,15 @@ when the shell ends (Ctrl-] or Ctrl-x), and by itself after MINUTES, also when t
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 
+from common.arguments import whole
 from field.board import Board
 from field.telling import in_words
-from field.words import add_language, asked_for
+from field.words import asked_for, tool_parser
 
 MINUTES = 30
 MINUTES_MAX = 240
@@ -33,15 +33,13 @@ def shell(port: str, minutes: int) -> int:
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.shell", description=(__doc__ or "").partition(": ")[2])
+    words = asked_for(argv, os.environ)
+    parser = tool_parser(words, "python -m field.shell", __doc__)
     parser.add_argument("port", help="serial port of a column, such as /dev/ttyUSB0")
     help_text = f"until the watchdog puts the column back on duty, 1 to {MINUTES_MAX} (default: %(default)s)"
-    parser.add_argument("--minutes", type=int, default=MINUTES, help=help_text)
-    add_language(parser)
+    parser.add_argument("--minutes", type=whole("minutes", 1, MINUTES_MAX), default=MINUTES, help=help_text)
     arguments = parser.parse_args(argv)
-    if not 1 <= arguments.minutes <= MINUTES_MAX:
-        parser.error(f"--minutes: found {arguments.minutes}, must be 1 to {MINUTES_MAX}")
-    print(asked_for(argv, os.environ)("shell.off-duty", minutes=arguments.minutes), flush=True)
+    print(words("shell.off-duty", minutes=arguments.minutes), flush=True)
     return shell(arguments.port, arguments.minutes)
 
 

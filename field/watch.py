@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import collections
 import json
 import os
@@ -18,7 +17,7 @@ from rich.table import Table
 
 from field.console import Console, Refused
 from field.telling import in_words
-from field.words import Trouble, Words, add_language, asked_for
+from field.words import Trouble, Words, asked_for, tool_parser
 
 EVERY_S = 1.0
 LOG_LINES = 8
@@ -101,13 +100,12 @@ def picture(port: str, status: dict[str, Any], log: collections.deque[str], word
 
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m field.watch", description=(__doc__ or "").partition(": ")[2])
+    words = asked_for(argv, os.environ)
+    parser = tool_parser(words, "python -m field.watch", __doc__)
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a picture")
     parser.add_argument("--count", type=int, metavar="N", help="end after so many looks (default: go on)")
-    add_language(parser)
     arguments = parser.parse_args(argv)
-    words = asked_for(argv, os.environ)
     log: collections.deque[str] = collections.deque(maxlen=LOG_LINES)
     try:
         with Console(arguments.port, log.append) as console:

@@ -21,7 +21,7 @@ from field.accept.verdict import Line, Verdict, judge
 from field.board import Board, BoardError
 from field.rows import WIFI_PASSWORD
 from field.telling import fail, in_words
-from field.words import Words, add_language, choose
+from field.words import Words, asked_for, tool_parser
 
 STYLES = {Verdict.AGREES: "green", Verdict.WITHIN: "yellow", Verdict.OUTSIDE: "bold red", Verdict.UNMEASURED: "dim"}
 EXIT_DIFFERS, EXIT_FAILED = 1, 3
@@ -118,17 +118,16 @@ def _server(text: str | None, parser: argparse.ArgumentParser) -> tuple[str, int
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 everything agrees, EXIT_DIFFERS, EXIT_FAILED: no inspection to its end."""
-    parser = argparse.ArgumentParser(prog="python -m field.accept", description=(__doc__ or "").partition(": ")[2])
+    words = asked_for(argv, os.environ)
+    parser = tool_parser(words, "python -m field.accept", __doc__)
     parser.add_argument("port", help="serial port of a board, bare or a column, such as /dev/ttyUSB0")
     parser.add_argument("--json", action="store_true", help="the board's card, as one JSON object")
-    add_language(parser)
     parser.add_argument("--seconds", type=float, default=EDGES_S, help="to watch the button (default: %(default)s)")
     parser.add_argument("--server", metavar="HOST:PORT", help="of TLS, for a session and its heap; needs --wifi")
     parser.add_argument("--wifi", default="", metavar="SSID", help=f"its password comes from {WIFI_PASSWORD}")
     arguments = parser.parse_args(argv)
     if arguments.server and not arguments.wifi:
         parser.error("--server needs --wifi, the name of the network through which the board reaches it")
-    words = Words(choose(arguments.lang, os.environ))
     wish = Wish(
         arguments.seconds, _server(arguments.server, parser), (arguments.wifi, os.environ.get(WIFI_PASSWORD, ""))
     )

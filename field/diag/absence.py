@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from field.console import Console
 from field.diag.interview import Absence
+from field.words import listed
 
 # The first CR ends what was typed at a prompt before; then Ctrl-B brings the greeting of the friendly prompt, from the
 # raw one too. A column on duty takes all of it for an empty line and garbage.
@@ -14,7 +15,7 @@ ARMED = "armed"  # it has just started: ask again
 _STARTED, _ARMED = "boot: number=", "column: armed"
 _PROMPT = (">>> ", "MicroPython v")
 _UNCONFIGURED = "configuration: "
-_ERRORS_SHOWN = 3
+ERRORS_SHOWN = 3
 
 
 def find_out(console: Console, heard: list[str]) -> Absence:
@@ -35,5 +36,5 @@ def classify(heard: list[str]) -> Absence:
         if any(sign in text for sign in _PROMPT):
             return Absence("prompt", "")
         if _UNCONFIGURED in text:
-            return Absence("unconfigured", "; ".join(list(errors)[:_ERRORS_SHOWN]))
+            return Absence("unconfigured", listed(list(errors)[:ERRORS_SHOWN]))
     return Absence("strange", heard[-1]) if heard else Absence("nobody", "")

@@ -6,8 +6,10 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
+from field.diag.absence import ERRORS_SHOWN
 from field.diag.finding import Finding, Untold, fails, passes, untested, warns
 from field.diag.interview import Column, untold
+from field.words import listed
 
 MICROPYTHON_OLDEST = (1, 24)
 FLASH_FULL_BYTES = 16 * 1024  # the journal is written anew beside the old one, and so is the last good configuration
@@ -15,7 +17,7 @@ FLASH_LOW_BYTES = 64 * 1024
 HEAP_LOW_BYTES = 6 * 1024  # the self-test begins with 12 KB, of which the console takes 6 while it answers
 SUPPLY_NEAR = 1.05  # of its limit
 CLOCK_OFF_S = 10  # between the column and this laptop
-NAMES_SHOWN = ERRORS_SHOWN = 3
+NAMES_SHOWN = 3
 ROOTS = ("boot.py", "main.py")
 # The line to which each fault of the column belongs.
 FAULTS = {
@@ -50,7 +52,7 @@ def duty(column: Column, _: SoFar) -> Finding:
     if status.get("wiped"):
         return fails("duty", "wiped")
     if status.get("configured") is False:
-        return fails("duty", "unconfigured", errors="; ".join(status.get("errors", [])[:ERRORS_SHOWN]) or "-")
+        return fails("duty", "unconfigured", errors=listed(status.get("errors", [])[:ERRORS_SHOWN]) or "-")
     firmware = status["firmware"]
     if firmware["mode"] != "normal":
         return fails("duty", "safe", mode=firmware["mode"])

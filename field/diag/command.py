@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from field.diag.interview import Column
 from field.diag.network_checks import WAY
 from field.diag.words import Words
 from field.telling import EXIT_FAILED, in_words
-from field.words import add_language, choose
+from field.words import asked_for, tool_parser
 
 EXIT_USAGE, EXIT_NOBODY = 2, 3
 BY_HAND = tuple(by_hand.CHECKS)
@@ -91,12 +90,11 @@ def _progress(words: Words) -> Callable[[str], None]:
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 nothing failed, EXIT_FAILED, EXIT_USAGE, EXIT_NOBODY (also a cable that was pulled)."""
-    parser = argparse.ArgumentParser(prog="python -m field.diag", description=(__doc__ or "").partition(": ")[2])
+    words = Words(asked_for(argv, os.environ).language)
+    parser = tool_parser(words, "python -m field.diag", __doc__)
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("--json", action="store_true", help="as one JSON object; nobody is asked anything")
-    add_language(parser)
     arguments = parser.parse_args(argv)
-    words = Words(choose(arguments.lang, os.environ))
     with ThreadPoolExecutor(1) as pool:
         checkup = Checkup(arguments.port, pool.submit(our_build))
         return for_machines(checkup, words) if arguments.json else for_people(checkup, words)

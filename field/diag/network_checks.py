@@ -9,6 +9,7 @@ from field.diag.board_checks import SoFar
 from field.diag.dates import Dates, dates_of
 from field.diag.finding import Finding, Untold, fails, passes, warns
 from field.diag.interview import Column, untold
+from field.words import listed
 
 SIGNAL_WEAK_DBM = -75
 CERTIFICATE_DAYS = 30
@@ -210,7 +211,7 @@ def stream(column: Column, so_far: SoFar) -> Finding:
     if down and "stream" in so_far["lookup"].values.get("lost", ()):
         raise Untold("blocked", because="lookup")
     if down:
-        return fails("stream", "down", what="; ".join(f"{one['uri']}: {one['error']}" for one in down))
+        return fails("stream", "down", what=listed(f"{one['uri']}: {one['error']}" for one in down))
     if answer.refusal is not None or not found:
         raise untold(answer)
     return passes("stream", "ok", count=len(found), ms=max(one["ms"] for one in found))

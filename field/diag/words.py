@@ -5,7 +5,7 @@ from __future__ import annotations
 from field import words
 from field.diag.finding import Finding, Verdict
 
-_SAID_BY_COLUMNS = ("why", "error", "what", "cause", "culprit", "source", "mode", "kind")
+_SAID_BY_COLUMNS = ("why", "error", "errors", "detail", "what", "cause", "culprit", "source", "mode", "kind")
 
 
 class Words(words.Words):

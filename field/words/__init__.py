@@ -10,14 +10,14 @@ itself in English is turned too (`said.` in the tables).
 from __future__ import annotations
 
 import argparse
+import inspect
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
-from common.arguments import Parser
-from common.arguments import add_language as add_language
+from common.arguments import Parser, add_language
 from common.sentences import COMMON, Sentences, language_of, texts
 from common.sentences import LANGUAGES as LANGUAGES
 from common.sentences import choose as choose
@@ -64,6 +64,11 @@ class PortTrouble(Trouble):
 
 class English(str):
     """A value that is a text in English: it is turned as it is shown."""
+
+
+def listed(lines: Iterable[object]) -> str:
+    """One below the other, as `Words.said` turns them: each is a sentence of its own."""
+    return "\n  ".join(map(str, lines))
 
 
 class Words:
@@ -144,7 +149,8 @@ def asked_for(argv: Sequence[str] | None, environment: Mapping[str, str]) -> Wor
 
 
 def tool_parser(words: Words, prog: str, doc: str | None) -> Parser:
-    """Of a tool whose module's text is its help."""
-    parser = Parser(sentences(words.language), prog, doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Of a tool whose module's text is its help, turned as a whole."""
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = Parser(sentences(words.language), prog, inspect.cleandoc(doc or ""), formatter_class=layout)
     add_language(parser)
     return parser

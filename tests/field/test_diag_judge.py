@@ -1,11 +1,13 @@
 """The check-up's judgement, on recorded answers: what is sound passes; each break fails its own line and no other."""
 
+import functools
+import re
 from collections.abc import Callable
 
 import pytest
 from diag_answers import NOW, SOUND, STREAMS, UNKNOWN, Recorded, endpoint, lookup, pieces
 
-from field.diag import network_checks
+from field.diag import absence, network_checks
 from field.diag.board_checks import FAULTS
 from field.diag.finding import LINES, Verdict
 from field.diag.interview import Absence, Lamp
@@ -136,6 +138,41 @@ def test_a_break_fails_its_line_and_no_other(broken: Break, key: str) -> None:
             assert found[other].verdict is Verdict.UNTESTED and found[other].because == line, found[other]
     for language in LANGUAGES:
         assert all(Words(language).advice(found[line])), "each failure has its cause and the next step"
+
+
+MISSING = ["pins.button: missing, must be a GPIO number", "link.ssid: missing, must be the network's name when"
+           " link.type is 'wifi'"]  # fmt: skip
+SAYING = "the housing is open"
+# Where a column says something in English: each of its faults, and every list of errors.
+SPEECHES: dict[str, tuple[Break, str]] = {
+    **{fault: (functools.partial(Recorded.fault, ident=fault, detail=SAYING), line) for fault, line in FAULTS.items()},
+    "errors": (lambda it: it.says("status", {"configured": False}, *({"errors": [one]} for one in MISSING)), "duty"),
+    "streams": (lambda it: it.says("stream", endpoint(STREAMS[0], "closes without an answer"),
+                                   endpoint(STREAMS[1], "speaks another protocol")), "stream"),
+    "broker": (lambda it: it.away(TLS_REFUSED + "\nThe certificate validity has expired", "session"), "tls"),
+    "refusal": (lambda it: it.refuse("access", "the session is busy; ask again"), "access"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+@pytest.mark.parametrize("name", SPEECHES)
+def test_what_a_column_says_is_turned_wherever_it_is_shown(name: str, language: str) -> None:
+    """Red when a check hands it on under a name that `Words` does not turn, or joins two sentences to one that no
+    table knows."""
+    recorded = Recorded()
+    SPEECHES[name][0](recorded)
+    words, found = Words(language), recorded.judged()[SPEECHES[name][1]]
+    text = re.sub(r"\S*[/@.]\S*|'wifi'", "", " ".join((words.text(found), *words.advice(found))))
+    assert not re.search("missing|must|number|housing|open|answer|protocol|certificate|busy|again", text), text
+
+
+def test_two_errors_that_a_board_speaks_are_both_turned() -> None:
+    """One without a configuration, which answers no question. Red with "; " between them."""
+    found = absence.classify([f"configuration: {one}" for one in MISSING])
+    column = Recorded().column()
+    column.answers, column.absence = {}, found
+    said = Words("ru").text(judge(column)[0])
+    assert said.count("нет значения") == 2 and "number" not in said
 
 
 ON_THE_WAY = [one for one in BREAKS if one[2].partition(".")[0] in WAY]

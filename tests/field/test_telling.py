@@ -2,6 +2,7 @@
 
 import errno
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,17 @@ def test_an_answer_that_the_cable_garbled_is_the_cables_fault(monkeypatch: pytes
         monkeypatch.setattr(Board, "run", lambda self, code, answer=answer: answer)
         with pytest.raises(BoardError, match="/dev/x: what it answers is garbled: take another cable"):
             board.survey()
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_a_board_that_came_back_without_a_configuration_says_all_errors(language: str) -> None:
+    """Red with "; " between them: no table knows two sentences as one."""
+    errors = [{"errors": [f"pins.{name}: missing, must be a GPIO number"]} for name in ("button", "lamp")]
+    recorded = Recorded().says("status", {"configured": False}, *errors)
+    with FakeColumn(recorded) as column, pytest.raises(flash.FlashError) as raised:
+        flash._ask(column.port, time.monotonic(), 0.0, had_session=False)
+    said = raised.value.told(Words(language))
+    assert "missing" not in said and "number" not in said and "pins.lamp" in said
 
 
 def test_watching_a_board_without_a_configuration_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -261,11 +261,15 @@ def said_by_columns() -> list[str]:
         *FIRMWARE.glob("console/*.py"),
         *(FIRMWARE.parent / "hal").glob("esp32_net.py"),
     ]:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        tree = ast.parse(path.read_text("utf-8"))
+        values = [node.value for node in ast.walk(tree) if isinstance(node, ast.Assign)]
+        named = [_filled(value) for value in values if isinstance(value, ast.BinOp)]
+        for node in ast.walk(tree):
             if isinstance(node, ast.Call) and _name(node.func) in SAYERS and node.args:
                 found.append(_filled(node.args[0]))
             if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("faults.set") and len(node.args) == 2:
                 found += [_filled(part) for part in ast.walk(node.args[1]) if isinstance(part, ast.BinOp)]
+                found += named if isinstance(node.args[1], ast.Name) else []
     return [text for text in found if text and not any(one in text for one in UNSHOWN)]
 
 

@@ -18,7 +18,23 @@ from common.sentences import COMMON, LANGUAGES, Sentences, pattern
 from desk import command, evidence_command
 from desk.rollout import command as rollout
 from desk.spoken import spoken
-from field import release
+from field import (
+    authorities,
+    bundle,
+    console,
+    flash,
+    image,
+    logs,
+    provision,
+    release,
+    renewal,
+    revocation,
+    shell,
+    watch,
+)
+from field.accept import command as accept
+from field.diag import command as diag
+from field.telling import Main
 from field.words import Words
 from tools import targets
 
@@ -53,6 +69,7 @@ ROLLOUT = {
 NAMES = re.compile(
     r"\[\w+\] \w+|account add\|remove\|list\|reset-second-factor|--[a-z-]+|[a-z]+://\S+|\w+=\S*"
     r"|`[^`]*`|'[^']*'|\"[^\"]*\"|«[^»]*»|\[\[?[\w.]+\]\]?|\{[^}]*\}|\bsip:\S*|geo:\S+"
+    r"|mpy-cross|MicroPython|mpremote|Ctrl-\S|\.(?:mpy|bin|app-bin)\b|\bprovisioned\b"
     r"|[\w.-]*[/_@|]\S*|\w+(?:\.\w+)+|\b[A-Z][A-Z0-9]{1,}\w*(?::[A-Z]+)?\b|%\S+|a-z|A-Z|python -m [\w.]+"
     r"|\b(?:make (?:provision|release|flash)|open = true|chmod 600|sudo chown|chown -R|mosquitto|mqtt\w*|webrtc|rtsps?"
     r"|sip|http|https|null|believed|desks|email|after_s|steps|host|user|root|device|password|chip|port|lat|lon|secrets|broker"
@@ -107,6 +124,35 @@ def test_a_sentence_that_nobody_turned_is_noticed(sentence: str, tmp_path: Path)
     assert said_by(tmp_path / "x.py", ERRORS) == ["found 7, must be a colour"], "what a name stands for is seen"
 
 
+TOOLS: dict[str, tuple[Main, list[str]]] = {
+    "provision": (provision.main, []), "revocation": (revocation.main, []), "authorities": (authorities.main, []),
+    "renewal": (renewal.main, []), "release": (release.main, []), "release make": (release.main, ["make"]),
+    "bundle": (bundle.main, []), "image": (image.main, []), "flash": (flash.main, []), "logs": (logs.main, []),
+    "watch": (watch.main, []), "diag": (diag.main, []), "accept": (accept.main, []), "shell": (shell.main, []),
+    "console": (console.main, []),
+}  # fmt: skip
+
+
+def test_no_tool_is_left_out() -> None:
+    folder = Path(release.__file__).parent
+    with_main = {path.stem for path in folder.glob("*.py") if "def main(" in path.read_text("utf-8")}
+    assert with_main | {"diag", "accept"} == {name.partition(" ")[0] for name in TOOLS}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("name", TOOLS)
+def test_a_tools_help_is_turned(
+    name: str, language: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red when a tool of field/ gets a text of its own or an option in English only, or its text is changed there."""
+    monkeypatch.setenv("COLUMNS", "200")
+    main, words = TOOLS[name]
+    with pytest.raises(SystemExit):
+        main([*words, "--help", "--lang", language])
+    text = capsys.readouterr().out
+    assert left_in_help(text) == [] and len(CYRILLIC.findall(text)) > 150
+
+
 HELPS: dict[str, Callable[[Sentences], str]] = {
     "desk": lambda spoken: command._parser(spoken).format_help(),
     "desk account": lambda spoken: command._account_parser(spoken).format_help(),
@@ -115,15 +161,19 @@ HELPS: dict[str, Callable[[Sentences], str]] = {
 }
 
 
+def left_in_help(text: str) -> list[str]:
+    described = text.partition("\n\n")[2]  # behind the usage, which is names
+    bare = [re.sub(r"^ +(-\S+,? ?)*[\w{},|:/. -]*?(?=  |$)", "", line) for line in described.splitlines()]
+    return [line for line in bare if english_left(line)]
+
+
 @pytest.mark.parametrize("language", OTHERS)
 @pytest.mark.parametrize("name", HELPS)
 def test_help_is_turned(name: str, language: str) -> None:
     """Red when an option is added, or its help changed, in English only."""
     text = HELPS[name](spoken(["--lang", language], rollout.WORDS))
-    described = text.partition("\n\n")[2]  # behind the usage, which is names
-    bare = [re.sub(r"^ +(-\S+,? ?)*[\w{},|:/. -]*?(?=  |$)", "", line) for line in described.splitlines()]
-    assert [line for line in bare if english_left(line)] == []
-    assert len(CYRILLIC.findall(described)) > 100
+    assert left_in_help(text) == []
+    assert len(CYRILLIC.findall(text)) > 100
 
 
 @pytest.mark.parametrize(

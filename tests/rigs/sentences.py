@@ -89,3 +89,13 @@ def _texts(node: ast.expr, constants: dict[str, list[ast.expr]], depth: int = 0)
         found = [text for one in constants[node.id] for text in _texts(one, constants, depth + 1)]
         return [text for text in found if " " in text] or [FILLED]
     return [FILLED]
+
+
+def all_texts(path: Path) -> set[str]:
+    """Every text with a word in it that stands in a source, holes filled, whoever says it."""
+    tree = ast.parse(path.read_text("utf-8"))
+    everywhere, found = _assigned([*ast.walk(tree)]), set[str]()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.JoinedStr | ast.BinOp | ast.Constant):
+            found.update(text for text in _texts(node, everywhere) if re.search("[A-Za-z]{2,}", text))
+    return found | {re.sub(r"%(\(\w+\))?[sdr]", FILLED, text) for text in found}
