@@ -44,7 +44,7 @@ print(json.dumps({"code_bytes": code, "kept_bytes": kept, "passing_bytes": peak,
 
 
 def measure(rounds: int = ROUNDS) -> dict[str, Any]:
-    """Bytes and microseconds, for an alarm of `ALARM_BYTES`. Code compiled from source: that of a .mpy is smaller."""
+    """Bytes and microseconds, for an alarm of `ALARM_BYTES`. Code compiled from source; a .mpy takes as much."""
     script = _PROBE % {"root": str(PROJECT), "bytes": ALARM_BYTES, "rounds": rounds}
     command = [*toolbox.require(RUNTIME), "-c", script]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LIMIT_S)

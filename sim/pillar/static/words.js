@@ -1,4 +1,4 @@
-// Words of the page in the three languages. What the lamp says is what docs/diagnosing.md says.
+// Words of the page in the three languages. What the lamp says is what docs/diagnostics.md says.
 
 const KEPT = "sos-language";
 export const NAMES = { en: "English", ru: "Русский", kk: "Қазақша" };
