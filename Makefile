@@ -21,7 +21,7 @@ LINK ?= build/board
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell bench campaign soak mutation lock clean
+.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell code bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@$(PYTHON) tools/targets.py $(firstword $(MAKEFILE_LIST)) $(SPEAK)
@@ -117,7 +117,7 @@ flash-all: needs-field ## BOARDS="PORT=CONFIG 'PORT=A FOLDER'", or PORTS="PORT P
 diag: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
 	@test -n "$(PORT)" || { echo "error / ошибка / қате: make diag PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m tools.toolbox umqtt > /dev/null
-	@$(PY) -m field.diag "$(PORT)" $(if $(JSON),--json) $(SPEAK)
+	@$(PY) -m field.diag "$(PORT)" $(if $(JSON),--json) --out "$(OUT)" $(SPEAK)
 
 logs: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: last reset, faults and journal of a column on duty
 	@test -n "$(PORT)" || { echo "error / ошибка / қате: make logs PORT=/dev/ttyUSB0"; exit 2; }
@@ -129,12 +129,16 @@ watch: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: lamp, button, link a
 
 accept: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru] [SECONDS=60] [SERVER=HOST:8883 WIFI=ssid: a TLS session too]: a board's figures against the model's
 	@test -n "$(PORT)" || { echo "error / ошибка / қате: make accept PORT=/dev/ttyUSB0"; exit 2; }
-	@$(PY) -m field.accept "$(PORT)" $(if $(JSON),--json) $(SPEAK) \
+	@$(PY) -m field.accept "$(PORT)" $(if $(JSON),--json) --out "$(OUT)" $(SPEAK) \
 	  $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(SERVER),--server "$(SERVER)" --wifi "$(WIFI)")
 
 shell: needs-field ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the column off duty meanwhile
 	@test -n "$(PORT)" || { echo "error / ошибка / қате: make shell PORT=/dev/ttyUSB0"; exit 2; }
-	@$(PY) -m field.shell "$(PORT)" $(if $(MINUTES),--minutes $(MINUTES)) $(SPEAK)
+	@$(PY) -m field.shell "$(PORT)" $(if $(MINUTES),--minutes $(MINUTES)) --out "$(OUT)" $(SPEAK)
+
+code: needs-field ## DEVICE=ID CHALLENGE=16777300-1, or PORT=/dev/ttyUSB0 [CODE=12345678] [OUT=provisioned]: a technician's one-time code
+	@test -n "$(PORT)" -o -n "$(DEVICE)" -a -n "$(CHALLENGE)" || { echo "error / ошибка / қате: make code DEVICE=petropavl-07 CHALLENGE=16777300-1"; exit 2; }
+	@$(PY) -m field.code $(if $(PORT),--port "$(PORT)" $(if $(CODE),--code "$(CODE)"),"$(DEVICE)" "$(CHALLENGE)") --out "$(OUT)" $(SPEAK)
 
 bench: tools needs-live needs-dev ## measure, side by side with stock umqtt.simple
 	@$(PY) -m tools.toolbox gstreamer baresip chromium > /dev/null

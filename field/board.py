@@ -15,7 +15,7 @@ import contextlib
 import json
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +54,11 @@ class PortGone(BoardError):
 class Board:
     """One connection; all names are paths on the board without a leading slash."""
 
-    def __init__(self, port: str, grace_ms: int = GRACE_MS) -> None:
-        """`grace_ms`: how long the board waits for the next command until its watchdog puts it back on duty."""
+    def __init__(self, port: str, grace_ms: int = GRACE_MS, let_in: Callable[[str], None] = lambda port: None) -> None:
+        """`grace_ms`: how long the board waits for the next command until its watchdog puts it back on duty. `let_in`:
+        called once when it gives no prompt: a column may want a code first, see field/code.py."""
         self.port = port
+        self._let_in = let_in
         self._grace_ms = grace_ms
         self.trips = 0  # commands that the board was asked to run
         self._transport: Any = ports.opened(self.port, _transport, BoardError)
@@ -72,6 +74,10 @@ class Board:
                 if attempt == _ATTEMPTS:
                     self.close()
                     raise
+            if attempt == 1:
+                self.close()
+                self._let_in(self.port)
+                self._transport = ports.opened(self.port, _transport, BoardError)
         raise AssertionError("unreachable")
 
     def _send_agent(self) -> None:

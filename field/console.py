@@ -25,7 +25,7 @@ from field.words import PortTrouble, Words, asked_for, tool_parser
 
 BAUD = 115_200
 PREFIX = b"console: "
-COMMANDS = ("status", "files", "net", "certs", "stream", "access", "logs", "lamp", "button", "test", "help")
+COMMANDS = ("status", "files", "net", "certs", "stream", "access", "logs", "lamp", "button", "test", "code", "help")
 FIRST_LINE_S = 4.0  # then the command is sent once more: a column that is short of memory says nothing
 # These wait for the network before they say anything. Sent once more they would begin anew.
 FIRST_LINE_SLOW_S = {"net": 12.0, "stream": 12.0, "access": 12.0}
@@ -91,11 +91,12 @@ class Console:
         `anew()`: what was heard so far answered the same question of somebody whose cable was pulled, or ours before it
         was sent once more. Nobody else can ask meanwhile: the port is ours alone.
         """
+        word = command.partition(" ")[0]  # what follows it is never said again
         for attempt in range(1, ATTEMPTS + 1):
             self._send(command)
             heard = False
-            for line in self._heard(FIRST_LINE_SLOW_S.get(command, FIRST_LINE_S)):
-                if line.get("re") not in (command, ""):  # none: too little memory even to read the word
+            for line in self._heard(FIRST_LINE_SLOW_S.get(word, FIRST_LINE_S)):
+                if line.get("re") not in (word, ""):  # none: too little memory even to read the word
                     continue  # the end of an answer that somebody else asked for
                 heard = line.get("error") != ANOTHER_CAME
                 if not heard:
@@ -106,9 +107,9 @@ class Console:
                 elif line["ok"]:
                     return
                 else:
-                    raise Refused(self.port, command, str(line.get("error", "refused")))
+                    raise Refused(self.port, word, str(line.get("error", "refused")))
             if heard:
-                raise ConsoleError(self.port, "console.broke-off", command=command)
+                raise ConsoleError(self.port, "console.broke-off", command=word)
             if attempt == ATTEMPTS:
                 raise ConsoleError(self.port, "console.nobody")
 
@@ -194,10 +195,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = tool_parser(words, "python -m field.console", (__doc__ or "").partition("\n")[0])
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("command", choices=COMMANDS)
+    parser.add_argument("typed", nargs="?", default="", help="behind `code`: the code, or end")
     arguments = parser.parse_args(argv)
     try:
         with Console(arguments.port) as console:
-            print(json.dumps(console.ask(arguments.command), ensure_ascii=False, indent=1))
+            answer = console.ask(f"{arguments.command} {arguments.typed}".strip())
+        print(json.dumps(answer, ensure_ascii=False, indent=1))
     except Refused as refusal:
         fail(words, refusal)
         return EXIT_REFUSED

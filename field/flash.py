@@ -25,6 +25,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from field import bundle, documents, flashed, memory
 from field.board import GRACE_MS, Board, PortGone
+from field.code import letting_in
 from field.console import Console, ConsoleError
 from field.plan import Plan, active_slot, plan
 from field.telling import EXIT_FAILED, explained, in_words
@@ -171,7 +172,7 @@ def flash(
     made, roll = made or bundle.make(), roll or Roll()
     if not documents.is_fleet(job.config):
         job.column = documents.device_id(job.config)
-    with Board(job.port, grace_ms) as board:
+    with Board(job.port, grace_ms, letting_in(job.config)) as board:
         survey = board.survey()
         job.board, carried = str(survey["uid"]), survey["device_id"]
         config = job.config

@@ -7,9 +7,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from common.arguments import whole
 from field.board import Board
+from field.code import PROVISIONED, letting_in
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 
@@ -18,16 +20,17 @@ MINUTES_MAX = 240
 _MS = 60_000
 
 
-def shell(port: str, minutes: int) -> int:
-    """mpremote's exit status. Raises BoardError."""
-    board = Board(port, grace_ms=minutes * _MS)  # of its watchdog: nobody can feed it from a prompt
+def shell(port: str, minutes: int, out: Path = PROVISIONED) -> int:
+    """mpremote's exit status. Raises BoardError, CodeError."""
+    let_in = letting_in(out)
+    board = Board(port, minutes * _MS, let_in)  # of its watchdog: nobody can feed it from a prompt
     board.__enter__()
     board.to_prompt()
     mpremote = [sys.executable, "-m", "mpremote", "connect", port, "resume", "repl"]
     try:
         return subprocess.run(mpremote, check=False).returncode
     finally:
-        with Board(port):
+        with Board(port, let_in=let_in):
             pass  # leaving it restarts the board
 
 
@@ -38,9 +41,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("port", help="serial port of a column, such as /dev/ttyUSB0")
     help_text = f"until the watchdog puts the column back on duty, 1 to {MINUTES_MAX} (default: %(default)s)"
     parser.add_argument("--minutes", type=whole("minutes", 1, MINUTES_MAX), default=MINUTES, help=help_text)
+    out_help = "what provisioning wrote, for a column that asks for codes (default: %(default)s)"
+    parser.add_argument("--out", type=Path, default=PROVISIONED, help=out_help)
     arguments = parser.parse_args(argv)
     print(words("shell.off-duty", minutes=arguments.minutes), flush=True)
-    return shell(arguments.port, arguments.minutes)
+    return shell(arguments.port, arguments.minutes, arguments.out)
 
 
 if __name__ == "__main__":

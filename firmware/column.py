@@ -77,6 +77,7 @@ class Column:
         self.folder = boot.get("folder", "")  # of the firmware in force
         self.update: Any = None  # firmware/update/task.py or trial.py, while there is one
         self.authentic: Any = None  # with it, answers and commands have to be proven
+        self.lock: Any = None  # of the console, where the fleet asks for codes
         self.telemetry: Any = None
         self.selftest: Any = None  # nor is there one in safe mode, in which there are no drills either
         from firmware.startup.assembly import assemble  # gives us the rest, and is forgotten: 2 KB

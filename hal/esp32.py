@@ -12,6 +12,7 @@ import time
 
 import esp32
 import machine
+import micropython
 
 # Collect after so many bytes, not when the heap is full: what lives for ever (modules) then lies close together, and
 # a long packet finds room in one piece. A collection takes a few milliseconds, so a board with room to spare collects
@@ -29,6 +30,7 @@ LAMP_PWM_HZ = 1000
 DUTY_MAX = 65535
 COLOUR_MAX = 255
 _EPOCH_2000_MS = 946684800000
+_CTRL_C, _NO_CHARACTER = 3, -1
 
 _CAUSES = {
     machine.PWRON_RESET: "power-on",
@@ -198,6 +200,9 @@ class Esp32Board:
             else:
                 break
         return taken
+
+    def heed_interrupt(self, is_heeded):
+        micropython.kbd_intr(_CTRL_C if is_heeded else _NO_CHARACTER)
 
     def watchdog(self, timeout_ms):
         return machine.WDT(timeout=timeout_ms)

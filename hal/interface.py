@@ -217,6 +217,10 @@ class Board(Protocol):
         """At most `limit` bytes that came over the console; empty = none now; None = this board's console only
         shows. What is there ends `wait` early."""
 
+    def heed_interrupt(self, is_heeded: bool) -> None:
+        """Whether Ctrl-C on the console ends the column's duty, as it does after the start; else it is a byte like any
+        other, until the next start."""
+
     def watchdog(self, timeout_ms: int) -> Watchdog:
         """Arm the hardware watchdog; it cannot be stopped again."""
 

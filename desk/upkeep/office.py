@@ -114,6 +114,10 @@ class Office:
             return None
         return {"address": entry.address, "geo": entry.geo}
 
+    def column_key(self, device_id: str) -> bytes | None:
+        """The column's own, from provisioning; None: it is not here, or the column was stolen."""
+        return None if device_id in self._origins.keys.revoked else self._origins.keys.of(device_id)
+
     def is_label(self, device_id: str, key: str) -> bool:
         """Whether that stands in the code on the column's label. Without a key there are no such labels."""
         wanted = label_key(self._answer_key, device_id) if self._answer_key is not None else ""

@@ -106,6 +106,7 @@ REQUESTS: Mapping[str, Who] = {
     f"POST {_COLUMN}/command": DUTY,
     RESTART: CHIEFS,  # it raises no alarm meanwhile
     f"POST {_COLUMN}/exercise": CHIEFS,  # unannounced
+    f"POST {_COLUMN}/code": DUTY,  # for a technician who stands there; at night there is no chief
     f"POST {_COLUMN}/correct": DUTY,
     f"POST {_COLUMN}/order": DUTY,
     "POST /api/orders/{n}/assign": DUTY,

@@ -19,6 +19,7 @@ from desk.web import asking, roles
 from desk.web.access import Access
 from desk.web.api import Desk
 from desk.web.audit import Audit
+from desk.web.console_codes import ConsoleCodes
 from desk.web.doing import done
 from desk.web.feed import Feed
 from desk.web.guard import Guard, Person
@@ -106,6 +107,7 @@ class Server:
                 web.get("/api/openings", report.openings),
                 web.get("/api/openings.csv", report.openings_csv),
                 web.get("/api/openings.json", report.openings_json),
+                *ConsoleCodes(self.desk.duty, self._enter).routes(),
                 *shifts.routes(),
                 web.get("/api/statistics", report.statistics),
                 web.get("/api/misuse.csv", report.misuse_csv),

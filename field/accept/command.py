@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console as Terminal
@@ -19,6 +20,7 @@ from field.accept.bench import Bench
 from field.accept.measures import EDGES_S, MEASURES, Value, Wish, inspect
 from field.accept.verdict import Line, Verdict, judge
 from field.board import Board, BoardError
+from field.code import PROVISIONED, CodeError, letting_in
 from field.rows import WIFI_PASSWORD
 from field.telling import fail, in_words
 from field.words import Words, asked_for, tool_parser
@@ -55,10 +57,11 @@ class Card:
         }
 
 
-def take(port: str, wish: Wish, say: Callable[[int], None] = lambda done: None) -> Card:
-    """Inspect a board; `say` hears how many of MEASURES are done. Raises BoardError; the board restarts in any case."""
+def take(port: str, wish: Wish, say: Callable[[int], None] = lambda done: None, out: Path = PROVISIONED) -> Card:
+    """Inspect a board; `say` hears how many of MEASURES are done; `out`: where its key is, if it asks for codes. Raises
+    BoardError, CodeError; the board restarts in any case."""
     figures = assumptions.load()
-    with Board(port) as board, Bench(board) as bench:
+    with Board(port, let_in=letting_in(out)) as board, Bench(board) as bench:
         card = Card(bench, figures)
         for done, found in enumerate(inspect(bench, wish, set(figures)), 1):
             card.measured |= found
@@ -125,6 +128,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=EDGES_S, help="to watch the button (default: %(default)s)")
     parser.add_argument("--server", metavar="HOST:PORT", help="of TLS, for a session and its heap; needs --wifi")
     parser.add_argument("--wifi", default="", metavar="SSID", help=f"its password comes from {WIFI_PASSWORD}")
+    out_help = "what provisioning wrote, for a column that asks for codes (default: %(default)s)"
+    parser.add_argument("--out", type=Path, default=PROVISIONED, help=out_help)
     arguments = parser.parse_args(argv)
     if arguments.server and not arguments.wifi:
         parser.error("--server needs --wifi, the name of the network through which the board reaches it")
@@ -135,8 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with Progress(console=Terminal(stderr=True), transient=True) as progress:
             task = progress.add_task("", total=len(MEASURES))
-            card = take(arguments.port, wish, lambda done: progress.update(task, completed=done))
-    except BoardError as error:
+            card = take(arguments.port, wish, lambda done: progress.update(task, completed=done), arguments.out)
+    except (BoardError, CodeError) as error:
         fail(words, error)
         return EXIT_FAILED
     if arguments.json:

@@ -7,7 +7,7 @@ from typing import Any
 
 from field.console import Console, Line, Refused
 from field.diag.board_checks import SoFar
-from field.diag.finding import Finding, Untold, fails, passes, untested, warns
+from field.diag.finding import Finding, fails, passes, untested, warns
 from field.diag.interview import Answer, Column, Lamp, untold
 from field.diag.waveform import picture
 from field.diag.words import Words
@@ -119,7 +119,7 @@ def _pressed(said: dict[str, Any]) -> Finding:
 
 def lamp(column: Column, _: SoFar) -> Finding:
     if column.lamp_refusal is not None:
-        raise Untold("refused", why=column.lamp_refusal)
+        raise untold(Answer([], column.lamp_refusal))
     if column.lamp is None:
         return untested("lamp", "unasked")
     if not column.lamp.wrong:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
-from field import bundle
-from field.console import Console, ConsoleError
+from field import bundle, code
+from field.console import Console, ConsoleError, Refused
 from field.diag import dates
 from field.diag.absence import ARMED, find_out
 from field.diag.finding import Finding, Untold
@@ -21,13 +23,15 @@ _ALONE = ("nobody", "strange", ARMED)  # kinds of absence: no column
 
 
 class Checkup:
-    """One visit to one column. `trouble`: what ended it early, or None."""
+    """One visit to one column. `trouble`: what ended it early, or None; `out`: where its key is, if it wants codes."""
 
-    def __init__(self, port: str, build: Future[Build]) -> None:
+    def __init__(self, port: str, build: Future[Build], out: Path = code.PROVISIONED) -> None:
         now = datetime.datetime.now(datetime.UTC)
         self.column = Column(port, Build("", {}, {}), now)
         self.trouble: ConsoleError | None = None
         self._build = build
+        self._out = out
+        self._has_opened = False
 
     def ask(self, say: Callable[[str], None], then: Callable[[Console], None]) -> None:
         """All questions, and `then` what a person is asked, on the same connection."""
@@ -38,13 +42,15 @@ class Checkup:
                     return
                 self._look_at_broker()
                 then(console)
+                if self._has_opened:  # nobody is to find it open
+                    console.ask(f"code {code.END}")
         except ConsoleError as error:
             self.trouble = error
 
     def _interviewed(self, console: Console, say: Callable[[str], None], heard: list[str]) -> bool:
         for is_last in (False, True):
             try:
-                interview(console, self.column, say)
+                interview(console, self.column, say, lambda: self._open(console))
                 return True
             except ConsoleError:
                 if STATUS in self.column.answers:
@@ -55,6 +61,11 @@ class Checkup:
                 return False
             heard.clear()
         raise AssertionError("unreachable")
+
+    def _open(self, console: Console) -> None:
+        """What it will not do without a code that nobody here can make, it says itself."""
+        with contextlib.suppress(code.CodeError, Refused):
+            self._has_opened = code.open_console(console, [self._out])
 
     @property
     def found_nobody(self) -> bool:

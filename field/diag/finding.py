@@ -57,7 +57,7 @@ class Finding:
         return f"{ANY if self.says in EVERYWHERE else self.line}.{self.says}"
 
 
-EVERYWHERE = ("blocked", "cannot-say", "refused", "alarm-open", "not-reached")
+EVERYWHERE = ("blocked", "cannot-say", "refused", "alarm-open", "locked", "not-reached")
 
 
 class Untold(Exception):

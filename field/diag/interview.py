@@ -19,6 +19,7 @@ _EVERY_S = 1.0
 _UNKNOWN = "unknown command"
 _SHORT_OF_MEMORY = "too little memory"
 _ALARM_OPEN = "an alarm is open"
+_LOCKED = "a technician's code"
 
 
 class Answer(NamedTuple):
@@ -112,6 +113,8 @@ class Column:
 def untold(answer: Answer) -> Untold:
     """The column would not, for a reason that is no fault of the line's."""
     why = answer.refusal or "-"
+    if why.startswith(_LOCKED):
+        return Untold("locked")
     return Untold("alarm-open") if why.startswith(_ALARM_OPEN) else Untold("refused", why=why)
 
 
@@ -126,14 +129,19 @@ def ask(console: Console, word: str) -> Answer:
     return Answer(lines)
 
 
-def interview(console: Console, column: Column, say: Callable[[str], None]) -> None:
-    """Fills `column.answers`; `say(word)` before each question. Raises ConsoleError: what was answered stays there."""
+def interview(
+    console: Console, column: Column, say: Callable[[str], None], unlock: Callable[[], None] = lambda: None
+) -> None:
+    """Fills `column.answers`; `say(word)` before each question, `unlock` a column that asks for a code. Raises
+    ConsoleError: what was answered stays there."""
     say(STATUS)
     column.answers[STATUS] = _settled(console)
     column.now = datetime.datetime.now(datetime.UTC)  # to be compared with what its clock said
     status = column.answers[STATUS]
     if status.refusal is not None or status.said.get("configured") is False:
         return
+    if status.said.get("locked"):
+        unlock()
     wants_logs = bool(status.said.get("faults") or status.said.get("reset", {}).get("traceback"))
     for word in ("logs",) * wants_logs + QUESTIONS:
         say(word)

@@ -27,6 +27,8 @@ class Console:
 
     def step(self) -> int:
         wait_ms = None
+        if self._column.lock:
+            self._column.lock.look()
         try:
             if self._talk is None:
                 if self._column.button.wants_calm():

@@ -12,7 +12,8 @@ def run(board, column):
 
     folder, mode = column.folder, column.boot["mode"]
     yield {"firmware": {"version": VERSION, "folder": folder, "boot": column.number, "mode": mode}}
-    yield {"configured": True, "config": column.origin}
+    is_locked = not column.lock.is_open() if column.lock else None
+    yield {"configured": True, "config": column.origin, "locked": is_locked}
     yield {"names": _names(column)}
     yield {"limits": {"low_mv": column.selftest.low_mv or None if column.selftest else None}}
     yield {"chip": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython}}

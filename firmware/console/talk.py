@@ -19,6 +19,9 @@ AGAIN_MS = const(200)  # from one command's beginning to the next's: a flood of 
 LINGER_MS = const(3000)  # for the rest of a line, and for the next one
 NEEDS_BYTES = 9216  # of free heap: as in console.py, less what this takes itself
 _BYTES_A_MS = const(11)  # of a port at 115,200 baud
+_CTRL_C = const(3)
+_CODE = const("code")
+_OPEN = ("status", "files", "net", "certs", "stream", "logs", "help", _CODE)  # of a locked console: they only tell
 
 
 class Talk:
@@ -55,7 +58,9 @@ class Talk:
     # -- what is typed
 
     def _take(self, byte):
-        if byte in b"\r\n":
+        if byte == _CTRL_C and self._column.lock:  # locked, else it would have ended our duty
+            self._asked = _CODE
+        elif byte in b"\r\n":
             if not self._is_garbage:
                 self._command(self._line.decode().strip().lower())
             self._line = bytearray()
@@ -74,15 +79,28 @@ class Talk:
     def _begin(self):
         if self._answer is not None:
             self._end("another command came")
-        self._word, self._asked = self._asked, ""
+        self._word, _, typed = self._asked.partition(" ")
+        self._asked = ""
         self._board.collect()
         self._again.start(AGAIN_MS)
         try:
             if self._board.heap() < NEEDS_BYTES:
                 raise ValueError("too little memory is free")
-            self._answer = self._load(self._word)(self._board, self._column)
+            self._answer = self._run(typed.strip())
         except Exception as error:
             self._end(_in_words(error))
+
+    def _run(self, typed):
+        """The command's generator."""
+        word, lock = self._word, self._column.lock
+        run = self._load(word)
+        if word == _CODE:
+            return run(self._board, self._column, typed)
+        if typed:
+            raise ValueError("unknown command; type: help")
+        if lock and not lock.is_open() and word not in _OPEN:
+            raise ValueError("a technician's code is needed; type: code")
+        return run(self._board, self._column)
 
     def _go_on(self):
         try:
@@ -137,6 +155,8 @@ def _load(word):
         from firmware.console.button import run
     elif word == "test":
         from firmware.console.test import run
+    elif word == _CODE:
+        from firmware.console.code import run  # type: ignore[assignment]  # takes what is typed behind it, too
     elif word == "help":
         from firmware.console.help import run
     else:

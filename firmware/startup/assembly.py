@@ -125,6 +125,10 @@ def _comforts(column, board, config):
         from firmware.console import Console
 
         tasks.append(Console(board, column))
+        if config["access"]["code"]:  # never without a console, which alone can open it
+            from firmware.lock import Lock
+
+            column.lock = Lock(board, column.number)
     return tasks
 
 

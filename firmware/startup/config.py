@@ -205,6 +205,7 @@ _RULES = (
     ("selftest.stream_s", _int(0, 604800), 900),
     ("selftest.drill_s", _int(0, 604800), 86400),
     ("tamper.wipe_after_s", _optional(_int(10, 86400)), None),
+    ("access.code", _bool, False),
     ("supply.divider", _number(1, 100), 1),
     ("supply.low_mv", _int(0, 60000), 0),
     ("receiver.name", _optional(_text(1, 128)), None),
@@ -336,6 +337,8 @@ def _together(config, errors):
         errors.append("secrets.mqtt_user: needs secrets.mqtt_password beside it, and the other way round")
     if not broker["believed"] and not secrets["auth_key"]:
         errors.append("secrets.auth_key: missing, must be there when broker.believed is false: run provisioning")
+    if config["access"]["code"] and not secrets["auth_key"]:
+        errors.append("secrets.auth_key: missing, must be there when access.code is true: run provisioning")
     if config["tamper"]["wipe_after_s"] and config["pins"]["tamper"] is None:
         errors.append("pins.tamper: missing, must be the pin of the housing's switch when tamper.wipe_after_s is set")
     if config["link"]["type"] == "wifi" and not secrets["wifi_ssid"]:

@@ -20,7 +20,9 @@ _TEXT_MAX = const(160)
 
 
 class _NoColumn:
-    """What a command of the console gets: there is no button whose press could be under way."""
+    """What a command of the console gets: there is no button whose press could be under way, and nothing to lock."""
+
+    lock = None
 
     def __init__(self, boot, errors):
         self.boot = boot

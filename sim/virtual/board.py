@@ -237,6 +237,9 @@ class VirtualBoard(Ticks):
     def typed(self, limit: int) -> bytes | None:
         return None  # nobody sits at this console
 
+    def heed_interrupt(self, is_heeded: bool) -> None:
+        """Nor interrupts it."""
+
     def watchdog(self, timeout_ms: int) -> interface.Watchdog:
         return VirtualWatchdog(self, timeout_ms * US_PER_MS)
 

@@ -222,3 +222,26 @@ def test_a_columns_own_answer_gets_to_the_page(rig: DeskRig, speaker: Speaker, v
     speaker.say("result", device_id, id=speaker.hears("cmd", cmd="identify")["id"])
     expect(said).to_have_attribute("data-state", "ok")
     expect(desk.get("events").locator("li").first).to_contain_text("Answer: Flash its lamp: carried out")
+
+
+# -- a technician's code
+
+
+def test_a_code_is_made_for_what_a_technician_reads_out(server: FakeDesk, desk: DeskPage, visitor: Visitor) -> None:
+    """By the keyboard alone; what was typed stays when the column is heard meanwhile. An auditor finds it disabled."""
+    opened(desk)
+    desk.get("code").locator("summary").press("Enter")
+    desk.get("code-challenge").fill("16777300-1")
+    server.put(column("park-01"))
+    desk.get("code-challenge").press("Enter")
+    expect(desk.get("code-said")).to_have_text("Code for 16777300-1: 01234567")
+    assert server.posts == [("columns/park-01/code", {"challenge": "16777300-1"})]
+    visitor.may_say = re.compile("status of 409")
+    server.refuse = {"error": "no key", "code": "code-keyless", "values": {}}
+    desk.get("code-make").click()
+    expect(desk.get("code-said")).to_have_text("This desk has no key of that column.")
+    server.me["role"] = "auditor"
+    desk.page.reload()
+    opened(desk)
+    desk.get("code").locator("summary").click()
+    expect(desk.get("code-make")).to_be_disabled()

@@ -16,13 +16,14 @@ from sim.real.flash_image import PROJECT
 pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
 
 EXIT_NOBODY = 3
+CODE = "code"  # one line, and this column asks for none
 BY_HAND = ("logs", "lamp", "button", "help")  # asked only sometimes, or by a person
 # Its only line comes at its end: it has begun when the question before it is over.
 BEGINS_BEHIND = {"access": '{"re":"stream","ok":true}'}
 
 
 def test_every_command_is_pulled_at_here() -> None:
-    assert {STATUS, *QUESTIONS, *BY_HAND} == set(COMMANDS)
+    assert {STATUS, *QUESTIONS, *BY_HAND, CODE} == set(COMMANDS)
 
 
 @pytest.mark.parametrize("word", [STATUS, *QUESTIONS])

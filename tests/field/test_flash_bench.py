@@ -36,7 +36,7 @@ BOARDS: dict[str, Script] = {}
 
 
 class FakeBoard:
-    def __init__(self, port: str, grace_ms: int) -> None:
+    def __init__(self, port: str, grace_ms: int, let_in: object) -> None:
         self.port, self._script = port, BOARDS[port]
 
     def __enter__(self) -> Self:

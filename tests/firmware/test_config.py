@@ -67,7 +67,7 @@ def test_what_is_needed_is_missed(key: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"brocker": {}}, "brocker: unknown key, must be one of broker"),
+        ({"brocker": {}}, "brocker: unknown key, must be one of access, broker"),
         ({"broker__prot": 1}, "broker.prot: unknown key"),
         ({"broker__tls__key": KEY}, "broker.tls.key: unknown key"),
         ({"secrets__password": "hunter22"}, "secrets.password: unknown key"),

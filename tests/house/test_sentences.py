@@ -21,6 +21,7 @@ from desk.spoken import spoken
 from field import (
     authorities,
     bundle,
+    code,
     console,
     flash,
     image,
@@ -47,7 +48,7 @@ FIELD = {
     "field/provision.py": "", "field/fleet.py": "|return", "field/rows.py": "", "field/keeping.py": "",
     "field/authorities.py": "|return|_only$",
     "field/certificates.py": "", "field/shared.py": "|yield", "field/laptop.py": "", "field/release.py": "",
-    "field/renewal.py": "|return",
+    "field/renewal.py": "|return", "common/console_code.py": "",
     "field/revocation.py": "|return", "common/release.py": "", "firmware/startup/config.py": "|return",
     "firmware/startup/pins.py": "|return", "firmware/startup/addresses.py": "|return",
 }  # fmt: skip
@@ -129,7 +130,7 @@ TOOLS: dict[str, tuple[Main, list[str]]] = {
     "renewal": (renewal.main, []), "release": (release.main, []), "release make": (release.main, ["make"]),
     "bundle": (bundle.main, []), "image": (image.main, []), "flash": (flash.main, []), "logs": (logs.main, []),
     "watch": (watch.main, []), "diag": (diag.main, []), "accept": (accept.main, []), "shell": (shell.main, []),
-    "console": (console.main, []),
+    "console": (console.main, []), "code": (code.main, []),
 }  # fmt: skip
 
 

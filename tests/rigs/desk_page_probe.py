@@ -274,6 +274,8 @@ class FakeDesk:
             sent = {"id": f"c-{len(self.posts)}", "cmd": document["cmd"], "by": self.me["name"]}
             await self._happens(tail.split("/")[1], "command", sent)
             return web.json_response({"id": sent["id"]}, status=202)
+        if tail.endswith("/code"):
+            return web.json_response({"code": "01234567"})
         if tail.endswith("/whep"):
             self.reasons.append(request.headers.get("Reason", ""))
             return web.json_response(self.no_picture, status=502)

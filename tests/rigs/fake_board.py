@@ -247,6 +247,7 @@ class FakeBoard:
         self.tamper: bool | None = None
         self.supply: int | None = None
         self.logged: list[str] = []
+        self.heeds_interrupt = True
         self.keys: bytearray | None = None  # typed and not read yet; None: the console only shows
         self.waits: list[int] = []
         self.collected = 0
@@ -335,6 +336,9 @@ class FakeBoard:
         taken = bytes(self.keys[:limit])
         del self.keys[:limit]
         return taken
+
+    def heed_interrupt(self, is_heeded: bool) -> None:
+        self.heeds_interrupt = is_heeded
 
     def watchdog(self, timeout_ms: int) -> FakeWatchdog:
         self.dog = FakeWatchdog(self, timeout_ms)

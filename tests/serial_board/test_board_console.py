@@ -21,6 +21,8 @@ from cli_probe import run_sim
 from column_probe import PATIENCE_S, need
 
 from field import logs, watch
+from field.board import Board
+from field.code import letting_in
 from field.console import COMMANDS, Console, ConsoleError, Refused
 from field.telling import EXIT_FAILED
 from field.words import Words
@@ -308,3 +310,33 @@ def test_questions_never_take_the_memory_of_an_alarm(tmp_path: Path) -> None:
         events = desk.seen.events + desk.seen.drain(0.2)
     assert not [event for event in events if event["event"] == "reset"]
     assert answers and all("too little memory" in why for why in refusals)
+
+
+def test_a_locked_column_keeps_its_duty_until_a_code_is_typed(tmp_path: Path) -> None:
+    """Ctrl-C in mid duty does nothing to it, alarms go out, the flashing tools come in with the provisioned key, and it
+    is locked again afterwards. Red when the interrupt is not taken away, or not given back."""
+    need("micropython32")
+    key = "5a" * 32
+    with EmbeddedBroker() as broker:
+        made = run_sim("config", "--device-id", DEVICE, "--region", "nko", "--broker", f"{broker.host}:{broker.port}")
+        config = {**json.loads(made.stdout), "access": {"code": True}}
+        config["secrets"] = {**config.get("secrets", {}), "auth_key": key}
+        known = tmp_path / "known.json"
+        known.write_text(json.dumps(config))
+        with (
+            Centre(broker.host, broker.port) as centre,
+            bench(tmp_path, config, runtime="micropython32") as desk,
+        ):
+            desk.seen.wait("lamp", BOOT_S, state="ready")
+            duty = Duty(desk, centre)
+            with Typist(duty.board.port) as typist:
+                typist.talk(b"\r\x03\x03\r\x01", b'"challenge"')
+                typist.talk(b"\r\nlamp\r\n", b"a technician's code is needed")
+            duty.alarm()
+            assert duty.resets() == [] and duty.board.console == "main.py"
+            with Board(duty.board.port, let_in=letting_in(known)) as board:
+                assert board.run("print(6 * 7)") == "42\r\n"
+            desk.seen.wait("reset", BOOT_S, cause="hard")
+            desk.seen.wait("lamp", BOOT_S, state="ready")
+            with Console(duty.board.port) as console:
+                assert console.ask("status")["locked"] is True

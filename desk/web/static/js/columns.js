@@ -13,6 +13,7 @@ const URGENCY = { alarm: 0, silent: 1, offline: 1, fault: 2, ready: 3 };
 const COMMANDS = ["identify", "selftest", "report", "drill", "exercise", "restart"];
 const EXERCISE = "exercise"; // no command of its own: real calls come first
 const RESTART = "restart"; // asks once more, and wants a right of its own
+const CODE = "POST /api/columns/{device_id}/code";
 
 let shown = null;
 let filter = "";
@@ -70,14 +71,35 @@ function build(id) {
     mayNot: el("p", { class: "none", testid: "command-may-not" }),
     commands: el("div", { class: "commands" }) };
   const events = columnEvents(id);
+  const code = consoleCode(id);
   const leave = button({ class: "leave", testid: "panel-close" }, () => select("column", null), "×");
   setAttribute(leave, "aria-label", t("panel.close"));
   for (const cmd of COMMANDS) parts.commands.append(button({ class: "quiet", testid: `command-${cmd}`, "data-command": cmd }, () => command(cmd)));
   const node = el("article", { class: "panel column-panel", testid: "column-panel", "data-id": id },
     el("header", { class: "panel-head" }, leave, parts.place, parts.facts, parts.says),
-    el("div", { class: "panel-scroll" }, parts.calls, parts.faults, parts.data, el("h3", { "data-t": "command.title" }), parts.commands, parts.mayNot, parts.said, events.result,
+    el("div", { class: "panel-scroll" }, parts.calls, parts.faults, parts.data, el("h3", { "data-t": "command.title" }), parts.commands, parts.mayNot, parts.said, events.result, code.node,
       el("h3", { "data-t": "events.title" }), ...events.list));
-  return { id, node, parts, events, asked: "" };
+  return { id, node, parts, events, code, asked: "" };
+}
+
+/** A technician at the column reads the challenge out; the code that is shown counts once. */
+function consoleCode(id) {
+  const challenge = el("input", { type: "text", inputmode: "text", maxlength: "32", required: true, autocomplete: "off", spellcheck: "false", placeholder: "16777300-1", testid: "code-challenge" });
+  const said = el("p", { class: "said", role: "status", testid: "code-said" });
+  const make = el("button", { type: "submit", class: "quiet", testid: "code-make", "data-t": "console.make" });
+  const asks = async (event) => {
+    event.preventDefault();
+    const asked = challenge.value.trim();
+    try {
+      const { code } = await post(`/api/columns/${encodeURIComponent(id)}/code`, { challenge: asked });
+      setText(said, t("console.code", { challenge: plain(asked, 32), code: plain(code, 16) }));
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      setText(said, refusalText(error));
+    }
+  };
+  const form = el("form", { class: "commands", on: { submit: asks } }, el("label", {}, el("span", { "data-t": "console.challenge" }), " ", challenge), make);
+  return { make, node: el("details", { testid: "code" }, el("summary", { "data-t": "console.title" }), el("p", { class: "none", "data-t": "console.note" }), form, said) };
 }
 
 function facts(column) {
@@ -126,6 +148,7 @@ function update() {
     gate(one, cmd === EXERCISE ? "POST /api/columns/{device_id}/exercise" : `POST /api/columns/{device_id}/command${cmd === RESTART ? ` ${RESTART}` : ""}`);
   }
   setText(parts.mayNot, mayNot("POST /api/columns/{device_id}/command") || (may("POST /api/columns/{device_id}/command restart") ? "" : t("command.chief")));
+  gate(shown.code.make, CODE);
   shown.events.update();
 }
 

@@ -291,6 +291,9 @@ class Board:
     def typed(self, limit):
         return None
 
+    def heed_interrupt(self, is_heeded):
+        pass
+
     def supply_mv(self):
         return None
 
