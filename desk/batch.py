@@ -35,8 +35,8 @@ class Batch:
     """(incident, at_ms, kind, by, detail)"""
     links: list[tuple[str, int, str, str, dict[str, Any]]] = field(default_factory=list)
     """The same, for the evidence alone."""
-    endings: list[tuple[str, str, str]] = field(default_factory=list)
-    """(incident, note, misuse) of a closing at this desk"""
+    notes: list[tuple[str, str]] = field(default_factory=list)
+    """(incident, note) of a closing at this desk"""
     events: list[tuple[str, int, str, Any]] = field(default_factory=list)
     """(device, at_ms, event, detail)"""
     violations: list[tuple[int, str, str]] = field(default_factory=list)
@@ -106,8 +106,8 @@ class Batch:
                 register.put_entry(*entry)
             for link in self.links:
                 register.put_link(*link)
-            for ending in self.endings:
-                register.put_ending(*ending)
+            for note in self.notes:
+                register.put_note(*note)
             for rung in self.rungs:
                 register.put_rung(**vars(rung))
             self._write_columns(register, ledger, silence)

@@ -41,7 +41,6 @@ from desk.ladder import Plan
 from desk.ledger import BY_MAX, NEW, Incident, LedgerError
 from desk.limits import INCIDENTS_IN_MEMORY, NOTE_MAX, wording
 from desk.line import Line, Login, MakeClient, Receipt
-from desk.misuse import FALSE, MISUSES
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.origin import CHALLENGE, Origins
 from desk.register import Register
@@ -241,9 +240,7 @@ class Duty(Running, Office):
 
     def close(self, incident_id: str, outcome: str, by: str, note: str = "", misuse: str = "") -> None:
         """The incident is over. `outcome`: one of OUTCOMES. `note`: what else is to be remembered; `misuse`: one of
-        MISUSES, if it was false. Both stay here."""
-        if misuse and (outcome != FALSE or misuse not in MISUSES):
-            raise LedgerError(f"misuse {misuse!r}: only of a false call, one of {', '.join(MISUSES)}")
+        MISUSES, if it was false: the other desks learn it, the note stays here."""
         note = wording(note, "note", NOTE_MAX) if note else ""
         self._decide(incident_id, "closed", by, outcome, note=note, misuse=misuse)
 
@@ -294,16 +291,19 @@ class Duty(Running, Office):
         self._publish(region, device_id, "cmd", document)
         return command_id
 
-    def _decide(self, incident_id: str, state: str, by: str, outcome: str = "", **more: str) -> None:
+    def _decide(
+        self, incident_id: str, state: str, by: str, outcome: str = "", *, misuse: str = "", note: str = ""
+    ) -> None:
         by = wording(by, "name", BY_MAX)
         with self._changing():
             now_ms = self._now_ms()
-            self._ledger.advance(incident_id, state, by, outcome, now_ms)
-            detail = {key: text for key, text in {"outcome": outcome, **more}.items() if text}
+            self._ledger.advance(incident_id, state, by, outcome, now_ms, misuse)
+            said = {"outcome": outcome, "note": note, "misuse": misuse}
+            detail = {key: text for key, text in said.items() if text}
             self._batch.entries.append((incident_id, now_ms, state, by, detail))
             self._batch.answer(incident_id)
-            if state == "closed":
-                self._batch.endings.append((incident_id, more["note"], more["misuse"]))
+            if note:
+                self._batch.notes.append((incident_id, note))
             self._commit()
 
     # How it works

@@ -11,7 +11,7 @@ from desk import limits
 from desk.admission import read
 from desk.batch import Batch
 from desk.escalation import Escalation
-from desk.ledger import NEW, Incident, Ledger, milliseconds
+from desk.ledger import BY_MAX, NEW, Incident, Ledger, key_of, milliseconds
 from desk.origin import AUTHENTIC, DOUBTFUL, LATER_KINDS, NO_KEY, PROVEN, REPLAYED, SEALED_KINDS, UNCONFIRMED, Origins
 from desk.silence import UP, Silence
 from desk.upkeep.keeper import Keeper
@@ -269,15 +269,19 @@ class Intake:
 
     def _agree(self, batch: Batch, ack: dict[str, Any], now_ms: int) -> None:
         """Another desk, or this one's echo."""
+        incident = self._ledger.find(ack["id"])
+        known = incident and incident.decisions.get(key_of(ack))
         if not self._ledger.agree(ack, now_ms):
             return
-        incident = self._ledger.find(ack["id"])
         if incident is None:
             batch.early.add(ack["id"])
             return
-        at_ms = milliseconds(ack["at"]) if "at" in ack else now_ms
-        detail = {"outcome": ack["outcome"]} if "outcome" in ack else {}
-        batch.entries.append((incident.id, at_ms, ack["state"], ack.get("by", "")[:80], {**detail, "heard_ms": now_ms}))
+        at_ms, by = milliseconds(ack["at"]) if "at" in ack else now_ms, ack.get("by", "")[:BY_MAX]
+        if known and (known.at_ms, known.by) == (at_ms, by):
+            at_ms = now_ms  # the same decision, and more of it: a line of its own
+        told = {"outcome": ack.get("outcome"), "misuse": incident.decisions[key_of(ack)].misuse}
+        detail = {key: text for key, text in told.items() if text}
+        batch.entries.append((incident.id, at_ms, ack["state"], by, {**detail, "heard_ms": now_ms}))
         batch.incidents.setdefault(incident.id, False)
         self._receive(batch, incident, now_ms)
 

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from contract import validator
 from desk import origin
 from desk.admission import read
+from desk.misuse import FALSE, MISUSES
 
 NEW = "new"
 NEVER_S = float("-inf")
@@ -52,6 +53,14 @@ class Decision(NamedTuple):
     by: str
     outcome: str
     """"" unless it is a closing."""
+    misuse: str = ""
+    """Of a false call: a word of MISUSES, or "" where nobody said."""
+
+    @property
+    def rank(self) -> tuple[int, str, str, bool, str]:
+        """The order of decisions. A desk that does not know of `misuse` repeats a closing without it: that takes back
+        nothing."""
+        return self.at_ms, self.by, self.outcome, not self.misuse, self.misuse
 
 
 Decisions = dict[tuple[int, str], Decision]
@@ -81,6 +90,7 @@ class Incident:
     state: str = NEW
     by: str = ""
     outcome: str = ""
+    misuse: str = ""
     press: int = 0
     transmissions: int = 0
     reopened: int = 0
@@ -120,7 +130,7 @@ class Incident:
         found = ((one, press) for (press, each), one in self.decisions.items() if each == state and press > after)
         if state == "closed":  # one that knew of more presses than have arrived counts when they do
             found = ((one, press) for one, press in found if press <= self.press)
-        return min(found, default=None)
+        return min(found, key=lambda each: (each[0].rank, each[1]), default=None)
 
 
 @dataclass
@@ -223,7 +233,9 @@ class Ledger:
             _agree_on_faults(column, document["faults"])
         return None
 
-    def advance(self, incident_id: str, state: str, by: str, outcome: str = "", at_ms: int = 0) -> Incident:
+    def advance(
+        self, incident_id: str, state: str, by: str, outcome: str = "", at_ms: int = 0, misuse: str = ""
+    ) -> Incident:
         """Move an incident forward to `state`. Raises LedgerError."""
         incident = self.find(incident_id)
         if incident is None:
@@ -236,7 +248,9 @@ class Ledger:
             raise LedgerError(
                 f"{incident_id}: outcome {outcome!r}; when closing give one of {', '.join(OUTCOMES)}, else ''"
             )
-        incident.decisions[incident.press, state] = Decision(at_ms, by[:BY_MAX], outcome)
+        if misuse and (outcome != FALSE or misuse not in MISUSES):
+            raise LedgerError(f"misuse {misuse!r}: only of a false call, one of {', '.join(MISUSES)}")
+        incident.decisions[incident.press, state] = Decision(at_ms, by[:BY_MAX], outcome, misuse)
         _settle(incident)
         return incident
 
@@ -245,10 +259,12 @@ class Ledger:
         it changed anything. If it does not say what it had heard of, it counts for the first press only."""
         incident = self.find(ack["id"])
         decisions = incident.decisions if incident else self.early.setdefault(ack["id"], {})
-        key = ack.get("press", ack.get("heard", 1)), ack["state"]
+        key = key_of(ack)
         at_ms = milliseconds(ack["at"]) if "at" in ack else now_ms
-        told = Decision(at_ms, ack.get("by", "")[:BY_MAX], ack.get("outcome", ""))
-        if (decisions.get(key) or told) < told or decisions.get(key) == told:
+        misuse = ack.get("misuse", "") if ack.get("outcome") == FALSE else ""
+        misuse = misuse if misuse in MISUSES else ""  # a word of a newer desk's: the closing counts all the same
+        told = Decision(at_ms, ack.get("by", "")[:BY_MAX], ack.get("outcome", ""), misuse)
+        if key in decisions and decisions[key].rank <= told.rank:
             return False
         if key not in decisions and len(decisions) >= KEPT_DECISIONS:
             return False
@@ -371,6 +387,11 @@ def _agree_on_faults(column: Column, proven: list[str]) -> None:
         column.faults.setdefault(ident, {"v": 1, "id": ident, "since": None, "detail": ""})
 
 
+def key_of(ack: dict[str, Any]) -> tuple[int, str]:
+    """Where an acknowledgement belongs among the decisions."""
+    return ack.get("press", ack.get("heard", 1)), ack["state"]
+
+
 def milliseconds(time: str) -> int:
     """A time of the contract as milliseconds since the epoch."""
     return round(datetime.fromisoformat(time).timestamp() * 1000)
@@ -386,8 +407,9 @@ def _settle(incident: Incident) -> None:
     incident.opening = max(closings, default=0)
     if incident.press in closings:
         incident.state, closing = "closed", incident.decisions[incident.press, "closed"]
-        incident.by, incident.outcome = closing.by, closing.outcome
+        incident.by, incident.outcome, incident.misuse = closing.by, closing.outcome, closing.misuse
         return
+    incident.misuse = ""
     after = max(closings, default=0)
     current = [(state, decision) for (press, state), decision in incident.decisions.items() if press > after]
     current = [(state, decision) for state, decision in current if state != "closed"]
@@ -396,4 +418,4 @@ def _settle(incident: Incident) -> None:
         return
     top = max(STATES.index(state) for state, _ in current)
     incident.state, incident.outcome = STATES[top], ""
-    incident.by = min(decision for state, decision in current if state == STATES[top]).by
+    incident.by = min((one for state, one in current if state == STATES[top]), key=lambda one: one.rank).by

@@ -19,8 +19,7 @@ Row = Mapping[str, Any]
 FALSE = "false"
 MISUSES = ("prank", "by-mistake", "enquiry", "nobody-there", "technical")
 """What an operator may say of a call whose outcome is `false`: for fun; pressed without meaning to; somebody wanted
-something else; nobody was found; nobody pressed, the column itself called. It stays at the desk: the outcome on the
-wire is `false`."""
+something else; nobody was found; nobody pressed, the column itself called."""
 UNSAID = "unsaid"
 REPEATED_DAYS = 7
 REPEATED_MIN = 3

@@ -71,6 +71,8 @@ def ack(incident: Incident) -> dict[str, Any]:
         document["by"] = decision.by
     if decision.outcome:
         document["outcome"] = decision.outcome
+    if decision.misuse:
+        document["misuse"] = decision.misuse
     return document
 
 

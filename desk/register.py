@@ -42,7 +42,7 @@ _FIRST = ("id", "region", "device_id", "raised_ms", "clock", "age_ms", "received
 _UPDATED = (
     "status", "site", "late", "press", "transmissions", "reopened", "state", "by", "outcome", "alarm", "last_ms",
     "accepted_ms", "accepted_by", "dispatched_ms", "closed_ms", "waiting_opening", "waiting_ms", "unanswered_s",
-    "origin",
+    "origin", "misuse",
 )  # fmt: skip
 
 
@@ -390,9 +390,11 @@ class Register(Reading):
         with self.transaction():
             for (press, state), decision in decisions.items():
                 self._write(
-                    "INSERT INTO decision VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE"
-                    ' SET at_ms = excluded.at_ms, "by" = excluded."by", outcome = excluded.outcome'
-                    ' WHERE (at_ms, "by", outcome) != (excluded.at_ms, excluded."by", excluded.outcome)',
+                    'INSERT INTO decision (incident_id, press, state, at_ms, "by", outcome, misuse)'
+                    " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET at_ms = excluded.at_ms,"
+                    ' "by" = excluded."by", outcome = excluded.outcome, misuse = excluded.misuse'
+                    ' WHERE (at_ms, "by", outcome, misuse)'
+                    ' != (excluded.at_ms, excluded."by", excluded.outcome, excluded.misuse)',
                     *(incident_id, press, state, *decision),
                 )
 
@@ -411,11 +413,9 @@ class Register(Reading):
         with self.transaction():
             self._chain.add(incident_id, at_ms, kind, by, detail)
 
-    def put_ending(self, incident_id: str, note: str, misuse: str) -> None:
-        """What stands with the incident's outcome: a note (an earlier one stays if there is none now), and what kind of
-        false call it was ("" for none)."""
-        sql = "UPDATE incident SET note = coalesce(nullif(?, ''), note), misuse = ? WHERE id = ?"
-        self._write(sql, note, misuse, incident_id)
+    def put_note(self, incident_id: str, note: str) -> None:
+        """What is to be remembered of an incident's end; in the place of an earlier note."""
+        self._write("UPDATE incident SET note = ? WHERE id = ?", note, incident_id)
 
     def put_rung(self, **rung: Any) -> None:
         """A step of the ladder, as it is now."""
@@ -531,7 +531,7 @@ class Register(Reading):
 
 
 def _decision(row: dict[str, Any]) -> Decision:
-    return Decision(row["at_ms"], row["by"], row["outcome"])
+    return Decision(row["at_ms"], row["by"], row["outcome"], row["misuse"])
 
 
 def _incident(row: dict[str, Any]) -> Incident:
@@ -560,7 +560,7 @@ def _row(incident: Incident) -> dict[str, Any]:
     )
     return {
         **{name: getattr(incident, name) for name in ("id", "region", "device_id", "press", "transmissions")},
-        **{name: getattr(incident, name) for name in ("reopened", "state", "by", "outcome", "origin")},
+        **{name: getattr(incident, name) for name in ("reopened", "state", "by", "outcome", "origin", "misuse")},
         "status": "actual" if incident.actual else alarm["status"],
         "site": alarm["location"]["site"],
         "raised_ms": None if alarm["raised_at"] is None else milliseconds(alarm["raised_at"]),

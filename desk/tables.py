@@ -119,4 +119,11 @@ STEPS = (
         PRIMARY KEY (device_id, month)
     ) STRICT;
     """,
+    """
+    -- The kind of a false call is part of its closing, which the other desks hear of.
+    ALTER TABLE decision ADD COLUMN misuse TEXT NOT NULL DEFAULT '';
+    UPDATE decision SET misuse = incident.misuse FROM incident
+        WHERE incident.id = decision.incident_id AND incident.press = decision.press
+        AND decision.state = 'closed' AND decision.outcome = 'false';
+    """,
 )

@@ -235,6 +235,14 @@ def test_closed_needs_a_known_outcome(change: dict[str, Any], found: str) -> Non
     assert f": outcome: found {found}, should be administrative, " in refusal(topic, packed(document))
 
 
+def test_only_a_false_call_has_a_kind_of_misuse() -> None:
+    topic, document = example("ack")
+    for state, outcome, word in (("closed", "other", "prank"), ("received", "", "prank"), ("closed", "false", "Prank")):
+        told = {**document, "state": state, "misuse": word, **({"outcome": outcome} if outcome else {})}
+        assert ": misuse: found " in refusal(topic, packed(told))
+    validate(topic, packed({**document, "state": "closed", "outcome": "false", "misuse": "word-of-tomorrow"}))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("payload", [b"[]", b"null", b'"sos"', b"1"])
 def test_payload_that_is_no_object_is_refused(kind: str, payload: bytes) -> None:

@@ -13,16 +13,17 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from desk import ledger as rules
-from desk.ledger import OUTCOMES, STATES, Decision, Incident, Ledger, LedgerError
+from desk.ledger import STATES, Decision, Incident, Ledger, LedgerError
 
 DEVICE = "petropavl-01"
 INCIDENT = alarm_of()["id"]
 PRESSES = 3
 # A desk's operator decides by what that desk knows; a message arrives out of any place of the queue, once or twice.
+ENDS = (("administrative", ""), ("false", ""), ("false", "prank"), ("false", "enquiry"))  # outcome and kind of misuse
 PRESS = st.tuples(st.just("press"), st.integers(1, PRESSES))
 ARRIVE = st.tuples(st.just("arrive"), st.integers(0, 1), st.integers(0, 30), st.booleans())
 DECIDE = st.tuples(
-    st.just("decide"), st.integers(0, 1), st.sampled_from(STATES[2:]), st.sampled_from(OUTCOMES[:2]), st.integers(-3, 3)
+    st.just("decide"), st.integers(0, 1), st.sampled_from(STATES[2:]), st.sampled_from(ENDS), st.integers(-3, 3)
 )
 STEPS = st.lists(st.one_of(PRESS, ARRIVE, ARRIVE, DECIDE), max_size=40)
 RULES = settings(max_examples=400, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
@@ -55,11 +56,11 @@ class Two:
         for answer in self.desks[which].take(*message, self.now_ms):
             self.send("ack", answer)
 
-    def decide(self, which: int, state: str, outcome: str, skew: int) -> None:
+    def decide(self, which: int, state: str, end: tuple[str, str], skew: int) -> None:
         desk, self.now_ms = self.desks[which], self.now_ms + 1
         try:
-            outcome = outcome if state == "closed" else ""
-            answer = desk.decide(INCIDENT, state, f"operator {which}", outcome, self.now_ms + skew)
+            outcome, misuse = end if state == "closed" else ("", "")
+            answer = desk.decide(INCIDENT, state, f"operator {which}", outcome, self.now_ms + skew, misuse)
         except LedgerError:
             return
         if state == "closed":
@@ -81,7 +82,7 @@ def told(desk: PureDesk) -> dict[str, Any] | None:
     incident = desk.ledger.incidents.get(INCIDENT)
     if incident is None:
         return None
-    names = ("state", "by", "outcome", "press", "reopened")
+    names = ("state", "by", "outcome", "misuse", "press", "reopened")
     ways = {state: incident.decisive(state) for state in STATES[1:]}
     return {name: getattr(incident, name) for name in names} | ways
 
@@ -100,8 +101,8 @@ def play(steps: list[tuple[Any, ...]]) -> None:
 
 EARLY_CLOSING = [
     *[("press", 1), ("press", 2), ("arrive", 0, 0, False), ("arrive", 0, 0, False)],
-    *[("decide", 0, "closed", "false", 0), ("arrive", 1, -1, False), ("arrive", 1, 0, False)],
-    ("decide", 1, "closed", "false", 0),
+    *[("decide", 0, "closed", ("false", "prank"), 0), ("arrive", 1, -1, False), ("arrive", 1, 0, False)],
+    ("decide", 1, "closed", ("false", ""), 0),
 ]
 """Desk b closes what it knows, with desk a's later closing already at hand: it must say its own."""
 
@@ -126,6 +127,11 @@ def last_heard_wins(ledger: Ledger, ack: dict[str, Any], now_ms: int) -> bool:
     return agree(ledger, {**ack, "at": "2000-01-01T00:00:00.000Z" if now_ms % 200 else ack["at"]}, now_ms)
 
 
+def kinds_stay(ledger: Ledger, ack: dict[str, Any], now_ms: int) -> bool:
+    """Wrong: what kind of false call it was is not heard."""
+    return agree(ledger, {key: value for key, value in ack.items() if key != "misuse"}, now_ms)
+
+
 def without_press(ledger: Ledger, ack: dict[str, Any], now_ms: int) -> bool:
     """Wrong: a closing covers whatever press this desk knows of."""
     incident = ledger.incidents.get(ack["id"])
@@ -137,8 +143,11 @@ agree = Ledger.agree
 
 @pytest.mark.parametrize(
     ("place", "name", "wrong"),
-    [(rules, "_settle", highest_state_wins), (Ledger, "agree", last_heard_wins), (Ledger, "agree", without_press)],
-    ids=["highest", "last", "pressless"],
+    [
+        (rules, "_settle", highest_state_wins),
+        *((Ledger, "agree", wrong) for wrong in (last_heard_wins, without_press, kinds_stay)),
+    ],
+    ids=["highest", "last", "pressless", "kindless"],
 )
 def test_other_rules_do_not_hold(
     place: Any, name: str, wrong: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
@@ -159,8 +168,8 @@ def test_of_two_who_accept_the_earlier_has_it_on_both_desks() -> None:
     two.press(1)
     for which in (0, 1):
         two.arrive(which, 0, again=False)
-    two.decide(1, "accepted", "", skew=0)
-    two.decide(0, "accepted", "", skew=-50)
+    two.decide(1, "accepted", ("", ""), skew=0)
+    two.decide(0, "accepted", ("", ""), skew=-50)
     two.settle()
     for desk in two.desks:
         assert desk.ledger.incidents[INCIDENT].by == "operator 0"
@@ -173,11 +182,27 @@ def test_a_closing_does_not_end_a_press_that_its_operator_had_not_heard_of() -> 
         two.arrive(which, 0, again=False)
     two.press(2)
     two.arrive(1, 0, again=False)  # desk b knows of the second press
-    two.decide(0, "closed", "false", skew=0)  # desk a does not
+    two.decide(0, "closed", ("false", ""), skew=0)  # desk a does not
     two.settle()
     for desk in two.desks:
         incident = desk.ledger.incidents[INCIDENT]
         assert (incident.state, incident.press, incident.reopened) == ("received", 2, 1)
+
+
+def test_a_desk_that_does_not_know_of_kinds_takes_none_back() -> None:
+    """An older desk repeats the closing without it, a newer one has a word of its own. Red when the smaller decision of
+    the two is the one that says less, when a closing falls with a word in it, and when the kind is lost on the way."""
+    first, second = PureDesk("desk-a"), PureDesk("desk-b")
+    for desk in (first, second):
+        desk.take(topic_of(DEVICE, "alarm"), alarm_of(), 1)
+    closing = first.decide(INCIDENT, "closed", "operator 1", "false", 2, "prank")
+    old = {key: value for key, value in closing.items() if key != "misuse"}
+    for heard in ({**closing, "misuse": "word-of-tomorrow"}, closing, old):
+        for desk in (first, second):
+            desk.take(topic_of(DEVICE, "ack"), heard, 3)
+        assert second.ledger.incidents[INCIDENT].state == "closed" and not second.refused
+    assert [desk.ledger.incidents[INCIDENT].misuse for desk in (first, second)] == ["prank", "prank"]
+    assert second.timeline.count((INCIDENT, "closed")) == 2, "what it learnt later is a line of its own"
 
 
 def test_an_answer_that_comes_before_its_alarm_is_kept_for_it() -> None:

@@ -60,10 +60,10 @@ class Story:
     def _decide(self, batch: Batch, ledger: Ledger, ident: str, state: str, by: str, detail: dict[str, str]) -> None:
         batch.entries.append((ident, self.now_ms, state, by, detail))
         if state != "note":
-            ledger.advance(ident, state, by, detail.get("outcome", ""), self.now_ms)
+            ledger.advance(ident, state, by, detail.get("outcome", ""), self.now_ms, detail.get("misuse", ""))
             batch.links.append((ident, self.now_ms, "answer", "desk-1", {"v": 1, "id": ident, "state": state}))
         if "note" in detail:
-            batch.endings.append((ident, detail["note"], detail.get("misuse", "")))
+            batch.notes.append((ident, detail["note"]))
         batch.answer(ident)
 
     def _write(self, register: Register, ledger: Ledger, fill: Callable[[Batch], None]) -> None:

@@ -181,6 +181,21 @@ def test_a_broker_cannot_speak_for_the_other_desk(liar: Liar) -> None:
     assert not liar.incident().is_open
 
 
+def test_a_broker_cannot_change_what_kind_of_false_call_it_was(liar: Liar) -> None:
+    """Another word, none, or one where there was none: the closing of the other desk is not believed with it. Red when
+    `misuse` is read from what is not proven."""
+    liar.begin()
+    liar.hear("alarm", liar.call())
+    closed = {"v": 1, "id": f"{ME}-{BOOT}-3", "state": "closed", "outcome": "false", "misuse": "prank", "heard": 1}
+    proven = authentic.seal(KEY, topic_of(ME, "ack"), closed, Number(BOOT, 1))
+    for lie in (proven.replace(b"prank", b"enquiry"), proven.replace(b'"misuse":"prank",', b"")):
+        assert lie != proven
+        liar.hear("ack", lie)
+    assert liar.incident().is_open
+    liar.hear("ack", proven)
+    assert (liar.incident().state, liar.incident().misuse) == ("closed", "prank")
+
+
 def test_a_broker_cannot_hide_a_silence(liar: Liar) -> None:
     """Heartbeats that it makes, or has kept, are no sign of life. Red when `takes` or REPLAYED is not heeded."""
     liar.begin()

@@ -117,6 +117,24 @@ def test_a_step_that_fails_leaves_the_register_as_it_was(register: Register, mon
         assert not same._read("SELECT name FROM sqlite_master WHERE name = 'more'")
 
 
+def test_kinds_of_false_calls_of_before_stay(register: Register) -> None:
+    """They stood with the incident alone. Red without the step that puts them to the closings: the next repeat of the
+    alarm would write over them."""
+    desk = PureDesk("desk-1")
+    desk.take(topic_of("petropavl-01", "alarm"), alarm_of(), 1)
+    ident = alarm_of()["id"]
+    desk.decide(ident, "closed", "anna", "false", 2, "prank")
+    register.put_incident(desk.ledger.incidents[ident], registered_ms=2, unanswered=False)
+    register._db.executescript(
+        f"ALTER TABLE decision DROP COLUMN misuse; PRAGMA user_version = {len(module_steps()) - 1}"
+    )
+    register.close()
+    with Register(register.path) as newer:
+        found = newer.restore().incidents[ident]
+        newer.put_incident(found, registered_ms=3, unanswered=False)
+        assert newer.incidents()[0]["misuse"] == "prank"
+
+
 def module_steps() -> tuple[str, ...]:
     from desk.tables import STEPS
 

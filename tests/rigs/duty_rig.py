@@ -70,8 +70,10 @@ class PureDesk:
         self.timeline += [(entry[0], entry[2]) for entry in batch.entries]
         return [ack(self.ledger.incidents[each]) for each, owed in batch.incidents.items() if owed]
 
-    def decide(self, incident_id: str, state: str, by: str, outcome: str, at_ms: int) -> dict[str, Any]:
-        return ack(self.ledger.advance(incident_id, state, by, outcome, at_ms))
+    def decide(
+        self, incident_id: str, state: str, by: str, outcome: str, at_ms: int, misuse: str = ""
+    ) -> dict[str, Any]:
+        return ack(self.ledger.advance(incident_id, state, by, outcome, at_ms, misuse))
 
 
 class Street:
