@@ -50,6 +50,8 @@ class Batch:
     """Steps of the ladder, as they are when it is written."""
     words: list[Word] = field(default_factory=list)
     """For other desks, once it is written."""
+    heard: list[tuple[Any, ...]] = field(default_factory=list)
+    """What other desks have said of their ladder, each once."""
     tellings: list[Telling] = field(default_factory=list)
     """Of officers, once it is written, and once the words have left."""
     upkeep: list[Statement] = field(default_factory=list)
@@ -85,10 +87,10 @@ class Batch:
             )
         )
 
-    def write(self, register: Register, ledger: Ledger, silence: Silence, now_ms: int) -> None:
-        """Raises sqlite3.Error; then nothing is written."""
-        if not any(what for name, what in vars(self).items() if name not in ("receipts", "words")):
-            return
+    def write(self, register: Register, ledger: Ledger, silence: Silence, now_ms: int) -> bool:
+        """Whether there was anything to write. Raises sqlite3.Error; then nothing is written."""
+        if not any(what for name, what in vars(self).items() if name not in ("receipts", "words", "heard")):
+            return False
         with register.transaction():
             for answered in self.answered:  # first: it left before what this batch decides, which is owed still
                 register.put_answered(*answered)
@@ -117,6 +119,7 @@ class Batch:
                 register.put_violation(*violation)
             for sql, values in self.upkeep:
                 register.change(sql, *values)
+        return True
 
     def _write_columns(self, register: Register, ledger: Ledger, silence: Silence) -> None:
         for device_id in self.forgotten - self.columns:

@@ -19,8 +19,7 @@ import logging
 import sqlite3
 import threading
 import time
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from paho.mqtt import client as mqtt
 
 from common.identity import Identity
 from common.running import Running
-from desk import exercises, mqtt_client, trouble
+from desk import mqtt_client, trouble
 from desk.answers import Answered, Answers
 from desk.attendance import NO_BROWSER, Attendance
 from desk.batch import STATUS, Batch, Change
@@ -38,29 +37,30 @@ from desk.exercises import Exercises
 from desk.floods import Floods
 from desk.intake import Intake
 from desk.ladder import Plan
-from desk.ledger import BY_MAX, NEW, Incident, LedgerError
-from desk.limits import INCIDENTS_IN_MEMORY, NOTE_MAX, wording
+from desk.ledger import NEW, Incident, LedgerError
+from desk.limits import INCIDENTS_IN_MEMORY
 from desk.line import Line, Login, MakeClient, Receipt
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
+from desk.operators import COMMAND_VALID_MS, COMMANDS, Operators
 from desk.origin import CHALLENGE, Origins
 from desk.register import Register
-from desk.rungs import Telling, Word, rungs_of
+from desk.rungs import Rung, Telling, Word, rungs_of
 from desk.silence import UP, Limits, Presence, Silence
 from desk.telling import Nobody, Tells
 from desk.trouble import Trouble
+from desk.unrecorded import Unrecorded
 from desk.upkeep.chain import BUTTON_DAYS
 from desk.upkeep.keeper import Keeper
 from desk.upkeep.office import Office
 from desk.upkeep.roster import Roster
 from desk.watched_file import WatchedFile
 
-COMMANDS = ("report", "identify", "selftest", "drill", "restart")
 CONNECT_TIMEOUT_S = 10.0
-COMMAND_VALID_MS = 30_000
 TICK_S = 0.1
 RETOLD_MS = 3_600_000  # steps as old as that are said again to other desks after a connection was lost
 SETTLE_MS = 10_000  # at the start: so long the ladder waits for what other desks have done meanwhile
 ALIVE_MS = 10_000
+RETRY_MS = 1_000  # between two tries to write, once one has failed
 RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones after 20
 STALLED_S = 5.0  # without a tick: this process waits for its disk, or for its machine
 QUIET = ("not-started", "connecting", "stopped")
@@ -75,7 +75,7 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Duty(Running, Office):
+class Duty(Running, Operators, Office):
     """A desk named `name` at the broker `host`:`port`. All methods may be called from any thread.
 
     `tls`: the desk's own certificate, for mutual TLS, or only the authority that the broker's must be from.
@@ -129,6 +129,7 @@ class Duty(Running, Office):
         """What each column was last told of its call."""
         self._alive_ms = 0
         self._stale = self._listening = self._answering = False
+        self._failed_ms = 0
         self._shown: tuple[bool, Trouble] = (False, trouble.NOT_STARTED)
         self._disk_trouble = trouble.NONE
         self._looked_s = time.monotonic()
@@ -137,24 +138,37 @@ class Duty(Running, Office):
         self._ticker = threading.Thread(target=self._tick_on, name=f"{name}-ticker", daemon=True)
         register.end_presences(register.alive_ms())
         self._ladder_from_ms = register.ladder_from_ms()
-        self._calls, self._telemetry = self._lines(f"desk-{register.desk_id()}")
+        self._me = register.desk_id()
+        self._calls, self._telemetry = self._lines(f"desk-{self._me}")
+        self._unrecorded = Unrecorded(register.path, now_ms())
         self._load()
+        self._recall(now_ms())
 
     def _load(self) -> None:
         """Begin with what the register says."""
         self._ledger = self.register.restore()
+        self._unrecorded.resume(self._ledger)
         self._silence = Silence(self.limits)
         for row in self.register.columns():
             if row["silent_since_ms"] is not None:
                 self._silence.recall(row["device_id"], Presence(row["presence"], row["silent_since_ms"]))
         self._batch, self._stale = Batch(), False
         self.keeper = Keeper(self.register, self._roster, now_ms=self._now_ms(), button_days=self._button_days)
-        me, fetch = self.register.desk_id(), lambda incident_id: rungs_of(self.register.rungs(incident_id))
-        self._escalation = Escalation(self._plan, me, self.name, fetch)
-        self._escalation.recall(self._batch, rungs_of(self.register.rungs_begun()), self._now_ms())
-        hears = self._escalation, self.keeper, self._origins
+        self._escalation = Escalation(self._plan, self._me, self.name, self._steps, self._unrecorded.heard)
+        hears = self._escalation, self.keeper, self._origins, self._unrecorded.calls.get
         self._intake = Intake(self._ledger, self._silence, self.name, *hears)
         self._silence.listen(self._now_ms() if self._listening else None)
+
+    def _steps(self, incident_id: str) -> list[Rung]:
+        return [*rungs_of(self.register.rungs(incident_id)), *self._unrecorded.steps(incident_id)]
+
+    def _recall(self, now_ms: int) -> None:
+        """What the process before had begun on the ladder."""
+        begun = [rung for rung in rungs_of(self.register.rungs_begun()) if not self._unrecorded.has(rung)]
+        self._escalation.recall(self._batch, begun, now_ms)
+        batch = Batch()
+        self._escalation.resume(batch, self._unrecorded.all_steps(), now_ms)
+        self._unrecorded.take(batch, self._ledger, self.register)
 
     def _lines(self, client_id: str) -> tuple[Line, Line]:
         """The line for calls keeps the client id of the former single line, which heard everything."""
@@ -226,86 +240,6 @@ class Duty(Running, Office):
                 host, port = self._login[:2]
                 raise TimeoutError(f"desk {self.name}: no broker at {host}:{port} in {timeout_s} s: {self.trouble}")
 
-    # What the operator does
-
-    def accept(self, incident_id: str, by: str) -> None:
-        """A person has taken the incident. Raises LedgerError, as all of these do, when that cannot be."""
-        self._decide(incident_id, "accepted", by)
-
-    def dispatch(self, incident_id: str, by: str) -> None:
-        """Help is on its way. No patrol goes out for an exercise."""
-        with self._lock:
-            exercises.refuse_patrol(self._ledger.find(incident_id))
-        self._decide(incident_id, "dispatched", by)
-
-    def close(self, incident_id: str, outcome: str, by: str, note: str = "", misuse: str = "") -> None:
-        """The incident is over. `outcome`: one of OUTCOMES. `note`: what else is to be remembered; `misuse`: one of
-        MISUSES, if it was false: the other desks learn it, the note stays here."""
-        note = wording(note, "note", NOTE_MAX) if note else ""
-        self._decide(incident_id, "closed", by, outcome, note=note, misuse=misuse)
-
-    def note(self, incident_id: str, by: str, text: str) -> None:
-        """Add a line to the timeline."""
-        by, text = wording(by, "name", BY_MAX), wording(text, "note", NOTE_MAX)
-        with self._changing():
-            if self._ledger.find(incident_id) is None:
-                raise LedgerError(f"no incident {incident_id!r}", code="no-incident")
-            self._batch.entries.append((incident_id, self._now_ms(), "note", by, {"text": text}))
-            self._commit()
-
-    def read_back(self, incident_id: str, by: str, text: str) -> None:
-        """Where an exercise comes from, as the operator says it: right or not, it stands in the timeline."""
-        by, text = wording(by, "name", BY_MAX), wording(text, "address", NOTE_MAX)
-        with self._changing():
-            self._exercises.read_back(self._batch, self._ledger.find(incident_id), by, text, self._now_ms())
-            self._commit()
-
-    def exercise(self, device_id: str, by: str) -> str:
-        """Have a column raise a call that asks for no help; the command's id. Real calls come first."""
-        with self._changing():
-            exercises.refuse_while_open(self._ledger.incidents.values())
-            return self._order(device_id, "drill", by, {"status": "exercise"})
-
-    def command(self, device_id: str, cmd: str, by: str = "") -> str:
-        """Send a command; its id is the one in the column's event "result". It is not kept for later."""
-        with self._changing():
-            return self._order(device_id, cmd, by, {})
-
-    def _order(self, device_id: str, cmd: str, by: str, more: dict[str, Any]) -> str:
-        column = self._ledger.columns.get(device_id)
-        if column is None:
-            raise LedgerError(f"column {device_id!r} has not been heard of yet", code="column-unheard")
-        if cmd not in COMMANDS:
-            raise LedgerError(f"command {cmd!r}: give one of {', '.join(COMMANDS)}")
-        if not self._calls.stands:
-            why = f"{device_id}: {cmd} cannot be sent, the desk has no broker: {self._calls.trouble.text}"
-            raise LedgerError(why, code="no-broker")
-        return self._command(column.region, device_id, cmd, by, more)
-
-    def _command(self, region: str, device_id: str, cmd: str, by: str, more: dict[str, Any]) -> str:
-        now_ms, command_id = self._now_ms(), uuid.uuid4().hex[:12]
-        detail = {"id": command_id, "cmd": cmd, "by": by[:BY_MAX]}
-        self._batch.events.append((device_id, now_ms, "command", detail))
-        self._commit()
-        document = {"v": 1, "id": command_id, "cmd": cmd, "expires": utc(now_ms + COMMAND_VALID_MS), **more}
-        self._publish(region, device_id, "cmd", document)
-        return command_id
-
-    def _decide(
-        self, incident_id: str, state: str, by: str, outcome: str = "", *, misuse: str = "", note: str = ""
-    ) -> None:
-        by = wording(by, "name", BY_MAX)
-        with self._changing():
-            now_ms = self._now_ms()
-            self._ledger.advance(incident_id, state, by, outcome, now_ms, misuse)
-            said = {"outcome": outcome, "note": note, "misuse": misuse}
-            detail = {key: text for key, text in said.items() if text}
-            self._batch.entries.append((incident_id, now_ms, state, by, detail))
-            self._batch.answer(incident_id)
-            if note:
-                self._batch.notes.append((incident_id, note))
-            self._commit()
-
     # How it works
 
     @contextlib.contextmanager
@@ -342,18 +276,22 @@ class Duty(Running, Office):
                 "desk %s: the register cannot be written: %s; starting over from what is in it", self.name, why.text
             )
             self._told.append(STATUS)
-        self._stale, self._batch, self._disk_trouble = True, Batch(), why
-        self._calls.hang_up()
-        self._telemetry.hang_up()
+        lost, self._batch = self._batch, Batch()
+        self._stale, self._disk_trouble, self._failed_ms = True, why, self._now_ms()
+        self._said.clear()
+        with contextlib.suppress(sqlite3.Error):  # it cannot even be read
+            self._tell_officers(self._unrecorded.take(lost, self._ledger, self.register))
+        for line in {receipt.line for receipt in lost.receipts}:
+            line.hang_up()
 
     def _commit(self) -> None:
         """Write what there is; then, and only then, let the broker forget the messages, and answer."""
         batch, now_ms = self._batch, self._now_ms()
         batch.upkeep, self.keeper.statements = [*batch.upkeep, *self.keeper.statements], []
-        if not batch:
-            return
+        written = False
+        self._unrecorded.keep_back(batch, self._ledger)
         try:
-            batch.write(self.register, self._ledger, self._silence, now_ms)
+            written = batch.write(self.register, self._ledger, self._silence, now_ms)
         except Exception as error:
             if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
                 raise  # the disk's fault, not the messages'
@@ -362,22 +300,35 @@ class Duty(Running, Office):
             batch = Batch(receipts=batch.receipts, violations=[(now_ms, "", f"cannot be written: {error!r}")])
             batch.write(self.register, self._ledger, self._silence, now_ms)
         self._batch = Batch()
-        if self._disk_trouble.code:
-            log.error("desk %s: the register can be written again", self.name)
-            self._disk_trouble = trouble.NONE
-            self._told.append(STATUS)
+        if written:
+            self._has_room()
         for receipt in batch.receipts:
             receipt.send()
         for word in batch.words:
             self._announce(word)
-        for telling in batch.tellings:
-            self._tell_officer(telling)
+        self._tell_officers(batch.tellings)
         registered_ms = self._now_ms()
         for incident_id, owed in batch.incidents.items():
             if owed:
                 self._answer(incident_id, registered_ms)
         self._told += batch.changes()
+        debts = self._unrecorded.debts(self._ledger, batch)  # last: what fails here has not kept anybody waiting
+        if debts.write(self.register, self._ledger, self._silence, now_ms):
+            self._unrecorded.written(debts)
+            self._told += debts.changes()
+            self._has_room()
         self._ledger.cool(INCIDENTS_IN_MEMORY)
+
+    def _lacks_room(self, now_ms: int) -> bool:
+        """Whether it has just been tried in vain to write. Each failure ends the connections, for all to come again: if
+        the next message brought it about at once, none behind it would ever be heard."""
+        return bool(self._disk_trouble.code) and 0 <= now_ms - self._failed_ms < RETRY_MS
+
+    def _has_room(self) -> None:
+        if self._disk_trouble.code:
+            log.error("desk %s: the register can be written again", self.name)
+            self._disk_trouble = trouble.NONE
+            self._told.append(STATUS)
 
     def _answer(self, incident_id: str, registered_ms: int | None) -> None:
         """Tell the column, and other desks, the incident's latest state. Without a broker it stays owed."""
@@ -420,14 +371,20 @@ class Duty(Running, Office):
                 document = {**ack(incident), "listening_s": seconds}
                 self._publish(incident.region, incident.device_id, "ack", document)
 
-    def _tell_officer(self, telling: Telling) -> None:
-        incident = self._ledger.find(telling.incident_id)
-        assert incident is not None, telling
-        self._officers.tell(telling, incident, self.name, self._now_ms(), self._officer_told)
+    def _tell_officers(self, tellings: Iterable[Telling]) -> None:
+        for telling in tellings:
+            incident = self._unrecorded.calls.get(telling.incident_id) or self._ledger.find(telling.incident_id)
+            assert incident is not None, telling
+            self._officers.tell(telling, incident, self.name, self._now_ms(), self._officer_told)
 
     def _officer_told(self, telling: Telling, state: str, why: str) -> None:
-        """In the thread of the telling: how it ended. If that cannot be written, it will be uncertain."""
+        """In the thread of the telling: how it ended."""
         with contextlib.suppress(sqlite3.Error), self._changing():
+            if self._disk_trouble.code:
+                apart = Batch()
+                self._escalation.told(apart, telling, state, why, self._now_ms())
+                self._tell_officers(self._unrecorded.take(apart, self._ledger, self.register))
+                return
             self._escalation.told(self._batch, telling, state, why, self._now_ms())
             self._commit()
 
@@ -466,6 +423,9 @@ class Duty(Running, Office):
         """What time alone brings about; called often."""
         with contextlib.suppress(sqlite3.Error), self._changing():
             now_ms = self._now_ms()
+            if self._lacks_room(now_ms):
+                self._escalate(self._ledger.open_incidents(), now_ms)
+                return
             delivered = list(self._answers.delivered())
             self._batch.answered += delivered
             for one in delivered:
@@ -490,7 +450,27 @@ class Duty(Running, Office):
         if not self.connected and 0 <= now_ms - self._began_ms < SETTLE_MS:
             return
         waiting = [one for one in open_ if one.first_s * 1000 >= self._ladder_from_ms]
+        if self._disk_trouble.code:
+            self._climb_unrecorded(waiting, now_ms)
+            return
         self._escalation.look(self._batch, waiting, now_ms, together=self._calls.stands)
+        if self._unrecorded.calls:
+            self._climb_unrecorded([], now_ms)
+
+    def _climb_unrecorded(self, waiting: list[Incident], now_ms: int) -> None:
+        """The register takes nothing, or does not have these calls yet: they climb all the same."""
+        self._tell_officers(self._unrecorded.climb(self._escalation, waiting, now_ms, self._ledger, self.register))
+        if self._calls.stands:
+            words, louder = self._unrecorded.to_say(self._ledger)
+            for word in words:
+                self._announce(word)
+            for incident_id in louder:
+                self._answer(incident_id, None)
+                self._told.append(Change("incident", incident_id))
+
+    def unanswered_s(self, incident_id: str) -> int:
+        """For how long nobody has accepted a call, as far as the register could not take that."""
+        return self._unrecorded.unanswered_s(incident_id)
 
     def _exercise(self, open_: list[Incident], now_ms: int) -> None:
         """End exercises that are over, and begin one when the dice say so."""
@@ -540,7 +520,7 @@ class Duty(Running, Office):
             except Exception as error:  # unacknowledged, it would be redelivered for ever and block all others
                 log.exception("desk %s: a message that cannot be entered", self.name)
                 self._batch.violations.append((now_ms, "", f"cannot be entered: {error!r}"))
-            if self._batch.is_urgent or len(self._batch.receipts) >= RECEIPTS_MAX:
+            if (self._batch.is_urgent or len(self._batch.receipts) >= RECEIPTS_MAX) and not self._lacks_room(now_ms):
                 self._commit()
 
     def _on_line(self, line: Line) -> None:

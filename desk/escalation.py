@@ -16,7 +16,7 @@ that, and after a restart, claims are of the next round: one that has lost and i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from desk.batch import Batch
@@ -39,10 +39,18 @@ UNSURE_MAX = 2
 
 class Escalation:
     """`me`: this desk's unique name; `name`: what people call it. `fetch`: the rungs of a call that are kept elsewhere.
-    What there is to write, to announce and to tell goes into the batch, in this order."""
+    `heard`: what other desks have said that is not to be heard again. What there is to write, to announce and to tell
+    goes into the batch, in this order."""
 
-    def __init__(self, plan: Plan, me: str, name: str, fetch: Callable[[str], Iterable[Rung]]) -> None:
-        self.plan, self._me, self._name, self._fetch = plan, me, name, fetch
+    def __init__(
+        self,
+        plan: Plan,
+        me: str,
+        name: str,
+        fetch: Callable[[str], Iterable[Rung]],
+        heard: Container[tuple[Any, ...]] = (),
+    ) -> None:
+        self.plan, self._me, self._name, self._fetch, self._heard = plan, me, name, fetch, heard
         self._rungs: dict[str, dict[tuple[int, str], Rung]] = {}
 
     def recall(self, batch: Batch, begun: Iterable[Rung], now_ms: int) -> None:
@@ -51,6 +59,14 @@ class Escalation:
             self._of(rung.incident_id)[rung.opening, rung.step] = rung
             rung.unsure += 1
             self._put(batch, rung, UNCERTAIN, now_ms, "the desk ended while it was under way")
+
+    def resume(self, batch: Batch, unrecorded: Iterable[Rung], now_ms: int) -> None:
+        """At the start: the same of what was done while the register took nothing, with how it ended."""
+        for rung in unrecorded:
+            if rung.state == BEGUN:
+                self.recall(batch, [rung], now_ms)
+            elif rung.state in ENDED:
+                self._put(batch, rung, rung.state, rung.at_ms, rung.why)
 
     def look(self, batch: Batch, incidents: Iterable[Incident], now_ms: int, *, together: bool) -> None:
         """Often. `incidents`: all, or those that wait at least. `together`: the other desks can be heard."""
@@ -167,6 +183,9 @@ class Escalation:
         batch.entries.append((incident.id, now_ms, "step-heard", f"{unanswered_s}-{DESKS}", detail))
 
     def _hear_word(self, batch: Batch, incident: Incident, ladder: dict[str, Any], now_ms: int) -> None:
+        if (word := (incident.id, *sorted(ladder.items()))) in self._heard:
+            return
+        batch.heard.append(word)
         rungs, what, desk = self._of(incident.id), ladder["what"], ladder["desk"]
         opening = ladder["opening"]
         rung = rungs.get((opening, ladder["step"]))

@@ -4,6 +4,7 @@ clock: what there is to write goes into the batch."""
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from contract import validator
@@ -11,7 +12,7 @@ from desk import limits
 from desk.admission import read
 from desk.batch import Batch
 from desk.escalation import Escalation
-from desk.ledger import BY_MAX, NEW, Incident, Ledger, key_of, milliseconds
+from desk.ledger import BY_MAX, NEW, Incident, Ledger, key_of, milliseconds, misuse_of
 from desk.origin import AUTHENTIC, DOUBTFUL, LATER_KINDS, NO_KEY, PROVEN, REPLAYED, SEALED_KINDS, UNCONFIRMED, Origins
 from desk.silence import UP, Silence
 from desk.upkeep.keeper import Keeper
@@ -36,7 +37,7 @@ class Heard(NamedTuple):
 
 class Intake:
     """`name`: who says `received`. `escalation`: hears what other desks do for calls that nobody accepts; `keeper`: of
-    the columns' upkeep, if there is one."""
+    the columns' upkeep, if there is one; `elsewhere`: a call that could not be entered, and climbs the ladder."""
 
     def __init__(
         self,
@@ -46,8 +47,9 @@ class Intake:
         escalation: Escalation | None = None,
         keeper: Keeper | None = None,
         origins: Origins | None = None,
+        elsewhere: Callable[[str], Incident | None] = lambda incident_id: None,
     ) -> None:
-        self._ledger, self._silence, self._name = ledger, silence, name
+        self._ledger, self._silence, self._name, self._elsewhere = ledger, silence, name, elsewhere
         self._escalation, self._keeper, self._origins = escalation, keeper, origins or Origins()
         self._flood, self._told = limits.Flood(), limits.Flood(*FLOOD_TOLD)
         self._wrong, self._open_more = limits.Flood(*limits.WRONG), limits.Flood(*limits.OPEN_MORE)
@@ -85,7 +87,7 @@ class Intake:
             return
         if parts.kind == "ack":
             self._agree(batch, document, now_ms)
-            incident = self._ledger.find(document["id"]) if self._escalation is not None else None
+            incident = self._ledger.find(document["id"]) or self._elsewhere(document["id"])
             if self._escalation is not None and incident is not None:
                 self._escalation.heard(batch, incident, document, now_ms)
         elif parts.kind != "cmd" and (word != REPLAYED or parts.kind == "alarm"):
@@ -279,7 +281,7 @@ class Intake:
         at_ms, by = milliseconds(ack["at"]) if "at" in ack else now_ms, ack.get("by", "")[:BY_MAX]
         if known and (known.at_ms, known.by) == (at_ms, by):
             at_ms = now_ms  # the same decision, and more of it: a line of its own
-        told = {"outcome": ack.get("outcome"), "misuse": incident.decisions[key_of(ack)].misuse}
+        told = {"outcome": ack.get("outcome"), "misuse": misuse_of(ack)}
         detail = {key: text for key, text in told.items() if text}
         batch.entries.append((incident.id, at_ms, ack["state"], by, {**detail, "heard_ms": now_ms}))
         batch.incidents.setdefault(incident.id, False)

@@ -261,9 +261,7 @@ class Ledger:
         decisions = incident.decisions if incident else self.early.setdefault(ack["id"], {})
         key = key_of(ack)
         at_ms = milliseconds(ack["at"]) if "at" in ack else now_ms
-        misuse = ack.get("misuse", "") if ack.get("outcome") == FALSE else ""
-        misuse = misuse if misuse in MISUSES else ""  # a word of a newer desk's: the closing counts all the same
-        told = Decision(at_ms, ack.get("by", "")[:BY_MAX], ack.get("outcome", ""), misuse)
+        told = Decision(at_ms, ack.get("by", "")[:BY_MAX], ack.get("outcome", ""), misuse_of(ack))
         if key in decisions and decisions[key].rank <= told.rank:
             return False
         if key not in decisions and len(decisions) >= KEPT_DECISIONS:
@@ -390,6 +388,20 @@ def _agree_on_faults(column: Column, proven: list[str]) -> None:
 def key_of(ack: dict[str, Any]) -> tuple[int, str]:
     """Where an acknowledgement belongs among the decisions."""
     return ack.get("press", ack.get("heard", 1)), ack["state"]
+
+
+def misuse_of(ack: dict[str, Any]) -> str:
+    """What kind of false call it was. A newer desk's word of its own is none: the closing counts all the same."""
+    misuse = str(ack.get("misuse", ""))
+    return misuse if misuse in MISUSES and ack.get("outcome") == FALSE else ""
+
+
+def join(incident: Incident, decisions: Decisions) -> None:
+    """Enter decisions that were heard apart from the incident."""
+    for key, decision in decisions.items():
+        known = incident.decisions.get(key)
+        incident.decisions[key] = decision if known is None else min(known, decision, key=lambda one: one.rank)
+    _settle(incident)
 
 
 def milliseconds(time: str) -> int:

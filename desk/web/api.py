@@ -127,7 +127,10 @@ class Desk:
     def _shown(self, row: Mapping[str, Any], files: Mapping[str, int]) -> Document:
         """An incident, with the roster's place where that is not what the column says; `files`: what was recorded."""
         expected = self.duty.expected(row["device_id"], row["alarm"]["location"])
-        return {**views.incident(row), "expected": expected, "recorded": files.get(row["id"], 0)}
+        shown = {**views.incident(row), "expected": expected, "recorded": files.get(row["id"], 0)}
+        if shown["state"] == "received":
+            shown["unanswered_s"] = shown["unanswered_s"] or self.duty.unanswered_s(row["id"])
+        return shown
 
     def incident(self, incident_id: str) -> Document:
         """One with its timeline. Raises Refusal."""

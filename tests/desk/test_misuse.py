@@ -124,7 +124,8 @@ def test_the_second_desk_counts_what_the_first_one_closed(tmp_path: Path) -> Non
         made.press(id="petropavl-01-16-0")  # what is closed is entered again, as a repeat
         made.run_s(2)
         first, second = (misuse.summary(room.register.incidents()) for room in made.rooms)  # type: ignore[union-attr]
-        assert first == second and second[0]["kinds"] == {"prank": 2, "enquiry": 1, "unsaid": 1}
+        assert [{**one, "last_ms": 0} for one in first] == [{**one, "last_ms": 0} for one in second]
+        assert second[0]["kinds"] == {"prank": 2, "enquiry": 1, "unsaid": 1}
         for room in made.rooms:
             assert evidence.check(room.register._db, room.path) == []  # type: ignore[union-attr]
             entry = room.register.incident("petropavl-01-16-0")["timeline"][-2]  # type: ignore[union-attr,index]

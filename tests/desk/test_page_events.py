@@ -14,7 +14,7 @@ from desk_page_probe import FakeDesk, column, now_ms
 from desk_rig import DeskRig, Speaker, wait_for
 from playwright.sync_api import Locator, expect
 
-from desk.duty import COMMAND_VALID_MS
+from desk.operators import COMMAND_VALID_MS
 from sim.servers.broker import Mosquitto
 
 pytestmark = [pytest.mark.chromium, pytest.mark.mosquitto, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]

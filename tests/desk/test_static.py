@@ -15,9 +15,9 @@ from desk_words import LANGUAGES, Words, placeholders, words
 
 from contract.validator import SCHEMA_DIR
 from desk.daily_voice_proof import NO_CALL
-from desk.duty import COMMAND_VALID_MS, COMMANDS
 from desk.ledger import OUTCOMES, STATES
 from desk.media.trouble import STATUS
+from desk.operators import COMMAND_VALID_MS, COMMANDS
 from desk.sip.trouble import CODES
 from desk.sip.voice_figures import BAD
 

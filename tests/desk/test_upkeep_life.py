@@ -84,6 +84,19 @@ def test_looking_at_the_button_is_proven_by_each_heartbeat_and_the_button_by_non
     assert (desk.links(ONE)["contact"], desk.links(ONE)["button"]) == ("proven", "unproven")
 
 
+def test_where_the_contact_is_closed_at_rest_a_cut_wire_breaks_the_button(desk: Desk) -> None:
+    """There a cut is a press that does not end (docs/wiring.md): the call proves nothing while the fault stands. Red
+    when `button-stuck` breaks no link, or the last press counts for more."""
+    desk.birth(ONE)
+    desk.alarm(ONE)
+    assert desk.links(ONE)["button"] == "proven"
+    desk.fault(ONE, "button-stuck")
+    desk.run(MINUTE)
+    assert desk.links(ONE)["button"] == "broken" and desk.state(ONE)[0] != PROVEN
+    desk.fault(ONE, "button-stuck", is_up=False)
+    assert desk.links(ONE)["button"] == "proven"
+
+
 def test_what_the_broker_had_in_store_proves_nothing(desk: Desk) -> None:
     desk.hear(ONE, "state", {"v": 1, "state": "online", "boot": 1, "at": None}, retain=True)
     desk.run(5 * S)

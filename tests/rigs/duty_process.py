@@ -82,7 +82,7 @@ def main() -> None:
     global client
     options = json.loads(sys.argv[1])
     if options["fault"]:
-        Batch.write = FAULTS[options["fault"]]  # type: ignore[method-assign]
+        Batch.write = FAULTS[options["fault"]]  # type: ignore[method-assign,assignment]
     with Register(Path(options["path"])) as register:
         duty = Duty(register, HOST, options["port"], name=options["name"])
         client = duty._calls._client

@@ -23,6 +23,7 @@ def test_weeks_of_a_city_keep_every_promise_and_are_a_page(tmp_path: Path) -> No
     assert judge.walked > 0 and judge.checks[WHOLE] > judge.walked
     assert {f"operator {mood}" for mood in MOODS} <= city.fired.keys()
     assert any(kind.startswith("killed") for kind in city.fired) and city.now_s > DAYS * DAY_S
+    assert any(room.full_us for room in city.rooms)
     page = tmp_path / "answering.html"
     picture.write(page, [city], [judge])
     text = page.read_text("utf-8")

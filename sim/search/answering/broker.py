@@ -16,6 +16,7 @@ from desk.mqtt_client import Client
 from sim.virtual.timeline import US_PER_MS, Timeline
 
 DELAY_US = 20 * US_PER_MS
+RECONNECT_US = 100 * US_PER_MS
 GOOD: Any = SimpleNamespace(is_failure=False)
 
 
@@ -139,8 +140,14 @@ class VirtualClient:
         if self.connected:
             self.session.waiting = deque(one for one in self.session.waiting if one.mid != mid)
 
-    def socket(self) -> None:
-        return None
+    def socket(self) -> VirtualClient | None:
+        return self if self.connected else None
+
+    def shutdown(self, how: int) -> None:
+        """The desk ends the connection: what it has not acknowledged comes again over a new one."""
+        self.drop()
+        self.broker.timeline.after(DELAY_US, lambda: self.guard(lambda: self.on_disconnect(self)))
+        self.loop_start_in(RECONNECT_US)
 
 
 def maker(broker: Broker, guard: Callable[[Callable[[], None]], None]) -> Callable[..., Client]:

@@ -64,7 +64,7 @@ FATES = {"sent": 0.86, "failed": 0.06, "unsure": 0.04, "lost": 0.04}
 COMES = {"duty": (0.65, 60, 400), "chief": (0.75, 120, 900)}
 """Officer -> how likely he comes to a desk, and after how many seconds."""
 DIES_AT_A_COMMIT, DIES_AT_A_TELLING = 1 / 500, 1 / 15
-DEATHS_A_DAY, CUTS_A_DAY = 0.2, 0.2
+DEATHS_A_DAY, CUTS_A_DAY, FULL_A_DAY = 0.2, 0.2, 0.1
 """... of each desk, wherever they fall; as often again they fall into a call."""
 TROUBLE_IN_A_CALL = 0.15
 
@@ -145,7 +145,7 @@ class City:
             at_s = draw.uniform(60, length_s)
             self.timeline.at(round(at_s * US_PER_S), self._press_somewhere)
         for room in self.rooms:
-            for rate, trouble in ((DEATHS_A_DAY, self._kill), (CUTS_A_DAY, self._cut)):
+            for rate, trouble in ((DEATHS_A_DAY, self._kill), (CUTS_A_DAY, self._cut), (FULL_A_DAY, self._fill)):
                 for _ in range(round(self.days * rate)):
                     at_us = round(draw.uniform(60, length_s) * US_PER_S)
                     self.timeline.at(at_us, lambda room=room, trouble=trouble: trouble(room))  # type: ignore[misc]
@@ -158,6 +158,10 @@ class City:
     def _cut(self, room: Room) -> None:
         self.fired["cut off"] += 1
         room.cut(round(self.random.choice((2, 8, 40, 200)) * US_PER_S))
+
+    def _fill(self, room: Room) -> None:
+        self.fired["disk full"] += 1
+        room.fill(round(self.random.choice((5, 60, 300, 1800)) * US_PER_S))
 
     def _is_mortal(self, room: Room, point: str) -> bool:
         likely = DIES_AT_A_COMMIT if point.endswith("commit") else DIES_AT_A_TELLING
@@ -189,7 +193,7 @@ class City:
         while draw.random() < 0.25:
             self.after(draw.uniform(4, 90), lambda: self._press_again(incident_id))
         if draw.random() < TROUBLE_IN_A_CALL:
-            room, trouble = draw.choice(self.rooms), draw.choice((self._kill, self._cut))
+            room, trouble = draw.choice(self.rooms), draw.choice((self._kill, self._cut, self._fill))
             self.after(draw.uniform(0, 90), lambda: trouble(room))
 
     def _press(self, incident_id: str, opening: int) -> None:
@@ -281,13 +285,14 @@ class City:
             wait_s = self.random.uniform(2, 6) if errs else self.random.uniform(120, 1500)
             self.after(wait_s, lambda: self._close(room, incident.id, who, errs=errs))
 
+        has_room = True
         with contextlib.suppress(LedgerError):
-            room.do(accept)
-        if room.duty is None and not errs:
+            has_room = room.do(accept)
+        if (room.duty is None or not has_room) and not errs:
             self.after(60, lambda: self._accept(room, incident, who, errs=False))
 
     def _close(self, room: Room, incident_id: str, who: str, *, errs: bool) -> None:
-        if room.duty is None:
+        if room.duty is None or room.is_full:
             self.after(30, lambda: self._close(room, incident_id, who, errs=errs))
             return
         known = room.duty._ledger.find(incident_id)

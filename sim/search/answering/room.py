@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,13 @@ POINTS = ("before-commit", "after-commit", "before-telling", "after-telling", "b
 """Where a desk may be killed: around each write, and around what leaves after it."""
 TICK_US = US_PER_S
 Tell = Callable[[Telling, Incident, str, int, OnTold], None]
+
+
+def no_room() -> sqlite3.OperationalError:
+    """As SQLite says it."""
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
 
 
 class Killed(BaseException):
@@ -73,6 +81,8 @@ class Room:
         self.deaths: list[str] = []
         self.down_us: list[tuple[int, int]] = []
         """Spans in which it did not run, or had just begun."""
+        self.full_us: list[tuple[int, int]] = []
+        """Spans in which its disk took nothing."""
         self._died_us = 0
         self._ticks = False
         self._guarded: Callable[[Callable[[], None]], None] = lambda action: None
@@ -83,7 +93,10 @@ class Room:
         return self._epoch_ms + self.timeline.now_us // 1000
 
     def start(self) -> None:
-        """Begin, or begin again from the register."""
+        """Begin, or begin again from the register, which has to take something."""
+        if self.is_full:
+            self.timeline.after(TICK_US, self.start)
+            return
         if self.deaths:
             self.down_us.append((self._died_us, self.timeline.now_us))
         self.guard(self._start)
@@ -114,7 +127,7 @@ class Room:
         duty = self.duty
         if duty is None:
             return False
-        waits = any(is_waiting(one) for one in duty._ledger.incidents.values())
+        waits = any(is_waiting(one) for one in duty._ledger.incidents.values()) or bool(duty._unrecorded)
         return waits or bool(duty._batch) or bool(duty._answers._taken)
 
     def cut(self, for_us: int) -> None:
@@ -129,11 +142,25 @@ class Room:
                 client.loop_start_in(for_us)
                 self.down_us.append((self.timeline.now_us, self.timeline.now_us + for_us))
 
-    def do(self, action: Callable[[Duty], Any]) -> None:
-        """Somebody sits there and does this, if the desk runs. What it refuses is refused."""
-        if self.duty is not None:
-            duty = self.duty
+    @property
+    def is_full(self) -> bool:
+        return bool(self.full_us) and self.timeline.now_us < self.full_us[-1][1]
+
+    def fill(self, for_us: int) -> None:
+        """Its disk is full for so long; what can be read can be read."""
+        if not self.is_full:
+            self.full_us.append((self.timeline.now_us, self.timeline.now_us + for_us))
+
+    def do(self, action: Callable[[Duty], Any]) -> bool:
+        """Somebody sits there and does this, if the desk runs. What it refuses is refused; False: it has no room."""
+        if self.duty is None:
+            return True
+        duty = self.duty
+        try:
             self.guard(lambda: action(duty))
+        except sqlite3.OperationalError:
+            return False
+        return True
 
     def guard(self, action: Callable[[], Any]) -> None:
         """The desk's own work, which may be its end."""
@@ -161,6 +188,8 @@ class Room:
     def _at(self, point: str) -> None:
         if self._mortal(self, point):
             raise Killed(point)
+        if point == "before-commit" and self.is_full:
+            raise no_room()
 
     def send(self, telling: Telling, incident: Incident, on_told: OnTold) -> None:
         """A telling leaves."""

@@ -211,8 +211,9 @@ export function entryText(entry) {
   return plain(entry.kind, 40);
 }
 
-/** The free text of an entry: a note, an operator's remark at closing. */
+/** The free text of an entry: a note, an operator's remark at closing; or that the register could not take it then. */
 export function entryNote(entry) {
+  if (entry.detail?.unrecorded) return t("entry.unrecorded");
   if (entry.kind === "note") return plain(typeof entry.detail === "string" ? entry.detail : entry.detail?.text, 2000);
   return plain(entry.detail?.note, 2000);
 }
