@@ -11,7 +11,7 @@ from sim.search.answering.city import DAY_S, MOODS
 from sim.search.answering.promises import ONCE, PROMISES, TRUE, WHOLE
 
 DAYS, SEED = 30, 11
-CONTROLS = {"ladder-forgets": (1, 4), "ladder-twice": (11, 8)}
+CONTROLS = {"ladder-forgets": (1, 10), "ladder-twice": (11, 8)}
 """Seed and days in which the break has to show."""
 
 
