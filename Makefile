@@ -12,7 +12,7 @@ unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONSTARTUP PYTHONOPTIMIZE PYTHO
 PYTEST_ARGS ?= --numprocesses 4 --dist loadgroup
 # What mypy checks against the ESP32 stubs: what runs on MicroPython. The rest of sim/chip is the host's.
 HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
-DEVICE := $(wildcard boot.py main.py image/_boot.py firmware hal field/device/agent.py field/device/accept.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
+ON_DEVICE := $(wildcard boot.py main.py image/_boot.py firmware hal field/device/agent.py field/device/accept.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
 
 OUT ?= provisioned
 SERVERS ?= build/servers
@@ -60,7 +60,7 @@ lint: needs-dev ## ruff
 
 types: needs-dev needs-stubs ## mypy: the host's code, then the device's against the ESP32 stubs
 	$(PY) -m mypy
-	$(if $(DEVICE),$(PY) -m mypy --config-file mypy-device.ini $(DEVICE))
+	$(if $(ON_DEVICE),$(PY) -m mypy --config-file mypy-device.ini $(ON_DEVICE))
 
 build: needs-field ## build/bundle: what a board gets, with a manifest of hashes and a size budget
 	@$(PY) -m tools.toolbox umqtt > /dev/null

@@ -1,6 +1,7 @@
 """The targets as people type them: blanks and brackets in names, a language behind make, a fault for a board."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -56,6 +57,20 @@ def test_the_language_behind_make_beats_the_environments(target: str, folder: Pa
 def test_build_tells_in_the_language_too(folder: Path) -> None:
     done = make("build", "LANG=kk")
     assert done.returncode == 0 and "нұсқа" in done.stdout
+
+
+def needless_questions(makefile: str) -> set[str]:
+    """Variables that a target asks people for, and that the Makefile itself gives a value."""
+    asked = {name for text in re.findall(r"test -n (\S+)", makefile) for name in re.findall(r"\$\((\w+)\)", text)}
+    assert len(asked) > 8, "the Makefile is not understood any more"
+    return asked & set(re.findall(r"^(\w+) *[:?+]?=", makefile, re.M))
+
+
+def test_what_a_target_asks_for_has_no_value_of_its_own() -> None:
+    """`make revoke` without DEVICE went on with a list of files of that name. Red when the two meet again."""
+    makefile = (PROJECT / "Makefile").read_text("utf-8")
+    assert needless_questions(makefile) == set()
+    assert needless_questions(makefile + "DEVICE := boot.py\n") == {"DEVICE"}
 
 
 def test_a_fault_for_a_board_is_one_that_there_is(folder: Path) -> None:
