@@ -14,6 +14,7 @@ from field.words import listed
 SIGNAL_WEAK_DBM = -75
 CERTIFICATE_DAYS = 30
 ANSWER_SLOW_MS = 5000
+_REFUSED = "TLS: the broker's certificate is refused: "
 WAY = ("link", "lookup", "broker", "tls", "login")  # in the order in which the column goes it
 
 
@@ -143,7 +144,8 @@ def tls(column: Column, _: SoFar) -> Finding:
         if "future" in error and column.status["clock"]["source"] == "none":
             raise Untold("blocked", because="clock")  # which stands in the past: certificates seem not valid yet
         is_old = end.says == "broker-refused" and "expired" in error
-        return fails("tls", "broker-old" if is_old else end.says, error=error, host=found["host"])
+        why = error.removeprefix(_REFUSED)  # which the line says itself
+        return fails("tls", "broker-old" if is_old else end.says, error=why, host=found["host"])
     if (detail := column.fault("certificate")) is not None:
         return fails("tls", "ends", detail=detail)
     if not dates:

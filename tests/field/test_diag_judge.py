@@ -166,6 +166,12 @@ def test_what_a_column_says_is_turned_wherever_it_is_shown(name: str, language: 
     assert not re.search("missing|must|number|housing|open|answer|protocol|certificate|busy|again", text), text
 
 
+def test_a_refused_certificate_is_told_once() -> None:
+    """Red when the line repeats what the column said before the reason."""
+    told = Words("en").text(Recorded().away(TLS_REFUSED + "wrong authority, name or date", "session").judged()["tls"])
+    assert told == "the broker's certificate is not accepted: wrong authority, name or date"
+
+
 def test_two_errors_that_a_board_speaks_are_both_turned() -> None:
     """One without a configuration, which answers no question. Red with "; " between them."""
     found = absence.classify([f"configuration: {one}" for one in MISSING])
