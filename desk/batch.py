@@ -15,13 +15,15 @@ from desk.upkeep.store import Statement
 
 
 class Change(NamedTuple):
-    """What changed, and is in the register: `kind` is "incident", "column" or "status" (then `id` is empty)."""
+    """What changed, and is in the register: `kind` is "incident", "column" or "status" (then `id` is empty). Of UNHEARD
+    nothing is kept: a desk has told the column of that incident that it no longer hears the place."""
 
     kind: str
     id: str
 
 
 STATUS = Change("status", "")
+UNHEARD = "unheard"
 
 
 @dataclass
@@ -48,6 +50,8 @@ class Batch:
     """Incidents that another desk has answered and this one does not know."""
     rungs: list[Rung] = field(default_factory=list)
     """Steps of the ladder, as they are when it is written."""
+    unheard: list[str] = field(default_factory=list)
+    """Incidents whose columns were told by a desk that it no longer hears the place."""
     words: list[Word] = field(default_factory=list)
     """For other desks, once it is written."""
     heard: list[tuple[Any, ...]] = field(default_factory=list)
@@ -75,21 +79,18 @@ class Batch:
     @property
     def is_urgent(self) -> bool:
         """Whether somebody waits for it."""
-        return bool(self.incidents or self.early or self.entries)
+        return bool(self.incidents or self.early or self.entries or self.unheard)
 
     def changes(self) -> list[Change]:
         """What it changes, each once."""
         incidents = [*self.incidents, *(one[0] for one in self.entries), *(one[0] for one in self.answered)]
         columns = [*self.columns, *(event[0] for event in self.events)]
-        return list(
-            dict.fromkeys(
-                [*(Change("incident", each) for each in incidents), *(Change("column", each) for each in columns)]
-            )
-        )
+        kinds = {"incident": incidents, "column": columns, UNHEARD: self.unheard}
+        return list(dict.fromkeys(Change(kind, each) for kind, ids in kinds.items() for each in ids))
 
     def write(self, register: Register, ledger: Ledger, silence: Silence, now_ms: int) -> bool:
         """Whether there was anything to write. Raises sqlite3.Error; then nothing is written."""
-        if not any(what for name, what in vars(self).items() if name not in ("receipts", "words", "heard")):
+        if not any(what for name, what in vars(self).items() if name not in ("receipts", "words", "heard", "unheard")):
             return False
         with register.transaction():
             for answered in self.answered:  # first: it left before what this batch decides, which is owed still

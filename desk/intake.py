@@ -87,6 +87,7 @@ class Intake:
             return
         if parts.kind == "ack":
             self._agree(batch, document, now_ms)
+            batch.unheard += [document["id"]] if document.get("listening_s") == 0 else []
             incident = self._ledger.find(document["id"]) or self._elsewhere(document["id"])
             if self._escalation is not None and incident is not None:
                 self._escalation.heard(batch, incident, document, now_ms)

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from desk.duty import COMMANDS, Change
+from desk.batch import UNHEARD, Change
+from desk.duty import COMMANDS
 from desk.ledger import OUTCOMES
 from desk.misuse import FALSE, MISUSES
 from desk.openings import Openings
@@ -60,8 +61,10 @@ class Server:
 
     def notify(self, change: Change) -> None:
         """Something changed. May be called from any thread."""
-        self.feed.notify(change)
         self.watching.changed(change)
+        if change.kind == UNHEARD:
+            return
+        self.feed.notify(change)
         self.recording.changed(change)
 
     def application(self) -> web.Application:

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
-from desk.batch import Change
+from desk.batch import UNHEARD, Change
 from desk.duty import wall_ms
 from desk.openings import ASKED, CALL_CLOSED, DESK_STOPPED, GONE, Opening, Openings, needs_reason
 from desk.openings import REASON_MAX as LONGEST
@@ -84,10 +84,10 @@ class Watching:
 
     def changed(self, change: Change) -> None:
         """Something changed; any thread. Looks within a call end with it."""
-        loop = self._loop
-        if loop is not None and change.kind == "incident":
+        loop, on = self._loop, {"incident": self._on_incident, UNHEARD: self._on_unheard}.get(change.kind)
+        if loop is not None and on is not None:
             with contextlib.suppress(RuntimeError):  # the loop has just ended
-                loop.call_soon_threadsafe(self._on_incident, change.id)
+                loop.call_soon_threadsafe(on, change.id)
 
     # Requests
 
@@ -172,6 +172,12 @@ class Watching:
         if names:
             self._do(self._end_if_closed(incident_id, names))
 
+    def _on_unheard(self, incident_id: str) -> None:
+        """A desk hears that place no more, and its column believes that nobody does: whoever still does says so."""
+        if any(look.is_heard and look.incident_id == incident_id for look in self._looks.values()):
+            self._signs.pop(incident_id, None)
+            self._do(self._sign())
+
     async def _end_if_closed(self, incident_id: str, names: list[str]) -> None:
         with contextlib.suppress(Refusal):
             if not needs_reason(await asyncio.to_thread(self._desk.incident, incident_id)):
@@ -198,7 +204,7 @@ class Watching:
                 with contextlib.suppress(sqlite3.Error):  # told again soon, or it ends by itself
                     await asyncio.to_thread(self._desk.duty.listens, incident_id, seconds)
             for incident_id, _ in over:
-                del self._signs[incident_id]
+                self._signs.pop(incident_id, None)
 
     async def _shut(self, name: str, how: str) -> None:
         """Once, whoever else wants it."""

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from desk_rig import Answer, DeskRig, wait_for
+from desk_rig import Answer, DeskRig, Speaker, wait_for
 
 from desk import export, openings
 from desk.batch import Change
@@ -21,6 +21,7 @@ from desk.openings import CALL_CLOSED, DESK_STOPPED, GONE, Opening, Openings
 from desk.register import Register
 from desk.web import watching
 from desk.web.player import Answer as Playing
+from sim.servers.broker import Mosquitto
 
 DEVICE, REASON = "petropavl-01", "Өтініш бойынша: дыбысты тексеру"
 LOOK = Opening(DEVICE, "petropavl-01-17-3", "rtsp", "A. Ivanova")
@@ -103,8 +104,8 @@ def test_the_filters_of_the_list(register: Register) -> None:
 class Stage:
     """A desk whose cameras all answer, and a call as a test wants it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.rig = DeskRig(folder, None)
+    def __init__(self, folder: Path, broker: Mosquitto | None = None, *arguments: str) -> None:
+        self.rig = DeskRig(folder, broker, *arguments)
         self.state: dict[str, str] = {}
         self.hung_up: list[str] = []
         self.ended: set[str] = set()
@@ -137,6 +138,11 @@ class Stage:
         headers = {"Origin": self.rig.origin, "Content-Type": "application/sdp"}
         headers |= {} if reason is None else {"Reason": quote(reason)}
         return self.rig.ask("POST", f"/api/incidents/{incident_id}/whep", OFFER, headers)
+
+    def hangs_up(self, answer: Answer) -> None:
+        """That look."""
+        ended = self.rig.ask("DELETE", answer.headers["Location"], headers={"Origin": self.rig.origin})
+        assert ended.status == 204
 
     def listed(self) -> list[dict[str, Any]]:
         return list(self.rig.get("/api/openings").json)
@@ -183,7 +189,7 @@ def test_a_look_outside_a_call_needs_a_reason(stage: Stage, incident_id: str) ->
     stage.rig.server.notify(Change("incident", incident_id))
     assert stage.rig.get(answer.headers["Location"]).json["state"] is None
     assert stage.last(incident_id=incident_id)["ended_ms"] is None  # the call's state does not end this one
-    assert stage.rig.ask("DELETE", answer.headers["Location"], headers={"Origin": stage.rig.origin}).status == 204
+    stage.hangs_up(answer)
     assert stage.last(incident_id=incident_id, ended="asked")
 
 
@@ -260,9 +266,42 @@ def test_the_column_is_told_that_it_is_heard_and_that_it_no_longer_is(
     pages._signs["sign-1-1"] -= watching.SIGN_AGAIN_S
     assert told() == [watching.SIGN_S] * 2
     for page, expected in ((first, [watching.SIGN_S] * 2), (second, [watching.SIGN_S] * 2 + [0])):
-        assert stage.rig.ask("DELETE", page.headers["Location"], headers={"Origin": stage.rig.origin}).status == 204
+        stage.hangs_up(page)
         assert told() == expected
     assert not any(incident_id.startswith("drill") for incident_id, _ in said)
+
+
+@pytest.mark.mosquitto
+def test_of_two_desks_the_one_that_still_listens_says_so_when_the_other_stops(
+    mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red without Watching._on_unheard: until its next sign, up to 15 s later, the column says that nobody listens."""
+    monkeypatch.setattr(watching, "SIGN_AGAIN_S", 3600.0)  # the next sign never comes
+    desks = [Stage(tmp_path / name, mosquitto, "--name", name) for name in ("desk-a", "desk-b")]
+    street = Speaker(mosquitto)
+    try:
+        incident = street.press("sign-02")
+        wait_for(lambda: all(desk.rig.server.desk.register.incident(incident) for desk in desks), "both know the call")
+
+        def signs() -> int:
+            """The next."""
+            while True:
+                _, said = street.heard.get(timeout=30)
+                if "listening_s" in said:
+                    return int(said["listening_s"])
+
+        first, second = (desk.look(incident) for desk in desks)
+        assert [signs(), signs()] == [watching.SIGN_S] * 2
+        desks[0].hangs_up(first)
+        assert [signs(), signs()] == [0, watching.SIGN_S]
+        desks[1].hangs_up(second)
+        assert signs() == 0
+        desks[0].look(incident)
+        assert signs() == watching.SIGN_S, "the control: the last to go left no sign behind"
+    finally:
+        street.close()
+        for desk in desks:
+            desk.rig.close()
 
 
 def test_the_list_as_files(stage: Stage) -> None:
