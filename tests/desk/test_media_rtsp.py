@@ -37,9 +37,10 @@ def camera() -> Iterator[RtspCamera]:
         yield running
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[DeskRig]:
-    rig = DeskRig(tmp_path / "desk", None)
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskRig]:
+    """One for all: its gateway takes a second of a processor to start."""
+    rig = DeskRig(tmp_path_factory.mktemp("desk") / "desk", None)
     yield rig
     rig.close()
 
@@ -297,9 +298,13 @@ def test_the_first_way_that_works_is_taken(desk: DeskRig, camera: RtspCamera) ->
     run(look())
 
 
-def test_a_desk_without_the_packages_says_so(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_desk_without_the_packages_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway, "NEEDS", ("aiortc", "a_package_that_is_not_here"))
-    assert "lacks a_package_that_is_not_here" in fails(desk, "rtsp://127.0.0.1:9/h264", 503, "no-gateway")
+    desk = DeskRig(tmp_path / "desk", None)
+    try:
+        assert "lacks a_package_that_is_not_here" in fails(desk, "rtsp://127.0.0.1:9/h264", 503, "no-gateway")
+    finally:
+        desk.close()
 
 
 def test_a_gateway_that_was_killed_comes_again(desk: DeskRig, camera: RtspCamera) -> None:

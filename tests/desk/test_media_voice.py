@@ -41,9 +41,10 @@ def camera() -> Iterator[RtspCamera]:
         yield running
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[DeskRig]:
-    rig = DeskRig(tmp_path / "desk", None)
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskRig]:
+    """One for all: its gateway takes a second of a processor to start."""
+    rig = DeskRig(tmp_path_factory.mktemp("desk") / "desk", None)
     yield rig
     rig.close()
 

@@ -34,7 +34,7 @@ class Seeing(Watcher):
 
 @contextlib.asynccontextmanager
 async def at(desk: DeskRig, kind: type[Seeing] = Seeing) -> AsyncIterator[Seeing]:
-    """A browser that is closed at the end."""
+    """A browser that hangs up and is closed at the end: the next test may have the same desk."""
     jar = aiohttp.CookieJar(unsafe=True)  # else it takes none from an address
     async with aiohttp.ClientSession(headers={"Origin": desk.origin}, cookie_jar=jar) as http:
         async with http.get(desk.page) as page:
@@ -43,6 +43,9 @@ async def at(desk: DeskRig, kind: type[Seeing] = Seeing) -> AsyncIterator[Seeing
         try:
             yield seeing
         finally:
+            with contextlib.suppress(aiohttp.ClientError):  # the desk is gone
+                if seeing.session:
+                    await seeing.hang_up()
             await seeing.close()
 
 
