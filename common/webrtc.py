@@ -10,7 +10,8 @@ import ipaddress
 import logging
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any
 
 import aioice.ice
@@ -19,6 +20,7 @@ from aiortc.sdp import SessionDescription
 
 CONNECT_S = 15.0  # from the answer to the connection, else the place is another's
 CANDIDATES_MAX = 64
+WATCHER = {"audio": 1, "video": 1}  # how many of each a watcher's offer may have
 MEDIA_LINE = re.compile(r"^m=(\S+)", re.M)
 MDNS_CANDIDATE = re.compile(r"^(a=candidate:(?:\S+ ){4})[0-9a-zA-Z-]+\.local ", re.M)
 LOOPBACK = "127.0.0.1"
@@ -41,13 +43,14 @@ class BadOffer(ValueError):
     """An offer that cannot be answered; the text says why."""
 
 
-def check(offer: str) -> None:
-    """Raises BadOffer for what is no offer of a watcher, before anything is made for it."""
+def check(offer: str, most: Mapping[str, int] = MappingProxyType(WATCHER)) -> None:
+    """Raises BadOffer for what is no offer of a watcher, before anything is made for it. `most`: media by kind."""
     kinds = MEDIA_LINE.findall(offer)
     if not offer.startswith("v=0") or not kinds:
         raise BadOffer("this is no SDP: it must begin with v=0 and have a line m=video or m=audio")
-    if len(set(kinds)) != len(kinds) or not set(kinds) <= {"audio", "video"}:
-        raise BadOffer(f"this offer has the media {', '.join(kinds)[:80]}: must be one audio, one video, or both")
+    if any(kinds.count(kind) > most.get(kind, 0) for kind in kinds):
+        wanted = ", ".join(f"{kind} ({number})" for kind, number in most.items())
+        raise BadOffer(f"this offer has the media {', '.join(kinds)[:80]}: must be at most {wanted}")
     if offer.count("a=candidate:") > CANDIDATES_MAX:
         raise BadOffer(f"this offer has more than {CANDIDATES_MAX} candidates")
     try:

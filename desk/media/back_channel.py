@@ -1,7 +1,8 @@
 """An officer's voice to a camera that has a loudspeaker: the back channel of ONVIF's Streaming Specification, by RTSP.
 
 A connection of its own beside the one that FFmpeg reads, for FFmpeg cannot speak; opened again should it be lost, as
-long as somebody wants it. Only cameras of which the desk's file says `speaks` are asked for it.
+long as somebody wants it. However many officers look through a camera, it has one back channel: it says what all say.
+Only cameras of which the desk's file says `speaks` are asked for it.
 """
 
 from __future__ import annotations
@@ -9,12 +10,14 @@ from __future__ import annotations
 import asyncio
 import re
 import secrets
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
 from desk.media.digest import authorization
 from desk.media.relay import DOLLAR, STATUS_LINE, Target, connect, read_body, read_head, read_packet
 from desk.media.trouble import NoStream
+from desk.media.voice import mixed
 from desk.sip.g711 import ALAW, BLOCK, BLOCK_S, SILENCE, ULAW, Law
 from desk.sip.level import QUIET_DB, Meter
 from desk.sip.sound import HEADER, VERSION, Mouth
@@ -29,19 +32,31 @@ ADDRESS = re.compile(r"[!-~]{1,512}")
 
 
 class BackChannel:
-    """Of one call. What is said goes into `mouth`."""
+    """Of one camera. `join` opens it, the last `leave` ends it; `forget` is called then. `said` gets each block that
+    was said."""
 
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self.mouth = Mouth()
+    def __init__(
+        self, target: Target, forget: Callable[[], None], said: Callable[[bytes], None] = lambda block: None
+    ) -> None:
+        self._target, self._forget, self._said = target, forget, said
+        self._mouths: dict[object, Mouth] = {}
         self._meter = Meter()
         self._state, self._trouble = "calling", NoStream("lost", "not opened yet")
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        self._task = asyncio.ensure_future(self._run())
+    def join(self, member: object) -> Mouth:
+        """What that browser says goes into the mouth."""
+        mouth = self._mouths[member] = Mouth()
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._run())
+        return mouth
 
-    async def stop(self) -> None:
+    async def leave(self, member: object) -> None:
+        """Harmless for who is none."""
+        self._mouths.pop(member, None)
+        if self._mouths:
+            return
+        self._forget()
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -79,7 +94,8 @@ class BackChannel:
         session = _Session(self._target, *await connect(self._target))
         try:
             law = await asyncio.wait_for(session.open(), ANSWER_S)
-            self.mouth.clear()
+            for mouth in self._mouths.values():
+                mouth.clear()
             self._state = "talking"
             await self._speak(session, law)
         except TimeoutError:
@@ -93,8 +109,9 @@ class BackChannel:
         next_s = alive_s = loop.time()
         try:
             while not reading.done():
-                block = self.mouth() or SILENCE
+                block = mixed(self._mouths.values()) or SILENCE
                 self._meter.take(block)
+                self._said(block)
                 number += 1
                 head = HEADER.pack(VERSION, law.payload_type, number & 0xFFFF, number * BLOCK & 0xFFFFFFFF, ssrc)
                 session.send(head + law.encode(block))

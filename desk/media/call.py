@@ -24,7 +24,8 @@ Kind = Literal["audio", "video"]
 
 
 class Call(Answered):
-    """`over` is called once, when it has ended. `target`, `intercom`: what the alarm names, one or both.
+    """`over` is called once, when it has ended. `target`, `intercom`: what the alarm names, one or both. `back`: the
+    camera's loudspeaker, where it has one and there is no intercom.
 
     `ways`: what works; `tried`: what does not, WAY=CODE.
     """
@@ -33,6 +34,7 @@ class Call(Answered):
         self,
         target: Target | None,
         intercom: Intercom | None,
+        back: BackChannel | None,
         threads: ThreadPoolExecutor,
         slots: Slots,
         over: Callable[[], None],
@@ -41,8 +43,7 @@ class Call(Answered):
         self.target = target
         self._slots, self._over = slots, over
         self._source = Source(target, threads, slots) if target is not None else None
-        self._intercom = intercom
-        self._back = BackChannel(target) if target is not None and target.speaks and intercom is None else None
+        self._intercom, self._back = intercom, back
         self._found: Found | None = None
         self.ways: list[str] = []
         self.tried: list[str] = []
@@ -116,9 +117,9 @@ class Call(Answered):
     def _speak(self) -> None:
         """To the camera, if it has a loudspeaker."""
         if (back := self._back) is not None:
-            back.start()
+            mouth = back.join(self)
             self.ways.append("onvif")
-            self._connection.on("track", lambda track: self._start(listen(track, back.mouth)))
+            self._connection.on("track", lambda track: self._start(listen(track, mouth)))
 
     def _send(self, kind: Kind, codec: str, direction: str = "sendonly") -> Track:
         track = Track(kind)
@@ -152,7 +153,7 @@ class Call(Answered):
         if self._intercom is not None:
             await self._intercom.leave(self)
         if self._back is not None:
-            await self._back.stop()
+            await self._back.leave(self)
         if self._source is not None:
             await self._source.stop()
         await self._shut()

@@ -70,6 +70,8 @@ class Gateway:
         self._stopped = False
         self.on_ended: Callable[[str], None] = lambda name: None
         """Called when a call has ended, whoever ended it."""
+        self.on_failed: Callable[[], None] = lambda: None
+        """Called when the process has ended, and with it all there was."""
 
     def start(self) -> None:
         """Where intercoms call the desk the process runs from now on; else from the first picture on."""
@@ -121,7 +123,7 @@ class Gateway:
         except UnicodeDecodeError:
             raise Refusal(400, "an offer is text in UTF-8") from None
         ways = {"rtsp": self._camera, "sip": self._intercom}
-        asked: Document = {"offer": text, "peer": peer, **self._allowed()}
+        asked: Document = {"offer": text, "peer": peer, "device_id": device_id, **self._allowed()}
         tried: list[str] = []
         last = NoStream("none", "this alarm names no stream that a browser can show")
         for way, find in ways.items():
@@ -142,6 +144,13 @@ class Gateway:
             raise
         way = "+".join(way for way in (*ways, "onvif") if way in done["ways"])
         return Answered(str(done["name"]), str(done["answer"]).encode(), way, (*tried, *done["tried"]))
+
+    async def copy(self, device_id: str, offer: bytes, peer: str) -> tuple[str, bytes]:
+        """A browser's copy of what is spoken with that column around the desk: its name, for `hang_up`, and the answer.
+        Raises NoStream, Refusal (400)."""
+        asked = {"offer": offer.decode("utf-8", "replace"), "peer": peer, "device_id": device_id}
+        done = await self._ask("copy", asked, SAY_S)
+        return str(done["name"]), str(done["answer"]).encode()
 
     async def prove(self, address: str, device_id: str, known: list[Document]) -> Document:
         """The voice proof of an intercom: {"verdict", "figures"}. Raises NotNow, Unreached."""
@@ -195,12 +204,13 @@ class Gateway:
         return done.get("state")
 
     async def record(self, incident_id: str, stream: Mapping[str, Any], device_id: str, room: Document) -> None:
-        """What the alarm names into files of that incident, until `unrecord`: its camera (`rtsp`), and what is spoken
-        with its intercom (`sip`). Harmless when it is so already. `room`: as desk.media.files.Room.
+        """What the alarm names into files of that incident, until `unrecord`: its camera (`rtsp`), and what is spoken:
+        with its intercom (`sip`), through a camera that speaks, or by `webrtc` around the desk (see `copy`). Harmless
+        when it is so already. `room`: as desk.media.files.Room.
 
-        Raises NoStream: its camera is not recorded; what is spoken is, where the alarm names an intercom.
+        Raises NoStream: its camera is not recorded; what is spoken is, where the alarm names such a way.
         """
-        asked: Document = {"incident_id": incident_id, "device_id": device_id, "room": room}
+        asked: Document = {"incident_id": incident_id, "device_id": device_id, "room": room, "sip": ""}
         trouble = None
         with contextlib.suppress(NoCall):  # nobody can call it, so nobody will speak with it
             if stream.get("sip"):
@@ -210,7 +220,9 @@ class Gateway:
                 asked["target"] = await self._camera(stream["rtsp"], device_id)
         except NoStream as error:
             trouble = error
-        if asked.keys() & {"sip", "target"}:
+        speaks = "target" in asked and asked["target"]["speaks"]
+        asked["talks"] = bool(asked["sip"] or speaks or stream.get("webrtc"))
+        if asked["talks"] or "target" in asked:
             await self._ask("record", asked, SAY_S)
         if trouble is not None:
             raise trouble
@@ -318,6 +330,7 @@ class Gateway:
         for answer in self._waiting.values():
             if not answer.done():
                 answer.set_result({"code": "no-gateway", "text": "the media gateway has failed"})
+        self.on_failed()
 
 
 def _login(known: Credential | None) -> Document:

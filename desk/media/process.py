@@ -16,15 +16,17 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from common.webrtc import BadOffer
+from desk.media.back_channel import BackChannel
 from desk.media.call import Call
 from desk.media.files import Part, Room
 from desk.media.hosts import Hosts
+from desk.media.overheard import Copy, Overheard
 from desk.media.recorder import Recorder
 from desk.media.relay import Target
 from desk.media.source import Slots
@@ -32,7 +34,9 @@ from desk.media.spoken import Spoken
 from desk.media.trouble import NoStream
 from desk.media.voice import Intercom
 from desk.sip.conversation import Peer
+from desk.sip.g711 import SILENCE
 from desk.sip.prove import prove
+from desk.sip.sound import Mouth
 from desk.sip.switchboard import Switchboard
 from desk.sip.trouble import NoCall
 from desk.sip.voice_figures import Figures, verdict
@@ -57,6 +61,9 @@ class Calls:
         self._slots = Slots(CONVERTED_MAX)
         self._calls: dict[str, Call] = {}
         self._intercoms: dict[str, Intercom] = {}
+        self._backs: dict[tuple[str, str], BackChannel] = {}  # by column and address
+        self._overheard: dict[str, Overheard] = {}  # by column
+        self._copies: dict[str, Copy] = {}
         self._proofs: dict[str, asyncio.Future[Figures]] = {}
         self._switchboard: Switchboard | None = None
         self._over: deque[str] = deque(maxlen=OVER_MAX)
@@ -68,8 +75,9 @@ class Calls:
             raise NoStream("busy", f"{CALLS_MAX} pictures are being shown already")
         target = self._camera(asked["rtsp"]) if "rtsp" in asked else None
         intercom = self._intercom(asked) if "sip" in asked else None
+        back = self._back(target, asked["device_id"]) if target is not None and intercom is None else None
         name = secrets.token_urlsafe(16)
-        call = Call(target, intercom, self._threads, self._slots, lambda: self._forget(name))
+        call = Call(target, intercom, back, self._threads, self._slots, lambda: self._forget(name))
         self._calls[name] = call
         try:
             answer = await call.answer(asked["offer"], asked["peer"])
@@ -85,6 +93,35 @@ class Calls:
         if len(same) >= CAMERA_MAX:
             raise NoStream("busy", f"{CAMERA_MAX} people look through this camera already")
         return target
+
+    def _back(self, target: Target, device_id: str) -> BackChannel | None:
+        """Its loudspeaker, which others may speak through already; None: it has none."""
+        key = device_id, target.base + target.path
+        if target.speaks and key not in self._backs:
+            said = partial(self.recorders.spoken, device_id, None)
+            self._backs[key] = BackChannel(target, lambda: self._shut(key), said)
+        return self._backs.get(key)
+
+    def _shut(self, key: tuple[str, str]) -> None:
+        self._backs.pop(key, None)
+
+    async def copy(self, asked: Document) -> Document:
+        """A browser's copy of what is spoken with a column around the desk. Raises NoStream, BadOffer."""
+        if len(self._copies) >= CALLS_MAX:
+            raise NoStream("busy", f"{CALLS_MAX} conversations are being copied already")
+        name, device_id = secrets.token_urlsafe(16), asked["device_id"]
+        if device_id not in self._overheard:
+            both = partial(self.recorders.spoken, device_id)
+            self._overheard[device_id] = Overheard(both, lambda: self._unheard(device_id))
+        copy = self._copies[name] = Copy(self._overheard[device_id], lambda: self._forget(name))
+        try:
+            return {"name": name, "answer": await copy.answer(asked["offer"], asked["peer"])}
+        except BaseException:
+            await copy.close()
+            raise
+
+    def _unheard(self, device_id: str) -> None:
+        self._overheard.pop(device_id, None)
 
     def _intercom(self, asked: Document) -> Intercom:
         """The one that others speak with already, if there is such a call."""
@@ -142,7 +179,7 @@ class Calls:
     async def hang_up(self, asked: Document) -> Document:
         """A browser that goes is often noticed before it says so: then there was such a call, once."""
         name = asked["name"]
-        if (call := self._calls.get(name)) is not None:
+        if (call := self._calls.get(name) or self._copies.get(name)) is not None:
             await call.close()
         if found := name in self._over:
             self._over.remove(name)
@@ -153,26 +190,38 @@ class Calls:
         return {"state": call.state() if call is not None else None}
 
     async def stop(self) -> None:
-        await asyncio.gather(self.recorders.stop(), *(call.close() for call in list(self._calls.values())))
+        everybody = [*self._calls.values(), *self._copies.values()]
+        await asyncio.gather(self.recorders.stop(), *(one.close() for one in everybody))
         if self._switchboard is not None:
             self._switchboard.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _forget(self, name: str) -> None:
-        if self._calls.pop(name, None) is not None:
+        if (self._calls.pop(name, None) or self._copies.pop(name, None)) is not None:
             self._over.append(name)
             print(json.dumps({"ended": name}), flush=True)
 
 
+@dataclass
+class Conversation:
+    """What is spoken with a column during one incident. `intercom`: its address, "" where there is none. `place`: what
+    the microphone of a camera hears, whose loudspeaker says what the officers say."""
+
+    intercom: str
+    device_id: str
+    files: Spoken
+    place: Mouth
+
+
 class Recorders:
-    """Cameras that are recorded, or held open for the seconds before a call; and what is spoken with intercoms."""
+    """Cameras that are recorded, or held open for the seconds before a call; and what is spoken with columns."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(2 * RECORDERS_MAX, "recorder")
         self._slots = Slots(0)
         self._held: dict[str, Recorder] = {}  # by column
         self._running: dict[str, Recorder] = {}  # by incident
-        self._spoken: dict[str, tuple[str, Spoken]] = {}  # by incident: with which intercom, and its files
+        self._spoken: dict[str, Conversation] = {}  # by incident
         self._parts: list[Part] = []  # that the desk has not heard of
 
     async def hold(self, asked: Document) -> Document:
@@ -187,8 +236,8 @@ class Recorders:
         return {}
 
     async def record(self, asked: Document) -> Document:
-        """Into files of that incident: its camera (`target`), what is spoken with its intercom (`sip`). Raises
-        NoStream."""
+        """Into files of that incident: its camera (`target`), and if there is a way to speak there (`talks`) what is
+        spoken: with its intercom (`sip`), through its camera, or around the desk. Raises NoStream."""
         incident_id, room = asked["incident_id"], asked["room"]
         where = Room(Path(room["folder"]), room["most"], room["spare"])
         if "target" in asked and incident_id not in self._running:
@@ -196,25 +245,31 @@ class Recorders:
             is_free = held is not None and held.target == target and held not in self._running.values()
             self._running[incident_id] = held if held is not None and is_free else self._begin(target)
             self._running[incident_id].record(incident_id, where)
-        if "sip" in asked and incident_id not in self._spoken:
+        if asked["talks"] and incident_id not in self._spoken:
             if len(self._spoken) >= RECORDERS_MAX:
                 raise NoStream("busy", f"{RECORDERS_MAX} conversations are being recorded already")
-            spoken = Spoken(incident_id, where, self._threads, self._keep)
-            self._spoken[incident_id] = asked["sip"], spoken
+            files = Spoken(incident_id, where, self._threads, self._keep)
+            self._spoken[incident_id] = Conversation(asked["sip"], asked["device_id"], files, Mouth())
+        camera, conversation = self._running.get(incident_id), self._spoken.get(incident_id)
+        if camera is not None and conversation is not None and camera.target.speaks:
+            camera.heard = conversation.place.put
         return {}
 
-    def spoken(self, intercom: str, heard: bytes, said: bytes) -> None:
-        """20 ms of a conversation."""
-        for of, spoken in self._spoken.values():
-            if of == intercom:
-                spoken.put(heard, said)
+    def spoken(self, whom: str, heard: bytes | None, said: bytes) -> None:
+        """20 ms of a conversation. `whom`: an intercom's address, or a column's name. `heard` is None where the camera
+        hears it."""
+        for one in self._spoken.values():
+            if whom in (one.intercom, one.device_id):
+                one.files.put(heard if heard is not None else one.place() or SILENCE, said)
 
     async def unrecord(self, asked: Document) -> Document:
         """That incident is over; when it returns, its files are complete."""
-        _, spoken = self._spoken.pop(asked["incident_id"], ("", None))
-        if spoken is not None:
-            await spoken.stop()
         recorder = self._running.pop(asked["incident_id"], None)
+        if recorder is not None:
+            recorder.heard = None
+        conversation = self._spoken.pop(asked["incident_id"], None)
+        if conversation is not None:
+            await conversation.files.stop()
         if recorder is not None:
             await (recorder.hold() if recorder in self._held.values() else recorder.stop())
         return {}
@@ -223,9 +278,9 @@ class Recorders:
         """What is complete since the last time, and why there is nothing of the others now."""
         parts, self._parts = self._parts, []
         codes = {name: recorder.trouble_code for name, recorder in self._running.items()}
-        for name, (_, spoken) in self._spoken.items():
-            codes[name] = spoken.trouble_code or codes.get(name, "" if spoken.runs else NOBODY_SPEAKS)
-        spoken_of = [name for name, (_, spoken) in self._spoken.items() if spoken.runs]
+        for name, one in self._spoken.items():
+            codes[name] = one.files.trouble_code or codes.get(name, "" if one.files.runs else NOBODY_SPEAKS)
+        spoken_of = [name for name, one in self._spoken.items() if one.files.runs]
         held = {name: recorder.before_s for name, recorder in self._held.items()}
         return {"parts": [asdict(part) for part in parts], "codes": codes, "held": held, "spoken": spoken_of}
 
@@ -234,7 +289,7 @@ class Recorders:
 
     async def stop(self) -> None:
         everybody = {*self._held.values(), *self._running.values()}
-        ending = [recorder.stop() for recorder in everybody] + [one.stop() for _, one in self._spoken.values()]
+        ending = [recorder.stop() for recorder in everybody] + [one.files.stop() for one in self._spoken.values()]
         await asyncio.gather(*ending)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
@@ -270,7 +325,7 @@ async def _serve() -> None:
     calls, tasks = Calls(), set[asyncio.Task[None]]()
     recorders = calls.recorders
     ways: dict[str, Callable[[Document], Awaitable[Document]]] = {
-        "call": calls.call, "listen": calls.listen, "prove": calls.prove,
+        "call": calls.call, "copy": calls.copy, "listen": calls.listen, "prove": calls.prove,
         "hang_up": calls.hang_up, "state": calls.state,
         "hold": recorders.hold, "record": recorders.record, "unrecord": recorders.unrecord,
         "recordings": recorders.recordings,

@@ -26,6 +26,7 @@ from desk.media.files import NoRoom, Part, Room, create, part_of, reason
 from desk.media.relay import Target
 from desk.media.source import OPEN_S, OPTIONS, SILENT_S, Found, Slots, Source, packets
 from desk.media.trouble import NoStream
+from desk.sip.g711 import BLOCK, RATE_HZ
 
 BEFORE_S = 10.0  # that the ring holds
 RING_BYTES = 12 * 1024 * 1024
@@ -89,6 +90,8 @@ class Recorder(Source):
         self._idle.set()
         self._disk = ""  # why it is not kept
         self._ring = Ring()
+        self.heard: Callable[[bytes], None] | None = None
+        """Gets in the loop what the microphone hears, as an intercom's sound is."""
 
     def record(self, incident_id: str, room: Room) -> None:
         """From now on into files of that incident."""
@@ -146,6 +149,10 @@ class Recorder(Source):
         """Whether it can be kept: NoRoom's code, or ""."""
         self._disk = code
 
+    def hears(self, samples: bytes) -> None:
+        if (heard := self.heard) is not None:
+            self._loop.call_soon_threadsafe(heard, samples)
+
     def opened(self) -> None:
         self._loop.call_soon_threadsafe(self._idle.clear)
 
@@ -164,6 +171,7 @@ class _Writing:
     def __init__(self, recorder: Recorder, ring: Ring, video: Any, audio: Any) -> None:
         self._recorder, self._ring, self._audio = recorder, ring, audio
         self.video = video
+        self._ear: Callable[[Kept], None] | None = None
         self.reorders = video is not None and bool(video.codec_context.has_b_frames)
         """A picture whose place in the order is not known yet is no beginning."""
         self._file: File | None = None
@@ -171,6 +179,9 @@ class _Writing:
 
     def put(self, packet: Kept, wanted: tuple[str, Room] | None) -> None:
         """`wanted`: for which incident it is to be kept, and where."""
+        if self._recorder.heard is not None and self._audio is not None and packet.index == self._audio.index:
+            self._ear = self._ear or _listening(self._audio, self._recorder.hears)
+            self._ear(packet)
         if self._file is not None and (wanted is None or wanted[0] != self._file.incident_id):
             self.close()
         if self._file is None:
@@ -271,11 +282,7 @@ class File:
         return way
 
     def _encoded(self, source: Any) -> Callable[[Kept], None]:
-        decoder = av.CodecContext.create(source.codec_context.name, "r")
-        context = source.codec_context
-        decoder.sample_rate, decoder.layout = context.sample_rate, context.layout
-        if context.extradata:
-            decoder.extradata = context.extradata
+        decoder = _decoder(source)
         stream: Any = self._container.add_stream("aac", rate=SOUND_HZ, layout="mono")
         resampler = AudioResampler("fltp", "mono", SOUND_HZ, frame_size=1024)
         timing, samples = self._timing(), [0]
@@ -292,6 +299,30 @@ class File:
                         self._container.mux(stream.encode(part))
 
         return way
+
+
+def _decoder(source: Any) -> Any:
+    """Of a stream's sound, beside whoever else reads it."""
+    context = source.codec_context
+    decoder = av.CodecContext.create(context.name, "r")
+    decoder.sample_rate, decoder.layout = context.sample_rate, context.layout
+    if context.extradata:
+        decoder.extradata = context.extradata
+    return decoder
+
+
+def _listening(source: Any, hears: Callable[[bytes], None]) -> Callable[[Kept], None]:
+    """The way of a stream's sound to an ear."""
+    decoder, resampler = _decoder(source), AudioResampler("s16", "mono", RATE_HZ, frame_size=BLOCK)
+
+    def way(packet: Kept) -> None:
+        with contextlib.suppress(av.error.InvalidDataError):
+            for frame in decoder.decode(av.Packet(packet.data)):
+                frame.pts = None
+                for part in resampler.resample(frame):
+                    hears(part.to_ndarray().tobytes())
+
+    return way
 
 
 class _Timing:

@@ -1,4 +1,4 @@
-"""What is spoken with a column's intercom into files: in the left ear the place, in the right what it is told.
+"""What is spoken with a column into files: in the left ear the place, in the right what it is told.
 
 A file of its own beside the camera's: that one is evidence as it came, and a camera that is away takes no word with it.
 It can be played up to its last second even if this process is killed. After a pause there is another file.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import Any
 
@@ -168,12 +168,16 @@ class Intercom:
         self._talk, self._state, self._trouble = talk, "talking", None
 
     def _said(self) -> bytes | None:
-        """Of all who say something now."""
-        blocks = [block for _, mouth in self._members.values() if (block := mouth()) is not None]
-        if len(blocks) < 2:
-            return blocks[0] if blocks else None
-        mixed = np.sum([np.frombuffer(block, np.int16) for block in blocks], axis=0, dtype=np.int32)
-        return bytes(np.clip(mixed, -LOUDEST, LOUDEST).astype(np.int16).tobytes())
+        return mixed(mouth for _, mouth in self._members.values())
+
+
+def mixed(mouths: Iterable[Mouth]) -> bytes | None:
+    """The next 20 ms of all who say something now."""
+    blocks = [block for mouth in mouths if (block := mouth()) is not None]
+    if len(blocks) < 2:
+        return blocks[0] if blocks else None
+    whole = np.sum([np.frombuffer(block, np.int16) for block in blocks], axis=0, dtype=np.int32)
+    return bytes(np.clip(whole, -LOUDEST, LOUDEST).astype(np.int16).tobytes())
 
 
 def copied(frame: AudioFrame) -> AudioFrame:

@@ -30,6 +30,19 @@ END_OF_DIGIT = 0x80
 Speaker = Callable[[], bytes | None]
 
 
+async def pace(tick: Callable[[], None]) -> None:
+    """Every 20 ms, until it is cancelled."""
+    loop = asyncio.get_running_loop()
+    next_s = loop.time()
+    while True:
+        next_s += BLOCK_S
+        ahead_s = next_s - loop.time()
+        if ahead_s < -LATE_S:
+            next_s = loop.time()
+        await asyncio.sleep(max(0.0, ahead_s))
+        tick()
+
+
 class Mouth:
     """A speaker for live sound: `put` blocks of any length; the past is left out when they come too fast."""
 
@@ -146,7 +159,7 @@ class Sound(asyncio.DatagramProtocol):
         self._session = session
         self._came_s = asyncio.get_running_loop().time()
         if self._task is None:
-            self._task = asyncio.ensure_future(self._run())
+            self._task = asyncio.ensure_future(pace(self._tick))
 
     def silent_s(self) -> float:
         """For how long no packet has come."""
@@ -186,17 +199,6 @@ class Sound(asyncio.DatagramProtocol):
 
     def error_received(self, error: Exception) -> None:
         """Its port is closed: that no sound comes says so, too."""
-
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        next_s = loop.time()
-        while True:
-            next_s += BLOCK_S
-            ahead_s = next_s - loop.time()
-            if ahead_s < -LATE_S:
-                next_s = loop.time()
-            await asyncio.sleep(max(0.0, ahead_s))
-            self._tick()
 
     def _tick(self) -> None:
         session, order = self._session, self._order

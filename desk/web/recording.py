@@ -33,6 +33,8 @@ SWEEP_S = 3600.0
 WHY_MAX = 200
 RECORDING, RING = "recording", "ring"  # ways of an opening
 NO_RTSP = "no-rtsp"
+RECORDED = ("rtsp", "sip", "webrtc")
+"""The ways of which something is recorded: of the last what is spoken (see desk.media.overheard)."""
 MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska", "m4a": "audio/mp4"}
 log = logging.getLogger("desk")
 T = TypeVar("T")
@@ -83,6 +85,8 @@ class Recording:
         """Incidents of which a conversation is recorded now."""
         self._blind: set[str] = set()
         """... of which only that is: their camera is tried again at each look."""
+        self._unfilmed: set[str] = set()
+        """... of which only that can be: no camera of theirs speaks RTSP."""
         self._calls, self._cameras = _Known(self._open_calls), _Known(self._all_cameras)
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -129,6 +133,10 @@ class Recording:
         """Why this call is not recorded now; "": it is; None: nobody asked for it, or it is over."""
         return self._codes.get(incident_id)
 
+    def is_wanted(self, incident_id: str) -> bool:
+        """Whether this call is being recorded, if there is anything to be had of it."""
+        return incident_id in self._running
+
     # Recording
 
     async def _record_on(self) -> None:
@@ -151,6 +159,7 @@ class Recording:
         for incident_id in [one for one in self._running if one not in calls]:
             await self._end(incident_id, CALL_CLOSED)
         self._codes = {name: code for name, code in self._codes.items() if name in calls}
+        self._unfilmed &= calls.keys()
         if self._kept.rules.ahead:
             await self._hold_open()
         missing = [(name, *where) for name, where in calls.items() if name not in self._running.keys() - self._blind]
@@ -168,16 +177,18 @@ class Recording:
 
     async def _begin(self, incident_id: str, device_id: str, stream: dict[str, Any]) -> None:
         assert self._kept.rules is not None
-        if not (stream.get("rtsp") or stream.get("sip")):
+        if not any(stream.get(way) for way in RECORDED):
             self._codes[incident_id] = NO_RTSP
             return
         self._blind.discard(incident_id)
+        if stream.get("webrtc") and not stream.get("rtsp"):
+            self._unfilmed.add(incident_id)
         try:
             await self._gateway.record(incident_id, stream, device_id, self._kept.rules.room)
             self._codes[incident_id] = ""
         except NoStream as trouble:  # tried again at the next look
             self._codes[incident_id] = trouble.code
-            if not (stream.get("sip") and self._gateway.runs):
+            if not ((stream.get("sip") or stream.get("webrtc")) and self._gateway.runs):
                 return
             self._blind.add(incident_id)
         if incident_id not in self._running:
@@ -187,6 +198,7 @@ class Recording:
         opening = self._running.pop(incident_id, None)
         self._codes.pop(incident_id, None)
         self._blind.discard(incident_id)
+        self._unfilmed.discard(incident_id)
         with contextlib.suppress(NoStream):
             await self._gateway.unrecord(incident_id)
         await self._write_end(opening, how)
@@ -232,6 +244,8 @@ class Recording:
         self._spoken = set(said["spoken"])
         known = self._running.keys() - self._blind
         self._codes.update({name: code for name, code in said["codes"].items() if name in known})
+        unfilmed = [name for name in self._unfilmed & known if self._codes[name] not in (DISK_FULL, NOT_WRITTEN)]
+        self._codes.update(dict.fromkeys(unfilmed, NO_RTSP))
 
     async def _write(self, opening: Opening) -> int | None:
         try:

@@ -102,6 +102,7 @@ REQUESTS: Mapping[str, Who] = {
     f"POST {_INCIDENT}/cameras/{{camera}}/whep": DUTY,
     "GET /api/whep/{call}": DUTY,  # keeps it open
     "DELETE /api/whep/{call}": DUTY,
+    "POST /api/whep/{call}/copy": DUTY,
     # A column.
     f"POST {_COLUMN}/command": DUTY,
     RESTART: CHIEFS,  # it raises no alarm meanwhile

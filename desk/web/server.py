@@ -54,9 +54,9 @@ class Server:
         self.feed = Feed(desk.messages, desk.status, desk.duty.attendance)
         self.rollouts = Rollouts(steering or Steering(desk.register.path.parent / FOLDER), self._enter)
         self.openings = Openings(desk.register, self.notify)
-        self.watching = Watching(desk, player, self.openings, self._person)
         self.recordings = Recordings(desk.register, rules, self.notify)
         self.recording = Recording(desk, player.gateway, self.recordings, self.openings, self._person)
+        self.watching = Watching(desk, player, self.openings, self._person, self.recording.is_wanted)
         desk.recorded, desk.recording_trouble = self.recordings.counts, lambda: self.recording.trouble
 
     def notify(self, change: Change) -> None:
@@ -104,6 +104,7 @@ class Server:
                 web.post(one + "/cameras/{camera}/whep", self.watching.call_camera),
                 web.get("/api/whep/{call}", self.watching.how),
                 web.delete("/api/whep/{call}", self.watching.hang_up),
+                web.post("/api/whep/{call}/copy", self.watching.copy),
                 web.get(one + "/recordings", self.recording.listed),
                 web.post(one + "/hold", self.recording.hold),
                 web.get("/api/recordings/{n}", self.recording.play),

@@ -34,6 +34,7 @@ REASON_HEADER = "Reason"  # percent-encoded UTF-8
 LEASE_S = 90.0  # browsers let the timers of a page that nobody looks at run once a minute
 LOOK_S = 5.0
 SHUT_MAX = 64
+AROUND, COPYING = "webrtc", "copying"  # the way; what a copy is called until it has a name
 SIGN_S, SIGN_AGAIN_S = 30, 10.0  # for how long a column shows that it is heard, and how often it is told
 log = logging.getLogger("desk")
 
@@ -49,13 +50,22 @@ class Look:
     is_heard: bool
     asked_s: float
     asked_ms: int
+    device_id: str
+    is_around: bool = False
+    """Whether the voices go around the desk: from the browser to the camera."""
+    copy: str = ""
+    """The name of a copy of them that comes to the desk."""
 
 
 class Watching:
-    """For one event loop. `person`: who asks; raises Refusal."""
+    """For one event loop. `person`: who asks; raises Refusal. `is_recorded`: whether that incident is to be."""
 
-    def __init__(self, desk: Desk, player: Player, openings: Openings, person: Callable[[web.Request], Person]) -> None:
+    def __init__(
+        self, desk: Desk, player: Player, openings: Openings, person: Callable[[web.Request], Person],
+        is_recorded: Callable[[str], bool] = lambda incident_id: False,
+    ) -> None:  # fmt: skip
         self._desk, self._player, self._openings, self._person = desk, player, openings, person
+        self._is_recorded = is_recorded
         self._looks: dict[str, Look] = {}
         self._shut_by_desk: deque[str] = deque(maxlen=SHUT_MAX)
         """The latest; their pages end them as well."""
@@ -64,7 +74,7 @@ class Watching:
         self._signing = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        player.gateway.on_ended = lambda name: self._do(self._end(name, GONE))
+        player.gateway.on_ended, player.gateway.on_failed = self._on_ended, self._on_failed
 
     def start(self) -> None:
         """In the loop that serves."""
@@ -125,7 +135,26 @@ class Watching:
         said = await self._player.state(name)
         if said.get("state") == "ended":
             await self._end(name, GONE)
-        return web.json_response(said)
+        return web.json_response({**said, "copy": look is not None and not look.copy and self._wants_copy(look)})
+
+    async def copy(self, request: web.Request) -> web.StreamResponse:
+        """A browser's offer of what is heard and said at a place, where that goes around a desk that records it."""
+        offer = await asking.body(request, SDP, SDP_MAX_BYTES)
+        look = self._looks.get(request.match_info["call"])
+        if look is None or look.copy or not self._wants_copy(look):
+            raise Refusal(409, "no copy is wanted of this")
+        look.copy = COPYING
+        try:
+            look.copy, answer = await self._player.gateway.copy(look.device_id, offer, request.remote or "")
+        except BaseException:
+            look.copy = ""
+            raise
+        if look not in self._looks.values():  # it ended meanwhile
+            await self._player.hang_up(look.copy)
+        return web.Response(status=201, body=answer, content_type=SDP)
+
+    def _wants_copy(self, look: Look) -> bool:
+        return look.is_heard and look.is_around and self._is_recorded(look.incident_id)
 
     async def hang_up(self, request: web.Request) -> web.StreamResponse:
         """The page wants no more of it."""
@@ -151,7 +180,9 @@ class Watching:
             number = None  # somebody asks for help there: a full disk hides nothing
         now_s = asyncio.get_running_loop().time()
         within, own = not opening.reason, not opening.camera
-        self._looks[answer.name] = Look(number, opening.incident_id, within, within and own, now_s, wall_ms())
+        look = Look(number, opening.incident_id, within, within and own, now_s, wall_ms(), opening.device_id)
+        look.is_around = answer.way == AROUND
+        self._looks[answer.name] = look
         if await self._is_over(opening):  # the call was closed meanwhile
             await self._shut(answer.name, CALL_CLOSED)
             raise Refusal(409, "the call is over", code="call-over")
@@ -213,11 +244,25 @@ class Watching:
             await self._end(name, how)
             await self._player.hang_up(name)
 
+    def _on_ended(self, name: str) -> None:
+        """The gateway has ended something: a look, or a copy, of which the page is told to make another one."""
+        for look in self._looks.values():
+            if look.copy == name:
+                look.copy = ""
+        self._do(self._end(name, GONE))
+
+    def _on_failed(self) -> None:
+        """No copy has outlived the gateway; of its looks their pages hear when they ask."""
+        for look in self._looks.values():
+            look.copy = ""
+
     async def _end(self, name: str, how: str) -> None:
         """Write down that it is over; the first who says so says how."""
         look = self._looks.pop(name, None)
         if look is not None and look.is_heard and self._loop is not None:
             self._do(self._sign())
+        if look is not None and look.copy not in ("", COPYING):
+            await self._player.hang_up(look.copy)
         if look is None or look.number is None:
             return
         at_ms = look.asked_ms if how == GONE else None

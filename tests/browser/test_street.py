@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import av
 import numpy as np
 import pytest
 from browser_probe import MARKS, DeskPage, Visitor, running_city
 from column_probe import need
 from playwright.sync_api import expect
+from voices import ears
 
 from sim.demo.columns import COLUMNS
 
@@ -35,10 +35,10 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def street(films: Path) -> Iterator[City]:
-    """One column with everything: baresip beside it, and GStreamer's camera. The desk records."""
+    """One column with everything: baresip beside it, and GStreamer's camera; one that speaks WHEP. The desk records."""
     for tool in ("mosquitto", "gstreamer", "baresip"):
         need(tool)
-    with running_city(COLUMNS[:1], street=True, desk_arguments=("--record", str(films))) as city:
+    with running_city(COLUMNS[:2], street=True, desk_arguments=("--record", str(films))) as city:
         yield city
 
 
@@ -63,29 +63,33 @@ def is_played(desk: DeskPage, picture: bool) -> None:
         desk.until(lambda: now()["pictures"] > 3 and now()["wide"] > 0, "its pictures")
 
 
-def ears(path: Path) -> list[float]:
-    """How loud the loudest is in each."""
-    with av.open(str(path)) as film:
-        samples = np.concatenate([frame.to_ndarray() for frame in film.decode(audio=0)], axis=1)
-    return [float(np.abs(ear).max()) for ear in samples]
-
-
-def recording_is_played(desk: DeskPage, incident: str, films: Path) -> None:
-    """From the register's row: the camera's film, then what was spoken, both sides of it. The hashes are the files'."""
-    desk.page.keyboard.press("2")
-    desk.row(incident).get_by_test_id("row-play").click()
-    is_played(desk, picture=True)
+def files_of(desk: DeskPage, incident: str, films: Path) -> list[str]:
+    """What there is of a call. The hashes are the files'."""
     path = f"/api/incidents/{incident}/recordings"
     rows = desk.page.evaluate("path => fetch(path).then(found => found.json())", path)["files"]
     for row in rows:
         assert row["sha256"] == hashlib.sha256((films / row["file"]).read_bytes()).hexdigest()
-    spoken = [number for number, row in enumerate(rows) if row["file"].endswith(".m4a")]
-    assert len(spoken) == 2 and len(rows) == 3, "the intercom hung up once: " + str(rows)
+    return [row["file"] for row in rows]
+
+
+def both_are_in(path: Path) -> None:
+    """The place in the left ear, the officer in the right."""
+    place, officer, _ = ears(path)
+    assert np.abs(place).max() > AUDIBLE and np.abs(officer).max() > AUDIBLE
+
+
+def recording_is_played(desk: DeskPage, incident: str, films: Path) -> None:
+    """From the register's row: the camera's film, then what was spoken, both sides of it."""
+    desk.page.keyboard.press("2")
+    desk.row(incident).get_by_test_id("row-play").click()
+    is_played(desk, picture=True)
+    files = files_of(desk, incident, films)
+    spoken = [number for number, file in enumerate(files) if file.endswith(".m4a")]
+    assert len(spoken) == 2 and len(files) == 3, "the intercom hung up once: " + str(files)
     desk.get("recording-play").nth(spoken[0]).click()
     expect(desk.get("recording-play").nth(spoken[0])).to_contain_text("Conversation")
     is_played(desk, picture=False)
-    place, officer = ears(films / rows[spoken[0]]["file"])
-    assert place > AUDIBLE and officer > AUDIBLE
+    both_are_in(films / files[spoken[0]])
 
 
 def test_from_the_press_to_everything_closed(street: City, visitor: Visitor, films: Path) -> None:
@@ -149,3 +153,32 @@ def test_from_the_press_to_everything_closed(street: City, visitor: Visitor, fil
     expect(pillar.get("call")).to_have_attribute("data-open", "false")
     intercom.wait_for_calls(0)
     recording_is_played(desk, incident, films)
+
+
+def test_the_voices_that_go_around_the_desk_are_heard_and_recorded(street: City, visitor: Visitor, films: Path) -> None:
+    """By WHEP. The browser's pretended microphone beeps. Without the button `mic` nothing is heard: the control.
+
+    The recording is red without the browser's copy, and where it has the officer alone.
+    """
+    device = COLUMNS[1].device_id
+    pillar = visitor.pillar(street.page(device))
+    desk = visitor.desk(street.desk.url)
+    pillar.press()
+    incident = desk.call_from(device)
+    desk.open(incident)
+    expect(desk.get("recording-said")).to_contain_text("its camera speaks no RTSP")
+    desk.get("play").click()
+    desk.sees_and_hears()
+    expect(desk.get("recording-said")).to_contain_text("Only the conversation is recorded now")
+    assert street.pillars[device].state()["heard"] == 0, "nobody has opened the microphone"
+    desk.get("mic").click()
+    desk.until(lambda: street.pillars[device].state()["heard"] > 0.1, "a voice at the pillar")
+    desk.get("mic").click()
+    desk.until(lambda: street.pillars[device].state()["heard"] == 0, "silence when the microphone is closed")
+    desk.accept(incident)
+    desk.close(incident, "false")
+    pillar.shows("ready")
+    desk.until(lambda: files_of(desk, incident, films), "the recording in the register")
+    (file,) = files_of(desk, incident, films)
+    assert file.endswith(".m4a")
+    both_are_in(films / file)

@@ -68,25 +68,6 @@ def test_from_the_press_to_the_register(city: City, visitor: Visitor) -> None:
     expect(row).to_have_attribute("data-state", "closed")
 
 
-def test_the_operators_voice_is_heard_at_the_pillar(city: City, visitor: Visitor) -> None:
-    """The browser's pretended microphone beeps. Without the button `mic` nothing is heard: the control."""
-    pillar = visitor.pillar(city.page("petropavl-02"))
-    desk = visitor.desk(city.desk.url)
-    pillar.press()
-    incident = desk.call_from("petropavl-02")
-    desk.open(incident)
-    desk.get("play").click()
-    desk.sees_and_hears()
-    assert city.pillars["petropavl-02"].state()["heard"] == 0, "nobody has opened the microphone"
-    desk.get("mic").click()
-    desk.until(lambda: city.pillars["petropavl-02"].state()["heard"] > 0.1, "a voice at the pillar")
-    desk.get("mic").click()
-    desk.until(lambda: city.pillars["petropavl-02"].state()["heard"] == 0, "silence when the microphone is closed")
-    desk.accept(incident)
-    desk.close(incident, "false")
-    pillar.shows("ready")
-
-
 def test_a_second_press_is_the_same_call(city: City, visitor: Visitor) -> None:
     pillar = visitor.pillar(city.page("school-07-01"))
     desk = visitor.desk(city.desk.url)

@@ -13,28 +13,32 @@ from column_probe import need
 from desk_rig import DeskRig
 from pillar_rig import Voice, pitch_of, run, until
 from rtsp_camera import STREAMS
-from seeing import Seeing, advances, at, names
+from seeing import INCIDENT, Seeing, advances, at, names
+from voices import ears
 
-from desk.media.back_channel import _ear, _Session
+from desk.media.back_channel import BackChannel, _ear, _Session
 from desk.media.credentials import Credential, Credentials, CredentialsError, read
+from desk.media.process import Calls
 from desk.media.relay import Target
 from desk.media.trouble import NoStream
+from desk.media.voice import mixed
+from desk.sip.announce import tone
 from desk.sip.g711 import ALAW, RATE_HZ, ULAW
 from sim.servers.rtsp import RtspCamera
 
-OFFICER_HZ, LOUD = 300, 3000
+CAMERA_HZ, OFFICER_HZ, LOUD = 440, 300, 3000
 SPEAKS = 'capsfilter caps="application/x-rtp,media=audio,payload=0,clock-rate=8000,encoding-name=PCMU" '
 SPEAKS += "name=depay_backchannel ! rtppcmudepay ! mulawdec ! filesink async=false sync=false buffer-mode=2 location="
 USER = ("desk", "a secret of the camera")
 
 
-@pytest.fixture
-def said(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the camera's loudspeaker says: 8,000 samples a second."""
-    return tmp_path / "said"
+    return tmp_path_factory.mktemp("camera") / "said"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def camera(said: Path) -> Iterator[RtspCamera]:
     need("gstreamer")
     streams: dict[str, Any] = {"/speaks": [STREAMS["/h264"], f"( {SPEAKS}{said} )"], "/mute": STREAMS["/h264"]}
@@ -42,9 +46,9 @@ def camera(said: Path) -> Iterator[RtspCamera]:
         yield running
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[DeskRig]:
-    rig = DeskRig(tmp_path / "desk", None)
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskRig]:
+    rig = DeskRig(tmp_path_factory.mktemp("desk") / "desk", None)
     known = Credential("127.0.0.1", USER[0], USER[1], speaks=True)
     rig.server.player.gateway._credentials = Credentials([known])
     yield rig
@@ -64,9 +68,17 @@ async def voice_is(seeing: Seeing, state: str) -> dict[str, Any]:
 
 
 @pytest.mark.gstreamer
-def test_the_officer_is_heard_at_the_camera(desk: DeskRig, camera: RtspCamera, said: Path) -> None:
-    """With the camera's password; and again when the camera was away. Red without the header `Require`."""
+def test_the_officer_is_heard_at_the_camera(desk: DeskRig, camera: RtspCamera, said: Path, tmp_path: Path) -> None:
+    """With the camera's password; and again when the camera was away. Red without the header `Require`.
+
+    The desk records it: in the left ear what the camera hears, in the right what the officer says. That part is red
+    without `BackChannel.said`, and without the recorder's ear.
+    """
     names(desk, rtsp=camera.address("/speaks"))
+    gateway, films = desk.server.player.gateway, tmp_path / "films"
+    films.mkdir()
+    room = {"folder": str(films), "most": 10**9, "spare": 0}
+    desk.run(gateway.record(INCIDENT, {"rtsp": camera.address("/speaks")}, "petropavl-01", room))
 
     def tone_is_there() -> bool:
         last = np.fromfile(said, np.int16)[-RATE_HZ // 2 :] if said.exists() else np.zeros(0, np.int16)
@@ -87,6 +99,14 @@ def test_the_officer_is_heard_at_the_camera(desk: DeskRig, camera: RtspCamera, s
             await until(tone_is_there, "the officer's voice again")
 
     run(look())
+    desk.run(gateway.unrecord(INCIDENT))
+    parts = desk.run(gateway.recordings())["parts"]
+    spoken = [films / part["file"] for part in parts if part["file"].endswith(".m4a")]
+    assert len(spoken) == 2, "before the outage and after it"
+    left, right, rate_hz = ears(spoken[0])
+    for ear, hertz in ((left, CAMERA_HZ), (right, OFFICER_HZ)):
+        middle = ear[len(ear) // 2 :]
+        assert pitch_of([middle], rate_hz) == pytest.approx(hertz, abs=12) and np.std(middle) > 0.1
 
 
 @pytest.mark.gstreamer
@@ -100,6 +120,40 @@ def test_a_camera_that_cannot_is_said_to_be_deaf_and_goes_on_being_seen(desk: De
             await advances(seeing, 5)
 
     run(look())
+
+
+def test_a_camera_has_one_back_channel_for_all_officers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which says what all say, and is recorded once. Red where each officer has one: a recording would have every
+    moment twice."""
+    opened: list[BackChannel] = []
+    target = Target(("192.0.2.1",), "camera.example", 554, "/stream", speaks=True)
+
+    async def once(channel: BackChannel) -> None:
+        opened.append(channel)
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(BackChannel, "_once", once)
+
+    async def speak() -> None:
+        calls = Calls()
+        found = [calls._back(target, "petropavl-01") for _ in range(2)]
+        assert found[0] is not None and found[0] is found[1]
+        officers = object(), object()
+        mouths = [found[0].join(officer) for officer in officers]
+        await asyncio.sleep(0)
+        assert opened == [found[0]]
+        for mouth, hertz in zip(mouths, (300, 500), strict=True):
+            for block in tone(hertz, 0.06, 0.3):
+                mouth.put(block)
+        both = np.frombuffer(mixed(mouths) or b"", np.int16)
+        each = [np.frombuffer(next(tone(hertz, 0.02, 0.3)), np.int16) for hertz in (300, 500)]
+        assert np.array_equal(both, each[0] + each[1])
+        await found[0].leave(officers[0])
+        assert calls._back(target, "petropavl-01") is found[0], "the other still speaks"
+        await found[0].leave(officers[1])
+        assert not calls._backs and found[0]._task is None
+
+    asyncio.run(speak())
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,43 @@ def test_the_column_is_told_that_it_is_heard_and_that_it_no_longer_is(
     assert not any(incident_id.startswith("drill") for incident_id, _ in said)
 
 
+def test_a_copy_is_asked_for_where_the_desk_records_and_the_voices_go_around_it(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And again when it has ended, and it ends with its look. Red where a copy outlives what it is a copy of."""
+    pages, names = stage.rig.server.watching, (f"copy-{number}" for number in itertools.count(1))
+    recorded: set[str] = set()
+    monkeypatch.setattr(pages, "_is_recorded", recorded.__contains__)
+
+    async def copy(device_id: str, offer: bytes, _: str) -> tuple[str, bytes]:
+        assert (device_id, offer) == (DEVICE, OFFER)
+        return next(names), OFFER
+
+    monkeypatch.setattr(stage.rig.server.player.gateway, "copy", copy)
+    answer, outside = stage.look("copy-1-1"), stage.look("drill-5-1", REASON)
+
+    def wanted(page: Answer = answer) -> bool:
+        return bool(stage.rig.get(page.headers["Location"]).json["copy"])
+
+    def sent(page: Answer = answer) -> int:
+        headers = {"Origin": stage.rig.origin, "Content-Type": "application/sdp"}
+        return stage.rig.ask("POST", page.headers["Location"] + "/copy", OFFER, headers).status
+
+    assert not wanted() and sent() == 409
+    recorded |= {"copy-1-1", "drill-5-1"}
+    assert wanted() and sent() == 201
+    assert not wanted() and sent() == 409, "one is enough"
+    assert not wanted(outside) and sent(outside) == 409, "nothing is recorded outside a call"
+    stage.rig._loop.call_soon_threadsafe(pages._on_ended, "copy-1")
+    wait_for(wanted, "the desk asks for another one")
+    assert sent() == 201
+    stage.rig._loop.call_soon_threadsafe(stage.rig.server.player.gateway.on_failed)
+    wait_for(wanted, "another one of the gateway that comes after it")
+    assert sent() == 201
+    stage.closes("copy-1-1")
+    wait_for(lambda: "copy-3" in stage.hung_up, "the end of the copy")
+
+
 @pytest.mark.mosquitto
 def test_of_two_desks_the_one_that_still_listens_says_so_when_the_other_stops(
     mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -138,7 +138,7 @@ def test_calls_that_are_not_recorded_are_said_to_be(server: FakeDesk, desk: Desk
     expect(desk.get("recording-said")).to_contain_text("Only the conversation is recorded now, not the picture: ")
     server.recordings[CALL] = {"files": [], "hold": None, "code": "", "spoken": True}
     server.put(incident(CALL, state="dispatched", stream={"sip": "sip:park-01@intercom.example"}))
-    expect(desk.get("recording-said")).to_contain_text("What you say to its intercom is recorded, too.")
+    expect(desk.get("recording-said")).to_contain_text("What you say to the place is recorded, too.")
     server.say({"kind": "desk", "broker": True, "recording": "disk-full", "now_ms": now_ms()})
     expect(desk.page.locator("#recording")).to_contain_text("calls are NOT recorded. Calls themselves go on.")
     server.say({"kind": "desk", "broker": True, "recording": "", "now_ms": now_ms()})

@@ -147,6 +147,7 @@ class Asked:
         self.runs = True
         self.no_camera = False
         self.recorded: list[str] = []
+        self.codes: dict[str, str] = {}
         self.ended: list[str] = []
 
     async def record(self, incident_id: str, stream: dict[str, Any], *_: Any) -> None:
@@ -175,7 +176,7 @@ class Asked:
         return []
 
     async def recordings(self) -> dict[str, Any]:
-        return {"parts": [], "codes": {}, "spoken": []}
+        return {"parts": [], "codes": self.codes, "spoken": []}
 
     def look(self, times: int = 1) -> tuple[int, int]:
         """How often incidents and columns were read until then."""
@@ -223,6 +224,21 @@ def test_a_camera_that_cannot_be_reached_is_tried_again_while_the_conversation_i
     asked.recording.changed(Change("incident", INCIDENT))
     asked.look()
     assert asked.ended == [INCIDENT] and asked.openings_begun == 1
+
+
+@pytest.mark.parametrize("code", ["", "no-conversation", DISK_FULL])
+def test_of_a_column_with_whep_alone_what_is_spoken_is_recorded_and_no_picture(code: str) -> None:
+    """Red where the page says that the call is recorded, and where a full disk is hidden."""
+    asked = Asked()
+    asked.calls = [{"id": INCIDENT, "device_id": "petropavl-01", "alarm": {"stream": {"webrtc": "https://a.example"}}}]
+    asked.codes = {INCIDENT: code}
+    asked.look(times=3)
+    assert asked.recorded == [INCIDENT] and asked.recording.is_wanted(INCIDENT)
+    assert asked.recording.code_of(INCIDENT) == (DISK_FULL if code == DISK_FULL else recording.NO_RTSP)
+    asked.calls, asked.codes = [], {}
+    asked.recording.changed(Change("incident", INCIDENT))
+    asked.look()
+    assert not asked.recording.is_wanted(INCIDENT) and asked.recording.code_of(INCIDENT) is None
 
 
 def test_a_gateway_that_does_not_run_fills_no_audit_list() -> None:

@@ -34,6 +34,7 @@ WITHOUT_WORDS = {
     "gateway.py:call": IS_A_PROGRAMS,
     "gateway.py:_say": IS_A_PROGRAMS,
     "watching.py:hang_up": "the page hangs up without waiting for an answer",
+    "watching.py:copy": "the page sends copies by itself, and again when the desk asks for one",
     "server.py:_close": IS_A_PROGRAMS,  # the kind of a call that is not false
     "duty.py:close": IS_A_PROGRAMS,
     "duty.py:_order": IS_A_PROGRAMS,

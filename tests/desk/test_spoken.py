@@ -11,12 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
-import av
 import numpy as np
 import pytest
 from pillar_rig import pitch_of, run, until
+from voices import ears
 
 from desk.media import spoken
 from desk.media.files import DISK_FULL, Part, Room, orphans
@@ -48,15 +47,6 @@ class Studio:
 
     def is_silent(self, seconds: float) -> None:
         self._clock_s += seconds
-
-
-def ears(path: Path) -> tuple[Any, Any, int]:
-    """(left, right, samples a second) of a file, as a player has them."""
-    with av.open(str(path)) as film:
-        frames = [frame.to_ndarray() for frame in film.decode(audio=0)]
-        rate_hz = film.streams.audio[0].sample_rate
-        left, right = np.concatenate(frames, axis=1)
-    return left, right, rate_hz
 
 
 def recorded(folder: Path, monkeypatch: pytest.MonkeyPatch, say: Callable[[Studio], None], **room: int) -> list[Part]:

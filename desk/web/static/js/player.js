@@ -1,10 +1,11 @@
 // Sees and hears the place: WebRTC by WHEP, through the desk's server, which knows where this call's stream is.
 
+import { Copy } from "./copy.js";
+import { gathered } from "./gathering.js";
 import { Microphone } from "./microphone.js";
 import { audio, rms } from "./sound.js";
 import { Refused, get, send } from "./api.js";
 
-const GATHER_MS = 400; // host candidates only: there is no server to ask
 const LEVEL_EVERY_MS = 100;
 const LOOK_EVERY_MS = 500;
 const ASK_EVERY_MS = 1000;
@@ -13,6 +14,8 @@ const STALLED_MS = 2000; // without a new picture: what is seen is the past
 
 export class Player {
   #video; #changed; #peer = null; #resource = null; #microphone; #sender = null; #meter = null; #timer = 0; #look = 0; #ask = 0;
+  #copy = new Copy(); #place = null; // of the voices, where a desk that records wants one; the place's track
+  #copying = false;
   #holds = false; // whether somebody talks by holding
   #wanted = 0; // counts what was asked of the microphone: only the latest counts
 
@@ -128,6 +131,7 @@ export class Player {
         this.#set("ended");
         return;
       }
+      if (said.copy === true) this.#copyTo(`${resource}/copy`);
       const away = said.state === "away" ? String(said.code) : "";
       const voice = said.voice ? { state: String(said.voice.state), code: String(said.voice.code) } : null;
       if (away === this.away && said.converted === this.converted && JSON.stringify(voice) === JSON.stringify(this.voice)) return;
@@ -136,12 +140,22 @@ export class Player {
     }, ASK_EVERY_MS);
   }
 
+  /** What fails here is tried again when the desk asks again. */
+  async #copyTo(path) {
+    if (this.#copying || this.#place === null) return;
+    this.#copying = true;
+    await this.#copy.start(path, this.#place, this.live ? this.#sender?.track : null).catch(() => this.#copy.stop());
+    this.#copying = false;
+  }
+
   #track(peer, stream, track) {
     if (peer !== this.#peer) return;
     stream.addTrack(track);
     if (this.#video.srcObject !== stream) this.#video.srcObject = stream;
     this.#video.play().catch(() => {});
-    if (track.kind === "audio") this.#listen(track);
+    if (track.kind !== "audio") return;
+    this.#place = track;
+    this.#listen(track);
   }
 
   #listen(track) {
@@ -177,6 +191,7 @@ export class Player {
         if (sender !== this.#sender || this.deaf) this.#microphone.close();
         else if (wanted === this.#wanted) {
           await sender.replaceTrack(track);
+          this.#copy.say(track);
           this.live = true;
           if (wanted !== this.#wanted) this.#silence(); // let go of meanwhile
         }
@@ -208,6 +223,7 @@ export class Player {
   /** A microphone that is talked into by holding stays open for the browser, so that the first word is not lost. */
   #silence() {
     this.#sender?.replaceTrack(null).catch(() => {});
+    this.#copy.say(null);
     this.live = false;
     this.#microphone.quiet();
     if (!this.#holds) this.#microphone.close();
@@ -228,6 +244,8 @@ export class Player {
     [this.stalled, this.deaf, this.converted, this.away, this.voice, this.pictured] = [false, false, false, "", null, true];
     this.#meter?.disconnect();
     this.#meter = null;
+    this.#copy.stop();
+    this.#place = null;
     peer.close();
     this.#video.srcObject = null;
     this.level(0);
@@ -251,12 +269,4 @@ function tried(headers) {
 
 function end(resource) {
   if (resource) fetch(resource, { method: "DELETE", keepalive: true }).catch(() => {});
-}
-
-function gathered(peer) {
-  if (peer.iceGatheringState === "complete") return Promise.resolve();
-  return new Promise((resolve) => {
-    setTimeout(resolve, GATHER_MS);
-    peer.onicegatheringstatechange = () => { if (peer.iceGatheringState === "complete") resolve(); };
-  });
 }

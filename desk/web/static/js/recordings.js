@@ -34,7 +34,7 @@ export function recordings(incidentId, parts) {
     if (found?.hold) return t("recording.held", { by: plain(found.hold.by, 64), why: plain(found.hold.why, 200) });
     const code = found?.code ?? null;
     if (!isOpen(incident) || code === null) return "";
-    if (code === "") return incident.stream?.sip ? `${t("recording.runs")} ${t("recording.yours")}` : t("recording.runs");
+    if (code === "") return incident.stream?.sip || found.spoken ? `${t("recording.runs")} ${t("recording.yours")}` : t("recording.runs");
     return t(found.spoken ? "recording.spoken" : "recording.not", { why: has(`recording-failed.${code}`) ? t(`recording-failed.${code}`)
       : term("way-failed", code) });
   }
