@@ -100,7 +100,7 @@ def _plan(arguments: argparse.Namespace, release: Offer, book: Book, said: Said)
     if plan is None:
         plan = Plan(release.digest, release.version, limits, arguments.first)
         book.keep(plan, wall_ms(), [f"release {release.digest}, version {release.version}"])
-    elif plan.state in (rules.STOPPED, rules.ABORTED):
+    elif plan.state in (rules.STOPPED, rules.ABORTED) and book.wished() != "resume":
         print(said(f"it had ended: {plan.state}: {plan.why}; `resume` before `start` lets it go on"), flush=True)
     plan.offer = release
     return plan

@@ -113,7 +113,7 @@ class Plan:
         elif kind == "fault/drill-unanswered":
             column.drill_failed = bool(body)
         elif kind == "result" and self._is_no(column, body):
-            self._put(column, REFUSED, now_ms, str(body["error"]))
+            self._put(column, REFUSED, now_ms, str(body["error"]).removeprefix(f"{REFUSED}: "))
 
     def _is_no(self, column: Column, result: Mapping[str, Any]) -> bool:
         return column.state == TOLD and not result["ok"] and result["id"].startswith(self.command_prefix)

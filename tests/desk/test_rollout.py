@@ -1,5 +1,6 @@
 """A rollout's rules in virtual time: stages, neighbours, limits, and kills at any moment. No broker, no clock."""
 
+import argparse
 import itertools
 import json
 import random
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from common.places import apart_m
+from desk.rollout import command
 from desk.rollout import plan as rules
 from desk.rollout.book import Book
 from desk.rollout.plan import Column, Limits, Plan
@@ -184,7 +186,22 @@ def test_a_column_that_refuses_or_does_not_hear_stops_it() -> None:
             fleet.tell_all(plan, now_ms, kept=False)
             told += len(plan.look(now_ms))
         assert plan.state == rules.STOPPED and ("refused: " if answer else "lost: ") in plan.why
+        assert not answer or plan.columns[send.device_id].why == "too little memory is free"  # the state says the rest
         assert told == (0 if answer else rules.TOLD_MAX - 1)
+
+
+def test_who_resumed_is_not_told_to_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Red when `start` says that it had ended to whoever has typed `resume` already."""
+    book, plan = Book(tmp_path), Plan(DIGEST, VERSION, LIMITS)
+    plan.state = rules.STOPPED
+    book.keep(plan, 0, [])
+    arguments = argparse.Namespace(folder=tmp_path, **LIMITS._asdict())
+    for wished, told in (("", True), ("resume", False)):
+        if wished:
+            assert book.wish(wished)
+        command._plan(arguments, plan, book, str)  # type: ignore[arg-type]
+        assert ("it had ended" in capsys.readouterr().out) == told
+    book.close()
 
 
 def test_somebody_elses_result_is_none_of_ours() -> None:

@@ -28,7 +28,7 @@ DESK, FIELD = ROOT / "desk" / "words", ROOT / "field" / "words" / "sentences"
 SPEAKERS: dict[Path, tuple[str, ...]] = {
     COMMON: ("common", "desk", "field"),
     DESK: ("desk", "common"),
-    rollout.WORDS: ("desk", "common"),
+    rollout.WORDS: ("desk", "common", "firmware/update", "firmware"),
     FIELD: ("field", "common", "firmware/startup"),
 }
 BESIDE = {COMMON: (COMMON, FIELD), DESK: (COMMON, DESK), rollout.WORDS: (COMMON, DESK, rollout.WORDS),

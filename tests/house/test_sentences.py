@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sentences import FILLED, said_by
+from sentences import FILLED, all_texts, docstrings, said_by
 
 from common import sentences
 from common.sentences import COMMON, LANGUAGES, Sentences, pattern
@@ -70,7 +70,7 @@ ROLLOUT = {
 NAMES = re.compile(
     r"\[\w+\] \w+|account add\|remove\|list\|reset-second-factor|--[a-z-]+|[a-z]+://\S+|\w+=\S*"
     r"|`[^`]*`|'[^']*'|\"[^\"]*\"|«[^»]*»|\[\[?[\w.]+\]\]?|\{[^}]*\}|\bsip:\S*|geo:\S+"
-    r"|mpy-cross|MicroPython|mpremote|Ctrl-\S|\.(?:mpy|bin|app-bin)\b|\bprovisioned\b"
+    r"|\.\.\.\w+|mpy-cross|MicroPython|mpremote|Ctrl-\S|\.(?:mpy|bin|app-bin)\b|\bprovisioned\b"
     r"|[\w.-]*[/_@|]\S*|\w+(?:\.\w+)+|\b[A-Z][A-Z0-9]{1,}\w*(?::[A-Z]+)?\b|%\S+|a-z|A-Z|python -m [\w.]+"
     r"|\b(?:make (?:provision|release|flash)|open = true|chmod 600|sudo chown|chown -R|mosquitto|mqtt\w*|webrtc|rtsps?"
     r"|sip|http|https|null|believed|desks|email|after_s|steps|host|user|root|device|password|chip|port|lat|lon|secrets|broker"
@@ -96,10 +96,23 @@ def register_troubles() -> list[str]:
     return [text for text in both if text.startswith(f"{FILLED}: {FILLED}: ")]
 
 
+def columns_reasons() -> list[str]:
+    """Why a column takes no update, or went back: what its firmware says behind no part's name."""
+    found: set[str] = set()
+    for path in (ROOT / "firmware/update").glob("*.py"):
+        found |= all_texts(path) - docstrings(path)
+    found |= all_texts(ROOT / "firmware/orders.py", within="_objection")
+    shown = {text.removeprefix("refused: ") for text in found if " " in text and "%" not in text}
+    return sorted(text for text in shown if not re.match(f"(update|certificates): |{FILLED}?$", text))
+
+
 SPEAKERS: dict[str, tuple[Callable[[], list[str]], Callable[[str], Callable[[str], str]]]] = {
     "field": (lambda: sayings(FIELD), lambda language: Words(language).said),
     "desk": (lambda: sayings(DESK) + register_troubles(), lambda language: spoken(["--lang", language]).said),
-    "rollout": (lambda: sayings(ROLLOUT), lambda language: spoken(["--lang", language], rollout.WORDS).said),
+    "rollout": (
+        lambda: sayings(ROLLOUT) + columns_reasons(),
+        lambda language: spoken(["--lang", language], rollout.WORDS).said,
+    ),
 }
 
 

@@ -91,11 +91,19 @@ def _texts(node: ast.expr, constants: dict[str, list[ast.expr]], depth: int = 0)
     return [FILLED]
 
 
-def all_texts(path: Path) -> set[str]:
-    """Every text with a word in it that stands in a source, holes filled, whoever says it."""
-    tree = ast.parse(path.read_text("utf-8"))
+def all_texts(path: Path, within: str = "") -> set[str]:
+    """Every text with a word in it that stands in a source, or in one function of it, holes filled, whoever says it."""
+    tree: ast.AST = ast.parse(path.read_text("utf-8"))
     everywhere, found = _assigned([*ast.walk(tree)]), set[str]()
+    if within:
+        tree = next(node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef) and node.name == within)
     for node in ast.walk(tree):
         if isinstance(node, ast.JoinedStr | ast.BinOp | ast.Constant):
             found.update(text for text in _texts(node, everywhere) if re.search("[A-Za-z]{2,}", text))
     return found | {re.sub(r"%(\(\w+\))?[sdr]", FILLED, text) for text in found}
+
+
+def docstrings(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    spoken = (node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef))
+    return {ast.get_docstring(node, clean=False) or "" for node in spoken}
