@@ -42,6 +42,7 @@ def test_the_timeline_says_who_was_told_and_who_was_not(server: FakeDesk, desk: 
          "detail": {"tell": who, "after_s": 15 + at, "desk": "desk-1", "try": 1, **({"why": why} if why else {})}}
         for at, (kind, who, why) in enumerate(steps)
     ]  # fmt: skip
+    server.timelines[CALL][1]["detail"]["unrecorded"] = True
     server.timelines[CALL].append({"at_ms": now_ms() + 9, "kind": "nobody-here", "by": "desk-1",
                                    "detail": {"why": "no-browser"}})  # fmt: skip
     desk.open(CALL)
@@ -51,6 +52,7 @@ def test_the_timeline_says_who_was_told_and_who_was_not(server: FakeDesk, desk: 
         "duty: could not be told: HTTP 500",
         "chief: perhaps told, nobody can know: no answer",
         "Nobody is at desk-1: no browser is open",
+        "entered later: the register took nothing then",
     ):
         expect(timeline).to_contain_text(text)
 

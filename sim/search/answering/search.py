@@ -30,7 +30,7 @@ KINDS = frozenset(
     [
         *(f"operator {mood}" for mood in MOODS),
         *(f"killed {point}" for point in POINTS),
-        *("killed from outside", "cut off", "closed by mistake, and pressed again"),
+        *("killed from outside", "cut off", "disk full", "closed by mistake, and pressed again"),
         *("telling sent", "telling failed", "telling unsure", "telling lost"),
     ]
 )
