@@ -6,11 +6,46 @@ import re
 
 import pytest
 from browser_probe import DeskPage, Visitor
-from desk_page_probe import FakeDesk, incident, now_ms
+from desk_page_probe import STATIC, FakeDesk, incident, now_ms
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 PARK = ("park-01", "park-02", "school-01")
+
+# The page's own answers for paths with `part` lie there until `letGo()`, which ends when the page has taken them.
+KEEP_BACK = """(part) => {
+  const [fetched, kept] = [window.fetch, []];
+  window.keptBack = () => kept.length;
+  window.letGo = () => { kept.forEach((go) => go()); return new Promise((done) => setTimeout(done)); };
+  window.fetch = async (path, options) => {
+    const answer = await fetched(path, options);
+    if (!path.includes(part)) return answer;
+    const read = await answer.json();
+    await new Promise((go) => kept.push(go));
+    return Object.defineProperty(answer, "json", { value: async () => read });
+  };
+}"""
+# Three questions; the second is answered first, then the first, then the last, and a fourth is refused late.
+ASK = """async () => {
+  const { Refused, asker } = await import("/static/js/api.js");
+  const taken = [];
+  const ask = asker((answer) => taken.push(answer), (error) => taken.push(error.status));
+  const open = [];
+  const asked = [0, 1, 2, 3].map((n) => ask(() => new Promise((yes, no) => { open[n] = { yes, no }; })));
+  open[1].yes("second");
+  await asked[1];
+  open[0].yes("first");
+  open[3].no(new Refused(503));
+  open[2].yes("third");
+  await Promise.all(asked);
+  return taken;
+}"""
+
+UPKEEP = {
+    "columns": [], "findings": [], "orders": [], "roster": True, "roster_refused": "", "button_days": 30,
+    "share": {"proven": 0, "call_proven": 0, "total": 0},
+}  # fmt: skip
+MONTH = {"availability": None, **dict.fromkeys(("presumed", "down", "lost", "heartbeats", "dropped", "restarts"), 0)}
 
 UNKNOWN = re.compile("status of 401|response code: 401")  # what a browser says of a request by nobody it knows
 
@@ -35,15 +70,59 @@ def test_the_register_filters_and_its_files_have_the_same_filter(server: FakeDes
     expect(rows).to_have_attribute("data-outcome", "criminal")
     desk.get("register-from").fill("2026-01-02")
     desk.get("register-to").fill("2026-12-31")
-    expect(desk.get("export-csv")).to_have_attribute(
+    expect(desk.get("register-csv")).to_have_attribute(
         "href", "/api/export.csv?state=all&outcome=criminal&from_ms=1767312000000&to_ms=1798761600000"
     )
     desk.get("register-clear").click()
     expect(rows).to_have_count(3)
-    expect(desk.get("export-json")).to_have_attribute("href", "/api/export.json?state=all")
+    expect(desk.get("register-json")).to_have_attribute("href", "/api/export.json?state=all")
 
 
-def test_the_statistics_are_shown(server: FakeDesk, desk: DeskPage) -> None:
+def test_the_answer_to_the_last_question_is_shown(server: FakeDesk, desk: DeskPage) -> None:
+    """Whichever comes first. Red when api.js's `asker` takes what is older than what it has taken."""
+    closed = {"state": "closed", "by": "operator 4", "closed_ms": now_ms()}
+    server.put(
+        incident("park-01-1-1", **closed, outcome="false"), incident("park-02-1-1", **closed, outcome="criminal")
+    )
+    desk.page.keyboard.press("2")
+    rows = desk.page.locator("[data-testid=register-calls] tr[data-id]")
+    expect(rows).to_have_count(2)
+    desk.page.evaluate(KEEP_BACK, "outcome=false")
+    desk.get("register-outcome").select_option("false")
+    desk.until(lambda: desk.page.evaluate("keptBack()"), "an answer that is kept back")
+    desk.get("register-outcome").select_option("criminal")
+    expect(rows).to_have_count(1)
+    shown = "[...document.querySelectorAll('[data-testid=register-calls] tr[data-id]')].map(row => row.dataset.outcome)"
+    assert desk.page.evaluate(f"letGo().then(() => {shown})") == ["criminal"], "at once: the view reads again by itself"
+
+
+def test_of_questions_that_are_put_often_a_slow_server_answers_some(desk: DeskPage) -> None:
+    """What comes counts unless something newer came: red when only the very last question counts, for then a view that
+    asks every 3 s never shows what takes longer."""
+    assert desk.page.evaluate(ASK) == ["second", 503]
+
+
+def test_a_chosen_month_is_shown_while_its_field_has_the_focus(desk: DeskPage) -> None:
+    """And stays: red when it waits until somebody leaves the field, or when an older answer comes over it."""
+    desk.page.route("**/api/upkeep", lambda route: route.fulfill(json=UPKEEP))
+    desk.page.route("**/api/life?*", lambda route: route.fulfill(json={"columns": [], "total": MONTH, "repair": {}}))
+    desk.page.route("**/api/life.svg?*", lambda route: route.fulfill(path=STATIC / "calm.svg"))
+    desk.page.keyboard.press("4")
+    month, file = desk.get("upkeep-month"), desk.get("upkeep-report").locator("a")
+    expect(month).to_be_visible()
+    _, second, third, *_ = month.locator("option").evaluate_all("all => all.map(one => one.value)")
+    desk.page.evaluate(KEEP_BACK, f"month={second}")
+    month.focus()
+    month.select_option(second)
+    desk.until(lambda: desk.page.evaluate("keptBack()"), "an answer that is kept back")
+    month.select_option(third)
+    expect(file).to_have_attribute("href", f"/api/life.csv?month={third}")
+    expect(month).to_be_focused()
+    desk.page.evaluate("letGo()")
+    expect(file).to_have_attribute("href", f"/api/life.csv?month={third}")
+
+
+def test_the_statistics_are_shown(desk: DeskPage) -> None:
     desk.page.keyboard.press("3")
     expect(desk.get("statistics-total")).to_have_text("Calls: 8. Open now: 1.")
     expect(desk.get("press-to-desk").locator("[data-figure=p99]")).to_have_text("1 min 1 s")

@@ -1,8 +1,8 @@
 // The own access: role, sessions, password; and for those who may see it everybody's sessions.
 
-import { Refused, get, post } from "./api.js";
+import { Refused, asker, get, post } from "./api.js";
 import { button, el, plain, setText } from "./dom.js";
-import { t } from "./i18n.js";
+import { apply, t } from "./i18n.js";
 import { gate, may } from "./rights.js";
 import { store } from "./store.js";
 import { stampText } from "./time.js";
@@ -11,6 +11,8 @@ import { refusalText } from "./words.js";
 const BROWSERS = [["Edg", "Edge"], ["OPR", "Opera"], ["YaBrowser", "Yandex"], ["Firefox", "Firefox"], ["Chrome", "Chrome"], ["Safari", "Safari"]];
 const SYSTEMS = ["Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux"];
 const CODE_MAX = "40";
+const SECRET_MAX = "128";
+const PEOPLE = "GET /api/accounts";
 const RESET = "POST /api/second-factor/reset";
 const OTHERS = "POST /api/sessions/{session}/end others";
 
@@ -52,7 +54,6 @@ function draw() {
   parts.password.hidden = parts.factor.hidden = !store.me?.accounts;
   drawFactor();
   drawPeople();
-  for (const node of parts.host.querySelectorAll("[data-t]")) setText(node, t(node.dataset.t));
 }
 
 /** The steps of the second factor; what is being typed stays. */
@@ -62,6 +63,7 @@ function drawFactor() {
   if (parts.factor.dataset.step === step && step !== "on") return;
   parts.factor.dataset.step = step;
   parts.factor.replaceChildren(el("h3", { "data-t": "factor.title" }), ...FACTOR[step](on));
+  apply(parts.factor);
 }
 
 function form(testid, save, fields, submit) {
@@ -69,8 +71,9 @@ function form(testid, save, fields, submit) {
     el("button", { type: "submit", testid: `${testid}-save`, "data-t": save }));
 }
 
-const codeField = (testid) => el("label", {}, el("span", { "data-t": "factor.code" }),
-  el("input", { type: "text", testid, autocomplete: "one-time-code", maxlength: CODE_MAX, required: true }));
+const field = (name, properties) => el("label", {}, el("span", { "data-t": name }), el("input", { required: true, ...properties }));
+const codeField = (testid) => field("factor.code", { type: "text", testid, autocomplete: "one-time-code", maxlength: CODE_MAX });
+const secretField = (name, testid, autocomplete) => field(name, { type: "password", testid, autocomplete, maxlength: SECRET_MAX });
 
 const FACTOR = {
   off() {
@@ -116,12 +119,15 @@ function drawPeople() {
   parts.people.replaceChildren(...group(t("people.title"), people.map(personRow)));
 }
 
-async function read() {
-  store.me = await get("/api/me");
-  sessions = await get("/api/sessions");
-  people = may("GET /api/accounts") ? await get("/api/accounts") : [];
+const ask = asker((answer) => {
+  [store.me, sessions, people] = answer;
   draw();
-}
+}, (error) => setText(parts.wrong, refusalText(error)));
+
+const read = () => ask(async () => {
+  const me = await get("/api/me");
+  return [me, await get("/api/sessions"), me.may.includes(PEOPLE) ? await get("/api/accounts") : []];
+});
 
 /** Does it, says what came of it, and reads everything anew. Gives the answer; null when it was refused. */
 async function act(path, body = {}, done = "") {
@@ -139,26 +145,19 @@ async function act(path, body = {}, done = "") {
   }
 }
 
-function secretField(name, testid, complete) {
-  return el("label", {}, el("span", { "data-t": name }), el("input", { type: "password", testid, autocomplete: complete, maxlength: "128", required: true }));
-}
-
 function passwordForm() {
   const [old, fresh, again] = [secretField("password.old", "password-old", "current-password"),
     secretField("password.new", "password-new", "new-password"), secretField("password.again", "password-again", "new-password")];
   const value = (label) => label.lastChild.value;
-  const submit = async (event) => {
-    event.preventDefault();
+  const made = form("password", "password.save", [el("h3", { "data-t": "password.title" }), el("p", { class: "none", "data-t": "password.note" }), old, fresh, again], async () => {
     if (value(fresh) !== value(again)) return setText(parts.wrong, t("password.differ"));
-    if (await act("/api/password", { old: value(old), new: value(fresh) }, t("password.changed"))) form.reset();
-  };
-  const form = el("form", { class: "ask", on: { submit } }, el("h3", { "data-t": "password.title" }), el("p", { class: "none", "data-t": "password.note" }), old, fresh, again,
-    el("button", { type: "submit", testid: "password-save", "data-t": "password.save" }));
-  return form;
+    if (await act("/api/password", { old: value(old), new: value(fresh) }, t("password.changed"))) made.reset();
+  });
+  return made;
 }
 
 /** Draws everything anew, in the present language. */
-export const render = () => draw();
+export const render = draw;
 
 /** `dialog` with an element of the class `account-host`. */
 export function mount(dialog, opener) {
@@ -172,6 +171,6 @@ export function mount(dialog, opener) {
     setText(parts.wrong, "");
     setText(parts.done, "");
     dialog.showModal();
-    read().catch((error) => setText(parts.wrong, refusalText(error)));
+    read();
   });
 }

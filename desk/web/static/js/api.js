@@ -50,4 +50,22 @@ export function query(values) {
   return given.length ? "?" + new URLSearchParams(given.map(([name, value]) => [name, String(value)])) : "";
 }
 
+/** For a question that is put again and again. What comes of one, `take(answer)` or `refuse(Refused)`, counts unless a
+ * later one has been answered: the last wins, and a slow server is not asked in vain. */
+export function asker(take, refuse) {
+  let [asked, answered] = [0, 0];
+  return async (question) => {
+    const mine = ++asked;
+    const settle = (act, what) => {
+      if (mine < answered) return;
+      answered = mine;
+      act(what);
+    };
+    await question().then((answer) => settle(take, answer), (error) => {
+      if (!(error instanceof Refused)) throw error;
+      settle(refuse, error);
+    });
+  };
+}
+
 export const incidentPath = (id, tail = "") => `/api/incidents/${encodeURIComponent(id)}${tail}`;

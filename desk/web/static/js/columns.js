@@ -3,7 +3,7 @@
 import { Refused, post } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { columnEvents } from "./events.js";
-import { has, t } from "./i18n.js";
+import { apply, has, t } from "./i18n.js";
 import { gate, may, mayNot } from "./rights.js";
 import { isOpen, on, select, store } from "./store.js";
 import { ageText, momentText, nowMs, spanText } from "./time.js";
@@ -12,7 +12,9 @@ import { columnText, faultText, linkText, modeText, ownWords, placeText, refusal
 const URGENCY = { alarm: 0, silent: 1, offline: 1, fault: 2, ready: 3 };
 const COMMANDS = ["identify", "selftest", "report", "drill", "exercise", "restart"];
 const EXERCISE = "exercise"; // no command of its own: real calls come first
-const RESTART = "restart"; // asks once more, and wants a right of its own
+const RESTART = "restart"; // asks once more
+const RIGHT = "POST /api/columns/{device_id}/command";
+const RIGHTS = { [EXERCISE]: "POST /api/columns/{device_id}/exercise", [RESTART]: `${RIGHT} ${RESTART}` }; // of their own
 const CODE = "POST /api/columns/{device_id}/code";
 
 let shown = null;
@@ -72,8 +74,7 @@ function build(id) {
     commands: el("div", { class: "commands" }) };
   const events = columnEvents(id);
   const code = consoleCode(id);
-  const leave = button({ class: "leave", testid: "panel-close" }, () => select("column", null), "×");
-  setAttribute(leave, "aria-label", t("panel.close"));
+  const leave = button({ class: "leave", testid: "panel-close", "data-t-label": "panel.close" }, () => select("column", null), "×");
   for (const cmd of COMMANDS) parts.commands.append(button({ class: "quiet", testid: `command-${cmd}`, "data-command": cmd }, () => command(cmd)));
   const node = el("article", { class: "panel column-panel", testid: "column-panel", "data-id": id },
     el("header", { class: "panel-head" }, leave, parts.place, parts.facts, parts.says),
@@ -145,9 +146,9 @@ function update() {
   for (const one of parts.commands.children) {
     const cmd = one.dataset.command;
     setText(one, shown.asked === cmd ? t("command.sure") : t(`command.${cmd}`));
-    gate(one, cmd === EXERCISE ? "POST /api/columns/{device_id}/exercise" : `POST /api/columns/{device_id}/command${cmd === RESTART ? ` ${RESTART}` : ""}`);
+    gate(one, RIGHTS[cmd] ?? RIGHT);
   }
-  setText(parts.mayNot, mayNot("POST /api/columns/{device_id}/command") || (may("POST /api/columns/{device_id}/command restart") ? "" : t("command.chief")));
+  setText(parts.mayNot, mayNot(RIGHT) || (may(RIGHTS[RESTART]) ? "" : t("command.chief")));
   gate(shown.code.make, CODE);
   shown.events.update();
 }
@@ -182,20 +183,15 @@ function show() {
   if (id !== null && !shown) {
     shown = build(id);
     document.getElementById("side").append(shown.node);
-    translate();
+    apply(shown.node);
     shown.events.read();
   }
   update();
   renderList();
 }
 
-function translate() {
-  for (const node of shown?.node.querySelectorAll("[data-t]") ?? []) node.textContent = t(node.dataset.t);
-}
-
 /** Draws everything anew, in the present language. */
 export function render() {
-  translate();
   renderList();
   renderCalm();
   update();

@@ -24,7 +24,7 @@ export function setAttribute(node, name, value) {
   else if (node.getAttribute(name) !== String(value)) node.setAttribute(name, String(value));
 }
 
-function fill(node, properties, children) {
+function furnish(node, properties, children) {
   for (const [name, value] of Object.entries(properties)) {
     if (name === "text") node.textContent = value;
     else if (name === "testid") node.dataset.testid = value;
@@ -37,12 +37,12 @@ function fill(node, properties, children) {
 
 /** An element. `properties`: `text`, `testid`, `on` {event: function}; everything else is an attribute. */
 export function el(tag, properties = {}, ...children) {
-  return fill(document.createElement(tag), properties, children);
+  return furnish(document.createElement(tag), properties, children);
 }
 
 /** The same for SVG. */
 export function svg(tag, properties = {}, ...children) {
-  return fill(document.createElementNS(SVG, tag), properties, children);
+  return furnish(document.createElementNS(SVG, tag), properties, children);
 }
 
 /** Brings the children of `parent` in line with `items`: what stays is kept in place, and with it focus and announcements. */
@@ -62,6 +62,17 @@ export function keyed(parent, items, keyOf, create, update) {
     else parent.insertBefore(node, next);
   }
   for (const node of old.values()) node.remove();
+}
+
+/** The options of a select, [value, text]: what is chosen stays, and so does a list that is open. */
+export function fill(select, options) {
+  keyed(select, options, ([value]) => String(value), ([value]) => el("option", { value }), (option, [, text]) => setText(option, text));
+}
+
+/** A table that scrolls by itself. `heads`: what each head's `th` has. */
+export function table(properties, heads, body) {
+  const row = el("tr", {}, ...heads.map((head) => el("th", { scope: "col", ...head })));
+  return el("div", { class: "table", tabindex: "0", ...properties }, el("table", {}, el("thead", {}, row), body));
 }
 
 /** A button that a double click presses once: the second click would land on whatever came to stand there. */

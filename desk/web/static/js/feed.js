@@ -50,12 +50,14 @@ function take(message) {
   }
 }
 
-async function resync() {
+/** Reads everything for the connection `mine`; what comes when there is another one is out of date. */
+async function resync(mine) {
   during = [];
   const [config, columns, open, exercises] = await Promise.all([
     get("/api/config"), get("/api/columns"), get(`/api/incidents?state=open&status=actual&limit=${OPEN_MAX}`),
     get(`/api/incidents?state=open&status=exercise&limit=${OPEN_MAX}`),
   ]);
+  if (mine !== socket) return;
   store.config = config;
   setServerTime(config.now_ms);
   resyncColumns(columns);
@@ -74,7 +76,7 @@ function connect() {
   heardAt = performance.now();
   mine.onopen = () => {
     heardAt = performance.now();
-    resync().then(() => { retryMs = RETRY_FIRST_MS; }, () => mine.close());
+    resync(mine).then(() => { retryMs = RETRY_FIRST_MS; }, () => mine.close());
   };
   mine.onmessage = (event) => {
     heardAt = performance.now();

@@ -1,5 +1,7 @@
 // Words of the page in the language of the reader.
 
+import { setText } from "./dom.js";
+
 const FALLBACK = "en";
 const KEPT = "sos-language";
 // By hand: not every browser has Kazakh.
@@ -66,7 +68,7 @@ export function t(key, values = {}) {
 
 /** Fills the elements that name their words: data-t, data-t-label, data-t-placeholder. */
 export function apply(root) {
-  for (const node of root.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
+  for (const node of root.querySelectorAll("[data-t]")) setText(node, t(node.dataset.t));
   for (const node of root.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
   for (const node of root.querySelectorAll("[data-t-placeholder]")) node.placeholder = t(node.dataset.tPlaceholder);
 }

@@ -11,7 +11,6 @@ import * as keys from "./keys.js";
 import * as map from "./map.js";
 import * as panel from "./panel.js";
 import * as register from "./register.js";
-import { may } from "./rights.js";
 import * as rollouts from "./rollouts.js";
 import * as shift from "./shift.js";
 import * as sound from "./sound.js";
@@ -24,7 +23,6 @@ import * as upkeep from "./upkeep.js";
 import { refusalText } from "./words.js";
 
 const VIEWS = ["board", "register", "statistics", "upkeep", "audit", "rollouts"];
-const READ_ROLLOUTS = "GET /api/rollouts";
 const LOST_CHIME_MS = 3000;
 const WANT_CODE = ["login-code", "login-code-wrong", "code-wait"];
 
@@ -46,6 +44,12 @@ function showSide() {
   map.reveal(store.columns.get(about));
 }
 
+/** A line across the page, there while it says something. */
+function showLine(name, text) {
+  id(name).hidden = !text;
+  setText(id(name), text);
+}
+
 // -- who answers, and is there anybody to hear
 
 function showDesk() {
@@ -55,20 +59,12 @@ function showDesk() {
   setText(node, t(`desk.${state}`));
   const name = plain(store.config.name, 40);
   setText(id("desk-name"), name || t("brand"));
-  const banner = id("banner");
   const lost = state !== "connected" && store.lostMs !== null;
   const why = store.server && has(`why.${store.why}`) ? t(`why.${store.why}`) : "";
-  banner.hidden = !lost && !why;
-  setText(banner, [lost ? t(`banner.${state}`, { time: momentText(store.lostMs) }) : "", why].filter(Boolean).join(" "));
-  const nobody = id("nobody");
-  nobody.hidden = !store.server || !has(`absent.${store.nobody}`);
-  setText(nobody, nobody.hidden ? "" : t(`absent.${store.nobody}`));
-  const flood = id("flood");
-  const recording = id("recording");
-  recording.hidden = !store.server || !has(`banner-recording.${store.recording}`);
-  setText(recording, recording.hidden ? "" : t(`banner-recording.${store.recording}`));
-  flood.hidden = !store.server || !store.flooding.length;
-  setText(flood, flood.hidden ? "" : t("banner.flood", { columns: store.flooding.map((one) => plain(one, 40)).join(", ") }));
+  showLine("banner", [lost ? t(`banner.${state}`, { time: momentText(store.lostMs) }) : "", why].filter(Boolean).join(" "));
+  showLine("nobody", store.server && has(`absent.${store.nobody}`) ? t(`absent.${store.nobody}`) : "");
+  showLine("recording", store.server && has(`banner-recording.${store.recording}`) ? t(`banner-recording.${store.recording}`) : "");
+  showLine("flood", store.server && store.flooding.length ? t("banner.flood", { columns: store.flooding.map((one) => plain(one, 40)).join(", ") }) : "");
 }
 
 let lostTimer = 0;
@@ -158,10 +154,8 @@ function focusFilter() {
 
 /** Who it is, and what that opens; whoever answers no calls should know it before one comes. */
 function showRole() {
-  const line = id("role-line");
-  line.hidden = store.me?.role !== "auditor";
-  setText(line, line.hidden ? "" : t("role.auditor-line"));
-  id("rollouts-tab").hidden = !may(READ_ROLLOUTS);
+  showLine("role-line", store.me?.role === "auditor" ? t("role.auditor-line") : "");
+  id("rollouts-tab").hidden = !rollouts.mayRead();
   const name = plain(store.me?.name, 40);
   setText(id("account-open"), name || t("account.title"));
   setAttribute(id("account-open"), "aria-label", t("account.of", { name }));
@@ -173,7 +167,7 @@ async function enter() {
   id("login").hidden = !stranger;
   setAttribute(document.body, "data-stranger", stranger || null);
   id("logout").hidden = !store.me.accounts || stranger;
-  showRole();
+  translateAll(); // what the role may do
   if (stranger) {
     feed.stop();
     sound.setRinging("");
@@ -182,7 +176,6 @@ async function enter() {
     id("login").elements.name.focus();
   } else {
     feed.start(enter);
-    translateAll(); // what the role may do
     shift.begin();
   }
 }
@@ -246,7 +239,7 @@ function wire() {
     play: panel.play, mic: panel.talk, next, down: () => walk(1), up: () => walk(-1), filter: focusFilter, help: openHelp,
     camera0: () => panel.camera(0), camera1: () => panel.camera(1), camera2: () => panel.camera(2), audit: () => go("audit"),
     board: () => go("board"), register: () => go("register"), statistics: () => go("statistics"), upkeep: () => go("upkeep"), sound: toggleSound, leave,
-    rollouts: () => { if (may(READ_ROLLOUTS)) go("rollouts"); },
+    rollouts: () => { if (rollouts.mayRead()) go("rollouts"); },
   }, { hold: panel.hold });
 }
 
@@ -272,7 +265,5 @@ async function begin() {
 }
 
 begin().catch((error) => {
-  const banner = id("banner");
-  banner.hidden = false;
-  banner.textContent = `${error.message} / Reload the page. / Обновите страницу. / Бетті жаңартыңыз.`;
+  showLine("banner", `${error.message} / Reload the page. / Обновите страницу. / Бетті жаңартыңыз.`);
 });

@@ -1,4 +1,5 @@
 // The map of the town: columns by their coordinates, a grid and a scale; tiles below it when there are any.
+// docs/developing.md says why it is not Leaflet's.
 
 import { keyed, plain, setAttribute, setText, svg } from "./dom.js";
 import { t } from "./i18n.js";

@@ -84,7 +84,7 @@ export function media(incidentId, parts) {
 
   /** What is not as one would think while there is a picture. */
   function noted() {
-    if (player.state !== "playing" && player.state !== "connecting") return "";
+    if (!player.running) return "";
     const found = failures();
     if (player.deaf) found.push(t("media.deaf"));
     const voice = player.voice;
@@ -94,12 +94,11 @@ export function media(incidentId, parts) {
   }
 
   function draw() {
-    const running = player.state === "connecting" || player.state === "playing";
     setText(words, said());
     words.classList.toggle("over", player.state === "playing");
     setText(notes, noted());
     setAttribute(parts.media, "data-state", player.state);
-    setText(play.firstChild, running ? t("media.stop") : t("media.play"));
+    setText(play.firstChild, player.running ? t("media.stop") : t("media.play"));
     gate(play, LOOK, !visible);
     const refused = player.refusal ? t(`mic.${player.refusal}`) : "";
     const talking = t(player.heard ? "mic.live" : "mic.waits"); // an open microphone that nobody hears yet
@@ -117,8 +116,7 @@ export function media(incidentId, parts) {
   /** Talk for as long as it is held. */
   function hold(on) {
     if (on && (!visible || !open || player.live || !may(LOOK))) return;
-    if (on && player.state !== "playing" && player.state !== "connecting") begin();
-    if (on && player.state !== "playing" && player.state !== "connecting") return; // first the reason
+    if (on && !begun()) return;
     player.hold(on);
   }
 
@@ -128,17 +126,21 @@ export function media(incidentId, parts) {
     else why.ask((reason) => player.start(path, reason));
   }
 
+  /** Begins unless it has begun. False where a reason is asked for first. */
+  function begun() {
+    if (!player.running) begin();
+    return player.running;
+  }
+
   function toggle() {
     if (!visible || !may(LOOK)) return;
-    if (player.state === "connecting" || player.state === "playing") player.stop();
+    if (player.running) player.stop();
     else begin();
   }
 
   async function toggleTalk() {
     if (!visible || !open || !may(LOOK)) return; // nobody is at the other end of a call that is over
-    if (player.state !== "playing" && player.state !== "connecting") begin();
-    if (player.state !== "playing" && player.state !== "connecting") return; // first the reason
-    await player.talk(!player.live);
+    if (begun()) await player.talk(!player.live);
   }
 
   function update(incident) {

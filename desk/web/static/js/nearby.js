@@ -12,8 +12,6 @@ import { whyNot } from "./words.js";
 const LOOK = "POST /api/incidents/{incident_id}/cameras/{camera}/whep";
 const KEYS = ["7", "8", "9"];
 
-const running = (player) => player.state === "connecting" || player.state === "playing";
-
 /** Makes `parts.nearby` and gives { toggle, stop, update }. */
 export function nearby(incidentId, parts) {
   const video = el("video", { testid: "camera-video", playsinline: true, "data-t-label": "cameras.picture" });
@@ -45,7 +43,7 @@ export function nearby(incidentId, parts) {
       setText(node.firstChild, t("cameras.one", { name: plain(one.name, 80), n: one.distance_m }));
       setText(node.lastChild, KEYS[index]);
       setAttribute(node, "aria-keyshortcuts", KEYS[index]);
-      setAttribute(node, "aria-pressed", String(one.id === shown && running(player)));
+      setAttribute(node, "aria-pressed", String(one.id === shown && player.running));
       gate(node, LOOK);
     });
   }
@@ -61,7 +59,7 @@ export function nearby(incidentId, parts) {
   function toggle(index) {
     const camera = cameras[index];
     if (!camera || !may(LOOK)) return;
-    if (camera.id === shown && running(player)) return stop();
+    if (camera.id === shown && player.running) return stop();
     const begin = (reason) => {
       shown = camera.id;
       player.start(incidentPath(incidentId, `/cameras/${encodeURIComponent(camera.id)}/whep`), reason);

@@ -2,8 +2,8 @@
 
 import { act, failure, isBusy } from "./actions.js";
 import { get, incidentPath } from "./api.js";
-import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
-import { t } from "./i18n.js";
+import { button, el, fill, keyed, plain, setAttribute, setText } from "./dom.js";
+import { apply, t } from "./i18n.js";
 import { media } from "./media.js";
 import { nearby } from "./nearby.js";
 import { recordings } from "./recordings.js";
@@ -16,6 +16,7 @@ import { badges, doubts, entryNote, entryText, legText, legs, misuseText, outcom
 const NOTE_MAX = 1000;
 const STEPS = { accept: "accepted", dispatch: "dispatched", close: "closed" };
 const RANK = { new: 0, received: 1, accepted: 2, dispatched: 3, closed: 4 };
+const right = (what) => `POST /api/incidents/{incident_id}/${what}`;
 const KEY = { accept: "A", dispatch: "D", close: "C" };
 
 let shown = null; // { id, node, parts, player, timeline, reading, again }
@@ -63,8 +64,7 @@ function updateOutcomes(parts) {
   keyed(host.list, outcomes, (one) => one.outcome, ({ outcome, number }) => el("label", { class: "check" },
     el("input", { type: "radio", name: "outcome", value: outcome, testid: `outcome-${outcome}` }), el("kbd", { text: String(number), "aria-hidden": "true" }), el("span")),
   (label, { outcome }) => setText(label.lastChild, outcomeText(outcome)));
-  const misuses = ["", ...(store.config.misuses ?? [])].map((value) => ({ value }));
-  keyed(parts.misuse, misuses, (one) => one.value || "unsaid", ({ value }) => el("option", { value }), (option, { value }) => setText(option, misuseText(value || "unsaid")));
+  fill(parts.misuse, ["", ...(store.config.misuses ?? [])].map((value) => [value, misuseText(value || "unsaid")]));
   parts.misuseRow.hidden = chosen(parts) !== "false";
 }
 
@@ -76,9 +76,9 @@ function build(id) {
   parts.form = closeForm(parts);
   parts.note = el("textarea", { testid: "note", rows: "1", maxlength: String(NOTE_MAX), "data-t-placeholder": "note.placeholder", "data-t-label": "note.placeholder" });
   parts.readback = el("input", { testid: "readback", maxlength: String(NOTE_MAX), "data-t-placeholder": "readback.placeholder", "data-t-label": "readback.placeholder" });
-  parts.readbackSave = button({ class: "quiet", testid: "readback-save", "data-t": "readback.save" }, saveReadback);
+  parts.readbackSave = button({ class: "quiet", testid: "readback-save", "data-t": "readback.save" }, () => save("readback"));
   parts.readbackRow = el("div", { class: "note-row", hidden: true }, parts.readback, parts.readbackSave);
-  parts.noteSave = button({ class: "quiet", testid: "note-save", "data-t": "note.save" }, saveNote);
+  parts.noteSave = button({ class: "quiet", testid: "note-save", "data-t": "note.save" }, () => save("note"));
   for (const what of Object.keys(STEPS)) parts[what] = actionButton(what);
   const player = media(id, parts);
   const cameras = nearby(id, parts);
@@ -106,7 +106,7 @@ function updateSteps(incident, parts) {
     const text = done ? `✓ ${t(`done.${what}`)}${at ? " " + clockText(at) : ""}` : past ? t(`skipped.${what}`) : t(`do.${what}`);
     setText(parts[what].querySelector("span"), text);
     const loses = past && document.activeElement === parts[what];
-    gate(parts[what], `POST /api/incidents/{incident_id}/${what}`, past);
+    gate(parts[what], right(what), past);
     if (loses) parts[next].focus();
     parts[what].hidden = !isCall(incident) || (what === "dispatch" && isRevealed(incident));
     parts[what].classList.toggle("primary", what === next && !past);
@@ -117,11 +117,11 @@ function updateSteps(incident, parts) {
     if (parts.form.contains(document.activeElement)) parts.leave.focus();
     parts.form.hidden = true;
   }
-  gate(parts.note, "POST /api/incidents/{incident_id}/note");
-  gate(parts.noteSave, "POST /api/incidents/{incident_id}/note");
-  gate(parts.readback, "POST /api/incidents/{incident_id}/readback");
-  gate(parts.readbackSave, "POST /api/incidents/{incident_id}/readback");
-  setText(parts.mayNot, mayNot("POST /api/incidents/{incident_id}/accept"));
+  for (const what of ["note", "readback"]) {
+    gate(parts[what], right(what));
+    gate(parts[`${what}Save`], right(what));
+  }
+  setText(parts.mayNot, mayNot(right("accept")));
   updateOutcomes(parts);
   parts.confirm.disabled = !chosen(parts);
   parts.close.hidden ||= !parts.form.hidden; // one button that closes at a time
@@ -229,24 +229,14 @@ function show() {
   if (!shown) {
     shown = build(incident.id);
     document.getElementById("side").append(shown.node);
-    translate();
+    apply(shown.node);
     readTimeline();
   }
   update();
 }
 
-function translate() {
-  if (!shown) return;
-  for (const node of shown.node.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  for (const node of shown.node.querySelectorAll("[data-t-label]")) node.setAttribute("aria-label", t(node.dataset.tLabel));
-  for (const node of shown.node.querySelectorAll("[data-t-placeholder]")) node.placeholder = t(node.dataset.tPlaceholder);
-}
-
 /** Draws everything anew, in the present language. */
-export function render() {
-  translate();
-  update();
-}
+export const render = update;
 
 // -- what the officer does
 
@@ -268,22 +258,13 @@ async function confirmClose() {
   }
 }
 
-async function saveReadback() {
-  const { parts, id } = shown;
-  const text = parts.readback.value.trim();
-  if (!text) return parts.readback.focus();
-  if (await act(id, "readback", { text })) {
-    parts.readback.value = "";
-    readTimeline();
-  }
-}
-
-async function saveNote() {
-  const { parts, id } = shown;
-  const text = parts.note.value.trim();
-  if (!text) return parts.note.focus();
-  if (await act(id, "note", { text })) {
-    parts.note.value = "";
+/** `what`: note, readback. */
+async function save(what) {
+  const { id, parts: { [what]: field } } = shown;
+  const text = field.value.trim();
+  if (!text) return field.focus();
+  if (await act(id, what, { text })) {
+    field.value = "";
     readTimeline();
   }
 }

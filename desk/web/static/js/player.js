@@ -44,6 +44,11 @@ export class Player {
     video.addEventListener("playing", () => { if (this.#peer) this.#set("playing"); });
   }
 
+  /** Whether there is a picture or sound, or will be. */
+  get running() {
+    return this.state === "connecting" || this.state === "playing";
+  }
+
   /** Whether the place hears us now. */
   get heard() {
     return this.live && this.state === "playing" && (this.voice === null || this.voice.state === "talking");

@@ -1,6 +1,6 @@
 // What was recorded of a call: played here, with the time and the hash of each file, and kept longer where it is held.
 
-import { Refused, get, incidentPath, post } from "./api.js";
+import { Refused, asker, get, incidentPath, post } from "./api.js";
 import { button, el, keyed, plain, setText } from "./dom.js";
 import { has, t } from "./i18n.js";
 import { reasonForm } from "./reason.js";
@@ -68,18 +68,23 @@ export function recordings(incidentId, parts) {
     why.ask(async (text) => {
       wrong = "";
       try {
-        found = await post(incidentPath(incidentId, "/hold"), { hold: next, why: text });
+        await post(incidentPath(incidentId, "/hold"), { hold: next, why: text });
       } catch (error) {
         if (!(error instanceof Refused)) throw error;
         wrong = refusalText(error);
       }
-      draw(store.incidents.get(incidentId) ?? {});
+      read();
     }, t("recording.why"), t(next ? "recording.hold" : "recording.release"));
   }
 
-  async function read(incident) {
-    found = await get(incidentPath(incidentId, "/recordings")).catch(() => found);
-    draw(incident);
+  const ask = asker((answer) => {
+    found = answer;
+    show();
+  }, show);
+  const read = () => ask(() => get(incidentPath(incidentId, "/recordings")));
+
+  function show() {
+    draw(store.incidents.get(incidentId) ?? {});
     const first = found?.files?.find((one) => one.deleted_ms === null);
     if (wanted === incidentId && first) {
       wanted = null;
@@ -93,7 +98,7 @@ export function recordings(incidentId, parts) {
     const now = `${incident.state} ${incident.recorded ?? 0} ${isOpen(incident) ? Math.floor(performance.now() / 5000) : ""} ${wanted}`;
     if (now !== before) {
       before = now;
-      read(incident);
+      read();
     } else draw(incident);
   }
 

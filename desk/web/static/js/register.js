@@ -1,84 +1,42 @@
 // The register: every call with its times and outcome, filters, files to take away. Drills stand apart from calls.
 
-import { Refused, get, query } from "./api.js";
-import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
+import { button, el, keyed, plain, setAttribute, setText, table } from "./dom.js";
+import { filters } from "./filters.js";
 import { t } from "./i18n.js";
 import { playSoon } from "./recordings.js";
 import { isActual, on, putIncident, select, store } from "./store.js";
-import { momentText, spanText, stampText, typedDayMs } from "./time.js";
-import { endText, outcomeText, placeText, pressedAt, pressedText, refusalText, siteText } from "./words.js";
+import { momentText, spanText, stampText } from "./time.js";
+import { endText, outcomeText, placeText, pressedAt, pressedText, siteText } from "./words.js";
 
-const LIMIT = 500;
 const REFRESH_MS = 1000;
 const HEADS = ["pressed", "place", "site", "state", "outcome", "accepted", "by", "press", "recording", "id"];
 
 const PLAY = HEADS.indexOf("recording");
 
-const fields = {};
 let rows = [];
 let parts = null;
+let list = null;
 let timer = 0;
-let asked = 0;
 
-function chooser(name, values, textOf) {
-  fields[name] = el("select", { testid: `register-${name}`, on: { change: read } });
-  fields[name].fill = () => {
-    const chosen = fields[name].value;
-    fields[name].replaceChildren(el("option", { value: "", text: t("register.all") }),
-      ...values().map((value) => el("option", { value, text: textOf(value) })));
-    fields[name].value = chosen;
-  };
-  return el("label", {}, el("span", { "data-t": `register.${name}` }), fields[name]);
-}
-
-/** A day, typed as this page writes dates: a browser's own field writes them in the browser's language. */
-function dayField(name) {
-  const field = el("input", { type: "text", inputmode: "numeric", autocomplete: "off", size: "11", maxlength: "10", testid: `register-${name}`,
-    "data-t-placeholder": "date.form", on: { change: read } });
-  fields[name] = field;
-  return el("label", {}, el("span", { "data-t": `register.${name}` }), field);
-}
-
-function dayMs(field, days = 0) {
-  const ms = typedDayMs(field.value, days);
-  setAttribute(field, "aria-invalid", field.value.trim() && ms === "" ? "true" : null);
-  return ms;
-}
-
-function filters() {
-  return {
-    state: fields.state.value || "all", status: fields.status.value, site: fields.site.value, outcome: fields.outcome.value,
-    device_id: fields.device.value, from_ms: dayMs(fields.from), to_ms: dayMs(fields.to, 1),
-  };
-}
-
-function table(testid) {
+function callTable(testid) {
   const body = el("tbody");
-  const head = el("tr", {}, ...HEADS.map((name) => el("th", { scope: "col", "data-t": `head.${name}` })));
-  const made = el("div", { class: "table", testid, tabindex: "0" }, el("table", {}, el("thead", {}, head), body));
-  made.body = body;
-  return made;
+  return Object.assign(table({ testid }, HEADS.map((name) => ({ "data-t": `head.${name}` })), body), { body });
 }
 
 export function mount(host) {
-  parts = {
-    csv: el("a", { class: "file", testid: "export-csv", download: "", "data-t": "register.csv" }),
-    json: el("a", { class: "file", testid: "export-json", download: "", "data-t": "register.json" }),
-    count: el("p", { class: "none", role: "status" }), calls: table("register-calls"), drills: table("register-drills"),
-    drillsTitle: el("h2", { "data-t": "register.drills" }), wrong: el("p", { class: "wrong", role: "alert" }),
+  parts = { count: el("p", { class: "none", role: "status" }), calls: callTable("register-calls"), drills: callTable("register-drills"),
+    drillsTitle: el("h2", { "data-t": "register.drills" }) };
+  const choices = {
+    status: { values: () => ["actual", "drill"], textOf: (value) => t(`register.status-${value}`) },
+    state: { values: () => ["open", "closed"], textOf: (value) => t(`register.state-${value}`), unset: "all" },
+    outcome: { values: () => store.config.outcomes ?? [], textOf: outcomeText },
+    site: { values: () => ["public", "school"], textOf: siteText },
   };
-  const bar = el("form", { class: "filters", on: { submit: (event) => event.preventDefault() } },
-    chooser("status", () => ["actual", "drill"], (value) => t(`register.status-${value}`)),
-    chooser("state", () => ["open", "closed"], (value) => t(`register.state-${value}`)),
-    chooser("outcome", () => store.config.outcomes ?? [], outcomeText), chooser("site", () => ["public", "school"], siteText),
-    chooser("device", () => [...store.columns.keys()].sort(), (value) => value), dayField("from"), dayField("to"),
-    button({ class: "quiet", "data-t": "register.clear", testid: "register-clear" }, clear), el("span", { class: "files" }, parts.csv, parts.json));
-  host.append(bar, parts.wrong, el("h2", { "data-t": "register.calls" }), parts.count, parts.calls, parts.drillsTitle, parts.drills);
-}
-
-function clear() {
-  for (const field of Object.values(fields)) field.value = "";
-  read();
+  list = filters("register", { list: "/api/incidents", files: "/api/export", choices }, (found) => {
+    rows = found;
+    draw();
+  });
+  host.append(list.bar, list.wrong, el("h2", { "data-t": "register.calls" }), parts.count, parts.calls, parts.drillsTitle, parts.drills);
 }
 
 function createRow(incident) {
@@ -123,40 +81,22 @@ function draw() {
   setText(parts.count, calls.length ? t("register.count", { n: calls.length }) : t("register.none"));
 }
 
-/** Reads the register with the present filters. The last question wins. */
-export async function read() {
-  const mine = ++asked;
-  const chosen = filters();
-  setAttribute(parts.csv, "href", "/api/export.csv" + query(chosen));
-  setAttribute(parts.json, "href", "/api/export.json" + query(chosen));
-  try {
-    const found = await get("/api/incidents" + query({ ...chosen, limit: LIMIT }));
-    if (mine !== asked) return;
-    rows = found;
-    setText(parts.wrong, "");
-  } catch (error) {
-    if (!(error instanceof Refused) || mine !== asked) return;
-    setText(parts.wrong, refusalText(error));
-  }
-  draw();
-}
-
 /** Draws everything anew, in the present language. */
 export function render() {
-  for (const field of Object.values(fields)) field.fill?.();
+  list.render();
   draw();
 }
 
 /** Where `/` goes in this view. */
-export const focusFilter = () => fields.status.focus();
+export const focusFilter = () => list.fields.status.focus();
 
 on("incidents", () => {
   if (store.view !== "register" || timer) return;
-  timer = setTimeout(() => { timer = 0; read(); }, REFRESH_MS);
+  timer = setTimeout(() => { timer = 0; list.read(); }, REFRESH_MS);
 });
 on("selected", draw);
 on("view", (view) => {
   if (view !== "register") return;
   render();
-  read();
+  list.read();
 });

@@ -1,8 +1,8 @@
 // Releases that are sent out: what there is, how far each rollout is, why it stopped, and what a chief does about it.
 
-import { Refused, get, post } from "./api.js";
-import { button, el, keyed, plain, setText } from "./dom.js";
-import { current, t } from "./i18n.js";
+import { Refused, asker, get, post } from "./api.js";
+import { button, el, fill, keyed, plain, setText, table } from "./dom.js";
+import { apply, current, t } from "./i18n.js";
 import { gate, may } from "./rights.js";
 import { on, store } from "./store.js";
 import { stampText } from "./time.js";
@@ -20,20 +20,14 @@ const WISHES = { pause: (one) => one.state === "running", resume: (one) => ["pau
 let parts = null;
 let found = null;
 let sure = ""; // what was pressed once and asks whether it is meant
-let asked = 0;
 
 const field = (name, node) => el("label", {}, el("span", { "data-t": `rollout.${name}` }), node);
 
-/** Keeps what is chosen. */
-function fill(select, options) {
-  const chosen = select.value;
-  select.replaceChildren(...options.map(([value, text]) => el("option", { value, text })));
-  if (options.some(([value]) => String(value) === chosen)) select.value = chosen;
-}
+export const mayRead = () => may(READ);
 
 export function mount(host) {
   parts = {
-    wrong: el("p", { class: "wrong", role: "alert", testid: "rollout-wrong" }), unable: el("p", { class: "none", testid: "rollout-unable" }),
+    wrong: el("p", { class: "wrong", role: "alert", testid: "rollout-wrong" }), lost: el("p", { class: "wrong", role: "alert" }), unable: el("p", { class: "none", testid: "rollout-unable" }),
     release: el("select", { testid: "rollout-release" }), first: el("select", { testid: "rollout-first" }), watch: el("select", { testid: "rollout-watch" }),
     start: button({ class: "primary", testid: "rollout-start" }, () => twice("start", start)), offered: el("ul", { class: "none", testid: "rollout-offered" }),
     none: el("p", { class: "none" }), list: el("div", { class: "cards", testid: "rollouts" }),
@@ -42,10 +36,10 @@ export function mount(host) {
   parts.watch.value = String(DEFAULT_MINUTES);
   parts.form = el("form", { class: "filters", on: { submit: (event) => event.preventDefault() } }, field("release", parts.release), field("first", parts.first),
     field("watch", parts.watch), parts.start);
-  host.append(el("h2", { "data-t": "rollout.title" }), el("p", { class: "none", "data-t": "rollout.note" }), parts.wrong, parts.unable, parts.form, parts.offered,
+  host.append(el("h2", { "data-t": "rollout.title" }), el("p", { class: "none", "data-t": "rollout.note" }), parts.wrong, parts.lost, parts.unable, parts.form, parts.offered,
     parts.none, parts.list);
   on("view", (view) => { if (view === "rollouts") read(); });
-  setInterval(() => { if (store.view === "rollouts" && store.server && may(READ)) read(); }, REFRESH_MS);
+  setInterval(() => { if (store.view === "rollouts" && store.server && mayRead()) read(); }, REFRESH_MS);
 }
 
 /** What cannot be taken back asks once more. */
@@ -76,9 +70,10 @@ function createCard(one) {
     () => (what === "abort" ? twice(`abort ${one.name}`, () => send(path(one, what))) : send(path(one, what))))]));
   const card = el("section", { class: "card wide", testid: "rollout", "data-name": one.name }, el("h3"), el("p", { class: "state", role: "status", testid: "rollout-state" }),
     el("p", { testid: "rollout-stage" }), el("p", { class: "none", testid: "rollout-process" }), el("p", { class: "files" }, ...Object.values(acts)),
-    el("div", { class: "table", tabindex: "0" }, el("table", {}, el("thead", {}, el("tr", {}, ...["column", "state", "why"].map((name) => el("th", { scope: "col", "data-t": `rollout.${name}` })))), el("tbody"))),
+    table({}, ["column", "state", "why"].map((name) => ({ "data-t": `rollout.${name}` })), el("tbody")),
     el("details", {}, el("summary", { "data-t": "rollout.log" }), el("ol", { class: "timeline" })));
   card.acts = acts;
+  apply(card);
   return card;
 }
 
@@ -125,18 +120,12 @@ export function render() {
   setText(parts.start, t(sure === "start" ? "rollout.sure" : "rollout.start"));
   keyed(parts.list, found.rollouts, (one) => one.name, createCard, updateCard);
   setText(parts.none, found.rollouts.length ? "" : t("rollout.none"));
-  for (const node of parts.list.parentElement.querySelectorAll("[data-t]")) setText(node, t(node.dataset.t));
 }
 
-async function read() {
-  const mine = ++asked;
-  try {
-    const answer = await get(`/api/rollouts?language=${current()}`);
-    if (mine !== asked) return;
-    found = answer;
-    render();
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    setText(parts.wrong, refusalText(error));
-  }
-}
+const ask = asker((answer) => {
+  found = answer;
+  setText(parts.lost, "");
+  render();
+}, (error) => setText(parts.lost, refusalText(error)));
+
+const read = () => ask(() => get(`/api/rollouts?language=${current()}`));

@@ -1,12 +1,12 @@
 // Shift work: who is on duty, the note of the last shift, and what it leaves open. Nothing here keeps a call waiting.
 
-import { Refused, get, post } from "./api.js";
+import { Refused, asker, get, post } from "./api.js";
 import { button, el, plain, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { gate, mayNot } from "./rights.js";
 import { store } from "./store.js";
 import { momentText } from "./time.js";
-import { placeText, refusalText } from "./words.js";
+import { placeOf, refusalText } from "./words.js";
 
 const EVERY_MS = 60000;
 const NOTE_MAX = 2000;
@@ -21,31 +21,39 @@ const me = () => store.me?.name ?? "";
 const mine = () => found?.on_duty.some((one) => one.name === me());
 const toRead = () => (found?.unread ?? []).filter((one) => one.name !== me());
 
-async function ask(request) {
-  wrong = "";
-  try {
-    found = await request();
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    wrong = refusalText(error);
-  }
+function refuse(error) {
+  wrong = refusalText(error);
   render();
 }
 
+const ask = asker((answer) => {
+  [found, wrong] = [answer, ""];
+  render();
+}, refuse);
+
 const read = () => ask(() => get("/api/shifts"));
+
+async function send(path, body) {
+  try {
+    await post(`/api/shifts/${path}`, body);
+  } catch (error) {
+    if (!(error instanceof Refused)) throw error;
+    return refuse(error);
+  }
+  await read();
+}
 
 function note(one) {
   return el("article", { class: "shift-note", testid: `shift-note-${one.n}` },
     el("p", { text: t("shift.note-of", { by: plain(one.name, 64), time: momentText(one.to_ms) }) }),
     el("p", { class: "shift-text", text: plain(one.note, NOTE_MAX) }),
-    gate(button({ class: "primary", testid: `shift-read-${one.n}` }, () => ask(() => post(`/api/shifts/${one.n}/read`)), t("shift.read")), "POST /api/shifts/{n}/read"));
+    gate(button({ class: "primary", testid: `shift-read-${one.n}` }, () => send(`${one.n}/read`), t("shift.read")), "POST /api/shifts/{n}/read"));
 }
 
 function left() {
   const { calls = [], columns = [] } = found?.left ?? {};
-  const place = (id) => (store.columns.has(id) ? placeText(store.columns.get(id)) : plain(id, 40));
-  const items = [...calls.map((one) => t("shift.left-call", { place: place(one.device_id), state: t(`state-short.${one.state}`) })),
-    ...columns.filter((one) => one.status !== "alarm").map((one) => t("shift.left-column", { place: place(one.device_id), status: t(`status.${one.status}`) }))];
+  const items = [...calls.map((one) => t("shift.left-call", { place: placeOf(one.device_id), state: t(`state-short.${one.state}`) })),
+    ...columns.filter((one) => one.status !== "alarm").map((one) => t("shift.left-column", { place: placeOf(one.device_id), status: t(`status.${one.status}`) }))];
   return el("ul", { testid: "shift-left" }, ...(items.length ? items : [t("shift.left-nothing")]).map((text) => el("li", { text })));
 }
 
@@ -58,13 +66,13 @@ function recent() {
 
 function act() {
   if (!mine()) {
-    const begin = button({ class: "primary", testid: "shift-begin" }, () => ask(() => post("/api/shifts/begin")), t("shift.begin"));
+    const begin = button({ class: "primary", testid: "shift-begin" }, () => send("begin"), t("shift.begin"));
     gate(begin, "POST /api/shifts/begin", toRead().length > 0);
     return el("div", {}, begin, el("p", { class: "none", text: mayNot("POST /api/shifts/begin") }));
   }
   const text = el("textarea", { testid: "shift-write", rows: "3", maxlength: String(NOTE_MAX), "aria-label": t("shift.write"), placeholder: t("shift.write") });
   return el("div", {}, text, button({ class: "primary", testid: "shift-end" },
-    () => ask(() => post("/api/shifts/hand-over", { note: text.value.trim() })), t("shift.end")));
+    () => send("hand-over", { note: text.value.trim() }), t("shift.end")));
 }
 
 /** Draws everything anew, in the present language; what is being written stays. */

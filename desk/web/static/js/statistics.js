@@ -1,11 +1,11 @@
 // Figures: how many calls and what came of them, how fast, how much of the time each column was there.
 
-import { Refused, get, query } from "./api.js";
+import { asker, get, query } from "./api.js";
 import { el, plain } from "./dom.js";
 import { t } from "./i18n.js";
 import { on, store } from "./store.js";
 import { momentText, nowMs, spanText, stampText } from "./time.js";
-import { misuseText, outcomeText, placeText, refusalText, siteText } from "./words.js";
+import { misuseText, outcomeText, placeOf, refusalText, siteText } from "./words.js";
 
 const DAYS = [7, 30, 365];
 const DAY_MS = 86400000;
@@ -13,7 +13,6 @@ const DAY_MS = 86400000;
 let host = null;
 let days = DAYS[2];
 let found = null;
-let asked = 0;
 
 function bars(title, counts, textOf) {
   const entries = Object.entries(counts ?? {});
@@ -47,7 +46,7 @@ function share(value) {
 
 function availability(list) {
   const rows = (list ?? []).map((row) => el("tr", { "data-device": row.device_id },
-    el("th", { scope: "row", text: store.columns.has(row.device_id) ? placeText(store.columns.get(row.device_id)) : plain(row.device_id, 40) }),
+    el("th", { scope: "row", text: placeOf(row.device_id) }),
     el("td", { class: "number", text: share(row.days7) }), el("td", { class: "number", text: share(row.months12) })));
   const head = el("thead", {}, el("tr", {}, el("th", { scope: "col", text: t("statistics.column") }),
     el("th", { scope: "col", text: t("statistics.days7") }), el("th", { scope: "col", text: t("statistics.months12") })));
@@ -101,7 +100,7 @@ function patterns({ repeated, most_in_a_week: most, hour, weekday }) {
 function misuse(list) {
   if (!list) return null;
   const rows = list.map((one) => el("tr", { "data-device": one.device_id },
-    el("th", { scope: "row", text: store.columns.has(one.device_id) ? placeText(store.columns.get(one.device_id)) : plain(one.device_id, 40) }),
+    el("th", { scope: "row", text: placeOf(one.device_id) }),
     el("td", { class: "number", text: t("statistics.false-of", { false: one.false, closed: one.closed }) }), el("td", { class: "number", text: share(one.share) }),
     el("td", { text: Object.entries(one.kinds ?? {}).map(([kind, n]) => `${misuseText(kind)}: ${n}`).join("; ") }),
     el("td", { text: patterns(one).join("; ") })));
@@ -135,19 +134,15 @@ function draw() {
 
 const period = () => query({ from_ms: Math.round(nowMs() - days * DAY_MS) });
 
-async function read() {
-  const mine = ++asked;
-  try {
-    const answer = await get("/api/statistics" + period());
-    if (mine !== asked) return;
-    found = answer;
-    draw();
-  } catch (error) {
-    if (!(error instanceof Refused) || mine !== asked) return;
-    draw();
-    host.append(el("p", { class: "wrong", role: "alert", text: refusalText(error) }));
-  }
-}
+const ask = asker((answer) => {
+  found = answer;
+  draw();
+}, (error) => {
+  draw();
+  host.append(el("p", { class: "wrong", role: "alert", text: refusalText(error) }));
+});
+
+const read = () => ask(() => get("/api/statistics" + period()));
 
 export function mount(element) {
   host = element;

@@ -1,7 +1,7 @@
 // The upkeep: what of each column is proven, what is wrong with the roster, why columns were down, who repairs them.
 
-import { Refused, get, post } from "./api.js";
-import { button, el, plain, setText } from "./dom.js";
+import { Refused, asker, get, post } from "./api.js";
+import { button, el, plain, setText, table } from "./dom.js";
 import { current, has, t } from "./i18n.js";
 import { gate, mayNot } from "./rights.js";
 import { on, store } from "./store.js";
@@ -19,7 +19,6 @@ let host = null;
 let found = null;
 let month = null;
 let downtime = null; // { device_id, down, corrections } of the column that was chosen
-let asked = 0;
 
 const causeText = (cause) => term("cause", cause);
 const lifeText = (state) => t(`life.${state}`);
@@ -111,10 +110,9 @@ function orderRow(order) {
 function ordersTable() {
   const heads = ["number", "column", "what", "who", "since", "until"];
   const rows = found.orders.map(orderRow);
-  const table = el("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("upkeep.orders") }, el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((name) => el("th", { scope: "col", text: t(`order.${name}`) })), el("th", { scope: "col" }))),
-    el("tbody", {}, ...rows)));
+  const list = table({ role: "region", "aria-label": t("upkeep.orders") }, [...heads.map((name) => ({ text: t(`order.${name}`) })), {}], el("tbody", {}, ...rows));
   return el("section", { class: "card wide", testid: "upkeep-orders" }, el("h3", { text: t("upkeep.orders") }),
-    rows.length ? table : el("p", { class: "none", text: t("upkeep.no-orders") }), el("p", { class: "none", text: t("upkeep.finish-note") }));
+    rows.length ? list : el("p", { class: "none", text: t("upkeep.no-orders") }), el("p", { class: "none", text: t("upkeep.finish-note") }));
 }
 
 function monthName(back) {
@@ -137,8 +135,8 @@ function monthTable() {
   const repair = Object.entries(month?.repair ?? {}).map(([cause, one]) => el("li", { text: t("upkeep.repair", { cause: causeText(cause), time: spanText(one.mean_ms), n: one.n }) }));
   return el("section", { class: "card wide", testid: "upkeep-report" }, el("h3", { text: t("upkeep.month") }),
     el("p", { class: "files" }, choice, el("a", { class: "file", href: `/api/life.csv?month=${chosen}`, download: "", text: t("register.csv") })),
-    month ? el("div", { class: "table", tabindex: "0", role: "region", "aria-label": t("upkeep.month") }, el("table", {}, el("thead", {}, el("tr", {}, ...heads.map((text) => el("th", { scope: "col", text })))),
-      el("tbody", {}, ...month.columns.map((one) => row(plain(one.device_id, 40), one)), row(t("upkeep.all"), month.total)))) : "",
+    month ? table({ role: "region", "aria-label": t("upkeep.month") }, heads.map((text) => ({ text })),
+      el("tbody", {}, ...month.columns.map((one) => row(plain(one.device_id, 40), one)), row(t("upkeep.all"), month.total))) : "",
     el("p", { class: "none", text: t("upkeep.lost-note") }), el("ul", {}, ...repair),
     el("img", { class: "year", src: `/api/life.svg?year=${chosen.slice(0, 4)}&language=${current()}`, alt: t("upkeep.year", { year: chosen.slice(0, 4) }) }));
 }
@@ -218,42 +216,39 @@ async function send(path, body, refuse) {
   return true;
 }
 
+const refuse = (text) => setText(host.querySelector(".wrong.doing"), text);
+const ask = (take, isDeed) => asker((answer) => {
+  take(answer);
+  render(isDeed);
+}, (error) => refuse(refusalText(error)));
+
 async function act(path, body, then = read) {
-  if (await send(path, body, (text) => setText(host.querySelector(".wrong.doing"), text))) await then();
+  if (await send(path, body, refuse)) await then();
 }
 
+const askDowntime = ask((answer) => { downtime = answer; }, true);
+const askMonth = ask((answer) => { month = answer; }, true);
+const askAll = ask((answer) => { found = answer; }, false);
+
 async function readDowntime(deviceId) {
-  const path = `/api/columns/${encodeURIComponent(deviceId)}/downtime`;
-  downtime = { device_id: deviceId, ...(await get(path)) };
-  render();
+  await askDowntime(async () => ({ device_id: deviceId, ...(await get(`/api/columns/${encodeURIComponent(deviceId)}/downtime`)) }));
   host.querySelector('[data-testid="upkeep-downtime"]')?.scrollIntoView();
 }
 
-async function readMonth(name) {
-  month = { name, ...(await get(`/api/life?month=${name}`)) };
-  render();
-}
+const readMonth = (name) => askMonth(async () => ({ name, ...(await get(`/api/life?month=${name}`)) }));
 
 async function read() {
-  const mine = ++asked;
-  try {
-    const answer = await get("/api/upkeep");
-    if (mine !== asked) return;
-    found = answer;
-    if (!month) await readMonth(monthName(0));
-    render();
-  } catch (error) {
-    if (!(error instanceof Refused)) throw error;
-    setText(host.querySelector(".wrong.doing"), refusalText(error));
-  }
+  await askAll(() => get("/api/upkeep"));
+  if (found && !month) await readMonth(monthName(0));
 }
 
-export function render() {
+/** Draws everything anew; where somebody writes only if that came of what they did. */
+export function render(isDeed = false) {
   if (!host) return;
   const focused = document.activeElement?.dataset?.testid;
   const wrong = el("p", { class: "wrong doing", role: "alert" });
   if (!found) return void host.replaceChildren(wrong);
-  if (host.contains(document.activeElement) && document.activeElement.matches("input, select")) return; // somebody writes
+  if (!isDeed && host.contains(document.activeElement) && document.activeElement.matches("input, select")) return;
   host.replaceChildren(wrong, el("div", { class: "cards" }, refusedLine(), headline(), findings(), ordersTable(), columnsTable(), downtimeList(), monthTable()));
   if (focused) host.querySelector(`[data-testid="${CSS.escape(focused)}"]`)?.focus();
 }

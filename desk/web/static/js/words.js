@@ -2,7 +2,7 @@
 
 import { current, has, t } from "./i18n.js";
 import { plain } from "./dom.js";
-import { isCall, isLouder, isRevealed } from "./store.js";
+import { isCall, isLouder, isRevealed, store } from "./store.js";
 import { momentText, nowMs, spanText } from "./time.js";
 
 const WAITED_MS = 10000; // a call that left later than this had to wait for its connection
@@ -16,6 +16,9 @@ export function placeText(thing) {
   const address = thing.location?.address ?? thing.address;
   return plain(address) || plain(thing.device_id);
 }
+
+/** The place of a column by its id. */
+export const placeOf = (id) => placeText(store.columns.get(id) ?? { device_id: plain(id, 40) });
 
 export function siteText(site) {
   return has(`site.${site}`) ? t(`site.${site}`) : "";
