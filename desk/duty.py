@@ -439,7 +439,7 @@ class Duty(Running, Operators, Office):
             self._exercise(open_, now_ms)
             self._look_around(open_, now_ms)
             self._commit()
-            self._send_wishes(now_ms)
+            self._send_wishes()
             self._ask(now_ms)
             if not 0 <= now_ms - self._alive_ms < ALIVE_MS:
                 self.register.put_alive(now_ms)
@@ -547,9 +547,7 @@ class Duty(Running, Operators, Office):
             return
         (_, before), self._shown = self._shown, shown
         self._told.append(STATUS)
-        if shown[1].code == before.code:
-            return
-        if shown[1].code in QUIET:
+        if shown[1].code in (before.code, *QUIET):
             return
         if shown[1].code:
             log.warning("desk %s: %s", self.name, shown[1].text)

@@ -152,10 +152,10 @@ class Reading:
         ledger = Ledger(self.fetch)
         newest = "SELECT id FROM incident ORDER BY received_ms DESC, rowid DESC LIMIT ?"
         where = f"id IN ({newest}) ORDER BY received_ms, rowid"
-        for row in self._read(f"SELECT * FROM incident WHERE {where}", INCIDENTS_IN_MEMORY):
+        for row in self.ask(f"SELECT * FROM incident WHERE {where}", INCIDENTS_IN_MEMORY):
             ledger.keep(_incident(row))
         where = f"incident_id IN ({newest}) OR incident_id NOT IN (SELECT id FROM incident) ORDER BY rowid"
-        for row in self._read(f"SELECT * FROM decision WHERE {where}", INCIDENTS_IN_MEMORY):
+        for row in self.ask(f"SELECT * FROM decision WHERE {where}", INCIDENTS_IN_MEMORY):
             ledger.recall(row["incident_id"], row["press"], row["state"], _decision(row))
         for row in self.columns():
             heard_s = NEVER_S if row["heard_ms"] is None else row["heard_ms"] / 1000
@@ -167,11 +167,11 @@ class Reading:
 
     def fetch(self, incident_id: str) -> Incident | None:
         """An incident as the ledger keeps it; None: there is none."""
-        rows = self._read("SELECT * FROM incident WHERE id = ?", incident_id)
+        rows = self.ask("SELECT * FROM incident WHERE id = ?", incident_id)
         if not rows:
             return None
         incident = _incident(rows[0])
-        for row in self._read("SELECT * FROM decision WHERE incident_id = ? ORDER BY rowid", incident_id):
+        for row in self.ask("SELECT * FROM decision WHERE incident_id = ? ORDER BY rowid", incident_id):
             incident.decisions[row["press"], row["state"]] = _decision(row)
         return incident
 
@@ -179,18 +179,18 @@ class Reading:
         """Newest first; those that go on, and those whose note nobody has read, whatever the limit."""
         must = "to_ms IS NULL OR (note != '' AND read_ms IS NULL)"
         newest = "SELECT n FROM shift ORDER BY n DESC LIMIT ?"
-        return self._read(f"SELECT * FROM shift WHERE {must} OR n IN ({newest}) ORDER BY n DESC", limit)
+        return self.ask(f"SELECT * FROM shift WHERE {must} OR n IN ({newest}) ORDER BY n DESC", limit)
 
     def exercised(self) -> dict[str, list[dict[str, Any]]]:
         """What operators said the place was, and how exercises ended, by incident."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for row in self._read("SELECT * FROM entry WHERE kind IN ('readback', 'exercise-ended') ORDER BY n"):
+        for row in self.ask("SELECT * FROM entry WHERE kind IN ('readback', 'exercise-ended') ORDER BY n"):
             found.setdefault(row["incident_id"], []).append({**row, "detail": json.loads(row["detail"])})
         return found
 
     def number(self, name: str) -> int | None:
         """A number that the desk keeps for itself."""
-        rows = self._read("SELECT value FROM desk WHERE name = ?", name)
+        rows = self.ask("SELECT value FROM desk WHERE name = ?", name)
         return int(rows[0]["value"]) if rows else None
 
     def ladder_from_ms(self) -> int:
@@ -199,20 +199,20 @@ class Reading:
 
     def rungs(self, incident_id: str) -> list[dict[str, Any]]:
         """The steps of the ladder that were taken for a call, in their order."""
-        return self._read("SELECT * FROM rung WHERE incident_id = ? ORDER BY opening, after_s, rowid", incident_id)
+        return self.ask("SELECT * FROM rung WHERE incident_id = ? ORDER BY opening, after_s, rowid", incident_id)
 
     def rungs_begun(self) -> list[dict[str, Any]]:
         """Those of which nobody knows how they ended."""
-        return self._read("SELECT * FROM rung WHERE state = 'begun'")
+        return self.ask("SELECT * FROM rung WHERE state = 'begun'")
 
     def rungs_ended(self, desk: str, from_ms: int) -> list[dict[str, Any]]:
         """The steps towards officers that this desk has taken since then."""
         where = "desk = ? AND at_ms >= ? AND state IN ('sent', 'failed', 'uncertain') AND tell != 'desks'"
-        return self._read(f"SELECT * FROM rung WHERE {where} ORDER BY at_ms", desk, from_ms)
+        return self.ask(f"SELECT * FROM rung WHERE {where} ORDER BY at_ms", desk, from_ms)
 
     def unanswered(self) -> list[str]:
         """Incidents whose latest answer the broker may lack."""
-        return [row["id"] for row in self._read("SELECT id FROM incident WHERE unanswered ORDER BY received_ms")]
+        return [row["id"] for row in self.ask("SELECT id FROM incident WHERE unanswered ORDER BY received_ms")]
 
     def incidents(
         self,
@@ -242,15 +242,15 @@ class Reading:
         used = [(term, value) for term, value in terms if value is not None]
         where = " AND ".join(["TRUE", *(term for term, _ in used)])
         sql = f"SELECT * FROM incident WHERE {where} ORDER BY received_ms DESC, rowid DESC LIMIT ?"
-        return [_shown(row) for row in self._read(sql, *(value for _, value in used), limit)]
+        return [_shown(row) for row in self.ask(sql, *(value for _, value in used), limit)]
 
     def incident(self, incident_id: str) -> dict[str, Any] | None:
         """One incident with its `timeline`: [{at_ms, kind, by, detail}], oldest first. None: there is none."""
-        rows = self._read("SELECT * FROM incident WHERE id = ?", incident_id)
+        rows = self.ask("SELECT * FROM incident WHERE id = ?", incident_id)
         if not rows:
             return None
         sql = 'SELECT at_ms, kind, "by", detail FROM entry WHERE incident_id = ? ORDER BY at_ms, n'
-        timeline = [{**row, "detail": json.loads(row["detail"])} for row in self._read(sql, incident_id)]
+        timeline = [{**row, "detail": json.loads(row["detail"])} for row in self.ask(sql, incident_id)]
         return {**_shown(rows[0]), "timeline": timeline}
 
     def columns(self) -> list[dict[str, Any]]:
@@ -262,28 +262,25 @@ class Reading:
                 **{name: json.loads(row[name]) for name in parsed},
                 "online": None if row["online"] is None else bool(row["online"]),
             }
-            for row in self._read("SELECT * FROM column ORDER BY device_id")
+            for row in self.ask("SELECT * FROM column ORDER BY device_id")
         ]
 
     def presence(self, device_id: str, from_ms: int = 0) -> list[dict[str, Any]]:
         """{from_ms, to_ms (None: still), kind} that reach beyond `from_ms`, oldest first. Gaps: nobody can tell."""
         where = "device_id = ? AND (to_ms IS NULL OR to_ms > ?)"
-        return self._read(f"SELECT from_ms, to_ms, kind FROM presence WHERE {where} ORDER BY rowid", device_id, from_ms)
+        return self.ask(f"SELECT from_ms, to_ms, kind FROM presence WHERE {where} ORDER BY rowid", device_id, from_ms)
 
     def events(self, device_id: str, limit: int = 100) -> list[dict[str, Any]]:
         """{at_ms, event, detail}, newest first."""
         sql = "SELECT at_ms, event, detail FROM event WHERE device_id = ? ORDER BY n DESC LIMIT ?"
-        return [{**row, "detail": json.loads(row["detail"])} for row in self._read(sql, device_id, limit)]
+        return [{**row, "detail": json.loads(row["detail"])} for row in self.ask(sql, device_id, limit)]
 
     def violations(self, limit: int = 100) -> list[dict[str, Any]]:
         """{at_ms, topic, why}, newest first."""
-        return self._read("SELECT at_ms, topic, why FROM violation ORDER BY n DESC LIMIT ?", limit)
+        return self.ask("SELECT at_ms, topic, why FROM violation ORDER BY n DESC LIMIT ?", limit)
 
     def ask(self, sql: str, *values: Any) -> list[dict[str, Any]]:
-        """Rows of other parts' tables (desk/upkeep/store.py, desk/openings.py)."""
-        return self._read(sql, *values)
-
-    def _read(self, sql: str, *values: Any) -> list[dict[str, Any]]:
+        """Rows; those of other parts' tables are read by them (desk/upkeep/store.py, desk/openings.py)."""
         with self._reading:
             return [dict(row) for row in self._reader.execute(sql, values)]
 
@@ -527,7 +524,7 @@ class Register(Reading):
     def desk_id(self) -> str:
         """This register's unique name; it never changes."""
         self._write("INSERT OR IGNORE INTO desk VALUES ('id', ?)", uuid.uuid4().hex[:12])
-        return str(self._read("SELECT value FROM desk WHERE name = 'id'")[0]["value"])
+        return str(self.ask("SELECT value FROM desk WHERE name = 'id'")[0]["value"])
 
 
 def _decision(row: dict[str, Any]) -> Decision:

@@ -183,7 +183,7 @@ class Keeper:
         if column is None or device_id not in self.first and not column.heartbeat and not column.info:
             return Judged(DOWN, life.UNKNOWN, "it never came online")
         if presence is not None and presence.kind in (SILENT, OFFLINE):
-            return self._lost(device_id, column, presence, now_ms)
+            return self._lost(device_id, column, presence)
         if not listening:
             return self._deaf(last)
         if presence is None and last is not None and last.cause != life.MAINTENANCE:
@@ -199,7 +199,7 @@ class Keeper:
             return Judged(last.state, last.cause, last.why, lost=bool(last.loss))
         return Judged(DOWN, life.BROKER, "the desk has no broker")
 
-    def _lost(self, device_id: str, column: Column, presence: Presence, now_ms: int) -> Judged:
+    def _lost(self, device_id: str, column: Column, presence: Presence) -> Judged:
         """Nothing is heard of it: what was seen before says why, until it tells by itself."""
         cause, why = self._seen_before(device_id, column, presence.since_ms) or (life.UNKNOWN, "nothing is heard of it")
         return Judged(DOWN, cause, why, presence.since_ms, lost=True)
@@ -293,7 +293,7 @@ class Keeper:
         self._put_order(order)
         return order
 
-    def finish(self, n: int, by: str, now_ms: int) -> WorkOrder:
+    def finish(self, n: int, by: str) -> WorkOrder:
         """The work is done, says somebody: a drill has to pass, then the order is over. Raises LedgerError."""
         order = self._order(n)._replace(closed_by=by)
         self._put_order(order)

@@ -109,7 +109,7 @@ class Lives:
         span = Span(device_id, from_ms, one.state, one.cause, "", one.why)
         if one.lost:
             loss = self._join(device_id, from_ms)
-            cause, why = self._of_others(loss, device_id) or (one.cause, one.why)
+            cause, why = self._of_others(loss) or (one.cause, one.why)
             span = span._replace(loss=loss.name, cause=cause, why=why)
         self.latest[device_id] = span
         return span
@@ -128,7 +128,7 @@ class Lives:
         self._last_loss[device_id] = loss
         return loss
 
-    def _of_others(self, loss: _Loss, device_id: str) -> tuple[str, str] | None:
+    def _of_others(self, loss: _Loss) -> tuple[str, str] | None:
         """What most of those who were lost with it tell, if enough do."""
         if len(loss.members) < MANY or not loss.told:
             return None
@@ -143,7 +143,7 @@ class Lives:
         loss.told[device_id] = (cause, why)
         revised = []
         for member, from_ms in loss.members.items():
-            found = self._of_others(loss, member) or loss.told.get(member)
+            found = self._of_others(loss) or loss.told.get(member)
             if found is not None:
                 revised.append(Revision(member, from_ms, *found))
         for one in revised:

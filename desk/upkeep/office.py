@@ -169,14 +169,14 @@ class Office:
     def finish_order(self, n: int, by: str) -> WorkOrder:
         """The work is done: the order is over when a drill has passed, which is asked for now."""
         with self._changing():
-            order = self.keeper.finish(n, wording(by, "name", BY_MAX), self._now_ms())
+            order = self.keeper.finish(n, wording(by, "name", BY_MAX))
             self._commit()
             self._told.append(Change("column", order.device_id))
         with contextlib.suppress(sqlite3.Error), self._changing():
-            self._send_wishes(self._now_ms())
+            self._send_wishes()
         return order
 
-    def _send_wishes(self, now_ms: int) -> None:
+    def _send_wishes(self) -> None:
         """What the keeper wants columns to do. What cannot be sent now it wants again later, by itself."""
         wishes, self.keeper.wishes = self.keeper.wishes, []
         for wish in wishes:

@@ -111,12 +111,6 @@ def heard(register: Register, month: str) -> dict[str, Heard]:
     return {row["device_id"]: Heard(*(row[name] for name in FIELDS)) for row in rows}
 
 
-def heard_of_all(register: Register) -> Heard:
-    """By all columns together, ever."""
-    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in FIELDS)
-    return Heard(**register.ask(f"SELECT {sums} FROM hearing")[0])
-
-
 def latest_spans(register: Register) -> list[Span]:
     sql = "SELECT * FROM span AS one WHERE from_ms = (SELECT max(from_ms) FROM span WHERE device_id = one.device_id)"
     return [_span(row) for row in register.ask(sql)]

@@ -102,7 +102,7 @@ def test_an_older_register_is_brought_up_to_date(register: Register, monkeypatch
     monkeypatch.setattr("desk.register.STEPS", steps)
     for _ in range(2):  # the second time there is nothing to do
         with Register(register.path) as newer:
-            assert newer._read("SELECT more FROM violation") == [{"more": "x"}]
+            assert newer.ask("SELECT more FROM violation") == [{"more": "x"}]
             assert newer._db.execute("PRAGMA user_version").fetchone()[0] == len(steps)
 
 
@@ -114,7 +114,7 @@ def test_a_step_that_fails_leaves_the_register_as_it_was(register: Register, mon
         Register(register.path)
     monkeypatch.undo()
     with Register(register.path) as same:
-        assert not same._read("SELECT name FROM sqlite_master WHERE name = 'more'")
+        assert not same.ask("SELECT name FROM sqlite_master WHERE name = 'more'")
 
 
 def test_kinds_of_false_calls_of_before_stay(register: Register) -> None:
@@ -296,7 +296,7 @@ def test_what_may_come_without_end_is_bounded(
 
 
 def entries(register: Register) -> int:
-    return len(register._read("SELECT n FROM entry"))
+    return len(register.ask("SELECT n FROM entry"))
 
 
 def test_decisions_are_in_the_timeline_however_long_it_is(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -305,7 +305,7 @@ def test_decisions_are_in_the_timeline_however_long_it_is(register: Register, mo
         register.put_entry("i-1-1", number, "repeat", DEVICE, {})
     register.put_entry("i-1-1", 10, "accepted", "operator 4", {})
     register.put_entry("i-1-1", 10, "accepted", "operator 4", {})  # another desk repeats it
-    kinds = [row["kind"] for row in register._read("SELECT kind FROM entry ORDER BY n")]
+    kinds = [row["kind"] for row in register.ask("SELECT kind FROM entry ORDER BY n")]
     assert kinds == ["repeat"] * 3 + ["accepted"]
 
 
@@ -318,7 +318,7 @@ def test_the_oldest_drills_go_and_calls_never(register: Register, monkeypatch: p
     assert [row["id"] for row in register.incidents(status="drill")] == [f"{DEVICE}-17-{n}" for n in (5, 4, 3)]
     assert len(register.incidents(status="actual")) == 6
     assert desk.ledger.incidents.keys() == {row["id"] for row in register.incidents()}
-    assert {row["incident_id"] for row in register._read("SELECT * FROM decision")} == desk.ledger.incidents.keys()
+    assert {row["incident_id"] for row in register.ask("SELECT * FROM decision")} == desk.ledger.incidents.keys()
 
 
 # What comes back

@@ -329,7 +329,7 @@ class City:
         found: dict[tuple[str, int, str], list[dict[str, Any]]] = defaultdict(list)
         for room in self.rooms:
             with contextlib.closing(Reading(room.path)) as reading:
-                for row in reading._read("SELECT * FROM rung"):
+                for row in reading.ask("SELECT * FROM rung"):
                     found[row["incident_id"], row["opening"], row["step"]].append({**row, "room": room.name})
         return found
 
@@ -338,6 +338,6 @@ class City:
         found = set()
         for room in self.rooms:
             with contextlib.closing(Reading(room.path)) as reading:
-                for row in reading._read("SELECT * FROM entry WHERE kind = 'step-uncertain'"):
+                for row in reading.ask("SELECT * FROM entry WHERE kind = 'step-uncertain'"):
                     found.add((row["incident_id"], row["by"]))
         return found

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from desk.register import Register
 from desk.upkeep import life, orders, store
-from desk.upkeep.hearing import Heard
+from desk.upkeep.hearing import FIELDS, Heard
 from desk.upkeep.life import DOWN, Span
 from sim.search.city_year.city import BEGIN_MS, LIMITS, LOOK_MS, City
 from sim.search.city_year.failures import KINDS, WRONG_ADDRESS, WRONG_RECEIVER, Failure
@@ -75,10 +76,15 @@ def judge(city: City) -> Verdict:
     closed = store.orders(register, is_open=False, limit=10_000)
     verdict.repair = orders.repair_ms(closed)
     verdict.orders = len(closed), len(store.orders(register, is_open=True))
-    verdict.heard = store.heard_of_all(register)
+    verdict.heard = _heard(register)
     verdict.restarts = sum(column.boot - 1 for column in city.columns.values())
     verdict.corrections = len(store.corrections(register, limit=100_000))
     return verdict
+
+
+def _heard(register: Register) -> Heard:
+    sums = ", ".join(f"coalesce(sum({name}), 0) AS {name}" for name in FIELDS)
+    return Heard(**register.ask(f"SELECT {sums} FROM hearing")[0])
 
 
 def _cause(failure: Failure, spans: Mapping[str, Sequence[Span]]) -> str:
