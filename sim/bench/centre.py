@@ -6,7 +6,6 @@ id of an incident to close.
 """
 
 import json
-import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from common.identity import Identity
 from common.ports import HOST
+from desk.mqtt_client import no_delay
 from sim.real.rtc import now_us
 
 ALARMS = "sos/v1/+/+/alarm"
@@ -89,7 +89,7 @@ def main(argv: list[str]) -> int:
     if files:
         client.tls_set(files[0], files[1], files[2])
     client.reconnect_delay_set(RECONNECT_S, RECONNECT_S)  # type: ignore[arg-type]
-    client.on_socket_open = _no_delay
+    client.on_socket_open = no_delay
     client.on_connect = _subscribe
     client.on_subscribe = _say_ready
     topics: dict[str, str] = {}
@@ -126,10 +126,6 @@ def _subscribe(client: mqtt.Client, *_: object) -> None:
 
 def _say_ready(*_: object) -> None:
     print(READY, flush=True)
-
-
-def _no_delay(client: mqtt.Client, userdata: object, sock: Any) -> None:
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 if __name__ == "__main__":

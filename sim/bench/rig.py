@@ -17,6 +17,7 @@ from common.identity import Identity
 from firmware.startup.pins import defaults as default_pins
 from sim.document import REGION, SSID, document
 from sim.real import flash_image
+from sim.real.changed import changed_copy
 from sim.real.column import Event, RealColumn
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls
@@ -103,9 +104,7 @@ class Workbench:
         with self._making:  # contenders run side by side, and one must not get what another has half made
             if tree.exists():
                 return tree
-            for package in ("firmware", "hal"):
-                caches = shutil.ignore_patterns("__pycache__")
-                shutil.copytree(flash_image.PROJECT / package, tree / package, ignore=caches)
+            changed_copy(tree)
             if device_file is not None:
                 shutil.copyfile(_DEVICE / device_file, tree / "hal" / "bench_probe.py")
             main = (flash_image.PROJECT / "main.py").read_text() if boot is None else ""

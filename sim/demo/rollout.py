@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 import signal
 import statistics
 import subprocess
@@ -40,6 +39,7 @@ from sim.demo.desk_client import DeskClient
 from sim.demo.desk_process import DeskProcess
 from sim.fleet.broker import ProvisionedBroker
 from sim.real import flash_image
+from sim.real.changed import Change, changed_copy
 from sim.real.column import Event, RealColumn
 from sim.real.flash_image import PROJECT
 from sim.servers.stand_ins import TimeServer
@@ -52,11 +52,10 @@ POLL_S = 0.2
 PRESS_MS = 150
 PROOF_MS = 15_000  # instead of a quarter of an hour: that a bad release goes back is what is waited for
 HEALTHY_S = 3
-# What a release changes in the tree: (file, old text, new text).
-Change = tuple[str, str, str]
-_QUICK: Change = ("firmware/update/trial.py", "_PROOF_MS = const(900000)", f"_PROOF_MS = const({PROOF_MS})")
-_LEAVES: Change = ("firmware/startup/again.py", "_LEFT_MS = 60000", "_LEFT_MS = 5000")
-_DEAF: Change = ("firmware/column.py", 'body["v"] != 1 or state', 'body["v"] != 2 or state')
+# What a release changes in the tree.
+_QUICK = Change("firmware/update/trial.py", "_PROOF_MS = const(900000)", f"_PROOF_MS = const({PROOF_MS})")
+_LEAVES = Change("firmware/startup/again.py", "_LEFT_MS = 60000", "_LEFT_MS = 5000")
+_DEAF = Change("firmware/column.py", 'body["v"] != 1 or state', 'body["v"] != 2 or state')
 
 
 class Figures(NamedTuple):
@@ -239,15 +238,8 @@ class Town:
                 process.wait()
 
     def status(self, name: str) -> dict[str, Any]:
-        argv = [
-            sys.executable,
-            "-m",
-            "desk.rollout",
-            "status",
-            "--json",
-            "--folder",
-            str(self._folder / f"rollout-{name}"),
-        ]
+        folder = str(self._folder / f"rollout-{name}")
+        argv = [sys.executable, "-m", "desk.rollout", "status", "--json", "--folder", folder]
         done = subprocess.run(argv, cwd=PROJECT, capture_output=True, text=True, check=False)
         return dict(json.loads(done.stdout)) if done.returncode == 0 else {"columns": {}}
 
@@ -293,17 +285,11 @@ def _fleet(folder: Path, count: int, key: rsa.RSAPrivateKey) -> Path:
 
 def _release(out: Path, version: str, changes: Sequence[Change], key: rsa.RSAPrivateKey) -> Path:
     """This tree with changes, as a signed release."""
-    tree = out.with_name(out.name + "-tree")
-    for name in ("firmware", "hal"):
-        shutil.copytree(PROJECT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in bundle.STAYS_SOURCE:
-        shutil.copy2(PROJECT / name, tree / name)
-    of_version = ("firmware/__init__.py", f'VERSION = "{VERSION}"', f'VERSION = "{version}"')
-    for name, old, new in (of_version, *changes):
-        text = (tree / name).read_text("utf-8")
-        if text.count(old) != 1:
-            raise RolloutFailed(f"{name} has {text.count(old)} places that read {old!r}, must be one")
-        (tree / name).write_text(text.replace(old, new), "utf-8")
+    of_version = Change("firmware/__init__.py", f'VERSION = "{VERSION}"', f'VERSION = "{version}"')
+    try:
+        tree = changed_copy(out.with_name(out.name + "-tree"), of_version, *changes)
+    except ValueError as error:
+        raise RolloutFailed(str(error)) from None
     made = bundle.make(tree, toolbox.device_libraries())
     manifest = releases.write(made, out, version=version)
     (out / release.SIGNATURE_FILE).write_bytes(releases.sign(manifest, key))
@@ -342,4 +328,3 @@ def _street(
         for column in street.values():
             column.power_on()
         yield street
-

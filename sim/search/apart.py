@@ -2,6 +2,7 @@
 
 import importlib
 import multiprocessing
+import os
 import signal
 import traceback
 from collections.abc import Callable
@@ -80,3 +81,7 @@ def _perform(pipe: Connection, name: str, budget_s: float, seed: int, control: s
 
 def _leave(*_: object) -> NoReturn:
     raise SystemExit(128 + signal.SIGTERM)
+
+
+def all_cores() -> int:
+    return os.cpu_count() or 1

@@ -7,7 +7,6 @@ core that is free, so they begin in earnest when the power cuts are through.
 import argparse
 import importlib
 import importlib.util
-import os
 import random
 import signal
 import sys
@@ -23,7 +22,7 @@ from common.arguments import described, number
 from common.home import COLUMN_COMMAND
 from common.signals import exit_on
 from sim.search import report
-from sim.search.apart import PartFailed, run_apart
+from sim.search.apart import PartFailed, all_cores, run_apart
 from sim.search.findings import Control, Findings
 from sim.search.progress import Progress
 from tools.toolbox import ToolMissing, missing
@@ -126,7 +125,7 @@ class Conductor:
     def perform(self, json_path: Path | None) -> int:
         """Returns the exit status."""
         print(
-            f"seed {self._seed}, {self._budget_s / 60:g} minutes, {_cores()} core(s): {' '.join(self._parts)}",
+            f"seed {self._seed}, {self._budget_s / 60:g} minutes, {all_cores()} core(s): {' '.join(self._parts)}",
             flush=True,
         )
         before = signal.signal(signal.SIGINT, self._interrupt)
@@ -142,7 +141,7 @@ class Conductor:
         return self._status(campaign)
 
     def _perform(self, progress: Progress) -> None:
-        with ThreadPoolExecutor(_cores()) as pool:
+        with ThreadPoolExecutor(all_cores()) as pool:
             others = [pool.submit(self._apart, part, progress) for part in self._others]
             try:
                 if self._storming:
@@ -167,7 +166,7 @@ class Conductor:
         """For the storms: what the others leave; below 0 = stop. A lone core is shared."""
         if self._interrupted.is_set():
             return -1
-        return max(0 if _cores() > 1 else 1, _cores() - self._busy)
+        return max(0 if all_cores() > 1 else 1, all_cores() - self._busy)
 
     def _apart(self, part: str, progress: Progress) -> None:
         if self._interrupted.is_set():
@@ -197,7 +196,7 @@ class Conductor:
         cuts leave half of it to the storms, which wait for their core."""
         left_s = self._budget_s - (time.monotonic() - self._began_s)
         share = SHARES.get(part, 1.0) if self._storming else 1.0
-        return max(0.0, left_s) * min(share, _cores() / max(1, self._waiting))
+        return max(0.0, left_s) * min(share, all_cores() / max(1, self._waiting))
 
     def _interrupt(self, *_: object) -> None:
         if self._interrupted.is_set():  # a second Ctrl-C does not wait for the report
@@ -216,10 +215,6 @@ class Conductor:
         if self._tools_missing and not campaign.violations:
             return missing(self._tools_missing[0])
         return EXIT_RED if campaign.is_red else 0
-
-
-def _cores() -> int:
-    return os.cpu_count() or 1
 
 
 def _wait_for(jobs: list[Future[None]]) -> None:

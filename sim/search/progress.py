@@ -5,6 +5,8 @@ import threading
 import time
 from typing import TextIO
 
+from sim.search.report import clock
+
 PLAIN_EVERY_S = 30.0
 TERMINAL_EVERY_S = 0.2
 WIDTH = 119
@@ -34,7 +36,7 @@ class Progress:
 
     def _show(self, passed_s: float) -> None:
         parts = " | ".join(f"{part}: {text}" for part, text in self._texts.items() if text)
-        line = f"{_clock(passed_s)} of {_clock(self._budget_s)}  {parts}"
+        line = f"{clock(passed_s)} of {clock(self._budget_s)}  {parts}"
         if self._terminal:
             self._stream.write(f"{CLEAR_LINE}{line[:WIDTH]}")
         else:
@@ -48,7 +50,3 @@ class Progress:
         if self._terminal:
             self._stream.write(CLEAR_LINE)
             self._stream.flush()
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"

@@ -144,12 +144,12 @@ def _summary(campaign: Campaign) -> Table:
     parts = list(campaign.findings.values())
     for one in parts:
         checks = f"{sum(one.checks.values()):,}" if one.checks else "-"
-        cells = (_duration(one.simulated_s), _clock(one.wall_s), _speed(one.simulated_s, one.wall_s))
+        cells = (_duration(one.simulated_s), clock(one.wall_s), _speed(one.simulated_s, one.wall_s))
         fired, violations = f"{sum(one.fired.values()):,}", str(len(one.violations))
         table.add_row(one.title, f"{one.runs:,}", *cells, fired, checks, violations)
     if len(parts) > 1:
         simulated_s = sum(one.simulated_s for one in parts)
-        cells = (_duration(simulated_s), _clock(campaign.wall_s), _speed(simulated_s, campaign.wall_s))
+        cells = (_duration(simulated_s), clock(campaign.wall_s), _speed(simulated_s, campaign.wall_s))
         fired = f"{sum(one.fired.total() for one in parts):,}"
         checks = f"{sum(one.checks.total() for one in parts):,}"
         runs = f"{sum(one.runs for one in parts):,}"
@@ -214,7 +214,7 @@ def _duration(seconds: float) -> str:
     return f"{days:,.1f} days" if days >= 1 else f"{seconds:,.0f} s"
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 

@@ -1,7 +1,6 @@
 """Power cuts, hangs, crashes and boot loops: no press is lost, and whoever is to blame is named."""
 
 import importlib
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from rig_real import RealRig
 from rig_virtual import VirtualRig
 from runs import runtime_parameters
 
-from sim.real.flash_image import PROJECT
+from sim.real.changed import changed_copy
 
 LONGEST_STEP_MS = 2_000  # the slowest task is stepped that often
 HEALTHY_MS = 1_500  # watchdog.healthy_s is 1
@@ -194,13 +193,9 @@ Relay.step = _broken_step
 @pytest.mark.parametrize("rig_runtime", runtime_parameters("cpython", "micropython", "micropython32"), indirect=True)
 def test_a_task_that_raises_on_a_chip_is_named_with_its_traceback(rig: RealRig, tmp_path: Path) -> None:
     """As above, with a firmware that is flashed broken: the traceback is the interpreter's own."""
-    for name in ("boot.py", "main.py"):
-        shutil.copy(PROJECT / name, tmp_path)
-    for name in ("firmware", "hal"):
-        shutil.copytree(PROJECT / name, tmp_path / name)
-    with (tmp_path / "firmware" / "relay.py").open("a") as source:
+    rig.sources = changed_copy(tmp_path)
+    with (rig.sources / "firmware" / "relay.py").open("a") as source:
         source.write(BROKEN_RELAY)
-    rig.sources = tmp_path
     rig.start()
     reset = rig.wait_event("reset")
     assert (reset["cause"], reset["culprit"]) == ("watchdog", "relay")

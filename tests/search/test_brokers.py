@@ -12,8 +12,9 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from desk.ledger import Incident, Ledger
+from sim.real.changed import Change, changed_copy
 from sim.search.brokers import search
-from sim.search.brokers.broker_side import DENY_ALARMS, Book, BrokerSide, broken_copy
+from sim.search.brokers.broker_side import DENY_ALARMS, Book, BrokerSide
 from sim.search.brokers.column import PressedColumn
 from sim.search.brokers.faults import BROKER_KINDS, LANE_KINDS, Saw, plan
 from sim.search.brokers.run import MUTUAL, PLAIN, Spec
@@ -58,11 +59,11 @@ def test_a_control_is_red(control: str, caught: str) -> None:
 
 def test_every_break_fits_its_file(tmp_path: Path) -> None:
     for name, one in search.BREAKS.items():
-        tree = broken_copy(tmp_path / name, *one)
+        tree = changed_copy(tmp_path / name, one)
         compile((tree / one.file).read_text(), one.file, "exec")
     assert set(search.BREAKS) < set(search.CONTROLS)
-    with pytest.raises(ValueError, match="must be once"):
-        broken_copy(tmp_path / "odd", "firmware/incident.py", "no such text", "")
+    with pytest.raises(ValueError, match="must be exactly one"):
+        changed_copy(tmp_path / "odd", Change("firmware/incident.py", "no such text", ""))
 
 
 def test_an_unknown_control_is_refused() -> None:

@@ -133,7 +133,7 @@ def test_more_parts_than_cores_share_the_budget(
         return Findings("x")
 
     monkeypatch.setattr(command, "run_apart", run_apart)
-    monkeypatch.setattr(command, "_cores", lambda: cores)
+    monkeypatch.setattr(command, "all_cores", lambda: cores)
     command.main(["--seed", "1", "--budget", "1"])
     assert sorted(shares) == pytest.approx(expected, abs=2)  # the power cuts leave half to the storms
 

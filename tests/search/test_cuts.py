@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from column_probe import PATIENCE_S, Recorder, need
 
+from sim.real.changed import Change
 from sim.real.column import RealColumn
 from sim.real.flash_image import PROJECT
 from sim.search.power_cuts import hunt, lives, search, tree
@@ -122,7 +123,7 @@ def test_a_kind_of_write_that_nobody_foresaw_is_reported(monkeypatch: pytest.Mon
 def test_a_break_that_does_not_fit_is_an_error() -> None:
     with (
         pytest.raises(ValueError, match="must be exactly one"),
-        tree.staged((tree.Break("boot.py", "no such text", ""),)),
+        tree.staged((Change("boot.py", "no such text", ""),)),
     ):
         pass
 

@@ -2,19 +2,16 @@
 
 import contextlib
 import json
-import shutil
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Self
 
 from paho.mqtt import client as mqtt
 
 from common.identity import Identity
 from sim.document import REGION, document
-from sim.real import flash_image
 from sim.servers.authority import Authority
 from sim.servers.broker import BrokerError, Mosquitto, Tls
 from sim.servers.centre import Centre
@@ -113,16 +110,3 @@ class Book:
         with self._lock:
             self.fired[kind] += count
             self.seconds[kind] += round(seconds * 1000)
-
-
-def broken_copy(tree: Path, file: str, old: str, new: str) -> Path:
-    """The device's sources with one change. Raises ValueError when `old` is not in that file exactly once."""
-    for package in ("firmware", "hal"):
-        shutil.copytree(flash_image.PROJECT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("boot.py", "main.py"):
-        shutil.copyfile(flash_image.PROJECT / name, tree / name)
-    text = (tree / file).read_text()
-    if text.count(old) != 1:
-        raise ValueError(f"{file} reads {old!r} {text.count(old)} times, must be once: bring the control up to date")
-    (tree / file).write_text(text.replace(old, new))
-    return tree

@@ -1,17 +1,7 @@
 """The negative controls of the broker part: firmware broken in a copy of its sources, or a receiver that is spoiled."""
 
-from typing import NamedTuple
-
+from sim.real.changed import Change
 from sim.search.findings import Control
-
-
-class Break(NamedTuple):
-    """A change of the device's sources."""
-
-    file: str
-    old: str
-    new: str
-
 
 CONTROLS = {
     "forget-on-puback": Control("an incident is over for the column as soon as the broker has it", "missing, lamp"),
@@ -22,15 +12,15 @@ CONTROLS = {
     "ghost-alarm": Control("somebody else publishes an alarm of a column", "invented"),
 }
 BREAKS = {
-    "forget-on-puback": Break(
+    "forget-on-puback": Change(
         "firmware/uplink.py",
         "            self._incidents.at_broker(incident, press)\n",
         "            self._incidents.at_broker(incident, press)\n"
         '            self._incidents.answered(incident.id, "closed")\n',
     ),
-    "answered-on-puback": Break(
+    "answered-on-puback": Change(
         "firmware/incident.py", "self.state = max(self.state, SENT)", "self.state = max(self.state, RECEIVED)"
     ),
-    "no-resend": Break("firmware/uplink.py", "        self._incidents.connection_lost()\n", ""),
-    "incident-per-press": Break("firmware/incidents.py", "newest.takes_presses(self._open_ms) and ", "False and "),
+    "no-resend": Change("firmware/uplink.py", "        self._incidents.connection_lost()\n", ""),
+    "incident-per-press": Change("firmware/incidents.py", "newest.takes_presses(self._open_ms) and ", "False and "),
 }

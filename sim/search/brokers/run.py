@@ -14,8 +14,9 @@ from rich.table import Table
 
 from desk.ledger import Ledger
 from sim.document import REGION
+from sim.real.changed import changed_copy
 from sim.real.flash_image import PROJECT
-from sim.search.brokers.broker_side import Book, BrokerSide, broken_copy
+from sim.search.brokers.broker_side import Book, BrokerSide
 from sim.search.brokers.column import PressedColumn
 from sim.search.brokers.controls import BREAKS
 from sim.search.brokers.faults import BROKER_KINDS, LANE_KINDS, BrokerTrouble, LaneTrouble, Saw, Trouble, plan
@@ -59,7 +60,7 @@ class Stage:
             authority = Authority(folder / "certs")
             sources = PROJECT
             if self._control in BREAKS:
-                sources = broken_copy(folder / "broken", *BREAKS[self._control])
+                sources = changed_copy(folder / "broken", BREAKS[self._control])
             transports = dict.fromkeys(spec.transport for spec in self._specs)
             self.places = {
                 name: self._exit.enter_context(BrokerSide(name, authority if name == MUTUAL else None, self._alarm))

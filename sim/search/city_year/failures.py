@@ -48,7 +48,7 @@ BATTERY = 0.15  # of the columns in a district without power that run on: their 
 
 @dataclass
 class Failure:
-    """One of them. `found_ms`: when the desk knew it for what it is (a wrong receiver or address)."""
+    """One of them."""
 
     kind: str
     columns: tuple[str, ...]
@@ -57,7 +57,6 @@ class Failure:
     run_on: frozenset[str] = frozenset()
     drills: dict[str, int] = field(default_factory=dict)
     """Column -> when its first drill in this failure was."""
-    found_ms: dict[str, int] = field(default_factory=dict)
 
     @property
     def cause(self) -> str:

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
+from sim.real.changed import Change
 from sim.search.findings import Control
-from sim.search.power_cuts.tree import Break
 
 _FLASH = "hal/esp32_flash.py"
 _APPEND = """        with self.quiet, open(name, "ab") as file:
@@ -22,7 +22,7 @@ class Sabotage(NamedTuple):
     """`caught`: how the complaint about it begins. `life` and `kind` of write: where to look for it."""
 
     control: Control
-    breaks: tuple[Break, ...]
+    breaks: tuple[Change, ...]
     caught: str
     life: str
     kind: str
@@ -32,7 +32,7 @@ SABOTAGES = {
     "acknowledge-before-close": Sabotage(
         Control("a journal record counts as written while its file is still open", "no press lost"),
         (
-            Break(
+            Change(
                 _FLASH,
                 _APPEND,
                 "        self.close()\n        self.late = open(name, 'ab')\n        self.late.write(data)\n\n"
@@ -45,14 +45,14 @@ SABOTAGES = {
     ),
     "remove-then-rename": Sabotage(
         Control("a file is removed before its new content is renamed into its place", "no press lost"),
-        (Break(_FLASH, _RENAME, "            Flash.remove(self, name)\n" + _RENAME),),
+        (Change(_FLASH, _RENAME, "            Flash.remove(self, name)\n" + _RENAME),),
         "lost",
         "compaction",
         "replace journal.log",
     ),
     "in-place-rewrite": Sabotage(
         Control("a file is emptied and written anew in its place", "no press lost"),
-        (Break(_FLASH, _REPLACE, "        open(name, 'wb').close()\n" + _APPEND),),
+        (Change(_FLASH, _REPLACE, "        open(name, 'wb').close()\n" + _APPEND),),
         "lost",
         "compaction",
         "replace journal.log",
@@ -60,7 +60,7 @@ SABOTAGES = {
     "flush-in-mid-record": Sabotage(
         Control("the first half of a journal record is flushed before the second is written", "no torn record"),
         (
-            Break(
+            Change(
                 _FLASH,
                 _APPEND,
                 _APPEND.replace("(data)", "(data[: len(data) // 2])")
@@ -74,7 +74,7 @@ SABOTAGES = {
     "program-without-erase": Sabotage(
         Control("the flash chip says it has erased a block and has not", "programs only clear bits"),
         (
-            Break(
+            Change(
                 "sim/search/power_cuts/device/nor.py",
                 "        self._bytes[start : start + BLOCK_BYTES] = _ERASED\n",
                 "        self.touched.add(start // BLOCK_BYTES)\n",
@@ -86,14 +86,14 @@ SABOTAGES = {
     ),
     "boot-not-counted": Sabotage(
         Control("boot.py takes a number and does not write it down", "no id twice"),
-        (Break("boot.py", "_write(number + 1, unhealthy + 1)", "_write(number, unhealthy + 1)"),),
+        (Change("boot.py", "_write(number + 1, unhealthy + 1)", "_write(number, unhealthy + 1)"),),
         "twice",
         "call",
         "replace broker.addr",
     ),
     "press-written-twice": Sabotage(
         Control("a further press is counted double in the journal", "nothing invented"),
-        (Break("firmware/incidents.py", '"n": newest.press}', '"n": newest.press + 1}'),),
+        (Change("firmware/incidents.py", '"n": newest.press}', '"n": newest.press + 1}'),),
         "invented",
         "call",
         "append to journal.log: press",
@@ -101,7 +101,7 @@ SABOTAGES = {
     "answer-before-journal": Sabotage(
         Control("the lamp shows an answer before it is on flash", "no answer forgotten"),
         (
-            Break(
+            Change(
                 "firmware/incidents.py",
                 "        if one.answered(incident.ACK_STATES[state], heard):\n",
                 "        if one.answered(incident.ACK_STATES[state], heard):\n            self._on_change()\n",
@@ -113,7 +113,7 @@ SABOTAGES = {
     ),
     "kept-without-drill": Sabotage(
         Control("a new firmware is kept although no drill was answered", "a life as scripted"),
-        (Break("firmware/update/trial.py", "        return self._is_proved\n", "        return True\n"),),
+        (Change("firmware/update/trial.py", "        return self._is_proved\n", "        return True\n"),),
         "life",
         "update without a drill",
         "remove update.manifest",
@@ -121,7 +121,7 @@ SABOTAGES = {
     "no-last-good": Sabotage(
         Control("the last configuration that worked is not looked for", "it boots"),
         (
-            Break(
+            Change(
                 "firmware/startup/config_files.py",
                 "        return json.loads(records[0].decode()) if records else None\n",
                 "        return None\n",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from sim.real.changed import Change
 from sim.search.power_cuts import lives, tree
 from tools import toolbox
 
@@ -136,7 +137,7 @@ def devices(folder: Path, bits: int) -> Iterator[tuple[Device, Device]]:
 def search(
     plan: Iterable[tuple[int, int]],
     seed: int,
-    breaks: tuple[tree.Break, ...],
+    breaks: tuple[Change, ...],
     say: Callable[[str], None],
     enough: Callable[[Hunt], bool],
     bits: int = 64,

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from rich.table import Table
 
+from sim.real.changed import Change
 from sim.search.findings import Control, Findings, Violation, command_of
 from sim.search.power_cuts import lives
 from sim.search.power_cuts.controls import SABOTAGES
 from sim.search.power_cuts.hunt import Hunt, search
-from sim.search.power_cuts.tree import Break
 
 CONTROLS: dict[str, Control] = {name: sabotage.control for name, sabotage in SABOTAGES.items()}
 # How a complaint of sim/search/power_cuts begins -> the promise that is broken.
@@ -71,7 +71,7 @@ def explore(
     findings = Findings("Power cuts on LittleFS", invariants=(*PROMISES.values(), EVERY_CUT, FLIPS))
     kind: str | None = None
     caught: str | None = None
-    breaks: tuple[Break, ...] = ()
+    breaks: tuple[Change, ...] = ()
     if control is not None:
         sabotage = SABOTAGES[control]
         plan = ((lives.NAMES.index(sabotage.life), 0),)

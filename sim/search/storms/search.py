@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from rich.table import Table
 
+from sim.search.apart import all_cores
 from sim.search.findings import Findings, Violation, command_of
 from sim.search.storms import judge, rare
 from sim.search.storms.controls import CONTROLS
@@ -35,10 +36,6 @@ TABLE_WIDTH = 118  # the command under a storm is one line, to be copied
 NICENESS = 5  # what runs beside the storms has to come to an end within the budget; they have none
 DAY_S = 86_400
 SAVED = Path("build") / "campaign"
-
-
-def all_cores() -> int:
-    return os.cpu_count() or 1
 
 
 def run(

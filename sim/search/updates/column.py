@@ -122,5 +122,3 @@ class Column:
 def flashed(old: Mapping[str, bytes], trusted: bytes, roots: Mapping[str, bytes]) -> Flash:
     inside = {**old, releases.KEYS_FILE: trusted, "config.json": b"{}", "secrets.json": b"{}"}
     return Flash({**{f"a/{name}": data for name, data in inside.items()}, **roots, "active": b"a"})
-
-

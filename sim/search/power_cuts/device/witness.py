@@ -6,7 +6,6 @@ that arrived, never from the firmware's own books. `known()` is what a cut must 
 from firmware.incident import ACCEPTED, ACK_STATES, CLOSED, RECEIVED
 from firmware.lamp import COLOURS
 
-_DARK = (0, 0, 0)
 _NAMES = {colour: name for name, colour in COLOURS.items()}
 _SHOWN_STATES = {"answered": RECEIVED, "help-coming": ACCEPTED}
 
