@@ -60,7 +60,6 @@ class Board:
         self.port = port
         self._let_in = let_in
         self._grace_ms = grace_ms
-        self.trips = 0  # commands that the board was asked to run
         self._transport: Any = ports.opened(self.port, _transport, BoardError)
 
     def __enter__(self) -> Board:
@@ -95,7 +94,6 @@ class Board:
 
     def run(self, code: str) -> str:
         """Run code on the board; returns what it printed. Raises BoardError."""
-        self.trips += 1
         with self._explained("board.silent"):
             output, trouble = self._transport.exec_raw(code, timeout=READ_TIMEOUT_S)
         if trouble:

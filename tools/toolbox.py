@@ -118,16 +118,6 @@ def micropython(bits: int = 64) -> list[str] | None:
     return find("micropython" if bits == 64 else "micropython32")
 
 
-def mosquitto() -> list[str] | None:
-    """The argv prefix of the broker, or None. As root give it `user root` in its configuration file."""
-    return find("mosquitto")
-
-
-def mosquitto_passwd() -> list[str] | None:
-    """The argv prefix of the tool that writes mosquitto's password files, or None."""
-    return find("mosquitto_passwd")
-
-
 def device_libraries() -> Path:
     """The folder that looks like /lib on the device, with umqtt.simple in it. Raises ToolMissing."""
     return Path(require("umqtt")[0])

@@ -6,7 +6,6 @@ from firmware import const, journal
 
 _LINES_MAX = const(100)  # of each file
 _TEXT_MAX = const(120)  # of a damaged line, of a fault's detail
-_FAULTS = const(16)
 
 
 def run(board, column):

@@ -71,7 +71,6 @@ class Town:
     def __init__(self, pillars: Mapping[str, Pillar]) -> None:
         self._pillars = pillars
         self._pages_of: dict[str, PillarPages] = {}
-        self._ending = False
 
     def site(self, request: web.Request) -> PillarPages:
         """Raises HTTPNotFound."""
@@ -84,7 +83,6 @@ class Town:
         return self._pages_of[device_id]
 
     async def close(self, _: web.Application) -> None:
-        self._ending = True
         await asyncio.gather(*(site.close() for site in self._pages_of.values()))
 
     async def index(self, request: web.Request) -> web.Response:

@@ -41,9 +41,7 @@ class Authority:
         """A client certificate whose common name is the device id."""
         return self._issue(device_id, certificates.CLIENT, (), expired=expired)
 
-    def _issue(
-        self, name: str, usage: certificates.Usage, hosts: tuple[str, ...], *, expired: bool
-    ) -> Identity:
+    def _issue(self, name: str, usage: certificates.Usage, hosts: tuple[str, ...], *, expired: bool) -> Identity:
         key = certificates.new_key()
         stem = re.sub(r"[^A-Za-z0-9.-]", "_", name) + ("-expired" if expired else "")
         identity = Identity(self.folder / f"{stem}.pem", self.folder / f"{stem}.key", self.ca_path)

@@ -117,10 +117,6 @@ class Proxy:
         self.fired["reset"] += count
         return count
 
-    @property
-    def open_connections(self) -> int:
-        return len(self._pairs)
-
     # -- in the loop
 
     def _do(self, work: Any) -> Any:

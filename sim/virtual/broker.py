@@ -59,7 +59,6 @@ class Session:
         self.accepted = False
         self.filters: dict[str, int] = {}
         self.last_heard_us = now_us
-        self.seen_ids: set[int] = set()
         self.last_own_id = 0
 
 

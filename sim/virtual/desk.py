@@ -75,9 +75,7 @@ class VirtualDesk:
     def begin(self) -> None:
         """The process starts, and finds its broker."""
         self.register = Register(self.path)
-        self.register._db.execute(
-            "PRAGMA synchronous = OFF"
-        )  # no power cut here: it would cost time only
+        self.register._db.execute("PRAGMA synchronous = OFF")  # no power cut here: it would cost time only
         self.duty = Duty(
             *(self.register, HOST, 1),
             name=self.name,

@@ -81,9 +81,6 @@ class _Interface:
     def ifconfig(self, addresses: Any = None) -> Any:
         return ADDRESSES if self._is_up() else NO_ADDRESSES
 
-    def ipconfig(self, *_: Any, **__: Any) -> Any:
-        return None
-
     def _switching(self, is_active: bool) -> None:
         self._spend(self._costs.dial_us)
         if is_active:

@@ -4,7 +4,7 @@
 from typing import Any
 
 import pytest
-from fake_board import FakeBoard, FakeLookup
+from fake_board import FakeBoard
 from fake_net import TOPICS, FakeStream
 from uplink_rig import ADDRESS, GRACE_MS, HOST, RETRY_MAX_S, TIMEOUT_S, Rig, gaps
 
@@ -45,11 +45,6 @@ def test_alarms_go_before_everything_else() -> None:
 
 
 # -- no state waits for ever
-
-
-class SilentLookup(FakeLookup):
-    def __init__(self) -> None:
-        super().__init__(None)
 
 
 def silent_lookup(rig: Rig) -> None:

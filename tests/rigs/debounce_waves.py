@@ -8,7 +8,6 @@ from sim.bench.contacts import Wave
 
 PRESS_MS, RELEASE_MS, STALL_MS = 40, 60, 40  # the configuration's defaults
 IDLE_LOOK_MS, ACTIVE_LOOK_MS = 3, 1
-WATCHED_SLACK_MS = 25  # firmware/button.py: what overran its wait by more was a stall
 SETTLE_US = 400_000  # open time after each waveform
 
 

@@ -250,7 +250,6 @@ class FakeBoard:
         self.heeds_interrupt = True
         self.keys: bytearray | None = None  # typed and not read yet; None: the console only shows
         self.waits: list[int] = []
-        self.collected = 0
         self.forgotten: list[str] = []
         self.config: dict[str, Any] | None = None
         self.flash = FakeFlash()
@@ -319,7 +318,7 @@ class FakeBoard:
         return self.system_free
 
     def collect(self) -> None:
-        self.collected += 1
+        pass
 
     def forget(self, *modules: str) -> None:
         self.forgotten += modules

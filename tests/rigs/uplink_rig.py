@@ -19,7 +19,7 @@ GRACE_MS = 200
 
 class FakeIncident:
     def __init__(self, name: str) -> None:
-        self.id, self.press, self.in_flight, self.sent, self.lost_times = name, 1, False, 0, 0
+        self.id, self.press, self.in_flight, self.sent = name, 1, False, 0
 
     def transmitted(self) -> None:
         assert not self.in_flight, "twice in flight"

@@ -4,11 +4,10 @@ import json
 from collections.abc import Set
 
 from firmware import journal, record
-from sim.virtual.flash import FlashFault, FlashStore
+from sim.virtual.flash import FlashStore
 from sim.virtual.timeline import US_PER_S, Timeline
 
 WELL_AGAIN_US = 10 * US_PER_S  # after a fault the journal has to be whole again: its retries, and a pause of the loop
-REFUSES = (FlashFault.FULL, FlashFault.WRITE_ERROR)
 
 
 def presses_in(data: bytes) -> dict[str, int]:
