@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from column_probe import need
+from column_probe import need, runtimes
 from groups import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
+from pager import Pager, paging
 from rig import RUNTIMES, Rig
 from rig_real import RealRig
 from rig_virtual import VirtualRig
@@ -58,6 +59,12 @@ def broker() -> Iterator[Mosquitto]:
         yield running
 
 
+@pytest.fixture
+def pager() -> Iterator[Pager]:
+    with paging() as made:
+        yield made
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--pictures", type=Path, metavar="FOLDER", help="the pages' pictures are written here, too")
 
@@ -103,6 +110,12 @@ def centre(mosquitto: Mosquitto) -> Iterator[Centre]:
     """A control centre with an empty ledger, for all rigs of one test."""
     with Centre(mosquitto.host, mosquitto.port, check_qos=True) as centre:
         yield centre
+
+
+@pytest.fixture(params=runtimes())
+def runtime(request: pytest.FixtureRequest) -> str:
+    """Each that a chip's process runs on."""
+    return need(request.param)
 
 
 @pytest.fixture(params=runtime_parameters(*RUNTIMES))

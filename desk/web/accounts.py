@@ -44,9 +44,9 @@ class Accounts:
     """The accounts of the desk whose files are in `folder`. Any thread. Raises AccountError and SecondFactorError
     for a broken file."""
 
-    def __init__(self, folder: Path, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self._hasher = hasher or PasswordHasher()
+        self._hasher = PasswordHasher()
         self.factors = SecondFactors(folder)
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None

@@ -58,10 +58,10 @@ def test_who_logs_in_is_who_answers(city: City, visitor: Visitor) -> None:
     expect(desk.get("login")).to_be_visible()
     assert desk.strips() == [] and desk.get(f"column-{DEVICE}").count() == 0
 
-    log_in(desk, "not the password")
+    desk.log_in(NAME, "not the password")
     expect(desk.get("login").get_by_role("alert")).not_to_be_empty()
     assert desk.strips() == [], "a wrong password shows nothing"
-    log_in(desk, PASSWORD)
+    desk.log_in(NAME, PASSWORD)
     incident = desk.call_from(DEVICE)
     desk.open(incident)
     desk.get("play").click()
@@ -76,9 +76,3 @@ def test_who_logs_in_is_who_answers(city: City, visitor: Visitor) -> None:
     desk.get("logout").click()
     expect(desk.get("login")).to_be_visible()
     expect(desk.get("strip")).to_have_count(0)
-
-
-def log_in(desk: DeskPage, password: str) -> None:
-    desk.get("login-name").fill(NAME)
-    desk.get("login-password").fill(password)
-    desk.get("login-submit").click()

@@ -12,7 +12,7 @@ from browser_probe import MARKS, PATIENCE_S, Visitor
 from column_probe import need
 from desk_words import words
 from full_disk import full_disk
-from pager import Pager, paging
+from pager import Pager
 from playwright.sync_api import expect
 
 from sim.demo.columns import COLUMNS
@@ -183,12 +183,6 @@ to = "{telephone}"
 [[ladder]]
 steps = [{{after_s = 1, tell = "desks"}}, {{after_s = 2, tell = "duty"}}, {{after_s = 3, tell = "chief"}}]
 """
-
-
-@pytest.fixture
-def pager() -> Iterator[Pager]:
-    with paging() as made:
-        yield made
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from browser_probe import Visitor
 from desk_rig import Speaker, wait_for
-from pager import Pager, paging
+from pager import Pager
 from playwright.sync_api import expect
 
 from sim.demo.desk_process import DeskProcess
@@ -27,12 +27,6 @@ url = "{url}/chief"
 [[ladder]]
 steps = [{{after_s = 1, tell = "desks"}}, {{after_s = 2, tell = "duty"}}, {{after_s = 3, tell = "chief"}}]
 """
-
-
-@pytest.fixture
-def pager() -> Iterator[Pager]:
-    with paging() as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,11 +1,10 @@
 """The HAL's links on the chip, on every runtime: a driver that says it is joining and is idle, hardware that fails."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chip_net_rig import Make, chips
+from chip_net_rig import Make
 from chip_rig import Chip
 from column_probe import need, runtimes
 
@@ -17,12 +16,6 @@ FILES: dict[str, str | bytes] = {
 }
 RMII = {"type": "ethernet", "phy": None, "phy_addr": 1, "mdc": 23, "mdio": 18, "power": None, "reset": None}
 NO_PINS = dict.fromkeys(("ref_clk", "ref_clk_out", "spi", "sck", "mosi", "miso", "cs", "int"))
-
-
-@pytest.fixture(params=runtimes())
-def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    with chips(tmp_path, need(request.param)) as make:
-        yield make
 
 
 WIFI = """

@@ -6,17 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chip_net_rig import Echo, Make, chips
+from chip_net_rig import Echo, Make
 from chip_rig import Chip
-from column_probe import need, runtimes
+from column_probe import need
 
 HAL = Path(__file__).resolve().parents[2] / "hal"
-
-
-@pytest.fixture(params=runtimes())
-def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    with chips(tmp_path, need(request.param)) as make:
-        yield make
 
 
 @pytest.fixture

@@ -1,11 +1,8 @@
 """The real HAL's `heap`: what is free without taking IDF's, on every runtime, with the control that trusts mem_free."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from chip_net_rig import Make, chips
-from column_probe import need, runtimes
+from chip_net_rig import Make
 
 HAL = Path(__file__).resolve().parents[2] / "hal"
 FILES: dict[str, str | bytes] = {f"hal/{path.name}": path.read_text() for path in HAL.glob("*.py")}
@@ -43,12 +40,6 @@ print("grown", ask(9000, 103000, 13312, 53248))
 print("small", ask(20000, 36000, 13312, 110592))
 print("psram", ask(9000, 55000, 13312, 120000, 4194304))
 """
-
-
-@pytest.fixture(params=runtimes())
-def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    with chips(tmp_path, need(request.param)) as make:
-        yield make
 
 
 def test_what_idf_has_left_is_none_of_ours(chip: Make) -> None:

@@ -1,12 +1,10 @@
 """The HAL's integrator on the simulated chip's pulse counter: it proves itself, outlasts stalls, and sets pulls."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chip_net_rig import Make, chips
-from column_probe import need, runtimes
+from chip_net_rig import Make
 
 from sim.chip.pulses import AT_MAX, AT_MIN, Count, Train
 
@@ -41,12 +39,6 @@ time.sleep_ms(30)
 print("open", one.is_latched(), one.open_ms())
 """
 )
-
-
-@pytest.fixture(params=runtimes())
-def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    with chips(tmp_path, need(request.param)) as make:
-        yield make
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
 """hal/'s links on a chip, every runtime: addresses and names as configured, and an SPI bus of its own pins."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chip_net_rig import Make, chips
-from column_probe import need, runtimes
+from chip_net_rig import Make
 from config_document import document
 
 from firmware.startup.config import validate
@@ -34,12 +32,6 @@ link.restart()
 print("again", up())
 print("chip", chip())
 """
-
-
-@pytest.fixture(params=runtimes())
-def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    with chips(tmp_path, need(request.param)) as make:
-        yield make
 
 
 def probe(chip: str = "esp32", **link: Any) -> str:

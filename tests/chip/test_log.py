@@ -1,11 +1,8 @@
 """The real HAL's `log`: what came from outside forges no line of its own on the console."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from chip_net_rig import Make, chips
-from column_probe import need, runtimes
+from chip_net_rig import Make
 
 HAL = Path(__file__).resolve().parents[2] / "hal"
 FILES: dict[str, str | bytes] = {f"hal/{path.name}": path.read_text() for path in HAL.glob("*.py")}
@@ -15,12 +12,6 @@ board = hal.esp32.Esp32Board()
 board.log("command: x\\nconsole: forged\\rconsole: forged too")
 board.log("done")
 """
-
-
-@pytest.fixture(params=runtimes())
-def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    with chips(tmp_path, need(request.param)) as make:
-        yield make
 
 
 def test_a_line_end_in_a_text_begins_no_line(chip: Make) -> None:

@@ -1,34 +1,22 @@
 """The virtual `machine`, `time` and start-up of a chip, through probes that run inside it, on every runtime."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from chip_net_rig import Make, chips
 from chip_rig import HEAP_32, Chip, now_us
-from column_probe import need, runtimes
+from column_probe import need
 
 from sim.chip import build
 
-Make = Callable[..., Chip]
 TICKS_PERIOD = 1 << 30
-
-
-@pytest.fixture(params=runtimes())
-def runtime(request: pytest.FixtureRequest) -> str:
-    return need(request.param)
 
 
 @pytest.fixture
 def chip(runtime: str, tmp_path: Path) -> Iterator[Make]:
-    made: list[Chip] = []
-
-    def make(main: str, files: dict[str, str | bytes] | None = None) -> Chip:
-        made.append(Chip(tmp_path, runtime, main, files))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.kill()
+    with chips(tmp_path, runtime, begins="") as make:
+        yield make
 
 
 CONTACT = """

@@ -1,23 +1,14 @@
 """C3: what the first random numbers of a start rest on, and what in the firmware rests on them."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from chip_net_rig import Make, chips
-from column_probe import need, runtimes
+from chip_net_rig import Make
 
 ROOT = Path(__file__).resolve().parents[2]
 NUMBER = "print('number', globals()['boot']['number'])\n"
 BOOT: dict[str, str | bytes] = {"boot.py": (ROOT / "boot.py").read_text()}
 RADIO = "import os, network\nnetwork.WLAN().active(True)\nprint('radio', os.urandom(4))\n"
-
-
-@pytest.fixture(params=runtimes())
-def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    with chips(tmp_path, need(request.param)) as make:
-        yield make
 
 
 def said(chip: Make, main: str, what: str, state: int) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from chip_net_rig import Echo, Make, chips
-from column_probe import need, runtimes
+from column_probe import need
 from cryptography import x509
 
 from common.identity import Identity
@@ -17,12 +17,6 @@ from firmware.clock import EARLIEST_MS
 from sim.servers.authority import Authority
 
 START = Path(__file__).parents[2] / "hal" / "esp32_start.py"
-
-
-@pytest.fixture(params=runtimes())
-def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    with chips(tmp_path, need(request.param)) as make:
-        yield make
 
 
 TLS = """

@@ -1,13 +1,11 @@
 """The real HAL's `wait` on the chip's clock: what ends it, when, and for how long nobody had looked at the contact."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chip_net_rig import Make, chips
-from column_probe import need, runtimes
+from chip_net_rig import Make
 
 from common.assumptions import load
 
@@ -100,12 +98,6 @@ print("no time", wait(0, 4))
 Pin.closes = 5
 print("closed before it", wait(100, 9))
 """
-
-
-@pytest.fixture(params=runtimes())
-def chip(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    with chips(tmp_path, need(request.param)) as make:
-        yield make
 
 
 def test_the_hal_knows_the_tick() -> None:

@@ -3,7 +3,6 @@ it."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from cli_probe import marked
 
 from sim.demo import main
 from sim.demo.script import Scenario, Step
@@ -33,12 +33,7 @@ class Started(NamedTuple):
 
     def running(self) -> list[str]:
         """The command lines of its processes that still run."""
-        found = []
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # ended meanwhile, or somebody else's
-                if self.mark.encode() in (entry / "environ").read_bytes():
-                    found.append((entry / "cmdline").read_text().replace("\0", " "))
-        return found
+        return [*marked(self.mark).values()]
 
 
 @pytest.fixture

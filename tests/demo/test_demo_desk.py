@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from urllib.parse import urljoin
 
 import pytest
+from cli_probe import marked
 
 from sim import demo
 from sim.demo import live
@@ -42,12 +43,7 @@ class Started(NamedTuple):
 
     def running(self) -> dict[int, str]:
         """Its processes that still run: process id -> command line."""
-        found = {}
-        for entry in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):  # ended meanwhile, or somebody else's
-                if self.mark.encode() in (entry / "environ").read_bytes():
-                    found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
-        return found
+        return marked(self.mark)
 
     def url(self, pattern: str) -> str:
         found = re.search(pattern + r"\s+(http://127\.0\.0\.1:\d+/\S*)", "\n".join(self.lines))
@@ -174,7 +170,7 @@ def test_a_window_opens_only_where_there_is_a_screen(
     assert has_display() is wanted
 
 
-def test_a_taken_port_is_given_up_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_taken_port_is_given_up_for_another() -> None:
     with EmbeddedBroker() as other:
         assert live._free(other.port) == 0
     assert live._free(other.port) == other.port

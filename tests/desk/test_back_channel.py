@@ -13,7 +13,7 @@ from column_probe import need
 from desk_rig import DeskRig
 from pillar_rig import Voice, pitch_of, run, until
 from rtsp_camera import STREAMS
-from seeing import INCIDENT, Seeing, advances, at, names
+from seeing import INCIDENT, advances, at, names, voice_is
 from voices import ears
 
 from desk.media.back_channel import BackChannel, _ear, _Session
@@ -53,18 +53,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskRig]:
     rig.server.player.gateway._credentials = Credentials([known])
     yield rig
     rig.close()
-
-
-async def voice_is(seeing: Seeing, state: str) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-
-    async def look() -> None:
-        while found.get("state") != state:
-            found.update((await seeing.state())["voice"])
-            await asyncio.sleep(0.05)
-
-    await asyncio.wait_for(look(), 30)
-    return found
 
 
 @pytest.mark.gstreamer

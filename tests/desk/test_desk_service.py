@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 import pytest
 from column_probe import need
-from desk_rig import PASSWORD, WAIT_S, DeskRig, Speaker, add_account, wait_for
+from desk_rig import PASSWORD, WAIT_S, DeskRig, Speaker, add_account, audited, wait_for
 from upkeep_rig import roster_document
 
 from common.ports import HOST, free_port
@@ -130,7 +130,7 @@ def test_behind_the_real_nginx(proxy: Proxy, desk: DeskRig, broker: Mosquitto, t
 
     asyncio.run(asyncio.wait_for(work(), 3 * WAIT_S))
     street.close()
-    entries = [json.loads(line) for line in (tmp_path / "desk" / "audit.log").read_text().splitlines()]
+    entries = audited(tmp_path / "desk")
     assert [entry["what"] for entry in entries] == ["login", "wrong password"]
     assert {entry["from"] for entry in entries} == {HOST}
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from column_probe import need
 from contract_examples import example, packed
-from duty_rig import PATIENCE_S, Street, alarm_of, until
+from duty_rig import PATIENCE_S, Street, alarm_of, row_of, until
 
 from common.ports import HOST, free_port
 from desk.batch import Batch, Change
@@ -38,12 +38,6 @@ def duty(register: Register, broker: Mosquitto, changes: queue.SimpleQueue[Chang
     with Duty(register, broker.host, broker.port, name="desk-1", on_change=changes.put) as running:
         running.wait_connected(PATIENCE_S)
         yield running
-
-
-def row_of(register: Register, incident_id: str) -> dict[str, Any]:
-    row = register.incident(incident_id)
-    assert row is not None
-    return row
 
 
 def test_an_alarm_is_answered_with_its_latest_state_each_time(duty: Duty, register: Register, street: Street) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from contract_examples import example, packed
-from duty_rig import PureDesk, alarm_of, topic_of
+from duty_rig import PureDesk, alarm_of, row_of, topic_of
 from duty_wire import Wire
 from paho.mqtt import client as mqtt
 
@@ -87,12 +87,6 @@ def hear(duty: Duty, device_id: str, **changes: Any) -> str:
     message.qos, message.payload = 1, packed(alarm)
     duty._on_message(duty._calls, message)
     return str(alarm["id"])
-
-
-def row_of(register: Register, incident_id: str) -> dict[str, Any]:
-    row = register.incident(incident_id)
-    assert row is not None
-    return row
 
 
 def test_an_incident_that_is_not_in_memory_is_the_same_one(duty: Duty, register: Register, wire: Wire) -> None:

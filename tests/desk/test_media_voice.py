@@ -17,7 +17,7 @@ from column_probe import need
 from desk_rig import DeskRig
 from pillar_rig import Voice, loudness, pitch_of, run, until
 from rtsp_camera import STREAMS
-from seeing import Seeing, advances, at, names
+from seeing import Seeing, advances, at, names, voice_is
 
 from desk.media.credentials import read
 from desk.media.track import Track
@@ -47,17 +47,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeskRig]:
     rig = DeskRig(tmp_path_factory.mktemp("desk") / "desk", None)
     yield rig
     rig.close()
-
-
-async def voice_is(seeing: Seeing, state: str, *codes: str) -> dict[str, Any]:
-    """What the desk says of the intercom, as soon as it is that."""
-    deadline = asyncio.get_running_loop().time() + 30
-    while True:
-        said = dict((await seeing.state())["voice"])
-        if said["state"] == state and (not codes or said["code"] in codes):
-            return said
-        assert asyncio.get_running_loop().time() < deadline, said
-        await asyncio.sleep(0.05)
 
 
 async def hears(seeing: Seeing, hertz: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from duty_rig import alarm_of
-from pager import Pager, paging
+from pager import Pager
 
 from common.ports import HOST, free_port
 from desk.escalation import FAILED, SENT, UNCERTAIN
@@ -40,12 +40,6 @@ def call(language: str = "ru") -> Call:
 
 
 # -- webhook
-
-
-@pytest.fixture
-def pager() -> Iterator[Pager]:
-    with paging() as made:
-        yield made
 
 
 def test_a_webhook_gets_all_that_an_officer_must_know(pager: Pager) -> None:

@@ -349,7 +349,7 @@ def test_a_redelivery_accuses_nobody(liar: Liar) -> None:
     assert liar.incident().origin == origin.PROVEN and liar.incident(5).origin == origin.UNCONFIRMED
 
 
-def test_without_keys_a_desk_is_as_before(tmp_path: Path) -> None:
+def test_without_keys_a_desk_is_as_before() -> None:
     desk = PureDesk("desk-1")
     for payload in (alarm_of(ME), alarm_of(ME, press=2)):
         assert desk.take(topic_of(ME, "alarm"), payload, 1_800_000_000_000) != []

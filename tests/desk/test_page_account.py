@@ -10,7 +10,6 @@ from pathlib import Path
 import pyotp
 import pytest
 import zxingcpp
-from argon2 import PasswordHasher
 from browser_probe import PHONE, DeskPage, Visitor
 from desk_rig import PASSWORD, DeskRig, add_account
 from PIL import Image
@@ -19,14 +18,8 @@ from playwright.sync_api import expect
 from desk.web.roles import CHIEF
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 NEW = "staple correct horse"
 REFUSED = re.compile(r"status of 40[13]")
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desk.web.accounts.PasswordHasher", lambda: CHEAP)
 
 
 @pytest.fixture
@@ -37,13 +30,6 @@ def rig(tmp_path: Path) -> Iterator[DeskRig]:
     rig = DeskRig(folder, None)
     yield rig
     rig.close()
-
-
-def log_in(desk: DeskPage, name: str) -> None:
-    desk.get("login-name").fill(name)
-    desk.get("login-password").fill(PASSWORD)
-    desk.page.keyboard.press("Enter")
-    expect(desk.get("account-open")).to_be_visible()
 
 
 def change_password(desk: DeskPage, old: str) -> None:
@@ -72,9 +58,7 @@ def switch_on(desk: DeskPage, rig: DeskRig) -> None:
     recovery = codes.all_inner_texts()
     desk.get("account-close").click()
     desk.get("logout").click()
-    desk.get("login-name").fill("anna")
-    desk.get("login-password").fill(NEW)
-    desk.page.keyboard.press("Enter")
+    desk.log_in("anna", NEW)
     expect(desk.get("login-wrong")).to_contain_text("Enter the code of your second factor")
     expect(desk.get("login-code")).to_be_focused()
     desk.page.keyboard.type(recovery[0])
@@ -89,7 +73,8 @@ def test_the_account_by_keyboard_on_a_telephone(rig: DeskRig, visitor: Visitor) 
     visitor.may_say = REFUSED
     rig.log_in("berik")
     desk = DeskPage(visitor.page(rig.url, PHONE))
-    log_in(desk, "anna")
+    desk.log_in("anna", PASSWORD)
+    expect(desk.get("account-open")).to_be_visible()
     desk.get("account-open").focus()
     desk.page.keyboard.press("Enter")
     expect(desk.get("account-role")).to_contain_text("anna: chief")

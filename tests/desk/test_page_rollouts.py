@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from browser_probe import PHONE, DeskPage, Visitor
 from desk_rig import PASSWORD, DeskRig, Speaker, add_account, wait_for
 from playwright.sync_api import expect
@@ -22,7 +21,6 @@ from sim.servers.broker import Mosquitto
 pytestmark = [
     pytest.mark.chromium, pytest.mark.mosquitto, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240),
 ]  # fmt: skip
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 LIVES_MS = 500  # more often would be a flood
 VERSION, ID = "99.0.0", "petropavl-01"
 RELEASE = made()
@@ -43,11 +41,6 @@ class Column:
     def says(self, state: str, why: str | None = None) -> None:
         self.update = {"state": state, "release": RELEASE.digest[:16], "version": VERSION, "why": why}
         self.lives()
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desk.web.accounts.PasswordHasher", lambda: CHEAP)
 
 
 @pytest.fixture
@@ -91,9 +84,7 @@ def told(page: DeskPage, rig: DeskRig, column: Column, state: str) -> None:
 
 def open_page(visitor: Visitor, rig: DeskRig) -> DeskPage:
     page = DeskPage(visitor.page(rig.url, PHONE))
-    page.get("login-name").fill("chief")
-    page.get("login-password").fill(PASSWORD)
-    page.page.keyboard.press("Enter")
+    page.log_in("chief", PASSWORD)
     expect(page.get("desk-state")).to_have_attribute("data-state", "connected")
     page.page.locator("body").focus()
     page.page.keyboard.press("6")

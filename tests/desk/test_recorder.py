@@ -230,7 +230,7 @@ def test_times_begin_with_the_file_and_never_go_back() -> None:
     assert timing.of(jumped) == 90_000, "a clock that jumped is not followed"
 
 
-def test_room_is_what_is_left_of_the_disk_and_of_the_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_room_is_what_is_left_of_the_disk_and_of_the_bound(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"x" * 100)
     Room(tmp_path, 101, 0).check()
     for room in (Room(tmp_path, 100, 0), Room(tmp_path, 10**9, 10**18)):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import stat
 import threading
 from collections.abc import Iterator
@@ -11,8 +10,7 @@ from typing import Any
 
 import pyotp
 import pytest
-from argon2 import PasswordHasher
-from desk_rig import PASSWORD, Answer, DeskRig, add_account
+from desk_rig import PASSWORD, Answer, DeskRig, add_account, audited
 
 from desk import command
 from desk.web import second_factor
@@ -30,7 +28,6 @@ from desk.web.second_factor import (
     SecondFactors,
 )
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 NAME = "Ерлан 4"
 BEGIN_S = 1_795_000_000.0
 
@@ -43,11 +40,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now_s
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desk.web.accounts.PasswordHasher", lambda: CHEAP)
 
 
 @pytest.fixture
@@ -171,11 +163,6 @@ def test_who_has_the_password_does_not_get_far_with_guessing() -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "desk"
-
-
-@pytest.fixture
 def desk(folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeskRig]:
     monkeypatch.setattr(second_factor.SecondFactors.__init__, "__defaults__", (clock,))
     for role in ROLES:
@@ -202,7 +189,7 @@ def log_in(desk: DeskRig, name: str, code: str | None = None) -> Answer:
 
 
 def audit(folder: Path) -> list[str]:
-    return [json.loads(line)["what"] for line in (folder / "audit.log").read_text().splitlines()]
+    return [line["what"] for line in audited(folder)]
 
 
 def test_from_then_on_the_password_alone_opens_nothing(desk: DeskRig, folder: Path, clock: Clock) -> None:
@@ -282,7 +269,7 @@ def test_a_chief_resets_it_and_the_command_line_for_a_chief(desk: DeskRig, folde
 
 
 def test_an_account_that_is_removed_leaves_no_second_factor_to_the_next(tmp_path: Path, clock: Clock) -> None:
-    accounts = Accounts(tmp_path, CHEAP)
+    accounts = Accounts(tmp_path)
     accounts.add(NAME, PASSWORD)
     secret = accounts.factors.begin(NAME)
     assert accounts.factors.confirm(NAME, pyotp.TOTP(secret).now()) is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from contrast import MARK_CONTRAST, TEXT_CONTRAST, contrast
 from desk_page_probe import STATIC
 from desk_words import LANGUAGES, Words, placeholders, words
 
@@ -24,7 +25,6 @@ from desk.sip.voice_figures import BAD
 ROOT = STATIC.parents[2]
 LINES_MAX = 400
 PLURALS = {"en": {"one", "other"}, "ru": {"one", "few", "many", "other"}, "kk": {"one", "other"}}
-TEXT_CONTRAST, MARK_CONTRAST = 4.5, 3.0  # WCAG 2.2, AA: 1.4.3 and 1.4.11
 SCRIPTS = sorted((STATIC / "js").glob("*.js"))
 STYLES = sorted((STATIC / "css").glob("*.css"))
 PAGES = sorted(STATIC.glob("*.html"))
@@ -152,17 +152,6 @@ def test_the_page_waits_for_an_answer_as_long_as_a_command_is_valid() -> None:
 def themes(css: str) -> dict[str, Colours]:
     blocks = re.findall(r':root\[data-theme="(\w+)"\] \{(.*?)\n\}', css, re.DOTALL)
     return {name: dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", body)) for name, body in blocks}
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
-def contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
 
 
 def too_faint(colours: Colours) -> list[str]:

@@ -27,14 +27,7 @@ def desk(broker: Mosquitto, tmp_path: Path) -> Iterator[DeskRig]:
     rig.close()
 
 
-@pytest.fixture
-def speaker(broker: Mosquitto) -> Iterator[Speaker]:
-    speaker = Speaker(broker)
-    yield speaker
-    speaker.close()
-
-
-def pressed(desk: DeskRig, speaker: Speaker, *arguments: Any, **changes: Any) -> str:
+def pressed(speaker: Speaker, *arguments: Any, **changes: Any) -> str:
     """An alarm that has been answered, so that it stands in the register."""
     incident_id = speaker.press(*arguments, **changes)
     speaker.hears("ack", id=incident_id)
@@ -68,7 +61,7 @@ def test_scripts_are_served_as_scripts(desk: DeskRig) -> None:
 
 
 def test_an_incident_has_all_that_the_alarm_said(desk: DeskRig, speaker: Speaker) -> None:
-    incident_id = pressed(desk, speaker)
+    incident_id = pressed(speaker)
     (found,) = desk.get("/api/incidents").json
     assert (found["id"], found["state"], found["status"], found["press"]) == (incident_id, "received", "actual", 1)
     assert found["location"]["lat"] == 54.8753 and found["location"]["lon"] == 69.1628
@@ -86,7 +79,7 @@ def test_an_incident_has_all_that_the_alarm_said(desk: DeskRig, speaker: Speaker
 
 
 def test_a_column_without_a_clock_says_so_and_no_leg_is_invented(desk: DeskRig, speaker: Speaker) -> None:
-    incident_id = pressed(desk, speaker, raised_at=None, clock="none", late=True, age_ms=94210)
+    incident_id = pressed(speaker, raised_at=None, clock="none", late=True, age_ms=94210)
     found = desk.get(f"/api/incidents/{incident_id}").json
     assert (found["raised_ms"], found["clock"], found["late"]) == (None, "none", True)
     assert found["legs"]["sent_to_desk_ms"] is None and found["legs"]["contact_to_sent_ms"] == 94210
@@ -102,13 +95,13 @@ def test_a_column_is_what_it_last_said(desk: DeskRig, speaker: Speaker) -> None:
     assert [(fault["id"], fault["since"]) for fault in found["faults"]] == [("stream-down", "2026-11-22T09:12:00.000Z")]
     assert found["info"]["hw"]["chip"] == "esp32" and found["heartbeat"]["seq"] == 82
     wait_for(lambda: column(desk, "petropavl-01")["status"] == "fault", "the fault as its status")
-    incident_id = pressed(desk, speaker)
+    incident_id = pressed(speaker)
     with_alarm = column(desk, "petropavl-01")
     assert (with_alarm["status"], with_alarm["open"]) == ("alarm", [incident_id])
 
 
 def test_a_drill_is_registered_and_no_columns_alarm(desk: DeskRig, speaker: Speaker) -> None:
-    pressed(desk, speaker, "petropavl-07", status="test")
+    pressed(speaker, "petropavl-07", status="test")
     found = column(desk, "petropavl-07")
     assert found["open"] == [] and found["status"] != "alarm"
     assert [each["status"] for each in desk.get("/api/incidents?status=drill").json] == ["test"]
@@ -127,7 +120,7 @@ def test_a_last_will_shows(desk: DeskRig, speaker: Speaker) -> None:
 
 
 def test_from_the_press_to_the_register(desk: DeskRig, speaker: Speaker) -> None:
-    incident_id = pressed(desk, speaker)
+    incident_id = pressed(speaker)
     one = f"/api/incidents/{incident_id}"
     accepted = desk.post(one + "/accept", {"by": "оператор 4"})
     assert (accepted.status, accepted.json["state"], accepted.json["by"]) == (200, "accepted", "оператор 4")
@@ -147,7 +140,7 @@ def test_from_the_press_to_the_register(desk: DeskRig, speaker: Speaker) -> None
 
 
 def test_what_cannot_be_is_refused_with_the_reason(desk: DeskRig, speaker: Speaker) -> None:
-    incident_id = pressed(desk, speaker)
+    incident_id = pressed(speaker)
     one = f"/api/incidents/{incident_id}"
     desk.post(one + "/dispatch")
     back = desk.post(one + "/accept")
@@ -162,7 +155,7 @@ def test_what_cannot_be_is_refused_with_the_reason(desk: DeskRig, speaker: Speak
 
 
 def test_a_second_press_of_a_closed_incident_opens_it_again(desk: DeskRig, speaker: Speaker) -> None:
-    incident_id = pressed(desk, speaker)
+    incident_id = pressed(speaker)
     one = f"/api/incidents/{incident_id}"
     desk.post(one + "/close", {"outcome": "other"})
     with desk.watch() as feed:
@@ -208,9 +201,9 @@ def test_a_column_cannot_say_what_an_officer_did(desk: DeskRig, speaker: Speaker
 
 
 def test_filters(desk: DeskRig, speaker: Speaker) -> None:
-    first = pressed(desk, speaker, "col-a")
-    pressed(desk, speaker, "col-b", location={**_location(), "site": "school"})
-    pressed(desk, speaker, "col-c", status="test")
+    first = pressed(speaker, "col-a")
+    pressed(speaker, "col-b", location={**_location(), "site": "school"})
+    pressed(speaker, "col-c", status="test")
     desk.post(f"/api/incidents/{first}/close", {"outcome": "false"})
 
     def devices(query: str) -> list[str]:
@@ -229,10 +222,10 @@ def test_filters(desk: DeskRig, speaker: Speaker) -> None:
 
 
 def test_no_drill_and_no_limit_hides_an_open_call(desk: DeskRig, speaker: Speaker) -> None:
-    pressed(desk, speaker, "col-a")
-    pressed(desk, speaker, "col-b")
+    pressed(speaker, "col-a")
+    pressed(speaker, "col-b")
     for number in range(3):
-        pressed(desk, speaker, "col-c", number, status="test")
+        pressed(speaker, "col-c", number, status="test")
     found = [each["device_id"] for each in desk.get("/api/incidents?state=open&limit=1").json]
     assert found == ["col-b", "col-a", "col-c"]
 
@@ -242,8 +235,8 @@ def _location() -> dict[str, Any]:
 
 
 def test_what_is_exported_is_what_is_registered(desk: DeskRig, speaker: Speaker) -> None:
-    first = pressed(desk, speaker, "col-a", location={**_location(), "address": '=HYPERLINK("http://evil.example")'})
-    pressed(desk, speaker, "col-b")
+    first = pressed(speaker, "col-a", location={**_location(), "address": '=HYPERLINK("http://evil.example")'})
+    pressed(speaker, "col-b")
     desk.post(f"/api/incidents/{first}/close", {"outcome": "false", "misuse": "prank", "note": '+7 701 000; "да"\nнет'})
     answer = desk.get("/api/export.csv")
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
@@ -272,9 +265,9 @@ def test_too_much_for_one_file_is_refused_not_cut(
     desk: DeskRig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("desk.web.report.EXPORT_MAX", 1)
-    pressed(desk, speaker, "col-a")
+    pressed(speaker, "col-a")
     assert desk.get("/api/export.csv").status == 200
-    pressed(desk, speaker, "col-b")
+    pressed(speaker, "col-b")
     assert desk.get("/api/export.csv").status == 413
 
 
@@ -286,7 +279,7 @@ def test_a_desk_without_a_broker_says_so_and_still_shows_its_register(
 ) -> None:
     folder = tmp_path / "desk"
     rig = DeskRig(folder, broker)
-    incident_id = pressed(rig, speaker)
+    incident_id = pressed(speaker)
     rig.close()
     alone = DeskRig(folder, None)
     try:
@@ -305,7 +298,7 @@ def test_a_desk_without_a_broker_says_so_and_still_shows_its_register(
 def test_what_the_register_did_not_take_did_not_happen(
     desk: DeskRig, speaker: Speaker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    incident_id = pressed(desk, speaker)
+    incident_id = pressed(speaker)
 
     def full(*_: object) -> None:
         raise sqlite3.OperationalError("database or disk is full")

@@ -10,26 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
-from desk_rig import PASSWORD, DeskRig, add_account
+from desk_rig import PASSWORD, DeskRig, add_account, audited
 
 from desk.web.accounts import Account, Accounts
 from desk.web.roles import ROLES
 from desk.web.sessions import COOKIE, VALID_S, Sessions, _seal
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 NEW = "staple correct horse"
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desk.web.accounts.PasswordHasher", lambda: CHEAP)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "desk"
 
 
 @pytest.fixture
@@ -72,8 +60,7 @@ class Browser:
 
 
 def audit(folder: Path) -> list[tuple[str, str]]:
-    lines = [json.loads(line) for line in (folder / "audit.log").read_text().splitlines()]
-    return [(line["what"], line["name"]) for line in lines if line["what"] != "login"]
+    return [(line["what"], line["name"]) for line in audited(folder) if line["what"] != "login"]
 
 
 def test_a_person_sees_the_own_sessions_and_ends_one_or_all_others(desk: DeskRig, folder: Path) -> None:
@@ -120,7 +107,7 @@ def test_a_new_password_ends_the_other_sessions_and_not_this_one(desk: DeskRig, 
     assert elsewhere.is_in
     assert here.post("/api/password", {"old": PASSWORD, "new": NEW}).status == 204
     assert (here.is_in, elsewhere.is_in) == (True, False) and len(here.sessions()) == 1
-    account = Accounts(folder, CHEAP).check("operator", NEW)
+    account = Accounts(folder).check("operator", NEW)
     assert account is not None and account.role == "operator"
     assert audit(folder) == [("wrong password", "operator"), ("new password", "operator")]
 
@@ -135,7 +122,7 @@ def test_wrong_passwords_are_counted_as_wrong_logins_are(desk: DeskRig, monkeypa
 
 def test_sessions_are_the_same_after_a_restart_also_those_of_a_desk_of_before(folder: Path) -> None:
     add_account(folder, "operator")
-    accounts = Accounts(folder, CHEAP)
+    accounts = Accounts(folder)
     account = accounts.find("operator")
     assert account is not None
     token = Sessions(folder, accounts, lambda: 1000.0).open(account, "203.0.113.7", FIREFOX + "x" * 300)

@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from argon2 import PasswordHasher
-from desk_rig import PASSWORD, Answer, DeskRig, add_account
+from desk_rig import PASSWORD, Answer, DeskRig, add_account, audited
 
 from desk.web import roles
 from desk.web.accounts import AccountError, Accounts
@@ -34,18 +34,6 @@ from desk.web.sessions import (
 )
 
 NAME = "Ерлан 4"
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A real one takes 100 ms and 64 MiB, which is its point."""
-    monkeypatch.setattr("desk.web.accounts.PasswordHasher", lambda: CHEAP)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "desk"
 
 
 @pytest.fixture
@@ -56,9 +44,9 @@ def desk(folder: Path) -> Iterator[DeskRig]:
     rig.close()
 
 
-def cheap(folder: Path) -> Accounts:
+def accounts_in(folder: Path) -> Accounts:
     folder.mkdir(exist_ok=True)
-    return Accounts(folder, CHEAP)
+    return Accounts(folder)
 
 
 # -- on the server
@@ -236,7 +224,7 @@ def test_who_came_and_who_tried_is_written_down(desk: DeskRig, folder: Path) -> 
     try_wrong(desk, 1)
     desk.log_in(NAME)
     desk.post("/api/logout")
-    lines = [json.loads(line) for line in (folder / "audit.log").read_text().splitlines()]
+    lines = audited(folder)
     assert [line["what"] for line in lines] == ["wrong password", "login", "logout"]
     assert {line["name"] for line in lines} == {NAME} and lines[0]["from"] == "127.0.0.1"
     assert stat.S_IMODE((folder / "audit.log").stat().st_mode) == 0o600
@@ -274,7 +262,7 @@ def test_nobody_is_believed_who_is_no_named_proxy(desk: DeskRig, slow: None) -> 
     ],
 )
 def test_whose_request_it_is(folder: Path, proxies: str, nearest: str, whose: str) -> None:
-    accounts = cheap(folder)
+    accounts = accounts_in(folder)
     trusted = tuple(ip_network(one) for one in proxies.split(",") if one)
     guard = Guard(accounts, Sessions(folder, accounts), Key(folder), True, True, proxies=trusted)
     request = make_mocked_request("POST", "/api/login", {"X-Forwarded-For": "1.2.3.4, 203.0.113.7"})
@@ -344,9 +332,9 @@ def test_an_account_made_while_the_desk_runs_closes_it(folder: Path) -> None:
 # -- accounts by themselves
 
 
-def test_passwords_are_kept_as_argon2_and_by_their_owner_only(folder: Path) -> None:
-    folder.mkdir()
-    accounts = Accounts(folder, PasswordHasher())
+def test_passwords_are_kept_as_argon2_and_by_their_owner_only(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("desk.web.accounts.PasswordHasher", PasswordHasher)
+    accounts = accounts_in(folder)
     accounts.add(NAME, PASSWORD)
     assert accounts.check(NAME, PASSWORD)
     path = folder / "accounts.json"
@@ -357,19 +345,19 @@ def test_passwords_are_kept_as_argon2_and_by_their_owner_only(folder: Path) -> N
 
 
 def test_a_new_password_and_a_removed_account(folder: Path) -> None:
-    accounts = cheap(folder)
+    accounts = accounts_in(folder)
     accounts.add(NAME, PASSWORD)
     sessions = Sessions(folder, accounts)
     account = accounts.check(NAME, PASSWORD)
     assert account and accounts.check(NAME, PASSWORD + "!") is None
     token = sessions.open(account)
     assert sessions.find(token) == account
-    cheap(folder).add(NAME, PASSWORD + "!", "chief")  # another process
+    accounts_in(folder).add(NAME, PASSWORD + "!", "chief")  # another process
     assert accounts.check(NAME, PASSWORD) is None and sessions.find(token) is None
     changed = accounts.check(NAME, PASSWORD + "!")
     assert changed and changed.role == "chief"
     token = sessions.open(changed)
-    cheap(folder).remove(NAME)
+    accounts_in(folder).remove(NAME)
     assert sessions.find(token) is None and accounts.all() == []
     with pytest.raises(AccountError, match="no account"):
         accounts.remove(NAME)
@@ -377,7 +365,7 @@ def test_a_new_password_and_a_removed_account(folder: Path) -> None:
 
 def test_a_session_is_over_in_time(folder: Path) -> None:
     now_s = [1000.0]
-    accounts = cheap(folder)
+    accounts = accounts_in(folder)
     accounts.add(NAME, PASSWORD)
     account = accounts.find(NAME)
     assert account
@@ -393,7 +381,7 @@ def test_a_session_is_over_in_time(folder: Path) -> None:
 
 def test_there_is_an_end_to_the_number_of_sessions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("desk.web.sessions.SESSIONS_MAX", 3)
-    accounts = cheap(folder)
+    accounts = accounts_in(folder)
     accounts.add(NAME, PASSWORD)
     account = accounts.find(NAME)
     assert account
@@ -404,7 +392,7 @@ def test_there_is_an_end_to_the_number_of_sessions(folder: Path, monkeypatch: py
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', '{"a": ["b", "c"]}', "\udcff"])
 def test_a_damaged_list_of_sessions_logs_everybody_out(folder: Path, damage: str) -> None:
-    accounts = cheap(folder)
+    accounts = accounts_in(folder)
     (folder / "sessions.json").write_bytes(damage.encode("utf-8", "surrogateescape"))
     assert Sessions(folder, accounts).find("a") is None
 
@@ -414,19 +402,19 @@ def test_a_damaged_list_of_accounts_is_said_and_no_open_door(folder: Path, damag
     folder.mkdir()
     (folder / "accounts.json").write_text(damage)
     with pytest.raises(AccountError, match="accounts.json"):
-        cheap(folder)
+        accounts_in(folder)
 
 
 @pytest.mark.parametrize("name", ["", " ", "a\nb", "x" * 33, "<b>", "a ", " a", "-", 'a"b'])
 def test_names_that_are_refused(folder: Path, name: str) -> None:
     with pytest.raises(AccountError, match="name"):
-        cheap(folder).add(name, PASSWORD)
+        accounts_in(folder).add(name, PASSWORD)
 
 
 @pytest.mark.parametrize("password", ["", "nine char", "x" * 129])
 def test_passwords_that_are_refused(folder: Path, password: str) -> None:
     with pytest.raises(AccountError, match="characters"):
-        cheap(folder).add(NAME, password)
+        accounts_in(folder).add(NAME, password)
 
 
 # -- tries

@@ -28,13 +28,6 @@ def desk(broker: Mosquitto, tmp_path: Path) -> Iterator[DeskRig]:
 
 
 @pytest.fixture
-def speaker(broker: Mosquitto) -> Iterator[Speaker]:
-    speaker = Speaker(broker)
-    yield speaker
-    speaker.close()
-
-
-@pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeskRig]:
     """A desk without a broker, for what needs none, that tells the time more often."""
     monkeypatch.setattr(feed_module, "TICK_S", 0.1)

@@ -12,7 +12,6 @@ from typing import Any, cast
 
 import pytest
 from aiohttp import web
-from argon2 import PasswordHasher
 from desk_page_probe import STATIC
 from desk_rig import DeskRig, add_account, wait_for
 
@@ -20,7 +19,6 @@ from desk.web import roles
 from desk.web.accounts import FILE, AccountError, Accounts
 from desk.web.roles import ANYBODY, AUDITOR, CHIEF, MEMBERS, OPERATOR, REQUESTS, ROLES
 
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
 METHODS = ("GET", "POST", "DELETE")
 FILLED = {
     "{incident_id}": "a-1-1", "{device_id}": "a", "{camera}": "c", "{call}": "x", "{n}": "1", "{session}": "x",
@@ -31,11 +29,6 @@ OWN = (
     "POST /api/second-factor/begin", "POST /api/second-factor/confirm", "POST /api/second-factor/remove",
 )  # fmt: skip
 """What everybody may do to nothing but the own session or account."""
-
-
-@pytest.fixture(autouse=True)
-def cheap_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desk.web.accounts.PasswordHasher", lambda: CHEAP)
 
 
 @pytest.fixture
@@ -151,10 +144,10 @@ def test_one_who_may_not_answer_is_nobody_at_the_desk(desk: DeskRig, monkeypatch
 def test_admins_of_before_are_chiefs_and_a_role_that_is_none_is_refused(tmp_path: Path) -> None:
     entry: dict[str, Any] = {"name": "a", "role": "admin", "hash": "x"}
     (tmp_path / FILE).write_text(json.dumps([entry]))
-    assert Accounts(tmp_path, CHEAP).all()[0].role == CHIEF
+    assert Accounts(tmp_path).all()[0].role == CHIEF
     (tmp_path / FILE).write_text(json.dumps([{**entry, "role": "king"}]))
     with pytest.raises(AccountError, match="king"):
-        Accounts(tmp_path, CHEAP)
+        Accounts(tmp_path)
 
 
 def test_the_page_asks_for_rights_that_there_are() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from board_probe import unhealthy
 from chip_net_rig import Echo
 from column_probe import need
 from config_document import document
@@ -148,12 +149,12 @@ def test_nothing_stays_behind_on_a_column(stack: ExitStack, tmp_path: Path) -> N
     one = board(stack, tmp_path, config=json.dumps(plain).encode())
     wait_for(one, "main.py")
     time.sleep(1)  # of its work
-    before = unhealthy(tmp_path)
+    before = unhealthy(tmp_path / "flash.img")
     command.take(one.port, BRIEFLY)
     wait_for(one, "main.py")
     image = Image((tmp_path / "flash.img").read_bytes())
     assert not [name for name in ("accept.tmp", "service.req") if image.read(name) is not None]
-    assert unhealthy(tmp_path) == before  # the start that was cut off is taken out, the last one counts
+    assert unhealthy(tmp_path / "flash.img") == before  # the start that was cut off is taken out, the last one counts
 
 
 def test_starts_that_are_counted_are_noticed(stack: ExitStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,12 +162,6 @@ def test_starts_that_are_counted_are_noticed(stack: ExitStack, tmp_path: Path, m
     monkeypatch.setattr(Bench, "__exit__", lambda self, *_: None)
     with pytest.raises(AssertionError):
         test_nothing_stays_behind_on_a_column(stack, tmp_path)
-
-
-def unhealthy(folder: Path) -> int:
-    record = Image((folder / "flash.img").read_bytes()).read("boot.rec")
-    assert record is not None
-    return int(json.loads(record.strip()[9:])["u"])
 
 
 def wait_for(one: SerialBoard, console: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from board_probe import unhealthy
 from column_probe import need
 
 from field import bundle, flash
@@ -123,13 +124,6 @@ def bench(tmp_path: Path, stack: ExitStack, broker: Mosquitto, centre: Centre) -
     return Bench(tmp_path, stack, broker, centre)
 
 
-def unhealthy(folder: Path) -> int:
-    """Starts in a row that did not become healthy, as boot.py has counted them."""
-    found = Image((folder / "board.img").read_bytes()).read("boot.rec")
-    assert found is not None
-    return int(json.loads(found.strip()[9:])["u"])
-
-
 def wait_for(condition: Callable[[], bool], what: str) -> None:
     deadline_s = time.monotonic() + PATIENCE_S
     while not condition():
@@ -163,7 +157,7 @@ def test_the_second_run_asks_once_and_copies_nothing(bench: Bench, tmp_path: Pat
     assert "nothing to do" in bench.flash(board)
     assert board.executions - before == 3  # the agent, one question, the reset
     assert bench.said == []
-    assert unhealthy(tmp_path) == 1, "a start that a flash cut off has not failed"
+    assert unhealthy(tmp_path / "board.img") == 1, "a start that a flash cut off has not failed"
     assert bench.alarm_from(board) == NEW
 
 

@@ -9,12 +9,6 @@ from fleet_rig import GOOD, HEADER, TOML, Tables, make
 from field import certificates, fleet
 from field.telling import EXIT_FAILED
 
-
-@pytest.fixture
-def table(tmp_path: Path) -> Tables:
-    return Tables(tmp_path)
-
-
 # -- bad tables: every trouble with its line and column, and nothing is written
 
 
@@ -85,7 +79,7 @@ def test_a_fleets_pins_are_held_against_all_that_claims_them(table: Tables) -> N
 FOUR_MISTAKES = "One!,nko,Somewhere 1,north,269,5,prison,1.0,cameras,wifi,crossed"
 
 
-def test_a_row_with_many_mistakes_tells_them_all_in_one_run(tmp_path: Path, table: Tables) -> None:
+def test_a_row_with_many_mistakes_tells_them_all_in_one_run(table: Tables) -> None:
     """Numbers, names, kinds, streams and pins are judged by different hands. Red when the first of them ends it."""
     toml = TOML + '[pins.crossed]\nchip = "esp32"\nlamp_red = 34\nlamp_green = 35\n'
     with pytest.raises(fleet.FleetError) as error:

@@ -23,11 +23,6 @@ PATIENCE_S = 10.0
 SECRETS = {"secrets.json", "passwords", "centre.json", "centre.password", "keys.json"}
 
 
-@pytest.fixture
-def table(tmp_path: Path) -> Tables:
-    return Tables(tmp_path)
-
-
 # -- a good table
 
 
@@ -51,7 +46,7 @@ def test_the_example_fleet_has_15_columns_and_4_schools_and_each_configuration_i
     assert page.count("<svg") == 19
 
 
-def test_a_table_as_a_russian_spreadsheet_saves_it(tmp_path: Path, table: Tables) -> None:
+def test_a_table_as_a_russian_spreadsheet_saves_it(table: Tables) -> None:
     row = GOOD.replace("Somewhere 1", '"Абай алаңы; 3\nкіреберіс"').replace(",", ";")
     file = table(HEADER.replace(",", ";"), row, ";;;;;;;;;;", encoding="utf-8-sig")
     assert fleet.read(file).columns["one"]["location"]["address"] == "Абай алаңы; 3\nкіреберіс"

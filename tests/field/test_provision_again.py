@@ -16,12 +16,6 @@ from field import certificates, laptop, provision, rows
 from field.telling import EXIT_FAILED
 from firmware import clock
 
-
-@pytest.fixture
-def table(tmp_path: Path) -> Tables:
-    return Tables(tmp_path)
-
-
 # -- what only the first run knew
 
 CLOSED = TOML.replace("open = true\n", "")

@@ -70,7 +70,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory, keys: Path) -> Path:
     return out
 
 
-def test_openssl_makes_the_same_signature(signed: Path, keys: Path, tmp_path: Path) -> None:
+def test_openssl_makes_the_same_signature(signed: Path, keys: Path) -> None:
     """So does any PKCS#11 token with SHA256-RSA-PKCS, which is what docs/updates.md says."""
     openssl = shutil.which("openssl")
     if openssl is None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet_rig import GOOD, HEADER, Tables, make, snapshot
+from fleet_rig import make, snapshot
 from whole_rig import succeeds
 
 from common.release import ReleaseError
@@ -19,12 +19,6 @@ from field import authorities, laptop, provision, renewal
 from field.telling import EXIT_FAILED
 
 PLACE = {"geo": "geo:54.8753,69.1628;u=5"}
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    assert make(Tables(tmp_path)(HEADER, GOOD, GOOD.replace("one", "two")), tmp_path / "out") == 0
-    return tmp_path / "out"
 
 
 def packed(out: Path) -> dict[str, Any]:

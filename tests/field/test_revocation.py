@@ -22,12 +22,6 @@ from field import revocation
 from field.telling import EXIT_FAILED
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    assert make(Tables(tmp_path)(HEADER, GOOD, GOOD.replace("one", "two")), tmp_path / "out") == 0
-    return tmp_path / "out"
-
-
 def keys(out: Path) -> dict[str, Any]:
     return dict(json.loads((out / "centre/keys.json").read_text()))
 

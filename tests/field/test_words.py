@@ -4,10 +4,10 @@ a technician uses says anything past them."""
 import ast
 import itertools
 import re
-import string
 from pathlib import Path
 
 import pytest
+from sentences import fields
 
 import field
 from field import logs, watch, words
@@ -34,10 +34,6 @@ CYRILLIC, KAZAKH = re.compile("[\u0400-\u04ff]"), re.compile("[әғқңөұүһ�
 
 def texts(language: str) -> dict[str, str]:
     return dict(words.load(language))
-
-
-def fields(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
 def findings() -> set[str]:

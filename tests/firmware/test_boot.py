@@ -88,7 +88,7 @@ def test_every_bit_flip_of_the_record_is_noticed(flash: Path) -> None:
             assert report["number"] == 20_000_001 or report["unhealthy"] == 0
 
 
-def test_a_flash_that_cannot_be_written_repeats_no_number(flash: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_flash_that_cannot_be_written_repeats_no_number(flash: Path) -> None:
     boot()
     (flash / "boot.rec.new").mkdir()  # opening it for writing fails
     numbers = {boot()["number"] for _ in range(4)}

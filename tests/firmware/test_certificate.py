@@ -6,15 +6,12 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from fake_board import EPOCH_MS
+from renewal_rig import at
 
 from field import certificates
 from firmware.startup import certificate
 
 KEY = certificates.new_key()
-
-
-def at(ms: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC)
 
 
 def own(end_ms: int, name: str = "petropavl-01") -> str:

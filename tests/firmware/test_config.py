@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from config_document import CERTIFICATE, KEY, document
+from config_document import CERTIFICATE, KEY, document, errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,12 +19,6 @@ from firmware.startup.config import validate
 
 RULES = {key: (check, default) for key, check, default in config_module._RULES}
 FOR_NO_KEY: list[Any] = [object, [], {"x": 1}, math.nan, -1, 1e12, "\ud800", "", True]
-
-
-def errors(changed: dict[str, Any], chip: str = "esp32") -> list[str]:
-    config, found = validate(changed, chip)
-    assert (config is None) == bool(found)
-    return list(found)
 
 
 def test_a_valid_document_gets_its_defaults() -> None:

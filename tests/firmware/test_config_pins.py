@@ -4,17 +4,10 @@
 from typing import Any
 
 import pytest
-from config_document import document
+from config_document import document, errors
 
 from firmware.startup import addresses, pins
 from firmware.startup import config as config_module
-from firmware.startup.config import validate
-
-
-def errors(changed: dict[str, Any], chip: str = "esp32") -> list[str]:
-    config, found = validate(changed, chip)
-    assert (config is None) == bool(found)
-    return list(found)
 
 
 @pytest.mark.parametrize("chip", pins.CHIPS)

@@ -1,7 +1,6 @@
 # mypy: allow-untyped-calls
 """When certificates end: told in time as a fault, and only by a column that knows the time."""
 
-import datetime
 from typing import Any
 
 import pytest
@@ -9,12 +8,9 @@ from column_rig import Rig
 from fake_board import EPOCH_MS
 from fake_net import FakeDatagram
 from ntp_answers import reply
+from renewal_rig import at
 
 DAY_MS = 86_400_000
-
-
-def at(ms: int) -> datetime.datetime:
-    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC)
 
 
 class Timed(Rig):

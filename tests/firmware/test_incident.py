@@ -6,7 +6,7 @@ import pytest
 from fake_board import FakeBoard
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from incident_rig import CONFIG
+from incident_rig import CONFIG, at_broker
 
 from firmware import incident as module
 from firmware.incident import ACCEPTED, CLOSED, DISPATCHED, RAISED, RECEIVED, SENT, Incident
@@ -17,11 +17,6 @@ make: Any = Incident
 def raised(age_ms: int = 0, **more: Any) -> tuple[FakeBoard, Any]:
     board = FakeBoard()
     return board, make(board, "petropavl-01-7-1", CONFIG["incident"], age_ms, **more)
-
-
-def at_broker(one: Any) -> None:
-    one.transmitted()
-    one.at_broker(one.press)
 
 
 def test_the_usual_way() -> None:

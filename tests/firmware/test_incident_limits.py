@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from fake_board import FakeBoard
-from incident_rig import CONFIG
+from incident_rig import CONFIG, at_broker
 
 from firmware.incident import ACCEPTED, CLOSED, DISPATCHED, RAISED, RECEIVED, Incident
 
@@ -16,11 +16,6 @@ make: Any = Incident
 def raised(age_ms: int = 0, late: bool = False, **config: int) -> tuple[FakeBoard, Any]:
     board = FakeBoard()
     return board, make(board, "petropavl-01-7-1", CONFIG["incident"] | config, age_ms, late=late)
-
-
-def at_broker(one: Any) -> None:
-    one.transmitted()
-    one.at_broker(one.press)
 
 
 def test_it_begins_as_an_actual_alarm_that_nobody_has_yet() -> None:

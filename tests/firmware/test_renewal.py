@@ -55,7 +55,7 @@ def test_without_a_session_it_goes_back_by_itself(column: RenewedColumn) -> None
     assert column.infos[-1]["update"]["state"] == "returned"
 
 
-def test_a_session_that_does_not_hold_proves_nothing(column: RenewedColumn, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_that_does_not_hold_proves_nothing(column: RenewedColumn) -> None:
     """A broker may end it at once, of a certificate that it does not like. Red when any session counts."""
     column.send_package(column.package())
     column.until(lambda: column.state() == "trial" and column.boots == 2)

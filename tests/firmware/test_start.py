@@ -6,38 +6,17 @@ from typing import Any
 
 import pytest
 from config_document import document
-from config_files_rig import good_board, put
+from config_files_rig import BOOT, good_board, put, run
 from fake_board import FakeBoard, FakeReset, FlashMode
 
 from firmware import column
 from firmware.lamp import COLOURS
 from firmware.startup import start
 
-BOOT = {"number": 1 << 24, "mode": "normal", "unhealthy": 0, "folder": ""}
-
 
 class Idle:
     def run(self) -> None:
         pass
-
-
-class Enough(BaseException):
-    """The loop has turned long enough."""
-
-
-def run(board: Any, turns: int = 40) -> Any:
-    real, left = board.wait, [turns]
-
-    def wait(timeout_ms: int) -> None:
-        left[0] -= 1
-        if not left[0]:
-            raise Enough
-        real(timeout_ms)
-
-    board.wait = wait
-    with pytest.raises(Enough):
-        start.run(board, dict(BOOT))
-    return board
 
 
 class Picky(FakeBoard):

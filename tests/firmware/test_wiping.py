@@ -10,28 +10,23 @@ from typing import Any
 import pytest
 from column_rig import Rig
 from config_document import KEY, document
-from fake_board import EPOCH_MS, FakeBoard, FakeFlash, FlashMode
+from config_files_rig import run
+from fake_board import EPOCH_MS, FakeBoard, FakeFlash, FlashMode, PowerCut
 from littlefs import LittleFS
+from update_rig import CutFlash, Restart, restart
 
 from firmware import record, rfc3339
 from firmware.resets import GOOD_FILE, TRIAL_FILE
-from firmware.startup import start, wiped
+from firmware.startup import wiped
 from firmware.startup.config import validate
 from firmware.startup.seal import WIPE_FILE
 
 WIPE_S = 60
+FREE_BYTES = 40 * 4096
 ASKED: dict[str, Any] = {"pins__tamper": 27, "tamper__wipe_after_s": WIPE_S}
 SECRET_FILES = ("secrets.json", "a/secrets.json", "b/secrets.json", "b/secrets.json.new", GOOD_FILE, TRIAL_FILE,
                 "update.part")  # fmt: skip
 OWN_FILES = {"config.json": b"{}", "b/config.json": b"{}", "journal.log": b"x", "b/firmware/column.mpy": b"M"}
-
-
-class Reset(BaseException):
-    """Nothing of the firmware stops it."""
-
-
-def resets() -> None:
-    raise Reset
 
 
 def opened(ms: int, **changes: Any) -> Rig:
@@ -43,10 +38,10 @@ def opened(ms: int, **changes: Any) -> Rig:
 
 def wipes(rig: Rig, ms: int) -> bool:
     """Whether it does so within that time."""
-    rig.board.reset = resets  # type: ignore[method-assign]
+    rig.board.reset = restart  # type: ignore[method-assign]
     try:
         rig.run(ms)
-    except Reset:
+    except Restart:
         assert record.split(rig.board.flash.files[WIPE_FILE])[0] == [b"remove"]
         return True
     assert WIPE_FILE not in rig.board.flash.files
@@ -121,7 +116,7 @@ def test_an_open_call_goes_first() -> None:
     ident = rig.press()
     rig.board.tamper = True
     assert not wipes(rig, 300_000)
-    with pytest.raises(Reset):
+    with pytest.raises(Restart):
         rig.send("ack", {"v": 1, "id": ident, "state": "closed", "outcome": "other", "heard": 1})
     rig = Rig(**ASKED).up()
     rig.press()
@@ -150,7 +145,7 @@ def test_a_flash_that_refuses_is_asked_again() -> None:
 def marked(step: bytes = b"remove") -> FakeFlash:
     flash = FakeFlash()
     flash.files.update(OWN_FILES, **dict.fromkeys(SECRET_FILES, KEY.encode()), **{WIPE_FILE: record.frame(step)})
-    flash.free = 40 * 4096
+    flash.free = FREE_BYTES
     return flash
 
 
@@ -175,33 +170,6 @@ def test_everything_secret_goes_and_nothing_else() -> None:
     assert perform(flash), "and so it stays"
 
 
-class Cut(Exception):
-    pass
-
-
-class Dying(FakeFlash):
-    """The power goes before the `left`th change."""
-
-    left = 1 << 30
-
-    def _count(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Cut
-
-    def append(self, name: str, data: bytes) -> None:
-        self._count()
-        super().append(name, data)
-
-    def replace(self, name: str, data: bytes) -> None:
-        self._count()
-        super().replace(name, data)
-
-    def remove(self, name: str) -> None:
-        self._count()
-        super().remove(name)
-
-
 def test_a_power_cut_before_any_change_ends_no_wipe() -> None:
     """Red when a step is noted before it is done: that cut would leave a key behind."""
     whole = perform_cut(1 << 30)
@@ -211,17 +179,15 @@ def test_a_power_cut_before_any_change_ends_no_wipe() -> None:
 
 def perform_cut(at: int) -> int:
     """How many changes it took."""
-    flash = Dying()
-    flash.files = dict(marked().files)
-    flash.free = 40 * 4096
-    flash.left = at
+    flash = CutFlash()
+    flash.files, flash.free = dict(marked().files), FREE_BYTES
+    flash.cut_at = at + 1
     try:
         perform(flash)
-    except Cut:
-        flash.left = 1 << 30
+    except PowerCut:
         assert perform(flash), at
     assert flash.files == {**OWN_FILES, WIPE_FILE: record.frame(b"done")}, at
-    return at - flash.left
+    return flash.operations
 
 
 @pytest.mark.parametrize("step", [b"fill", b"done"])
@@ -231,25 +197,6 @@ def test_whoever_provisions_it_anew_has_a_column_again(step: bytes) -> None:
     flash.files.update({WIPE_FILE: record.frame(step), "wipe.tmp": b"\0", "secrets.json": b"{}", "config.json": b"{}"})
     assert not perform(flash, "")
     assert flash.files == {"secrets.json": b"{}", "config.json": b"{}"}
-
-
-class Enough(BaseException):
-    """The loop has turned long enough."""
-
-
-def run(board: Any, turns: int) -> None:
-    """Start whatever the flash makes of the board, for so many waits."""
-    real, left = board.wait, [turns]
-
-    def wait(timeout_ms: int) -> None:
-        left[0] -= 1
-        if not left[0]:
-            raise Enough
-        real(timeout_ms)
-
-    board.wait = wait
-    with pytest.raises(Enough):
-        start.run(board, {"number": 1 << 24, "mode": "normal", "unhealthy": 0, "folder": ""})
 
 
 def test_the_board_says_why_it_is_no_column() -> None:

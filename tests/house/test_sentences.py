@@ -5,13 +5,12 @@ from __future__ import annotations
 
 import json
 import re
-import string
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sentences import FILLED, all_texts, docstrings, said_by
+from sentences import FILLED, all_texts, docstrings, fields, said_by
 
 from common import sentences
 from common.sentences import COMMON, LANGUAGES, Sentences, pattern
@@ -222,10 +221,6 @@ def test_a_release_is_told_in_the_language(tmp_path: Path, capsys: pytest.Captur
 # What a library says in English or in numbers, and a sentence of ours says better.
 DROPPED = {"number", "what", "char", "codec", "byte", "why", "kind"}
 TABLES = [COMMON, ROOT / "desk" / "words", rollout.WORDS, ROOT / "field" / "words" / "sentences"]
-
-
-def fields(text: str) -> set[str]:
-    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
 @pytest.mark.parametrize("folder", TABLES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from column_probe import CONFIG, need
-from pillar_rig import DEVICE, PATIENCE_S, IdleColumn, idle_pillar, run, wait_until, watching
+from pillar_rig import DEVICE, PATIENCE_S, IdleColumn, run, wait_until, watching
 from runs import SEED
 
 from sim.demo.columns import COLUMNS, configuration
@@ -76,12 +76,6 @@ async def page(server: PillarServer, device_id: str = DEVICE, **headers: str) ->
         http.ws_connect(f"{server.page(device_id)}feed", headers=headers) as socket,
     ):
         yield Page(socket)
-
-
-@pytest.fixture
-def town() -> Any:
-    with idle_pillar() as made:
-        yield made
 
 
 @pytest.mark.mosquitto

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from browser_probe import PHONE, Visitor
 from pillar_rig import DEVICE, IdleColumn, idle_pillar, loudness, wait_until
@@ -17,12 +15,6 @@ pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.m
 TestTown = tuple[PillarServer, Pillar, IdleColumn]
 HELD_MS = 700
 HOLD, RELEASE = [(0, 1)], [(0, 0)]
-
-
-@pytest.fixture
-def town() -> Iterator[TestTown]:
-    with idle_pillar() as made:
-        yield made
 
 
 @pytest.fixture

@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.client
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
-from pillar_rig import DEVICE, IdleColumn, idle_pillar
+from contrast import MARK_CONTRAST, TEXT_CONTRAST, contrast
+from pillar_rig import DEVICE, IdleColumn
 
 from firmware.lamp import COLOURS, IDENTIFY_OTHER, LISTENED, RHYTHMS
 from sim.pillar import Pillar, PillarServer
@@ -21,7 +21,6 @@ KAZAKH = set("әғқңөұүһі")
 PAGE = (STATIC / "index.html").read_text()
 SCRIPTS = {path.name: path.read_text() for path in sorted(STATIC.glob("*.js"))}
 STYLES = {path.name: path.read_text() for path in sorted(STATIC.glob("*.css"))}
-TEXT_MIN, SHAPE_MIN = 4.5, 3.0  # WCAG AA
 
 
 # -- the policy
@@ -58,12 +57,6 @@ def test_what_the_feed_says_enters_the_page_as_text_only(name: str) -> None:
     )
     assert not re.search(markup, SCRIPTS[name])
     assert re.search(markup, 'x.innerHTML = "a"'), "the rule looks at nothing"
-
-
-@pytest.fixture
-def town() -> Any:
-    with idle_pillar() as made:
-        yield made
 
 
 def fetch(server: PillarServer, path: str, method: str = "GET") -> http.client.HTTPResponse:
@@ -169,24 +162,14 @@ def variables() -> dict[str, str]:
     return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", STYLES["tokens.css"]))
 
 
-def luminance(colour: str) -> float:
-    """WCAG's relative luminance."""
-    channels = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
-    red, green, blue = (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
-
-
-def contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((luminance(one), luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
 def too_weak(colours: dict[str, str]) -> list[str]:
     surfaces = {name: value for name, value in colours.items() if name.startswith("surface-")}
-    pairs = [(f"on-{name}", name, TEXT_MIN) for name in colours if f"on-{name}" in colours]
+    pairs = [(f"on-{name}", name, TEXT_CONTRAST) for name in colours if f"on-{name}" in colours]
     for name in colours:
         if name.startswith(("ink-", "mark-")):
-            pairs += [(name, surface, TEXT_MIN if name.startswith("ink-") else SHAPE_MIN) for surface in surfaces]
+            pairs += [
+                (name, surface, TEXT_CONTRAST if name.startswith("ink-") else MARK_CONTRAST) for surface in surfaces
+            ]
     assert len(pairs) >= 14, "the rule looks at nothing"
     return [f"{one} on {other}" for one, other, least in pairs if contrast(colours[one], colours[other]) < least]
 

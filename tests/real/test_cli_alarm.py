@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cli_probe import BOOT_TIMEOUT_S, Column, column, run_sim
-from column_probe import need, runtimes
+from column_probe import need
 
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls
@@ -58,11 +58,6 @@ def site(tmp_path: Path) -> Iterator[Site]:
     site = Site(tmp_path)
     with site.broker:
         yield site
-
-
-@pytest.fixture(params=runtimes())
-def runtime(request: pytest.FixtureRequest) -> str:
-    return need(request.param)
 
 
 def test_the_lamp_tells_the_truth_all_the_way(site: Site, runtime: str) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from cli_probe import BOOT_TIMEOUT_S, column, run_sim
-from column_probe import need, runtimes
 
 from sim.real import command
 
@@ -32,11 +31,6 @@ def is_gone(pid: int, timeout_s: float = 2.0) -> bool:
     while Path(f"/proc/{pid}").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
     return not Path(f"/proc/{pid}").exists()
-
-
-@pytest.fixture(params=runtimes())
-def runtime(request: pytest.FixtureRequest) -> str:
-    return need(request.param)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from column_probe import CONFIG, need, runtimes, sources
+from column_probe import CONFIG, need, runtimes
 
 from sim.real import flash_image
 from tools import toolbox
@@ -35,11 +35,6 @@ with open("/flash/journal.log", "a") as file:
 vfs.umount("/flash")
 print(READY)
 """
-
-
-@pytest.fixture
-def probe(tmp_path: Path) -> Path:
-    return sources(tmp_path / "probe", COLOURS)
 
 
 def names(path: Path) -> list[str]:

@@ -9,21 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from column_probe import CONFIG, MAIN, WATCHDOG_MS, Recorder, need, runtimes, sources
+from column_probe import CONFIG, MAIN, WATCHDOG_MS, Recorder, sources
 
 from firmware.lamp import COLOURS
 from sim.real import flash_image
 from sim.real.column import RealColumn
-
-
-@pytest.fixture(params=runtimes())
-def runtime(request: pytest.FixtureRequest) -> str:
-    return need(request.param)
-
-
-@pytest.fixture
-def probe(tmp_path: Path) -> Path:
-    return sources(tmp_path / "probe", COLOURS)
 
 
 @pytest.fixture
@@ -177,7 +167,7 @@ def test_close_leaves_no_process_and_no_column(column: RealColumn, seen: Recorde
         column.press(100)
 
 
-def test_a_chip_dies_with_a_killed_parent_even_when_it_hangs(runtime: str, probe: Path, tmp_path: Path) -> None:
+def test_a_chip_dies_with_a_killed_parent_even_when_it_hangs(runtime: str, probe: Path) -> None:
     parent = f"""
 import pathlib, sys, time
 sys.path[:0] = {[str(flash_image.PROJECT), str(Path(__file__).parents[1] / "rigs")]!r}

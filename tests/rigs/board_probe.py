@@ -1,6 +1,7 @@
 """A virtual board under test: real mpremote as a process, and bytes typed by hand."""
 
 import contextlib
+import json
 import os
 import select
 import subprocess
@@ -12,7 +13,7 @@ from typing import Any
 
 from column_probe import Recorder
 
-from sim.real.flash_image import PROJECT
+from sim.real.flash_image import PROJECT, Image
 from sim.serial_board import SerialBoard
 
 MPREMOTE = [sys.executable, "-m", "mpremote"]
@@ -93,3 +94,10 @@ class Typist:
     def talk(self, typed: bytes, wanted: bytes) -> bytes:
         self.type(typed)
         return self.until(wanted)
+
+
+def unhealthy(image: Path) -> int:
+    """Starts in a row that did not become healthy, as boot.py has counted them."""
+    found = Image(image.read_bytes()).read("boot.rec")
+    assert found is not None
+    return int(json.loads(found.strip()[9:])["u"])

@@ -199,6 +199,12 @@ class DeskPage(Probe):
         self.get("close-confirm").click()
         self.becomes(incident, "closed")
 
+    def log_in(self, name: str, password: str) -> None:
+        """With the keyboard."""
+        self.get("login-name").fill(name)
+        self.get("login-password").fill(password)
+        self.page.keyboard.press("Enter")
+
     def finish(self, incident: str) -> None:
         """Opened, accepted, and closed as a false call."""
         self.open(incident)

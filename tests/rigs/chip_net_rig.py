@@ -28,12 +28,12 @@ def code(what, *args, **named):
 
 
 @contextlib.contextmanager
-def chips(folder: Path, runtime: str) -> Iterator[Make]:
-    """`make(main, files)`: a chip whose probe begins with `JOIN`; all of them end with the test."""
+def chips(folder: Path, runtime: str, begins: str = JOIN) -> Iterator[Make]:
+    """`make(main, files)`: a chip whose probe begins so; all of them end with the test."""
     made: list[Chip] = []
 
     def make(main: str, files: dict[str, str | bytes] | None = None) -> Chip:
-        made.append(Chip(folder, runtime, JOIN + main, files))
+        made.append(Chip(folder, runtime, begins + main, files))
         return made[-1]
 
     yield make

@@ -1,7 +1,10 @@
-"""A valid configuration for tests, and ways to change one key of it."""
+# mypy: allow-untyped-calls
+"""A valid configuration for tests, ways to change one key of it, and what is wrong with it then."""
 
 import copy
 from typing import Any
+
+from firmware.startup.config import validate
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 KEY = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n"
@@ -29,3 +32,9 @@ def document(**changes: Any) -> dict[str, Any]:
         else:
             place[last] = value
     return made
+
+
+def errors(changed: dict[str, Any], chip: str = "esp32") -> list[str]:
+    config, found = validate(changed, chip)
+    assert (config is None) == bool(found)
+    return list(found)

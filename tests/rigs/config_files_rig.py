@@ -1,15 +1,18 @@
 # mypy: allow-untyped-calls
-"""A board whose flash has a good configuration."""
+"""A board whose flash has a good configuration, and its start."""
 
 import json
 from typing import Any
 
+import pytest
 from config_document import document
 from fake_board import FakeBoard
 
 from firmware import resets
-from firmware.startup import config_files
+from firmware.startup import config_files, start
 from firmware.startup.config import load
+
+BOOT = {"number": 1 << 24, "mode": "normal", "unhealthy": 0, "folder": ""}
 
 
 def put(board: FakeBoard, changed: dict[str, Any]) -> None:
@@ -31,4 +34,24 @@ def good_board() -> FakeBoard:
     board = FakeBoard()
     put(board, document())
     run_healthily(board)
+    return board
+
+
+class Enough(BaseException):
+    """The loop has turned long enough."""
+
+
+def run(board: Any, turns: int = 40) -> Any:
+    """The board, after whatever its flash makes of it was started and has waited so often."""
+    real, left = board.wait, [turns]
+
+    def wait(timeout_ms: int) -> None:
+        left[0] -= 1
+        if not left[0]:
+            raise Enough
+        real(timeout_ms)
+
+    board.wait = wait
+    with pytest.raises(Enough):
+        start.run(board, dict(BOOT))
     return board

@@ -233,6 +233,11 @@ def wait_for(look: Callable[[], T | None], what: str) -> T:
     return found
 
 
+def audited(folder: Path) -> list[dict[str, Any]]:
+    """What the desk has written down of who came and what they did."""
+    return [json.loads(line) for line in (folder / "audit.log").read_text().splitlines()]
+
+
 def add_account(folder: Path, name: str, role: str = "operator", password: str = PASSWORD) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     Accounts(folder).add(name, password, role)

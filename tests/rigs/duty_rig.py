@@ -25,6 +25,7 @@ from desk.intake import Intake
 from desk.ledger import Ledger
 from desk.mqtt_client import ack, no_delay
 from desk.origin import Origins
+from desk.register import Register
 from desk.silence import Silence
 from sim.servers.broker import Broker
 
@@ -206,3 +207,9 @@ class DeskProcess:
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
             pipe.close()
+
+
+def row_of(register: Register, incident_id: str) -> dict[str, Any]:
+    row = register.incident(incident_id)
+    assert row is not None
+    return row

@@ -87,3 +87,8 @@ class Rig:
             for one in self.incidents._list
             if one.state != CLOSED
         ]
+
+
+def at_broker(one: Any) -> None:
+    one.transmitted()
+    one.at_broker(one.press)

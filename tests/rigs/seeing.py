@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
@@ -55,3 +56,14 @@ async def advances(seeing: Seeing, more: int = 20) -> None:
     await until(lambda: len(seeing.pictures) >= before + more, "more pictures")
     last = [picture.to_ndarray(format="gray").tobytes() for picture in seeing.pictures[-more:]]
     assert len(set(last)) > more // 2
+
+
+async def voice_is(seeing: Seeing, state: str, *codes: str) -> dict[str, Any]:
+    """What the desk says of the intercom, as soon as it is that."""
+    deadline = asyncio.get_running_loop().time() + 30
+    while True:
+        said = dict((await seeing.state())["voice"])
+        if said["state"] == state and (not codes or said["code"] in codes):
+            return said
+        assert asyncio.get_running_loop().time() < deadline, said
+        await asyncio.sleep(0.05)

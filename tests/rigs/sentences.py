@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import re
+import string
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -107,3 +108,8 @@ def docstrings(path: Path) -> set[str]:
     tree = ast.parse(path.read_text("utf-8"))
     spoken = (node for node in ast.walk(tree) if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef))
     return {ast.get_docstring(node, clean=False) or "" for node in spoken}
+
+
+def fields(text: str) -> set[str]:
+    """The names of a sentence's holes."""
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}

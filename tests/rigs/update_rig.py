@@ -98,7 +98,11 @@ def flashed(flash: FakeFlash, *, folder: str = "a", keys: int = 1) -> FakeFlash:
 
 
 class Restart(BaseException):
-    """`board.reset()`."""
+    """`board.reset()`: nothing of the firmware stops it."""
+
+
+def restart() -> None:
+    raise Restart
 
 
 class CutFlash(FakeFlash):
@@ -198,10 +202,7 @@ class UpdatedColumn:
 
         self.rig.board.on_dial = listened
 
-        def reset() -> None:
-            raise Restart
-
-        self.rig.board.reset = reset  # type: ignore[method-assign]
+        self.rig.board.reset = restart  # type: ignore[method-assign]
 
     def _run_boot_py(self) -> dict[str, Any]:
         files = self.flash.files
