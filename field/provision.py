@@ -152,7 +152,8 @@ class Provisioning:
             self._signers = there.read()
         self._trusted = authorities.bundle(self._signers)
         self._issuer = certificates.common_name(self._signers[0].pem)
-        if name not in (None, self._issuer):
+        is_first = there.stems[0] == authorities.FIRST  # the others got their names from make authority
+        if is_first and name not in (None, self._issuer):
             self._lines.append(
                 f"the authority keeps its name, {self._issuer!r}: another one would be another authority"
             )

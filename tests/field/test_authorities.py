@@ -144,6 +144,16 @@ def test_no_step_out_of_turn_and_no_step_half(fleet: Fleet, capsys: pytest.Captu
     assert list(Authorities(fleet.out).stems) == ["ca-2", "ca-3"]
 
 
+def test_a_name_in_the_table_is_the_first_authoritys(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    """Red when provisioning says at every run that the second one keeps its name."""
+    table = Tables(fleet.folder)(HEADER, GOOD, toml=f'{TOML}[authority]\nname = "Ours"\n')
+    for step, told in (("", True), ("add", True), ("switch", False)):
+        assert not step or authorities.main([step, "--out", str(fleet.out)]) == 0
+        capsys.readouterr()
+        assert make(table, fleet.out) == 0
+        assert ("keeps its name" in capsys.readouterr().out) == told, step
+
+
 def test_a_second_authority_that_nobody_wants_is_dropped_again(fleet: Fleet) -> None:
     before = fleet.provision()
     fleet.step("add", "--name", "Another")
