@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from common.arguments import whole
@@ -20,12 +20,13 @@ MINUTES_MAX = 240
 _MS = 60_000
 
 
-def shell(port: str, minutes: int, out: Path = PROVISIONED) -> int:
-    """mpremote's exit status. Raises BoardError, CodeError."""
+def shell(port: str, minutes: int, out: Path, off_duty: Callable[[], None]) -> int:
+    """mpremote's exit status. `off_duty` is called when it is. Raises BoardError, CodeError."""
     let_in = letting_in(out)
     board = Board(port, minutes * _MS, let_in)  # of its watchdog: nobody can feed it from a prompt
     board.__enter__()
     board.to_prompt()
+    off_duty()
     mpremote = [sys.executable, "-m", "mpremote", "connect", port, "resume", "repl"]
     try:
         return subprocess.run(mpremote, check=False).returncode
@@ -44,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     out_help = "what provisioning wrote, for a column that asks for codes (default: %(default)s)"
     parser.add_argument("--out", type=Path, default=PROVISIONED, help=out_help)
     arguments = parser.parse_args(argv)
-    print(words("shell.off-duty", minutes=arguments.minutes), flush=True)
-    return shell(arguments.port, arguments.minutes, arguments.out)
+    said = words("shell.off-duty", minutes=arguments.minutes)
+    return shell(arguments.port, arguments.minutes, arguments.out, lambda: print(said, flush=True))
 
 
 if __name__ == "__main__":

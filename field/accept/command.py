@@ -79,13 +79,15 @@ def consequence(line: Line, words: Words) -> str:
 def show(card: Card, words: Words, terminal: Terminal) -> None:
     columns = [words(f"accept.head.{name}") for name in ("figure", "modelled", "measured", "verdict")]
     table = Table(*columns, "", box=None, pad_edge=False)
-    for line in card.lines():
+    shown = [line for line in card.lines() if line.figure.name in NAMED or line.verdict is not Verdict.UNMEASURED]
+    for line in shown:
         name = words(f"accept.figure.{line.figure.name}") if line.figure.name in NAMED else line.figure.name
         measured = "-" if line.measured is None else _short(line.measured)
         verdict = words(f"accept.verdict.{line.verdict}")
         style = STYLES[line.verdict]
         table.add_row(name, _short(line.modelled), measured, f"[{style}]{verdict}[/]", consequence(line, words))
     terminal.print(table)
+    print(words("accept.unmeasured", count=len(card.lines()) - len(shown)))
     lines = [line for line in card.lines() if line.verdict is not Verdict.UNMEASURED]
     differ = sum(line.verdict is not Verdict.AGREES for line in lines)
     print(words("accept.some-differ", count=differ, all=len(lines)) if differ else words("accept.all-agree"))

@@ -1,11 +1,13 @@
 """`make accept` on virtual boards: one as the model is agrees in every line; one that differs in a figure, in that."""
 
 import json
+import re
 import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from board_probe import unhealthy
 from chip_net_rig import Echo
 from column_probe import need
 from config_document import document
+from rich.console import Console as Terminal
 
 from common import assumptions
 from field.accept import command
@@ -21,7 +24,7 @@ from field.accept.command import Card
 from field.accept.measures import MEASURES, NEAR, Wish
 from field.accept.verdict import Verdict
 from field.board import Board
-from field.words import LANGUAGES, load
+from field.words import LANGUAGES, Words, load
 from firmware.startup.pins import CHIPS
 from sim.real.flash_image import Image
 from sim.serial_board import SerialBoard
@@ -242,6 +245,15 @@ def test_every_figure_and_verdict_has_its_words(language: str) -> None:
     keys = {f"accept.{kind}.{name}" for name in NEAR for kind in ("figure", "outside")}
     keys |= {f"accept.verdict.{verdict}" for verdict in Verdict}
     assert sorted(keys - set(load(language))) == []
+
+
+def test_a_technician_reads_no_names_of_variables(capsys: pytest.CaptureFixture[str]) -> None:
+    """Red when the table has a row for what nothing here measures, which has a name for programs alone."""
+    bench: Any = SimpleNamespace(board=SimpleNamespace(port="/dev/x"), chip="esp32", machine="x", version="1.25.0")
+    command.show(Card(bench, assumptions.load()), Words("ru"), Terminal(width=200))
+    out = capsys.readouterr().out
+    assert "такт ожидания" in out and "не измеряются: " in out
+    assert re.findall(r"\b[a-z]+_[a-z_]+\b", out) == []
 
 
 def test_every_measure_belongs_to_a_figure() -> None:

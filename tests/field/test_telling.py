@@ -14,6 +14,7 @@ from diag_port import FakeColumn, FakePort
 from field import (
     authorities,
     bundle,
+    code,
     console,
     flash,
     image,
@@ -30,9 +31,9 @@ from field.diag import command
 from field.telling import EXIT_FAILED, EXIT_INTERRUPTED, in_words
 from field.words import LANGUAGES, Trouble, Words
 
-MAINS = {"bundle": bundle.main, "console": console.main, "diag": command.main, "flash": flash.main, "image": image.main,
-         "logs": logs.main, "provision": provision.main, "release": release.main, "authorities": authorities.main,
-         "renewal": renewal.main,
+MAINS = {"bundle": bundle.main, "code": code.main, "console": console.main, "diag": command.main, "flash": flash.main,
+         "image": image.main, "logs": logs.main, "provision": provision.main, "release": release.main,
+         "authorities": authorities.main, "renewal": renewal.main,
          "revocation": revocation.main, "shell": shell.main, "watch": watch.main}  # fmt: skip
 
 
@@ -99,6 +100,13 @@ def test_a_board_that_came_back_without_a_configuration_says_all_errors(language
         flash._ask(column.port, time.monotonic(), 0.0, had_session=False)
     said = raised.value.told(Words(language))
     assert "missing" not in said and "number" not in said and "pins.lamp" in said
+
+
+def test_a_shell_that_did_not_open_takes_nobody_off_duty(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Red when it says so before the board is at its prompt."""
+    assert shell.main([str(tmp_path / "none"), "--lang", "en"]) == EXIT_FAILED
+    out, err = capsys.readouterr()
+    assert out == "" and "there is no such port" in err
 
 
 def test_watching_a_board_without_a_configuration_says_so(capsys: pytest.CaptureFixture[str]) -> None:

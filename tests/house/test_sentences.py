@@ -196,7 +196,7 @@ def test_help_is_turned(name: str, language: str) -> None:
         (["--broker", "x"], "--broker: указано 'x', а нужно: МАШИНА:ПОРТ, например 127.0.0.1:8080"),
         (["--broker"], "--broker: нужно одно значение"),
         (["--folder", "x", "--broker", "a:1", "--nonsense"], "неизвестные параметры: --nonsense"),
-        (["--button-days", "x"], "а нужно: число (days) от 1 до 3660"),
+        (["--button-days", "x"], "а нужно: число (дней) от 1 до 3660"),
     ],
 )
 def test_a_wrong_command_line_is_told_in_the_language(
