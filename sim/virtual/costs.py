@@ -1,7 +1,7 @@
 """What the chip's operations cost in virtual time, and the chip's other seeded tempers. All figures may be changed."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.assumptions import load
 from sim.virtual.heaps import Room
@@ -9,6 +9,14 @@ from sim.virtual.timeline import US_PER_MS
 
 _FIGURES = load()
 _BROKEN_SHARE = 0.25
+_SPREAD = 2  # the longest of one kind on a board takes so many times as long as the shortest
+_PROGRAMS_A_WRITE = (3, 11)  # of LittleFS: data, and the folder's entry
+_PROGRAM_BYTES = 256
+
+
+def _of(name: str) -> tuple[int, int]:
+    low, high = _FIGURES[name].range
+    return int(low), int(high)
 
 
 @dataclass(frozen=True)
@@ -45,6 +53,26 @@ class Costs:
         low_ms, high_ms = _FIGURES["tick_ms"].range
         tick_us = dice.randint(int(low_ms), int(high_ms)) * US_PER_MS
         return Costs(tick_us=tick_us, pulses=dice.random() >= _BROKEN_SHARE, room=Room.drawn(dice))
+
+    def at_another_pace(self, dice: random.Random) -> "Costs":
+        """With the flash and the arithmetic of some chip, from the ranges of what the model believes of them."""
+        erase_low_us, erase_high_us = _of("erase_us")
+        erase_us = dice.randint(erase_low_us, erase_high_us // _SPREAD)
+        program_us = dice.randint(*_of("program_us"))
+        chunk_us = dice.randint(*_of("tls_ms")) * US_PER_MS // self.tls_chunks
+        fewest, most = _PROGRAMS_A_WRITE
+        return replace(
+            self,
+            flash_write=(fewest * program_us, most * program_us),
+            flash_byte_us=program_us // _PROGRAM_BYTES,
+            flash_erase=(erase_us, _SPREAD * erase_us),
+            tls_chunk=(chunk_us // _SPREAD, chunk_us),
+            wake_us=dice.randint(*_of("wake_us")),
+        )
+
+    def longest_write_us(self) -> int:
+        """Of a small record."""
+        return self.flash_write[1] + self.flash_erase[1]
 
     def flash_write_us(self, dice: random.Random, length: int) -> int:
         """One write of `length` bytes, with an erase when the dice say so."""

@@ -9,8 +9,8 @@ from sim.virtual.checks.oracle import GAP_US, STALL_US, Oracle
 from sim.virtual.timeline import US_PER_MS, US_PER_S, Event, Timeline
 
 CALLING_US = 50 * US_PER_MS  # from the debounced press to `calling`
-DURABLE_US = 400 * US_PER_MS  # ... and until it must be on flash, whatever the flash's temper
-LATEST_US = 120 * US_PER_MS  # noted so long after the contact last was a press: sampling, a flash erase
+DURABLE_US = 292 * US_PER_MS  # ... and until it must be on flash, and the longest write on top
+LATEST_US = 12 * US_PER_MS  # noted so long after the contact last was a press: sampling; the longest write on top
 BEFORE_DECISION_US = 10 * US_PER_MS  # a stall that begins later may be the press's own journal record
 IN_STALL_US = 20 * US_PER_MS  # not looked for so long: the loop stands still just now
 
@@ -44,6 +44,7 @@ class PressWatch:
         self._shows_call = shows_call
         self._board: VirtualBoard | None = None
         self._stall = (0, 0)
+        self._longest_write_us = 0  # of this board, for it is drawn
         self._next: Event | None = None
 
     def contact_changed(self, edges: list[tuple[int, int]]) -> None:
@@ -54,6 +55,7 @@ class PressWatch:
     def life_begins(self, board: VirtualBoard) -> None:
         self._follow()
         self._board = board
+        self._longest_write_us = board.hardware.costs.longest_write_us()
         self._stall = (0, 0)
         board.on_stall = self._stalled
         board.on_first_look = self._looks
@@ -79,7 +81,7 @@ class PressWatch:
         if maybe_earlier:
             return
         self._checks["I5"] += 1
-        since_us = now_us - LATEST_US
+        since_us = now_us - LATEST_US - self._longest_write_us
         if self._stall[1] >= since_us:
             since_us = min(since_us, self._stall[0])
         if not self.oracle.may_have_been_pressed(since_us, now_us):
@@ -138,7 +140,8 @@ class PressWatch:
             self.presses.append(press)
             board = self._board
             self._timeline.at(t_us + CALLING_US, lambda board=board, t_us=t_us: self._check_calling(board, t_us))  # type: ignore[misc]
-            self._timeline.at(t_us + DURABLE_US, lambda board=board, press=press: self._check_noted(board, press))  # type: ignore[misc]
+            durable_us = t_us + DURABLE_US + self._longest_write_us
+            self._timeline.at(durable_us, lambda board=board, press=press: self._check_noted(board, press))  # type: ignore[misc]
 
     def _check_calling(self, board: VirtualBoard | None, t_us: int) -> None:
         """I6: the lamp follows within 50 ms; a stall that was under way already moves the end."""
@@ -163,7 +166,8 @@ class PressWatch:
     def _check_noted(self, board: VirtualBoard | None, press: Press) -> None:
         if board is None or board is not self._board:
             return
-        if board.unseen_us() > IN_STALL_US or self._stall[1] > self._timeline.now_us - DURABLE_US:
-            self._timeline.after(DURABLE_US, lambda: self._check_noted(board, press))
+        durable_us = DURABLE_US + self._longest_write_us
+        if board.unseen_us() > IN_STALL_US or self._stall[1] > self._timeline.now_us - durable_us:
+            self._timeline.after(durable_us, lambda: self._check_noted(board, press))
             return
         press.noted = True

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common import assumptions
 from sim.search.storms import happenings, script, setting
 from sim.search.storms.happenings import Value
 from sim.search.storms.script import KINDS, Happening, Storm, dump, generate, load, perform
 from sim.search.storms.waves import CLASSES
+from sim.virtual.costs import Costs
 
 SETTING: dict[str, Value] = {"chip": "esp32", "config": "hasty", "policy": "operator"}
 AT_MS = 20_000
@@ -107,6 +109,29 @@ def test_each_storm_has_its_own_few_kinds_and_together_they_have_all(mode: str) 
     assert {storm.setting["policy"] for storm in storms} == set(setting.POLICIES)
 
 
+def test_each_storm_has_a_board_with_figures_of_its_own() -> None:
+    """From the ranges of hal/assumptions.toml: a promise that holds only at the model's figures is none. Red when a
+    storm runs at the usual pace."""
+    figures = assumptions.load()
+    boards = [setting.open_world(seed, generate(seed, "heal").setting).hardware.costs for seed in range(60)]
+    drawn: dict[str, list[float]] = {
+        "tick_ms": [one.tick_us / 1000 for one in boards],
+        "wake_us": [one.wake_us for one in boards],
+        "erase_us": [us for one in boards for us in one.flash_erase],
+        "program_us": [one.flash_write[0] / 3 for one in boards],
+        "tls_ms": [one.tls_chunk[1] * one.tls_chunks / 1000 for one in boards],
+    }
+    for name, values in drawn.items():
+        low, high = figures[name].range
+        assert low <= min(values) < (low + high) / 2 < max(values) <= high and len(set(values)) >= 8, name
+
+
+def test_an_older_storm_runs_at_the_usual_pace() -> None:
+    """Else what it showed would happen elsewhere."""
+    usual = setting.open_world(1, {"chip": "esp32", "config": "default", "policy": "software"}).hardware.costs
+    assert (usual.flash_erase, usual.tls_chunk) == (Costs().flash_erase, Costs().tls_chunk)
+
+
 def lasting(storm: Storm) -> list[Happening]:
     """The faults that do not end before the storm does."""
     lasts = [one for one in storm.script if happenings.KINDS[one.kind].lasts]
@@ -167,6 +192,7 @@ def any_storm(draw: st.DrawFn) -> Storm:
         "chip": draw(st.sampled_from(setting.CHIPS)),
         "config": draw(st.sampled_from(sorted(setting.CONFIGS))),
         "policy": draw(st.sampled_from(sorted(setting.POLICIES))),
+        "pace": draw(st.sampled_from([setting.USUAL, setting.DRAWN])),
     }
     lines = sorted(draw(st.lists(any_happening(), max_size=8)))
     length_ms = draw(st.integers(1, 10_000_000))
