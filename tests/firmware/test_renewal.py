@@ -183,6 +183,25 @@ def test_the_centre_gives_it_up(column: RenewedColumn) -> None:
     assert column.command(cmd="renew", renewal=None)["ok"] and column.state() == "aborted"
 
 
+NO_RECORD: dict[str, Any] = {
+    "number": {"number": "1"}, "end": {"ends_ms": 1.5}, "authority": {"ca": 7}, "certificate": {"cert": None},
+    "fingerprint": {"of": None}, "nothing": {"ca": "", "cert": "", "of": ""},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", NO_RECORD)
+def test_a_record_without_its_shape_is_none(column: RenewedColumn, what: str) -> None:
+    """The column then has the certificates of its configuration. Red without the look at that field."""
+    before = column.in_force()
+    renewed_once(column)
+    entry: Any = renewed.read(column.flash, GOOD)
+    assert entry["digest"] == column.release.digest and renewed.read(column.flash, NEW) is None
+    column.flash.files[GOOD] = frame(json.dumps(entry | NO_RECORD[what]).encode())
+    assert renewed.read(column.flash, GOOD) is None
+    column.boot()
+    assert column.in_force() == before
+
+
 # -- what else happens meanwhile
 
 

@@ -4,6 +4,7 @@
 import contextlib
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +17,7 @@ from littlefs import LittleFS
 from update_rig import CutFlash, Restart, restart
 
 from firmware import record, rfc3339
-from firmware.resets import GOOD_FILE, TRIAL_FILE
+from firmware.resets import GOOD_FILE, TRIAL_FILE, crumb
 from firmware.startup import wiped
 from firmware.startup.config import validate
 from firmware.startup.seal import WIPE_FILE
@@ -43,6 +44,7 @@ def wipes(rig: Rig, ms: int) -> bool:
         rig.run(ms)
     except Restart:
         assert record.split(rig.board.flash.files[WIPE_FILE])[0] == [b"remove"]
+        assert rig.board.scratch.read() == crumb("", rig.column.supervisor.clock_trusted), "nobody is to blame"
         return True
     assert WIPE_FILE not in rig.board.flash.files
     return False
@@ -84,7 +86,8 @@ def test_without_a_broker_they_go_when_the_time_is_up() -> None:
 def test_closed_again_they_stay() -> None:
     rig = opened(1500)
     rig.board.tamper = False
-    assert not wipes(rig, 200_000) and "firmware.wiping" in rig.board.forgotten
+    assert not wipes(rig, 200_000)
+    assert "firmware.wiping firmware.startup.seal firmware.startup" in " ".join(rig.board.forgotten)
     rig.board.tamper = True  # and the next time counts from its own beginning
     assert not wipes(rig, 2000) and wipes(rig, 10_000)
 
@@ -149,8 +152,8 @@ def marked(step: bytes = b"remove") -> FakeFlash:
     return flash
 
 
-def quiet(_: str) -> None:
-    pass
+def quiet(text: str) -> None:
+    assert text.startswith("tamper: ")
 
 
 def perform(flash: Any, folder: str = "b") -> bool:
@@ -168,6 +171,31 @@ def test_everything_secret_goes_and_nothing_else() -> None:
     assert perform(flash)
     assert flash.files == {**OWN_FILES, WIPE_FILE: record.frame(b"done")}
     assert perform(flash), "and so it stays"
+
+
+class Counting(FakeFlash):
+    """`written`: how often which file, with how many bytes."""
+
+    def __init__(self, marked: FakeFlash) -> None:
+        super().__init__()
+        self.files, self.free = marked.files, marked.free
+        self.written: Counter[tuple[str, int]] = Counter()
+
+    def append(self, name: str, data: bytes) -> None:
+        self.written[name, len(data)] += 1
+        assert name not in self.files, "one write at a time: a full flash is no reason to stop"
+        super().append(name, data)
+
+
+@pytest.mark.parametrize("free_blocks", [0, 40])
+def test_more_than_all_that_is_free_is_written_and_each_folder_anew(free_blocks: int) -> None:
+    """A quarter more, and 32 blocks: LittleFS begins anywhere. Red when either is left out, or a folder."""
+    flash = marked()
+    flash.free = free_blocks * 4096 + 4095
+    flash = Counting(flash)
+    assert perform(flash)
+    blocks = free_blocks * 5 // 4 + 32
+    assert flash.written == {("wipe.tmp", 1): 250, ("b/wipe.tmp", 1): 250, ("wipe.tmp", 4096): blocks}
 
 
 def test_a_power_cut_before_any_change_ends_no_wipe() -> None:
