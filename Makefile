@@ -127,10 +127,10 @@ watch: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: lamp, button, link a
 	@test -n "$(PORT)" || { echo "error / ошибка / қате: make watch PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.watch "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
-accept: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru] [SECONDS=60] [SERVER=HOST:8883 WIFI=ssid: a TLS session too]: a board's figures against the model's
+accept: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru] [SECONDS=60] [SERVER=HOST:8883 WIFI=ssid: a TLS session too] [JUMPER=18-23: a lead between two pins]: a board's figures against the model's
 	@test -n "$(PORT)" || { echo "error / ошибка / қате: make accept PORT=/dev/ttyUSB0"; exit 2; }
 	@$(PY) -m field.accept "$(PORT)" $(if $(JSON),--json) --out "$(OUT)" $(SPEAK) \
-	  $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(SERVER),--server "$(SERVER)" --wifi "$(WIFI)")
+	  $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(SERVER),--server "$(SERVER)" --wifi "$(WIFI)") $(if $(JUMPER),--jumper "$(JUMPER)")
 
 shell: needs-field ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the column off duty meanwhile
 	@test -n "$(PORT)" || { echo "error / ошибка / қате: make shell PORT=/dev/ttyUSB0"; exit 2; }

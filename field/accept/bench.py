@@ -81,15 +81,24 @@ class Bench:
 
     def _claimed(self) -> set[int]:
         numbers = {value for value in (*self.pins.values(), *self._link.values()) if isinstance(value, int)}
-        return numbers | set(pins.RMII)
+        return numbers | set(pins.RMII) | _PSRAMS.get(self.chip, set())
 
     def spare(self, role: str, *taken: int) -> int:
         """A pin with pull resistors that nothing is wired to, fit for `role`; else the button's."""
-        claimed = self._claimed() | _PSRAMS.get(self.chip, set()) | set(taken)
+        claimed = self._claimed() | set(taken)
         for pin in range(_GPIO_MAX + 1):
             if pin not in claimed and all(pins.problem(self.chip, one, pin) is None for one in ("button", role)):
                 return pin
         return int(self.pins["button"] or 0)
+
+    def led(self, out: int, into: int) -> tuple[int, int]:
+        """Both, if they are spare pins and a lead goes from one to the other. Else nothing drives either of them."""
+        free = out != into and not {out, into} & self._claimed()
+        if not free or any(pins.problem(self.chip, *one) for one in (("relay", out), ("button", into))):
+            raise BoardError(self.board.port, "accept.jumper.pins", out=out, into=into)
+        if not self.ask(f"lead({out}, {into})"):
+            raise BoardError(self.board.port, "accept.jumper.none", out=out, into=into)
+        return out, into
 
     # -- resets
 

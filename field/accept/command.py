@@ -120,6 +120,15 @@ def _server(text: str | None, parser: argparse.ArgumentParser) -> tuple[str, int
     return host, int(port)
 
 
+def _jumper(text: str | None, parser: argparse.ArgumentParser) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    out, _, into = text.partition("-")
+    if not out.isdigit() or not into.isdigit():
+        parser.error(f"argument --jumper: found {text!r}, must be two GPIOs with a lead between them, such as 18-19")
+    return int(out), int(into)
+
+
 @in_words
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit status: 0 everything agrees, EXIT_DIFFERS, EXIT_FAILED: no inspection to its end."""
@@ -132,11 +141,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--wifi", default="", metavar="SSID", help=f"its password comes from {WIFI_PASSWORD}")
     out_help = "what provisioning wrote, for a column that asks for codes (default: %(default)s)"
     parser.add_argument("--out", type=Path, default=PROVISIONED, help=out_help)
+    pins_help = "two spare pins with a lead between them, for what takes an edge"
+    parser.add_argument("--jumper", metavar="GPIO-GPIO", help=pins_help)
     arguments = parser.parse_args(argv)
     if arguments.server and not arguments.wifi:
         parser.error("--server needs --wifi, the name of the network through which the board reaches it")
     wish = Wish(
-        arguments.seconds, _server(arguments.server, parser), (arguments.wifi, os.environ.get(WIFI_PASSWORD, ""))
+        arguments.seconds,
+        _server(arguments.server, parser),
+        (arguments.wifi, os.environ.get(WIFI_PASSWORD, "")),
+        _jumper(arguments.jumper, parser),
     )
     print(words("accept.off-duty", seconds=round(arguments.seconds + REST_S)), file=sys.stderr)
     try:

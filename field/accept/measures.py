@@ -25,6 +25,7 @@ class Wish:
     edges_s: float = EDGES_S
     server: tuple[str, int] | None = None
     wifi: tuple[str, str] = ("", "")
+    jumper: tuple[int, int] | None = None  # a lead from one pin to another
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,14 @@ def _integrator(bench: Bench, wish: Wish) -> dict[str, Value]:
     found = bench.integrator(pin, bench.spare("pulse", pin) if pulse is None else pulse)
     latched_ms, pulse_hz = found or (None, None)
     return {"integrator_ms": latched_ms, "pulse_hz": pulse_hz}
+
+
+def _jumper(bench: Bench, wish: Wish) -> dict[str, Value]:
+    """What takes an edge from outside. Raises BoardError where there is no such lead."""
+    if wish.jumper is None:
+        return {}
+    pair = bench.led(*wish.jumper)
+    return {"wake_us": bench.ask(f"edge_wakes{pair}"), "counter_filter_us": bench.ask(f"counter_filter{pair}")}
 
 
 def _adc(bench: Bench, wish: Wish) -> dict[str, Value]:
@@ -144,6 +153,7 @@ _OF_A_SESSION: dict[str, float] = {
 # The longest write is the worst of a few dozens: one that is twice as long is the same, as far as that can tell.
 # In this order: the clock is watched from the start of the bench to the first reset, the longer the better.
 MEASURES: tuple[Measure, ...] = (
+    Measure({"wake_us": 2000, "counter_filter_us": 2}, _jumper),
     Measure({"idf_boot_largest_bytes": 8192, "idf_boot_other_bytes": 8192, "psram_bytes": 262_144}, _heaps),
     _one("tick_ms", 1.5, "tick()"),
     _one("sleep_floor_ms", 2, "short_sleep()"),

@@ -1,6 +1,7 @@
 # Sent to the board by field/accept, behind agent.py, whose `tell` and `watchdog` it uses. Each function measures one
 # thing and tells a number; none takes longer than 6 s, within which the agent's watchdog has to be fed.
 import gc
+import io
 import json
 import os
 import select
@@ -22,6 +23,10 @@ PRESS_MS = 40  # that the integrator shall wait for
 NO_MEMORY = (12, -32512)  # ENOMEM; MBEDTLS_ERR_SSL_ALLOC_FAILED
 LATCHES = 9
 RATE_MS, RATES = 400, 3
+EDGES_HZ, EDGES = 37, 25  # edges come at any time between two ticks
+PULSES_HZ, PULSES_MS, WIDEST_US = 1000, 20, 40
+HALF_DUTY = 32768
+STREAM_POLL = 3
 
 
 def _median(values):
@@ -150,6 +155,89 @@ def _stamped(one):
     start = time.ticks_us()
     counted = one.open_ms()
     return (start, time.ticks_diff(time.ticks_us(), start)), counted
+
+
+def lead(out, into):
+    """Whether what one pin drives is what the other one reads, against either pull resistor."""
+    source, same = machine.Pin(out, machine.Pin.OUT), 0
+    for level in (0, 1, 0, 1):
+        source.value(level)
+        pin = machine.Pin(into, machine.Pin.IN, machine.Pin.PULL_DOWN if level else machine.Pin.PULL_UP)
+        time.sleep_ms(1)
+        same += pin.value() == level
+    _let_go(out, into)
+    tell(same == 4)
+
+
+def _let_go(*pins):
+    for pin in pins:
+        machine.Pin(pin, machine.Pin.IN, None)
+
+
+class _Level(io.IOBase):
+    """To a poll there is something to read while the pin is high."""
+
+    def __init__(self, pin):
+        self._pin = pin
+
+    def ioctl(self, request, flags):
+        return flags & select.POLLIN if request == STREAM_POLL and self._pin.value() else 0
+
+
+def edge_wakes(out, into):
+    """us from an edge, which nobody's code made, until it has ended a wait in a poll."""
+    pin = machine.Pin(into, machine.Pin.IN, machine.Pin.PULL_DOWN)
+    source = machine.PWM(machine.Pin(out), freq=EDGES_HZ, duty_u16=HALF_DUTY)
+    poll, late = select.poll(), []
+    poll.register(_Level(pin), select.POLLIN)
+    rises = [_risen(pin) for _ in range(6)]
+    period_us = _median([time.ticks_diff(after, before) for before, after in zip(rises, rises[1:])])
+    pin.irq(lambda _: None, machine.Pin.IRQ_RISING)
+    for _ in range(EDGES):
+        before = _risen(pin)
+        while pin.value():
+            time.sleep_ms(1)
+        poll.poll(100)
+        late.append(time.ticks_diff(time.ticks_us(), before) - period_us)
+    pin.irq(None)
+    source.deinit()
+    _let_go(out, into)
+    watchdog.feed()
+    tell(max(0, _median(late)))
+
+
+def _risen(pin):
+    """When it did, by looks that follow each other as fast as they can as soon as it may."""
+    while pin.value():
+        time.sleep_ms(1)
+    time.sleep_ms(500 // EDGES_HZ - 3)
+    while not pin.value():
+        pass
+    return time.ticks_us()
+
+
+def counter_filter(out, into):
+    """us of the shortest pulse that a counter with the longest filter counts; None without a counter."""
+    try:
+        counter = machine.Counter(0, machine.Pin(into), filter_ns=12700)
+    except (AttributeError, ValueError, OSError, RuntimeError, NotImplementedError):
+        tell(None)
+        return
+    source = machine.PWM(machine.Pin(out), freq=PULSES_HZ, duty_u16=0)
+    found = None
+    for width_us in range(1, WIDEST_US):
+        source.duty_ns(width_us * 1000)
+        time.sleep_ms(2)
+        counter.value(0)
+        time.sleep_ms(PULSES_MS)
+        if counter.value() >= PULSES_MS // 2:
+            found = width_us
+            break
+    watchdog.feed()
+    source.deinit()
+    counter.deinit()
+    _let_go(out, into)
+    tell(found)
 
 
 def adc(pin, up):

@@ -65,7 +65,7 @@ class PCNT:
             unit = cls._made[__id] = object.__new__(cls)
             unit._irq = _Irq(unit)
             unit._running = False
-            unit._settled_us = 0
+            unit._settled_us = unit._filter = 0
             unit.deinit()
             wires.polls.append(unit._interrupt)
             wires.settlers.append(unit._settle)
@@ -86,6 +86,8 @@ class PCNT:
             raise NotImplementedError("the simulated counter has no thresholds")
         if filter is not None and not 0 <= filter <= _FILTER_MAX:
             raise ValueError("filter")
+        if filter is not None:
+            self._filter = filter
         if value not in (None, 0):
             raise ValueError("value")
         if min is not None and not -_LIMIT_MAX - 1 <= min <= 0:
@@ -156,6 +158,7 @@ class PCNT:
 
     def deinit(self) -> None:
         self._channels = (_Channel(), _Channel())
+        self._filter = 0
         self._count = pulses.Count()
         self._running = False
         self._irq.handler, self._irq.mask = None, 0
@@ -202,10 +205,12 @@ class PCNT:
             self._irq.latched |= mask & self._irq.mask
 
     def _add_train(self, channel, level, end_us: int) -> None:
-        train = wires.trains.get(channel.pin)
+        train = pins.train_on(channel.pin)
         if train is None:
             return
         seen, channel.seen = channel.seen, train.edges_until(end_us)
+        if train.shortest_us() * _FILTER_MAX < self._filter * wires.options["counter_filter_us"]:
+            return  # the filter takes none of them for a pulse
         mode_level = pins.level_when(channel.mode_pin, level)
         self._count.run(seen, channel.seen, channel.adds(0, mode_level), channel.adds(1, mode_level))
 

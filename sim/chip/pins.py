@@ -8,6 +8,7 @@ _TRUE_HZ = 1000  # what the option `pulse_hz` says of a chip whose clock is righ
 _MAX_PWM_HZ = 40000000
 _IRQ_QUEUE = 8  # MicroPython's scheduler: what does not fit is lost without a word
 _DEFAULT_ADC_UV = 1000000
+_NEVER_US = 1 << 29
 
 # chip: (spans of pins that exist and are not the flash's, first pin without an output stage, spans of ADC1, ADC2,
 # PWM channels)
@@ -99,6 +100,9 @@ class Pin:
                 return 0 if self._number == wires.options["stuck_pin"] else self._level
             if self._number == wires.options["button"]:
                 return level_when(self._number, wires.contact_level())
+            driven = _driven(self._number)
+            if driven is not None:
+                return driven
             return wires.pin_level(self._number, self._pull == Pin.PULL_UP)
         new = int(bool(__x))
         if new != self._level:
@@ -123,9 +127,13 @@ class Pin:
         if self._irq is not None:
             wires.polls.remove(self._irq)
             self._irq = None
+            if _edge_due in wires.alarms and self._number == wires.options["lead_to"]:
+                wires.alarms.remove(_edge_due)
         if handler is not None:
             self._irq = _edge_poll(self, handler, trigger)
             wires.polls.append(self._irq)
+            if self._number == wires.options["lead_to"]:
+                wires.alarms.append(_edge_due)
         return self
 
     @classmethod
@@ -156,10 +164,38 @@ def level_when(number: int, closed: int) -> int:
     return wires.pin_level(number, Pin(number)._pull == Pin.PULL_UP)
 
 
+def train_on(number: int):
+    """The pulses on that pin: its own, or those that come over the lead; None where there are none."""
+    train = wires.trains.get(number)
+    if train is None and number == wires.options["lead_to"]:
+        train = wires.trains.get(wires.options["lead_from"])
+    return train
+
+
 def pulse_edges(number: int, t_us: int) -> int:
     """Edges of the train on that pin by then; 0 where there is none."""
-    train = wires.trains.get(number)
+    train = train_on(number)
     return 0 if train is None else train.edges_until(t_us)
+
+
+def _driven(number: int) -> int | None:
+    """The level that comes over the lead; None without one, or from a pin that drives nothing."""
+    source = wires.options["lead_from"]
+    if number != wires.options["lead_to"] or source < 0:
+        return None
+    train = wires.trains.get(source)
+    if train is not None:
+        return train.edges_until(host.now_us()) % 2
+    return Pin._made[source]._level if Pin._is_output(source) else None
+
+
+def _edge_due() -> int:
+    """In how many us the next edge of the lead's train has woken whoever waits."""
+    train, wake_us = train_on(wires.options["lead_to"]), wires.options["wake_us"]
+    if train is None:
+        return _NEVER_US
+    now_us = host.now_us()
+    return train.next_edge_after(now_us - wake_us) + wake_us - now_us
 
 
 def edges(pin: int) -> tuple[int, int]:
@@ -171,12 +207,20 @@ def edges(pin: int) -> tuple[int, int]:
     return (openings, closures) if wires.options["button_active_low"] else (closures, openings)
 
 
+def _interrupts(pin: int) -> tuple[int, int]:
+    """As `edges`; those that come over the lead a little later."""
+    if pin != wires.options["lead_to"]:
+        return edges(pin)
+    found = pulse_edges(pin, host.now_us() - wires.options["wake_us"])
+    return (found + 1) // 2, found // 2
+
+
 def _edge_poll(pin: Pin, handler, trigger: int):
-    seen = edges(pin._number)
+    seen = _interrupts(pin._number)
 
     def poll() -> None:
         nonlocal seen
-        new = edges(pin._number)
+        new = _interrupts(pin._number)
         count = (new[0] - seen[0]) * (trigger & Pin.IRQ_RISING != 0) + (new[1] - seen[1]) * (trigger >> 1)
         seen = new
         if count:

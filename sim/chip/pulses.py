@@ -13,6 +13,16 @@ class Train:
     def __init__(self, since_us: int, period_us: int, high_us: int) -> None:
         self._since_us, self._period_us, self._high_us = since_us, period_us, high_us
 
+    def shortest_us(self) -> int:
+        """Of high and low."""
+        return min(self._high_us, self._period_us - self._high_us)
+
+    def next_edge_after(self, t_us: int) -> int:
+        if t_us < self._since_us:
+            return self._since_us
+        rest_us = (t_us - self._since_us) % self._period_us
+        return t_us - rest_us + (self._high_us if rest_us < self._high_us else self._period_us)
+
     def edges_until(self, t_us: int) -> int:
         """How many edges by then, of which every other one falls."""
         if t_us < self._since_us:

@@ -23,7 +23,7 @@ from field.accept.bench import Bench
 from field.accept.command import Card
 from field.accept.measures import MEASURES, NEAR, Wish
 from field.accept.verdict import Verdict
-from field.board import Board
+from field.board import Board, BoardError
 from field.words import LANGUAGES, Words, load
 from firmware.startup.pins import CHIPS
 from sim.real.flash_image import Image
@@ -36,7 +36,8 @@ BRIEFLY = Wish(edges_s=0.5)
 ANOTHER_MODULE = {"psram_bytes"}
 OF_A_SESSION = {"wifi_join_bytes": 10_900, "tcp_socket_bytes": 3_900, "tls_session_bytes": 24_000,
                 "tls_handshake_bytes": 11_000}  # fmt: skip
-NEED_MORE = {"tls_ms", "tls_fits", *OF_A_SESSION} | ANOTHER_MODULE  # a server
+OF_A_LEAD = {"wake_us", "counter_filter_us"}
+NEED_MORE = {"tls_ms", "tls_fits", *OF_A_SESSION} | OF_A_LEAD | ANOTHER_MODULE  # a server, a lead between two pins
 OF_THE_COUNTER = {"counter_pulls_up", "integrator_ms", "pulse_hz"}  # the C3 has none
 
 
@@ -197,6 +198,45 @@ def test_a_session_is_measured_where_a_server_is_given(
     for name in OF_A_SESSION:
         wanted = changed.get(name, assumptions.load()[name].value)
         assert card.measured[name] == wanted or changed == NO_ROOM and card.measured[name] is None, name
+
+
+LEAD = {"lead_from": 18, "lead_to": 23}
+WITH_LEAD = Wish(edges_s=0.5, jumper=(18, 23))
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [({}, set()), ({"wake_us": 9000}, {"wake_us"}), ({"counter_filter_us": 0}, {"counter_filter_us"})],
+    ids=["as the model", "edges wake nobody", "no filter"],
+)
+def test_a_lead_between_two_pins_shows_what_takes_an_edge(
+    stack: ExitStack, tmp_path: Path, changed: dict[str, float], told: set[str]
+) -> None:
+    card = command.take(board(stack, tmp_path, {**LEAD, **changed}).port, WITH_LEAD)
+    found = differing(card)
+    assert {name for name, verdict in found.items() if verdict is not Verdict.UNMEASURED} == told, card.measured
+    assert all(card.measured[name] is not None for name in OF_A_LEAD)
+
+
+@pytest.mark.parametrize(
+    ("lead", "jumper", "key"),
+    [
+        ({}, (18, 23), "accept.jumper.none"),
+        ({"lead_from": 23, "lead_to": 18}, (18, 23), "accept.jumper.none"),
+        (LEAD, (18, 32), "accept.jumper.pins"),
+        (LEAD, (34, 23), "accept.jumper.pins"),
+        (LEAD, (18, 18), "accept.jumper.pins"),
+    ],
+    ids=["no lead", "the other way round", "the button's pin", "an input", "one pin"],
+)
+def test_a_lead_that_is_none_is_said_and_nothing_is_measured(
+    stack: ExitStack, tmp_path: Path, lead: dict[str, float], jumper: tuple[int, int], key: str
+) -> None:
+    """Red without `Bench.led`: a lead that is missing would pass for a chip whose interrupts wake nobody."""
+    bench = stack.enter_context(Bench(stack.enter_context(Board(board(stack, tmp_path, lead).port))))
+    with pytest.raises(BoardError) as raised:
+        bench.led(*jumper)
+    assert raised.value.key == key
 
 
 # -- the card
