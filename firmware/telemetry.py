@@ -56,7 +56,11 @@ class Telemetry:
         if not self.uplink.is_up():
             return _IDLE_MS
         try:
-            if not self._heartbeat():
+            figures = self._figures()
+            figures["seq"] = self._seq
+            figures["uptime_s"] = self.uptime.ms() // 1000
+            figures["dropped"] = self._outbox.dropped
+            if not self.uplink.publish_once(self._messages.topic("heartbeat"), self._messages.heartbeat(figures)):
                 return _IDLE_MS // 10
         except MemoryError:  # something else needs it for a moment
             self._missed += 1
@@ -70,10 +74,3 @@ class Telemetry:
             self.owes_birth = False
             self._outbox.retain(self._messages.topic("info"), self._birth)
         return min(_IDLE_MS, self._heartbeat_ms)
-
-    def _heartbeat(self):
-        figures = self._figures()
-        figures["seq"] = self._seq
-        figures["uptime_s"] = self.uptime.ms() // 1000
-        figures["dropped"] = self._outbox.dropped
-        return self.uplink.publish_once(self._messages.topic("heartbeat"), self._messages.heartbeat(figures))

@@ -133,6 +133,10 @@ class Intercom(Running):
         text = json.dumps({"command": command, "params": parameters}).encode()
         self._control.sendall(b"%d:%s," % (len(text), text))
 
+    def newest(self) -> Event:
+        """What happened last; {} before anything did."""
+        return self.events[-1] if self.events else {}
+
     def wait_for_calls(self, number: int, timeout_s: float = START_S) -> None:
         """Until that many are open. Raises TimeoutError."""
         with self._changed:

@@ -126,17 +126,17 @@ def test_the_statistics_are_shown(desk: DeskPage) -> None:
     desk.page.keyboard.press("3")
     expect(desk.get("statistics-total")).to_have_text("Calls: 8. Open now: 1.")
     expect(desk.get("press-to-desk").locator("[data-figure=p99]")).to_have_text("1 min 1 s")
-    shares = desk.get("availability").locator("tbody td").all_inner_texts()
-    assert shares == ["100 %", "99.987 %", "91.2 %", "–"], "a share that is not whole is never rounded up to 100"
+    shares = desk.get("availability").locator("tbody td")
+    expect(shares).to_have_text(["100 %", "99.987 %", "91.2 %", "–"])  # what is not whole is never rounded up to 100
     expect(desk.get("statistics-drills")).to_contain_text("12")
-    heads = desk.get("answers").locator("tbody th").all_inner_texts()
-    assert (len(heads), heads[0], heads[3]) == (8, "All", "Nobody was on duty")
-    assert heads[1].endswith(" – now, anna") and heads[2].endswith(", 2 people on duty")
-    cells = desk.get("misuse").locator("tbody td").all_inner_texts()
-    assert cells == [
+    heads = desk.get("answers").locator("tbody th")
+    expect(heads).to_have_count(8)
+    for number, text in enumerate(("All", " – now, anna", ", 2 people on duty", "Nobody was on duty")):
+        expect(heads.nth(number)).to_contain_text(text)
+    expect(desk.get("misuse").locator("tbody td")).to_have_text([
         "6 of 8", "75.0 %", "a prank: 5; not said: 1",
         "in a row: 4 within a week; 5 between 23:45 and 00:45; 3 on Fridays",
-    ]  # fmt: skip
+    ])  # fmt: skip
 
 
 def test_a_false_call_says_of_what_kind_with_the_keyboard_alone(server: FakeDesk, desk: DeskPage) -> None:

@@ -112,7 +112,7 @@ def test_nobody_answers_and_the_call_is_taken_back() -> None:
         dialling.cancel()
         await until(lambda: ends(ringing) == 2, "both are over")
         again = asyncio.ensure_future(Conversation.dial(peer(ringing)))  # it is free
-        await until(lambda: ringing.events[-1]["type"] == "CALL_INCOMING", "it rings")
+        await until(lambda: ringing.newest().get("type") == "CALL_INCOMING", "it rings")
         ringing.do("accept")
         await (await again).hang_up()
 

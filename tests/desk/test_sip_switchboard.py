@@ -82,12 +82,12 @@ def test_the_desk_takes_the_call_that_the_relay_started(intercom: Intercom, tmp_
 
         async def look() -> None:
             intercom.do("dial", f"sip:desk@{intercom.host}:{port}")
-            await until(lambda: intercom.events[-1]["type"] in ("CALL_RINGING", "CALL_OUTGOING"), "it rings")
+            await until(lambda: intercom.newest().get("type") in ("CALL_RINGING", "CALL_OUTGOING"), "it rings")
             async with at(rig) as seeing:
                 assert await seeing.call(Voice(700)) == 201, seeing.text
                 await until(lambda: len(said := intercom.said()) == 4000 and max(said) > 4000, "the officer there")
                 assert (await seeing.state())["voice"]["state"] == "talking"
-                assert intercom.events[-1]["direction"] == "outgoing" and intercom.open_calls == 1
+                assert intercom.newest()["direction"] == "outgoing" and intercom.open_calls == 1
                 assert await seeing.hang_up() == 204
             await asyncio.to_thread(intercom.wait_for_calls, 0)
 

@@ -279,7 +279,8 @@ def test_an_f_string_is_noticed() -> None:
 # -- a page changes while one looks at it
 
 
-READ_ONCE = {"text_content", "inner_text", "get_attribute"}
+READ_ONCE = {"text_content", "inner_text", "inner_html", "input_value", "get_attribute"} | {
+    "all_inner_texts", "all_text_contents"}  # fmt: skip
 
 
 def reads_once(source: str) -> list[int]:
@@ -298,7 +299,21 @@ def test_what_a_page_shows_is_waited_for() -> None:
 
 def test_a_look_at_one_instant_is_noticed() -> None:
     assert reads_once('assert state.text_content() in ("a", "b")') == [1]
+    assert reads_once('assert row.all_inner_texts()[-1:] == ["0"]') == [1]
     assert reads_once('assert "pulse" in (strip.get_attribute("class") or "")') == [1]
+
+
+# -- pytest's import mode knows a test file by its bare name
+
+
+def twice_named(paths: list[Path]) -> set[str]:
+    names = [path.name for path in paths if path.name.startswith("test_")]
+    return {name for name in names if names.count(name) > 1}
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    assert twice_named(files("tests")) == set()
+    assert twice_named([Path("a/test_ports.py"), Path("b/test_ports.py"), Path("b/rig.py")]) == {"test_ports.py"}
 
 
 # -- one screen and a bit
