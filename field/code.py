@@ -24,6 +24,7 @@ END = "end"
 PROVISIONED = Path("provisioned")
 _COLUMNS = "columns"
 _MINUTE_S = 60
+_WRONG = "a wrong code"  # firmware/console/code.py
 
 
 class CodeError(Trouble):
@@ -55,7 +56,12 @@ def open_console(console: Console, places: Sequence[Path]) -> bool:
     key = key_of(device_id, places)
     if key is None:
         raise CodeError("code.elsewhere", port=console.port, device=device_id, challenge=challenge)
-    console.ask(f"code {console_code.code(key, challenge)}")
+    try:
+        console.ask(f"code {console_code.code(key, challenge)}")
+    except Refused as refused:
+        if _WRONG in refused.why:
+            raise CodeError("code.other-key", port=console.port, device=device_id) from refused
+        raise
     return True
 
 

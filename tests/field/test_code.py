@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from fleet_rig import GOOD, HEADER, TOML, Tables, make
 
 from common import console_code
 from field import code
-from field.console import Console, Refused
+from field.console import Console
 from field.diag.finding import Verdict
+from firmware.console import code as console_command
 from firmware.console import talk
 
 CHALLENGE = "16777300-1"
@@ -111,8 +113,18 @@ def test_without_the_key_the_challenge_is_told(out: Path, tmp_path: Path) -> Non
     with Locked("12345678") as column, pytest.raises(code.CodeError, match=rf"{NAME}.*{CHALLENGE}.*make code"):
         code.letting_in(tmp_path)(column.port)
     assert column.asked == ["status", "code"]
-    with Locked("another") as column, pytest.raises(Refused, match="wrong code"):
+
+
+def test_a_column_with_another_key_than_the_folder_says_what_to_do(out: Path, tmp_path: Path) -> None:
+    """One that was stolen, revoked and found again. Red when "a wrong code" is all that is said; its old folder opens
+    it."""
+    with Locked("another") as column, pytest.raises(code.CodeError, match=r"revoked/one-.*ERASE=1"):
         code.letting_in(out)(column.port)
+    assert code._WRONG in Path(str(console_command.__file__)).read_text("utf-8"), "the firmware says so"
+    old = tmp_path / "revoked" / f"{NAME}-17"
+    shutil.copytree(out / "columns" / NAME, old)
+    with Locked(wanted(out)) as column:
+        assert code.main(["--port", column.port, "--out", str(old), "--lang", "en"]) == 0
 
 
 def test_a_check_up_says_what_is_locked() -> None:
