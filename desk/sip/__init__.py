@@ -1,4 +1,4 @@
-"""Calls by SIP: the intercom of a column, or a telephone. Sound is G.711; no picture, no encryption, UDP only.
+"""Calls by SIP: the intercom of a column, or a telephone. Sound is G.711; no picture, no encryption; UDP, or TCP.
 
     peer = Peer.of("sip:petropavl-01@10.20.0.7", ["10.20.0.7"], user="desk", password="...")
     talk = await Conversation.dial(peer)       # raises NoCall: busy, no-answer, refused, unauthorized, ...

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import secrets
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from sipmessage import URI, Address, Request, Response
 
-from desk.media.digest import authorization
 from desk.sip import sdp
 from desk.sip.g711 import LAWS
-from desk.sip.line import T1_S, T2_S, Line, response_to, tag_of
+from desk.sip.line import T1_S, T2_S, TCP, UDP, Line, response_to, split, tag_of
+from desk.sip.proving import proven
 from desk.sip.sdp import Session
 from desk.sip.sound import Sound
 from desk.sip.trouble import NoCall, of_status
 
 PORT = 5060
+CONNECT_S = 4.0  # by TCP
 RING_S = 20.0  # until it is given up
 BYE_S = 3.0  # for the answer to a farewell; then it is said on behind one's back
 LINGER_S = 32.0  # for the answer to a call that was given up: so long it may be on its way (RFC 3261, timer B)
@@ -44,15 +46,19 @@ class Peer:
 
     @classmethod
     def of(cls, address: str, addresses: Sequence[str], user: str | None = None, password: str | None = None) -> Peer:
-        """`address`: sip:NAME@HOST[:PORT]. Raises NoCall."""
+        """`address`: sip:NAME@HOST[:PORT][;transport=tcp]. Raises NoCall."""
         try:
             uri = URI.parse(address)
         except ValueError:
             raise NoCall("not-allowed", "this is no address that begins with sip:") from None
-        transport = (uri.parameters.get("transport") or "udp").lower()
-        if uri.scheme != "sip" or transport != "udp" or uri.password is not None:
-            raise NoCall("not-allowed", "the desk calls sip: addresses by UDP, without a password in them")
-        return cls(uri, tuple(addresses), user, password)
+        peer = cls(uri, tuple(addresses), user, password)
+        if uri.scheme != "sip" or peer.transport not in (UDP, TCP) or uri.password is not None:
+            raise NoCall("not-allowed", "the desk calls sip: addresses by UDP or TCP, without a password in them")
+        return peer
+
+    @property
+    def transport(self) -> str:
+        return (self.uri.parameters.get("transport") or UDP).lower()
 
     @property
     def port(self) -> int:
@@ -73,6 +79,32 @@ class _Datagrams(asyncio.DatagramProtocol):
             self._talk.line.fail(NoCall("refused", "nothing listens there"))
 
 
+class _Stream(asyncio.Protocol):
+    """The connection of one call by TCP: messages one after the other (RFC 3261, 18.3)."""
+
+    def __init__(self, talk: Conversation) -> None:
+        self._talk, self._waiting = talk, b""
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        assert self._transport is not None
+        self._waiting += data
+        try:
+            while (found := split(self._waiting)) is not None:
+                message, self._waiting = found
+                self._talk.line.receive(message)
+            self._waiting = self._waiting.lstrip(b"\r\n")
+        except ValueError:
+            self._transport.abort()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._talk.line.fail(NoCall("lost", "it has ended the connection"))
+
+
 class Conversation:
     """`over` has the reason as soon as it has ended. `sound` is heard and spoken once it was answered.
 
@@ -91,9 +123,9 @@ class Conversation:
         self._call_id, self._tag, self._sequence = secrets.token_hex(16), secrets.token_hex(8), 0
         self._from = self._to = ""
         self._target, self._routes = peer.uri, list[str]()
-        self._transport: asyncio.DatagramTransport | None = None
+        self._transport: asyncio.DatagramTransport | asyncio.Transport | None = None
         self._port = 0
-        self._host = ""
+        self._host = self._address = ""
         self._invite: Request | None = None
         self._closing = False
         self._heard = asyncio.Event()  # the other side knows that its call was taken
@@ -155,7 +187,7 @@ class Conversation:
         line.asked = talk._asked
         body = sdp.described(host, talk._port, (session.law,), session.digits)
         response = response_to(invite, 200, "OK", talk._tag, body)
-        response.headers.set("Contact", f"<sip:{NAME}@{line.here}>")
+        response.headers.set("Contact", talk._contact)
         talk._agree(session)
         _background(talk._say_until_heard(invite, response))
         return talk
@@ -188,30 +220,47 @@ class Conversation:
 
     async def _open(self) -> None:
         """The sockets, to the first address that there is a way to. Raises NoCall."""
-        loop = asyncio.get_running_loop()
         trouble = NoCall("no-route", "no address")
         for address in self.peer.addresses:
             try:
-                self._transport, _ = await loop.create_datagram_endpoint(
-                    lambda: _Datagrams(self), remote_addr=(address, self.peer.port)
-                )
+                self.line = Line(self._send, "", self._asked, self.peer.transport)
+                self._transport = await self._connect(address)
+                self._address = address
                 self._host, port = self._transport.get_extra_info("sockname")[:2]
+                self.line.here = f"[{self._host}]:{port}" if ":" in self._host else f"{self._host}:{port}"
                 self._port = await self.sound.open(self._host)
+            except TimeoutError:
+                trouble = NoCall("timeout", f"{address}: no connection in {CONNECT_S:.0f} s")
+                continue
             except OSError as error:
                 code = "no-route" if error.errno in UNREACHABLE or isinstance(error, socket.gaierror) else "refused"
                 trouble = NoCall(code, f"{address}: {error.strerror or 'no connection'}")
                 await self._close_sockets()
                 continue
-            here = f"[{self._host}]:{port}" if ":" in self._host else f"{self._host}:{port}"
-            self.line = Line(self._send, here, self._asked)
             self._from = f"<{URI('sip', self.peer.uri.host, self.peer.user or NAME)}>;tag={self._tag}"
             self._to = f"<{self.peer.uri}>"
             return
         raise trouble
 
+    async def _connect(self, address: str) -> asyncio.DatagramTransport | asyncio.Transport:
+        """Raises OSError."""
+        loop, where = asyncio.get_running_loop(), (address, self.peer.port)
+        if self.peer.transport == UDP:
+            datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), remote_addr=where)
+            return datagrams
+        opening = loop.create_connection(lambda: _Stream(self), *where)
+        stream, _ = await asyncio.wait_for(opening, CONNECT_S)
+        return stream
+
     def _send(self, data: bytes) -> None:
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.sendto(data)
+        transport = self._transport
+        if transport is not None and not transport.is_closing():
+            if self.peer.transport == TCP:
+                cast(asyncio.Transport, transport).write(data)
+            else:
+                cast(asyncio.DatagramTransport, transport).sendto(data)
+        elif self.peer.transport == TCP:  # nothing will be heard of it
+            self.line.fail(NoCall("lost", "it has ended the connection"))
 
     async def _call(self, rings: Callable[[], None]) -> None:
         def heard(response: Response) -> None:
@@ -258,20 +307,10 @@ class Conversation:
             if method == "INVITE":
                 self._invite = request
             response = await (self.line.ask(request, heard, silent_s) if silent_s else self.line.ask(request, heard))
-            challenge, answer = (
-                ("Proxy-Authenticate", "Proxy-Authorization") if response.code == 407
-                else ("WWW-Authenticate", "Authorization")
-            )  # fmt: skip
-            if response.code not in (401, 407) or answer in shown:
+            more = proven(response, request, self.peer.user, self.peer.password)
+            if more is None or more[0] in shown:
                 return response
-            user, password = self.peer.user, self.peer.password
-            asked = [one for one in response.headers.getlist(challenge) if one.lower().startswith("digest ")]
-            if user is None or password is None or not asked:
-                return response
-            proof = authorization(asked[:4], method, str(request.uri), user, password)
-            if proof is None:
-                return response
-            shown[answer] = proof
+            shown[more[0]] = more[1]
 
     def _request(self, method: str, body: bytes = b"", *, number: int) -> Request:
         request = Request(method, self._target, body)
@@ -283,13 +322,17 @@ class Conversation:
         request.headers.set("Call-ID", self._call_id)
         request.headers.set("CSeq", f"{number} {method}")
         if method in ("INVITE", "UPDATE"):
-            request.headers.set("Contact", f"<sip:{NAME}@{self.line.here}>")
+            request.headers.set("Contact", self._contact)
             request.headers.set("Allow", ALLOW)
         request.headers.set("User-Agent", AGENT)
         if body:
             request.headers.set("Content-Type", "application/sdp")
         request.headers.set("Content-Length", str(len(body)))
         return request
+
+    @property
+    def _contact(self) -> str:
+        return f"<sip:{NAME}@{self.line.here}{f';transport={TCP}' if self.line.transport == TCP else ''}>"
 
     def _agree(self, session: Session) -> None:
         """Raises NoCall."""
@@ -329,8 +372,11 @@ class Conversation:
         await self.line.ask(request, silent_s=BYE_S)
 
     async def _leave(self) -> None:
-        """The call was answered, and is to end."""
+        """The call was answered, and is to end: over another connection, if the one that it began on is gone."""
         try:
+            if self.peer.transport == TCP and self._transport is not None and self._transport.is_closing():
+                with contextlib.suppress(OSError):  # the farewell says that it cannot leave
+                    self._transport = await self._connect(self._address)
             await self._asked_again("BYE", silent_s=LINGER_S)
         except NoCall as trouble:
             log.info("a farewell was not answered: %s", trouble.text)
@@ -399,7 +445,7 @@ class Conversation:
         except NoCall:
             return response_to(request, 488, "Not Acceptable Here", self._tag)
         response = response_to(request, 200, "OK", self._tag, body)
-        response.headers.set("Contact", f"<sip:{NAME}@{self.line.here}>")
+        response.headers.set("Contact", self._contact)
         return response
 
 

@@ -1,9 +1,11 @@
-"""Requests of SIP to one other side, over UDP, which loses some: sent again until they are answered (RFC 3261, 17)."""
+"""Requests of SIP to one other side (RFC 3261, 17): over UDP, which loses some, sent again until they are answered;
+over TCP once."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import secrets
 from collections import OrderedDict
 from collections.abc import Callable
@@ -18,6 +20,8 @@ SILENT_S = 8.0  # without any answer: nobody is there
 MESSAGE_MAX = 16 * 1024
 ANSWERED_MAX = 32  # requests of the other side whose answers are kept, should they come again
 COOKIE = "z9hG4bK"  # before a branch
+UDP, TCP = "udp", "tcp"
+LENGTH = re.compile(rb"^(?:content-length|l)[ \t]*:[ \t]*([0-9]{1,6})[ \t]*$", re.IGNORECASE | re.MULTILINE)
 log = logging.getLogger(__name__)
 
 
@@ -32,13 +36,17 @@ class Waiting:
 
 
 class Line:
-    """`send`: a datagram to the other side. `asked` answers its requests, or gives None where there is no answer.
+    """`send`: a message to the other side. `asked` answers its requests, or gives None where there is no answer.
 
-    `here`: HOST:PORT of this side. `late` hears that a call was answered which nobody waits for any more.
+    `here`: HOST:PORT of this side; `transport`: UDP or TCP. `late` hears that a call was answered which nobody waits
+    for any more.
     """
 
-    def __init__(self, send: Callable[[bytes], None], here: str, asked: Callable[[Request], Response | None]) -> None:
-        self._send, self.here, self.asked = send, here, asked
+    def __init__(
+        self, send: Callable[[bytes], None], here: str, asked: Callable[[Request], Response | None],
+        transport: str = UDP,
+    ) -> None:  # fmt: skip
+        self._send, self.here, self.asked, self.transport = send, here, asked, transport
         self.late: Callable[[Response], None] = lambda response: None
         self._waiting: dict[str, Waiting] = {}
         self._acked: OrderedDict[tuple[str, int], bytes] = OrderedDict()
@@ -85,16 +93,17 @@ class Line:
                 waiting.answer.set_exception(trouble)
 
     def _new_via(self) -> str:
-        return f"SIP/2.0/UDP {self.here};branch={COOKIE}{secrets.token_hex(12)};rport"
+        return f"SIP/2.0/{self.transport.upper()} {self.here};branch={COOKIE}{secrets.token_hex(12)};rport"
 
     async def _repeat(self, waiting: Waiting, silent_s: float) -> None:
         data, pause_s, is_invite = bytes(waiting.request), T1_S, waiting.request.method == "INVITE"
         deadline = asyncio.get_running_loop().time() + silent_s
         while (left_s := deadline - asyncio.get_running_loop().time()) > 0:
             self._send(data)
+            pause_s = left_s if self.transport == TCP else pause_s
             try:
                 await asyncio.wait_for(waiting.quiet.wait(), min(pause_s, left_s))
-                if is_invite:
+                if is_invite or waiting.answer.done():  # Python 3.11 forgets a cancelling in such a moment
                     return
                 await asyncio.sleep(min(T2_S, left_s))  # it is being worked on
             except TimeoutError:
@@ -105,7 +114,7 @@ class Line:
     # What comes
 
     def receive(self, data: bytes) -> None:
-        """One datagram, whatever it is."""
+        """One message, whatever it is."""
         message = parsed(data)
         if isinstance(message, Response):
             self._answer(message)
@@ -155,6 +164,19 @@ class Line:
         response = self.asked(request)
         if response is not None:
             self.reply(request, response)
+
+
+def split(data: bytes) -> tuple[bytes, bytes] | None:
+    """The first message of what came over TCP, and the rest; None while it is not whole. Raises ValueError: no SIP."""
+    data = data.lstrip(b"\r\n")  # that says: still there
+    head, found, rest = data.partition(b"\r\n\r\n")
+    length = LENGTH.search(head.replace(b"\r\n", b"\n")) if found else None
+    if (found and length is None) or len(head) > MESSAGE_MAX or (length and int(length[1]) > MESSAGE_MAX):
+        raise ValueError("a message without an end")
+    if length is None or len(rest) < int(length[1]):
+        return None
+    end = int(length[1])
+    return head + found + rest[:end], rest[end:]
 
 
 def parsed(data: bytes) -> Request | Response | None:

@@ -7,6 +7,7 @@ import asyncio
 import hashlib
 import random
 import re
+import socket
 from collections.abc import Awaitable
 
 import numpy as np
@@ -138,10 +139,44 @@ def test_nobody_there(intercom: Intercom) -> None:
             intercom.thaw()
         await until(lambda: ends(intercom) > before, "it heard of the call late, and then of its end")
         await closed(intercom)
-        for address in ("sips:x@y", "sip:x@y;transport=tcp", "sip:x:secret@y", "tel:+7", "http://x", "sip:a b@c"):
+        for address in ("sips:x@y", "sip:x@y;transport=tls", "sip:x:secret@y", "tel:+7", "http://x", "sip:a b@c"):
             assert await call(address, ["127.0.0.1"]) == "not-allowed", address
 
     run(calls())
+
+
+def test_a_call_by_tcp(intercom: Intercom) -> None:
+    """Also one whose connection ends in the middle of a word: both go on hearing each other, and it can be ended."""
+    address = f"{intercom.address};transport=tcp"
+
+    async def call() -> None:
+        with pytest.raises(NoCall) as caught:
+            await Conversation.dial(Peer.of(f"sip:x@{intercom.host}:9;transport=tcp", [intercom.host]))
+        assert caught.value.code == "refused"
+
+        talk = await Conversation.dial(Peer.of(address, [intercom.host]))
+        ear, voice = Ear(talk), tone(DESK_HZ, 60)
+        talk.sound.speaker = lambda: next(voice)
+        await until(ear.hears, "the intercom's tone")
+        assert pitch_hz(ear.heard[-4000:]) == pytest.approx(INTERCOM_HZ, abs=5)
+        await until(lambda: len(said := intercom.said()) == 4000 and max(said) > 4000, "our tone there")
+        assert talk._transport is not None
+        assert talk._transport.get_extra_info("socket").type == socket.SOCK_STREAM
+        talk._transport.abort()
+        heard = len(ear.heard)
+        await until(lambda: len(ear.heard) > heard + 2000 and ear.hears(), "the tone, still")
+        assert not talk.over.done()
+        await talk.hang_up()
+        await closed(intercom)
+
+        talk = await Conversation.dial(Peer.of(address, [intercom.host]))
+        await asyncio.to_thread(intercom.wait_for_calls, 1)
+        intercom.do("hangup")
+        assert (await talk.over).code == "lost"
+        await talk.hang_up()
+        await closed(intercom)
+
+    run(call())
 
 
 def test_sound_goes_to_no_address_that_was_not_checked(intercom: Intercom) -> None:

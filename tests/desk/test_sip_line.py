@@ -12,7 +12,7 @@ from sip_messages import INVITE
 from sipmessage import URI, Request, Response
 from virtual_loop import run_virtual
 
-from desk.sip.line import ANSWERED_MAX, SILENT_S, Line, parsed, response_to, tag_of
+from desk.sip.line import ANSWERED_MAX, MESSAGE_MAX, SILENT_S, TCP, Line, parsed, response_to, split, tag_of
 from desk.sip.trouble import NoCall, of_status
 
 
@@ -64,6 +64,61 @@ def test_a_request_is_sent_again_until_it_is_answered() -> None:
         assert there.of("INVITE") == [0, 0.5, 1.5, 3.5]
 
     run_virtual(ask())
+
+
+@pytest.mark.parametrize("method", ["INVITE", "BYE"])
+def test_a_request_that_was_answered_is_not_sent_again(method: str) -> None:
+    """Red without the look at the answer: a farewell went on being said, every four seconds, for half a minute."""
+
+    async def ask() -> None:
+        loop = asyncio.get_running_loop()
+        there = OtherSide(lambda request, number: [])
+        asking_it = asyncio.ensure_future(there.line.ask(asking(method), silent_s=32.0))
+        await asyncio.sleep(0.1)
+        ((_, heard),) = there.heard
+        loop.call_soon(there.line.receive, bytes(says(heard, 200)[0]))
+        assert (await asking_it).code == 200
+        await asyncio.sleep(60)
+        assert there.of(method) == [0.0]
+
+    run_virtual(ask())
+
+
+def test_over_tcp_a_request_is_sent_once_and_its_silence_is_noticed() -> None:
+    """Red where it is sent again: whoever is slow would get the same call twice, and need not know that."""
+
+    async def ask() -> None:
+        loop = asyncio.get_running_loop()
+        there = OtherSide(lambda request, number: [])
+        there.line.transport = TCP
+        with pytest.raises(NoCall) as caught:
+            await there.line.ask(asking())
+        assert (caught.value.code, loop.time(), len(there.heard)) == ("timeout", SILENT_S, 1)
+        assert there.heard[0][1].headers["Via"].startswith("SIP/2.0/TCP ")
+
+    run_virtual(ask())
+
+
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_messages_over_tcp_are_told_apart_wherever_they_are_cut(size: int) -> None:
+    first, second = bytes(asking()), bytes(asking("BYE", 2)).replace(b"Content-Length: 0\r\n\r\n", b"l :3\r\n\r\nx\r\n")
+    stream = b"\r\n\r\n" + first + b"\r\n\r\n" + second + b"\r\n\r\n"
+    found, waiting = list[bytes](), b""
+    for at in range(0, len(stream), size):
+        waiting += stream[at : at + size]
+        while (whole := split(waiting)) is not None:
+            message, waiting = whole
+            found.append(message)
+    assert found == [first, second] and not waiting.strip()
+
+
+@pytest.mark.parametrize(
+    "data", [b"x" * (MESSAGE_MAX + 1), b"INVITE\r\nVia: x\r\n\r\n", b"A\r\nContent-Length: 99999\r\n\r\n"]
+)
+def test_what_has_no_end_is_no_message(data: bytes) -> None:
+    """Red without a bound: whoever is there could fill the gateway's memory."""
+    with pytest.raises(ValueError, match="without an end"):
+        split(data)
 
 
 def test_an_invite_that_was_heard_of_waits_in_peace() -> None:
