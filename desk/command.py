@@ -51,6 +51,9 @@ from desk.recordings import GB, Rules
 from desk.register import Register, RegisterError
 from desk.rollout import steering as rollouts
 from desk.rollout.steering import Steering
+from desk.sip.conversation import Peer
+from desk.sip.line import UDP
+from desk.sip.trouble import NoCall
 from desk.spoken import spoken
 from desk.telling import Officers
 from desk.upkeep import receiver, roster
@@ -194,7 +197,7 @@ def _player(arguments: argparse.Namespace) -> Player:
             hosts.allowed(server.replace(DEVICE_ID, "a"), {**PORTS, **STREAM_PORTS})
         except NoStream as trouble:
             raise SetupError(f"--media-server {server}: {trouble.text}") from None
-    return Player(hosts, Gateway(hosts, known, arguments.sip_listen), server)
+    return Player(hosts, Gateway(hosts, known, arguments.sip_listen, arguments.sip_register), server)
 
 
 def _cameras(arguments: argparse.Namespace) -> list[Camera]:
@@ -334,6 +337,8 @@ def _parser(sentences: Sentences) -> Parser:
     add("--ladder", type=Path, metavar="FILE", help="who is told of calls that nobody accepts: TOML, its owner's only")
     add("--tiles", type=_tiles, metavar="URL", help="the map's tiles, such as https://tiles.example/{z}/{x}/{y}.png")
     add("--sip-listen", type=_own_address, metavar="HOST:PORT", help="where intercoms call this desk (UDP)")
+    registers = "the desk's name at an exchange that brings it their calls"
+    add("--sip-register", type=_exchange, metavar="sip:NAME@EXCHANGE", help=registers)
     add("--voice-proof", type=_hours, metavar="FROM-TO", help="when intercoms are proven, daily: 09:00-17:00")
     add("--stream-hosts", type=_hosts, metavar="A,B:PORT", help="cameras that may be called, and no others")
     add("--roster", type=Path, metavar="FILE", help="the columns that should be there: roster.json of provisioning")
@@ -359,6 +364,8 @@ def _parser(sentences: Sentences) -> Parser:
 
 def _check_pairs(arguments: argparse.Namespace) -> None:
     broker_options.check(arguments, ("tls_cert", "tls_key"), ("releases", "release_keys"))
+    if arguments.sip_register is not None and arguments.sip_listen is None:
+        raise SetupError("--sip-register needs --sip-listen, where the exchange brings the calls")
     if arguments.record_ahead and arguments.record is None:
         raise SetupError("--record-ahead needs --record, the folder for recordings")
 
@@ -409,6 +416,18 @@ def _own_address(text: str) -> Address:
     if is_any:
         raise argparse.ArgumentTypeError(f"{host} must be this machine's own address in the intercoms' network")
     return host, port
+
+
+def _exchange(text: str) -> str:
+    """Raises ArgumentTypeError."""
+    try:
+        peer = Peer.of(text, ())
+        is_name = peer.uri.user is not None and peer.transport == UDP
+    except NoCall:
+        is_name = False
+    if not is_name:
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be sip:NAME@EXCHANGE, which is asked by UDP")
+    return text
 
 
 def _hosts(text: str) -> list[str]:

@@ -18,7 +18,7 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -40,6 +40,7 @@ ERLANG = tuple(f"erlang-{part}" for part in (
     "syntax-tools", "tools", "xmerl"))  # fmt: skip
 NGINX_VERSION = "1.*"
 BARESIP_VERSION = "1.*"
+KAMAILIO_VERSION = "*"
 NEWEST_SUITE = "sid"
 # Names the interpreter to take, whatever is on PATH.
 CHOSEN = {64: "MICROPYTHON", 32: "MICROPYTHON32"}
@@ -276,6 +277,21 @@ def _baresip() -> list[str]:
     return debian.command(root, "usr/bin/baresip")
 
 
+def _kamailio() -> list[str]:
+    """The telephone exchange; its modules are beside it."""
+    path = os.environ.get("PATH", os.defpath) + MORE_PATH
+    if system := shutil.which("kamailio", path=path):
+        return [system]
+    root = debian.unpack("kamailio", KAMAILIO_VERSION, debian.architecture(64), TOOLS, without=("libpython",))
+    loader, option, libraries, program = debian.command(root, "usr/sbin/kamailio")
+    return [loader, option, f"{libraries}:{kamailio_modules([program]).parent}", program]
+
+
+def kamailio_modules(argv: Sequence[str]) -> Path:
+    """Where that program's modules are; its own libraries are one folder up."""
+    return next(iter(sorted(Path(argv[-1]).parents[1].glob("lib/*-linux-*/kamailio/modules"))), Path("modules"))
+
+
 _FINDERS: dict[str, Callable[[], list[str]]] = {
     "umqtt": lambda: fetch_libraries(LIB, LOCK),
     "micropython": lambda: _micropython(64),
@@ -290,6 +306,7 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "chromium": lambda: [chromium.find(TOOLS)],
     "gstreamer": lambda: gstreamer.find(TOOLS),
     "baresip": _baresip,
+    "kamailio": _kamailio,
 }
 TOOL_NAMES = tuple(_FINDERS)
 _BY_HAND = {
@@ -306,6 +323,7 @@ _BY_HAND = {
     "chromium": "install chromium or chromium-headless-shell so that it is on PATH",
     "gstreamer": "there is no other way than Debian's packages",
     "baresip": "there is no other way than Debian's packages",
+    "kamailio": "install kamailio so that it is on PATH",
 }
 
 
@@ -335,7 +353,7 @@ def check(name: str) -> str:
     if name in ("mosquitto", "mosquitto-newest"):
         _check_accepts(argv)
     done = _output([*argv, "-v" if name == "nginx" else "--help"])
-    known = r"version:? (?:nginx/)?(\S+)|^baresip v(\S+)|^mosquitto_passwd is a tool"
+    known = r"version:? (?:nginx/|kamailio )?(\S+)|^baresip v(\S+)|^mosquitto_passwd is a tool"
     found = re.search(known, done.stdout + done.stderr)
     if found is None:
         raise ToolMissing(f"{name}: {argv} does not run: {done.stderr.strip()}. By hand: {_BY_HAND[name]}")

@@ -37,6 +37,7 @@ UNRECORD_S = 20.0  # until the last file is closed and hashed
 PROOF_S = 40.0  # the call's own limits are shorter
 LINE_MAX = 256 * 1024
 TRIED_HEADER = "Stream-Tried"
+NOBODYS = ""  # of an address that is no column's
 LOOK_S = 1.0  # whether the process still runs
 log = logging.getLogger(__name__)
 
@@ -55,10 +56,13 @@ class Answered:
 
 class Gateway:
     """For one event loop. `hosts`: whom it may call; `credentials`: what it says there; `listen`: (host, port) for
-    the calls of intercoms."""
+    the calls of intercoms; `name`: the desk's at an exchange that brings them, sip:NAME@EXCHANGE."""
 
-    def __init__(self, hosts: Hosts, credentials: Credentials, listen: tuple[str, int] | None = None) -> None:
-        self._listen = listen
+    def __init__(
+        self, hosts: Hosts, credentials: Credentials, listen: tuple[str, int] | None = None, name: str | None = None
+    ) -> None:
+        self._listen, self._name = listen, name
+        self._registering: asyncio.subprocess.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.listening: int | None = None  # the port
         self._hosts, self._credentials = hosts, credentials
@@ -89,11 +93,18 @@ class Gateway:
                 if self.listening is None:
                     done = await self._say(process, "listen", {"host": host, "port": port}, SAY_S)
                     self.listening, said = int(done["port"]), ""
+                if self._name is not None and self._registering is not process:
+                    await self._register(process, self._name)
             except NoStream as trouble:
                 if trouble.text != said:
                     log.warning("no intercom can call this desk: %s", trouble.text)
                 said = trouble.text
             await asyncio.sleep(LOOK_S)
+
+    async def _register(self, process: asyncio.subprocess.Process, name: str) -> None:
+        """... and has itself known at its exchange. Raises NoStream."""
+        await self._say(process, "register", {"sip": await self._intercom(name, NOBODYS), **self._allowed()}, SAY_S)
+        self._registering = process
 
     async def stop(self) -> None:
         """Ends all calls."""

@@ -36,6 +36,7 @@ from desk.media.voice import Intercom
 from desk.sip.conversation import Peer
 from desk.sip.g711 import SILENCE
 from desk.sip.prove import prove
+from desk.sip.registration import Registration
 from desk.sip.sound import Mouth
 from desk.sip.switchboard import Switchboard
 from desk.sip.trouble import NoCall
@@ -66,6 +67,7 @@ class Calls:
         self._copies: dict[str, Copy] = {}
         self._proofs: dict[str, asyncio.Future[Figures]] = {}
         self._switchboard: Switchboard | None = None
+        self._registration: Registration | None = None
         self._over: deque[str] = deque(maxlen=OVER_MAX)
         self.recorders = Recorders()
 
@@ -157,6 +159,18 @@ class Calls:
         self._switchboard = switchboard
         return {"port": port}
 
+    async def register(self, asked: Document) -> Document:
+        """At an exchange, which then brings the calls of intercoms. After `listen`. Raises NoStream."""
+        assert self._switchboard is not None
+        peer, _ = self._peer(asked)
+        try:
+            self._registration = Registration(peer, self._switchboard)
+        except NoCall as trouble:
+            raise NoStream("not-allowed", trouble.text) from None
+        self._switchboard.exchanges = frozenset(peer.addresses)
+        self._registration.start()
+        return {}
+
     async def prove(self, asked: Document) -> Document:
         """The voice proof of an intercom that nobody speaks with; an officer who wants to ends it. Raises NoStream."""
         peer, may_send = self._peer(asked)
@@ -192,6 +206,8 @@ class Calls:
     async def stop(self) -> None:
         everybody = [*self._calls.values(), *self._copies.values()]
         await asyncio.gather(self.recorders.stop(), *(one.close() for one in everybody))
+        if self._registration is not None:
+            await self._registration.stop()
         if self._switchboard is not None:
             self._switchboard.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -326,6 +342,7 @@ async def _serve() -> None:
     recorders = calls.recorders
     ways: dict[str, Callable[[Document], Awaitable[Document]]] = {
         "call": calls.call, "copy": calls.copy, "listen": calls.listen, "prove": calls.prove,
+        "register": calls.register,
         "hang_up": calls.hang_up, "state": calls.state,
         "hold": recorders.hold, "record": recorders.record, "unrecord": recorders.unrecord,
         "recordings": recorders.recordings,

@@ -13,7 +13,7 @@ from typing import Any
 
 from sipmessage import Request, Response
 
-from desk.sip.conversation import Conversation, Peer
+from desk.sip.conversation import NAME, Conversation, Peer
 from desk.sip.line import Line, parsed, response_to
 from desk.sip.trouble import NoCall
 
@@ -32,9 +32,10 @@ class Ringing:
 
 
 class Switchboard(asyncio.DatagramProtocol):
-    """One port for all of them."""
+    """One port for all of them. `exchanges`: addresses from which the calls of many intercoms come."""
 
     def __init__(self) -> None:
+        self.exchanges: frozenset[str] = frozenset()
         self._transport: asyncio.DatagramTransport | None = None
         self._host, self._here = "", ""
         self._ringing: dict[str, Ringing] = {}
@@ -47,6 +48,22 @@ class Switchboard(asyncio.DatagramProtocol):
         self._host, port = self._transport.get_extra_info("sockname")[:2]
         self._here = f"[{self._host}]:{port}" if ":" in self._host else f"{self._host}:{port}"
         return int(port)
+
+    @property
+    def contact(self) -> str:
+        """Where it is called."""
+        return f"sip:{NAME}@{self._here}"
+
+    def line_to(self, address: str, port: int, call_id: str) -> Line:
+        """For requests of the desk's own, from this port; one for each `call_id`."""
+
+        def send(data: bytes) -> None:
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.sendto(data, (address, port))
+
+        line = Line(send, self._here, lambda asked: response_to(asked, 481, "No Such Call", _tag(call_id)))
+        self._lines[call_id] = address, line
+        return line
 
     def close(self) -> None:
         for ringing in list(self._ringing.values()):
@@ -95,7 +112,8 @@ class Switchboard(asyncio.DatagramProtocol):
 
         if request.method == "INVITE":
             of_it = sum(ringing.address == addr[0] for ringing in self._ringing.values())
-            if len(self._ringing) >= WAITING_MAX or of_it >= EACH_MAX:
+            most = WAITING_MAX if addr[0] in self.exchanges else EACH_MAX
+            if len(self._ringing) >= WAITING_MAX or of_it >= most:
                 send(bytes(response_to(request, 486, "Busy Here", "desk")))
                 return
             loop, call_id = asyncio.get_running_loop(), request.call_id

@@ -9,7 +9,7 @@ import pytest
 from desk_rig import DeskRig, wait_for
 from pillar_rig import Voice, run, until
 from seeing import at, names
-from sip_messages import INVITE
+from sip_messages import stranger
 from virtual_loop import run_virtual
 
 from desk.command import parse
@@ -117,11 +117,6 @@ class Sent(asyncio.DatagramTransport):
 
     def close(self) -> None:
         pass
-
-
-def stranger(number: int) -> bytes:
-    fresh = INVITE.replace(b"Call-ID: one", b"Call-ID: n%d" % number).replace(b";tag=me", b"")
-    return fresh.replace(b"z9hG4bKabc", b"z9hG4bK%d" % number)
 
 
 def test_who_rings_and_rings_is_bounded_and_forgotten() -> None:
