@@ -59,7 +59,7 @@ def open_console(console: Console, places: Sequence[Path]) -> bool:
     try:
         console.ask(f"code {console_code.code(key, challenge)}")
     except Refused as refused:
-        if _WRONG in refused.why:
+        if refused.why.startswith(_WRONG):  # and not: after one, the next has to wait
             raise CodeError("code.other-key", port=console.port, device=device_id) from refused
         raise
     return True

@@ -14,7 +14,7 @@ from fleet_rig import GOOD, HEADER, TOML, Tables, make
 
 from common import console_code
 from field import code
-from field.console import Console
+from field.console import Console, Refused
 from field.diag.finding import Verdict
 from firmware.console import code as console_command
 from firmware.console import talk
@@ -39,9 +39,9 @@ def wanted(out: Path) -> str:
 class Locked(FakePort):
     """A column that asks for a code. `asked`: what was typed."""
 
-    def __init__(self, right: str) -> None:
+    def __init__(self, right: str, wrong: str = "a wrong code; the centre is told") -> None:
         super().__init__(self._answer)
-        self._right, self._is_locked = right, True
+        self._right, self._wrong, self._is_locked = right, wrong, True
         self.asked: list[str] = []
 
     def _answer(self, line: str, say: Say) -> None:
@@ -55,7 +55,7 @@ class Locked(FakePort):
             self._is_locked = self._is_locked and not typed or typed == "end"
             self._line(say, {"re": word, "challenge": CHALLENGE, "open_s": 0 if self._is_locked else 1800})
         elif word:
-            error = "a wrong code; the centre is told"
+            error = self._wrong
         if word:
             self._line(say, {"re": word, "ok": error is None, **({"error": error} if error else {})})
 
@@ -121,6 +121,9 @@ def test_a_column_with_another_key_than_the_folder_says_what_to_do(out: Path, tm
     with Locked("another") as column, pytest.raises(code.CodeError, match=r"revoked/one-.*ERASE=1"):
         code.letting_in(out)(column.port)
     assert code._WRONG in Path(str(console_command.__file__)).read_text("utf-8"), "the firmware says so"
+    wait = "after a wrong code the next one has to wait: try again in 3 s"
+    with Locked("another", wait) as column, pytest.raises(Refused, match="try again in 3 s"):
+        code.letting_in(out)(column.port)
     old = tmp_path / "revoked" / f"{NAME}-17"
     shutil.copytree(out / "columns" / NAME, old)
     with Locked(wanted(out)) as column:
