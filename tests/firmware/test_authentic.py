@@ -208,6 +208,15 @@ def test_a_command_counts_once_and_the_window_moves(rig: Lying) -> None:
     assert sum(ok for *_, ok, _ in results(rig)) == 21
 
 
+def test_of_the_numbers_that_were_forgotten_none_counts_again() -> None:
+    """Not even the highest of them; and a late one counts as long as 16 are remembered."""
+    it: Any = Authentic(bytes(32), 5)
+    for number in (*range(2, 18), 1, 18):
+        assert it.objection({"n": [5, number]}) is None, number
+    for number in range(1, 19):
+        assert it.objection({"n": [5, number]}) == "repeated command", number
+
+
 def test_a_power_cut_brings_no_command_back() -> None:
     """The same flash, the next boot: what was obeyed is refused. Red when the boot is not looked at."""
     rig = begun(Lying())

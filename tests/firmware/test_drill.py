@@ -45,6 +45,8 @@ def test_the_columns_signature_is_the_desks() -> None:
         (said(key=desks.key_of(KEY, "petropavl-02")), ("wrong", True, False)),
         (said(address="Абай 2"), ("wrong", False, True)),
         (said(geo="geo:69.1628,54.8753"), ("wrong", False, True)),
+        (said(geo="geo:54.8753,69.2628"), ("wrong", False, True)),
+        (said(geo="geo:64.8753,69.1628"), ("wrong", False, True)),
         (said("astana-102", address="Абай 2"), ("wrong", True, True)),
         (said(key=None), ("unproven", False, False)),
         (said("astana-102", key=None), ("wrong", True, False)),

@@ -261,3 +261,37 @@ def test_no_id_is_given_twice_while_a_subscription_or_a_publish_uses_it() -> Non
     rig.session.publish(ALARM, b"2", False, "two")
     used = {one.pid for one in rig.stream.published()}
     assert len(used) == 2 and busy not in used and 0 not in used
+
+
+def test_it_knows_what_is_on_its_way() -> None:
+    """Whoever ran out of memory between the two asks: an item that is on its way must not be put back."""
+    rig = Rig("connack suback pingresp").up()
+    token = ("a topic", b"")
+    rig.session.publish(ALARM, b"1", False, token)
+    assert rig.session.has(token) and not rig.session.has("another")
+    rig.stream.send(puback(rig.session.sent[0].pid))
+    rig.run(50)
+    assert rig.acknowledged == [token] and not rig.session.has(token)
+
+
+def test_a_careful_one_waits_for_a_ping_behind_what_nobody_acknowledges() -> None:
+    """Else the next message would be taken for what a broker ended the session at."""
+    rig = Rig("connack suback puback")
+    rig.careful = True
+    rig.up()
+    rig.session.publish_once(ALARM, b"1")
+    rig.run(50)
+    assert not rig.session.takes_telemetry()
+    rig.stream.send(b"\xd0\x00")
+    rig.run(50)
+    assert rig.session.takes_telemetry()
+
+
+def test_packets_keep_their_order_unless_one_is_to_be_first() -> None:
+    rig = Rig("connack suback").up()
+    rig.stream.capacity = 0
+    for payload in (b"1", b"2", b"3"):
+        rig.session.publish(ALARM, payload, False, payload)
+    rig.stream.capacity = None
+    rig.run(50)
+    assert [one.payload for one in rig.stream.heard] == [b"1", b"2", b"3"]

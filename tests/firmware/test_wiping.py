@@ -218,6 +218,19 @@ def perform_cut(at: int) -> int:
     return flash.operations
 
 
+def test_the_board_says_what_it_is_and_why() -> None:
+    """Only the folder in force can have been provisioned anew."""
+    board = FakeBoard()
+    board.flash = marked(b"done")
+    assert wiped.why(board, "b") == ""
+    board.flash = marked(b"done")
+    del board.flash.files["b/secrets.json"]
+    assert wiped.why(board, "b") == wiped.WHY
+    board.flash = marked()
+    board.flash.mode = FlashMode.WRITE_ERROR
+    assert wiped.why(board, "b").startswith("the housing was opened, and the keys cannot be wiped: ")
+
+
 @pytest.mark.parametrize("step", [b"fill", b"done"])
 def test_whoever_provisions_it_anew_has_a_column_again(step: bytes) -> None:
     """Red when the note outlives the new keys: they would go, too."""
