@@ -35,6 +35,8 @@ def configure(board, folder: str, mode: str = "normal"):
 
                     renewed.start(board, config, mode)
                     board.forget("firmware.startup.renewed")
+                    if tls["source"]:
+                        tls["digest"] = _digest(tls["ca"], tls["cert"])
             board.configure(config)
             _drop_certificates(config)
             return config, _origin(board, folder, source), errors

@@ -6,8 +6,6 @@ configuration's own certificates: flash others by cable, and what came over the 
 """
 
 import json
-from binascii import hexlify
-from hashlib import sha256
 
 from firmware import const, record
 
@@ -29,7 +27,7 @@ def read(flash, name: str):
 
 
 def start(board, config, mode: str) -> None:
-    """Change the configuration's section `tls`, and note there from which file they are."""
+    """Change the configuration's section `tls`, and note there from which file they are; the digest is the caller's."""
     tls, name = config["broker"]["tls"], RENEWAL_FILE
     entry = None if mode == "safe" else _on_trial(board, tls["digest"])
     if entry is None:
@@ -37,7 +35,6 @@ def start(board, config, mode: str) -> None:
         if entry is None or entry["of"] != tls["digest"]:
             return
     tls["ca"], tls["cert"], tls["source"] = entry["ca"], entry["cert"], name
-    tls["digest"] = hexlify(sha256((tls["ca"] + tls["cert"]).encode()).digest()).decode()[:16]
     config["clock"]["latest_s"] = entry["ends_ms"] // 1000
 
 

@@ -1,14 +1,14 @@
 """The commands `update` and `renew`: which release, or which certificates, are wanted, or none any more. Notes it on
 flash; task.py does the rest."""
 
-from firmware import resets
+from firmware import const, resets
 from firmware.startup.seal import path
 from firmware.update import signature, state
 from firmware.update.task import Update
 
 MAX_BYTES = 16384  # of a manifest
 RENEWAL_MAX_BYTES = 4096
-RENEWAL_FILE = "tls.new"  # firmware/startup/renewed.py
+_RENEWAL_FILE = const("tls.new")  # see firmware/startup/renewed.py
 _HEX = "0123456789abcdef"
 
 
@@ -16,18 +16,20 @@ def obey(board, column, kind: str, wanted) -> str | None:
     """`kind`: state.RELEASE or RENEWAL; `wanted`: {"digest", "bytes"}, or None to give up the one under way. Why not,
     in words; None: it was noted."""
     flash, running = board.flash, state.read(board.flash)
-    is_tried = flash.size(resets.ACTIVE_FILE) > 1 or flash.size(RENEWAL_FILE)  # the record may be a step behind
+    is_tried = flash.size(resets.ACTIVE_FILE) > 1 or flash.size(_RENEWAL_FILE)  # the record may be a step behind
     if is_tried or running and running["state"] == state.TRIAL:
         return "refused: a firmware, or a certificate, is on trial"
     try:
-        return _give_up(column, running) if wanted is None else _begin(board, column, kind, wanted, running)
+        return _give_up(column, kind, running) if wanted is None else _begin(board, column, kind, wanted, running)
     except OSError as error:
         return "refused: the flash: %s" % error
 
 
-def _give_up(column, running):
-    if running is None or running["state"] != state.FETCHING or column.update is None:
-        return "refused: no update is under way"
+def _give_up(column, kind, running):
+    if not _is_fetching(column, kind, running):
+        return "refused: no %s is under way" % kind
+    if _may_be_old(column):
+        return "clock unset: cannot tell whether the command has expired"
     column.update.end(state.ABORTED, None)
     return None
 
@@ -35,6 +37,8 @@ def _give_up(column, running):
 def _begin(board, column, kind, what, running):
     wanted, size = _parsed(what)
     why = _shapeless(kind, wanted, size)
+    if why is None and _may_be_old(column) and _is_fetching(column, state.RELEASE, running):
+        why = None if column.update.is_stuck else "a release is being fetched"
     if why is None:
         why = _no_renewal(column) if kind == state.RENEWAL else _no_release(board, column.folder)
     if why is not None:
@@ -50,6 +54,17 @@ def _begin(board, column, kind, what, running):
     column.supervisor.add(column.update)
     column.telemetry.report()
     return None
+
+
+def _is_fetching(column, kind, running):
+    if running is None or running["state"] != state.FETCHING or column.update is None:
+        return False
+    return state.is_renewal(running) == (kind == state.RENEWAL)
+
+
+def _may_be_old(column):
+    """Without a clock nobody can tell; a proven command counts once."""
+    return column.clock.source == "none" and not column.authentic
 
 
 def _parsed(what):

@@ -78,6 +78,7 @@ def _ask(board, update, name, at, size):
             if data is not None:
                 return data
         wait_ms = min(wait_ms * 2, _ANSWER_MAX_MS)
+        update.is_stuck = wait_ms == _ANSWER_MAX_MS
 
 
 def _taken(update, want):

@@ -28,9 +28,9 @@ _LOADED += ["firmware.startup", "firmware.authentic", "firmware.hmac", "firmware
 
 def work(board, update):
     flash, entry, column = board.flash, update.entry, update.column
-    yield from pieces.listen(update)
-    yield from pieces.get(board, update, "renewal", entry["bytes"], entry["digest"])
     try:
+        yield from pieces.listen(update)
+        yield from pieces.get(board, update, "renewal", entry["bytes"], entry["digest"])
         own = yield from _own(flash, column)
         made = _judged(flash, column, own, flash.read(state.PART_FILE))
     finally:
@@ -38,11 +38,14 @@ def work(board, update):
     made["digest"], made["tries"] = entry["digest"], 0
     yield 0
     flash.replace(renewed.RENEWAL_FILE, record.frame(json.dumps(made).encode()))
-    state.write(flash, dict(entry, state=state.TRIAL))
     entry["state"] = state.TRIAL  # no sooner: else nothing goes on before the next start
     column.actions.restart.start(_RESTART_MS)
     board.log("certificates: new ones are on trial")
-    flash.remove(state.PART_FILE)
+    try:
+        state.write(flash, entry)
+        flash.remove(state.PART_FILE)
+    except OSError as error:  # the file that is there decides, see proving.py
+        board.log("certificates: %s" % error)
 
 
 def _own(flash, column):

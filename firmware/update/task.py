@@ -36,6 +36,7 @@ class Update:
         self.session: Any = None  # that hears pieces
         self._work: Any = None
         self._has_plenty = False
+        self.is_stuck = False  # nobody has answered for minutes
         self._pause = Deadline(board)
         self._trouble = 0
 
@@ -44,6 +45,7 @@ class Update:
     def take(self, payload: bytes) -> None:
         """A message on `piece`."""
         self.piece = payload
+        self.is_stuck = False
         self._pause.stop()
 
     def make_room(self) -> None:
@@ -113,6 +115,7 @@ class Update:
 
     def _failed(self, error):
         self.give_up()
+        self._board.forget(*_LOADED)  # for want of memory there may be a part of them, and no work
         self._board.log("update: %s" % error)
         self._trouble += 1
         if self._trouble >= _TROUBLE_MAX and isinstance(error, OSError):

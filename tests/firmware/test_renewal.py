@@ -5,19 +5,20 @@ up without one. A power cut at every flash operation, and a lost link at every p
 
 import errno
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fake_board import EPOCH_MS
 from renewal_rig import DAY_MS, SESSION_MS, YEAR_MS, Package, RenewedColumn, Signer
-from update_rig import CutFlash
+from update_rig import PROJECT, CutFlash
 
 from field import certificates, renewal
 from firmware.clock import EARLIEST_MS, FLOOR_FILE
 from firmware.record import frame
 from firmware.startup import renewed
-from firmware.update import proving
+from firmware.update import proving, task
 
 GOOD, NEW = renewed.RENEWED_FILE, renewed.RENEWAL_FILE
 
@@ -202,6 +203,30 @@ def test_a_record_without_its_shape_is_none(column: RenewedColumn, what: str) ->
     assert column.in_force() == before
 
 
+def test_without_a_clock_nothing_ends_a_release_that_gets_on() -> None:
+    """An old `renew` may be said again. Red without `_may_be_old`, and without the look at what is under way; and a
+    release that nobody serves any more must not keep certificates out: red without `is_stuck`."""
+    from update_rig import UpdatedColumn
+
+    column = UpdatedColumn()
+    column.serves = False
+    column.rig.column.uplink.config["tls"]["digest"] = "ab" * 8
+    assert column.offer()["ok"]
+    column.rig.column.clock.source = "none"
+    wanted = {"digest": "ab" * 32, "bytes": 7}
+
+    def refusal(renewal: dict[str, Any] | None) -> str | None:
+        error: str | None = column.command(cmd="renew", renewal=renewal)["error"]
+        return error
+
+    assert refusal(None) == "refused: no renewal is under way"
+    assert refusal(wanted) == "refused: a release is being fetched"
+    column.run(390_000)
+    assert refusal(wanted) is None and "clock unset" in str(refusal(None))
+    column.rig.column.clock.source = "ntp"
+    assert refusal(None) is None and column.state() == "aborted"
+
+
 # -- what else happens meanwhile
 
 
@@ -331,6 +356,58 @@ def test_a_flash_that_fails_once_is_only_a_delay(number: int) -> None:
     column.send(cmd="renew", renewal=_wanted(column, works=True))
     column.until(lambda: column.state() == "kept", SESSION_MS * 4)
     assert flash.operations >= number and column.in_force() == column.fingerprint
+
+
+class Noteless(CutFlash):
+    """It keeps new certificates, and refuses to note that they are on trial."""
+
+    def _operate(self, what: str, *how: Any) -> None:
+        if what == "replace update.rec" and NEW in self.files:
+            raise OSError(errno.EIO, "flash")
+        super()._operate(what, *how)
+
+
+def test_the_certificates_on_flash_decide_not_the_note_about_them() -> None:
+    """Red when that error begins the work again: after eight of them they would be refused, and be on trial."""
+    column = RenewedColumn(flash=Noteless())
+    column.send_package(column.package())
+    column.until(lambda: column.state() == "kept", SESSION_MS)
+    assert column.boots == 2 and column.in_force() == column.fingerprint
+    assert [one["at"] for one in column.asked] == list(range(0, len(column.release.manifest), 512))
+
+
+# -- memory
+
+
+def test_whatever_ends_the_work_its_code_is_forgotten(column: RenewedColumn) -> None:
+    """Red when only the judging forgets it, and when a work that could not even begin leaves its modules behind."""
+    column.serves = False
+    column.send_package(column.package())
+    column.run(1000)
+    update, board = column.rig.column.update, column.rig.board
+    board.forgotten.clear()
+    update.give_up()
+    assert {"firmware.startup.certificate", "firmware.update.renewal"} <= set(board.forgotten)
+    board.forgotten.clear()
+    board.heap = lambda: task.NEEDS_BYTES - 1  # type: ignore[method-assign]
+    column.run(4000)
+    assert "firmware.update.renewal" in board.forgotten and any("too little memory" in line for line in board.logged)
+
+
+def test_each_of_the_files_has_one_name() -> None:
+    """Copies of it, for a column loads no module for a name. Red when one of them is changed alone."""
+    wanted, found = {"RENEWAL_FILE": NEW, "RENEWED_FILE": GOOD}, []
+    for file in sorted((PROJECT / "firmware").rglob("*.py")):
+        for name, value in re.findall(r'^_?(RENEW\w+_FILE) = (?:const\()?"(.+?)"', file.read_text(), re.MULTILINE):
+            assert value == wanted[name], file
+            found.append(f"{file.stem} {name}")
+    assert found == [
+        "assembly RENEWAL_FILE", "configure RENEWAL_FILE", "configure RENEWED_FILE", "pem RENEWED_FILE",
+        "order RENEWAL_FILE", "resume RENEWAL_FILE",
+    ]  # fmt: skip
+
+
+# -- the link
 
 
 def hung_up(number: int) -> RenewedColumn:

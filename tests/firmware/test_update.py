@@ -375,7 +375,7 @@ def test_it_is_given_up_by_command() -> None:
     assert column.command(cmd="update", release=None)["ok"]
     told(column, state.ABORTED)
     assert column.is_old() and column.rig.column.update is None
-    assert "no update" in column.command(cmd="update", release=None)["error"]
+    assert "no release" in column.command(cmd="update", release=None)["error"]
 
 
 def test_another_release_takes_its_place() -> None:

@@ -191,7 +191,7 @@ class Renewed:
         world.broker.stop_all()
         self._trouble()
         self._pass(TROUBLE_MS, until_there=False)
-        self._calm()
+        self.world.calm()  # but a clock that nobody sets stays as it is
         self._pass(CALM_MS, until_there=True)
         return self._judge()
 
@@ -235,13 +235,6 @@ class Renewed:
         elif self.clock == "years-behind":
             self.world.network.start(Net.NTP_BEHIND, years_s)
         self.fired.add(f"clock {self.clock}")
-
-    def _calm(self) -> None:
-        """Everything ends, but a clock that nobody sets stays as it is; the power is on."""
-        self.world.network.stop_all()
-        self.world.broker.stop_all()
-        self.world.flash.on_write = None
-        self.world.power_on()
 
     def _trouble(self) -> None:
         now_ms = self.world.now_ms
