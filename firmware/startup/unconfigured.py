@@ -13,6 +13,7 @@ _WATCHDOG_MS = 8000
 _AGAIN_MS = const(60000)  # until a board that refused a valid configuration is reset; doubles with each time in vain
 _DOUBLINGS_MAX = const(6)
 _MOUNT_AGAIN_MS = 600000  # a file system that could not be mounted: with the next reset it may be
+_WIPE_AGAIN_MS = const(60000)  # after trouble of the flash
 _BROKEN_FILE = "filesystem.bad"  # left by image/_boot.py, on a disk in RAM
 _READ_BYTES = const(32)
 _BETWEEN_WRITES_MS = const(2)
@@ -52,7 +53,7 @@ def wait_for_technician(board, boot: dict, errors: list, refused: bool) -> None:
         errors = ["the file system cannot be mounted: %s; see docs/flashing.md" % broken.decode()] + errors
         mount_again.start(_MOUNT_AGAIN_MS)
     talk = Talk(board, _NoColumn(boot, errors), _load)
-    work = _overwriting(board)
+    work, wipe_again = _overwriting(board), Deadline(board)
     while True:
         if say_again.expired():
             say_again.start(_SAY_AGAIN_MS)
@@ -63,11 +64,14 @@ def wait_for_technician(board, boot: dict, errors: list, refused: bool) -> None:
             reset(board, boot["number"], last["resets"] + 1, errors[-1], last["clock_trusted"])
         if mount_again.expired():
             board.reset()
+        if wipe_again.expired():
+            wipe_again.stop()
+            work = _overwriting(board)
         lamp.step()
         watchdog.feed()
         board.contact.is_closed()  # seen: else a contact that stays closed ends every wait at once
         wait_ms = min(_WAIT_MS, talk.step(board.typed(_READ_BYTES) or b"") or _WAIT_MS)
-        board.wait(_BETWEEN_WRITES_MS if _goes_on(work, board) else wait_ms)
+        board.wait(_BETWEEN_WRITES_MS if _goes_on(work, board, wipe_again) else wait_ms)
 
 
 def _overwriting(board):
@@ -79,12 +83,13 @@ def _overwriting(board):
     return fill(board.flash, board.log)
 
 
-def _goes_on(work, board):
+def _goes_on(work, board, again):
     try:
         for _ in work:
             return True
-    except OSError as error:  # it begins anew with the next start
-        board.log("tamper: the keys cannot be overwritten: %s" % error)
+    except OSError as error:
+        board.log("tamper: the keys cannot be wiped: %s" % error)
+        again.start(_WIPE_AGAIN_MS)
     return False
 
 

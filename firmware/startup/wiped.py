@@ -28,11 +28,7 @@ def why(board, folder: str) -> str:
 
 def is_wiped(flash, folder: str, log) -> bool:
     """False: somebody has provisioned it anew. Removes what has not been removed. Raises OSError."""
-    if _noted(flash) == b"remove":
-        for name in _secret_files():
-            flash.remove(name)
-        flash.replace(WIPE_FILE, record.frame(b"fill"))
-        log("tamper: the keys are removed")
+    _remove(flash, log)
     flash.remove(_FILL_FILE)
     if not flash.size(path(folder, SECRETS_FILE)):
         return True
@@ -41,7 +37,9 @@ def is_wiped(flash, folder: str, log) -> bool:
 
 
 def fill(flash, log):
-    """A generator: overwrites what was removed, one write a turn; nothing to do when that is done."""
+    """A generator: overwrites what was removed, one write a turn; nothing to do when that is done. After an error
+    somebody begins it anew, with what the start could not remove."""
+    _remove(flash, log)
     if _noted(flash) != b"fill":
         return
     for folder in _FOLDERS:
@@ -57,6 +55,15 @@ def fill(flash, log):
         yield
     flash.replace(WIPE_FILE, record.frame(b"done"))
     log("tamper: the keys are overwritten")
+
+
+def _remove(flash, log):
+    if _noted(flash) != b"remove":
+        return
+    for name in _secret_files():
+        flash.remove(name)
+    flash.replace(WIPE_FILE, record.frame(b"fill"))
+    log("tamper: the keys are removed")
 
 
 def _noted(flash):

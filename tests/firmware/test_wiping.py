@@ -12,7 +12,7 @@ import pytest
 from column_rig import Rig
 from config_document import KEY, document
 from config_files_rig import run
-from fake_board import EPOCH_MS, FakeBoard, FakeFlash, FlashMode, PowerCut
+from fake_board import EIO, EPOCH_MS, FakeBoard, FakeFlash, FlashMode, PowerCut
 from littlefs import LittleFS
 from update_rig import CutFlash, Restart, restart
 
@@ -259,6 +259,18 @@ def test_a_flash_that_cannot_be_wiped_makes_no_column_either() -> None:
     board.flash.mode = FlashMode.WRITE_ERROR
     run(board, 30)
     assert any("cannot be wiped" in line for line in board.logged)
+
+
+@pytest.mark.parametrize("at", [1, 3, len(SECRET_FILES) + 1, 40])
+def test_a_wipe_that_an_error_ended_begins_again_by_itself(at: int) -> None:
+    """Whoever opened the housing keeps the power on, and the keys in the flash. Red when only a start tries again."""
+    board, flash = FakeBoard(), CutFlash()
+    flash.files, flash.free = dict(marked().files), FREE_BYTES
+    flash.cut_at, flash.trouble = at, OSError(EIO, "flash")
+    board.flash = flash
+    run(board, 1600)
+    assert sum("cannot be wiped" in line for line in board.logged) >= 1
+    assert board.flash.files == {**OWN_FILES, WIPE_FILE: record.frame(b"done")}
 
 
 class Little:
