@@ -31,6 +31,7 @@ class Authentic:
         self._count = 0
         self._numbers = []  # of the last commands
         self._floor = 0  # the highest that was forgotten
+        self._newest = 0
 
     def seal(self, topic: bytes, payload: bytearray) -> bytearray:
         """`payload`, a JSON object that is not empty, grown by `n` and `mac`."""
@@ -71,6 +72,18 @@ class Authentic:
             self._floor = min(self._numbers)
             self._numbers.remove(self._floor)
         return None
+
+    def is_newest(self, body: dict) -> bool:
+        """Whether a sealed answer that says what somebody does now (`listening_s`) is of this boot, and behind all that
+        said so before. Of a state an older answer says nothing new; that it would say again and again."""
+        try:
+            boot, number = body["n"]
+            if boot != self._boot or number <= self._newest:
+                return False
+        except (KeyError, TypeError, ValueError):
+            return False
+        self._newest = number
+        return True
 
     def mac(self, topic: bytes, data) -> bytes:
         """For whatever is to be authenticated, named by `topic`: 32 hex digits."""

@@ -149,7 +149,8 @@ class Column:
         if self.incidents.answered(ident, state, heard, unanswered):
             self._board.log("answer: %s %s" % (ident, "unanswered" if unanswered else state))
             if type(listens_s) is int and 0 <= listens_s <= _LISTENS_MAX_S:
-                self._listens.start(listens_s * 1000)
+                if not self.authentic or self.authentic.is_newest(body):
+                    self._listens.start(listens_s * 1000)
 
     def _incident_closed(self, incident):
         if self.incidents.current() is None:

@@ -134,6 +134,35 @@ def test_a_broker_cannot_light_answered(rig: Lying) -> None:
     assert rig.lamp() == "answered"
 
 
+def test_a_repeated_answer_does_not_keep_the_sign_of_hearing_on(rig: Lying) -> None:
+    """Nor one that was held back, one of another boot, or one without a count; the answer in it counts. Red without
+    `is_newest`."""
+    ident = rig.press()
+
+    def winks() -> bool:
+        before = len(rig.board.lamp.shown)
+        rig.run(7_000)
+        return (0, 0, 0) in [colour for _, colour in rig.board.lamp.shown[before:]]
+
+    def says(listening_s: int, boot: int = BOOT, state: str = "accepted") -> bytes:
+        return rig.centre("ack", {"id": ident, "state": state, "heard": 1, "listening_s": listening_s}, boot)
+
+    held_back, said = says(300), says(20)
+    rig.send("ack", said)
+    assert winks()
+    rig.send("ack", says(0))
+    assert not winks()
+    without = json.dumps({"v": 1, "id": ident, "state": "accepted", "heard": 1, "listening_s": 300}).encode()[:-1]
+    uncounted = without + b"," + authentic.MARK
+    uncounted += authentic.mac(KEY, ROOT + "ack", uncounted) + authentic.END
+    for replayed in (said, held_back, says(300, BOOT - 1), uncounted):
+        rig.send("ack", replayed)
+        assert not winks()
+    assert not rig.events("ack-refused")
+    rig.send("ack", says(20, state="dispatched"))
+    assert winks() and rig.lamp() == "help-coming"
+
+
 def test_a_broker_cannot_open_the_relays_end(rig: Lying) -> None:
     """A forged `closed`, and the genuine one of another call once more."""
     first = rig.press()
