@@ -28,6 +28,8 @@ SHARE = [
     ("configuration", "copy config.json", 1),
     ("full flash", "remove journal.bad", 1),
     ("update", "replace active", 0),
+    ("renewal", "rename tls.new to tls.good", 2),
+    ("renewal that no broker takes", "remove tls.new", 0),
 ]
 
 

@@ -118,6 +118,19 @@ SABOTAGES = {
         "update without a drill",
         "remove update.manifest",
     ),
+    "renewed-without-trial": Sabotage(
+        Control("new certificates take the place of the old ones before there was a session", "it raises alarms"),
+        (
+            Break(
+                "firmware/update/renewal.py",
+                "flash.replace(renewed.RENEWAL_FILE, ",
+                "flash.replace(renewed.RENEWED_FILE, ",
+            ),
+        ),
+        "alarms",
+        "renewal that no broker takes",
+        "remove update.part",
+    ),
     "no-last-good": Sabotage(
         Control("the last configuration that worked is not looked for", "it boots"),
         (

@@ -182,10 +182,10 @@ def _order(life: int, geometry: int, seed: int, only: tuple[int, str] | None, ki
     one, chip = lives.LIVES[life], lives.GEOMETRIES[geometry]
     boots = [
         {"cause": boot.cause, "script": _script(boot), "unreadable": boot.unreadable, "ends": boot.ends,
-         "configurations": boot.marks, "device": lives.document(), "release": one.release()}
+         "configurations": boot.marks, "device": lives.document(), "offered": one.offered()}
         for boot in one.boots
     ]  # fmt: skip
-    files: dict[str, Any] = {**lives.configuration(), **one.files, **one.folders()}
+    files: dict[str, Any] = {**lives.configuration(), **one.files, **one.more_files()}
     folders = sorted({name.rpartition("/")[0] for name in files} - {""})
     return {
         "do": "live", "blocks": chip.blocks, "sizes": chip.sizes, "boots": boots,
@@ -233,7 +233,7 @@ def _check(head: dict[str, Any], body: bytes, life: int, geometry: int, device: 
     order = {
         "do": "check", "blocks": chip.blocks, "sizes": chip.sizes, "image": head["blocks"], "known": head["known"],
         "damaged": lives.LIVES[life].damaged, "full": lives.LIVES[life].full, "device": lives.document(),
-        "release": lives.LIVES[life].release(),
+        "offered": lives.LIVES[life].offered(),
     }  # fmt: skip
     try:
         ((answer, _),) = device.order(order, body)

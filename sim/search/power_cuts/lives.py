@@ -11,7 +11,7 @@ from firmware import record
 from firmware.clock import FLOOR_EVERY_MS
 from firmware.startup.config_files import sealed
 from sim.document import document as column_document
-from sim.search.power_cuts import updates
+from sim.search.power_cuts import renewals, updates
 
 Script = list[list[Any]]
 END = "done"
@@ -59,12 +59,19 @@ class Life(NamedTuple):
     damaged: int = 0  # journal lines that are broken before the life begins
     full: bool = False  # no block is free at all
     is_update: bool = False  # there is a release to be had: see updates.py
+    renews: bool | None = None  # there are certificates to be had, see renewals.py: whether the broker knows them
 
-    def release(self) -> dict[str, Any] | None:
+    def offered(self) -> dict[str, Any] | None:
+        """What there is to be fetched, and how it may end."""
+        if self.renews is not None:
+            return renewals.offered(works=self.renews)
         return updates.release() if self.is_update else None
 
-    def folders(self) -> dict[str, Any]:
-        """The firmware in force, which trusts whoever signed the release."""
+    def more_files(self) -> dict[str, Any]:
+        """Those that are made anew in each process: a firmware in force that trusts whoever signed the release, or a
+        configuration with certificates."""
+        if self.renews is not None:
+            return _with_certificates()
         return updates.folders() if self.is_update else {}
 
 
@@ -95,6 +102,16 @@ def configuration(mark: str = "old", folder: str = "") -> dict[str, str]:
     """The two files, as they are put on a device."""
     files = {f"{folder}config.json": document(mark), f"{folder}secrets.json": SECRETS}
     return {name: sealed(json.dumps(content).encode()).decode() for name, content in files.items()}
+
+
+def _with_certificates() -> dict[str, str]:
+    """A configuration that has proved itself, for a broker that goes by certificates."""
+    made, pair = document(), renewals.old()
+    made["broker"] |= {"tls": {"ca": pair.ca, "cert": pair.cert, "server_name": None}, "insecure": False}
+    secrets = {**SECRETS, "tls_key": renewals.tls_key()}
+    files = {"config.json": made, "secrets.json": secrets}
+    sealed_files = {name: sealed(json.dumps(content).encode()).decode() for name, content in files.items()}
+    return {**sealed_files, "config.good": _framed({**made, "secrets": secrets})}
 
 
 _WORKED = {
@@ -233,6 +250,25 @@ LIVES = (
         ),
         {**_WORKED, **configuration("old", "a/"), "active": "a", **updates.ROOT_FILES},
         is_update=True,
+    ),
+    Life(
+        "renewal",
+        (
+            Boot([[1500, "command", renewals.command], [60000, "end", END]], ends="reset"),
+            Boot([[20000, "end", END]]),
+        ),
+        _WORKED,
+        renews=True,
+    ),
+    Life(
+        "renewal that no broker takes",
+        (
+            Boot([[1500, "command", renewals.command], [60000, "end", END]], ends="reset"),
+            Boot([[200000, "end", END]], ends="reset"),
+            Boot([[5000, "end", END]]),
+        ),
+        _WORKED,
+        renews=False,
     ),
     Life("self-test", (Boot([[200, "command", _SELFTEST], [400, "press", 60], [600, "end", END]]),), _WORKED),
     Life("six hours", (Boot([[100, "pass", FLOOR_EVERY_MS], [FLOOR_EVERY_MS + 500, "end", END]]),), _WORKED),

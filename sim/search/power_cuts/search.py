@@ -27,6 +27,7 @@ PROMISES = {
     "torn": "no torn record",
     "flash": "programs only clear bits",
     "half": "a whole firmware in force",
+    "certificates": "certificates that were given",
     "life": "a life as scripted",
 }
 EVERY_CUT = "every operation cut"
@@ -34,12 +35,13 @@ FLIPS = "a flipped bit is noticed"
 _SHOWN_MAX = 20  # violations of one search that are told one by one
 _BITS = 64
 # Every kind of write that the lives do, and every way in which the power goes. What an update that was given up leaves
-# is removed by the next one (update.part, files of the folder): no life does that yet.
+# is removed by the next one (files of the folder): no life does that yet.
 WRITES = frozenset(
     (
         *(f"append to journal.log: {kind}" for kind in ("open", "press", "release", "state")),
         "append to journal.bad", "append to update.part", "make a folder",
-        "remove update.manifest", "remove update.signature", "rename update.part into the folder",
+        "remove tls.new", "remove update.manifest", "remove update.part", "remove update.signature",
+        "rename tls.new to tls.good", "replace tls.new", "rename update.part into the folder",
         "rename update.part to update.manifest", "rename update.part to update.signature", "replace update.floor",
         "replace update.rec", "boot.py's own", "copy config.json", "remove config.trial", "remove journal.bad",
         "remove reset.rec", "remove selftest.tmp", "rename config.trial to config.good",

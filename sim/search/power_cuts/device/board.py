@@ -73,7 +73,7 @@ class Board:
     uid = "a0b1c2d3e4f5"
     micropython = "1.25.0"
 
-    def __init__(self, witness, script, cause, tell=lambda kind: None, device=None, release=None) -> None:
+    def __init__(self, witness, script, cause, tell=lambda kind: None, device=None, offered=None) -> None:
         self.witness = witness
         self.flash = LabelledFlash(tell)
         self.tell = tell
@@ -91,7 +91,9 @@ class Board:
         self._closed_us = None  # since when the contact is closed
         self._dying = False
         self.broker = Broker(self._alarm, self._want)
-        self.release = release  # {"signature": hex, "manifest": text, "files": {name: text}}
+        # {"files": {name: text}}, for a release also "signature" (hex) and "manifest" (text); with "known" the broker
+        # goes by certificates: fingerprints of those with which it lets the column in
+        self.offered = offered
         self.answers_drills = True
         self.contact = self.lamp = self.relay = self.link = self.scratch = self  # one object plays all small parts
         self.counts = True
@@ -155,9 +157,13 @@ class Board:
         self.tell(None)
 
     def _want(self, body) -> None:
-        """The centre has the release, and keeps no books of who asked."""
-        whole = {"signature": unhexlify(self.release["signature"]), "manifest": self.release["manifest"].encode()}
-        data = whole.get(body["file"]) or self.release["files"][body["file"]].encode()
+        """The centre has what is offered, and keeps no books of who asked."""
+        if body["file"] == "signature":
+            data = unhexlify(self.offered["signature"])
+        elif body["file"] == "manifest":
+            data = self.offered["manifest"].encode()
+        else:
+            data = self.offered["files"][body["file"]].encode()
         piece = data[body["at"] : body["at"] + body["bytes"]]
         answer = {key: body[key] for key in ("v", "release", "file", "at")}
         answer["data"] = b2a_base64(piece).decode().strip()
@@ -303,6 +309,9 @@ class Board:
         return Lookup()
 
     def dial(self, address, port, tls):
+        known = (self.offered or {}).get("known")
+        if known is not None and self.came.certificates not in known:
+            raise OSError("TLS: the broker refuses us")
         return Stream(self.broker)
 
     def datagram(self, address, port):

@@ -26,6 +26,7 @@ class Came:
         self.quarantined = column.journal.quarantined
         self.mark = column.messages.location["address"]
         self.source = origin["source"]
+        self.certificates = (config["broker"]["tls"] or {}).get("digest")  # the fingerprint of those in use
 
 
 def load_all(folder: str) -> None:

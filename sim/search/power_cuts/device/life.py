@@ -33,8 +33,8 @@ def _fill(left: int) -> None:
 
 class Life:
     """`order`: blocks, sizes, folders, files {name: text}, boots [{cause, script, unreadable, configurations, ends,
-    device}], history, seed, left (blocks that stay free, or None), only ([operation, mode], or None for every cut) and
-    kind (of the writes that are cut, or None for all)."""
+    device, offered}], history, seed, left (blocks that stay free, or None), only ([operation, mode], or None for every
+    cut) and kind (of the writes that are cut, or None for all)."""
 
     def __init__(self, order: dict, boot_source: str) -> None:
         self._order = order
@@ -75,7 +75,7 @@ class Life:
     def _boot(self, one) -> None:
         mount(self._nor, self._order["sizes"])
         self._witness.configurations = one["configurations"]
-        board = Board(self._witness, one["script"], one["cause"], self._tell, one["device"], one["release"])
+        board = Board(self._witness, one["script"], one["cause"], self._tell, one["device"], one["offered"])
         board.flash.unreadable = one["unreadable"]
         came, why = boot(board, self._source)
         if why != one["ends"]:
