@@ -87,6 +87,7 @@ DISGUISE_MAX_S = 3660
 POSITIVE = number("a number above 0", lambda found: 0 < found < 1e6)
 RATE = number(f"from 0 to {EXERCISES_MAX:.0f} a week", lambda found: 0 <= found <= EXERCISES_MAX)
 WITHOUT_FACTOR = "reset-second-factor"
+CHOSEN, REQUIRED = "chosen", "required"
 ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list|{WITHOUT_FACTOR} [NAME] --folder DIR [--role ROLE]"
 
 log = logging.getLogger("desk")
@@ -247,7 +248,9 @@ def _voice_proof(arguments: argparse.Namespace, duty: Duty, player: Player) -> a
 def _guard(arguments: argparse.Namespace, folder: Path, on_request: OnRequest = lambda peer, member: None) -> Guard:
     """Raises SetupError when others than this machine could reach a desk that is open to them."""
     accounts = Accounts(folder)
-    outside = not is_loopback(arguments.listen[0])
+    outside, two_factors = not is_loopback(arguments.listen[0]), arguments.second_factor == REQUIRED
+    if two_factors and not accounts.all():
+        raise SetupError(f"--second-factor {REQUIRED} needs accounts, made with: {ACCOUNT_USAGE}")
     if outside and not accounts.all():
         raise SetupError(
             f"--listen {arguments.listen[0]} is not this machine only: that needs accounts, made with: {ACCOUNT_USAGE}"
@@ -260,7 +263,8 @@ def _guard(arguments: argparse.Namespace, folder: Path, on_request: OnRequest = 
     key = Key(folder)
     sessions = Sessions(folder, accounts, nobody=Account("", roles.CHIEF, key.text))
     encrypted, proxies = arguments.tls_cert is not None, tuple(arguments.trusted_proxy)
-    return Guard(accounts, sessions, key, outside, encrypted, arguments.tiles, proxies, on_request)
+    required = outside or two_factors
+    return Guard(accounts, sessions, key, required, encrypted, arguments.tiles, proxies, two_factors, on_request)
 
 
 def _encryption(arguments: argparse.Namespace) -> ssl.SSLContext | None:
@@ -334,6 +338,8 @@ def _parser(sentences: Sentences) -> Parser:
     add("--tls-key", type=Path, metavar="FILE", help="... and its key")
     add("--insecure-http", action="store_true", help="no https of its own although others can reach it: behind a proxy")
     add("--trusted-proxy", type=_networks, default=[], metavar="A,B/NET", help="proxies whose X-Forwarded-For counts")
+    factor = "required: everybody sets one up at the next login, before anything else"
+    add("--second-factor", choices=(CHOSEN, REQUIRED), default=CHOSEN, help=factor)
     add("--ladder", type=Path, metavar="FILE", help="who is told of calls that nobody accepts: TOML, its owner's only")
     add("--tiles", type=_tiles, metavar="URL", help="the map's tiles, such as https://tiles.example/{z}/{x}/{y}.png")
     add("--sip-listen", type=_own_address, metavar="HOST:PORT", help="where intercoms call this desk (UDP)")

@@ -48,7 +48,8 @@ class Person:
 @dataclass(frozen=True)
 class Guard:
     """`required`: accounts are needed even if there are none (somebody else than this machine can reach the desk).
-    `proxies`: their X-Forwarded-For is trusted."""
+    `proxies`: their X-Forwarded-For is trusted. `two_factors`: everybody needs a second factor, and who has none sets
+    it up before anything else."""
 
     accounts: Accounts
     sessions: Sessions
@@ -57,6 +58,7 @@ class Guard:
     encrypted: bool
     tiles: str | None = None
     proxies: tuple[Network, ...] = ()
+    two_factors: bool = False
     on_request: Callable[[tuple[Any, ...], bool], None] = lambda peer, member: None
     """Called with where each request comes from, and whether from somebody who is logged in."""
 
@@ -69,6 +71,15 @@ class Guard:
         """Who is logged in; without accounts, who holds the key."""
         account = self._account(request)
         return None if account is None else Person(account.name or ANYBODY, account.role)
+
+    def is_enrolling(self, person: Person) -> bool:
+        """Whether that person has to set up a second factor first."""
+        return self.two_factors and self.accounts.factors.left(person.name) is None
+
+    def is_in(self, request: web.Request) -> bool:
+        """Whether whoever asks is logged in, and owes nothing."""
+        person = self.person(request)
+        return person is not None and not self.is_enrolling(person)
 
     def account(self, request: web.Request) -> tuple[str, Account]:
         """Token and account of whoever asks. Raises Refusal."""
@@ -126,7 +137,7 @@ class Guard:
         if person is None and not roles.is_allowed(roles.STRANGER, name) and (name or is_api):
             raise Refusal(401, "log in first", code="login-first")
         if person is not None and name:
-            roles.check(person.role, name)
+            roles.check(person.role, name, enrolling=self.is_enrolling(person))
         return await handler(request)
 
     def _check_host(self, request: web.Request) -> None:

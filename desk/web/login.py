@@ -36,11 +36,12 @@ class Login:
     async def me(self, request: web.Request) -> web.StreamResponse:
         """Who is logged in; asked by everybody."""
         person = self._guard.person(request)
+        enrolling = person is not None and self._guard.is_enrolling(person)
         return web.json_response(
             {
                 "name": person.name if person else None,
                 "role": person.role if person else None,
-                "may": roles.allowed(person.role) if person else [],
+                "may": roles.allowed(person.role, enrolling=enrolling) if person else [],
                 "accounts": self._guard.with_accounts,
                 "second_factor": self._second_factor(person.name) if person and self._guard.with_accounts else None,
             }

@@ -119,14 +119,21 @@ REQUESTS: Mapping[str, Who] = {
 }
 
 
+ENROLLING = frozenset(
+    {"POST /api/second-factor/begin", "POST /api/second-factor/confirm"}
+    | {request for request, who in REQUESTS.items() if who == ANYBODY}
+)
+"""All that somebody may do who has no second factor, where everybody must have one."""
+
+
 def is_allowed(role: str, request: str) -> bool:
     """`request`: as in the table."""
     return role in REQUESTS.get(request, ())
 
 
-def allowed(role: str) -> list[str]:
+def allowed(role: str, *, enrolling: bool = False) -> list[str]:
     """All that this role may do."""
-    return [request for request, who in REQUESTS.items() if role in who]
+    return [request for request, who in REQUESTS.items() if role in who and (request in ENROLLING or not enrolling)]
 
 
 def name_of(request: web.Request) -> str:
@@ -137,8 +144,10 @@ def name_of(request: web.Request) -> str:
     return f"{'GET' if request.method == 'HEAD' else request.method} {resource.canonical}"
 
 
-def check(role: str, request: str) -> None:
+def check(role: str, request: str, *, enrolling: bool = False) -> None:
     """Raises Refusal."""
+    if enrolling and request not in ENROLLING:
+        raise Refusal(403, "this desk wants a second factor of everybody: set it up first", code="factor-first")
     if is_allowed(role, request):
         return
     if role == AUDITOR:

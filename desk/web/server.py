@@ -223,7 +223,7 @@ class Server:
 
     async def _feed(self, request: web.Request) -> web.StreamResponse:
         counts = roles.is_allowed(self._person(request).role, roles.ATTEND)
-        return await self.feed.serve(request, lambda: self.guard.person(request) is not None, counts=counts)
+        return await self.feed.serve(request, lambda: self.guard.is_in(request), counts=counts)
 
     async def _done(self, change: Callable[[], T]) -> T:
         return await done(change, self.desk.register.path)

@@ -94,3 +94,28 @@ def test_the_account_by_keyboard_on_a_telephone(rig: DeskRig, visitor: Visitor) 
     assert rig.log_in("anna", NEW).status == 204
     switch_on(desk, rig)
     assert desk.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing to the side"
+
+
+def test_where_everybody_needs_a_second_factor_it_is_set_up_first(tmp_path: Path, visitor: Visitor) -> None:
+    """Red when the page begins its feed, which is refused, or shows a dialog that leads nowhere."""
+    visitor.may_say = REFUSED
+    add_account(tmp_path / "desk", "anna", CHIEF)
+    rig = DeskRig(tmp_path / "desk", None, "--second-factor", "required")
+    try:
+        desk = DeskPage(visitor.page(rig.url, PHONE))
+        desk.get("login-name").fill("anna")
+        desk.get("login-password").fill(PASSWORD)
+        desk.page.keyboard.press("Enter")
+        expect(desk.get("factor-required")).to_contain_text("wants a second factor of everybody")
+        expect(desk.get("factor-password")).to_be_focused()
+        desk.page.keyboard.type(PASSWORD)
+        desk.page.keyboard.press("Enter")
+        desk.get("factor-code").fill(pyotp.TOTP(shown(desk, "factor-secret")).now())
+        desk.page.keyboard.press("Enter")
+        expect(desk.get("factor-recovery").locator("li")).to_have_count(10)
+        expect(desk.get("factor-required")).to_be_hidden()
+        desk.get("account-close").click()
+        expect(desk.get("desk-state")).to_have_attribute("data-state", "no-broker")  # the feed says so
+        assert rig.log_in("anna").json["code"] == "login-code"
+    finally:
+        rig.close()

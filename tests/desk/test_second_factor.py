@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import pytest
 from desk_rig import PASSWORD, Answer, DeskRig, add_account, audited
 
 from desk import command
-from desk.web import second_factor
+from desk.broker_options import SetupError
+from desk.web import roles, second_factor
 from desk.web.accounts import Accounts
-from desk.web.roles import ROLES
+from desk.web.roles import CHIEF, ROLES
 from desk.web.second_factor import (
     FILE,
     PENDING_S,
@@ -278,3 +280,59 @@ def test_an_account_that_is_removed_leaves_no_second_factor_to_the_next(tmp_path
     accounts.remove(NAME)
     accounts.add(NAME, PASSWORD)
     assert accounts.factors.left(NAME) is None
+
+
+# -- where everybody needs one
+
+
+@pytest.fixture
+def strict(folder: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[DeskRig]:
+    monkeypatch.setattr("desk.web.feed.TICK_S", 0.1)
+    monkeypatch.setattr(second_factor.SecondFactors.__init__, "__defaults__", (clock,))
+    for role in ROLES:
+        add_account(folder, role, role)
+    rig = DeskRig(folder, None, "--second-factor", "required")
+    yield rig
+    rig.close()
+
+
+def test_who_has_none_sets_one_up_before_anything_else(strict: DeskRig, clock: Clock) -> None:
+    """Red when `Guard._check` does not ask whether somebody owes one, for any request of the table."""
+    strict.log_in("chief")
+    gets = [name.split(" ")[1] for name in roles.REQUESTS if name.startswith("GET ") and " " not in name[4:]]
+    closed = [path for path in gets if f"GET {path}" not in roles.ENROLLING]
+    assert len(closed) > 15 and "/api/feed" in closed and "/api/incidents" in closed and "/api/me" not in closed
+    for path in closed:
+        answer = strict.get(re.sub(r"{\w+}", "1", path))
+        assert (answer.status, answer.json["code"]) == (403, "factor-first"), path
+    for path in ("/api/columns/a/command", "/api/password", "/api/second-factor/reset", "/api/sessions/end"):
+        assert strict.post(path).json["code"] == "factor-first", path
+    assert strict.get("/api/me").json["may"] == roles.allowed(CHIEF, enrolling=True)
+    _, recovery = switch_on(strict, clock)
+    assert strict.get("/api/incidents").status == 200 and "GET /api/feed" in strict.get("/api/me").json["may"]
+    assert log_in(strict, "operator").status == 204
+    assert strict.get("/api/incidents").json["code"] == "factor-first", "each needs a factor of their own"
+    assert log_in(strict, "chief", recovery[0]).status == 204 and strict.get("/api/incidents").status == 200
+
+
+def test_the_feed_ends_for_who_switches_it_off(strict: DeskRig, clock: Clock) -> None:
+    """Red when the feed asks only who is logged in."""
+    strict.log_in("operator")
+    _, recovery = switch_on(strict, clock)
+    with strict.watch() as watch:
+        assert watch.next() is not None
+        assert strict.post("/api/second-factor/remove", {"password": PASSWORD, "code": recovery[0]}).status == 204
+        while watch.next() is not None:
+            pass
+    assert strict.get("/api/columns").json["code"] == "factor-first"
+
+
+def test_a_desk_that_demands_it_needs_accounts(tmp_path: Path) -> None:
+    """Else whoever holds the printed link would need none."""
+    arguments = command.parse(["--broker", "127.0.0.1:9", "--folder", str(tmp_path), "--second-factor", "required"])
+    with pytest.raises(SetupError, match="needs accounts"):
+        command._guard(arguments, tmp_path)
+    add_account(tmp_path, "chief", CHIEF)
+    guard = command._guard(arguments, tmp_path)
+    Accounts(tmp_path).remove("chief")
+    assert guard.with_accounts, "nor when the last account goes while it runs"

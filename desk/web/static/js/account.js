@@ -12,13 +12,15 @@ const BROWSERS = [["Edg", "Edge"], ["OPR", "Opera"], ["YaBrowser", "Yandex"], ["
 const SYSTEMS = ["Windows", "Android", "iPhone", "iPad", "Mac OS", "Linux"];
 const CODE_MAX = "40";
 const SECRET_MAX = "128";
-const PEOPLE = "GET /api/accounts";
+const [SESSIONS, PEOPLE] = ["GET /api/sessions", "GET /api/accounts"];
 const RESET = "POST /api/second-factor/reset";
+export const FEED = "GET /api/feed"; // who may not even have that sets up a second factor first
 const OTHERS = "POST /api/sessions/{session}/end others";
 
 let parts = null;
 let sessions = [];
 let people = [];
+let enrolled = null; // called when somebody who has to has set up a second factor
 let begun = null; // { secret, qr } of a second factor that is being set up
 let recovery = null; // codes that are shown once
 
@@ -52,6 +54,8 @@ function draw() {
   parts.sessions.replaceChildren(...group(t("session.mine"), mine.map(sessionRow)), endAll, ...group(t("session.others"), others.map(sessionRow)));
   if (others.length && !may(OTHERS)) parts.sessions.append(el("p", { class: "none", text: t("refusal.role-auditor") }));
   parts.password.hidden = parts.factor.hidden = !store.me?.accounts;
+  parts.required.hidden = !enrolled || may(FEED);
+  if (enrolled) parts.password.hidden = parts.sessions.hidden = true;
   drawFactor();
   drawPeople();
 }
@@ -126,7 +130,8 @@ const ask = asker((answer) => {
 
 const read = () => ask(async () => {
   const me = await get("/api/me");
-  return [me, await get("/api/sessions"), me.may.includes(PEOPLE) ? await get("/api/accounts") : []];
+  const answered = async (request) => (me.may.includes(request) ? get(request.split(" ")[1]) : []);
+  return [me, await answered(SESSIONS), await answered(PEOPLE)];
 });
 
 /** Does it, says what came of it, and reads everything anew. Gives the answer; null when it was refused. */
@@ -159,14 +164,32 @@ function passwordForm() {
 /** Draws everything anew, in the present language. */
 export const render = draw;
 
+/** For somebody who has to have a second factor and has none: set it up, and nothing else. Then `over`. */
+export function enrol(over) {
+  enrolled = over;
+  draw();
+  if (!parts.dialog.open) parts.dialog.showModal();
+  parts.factor.querySelector("input")?.focus();
+}
+
+function closed() {
+  [begun, recovery] = [null, null];
+  if (!enrolled) return;
+  if (!may(FEED)) return post("/api/logout").finally(() => location.reload());
+  const over = enrolled;
+  enrolled = null;
+  parts.sessions.hidden = false;
+  return over();
+}
+
 /** `dialog` with an element of the class `account-host`. */
 export function mount(dialog, opener) {
   const host = dialog.querySelector(".account-host");
-  parts = { host, role: el("p", { testid: "account-role" }), wrong: el("p", { class: "wrong", role: "alert", testid: "account-wrong" }),
+  parts = { dialog, host, required: el("p", { role: "alert", testid: "factor-required", "data-t": "factor.required" }), role: el("p", { testid: "account-role" }), wrong: el("p", { class: "wrong", role: "alert", testid: "account-wrong" }),
     done: el("p", { role: "status", testid: "account-done" }), sessions: el("div", { class: "access", testid: "sessions" }), password: passwordForm(),
     factor: el("section", { class: "access", testid: "factor" }), people: el("div", { class: "access", testid: "people" }) };
-  host.append(parts.role, parts.wrong, parts.done, parts.sessions, parts.password, parts.factor, parts.people);
-  dialog.addEventListener("close", () => { [begun, recovery] = [null, null]; });
+  host.append(parts.role, parts.required, parts.wrong, parts.done, parts.sessions, parts.password, parts.factor, parts.people);
+  dialog.addEventListener("close", closed);
   opener.addEventListener("click", () => {
     setText(parts.wrong, "");
     setText(parts.done, "");

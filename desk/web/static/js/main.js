@@ -174,6 +174,9 @@ async function enter() {
     panel.stopMedia();
     if (!store.me.accounts) setText(id("login-wrong"), t("login.key"));
     id("login").elements.name.focus();
+  } else if (!may(account.FEED)) {
+    feed.stop();
+    account.enrol(enter);
   } else {
     feed.start(enter);
     shift.begin();
