@@ -1,4 +1,4 @@
-"""`python -m desk evidence ...`: the evidence of one call as a file, and the register held against its chain.
+"""`python -m desk evidence ...`: a call's evidence as a file; register and audit log held against their chains.
 
 It may run beside the desk.
 """
@@ -21,6 +21,7 @@ from contract.evidence import fingerprint
 from desk import evidence
 from desk.evidence import DESK, HEAD_SUFFIX, Signers
 from desk.spoken import spoken
+from desk.web import audit
 
 REGISTER_FILE = "register.sqlite"
 EXIT_WRONG = 1
@@ -45,7 +46,7 @@ def _run(arguments: argparse.Namespace, db: sqlite3.Connection, path: Path, said
     elif arguments.action == "head":
         print(path.with_name(path.name + HEAD_SUFFIX).read_text("ascii").strip())
     elif arguments.action == "check":
-        wrong = evidence.check(db, path, head=arguments.head)
+        wrong = evidence.check(db, path, head=arguments.head) + audit.check(path.parent)
         (count,) = db.execute("SELECT count(*) FROM link").fetchone()
         print(*(said(f"WRONG {line}") for line in wrong or ()), sep="\n") if wrong else print(
             said(f"whole: {count} links")

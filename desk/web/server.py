@@ -135,7 +135,6 @@ class Server:
         await self.watching.stop()
         await self.recording.stop()
         await self.player.stop()
-        self.audit.close()
 
     async def _goodbye(self, application: web.Application) -> None:
         await self.feed.stop()
