@@ -27,7 +27,7 @@ def obey(board, column, kind: str, wanted) -> str | None:
 
 def _give_up(column, kind, running):
     if not _is_fetching(column, kind, running):
-        return "refused: no %s is under way" % kind
+        return "refused: no renewal is under way" if kind == state.RENEWAL else "refused: no release is under way"
     if _may_be_old(column):
         return "clock unset: cannot tell whether the command has expired"
     column.update.end(state.ABORTED, None)

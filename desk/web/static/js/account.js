@@ -14,7 +14,7 @@ const CODE_MAX = "40";
 const SECRET_MAX = "128";
 const [SESSIONS, PEOPLE] = ["GET /api/sessions", "GET /api/accounts"];
 const RESET = "POST /api/second-factor/reset";
-export const FEED = "GET /api/feed"; // who may not even have that sets up a second factor first
+const FEED = "GET /api/feed";
 const OTHERS = "POST /api/sessions/{session}/end others";
 
 let parts = null;
@@ -54,7 +54,7 @@ function draw() {
   parts.sessions.replaceChildren(...group(t("session.mine"), mine.map(sessionRow)), endAll, ...group(t("session.others"), others.map(sessionRow)));
   if (others.length && !may(OTHERS)) parts.sessions.append(el("p", { class: "none", text: t("refusal.role-auditor") }));
   parts.password.hidden = parts.factor.hidden = !store.me?.accounts;
-  parts.required.hidden = !enrolled || may(FEED);
+  parts.required.hidden = !enrolled || !owes();
   if (enrolled) parts.password.hidden = parts.sessions.hidden = true;
   drawFactor();
   drawPeople();
@@ -164,6 +164,9 @@ function passwordForm() {
 /** Draws everything anew, in the present language. */
 export const render = draw;
 
+/** Whether this person has to set up a second factor first: not even the feed is theirs. */
+export const owes = () => !may(FEED);
+
 /** For somebody who has to have a second factor and has none: set it up, and nothing else. Then `over`. */
 export function enrol(over) {
   enrolled = over;
@@ -175,7 +178,7 @@ export function enrol(over) {
 function closed() {
   [begun, recovery] = [null, null];
   if (!enrolled) return;
-  if (!may(FEED)) return post("/api/logout").finally(() => location.reload());
+  if (owes()) return post("/api/logout").finally(() => location.reload());
   const over = enrolled;
   enrolled = null;
   parts.sessions.hidden = false;

@@ -174,7 +174,7 @@ async function enter() {
     panel.stopMedia();
     if (!store.me.accounts) setText(id("login-wrong"), t("login.key"));
     id("login").elements.name.focus();
-  } else if (!may(account.FEED)) {
+  } else if (account.owes()) {
     feed.stop();
     account.enrol(enter);
   } else {
