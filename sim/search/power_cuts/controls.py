@@ -121,7 +121,7 @@ SABOTAGES = {
     "renewed-without-trial": Sabotage(
         Control("new certificates take the place of the old ones before there was a session", "it raises alarms"),
         (
-            Break(
+            Change(
                 "firmware/update/renewal.py",
                 "flash.replace(renewed.RENEWAL_FILE, ",
                 "flash.replace(renewed.RENEWED_FILE, ",
