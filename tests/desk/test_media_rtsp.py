@@ -249,6 +249,7 @@ def test_why_there_is_no_picture(desk: DeskRig, camera: RtspCamera) -> None:
     assert "404" in fails(desk, camera.address("/nothing"), 502, "not-found")
     assert "refuses" in fails(desk, "rtsp://127.0.0.1:9/h264", 502, "refused")
     fails(desk, "rtsp://no-such-host.invalid/h264", 502, "no-route")
+    assert "neither picture nor sound" in fails(desk, camera.address("/data"), 502, "codec")
 
 
 def test_a_camera_that_says_nothing(desk: DeskRig) -> None:

@@ -22,6 +22,7 @@ STREAMS = {
     "/bframes": f"( {PICTURE} ! {X264} bframes=2 b-adapt=false ! video/x-h264,profile=main ! {H264_PAY} )",
     "/mjpeg": f"( {PICTURE} ! jpegenc ! rtpjpegpay name=pay0 pt=26 )",
     "/sound": f"( {SOUND.replace('pay1', 'pay0')} )",
+    "/data": f"( {TONE} ! rtpgstpay name=pay0 pt=96 )",  # neither picture nor sound, for all that others know
 }  # fmt: skip
 FILE_S = 40
 
