@@ -172,7 +172,8 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
     login = broker_options.login(arguments)
     plan = Plan() if arguments.ladder is None else ladder.read(arguments.ladder)
     if not plan.reaches_beyond_desks:
-        log.warning("some calls that nobody accepts are told to desks only: give officers with --ladder FILE")
+        said = spoken(["--lang", arguments.lang] if arguments.lang else ()).said  # advice to who starts it
+        log.warning(said("some calls that nobody accepts are told to desks only: give officers with --ladder FILE"))
     return Duty(
         *(register, login.host, login.port),
         name=arguments.name, tls=login.tls, user=login.user, password=login.password, on_change=on_change,

@@ -15,6 +15,7 @@ from sentences import FILLED, all_texts, docstrings, fields, said_by
 from common import sentences
 from common.sentences import COMMON, LANGUAGES, Sentences, pattern
 from desk import command, evidence_command
+from desk.register import Register
 from desk.rollout import command as rollout
 from desk.spoken import spoken
 from field import (
@@ -207,6 +208,16 @@ def test_a_wrong_command_line_is_told_in_the_language(
         command.parse([*argv, "--lang", "ru"])
     said = capsys.readouterr().err
     assert ended.value.code == 2 and told in said and said.startswith("запуск: ")
+
+
+def test_who_starts_a_desk_without_officers_is_advised_in_the_language(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The one line of the log that is for the person at the keyboard. Red when it is logged as it stands."""
+    arguments = command.parse(["--broker", "127.0.0.1:1", "--folder", str(tmp_path), "--lang", "kk"])
+    with Register(tmp_path / "register.sqlite") as register:
+        command._duty(arguments, register, lambda change: None)
+    assert "--ladder FILE" in caplog.text and KAZAKH.search(caplog.text) and "officers" not in caplog.text
 
 
 def test_a_release_is_told_in_the_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
