@@ -144,6 +144,8 @@ class Unrecorded:
 
     def keep_back(self, batch: Batch, ledger: Ledger) -> None:
         """Before a batch is written: what it has of calls that are in no register waits for them."""
+        if not self:
+            return  # a flood comes this way
         self.resume(ledger)
         apart = self.calls.keys() - ledger.incidents.keys()
         if not apart:
