@@ -90,7 +90,7 @@ def test_a_configuration_that_asks_for_codes_needs_the_columns_key() -> None:
 def test_without_it_nothing_is_locked() -> None:
     rig = Rig(secrets__auth_key=KEY.hex()).up()
     assert rig.column.lock is None and rig.board.heeds_interrupt
-    assert refused(rig) == set()
+    assert typed(rig, b"lamp\n")[-1]["colours"], "as ever; test_console.py tries every command"
     assert typed(rig, b"code\n")[-1]["error"] == "this column asks for no code"
     assert merged(typed(rig, b"status\n"))["locked"] is None
 
@@ -155,7 +155,7 @@ def test_a_code_is_this_columns_and_this_boots(rig: Rig) -> None:
         console_code.code(KEY, f"{BOOT + 1}-1"),
         console_code.code(KEY, f"{BOOT}-2"),
     ):
-        rig.run(300_000)
+        rig.run(10_000)
         assert typed(rig, b"code %s\n" % wrong.encode())[-1]["ok"] is False
     assert challenge(rig) == f"{BOOT}-1" and not rig.board.heeds_interrupt
 
