@@ -295,3 +295,49 @@ def test_packets_keep_their_order_unless_one_is_to_be_first() -> None:
     rig.stream.capacity = None
     rig.run(50)
     assert [one.payload for one in rig.stream.heard] == [b"1", b"2", b"3"]
+
+
+def test_a_careful_one_does_one_thing_at_a_time() -> None:
+    """So that what it ended at is known. Red when any of the three is not waited for."""
+    rig = Rig("connack pingresp")
+    rig.careful = True
+    rig.up()
+    assert not rig.session.takes_telemetry(), "a subscription is under way"
+    for _ in TOPICS["subscribe"]:
+        rig.stream.send(suback(rig.session.next_id() - 1))
+        rig.run(50)
+    assert rig.session.takes_telemetry()
+    rig.session.publish(ALARM, b"1", False, "one")
+    assert not rig.session.takes_telemetry(), "a message is"
+    rig.stream.send(puback(rig.session.sent[0].pid))
+    rig.run(50)
+    assert rig.session.takes_telemetry()
+
+
+def test_a_careful_one_subscribes_behind_the_alarm_that_went_first() -> None:
+    """Once it is acknowledged, or sent again: a PUBACK that is late may be lost, and answers are worth more."""
+    rig = Rig("connack suback pingresp")
+    while not rig.session.is_up:
+        rig.session.step()
+        rig.board.advance(STEP_MS)
+    rig.session.publish(ALARM, b"1", False, "one", True)
+    rig.session.subscribe(TOPICS["subscribe"], True)
+    rig.run(PUBACK_MS - 2 * STEP_MS)
+    assert SUBSCRIBE not in rig.stream.kinds()
+    rig.run(4 * STEP_MS)
+    assert rig.stream.kinds().count(SUBSCRIBE) >= 1
+
+
+def test_nothing_more_is_taken_before_what_waits_has_left() -> None:
+    rig = Rig("connack suback").up()
+    rig.stream.capacity = 0
+    rig.session.publish(ALARM, b"1", False, "one")
+    assert not rig.session.takes_telemetry() and rig.session.takes_alarm()
+
+
+def test_what_was_not_offered_yet_gives_way() -> None:
+    """Red when the place behind the first packet is taken, whether that has begun or not."""
+    rig = Rig("connack suback").up()
+    rig.session.queue(bytearray(b"\xc0\x00"))
+    rig.session.publish(ALARM, b"1", False, "one", True)
+    assert [kind for kind in rig.stream.kinds() if kind == PINGREQ] and rig.stream.kinds()[0] != PINGREQ
