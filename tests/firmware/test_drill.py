@@ -1,10 +1,12 @@
 # mypy: allow-untyped-calls
 """Who answered a drill, and for which place: held against what the column was provisioned with; and maintenance."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from column_rig import Rig
+from fake_board import FakeBoard
 
 from common import receiver as desks
 from firmware import drill as end
@@ -180,3 +182,45 @@ def test_maintenance_without_a_proper_time_is_refused(for_s: object) -> None:
     rig.column.clock.source = "ntp"
     command(rig, 1, **({} if for_s is None else {"for_s": for_s}))
     assert rig.lamp() == "ready" and not rig.said("result")[-1]["ok"]
+
+
+def ended(answer: object) -> tuple[Any, dict[str, Any], list[Any], FakeBoard]:
+    """(why it failed, the faults, the events, the board) of a drill that was answered so."""
+    board = FakeBoard()
+    faults: dict[str, Any] = {}
+    events: list[Any] = []
+    column = SimpleNamespace(
+        centre=(WANTED[0], MINE.hex()),
+        said=answer,
+        messages=SimpleNamespace(location=LOCATION),
+        faults=SimpleNamespace(set=faults.__setitem__),
+        telemetry=SimpleNamespace(event=lambda *event: events.append(event)),
+    )
+    why = end.ended(board, column, SimpleNamespace(id=IDENT), True, {"ms": 5})
+    return why, faults, events, board
+
+
+def test_what_the_end_of_a_drill_tells() -> None:
+    """Word for word: operators read it. Its code is forgotten."""
+    why, faults, events, board = ended(said())
+    assert why is None and faults == {"wrong-receiver": None, "wrong-address": None}
+    flash = end.flash(FakeBoard())
+    told = {"ms": 5, "receiver": "right", "flash": flash, "id": IDENT, "answered": True}
+    assert events == [("drill", told)] and board.forgotten == ["firmware.selftest"]
+    why, faults, events, _ = ended(said("astana-102", address="Абай 2"))
+    assert why == "the test alarm was answered by the wrong centre, or for another place"
+    assert faults["wrong-receiver"] == "answered by astana-102, not by nko-102"
+    assert faults["wrong-address"] == f"it shows Абай 2, {LOCATION['geo']}"
+    assert events == [("drill", {**told, "receiver": "wrong"})]
+    forged = ended(said(key=bytes(32)))[1]
+    assert forged["wrong-receiver"] == "answered in the name of nko-102, with a wrong signature"
+
+
+def test_what_an_answer_says_is_cut() -> None:
+    """It is hostile as it may be, and a fault has to fit into a message."""
+    long = said("n" * 90, address="a" * 90, geo="geo:" + "1" * 90)
+    _, faults, _, _ = ended(long)
+    assert faults["wrong-receiver"] == f"answered by {'n' * 40}, not by nko-102"
+    assert faults["wrong-address"] == f"it shows {'a' * 60}, geo:{'1' * 36}"
+    forged = end.judge({**long, "sig": "00"}, ("n" * 90, MINE), LOCATION, IDENT)
+    assert forged[1] == f"answered in the name of {'n' * 40}, with a wrong signature"

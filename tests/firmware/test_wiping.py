@@ -67,6 +67,8 @@ def test_the_centre_hears_of_it_first_and_soon_the_keys_go() -> None:
     refuses in the end is not told either: red without the look at `refused` in `_is_told`."""
     rig = opened(0)
     assert wipes(rig, 10_000) and rig.fault("tamper") == ["the housing is open"]
+    assert f"tamper: the keys will be wiped, in {WIPE_S} s at the latest" in rig.board.logged
+    assert rig.board.logged[-1] == "restart: the keys are wiped"
     rig = opened(0)
     rig.answers = "connack suback pingresp"  # nothing is acknowledged any more
     rig.streams[-1].answers = rig.answers.split()
@@ -87,7 +89,9 @@ def test_closed_again_they_stay() -> None:
     rig = opened(1500)
     rig.board.tamper = False
     assert not wipes(rig, 200_000)
-    assert "firmware.wiping firmware.startup.seal firmware.startup" in " ".join(rig.board.forgotten)
+    at = rig.board.forgotten.index("firmware.wiping")
+    assert rig.board.forgotten[at : at + 3] == ["firmware.wiping", "firmware.startup.seal", "firmware.startup"]
+    assert "tamper: closed, the keys stay" in rig.board.logged
     rig.board.tamper = True  # and the next time counts from its own beginning
     assert not wipes(rig, 2000) and wipes(rig, 10_000)
 
