@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 import pytest
 from column_probe import CONFIG, need
-from pillar_rig import DEVICE, PATIENCE_S, IdleColumn, run, wait_until, watching
+from pillar_rig import DEVICE, PATIENCE_S, IdleColumn, TestTown, run, wait_until, watching
 from runs import SEED
 
 from sim.demo.columns import COLUMNS, configuration
@@ -20,8 +20,6 @@ from sim.pillar import Pillar, PillarServer
 from sim.pillar.feed import MESSAGE_BYTES_MAX, BadOrder, order
 from sim.servers.broker import Mosquitto
 from sim.servers.centre import Centre
-
-TestTown = tuple[PillarServer, Pillar, IdleColumn]
 
 
 class Page:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from browser_probe import PHONE, Visitor
-from pillar_rig import DEVICE, IdleColumn, idle_pillar, loudness, wait_until
+from pillar_rig import DEVICE, IdleColumn, TestTown, idle_pillar, loudness, wait_until
 from playwright.sync_api import Page, expect
 
 from sim.pillar import Pillar, PillarServer
@@ -12,7 +12,6 @@ from sim.pillar.intercom import block_now
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 
-TestTown = tuple[PillarServer, Pillar, IdleColumn]
 HELD_MS = 700
 HOLD, RELEASE = [(0, 1)], [(0, 0)]
 

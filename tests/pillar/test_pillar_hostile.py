@@ -9,18 +9,16 @@ from typing import Any
 
 import aiohttp
 import pytest
-from pillar_rig import DEVICE, SDP, IdleColumn, Watcher, assert_all_is_free, open_sockets, run, until
+from pillar_rig import DEVICE, SDP, TestTown, Watcher, assert_all_is_free, open_sockets, run, until
 from runs import SEED
 
 from common import webrtc
 from common.webrtc import BadOffer, check
-from sim.pillar import Pillar, PillarServer
+from sim.pillar import PillarServer
 from sim.pillar.camera import Camera
 from sim.pillar.media import CameraTrack
 from sim.pillar.watchers import WATCHERS_MAX
 from sim.pillar.whep import OFFER_BYTES_MAX
-
-TestTown = tuple[PillarServer, Pillar, IdleColumn]
 
 
 def url(server: PillarServer) -> str:

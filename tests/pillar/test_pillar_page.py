@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 from contrast import MARK_CONTRAST, TEXT_CONTRAST, contrast
-from pillar_rig import DEVICE, IdleColumn
+from pillar_rig import DEVICE, TestTown
 
 from firmware.lamp import COLOURS, IDENTIFY_OTHER, LISTENED, RHYTHMS
-from sim.pillar import Pillar, PillarServer
+from sim.pillar import PillarServer
 from sim.pillar.web import STATIC
 from sim.real.flash_image import PROJECT
 
-TestTown = tuple[PillarServer, Pillar, IdleColumn]
 LANGUAGES = ("en", "ru", "kk")
 KAZAKH = set("әғқңөұүһі")
 PAGE = (STATIC / "index.html").read_text()

@@ -12,13 +12,12 @@ import av
 import numpy as np
 import pytest
 from av import AudioFrame, VideoFrame
-from pillar_rig import DEVICE, IdleColumn, loudness, pitch_of, wait_until
+from pillar_rig import DEVICE, TestTown, loudness, pitch_of, wait_until
 
-from sim.pillar import Pillar, PillarServer, mpeg_ts
+from sim.pillar import PillarServer, mpeg_ts
 from sim.pillar.mpeg_ts import TransportStream
 from sim.pillar.watchers import WATCHERS_MAX
 
-TestTown = tuple[PillarServer, Pillar, IdleColumn]
 PICTURES = 30
 PITCH_ERROR_HZ = 5
 

@@ -14,7 +14,7 @@ import pytest
 from pillar_rig import (
     DEVICE,
     SDP,
-    IdleColumn,
+    TestTown,
     Voice,
     Watcher,
     assert_all_is_free,
@@ -29,11 +29,10 @@ from pillar_rig import (
 
 from common import webrtc
 from common.webrtc import BadOffer
-from sim.pillar import Pillar, PillarServer, whep
+from sim.pillar import PillarServer, whep
 from sim.pillar.watchers import WATCHERS_MAX
 from sim.real.flash_image import PROJECT
 
-TestTown = tuple[PillarServer, Pillar, IdleColumn]
 SOUND_BLOCKS = 50
 PITCH_ERROR_HZ = 3
 

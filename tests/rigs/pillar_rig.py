@@ -50,6 +50,9 @@ class IdleColumn:
         return lambda *arguments: self.done.append((name, *arguments))
 
 
+TestTown = tuple[PillarServer, Pillar, IdleColumn]
+
+
 @contextlib.contextmanager
 def idle_pillar(device_id: str = DEVICE) -> Iterator[tuple[PillarServer, Pillar, IdleColumn]]:
     """A pillar without a column behind it, on a server."""
