@@ -119,7 +119,7 @@ def test_no_room_for_a_look_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None
     assert endpoint.asked_ms == [] and rig.column.faults.ids() == ["clock-unset"]
 
 
-@pytest.mark.parametrize(("free", "looks"), [(11_775, False), (11_776, True)])
+@pytest.mark.parametrize(("free", "looks"), [(10_239, False), (10_240, True)])
 def test_a_small_heap_is_left_to_the_alarms(free: int, looks: bool) -> None:
     rig, endpoint = make(stream_s=10)
     rig.board.heap_free = free
