@@ -368,7 +368,8 @@ class Noteless(CutFlash):
 
 
 def test_the_certificates_on_flash_decide_not_the_note_about_them() -> None:
-    """Red when that error begins the work again: after eight of them they would be refused, and be on trial."""
+    """Red when the note comes before the restart is on its way: its error would begin the work again, and after eight
+    of them the certificates would be refused, and be on trial."""
     column = RenewedColumn(flash=Noteless())
     column.send_package(column.package())
     column.until(lambda: column.state() == "kept", SESSION_MS)
