@@ -266,7 +266,7 @@ class FakeDesk:
         if tail == "login":
             if document != {"name": "operator 1", "password": "correct horse"}:
                 return web.json_response({"error": "wrong", "code": "login-wrong"}, status=401)
-            self.me = {**self.me, "name": document["name"]}
+            self.me = {**self.me, "name": document["name"], "role": self.me["role"] or "operator"}
             return web.Response(status=204)
         if self.refuse:
             return web.json_response(self.refuse, status=409)
