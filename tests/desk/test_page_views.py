@@ -6,20 +6,20 @@ import re
 
 import pytest
 from browser_probe import DeskPage, Visitor
-from desk_page_probe import STATIC, FakeDesk, incident, now_ms
+from desk_page_probe import STATIC, FakeDesk, column, incident, now_ms
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 PARK = ("park-01", "park-02", "school-01")
 
-# The page's own answers for paths with `part` lie there until `letGo()`, which ends when the page has taken them.
+# The first answer for a path with `part` is kept back until `letGo()`, which ends when the page has taken it.
 KEEP_BACK = """(part) => {
   const [fetched, kept] = [window.fetch, []];
   window.keptBack = () => kept.length;
   window.letGo = () => { kept.forEach((go) => go()); return new Promise((done) => setTimeout(done)); };
   window.fetch = async (path, options) => {
     const answer = await fetched(path, options);
-    if (!path.includes(part)) return answer;
+    if (!path.includes(part) || kept.length) return answer;
     const read = await answer.json();
     await new Promise((go) => kept.push(go));
     return Object.defineProperty(answer, "json", { value: async () => read });
@@ -100,6 +100,18 @@ def test_of_questions_that_are_put_often_a_slow_server_answers_some(desk: DeskPa
     """What comes counts unless something newer came: red when only the very last question counts, for then a view that
     asks every 3 s never shows what takes longer."""
     assert desk.page.evaluate(ASK) == ["second", 503]
+
+
+def test_what_was_read_for_a_lost_connection_counts_no_more(server: FakeDesk, desk: DeskPage) -> None:
+    """Red when feed.js's `resync` does not ask whether its connection is still the one that stands."""
+    desk.page.evaluate(KEEP_BACK, "/api/columns")
+    server.hang_up()
+    desk.until(lambda: desk.page.evaluate("keptBack()"), "the columns, kept back")
+    server.columns["park-01"] = column("park-01", address="Another place")
+    server.hang_up()
+    expect(desk.get("column-park-01")).to_contain_text("Another place")
+    shown = "document.querySelector('[data-testid=column-park-01]').textContent"
+    assert "Another place" in desk.page.evaluate(f"letGo().then(() => {shown})")
 
 
 def test_a_chosen_month_is_shown_while_its_field_has_the_focus(desk: DeskPage) -> None:
