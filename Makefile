@@ -8,8 +8,8 @@ SETS := run live field dev stubs
 PROVIDE := $(PYTHON) -I tools/environment.py
 # What a shell exports for other Pythons is none of these targets' business.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONSTARTUP PYTHONOPTIMIZE PYTHONINSPECT PYTHONUSERBASE
-# Most tests wait for a process or a clock, so more workers than cores. A group (the browser's) stays on one worker.
-PYTEST_ARGS ?= --numprocesses 4 --dist loadgroup
+# Most tests wait for a process or a clock, so more workers than cores: tests/rigs/groups.py has who does what.
+WORKERS ?= --numprocesses 6 --dist loadgroup
 # What mypy checks against the ESP32 stubs: what runs on MicroPython. The rest of sim/chip is the host's.
 HOSTS_CHIP := sim/chip/build.py sim/chip/board_cpython.py
 ON_DEVICE := $(wildcard boot.py main.py image/_boot.py firmware hal field/device/agent.py field/device/accept.py) $(filter-out $(HOSTS_CHIP),$(wildcard sim/chip/*.py))
@@ -47,7 +47,10 @@ pictures: needs-dev tools ## docs/img anew: the desk, a pillar (by their tests)
 	@$(PY) -m pytest -q tests/browser/test_pictures.py --pictures docs/img
 
 test: lint types tools ## lint, types and all tests; STRICT=1: a missing runtime is a failure
-	$(PY) -m pytest $(PYTEST_ARGS)
+	@failed=0; \
+	$(PY) -m pytest $(WORKERS) -m "not alone" $(PYTEST_ARGS) || failed=1; \
+	$(PY) -m pytest -m alone $(PYTEST_ARGS) || failed=1; \
+	exit $$failed
 
 # What needs no other program than Python: the firmware, its world in virtual time, the contract, the rules of the house.
 QUICK = tests/firmware tests/virtual tests/contract tests/house tests/chip tests/field

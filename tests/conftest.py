@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 from column_probe import need, runtimes
+from groups import pytest_collection_modifyitems as pytest_collection_modifyitems
+from groups import pytest_sessionstart as pytest_sessionstart
 from groups import pytest_xdist_make_scheduler as pytest_xdist_make_scheduler
 from pager import Pager, paging
 from rig import RUNTIMES, Rig

@@ -68,6 +68,7 @@ def test_an_active_high_contact_keeps_its_pull_down(chip: Make, contact: int, ma
     assert one.wait("^made (.*)")[1].endswith("True"), "negative control: without setting the pull again"
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("spin", "closed_ms", "latched"),
     [

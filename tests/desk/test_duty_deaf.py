@@ -28,7 +28,7 @@ from desk.register import Register
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls
 
-pytestmark = [pytest.mark.mosquitto, pytest.mark.xdist_group("floods")]
+pytestmark = [pytest.mark.mosquitto, pytest.mark.alone]
 HOSTILE, OTHER = "hostile-01", "petropavl-01"
 CURED_S = 15.0
 BURST, BYTES = 2000, 10_000  # more than the sockets' buffers hold, and

@@ -54,6 +54,7 @@ def has_ended(one: socket.socket) -> bool:
         return True
 
 
+@pytest.mark.alone
 def test_idle_connections_keep_nobody_out(desk: DeskRig, caplog: pytest.LogCaptureFixture) -> None:
     with idle(desk, IDLE) as opened:
         kept = listener.STRANGERS_MAX

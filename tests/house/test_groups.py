@@ -29,9 +29,28 @@ def test_the_group_of_a_file(file: str, wanted: str | None) -> None:
     assert group(ROOT / "tests" / file) == wanted
 
 
+NUMBERED = """
+import pytest
+@pytest.mark.parametrize("number", range(30))
+def test_it(number, worker_id):
+    print("by", worker_id, number)
+"""
+
+
+def test_every_third_worker_begins_at_the_end(tmp_path: Path) -> None:
+    """Red without `Grouped._assign_work_unit`."""
+    done = [line.split()[1:] for line in run(NUMBERED, tmp_path)]
+    assert ["gw0", "0"] in done and ["gw2", "29"] in done, done
+
+
 @pytest.mark.parametrize(("text", "one"), [(GROUPED, True), (GROUPED.replace("xdist_group", "other"), False)])
 def test_a_group_stays_on_one_worker(text: str, one: bool, tmp_path: Path) -> None:
     """The control: without its mark the same tests go to several workers."""
+    assert (len({line.split()[1] for line in run(text, tmp_path)}) == 1) is one
+
+
+def run(text: str, tmp_path: Path) -> list[str]:
+    """What the tests of that text printed, on three workers."""
     (tmp_path / "conftest.py").write_text("from groups import pytest_xdist_make_scheduler\n")
     test = tmp_path / "test_it.py"
     test.write_text(text)
@@ -43,5 +62,6 @@ def test_a_group_stays_on_one_worker(text: str, one: bool, tmp_path: Path) -> No
         text=True,
         check=False,
     )
-    workers = {line for line in done.stdout.splitlines() if line.startswith("by gw")}
-    assert workers and (len(workers) == 1) is one, done.stdout + done.stderr
+    found = [line for line in done.stdout.splitlines() if line.startswith("by gw")]
+    assert found, done.stdout + done.stderr
+    return found

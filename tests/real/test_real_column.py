@@ -85,6 +85,7 @@ def test_the_contact_moves_without_power_and_the_image_is_kept(column: RealColum
     assert "calling" not in [e.get("state") for e in seen.drain(0.3)]
 
 
+@pytest.mark.alone
 def test_a_hang_ends_in_a_reset_within_a_second_of_the_timeout(column: RealColumn, seen: Recorder) -> None:
     column.power_on()
     seen.wait("lamp", state="ready")

@@ -1,15 +1,21 @@
-"""Which tests run one after the other, however many workers there are: `--dist loadgroup`.
+"""Which tests run where, with `--dist loadgroup`.
 
-xdist's own groups go by a private name of pytest that is no more; these go by what a file says.
+Some files' tests run one after the other, however many workers there are. xdist's own groups go by a private name of
+pytest that is no more; these go by what a file says.
+
+Two thirds of the workers begin with what waits for processes and clocks, every third one at the other end, with what
+only computes, and gives way: so neither do all of them wait at a time, nor do all of them want the processor.
 """
 
 import functools
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 from xdist.scheduler import LoadGroupScheduling
+from xdist.workermanage import WorkerController
 
 
 @functools.cache
@@ -22,8 +28,37 @@ def group(file: Path) -> str | None:
     return named[1] if named else None
 
 
+COMPUTES = ("contract", "firmware", "house", "search", "virtual")  # in virtual time, or in none
+PROGRAMS = {"micropython", "mosquitto", "chromium", "gstreamer", "baresip", "kamailio"}
+_GIVES_WAY = 5  # nice(2)
+
+
+def only_computes(item: pytest.Item) -> bool:
+    folder = item.path.parent.name
+    return folder in COMPUTES and not any(item.get_closest_marker(name) for name in PROGRAMS)
+
+
+def begins_at_the_end(worker: str) -> bool:
+    """`worker`: gw0, gw1, ..., or "" without xdist."""
+    return bool(worker) and int(worker.removeprefix("gw")) % 3 == 2
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=only_computes)
+
+
+def pytest_sessionstart() -> None:
+    if begins_at_the_end(os.environ.get("PYTEST_XDIST_WORKER", "")):
+        os.nice(_GIVES_WAY)
+
+
 class Grouped(LoadGroupScheduling):
     """Gives each group to one worker."""
+
+    def _assign_work_unit(self, node: WorkerController) -> None:
+        if begins_at_the_end(node.gateway.id):
+            self.workqueue.move_to_end(next(reversed(self.workqueue)), last=False)  # the first is taken
+        super()._assign_work_unit(node)
 
     def _split_scope(self, nodeid: str) -> str:
         return group(self.config.rootpath / nodeid.partition("::")[0]) or nodeid

@@ -82,6 +82,7 @@ def test_a_press_shows_its_bounce_and_is_a_real_alarm(duty: Duty) -> None:
     assert alarm == answer["alarm"]
 
 
+@pytest.mark.alone
 @both
 def test_alarms_arrive_while_questions_are_asked(duty: Duty) -> None:
     over, answers, trouble = threading.Event(), [], []

@@ -65,6 +65,7 @@ def test_the_flash_is_full(tmp_path: Path, big: str) -> None:
         desk.does("exec", "print('still there')")
 
 
+@pytest.mark.alone
 def test_a_busy_main_is_interrupted(tmp_path: Path) -> None:
     with bench(tmp_path, faults=["busy-main"]) as desk:
         desk.console("main.py")
@@ -74,6 +75,7 @@ def test_a_busy_main_is_interrupted(tmp_path: Path) -> None:
         desk.does("exec", "print('and after a soft reset')")
 
 
+@pytest.mark.alone
 def test_nothing_stops_a_watchdog_but_a_reset_of_the_chip(tmp_path: Path) -> None:
     """Why firmware is copied after a service request: Ctrl-C and a soft reset leave the watchdog armed."""
     with bench(tmp_path, faults=["watchdog=1500"]) as desk, Typist(desk.board.port) as typist:
