@@ -341,3 +341,15 @@ def test_what_was_not_offered_yet_gives_way() -> None:
     rig.session.queue(bytearray(b"\xc0\x00"))
     rig.session.publish(ALARM, b"1", False, "one", True)
     assert [kind for kind in rig.stream.kinds() if kind == PINGREQ] and rig.stream.kinds()[0] != PINGREQ
+
+
+@pytest.mark.parametrize(("head", "retained"), [(0x30, False), (0x31, True), (0x38, False)])
+def test_what_the_broker_kept_is_told_as_such(head: int, retained: bool) -> None:
+    """An old command, or an old answer, must not pass for a new one."""
+    rig = Rig().up()
+    heard: list[Any] = []
+    rig.session.on_message = lambda topic, payload, kept: heard.append((topic, bytes(payload), bool(kept)))
+    topic = TOPICS["subscribe"][0]
+    rig.stream.send(bytes((head, 2 + len(topic) + 1)) + len(topic).to_bytes(2, "big") + topic + b"x")
+    rig.run(50)
+    assert heard == [(topic, b"x", retained)]
