@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from fake_board import EPOCH_MS
+from fake_board import EPOCH_MS, FakeBoard, FlashMode
 from renewal_rig import DAY_MS, SESSION_MS, YEAR_MS, Package, RenewedColumn, Signer
 from update_rig import PROJECT, CutFlash
 
@@ -225,6 +225,35 @@ def test_without_a_clock_nothing_ends_a_release_that_gets_on() -> None:
     assert refusal(wanted) is None and "clock unset" in str(refusal(None))
     column.rig.column.clock.source = "ntp"
     assert refusal(None) is None and column.state() == "aborted"
+
+
+def started(board: FakeBoard) -> str:
+    """Where the certificates of a start come from."""
+    config: Any = {"broker": {"tls": {"digest": "own", "ca": "", "cert": "", "source": ""}}, "clock": {}}
+    renewed.start(board, config, "normal")
+    return str(config["broker"]["tls"]["source"])
+
+
+def on_trial() -> FakeBoard:
+    board = FakeBoard()
+    entry = {"number": 1, "of": "own", "ends_ms": EPOCH_MS, "ca": "a", "cert": "c", "tries": 0}
+    board.flash.files[NEW] = frame(json.dumps(entry).encode())
+    return board
+
+
+def test_a_trial_has_three_boots() -> None:
+    board = on_trial()
+    assert [started(board) for _ in range(5)] == [NEW, NEW, NEW, "", ""] and NEW not in board.flash.files
+
+
+def test_a_trial_that_cannot_be_counted_is_none() -> None:
+    """It would have no end. That it cannot be removed either ends no start."""
+    board = on_trial()
+    board.flash.mode = FlashMode.WRITE_ERROR
+    assert started(board) == "" and NEW in board.flash.files
+    assert [line.split(": ")[:2] for line in board.logged] == [
+        ["certificates", "not tried"], ["certificates", str(OSError(5, "flash remove"))],
+    ]  # fmt: skip
 
 
 # -- what else happens meanwhile

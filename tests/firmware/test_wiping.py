@@ -25,8 +25,8 @@ from firmware.startup.seal import WIPE_FILE
 WIPE_S = 60
 FREE_BYTES = 40 * 4096
 ASKED: dict[str, Any] = {"pins__tamper": 27, "tamper__wipe_after_s": WIPE_S}
-SECRET_FILES = ("secrets.json", "a/secrets.json", "b/secrets.json", "b/secrets.json.new", GOOD_FILE, TRIAL_FILE,
-                "update.part")  # fmt: skip
+SECRET_FILES = ("secrets.json", "a/secrets.json", "b/secrets.json", "b/secrets.json.new", GOOD_FILE, GOOD_FILE + ".new",
+                TRIAL_FILE, "update.part")  # fmt: skip
 OWN_FILES = {"config.json": b"{}", "b/config.json": b"{}", "journal.log": b"x", "b/firmware/column.mpy": b"M"}
 
 
@@ -66,6 +66,7 @@ def test_the_centre_hears_of_it_first_and_soon_the_keys_go() -> None:
     """Red without the wait for the broker's word: nothing would say why the column is gone. And what such a broker
     refuses in the end is not told either: red without the look at `refused` in `_is_told`."""
     rig = opened(0)
+    rig.column.supervisor.clock_trusted = True
     assert wipes(rig, 10_000) and rig.fault("tamper") == ["the housing is open"]
     assert f"tamper: the keys will be wiped, in {WIPE_S} s at the latest" in rig.board.logged
     assert rig.board.logged[-1] == "restart: the keys are wiped"
@@ -233,6 +234,14 @@ def test_the_board_says_what_it_is_and_why() -> None:
     board.flash = marked()
     board.flash.mode = FlashMode.WRITE_ERROR
     assert wiped.why(board, "b").startswith("the housing was opened, and the keys cannot be wiped: ")
+
+
+@pytest.mark.parametrize("note", [b"torn", record.frame(b"remove")[:-3]])
+def test_a_note_that_cannot_be_read_is_a_wipe_that_has_begun(note: bytes) -> None:
+    """Nobody else writes that file. Red when it is taken for a wipe that is over."""
+    flash = marked()
+    flash.files[WIPE_FILE] = note
+    assert perform(flash) and flash.files == {**OWN_FILES, WIPE_FILE: record.frame(b"done")}
 
 
 @pytest.mark.parametrize("step", [b"fill", b"done"])
