@@ -298,7 +298,8 @@ def test_what_is_behind_a_stall_has_to_be_a_press_by_itself(counts: bool, behind
     """100 ms of stall; the last 40 ms of it are the press's, and so many behind it. With a counter all of it counts."""
     timeline = Timeline()
     watch = PressWatch(timeline, lambda *_: None, Counter(), lambda: True)
-    board: Any = SimpleNamespace(contact=SimpleNamespace(counts=counts), unseen_us=lambda: 0)
+    hardware = SimpleNamespace(costs=Costs())
+    board: Any = SimpleNamespace(contact=SimpleNamespace(counts=counts), hardware=hardware, unseen_us=lambda: 0)
     watch.life_begins(board)
     board.on_first_look()
     watch.contact_changed([(160_000, 1), (200_000 + behind_ms * 1000, 0)])
