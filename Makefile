@@ -155,7 +155,7 @@ campaign: tools ## search for broken promises; BUDGET=minutes PARTS="storms year
 soak: tools ## the campaign in real time: brokers under faults, endurance; BUDGET=minutes
 	@$(CAMPAIGN) --budget $(or $(BUDGET),60) --parts "$(or $(PARTS),brokers endurance)"
 
-mutation: needs-dev tools ## how many small changes of the firmware the fast tests notice; a quarter of an hour
+mutation: needs-dev tools ## how many small changes of the firmware the fast tests notice; takes hours
 	@$(PY) -m tools.mutation
 
 UV = .tools/lock/bin/uv pip compile --quiet --no-config $(if $(UPGRADE),--upgrade) --universal --python-version 3.11 \
