@@ -13,6 +13,8 @@ from field import image
 from field.telling import EXIT_FAILED
 from sim.real.flash_image import Image
 
+pytestmark = pytest.mark.slow
+
 Capture = pytest.CaptureFixture[str]
 NUMBERS = {chip.name: number for number, chip in image.CHIPS.items()}
 APP_END = 0x200000

@@ -14,6 +14,8 @@ from field.telling import EXIT_FAILED
 from field.words import Words
 from sim.real.flash_image import PROJECT
 
+pytestmark = pytest.mark.slow
+
 
 def make(target: str, *variables: str, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [*MAKE, target, *variables]

@@ -46,6 +46,7 @@ def content(folder: Path) -> dict[str, bytes]:
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.slow
 def test_two_builds_have_the_same_bytes(tmp_path: Path, keys: Path) -> None:
     """Signature and lists of parts included; from another folder, in another process, with another hash seed. Red with
     a time or a set's order in any of them."""

@@ -261,6 +261,7 @@ def test_two_that_agree_are_believed_and_undone_by_the_next_true_ones() -> None:
     assert is_true(rig)
 
 
+@pytest.mark.slow
 def test_two_that_disagree_are_not_believed() -> None:
     rig = in_service()
     count = [0]

@@ -7,6 +7,8 @@ from debounce_waves import PRESS_MS
 from sim.bench.debounce import Judged, corpus, judge
 from sim.bench.stats import spread
 
+pytestmark = pytest.mark.slow
+
 SEED = 20261129
 CONTACTS = 900
 MEDIAN_MS = 45

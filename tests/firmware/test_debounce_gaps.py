@@ -68,6 +68,7 @@ def test_a_knock_is_none_for_a_gap_of_less_than_15_ms() -> None:
     assert 0 < len(judged(vibration)) < WAVES / 10
 
 
+@pytest.mark.slow
 def test_short_presses_are_missed_without_the_benefit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative control: when half of a gap is all that ever counts."""
     monkeypatch.setattr(debounce, "_SEEN_MIN_MS", 1 << 20)

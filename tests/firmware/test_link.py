@@ -122,6 +122,7 @@ def test_the_last_step_is_a_reset_of_the_chip_ever_later() -> None:
     assert rig.resets[0][2] == "no link for 3600 s"
 
 
+@pytest.mark.slow
 def test_a_broker_that_is_away_for_a_week_resets_nothing() -> None:
     rig = Rig()
     rig.down_ms = 1

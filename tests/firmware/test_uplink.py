@@ -107,6 +107,7 @@ def test_a_certificate_that_is_none_does_not_kill_the_task() -> None:
 # -- how often
 
 
+@pytest.mark.slow
 def test_pauses_grow_to_their_limit_and_are_jittered() -> None:
     firsts = set()
     for seed in range(8):
@@ -120,6 +121,7 @@ def test_pauses_grow_to_their_limit_and_are_jittered() -> None:
     assert len(firsts) == 8, "columns that lost one broker together come back together"
 
 
+@pytest.mark.slow
 def test_the_jitter_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Broken by a board whose dice always show the same."""
     monkeypatch.setattr(FakeBoard, "random", lambda self, below: 0)

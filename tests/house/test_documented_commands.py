@@ -85,6 +85,7 @@ def test_make_knows_what_the_documentation_types(command: str) -> None:
     assert broken_make(command) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [one for one in DOCUMENTED if MODULE.search(one)])
 def test_our_programs_know_what_the_documentation_types(command: str) -> None:
     assert broken_options(command) == []

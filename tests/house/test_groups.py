@@ -37,12 +37,14 @@ def test_it(number, worker_id):
 """
 
 
+@pytest.mark.slow
 def test_every_third_worker_begins_at_the_end(tmp_path: Path) -> None:
     """Red without `Grouped._assign_work_unit`."""
     done = [line.split()[1:] for line in run(NUMBERED, tmp_path)]
     assert ["gw0", "0"] in done and ["gw2", "29"] in done, done
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("text", "one"), [(GROUPED, True), (GROUPED.replace("xdist_group", "other"), False)])
 def test_a_group_stays_on_one_worker(text: str, one: bool, tmp_path: Path) -> None:
     """The control: without its mark the same tests go to several workers."""

@@ -42,6 +42,7 @@ def imported(sets: list[str], entries: list[str]) -> "subprocess.CompletedProces
                           stdin=subprocess.DEVNULL, timeout=60, check=False)  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ENTRIES)
 def test_a_set_has_what_its_entry_points_import(name: str) -> None:
     done = imported([name], ENTRIES[name].split())

@@ -82,6 +82,7 @@ def test_c8_a_driver_that_only_a_reset_wakes_gets_it_after_an_hour_and_says_so()
     world.settle()
 
 
+@pytest.mark.slow
 def test_c8_resets_come_ever_later_and_never_for_a_broker() -> None:
     world = world_with()
     world.network.start(Net.LINK_DOWN)
@@ -108,6 +109,7 @@ def test_c8_nobody_who_presses_meets_a_reset() -> None:
     world.settle()
 
 
+@pytest.mark.slow
 def test_c8_what_the_flash_has_not_taken_is_not_given_up() -> None:
     from sim.virtual.flash import FlashFault
 
