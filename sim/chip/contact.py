@@ -4,7 +4,7 @@ Pure Python for CPython and MicroPython. Times are microseconds of one steady cl
 """
 
 HISTORY_US = 5_000_000  # how far back questions may reach; older edges are folded into the counts
-_FOLD_AT = 32  # edges that have to be old before folding is worth the work
+_FOLD_AT = 8  # edges that have to be old before folding is worth the work; they lie in the heap under test
 
 
 class Contact:
