@@ -50,7 +50,7 @@ KEYS = {
     "lead_from": (-1, "a GPIO from which a lead goes to `lead_to`, -1 = none"),
     "lead_to": (-1, "the GPIO at the lead's other end"),
     "stuck_pin": (-1, "a GPIO that is shorted to ground, -1 = none"),
-    "tls_ms": (0, "the loop stalls for this long in a TLS handshake (real: 300 to 1000)"),
+    "tls_ms": (0, _FIGURE),
     "board": ("", "settings (JSON) of a board with a serial port, see repl.py; empty = the console is lines"),
     "heaps": ("", "file of figures (JSON) of the chip's two heaps, see heaps.py; empty = one without bounds"),
     "rom": ("", "ROMFS image of code that runs where it lies; empty = none"),

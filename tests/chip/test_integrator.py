@@ -8,6 +8,7 @@ from chip_net_rig import Make
 
 from sim.chip.pulses import AT_MAX, AT_MIN, Count, Train
 
+pytestmark = pytest.mark.alone
 HAL = Path(__file__).resolve().parents[2] / "hal"
 FILES: dict[str, str | bytes] = {f"hal/{path.name}": path.read_text() for path in HAL.glob("*.py")}
 PULSE = 5
@@ -68,7 +69,6 @@ def test_an_active_high_contact_keeps_its_pull_down(chip: Make, contact: int, ma
     assert one.wait("^made (.*)")[1].endswith("True"), "negative control: without setting the pull again"
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("spin", "closed_ms", "latched"),
     [

@@ -36,8 +36,7 @@ WITHOUT_WORDS = {
     "watching.py:hang_up": "the page hangs up without waiting for an answer",
     "watching.py:copy": "the page sends copies by itself, and again when the desk asks for one",
     "server.py:_close": IS_A_PROGRAMS,  # the kind of a call that is not false
-    "duty.py:close": IS_A_PROGRAMS,
-    "duty.py:_order": IS_A_PROGRAMS,
+    "operators.py:_order": IS_A_PROGRAMS,
     "office.py:_check_cause": IS_A_PROGRAMS,
     "ledger.py:advance": IS_A_PROGRAMS,  # an outcome that is none; the rest has codes
 }
