@@ -347,7 +347,8 @@ def test_the_virtual_modules_take_the_heap_that_they_say(tmp_path: Path) -> None
     main = "import gc\ngc.collect()\nprint('heap', gc.mem_alloc(), gc.mem_free())\n"
     with Chip(tmp_path, need("micropython32"), main) as one:
         used, free = map(int, one.start().wait(r"heap (\d+) (\d+)").groups())
-    assert abs(used - build.MODULES_BYTES_32) < 200, f"{used}: else the firmware's heap is smaller than it is told"
+    # The name of each module has the path of this test's folder in it.
+    assert abs(used - build.MODULES_BYTES_32) < 600, f"{used}: else the firmware's heap is smaller than it is told"
     assert free >= HEAP_32 * 0.95
 
 

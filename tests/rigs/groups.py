@@ -44,7 +44,8 @@ def begins_at_the_end(worker: str) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=only_computes)
+    # A whole way is a test of a minute and more: it begins first, and nobody waits for it in the end.
+    items.sort(key=lambda item: (only_computes(item), not item.path.stem.endswith("_whole")))
 
 
 def pytest_sessionstart() -> None:

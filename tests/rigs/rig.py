@@ -29,13 +29,13 @@ TASKS = (
 # Ways for a broker to be away: SIGTERM, SIGKILL, SIGSTOP, CONNACK 5, and a port that accepts and says nothing.
 OUTAGES = ("stop", "kill", "freeze", "refuse", "black-hole")
 
-ANSWER_S, WATCHDOG_S, STUCK_S = 2, 3, 5
+ANSWER_S, WATCHDOG_S, STUCK_S, HEALTHY_S = 2, 3, 5, 1
 # Shorter than a column in the street has them, so that a test waits seconds and not minutes.
 QUICK: dict[str, dict[str, Any]] = {
     "broker": {"keepalive_s": 3, "connect_timeout_s": 3, "puback_timeout_s": 1, "retry_max_s": 1},
     "incident": {"answer_s": ANSWER_S, "repeat_s": 1, "repeat_max_s": 2},
     "telemetry": {"heartbeat_s": 1},
-    "watchdog": {"timeout_s": WATCHDOG_S, "healthy_s": 1},
+    "watchdog": {"timeout_s": WATCHDOG_S, "healthy_s": HEALTHY_S},
     "button": {"stuck_s": STUCK_S},
 }
 
@@ -249,6 +249,16 @@ class Rig(ABC):
             return body if body is not None and all(body.get(k) == v for k, v in values.items()) else None
 
         return self.until(look, within_ms, f"{kind} with {values}; there is {self.heard(kind)}")
+
+    def wait_healthy(self) -> None:
+        """Until what this boot runs on counts as good: the loop has gone on for two seconds more than `healthy_s`."""
+        boot = self.boots()[-1]["boot"]
+
+        def look() -> bool:
+            beat = self.heard("heartbeat")
+            return beat is not None and beat["boot"] == boot and beat["uptime_s"] >= HEALTHY_S + 2
+
+        self.until(look, PATIENCE_MS, "a healthy column")
 
     def wait_happened(self, name: str, within_ms: float = PATIENCE_MS) -> dict[str, Any]:
         return self.until(
