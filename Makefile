@@ -48,8 +48,8 @@ pictures: needs-dev tools ## docs/img anew: the desk, a pillar (by their tests)
 
 test: lint types tools ## lint, types and all tests; STRICT=1: a missing runtime is a failure
 	@failed=0; \
-	$(PY) -m pytest $(WORKERS) -m "not alone" $(PYTEST_ARGS) || failed=1; \
 	$(PY) -m pytest -m alone $(PYTEST_ARGS) || failed=1; \
+	$(PY) -m pytest $(WORKERS) -m "not alone" $(PYTEST_ARGS) || failed=1; \
 	exit $$failed
 
 # What needs no other program than Python: the firmware, its world in virtual time, the contract, the rules of the house.

@@ -132,7 +132,7 @@ def test_columns_that_start_together_do_not_drill_together() -> None:
     firsts = []
     for seed in range(8):
         rig = VirtualRig(seed)
-        rig.start(selftest={"stream_s": 0, "drill_s": 1000})
+        rig.start(selftest={"stream_s": 0, "drill_s": 1000}, telemetry={"heartbeat_s": 300})
         [drill] = rig.wait_alarms(1, 1_010_000)
         firsts.append(rig.world.centre.ledger[drill.id].first_us // 1_000_000)
         rig.close()
