@@ -133,8 +133,8 @@ def test_columns_that_start_together_do_not_drill_together() -> None:
     for seed in range(8):
         rig = VirtualRig(seed)
         rig.start(selftest={"stream_s": 0, "drill_s": 1000}, telemetry={"heartbeat_s": 300})
-        [drill] = rig.wait_alarms(1, 1_010_000)
-        firsts.append(rig.world.centre.ledger[drill.id].first_us // 1_000_000)
+        rig.world.run(1_010_000)
+        firsts.append(min(case.first_us for case in rig.world.centre.ledger.values()) // 1_000_000)
         rig.close()
     assert min(firsts) >= 500 and max(firsts) <= 1010
     assert all(b - a >= 1 for a, b in itertools.pairwise(sorted(firsts))), firsts

@@ -62,7 +62,7 @@ def test_the_hash_covers_every_entry() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_three_days_without_faults_have_no_reset_and_reports_all_the_time(capsys: pytest.CaptureFixture[str]) -> None:
+def test_three_days_without_faults_have_no_reset_and_all_reports(capsys: pytest.CaptureFixture[str]) -> None:
     world = World(3)
     began = time.monotonic()
     world.run(DAYS * DAY_MS)
