@@ -118,16 +118,24 @@ def stream_down(whole: Whole) -> Iterator[None]:
 
 @contextmanager
 def one_byte_of_firmware_flipped(whole: Whole) -> Iterator[None]:
+    name, right, wrong = "", b"floor not kept", b"floor not kepu"
+
     def flip(image: Image) -> None:
+        nonlocal name
         name = f"{active(image)}/firmware/clock.mpy"
-        code = image.read(name) or b""
-        image.write(name, code.replace(b"floor not kept", b"floor not kepu", 1))
+        image.write(name, (image.read(name) or b"").replace(right, wrong, 1))
+
+    def mend(image: Image) -> None:
+        image.write(name, (image.read(name) or b"").replace(wrong, right, 1))
 
     with whole.dark():
         whole.on_flash(flip)
     whole.has_session()
     yield
     assert "is in force" in whole.flash()  # as it is advised
+    whole.has_session()
+    with whole.dark():  # four starts that last no minute, of the breaks behind this one, go back to the folder before
+        whole.on_flash(mend)
     whole.has_session()
 
 
