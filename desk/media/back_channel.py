@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from desk.media.digest import authorization
 from desk.media.relay import DOLLAR, STATUS_LINE, Target, connect, read_body, read_head, read_packet
+from desk.media.shared import Shared
 from desk.media.trouble import NoStream
 from desk.media.voice import mixed
 from desk.sip.g711 import ALAW, BLOCK, BLOCK_S, SILENCE, ULAW, Law
@@ -31,36 +32,23 @@ UNSENT_MAX = 64 * 1024  # bytes: more waits when the camera has frozen
 ADDRESS = re.compile(r"[!-~]{1,512}")
 
 
-class BackChannel:
+class BackChannel(Shared[Mouth]):
     """Of one camera. `join` opens it, the last `leave` ends it; `forget` is called then. `said` gets each block that
     was said."""
 
     def __init__(
-        self, target: Target, forget: Callable[[], None], said: Callable[[bytes], None] = lambda block: None
+        self, target: Target, forget: Callable[[], object], said: Callable[[bytes], None] = lambda block: None
     ) -> None:
-        self._target, self._forget, self._said = target, forget, said
-        self._mouths: dict[object, Mouth] = {}
+        super().__init__(forget)
+        self._target, self._said = target, said
         self._meter = Meter()
         self._state, self._trouble = "calling", NoStream("lost", "not opened yet")
-        self._task: asyncio.Task[None] | None = None
 
     def join(self, member: object) -> Mouth:
         """What that browser says goes into the mouth."""
-        mouth = self._mouths[member] = Mouth()
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._run())
+        mouth = Mouth()
+        self._let_in(member, mouth)
         return mouth
-
-    async def leave(self, member: object) -> None:
-        """Harmless for who is none."""
-        self._mouths.pop(member, None)
-        if self._mouths:
-            return
-        self._forget()
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def state(self) -> dict[str, Any]:
         """What the page says of it, as of an intercom."""
@@ -94,7 +82,7 @@ class BackChannel:
         session = _Session(self._target, *await connect(self._target))
         try:
             law = await asyncio.wait_for(session.open(), ANSWER_S)
-            for mouth in self._mouths.values():
+            for mouth in self._members.values():
                 mouth.clear()
             self._state = "talking"
             await self._speak(session, law)
@@ -109,7 +97,7 @@ class BackChannel:
         next_s = alive_s = loop.time()
         try:
             while not reading.done():
-                block = mixed(self._mouths.values()) or SILENCE
+                block = mixed(self._members.values()) or SILENCE
                 self._meter.take(block)
                 self._said(block)
                 number += 1

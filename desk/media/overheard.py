@@ -5,12 +5,12 @@ A picture by WHEP goes from the camera to the browser, and the voices with it: n
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from aiortc import RTCSessionDescription
 
 from common.webrtc import Answered, BadOffer, check, reachable
+from desk.media.shared import Shared
 from desk.media.voice import listen, mixed
 from desk.sip.g711 import SILENCE
 from desk.sip.sound import Mouth, pace
@@ -18,31 +18,22 @@ from desk.sip.sound import Mouth, pace
 VOICES = 2  # of a copy: the place first, then the officer
 
 
-class Overheard:
+class Overheard(Shared[tuple[Mouth, Mouth]]):
     """One place. `join` begins, the last `leave` ends it; `forget` is called then. `both` gets each 20 ms what was
     heard of the place, and what was said to it meanwhile by all who speak."""
 
-    def __init__(self, both: Callable[[bytes, bytes], None], forget: Callable[[], None]) -> None:
-        self._both, self._forget = both, forget
-        self._members: dict[object, tuple[Mouth, Mouth]] = {}
-        self._task: asyncio.Task[None] | None = None
+    def __init__(self, both: Callable[[bytes, bytes], None], forget: Callable[[], object]) -> None:
+        super().__init__(forget)
+        self._both = both
 
     def join(self, member: object) -> tuple[Mouth, Mouth]:
         """Where that browser's copy goes: of the place, of the officer."""
-        self._members[member] = Mouth(), Mouth()
-        if self._task is None:
-            self._task = asyncio.ensure_future(pace(self._tick))
-        return self._members[member]
+        mouths = Mouth(), Mouth()
+        self._let_in(member, mouths)
+        return mouths
 
-    async def leave(self, member: object) -> None:
-        """Harmless for who is none."""
-        if self._members.pop(member, None) is None or self._members:
-            return
-        self._forget()
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+    async def _run(self) -> None:
+        await pace(self._tick)
 
     def _tick(self) -> None:
         places = [place() for place, _ in self._members.values()]  # all hear the same: one of them is enough

@@ -101,11 +101,8 @@ class Calls:
         key = device_id, target.base + target.path
         if target.speaks and key not in self._backs:
             said = partial(self.recorders.spoken, device_id, None)
-            self._backs[key] = BackChannel(target, lambda: self._shut(key), said)
+            self._backs[key] = BackChannel(target, partial(self._backs.pop, key, None), said)
         return self._backs.get(key)
-
-    def _shut(self, key: tuple[str, str]) -> None:
-        self._backs.pop(key, None)
 
     async def copy(self, asked: Document) -> Document:
         """A browser's copy of what is spoken with a column around the desk. Raises NoStream, BadOffer."""
@@ -114,16 +111,13 @@ class Calls:
         name, device_id = secrets.token_urlsafe(16), asked["device_id"]
         if device_id not in self._overheard:
             both = partial(self.recorders.spoken, device_id)
-            self._overheard[device_id] = Overheard(both, lambda: self._unheard(device_id))
+            self._overheard[device_id] = Overheard(both, partial(self._overheard.pop, device_id, None))
         copy = self._copies[name] = Copy(self._overheard[device_id], lambda: self._forget(name))
         try:
             return {"name": name, "answer": await copy.answer(asked["offer"], asked["peer"])}
         except BaseException:
             await copy.close()
             raise
-
-    def _unheard(self, device_id: str) -> None:
-        self._overheard.pop(device_id, None)
 
     def _intercom(self, asked: Document) -> Intercom:
         """The one that others speak with already, if there is such a call."""
@@ -132,8 +126,8 @@ class Calls:
         if key in self._proofs:
             self._proofs[key].cancel()
         if key not in self._intercoms:
-            both = partial(self.recorders.spoken, key)
-            self._intercoms[key] = Intercom(peer, may_send, lambda: self._unused(key), self._switchboard, both)
+            both, forget = partial(self.recorders.spoken, key), partial(self._intercoms.pop, key, None)
+            self._intercoms[key] = Intercom(peer, may_send, forget, self._switchboard, both)
         return self._intercoms[key]
 
     def _peer(self, asked: Document) -> tuple[Peer, Callable[[str], bool]]:
@@ -145,9 +139,6 @@ class Calls:
             return address in peer.addresses or hosts.may_send(address)
 
         return peer, may_send
-
-    def _unused(self, key: str) -> None:
-        self._intercoms.pop(key, None)
 
     async def listen(self, asked: Document) -> Document:
         """For calls of intercoms. Raises NoStream."""

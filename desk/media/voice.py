@@ -17,6 +17,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 from av.audio.resampler import AudioResampler
 
+from desk.media.shared import Shared
 from desk.media.source import SOUND_HZ
 from desk.media.track import Track
 from desk.sip.conversation import Conversation, Peer
@@ -63,7 +64,7 @@ class Ear:
         self._track.samples += frame.samples
 
 
-class Intercom:
+class Intercom(Shared[tuple[Ear, Mouth]]):
     """`join` calls it, the last `leave` hangs up. `forget` is called then. `switchboard`: where it may be calling.
     `both` gets each block that was heard, and what was said to it meanwhile.
     """
@@ -72,14 +73,13 @@ class Intercom:
         self,
         peer: Peer,
         may_send: Callable[[str], bool],
-        forget: Callable[[], None],
+        forget: Callable[[], object],
         switchboard: Switchboard | None = None,
         both: Callable[[bytes, bytes], None] = lambda heard, said: None,
     ) -> None:
+        super().__init__(forget)
         self._both = both
-        self._peer, self._may_send, self._forget, self._switchboard = peer, may_send, forget, switchboard
-        self._members: dict[object, tuple[Ear, Mouth]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._peer, self._may_send, self._switchboard = peer, may_send, switchboard
         self._talk: Conversation | None = None
         self._state = "calling"
         self._trouble: NoCall | None = None
@@ -87,21 +87,9 @@ class Intercom:
     def join(self, member: object, ear: Ear) -> Mouth:
         """What that browser says goes into the mouth."""
         mouth = Mouth()
-        self._members[member] = ear, mouth
+        self._let_in(member, (ear, mouth))
         ear.switch(self._talk is not None)
-        if self._task is None:
-            self._task = asyncio.ensure_future(self._run())
         return mouth
-
-    async def leave(self, member: object) -> None:
-        """Harmless for who is none."""
-        if self._members.pop(member, None) is None or self._members:
-            return
-        self._forget()
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
 
     def state(self) -> dict[str, Any]:
         """What the page says of it. Levels in dB below full scale: of the place, and of what is said to it."""

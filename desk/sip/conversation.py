@@ -8,7 +8,7 @@ import errno
 import logging
 import secrets
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from sipmessage import URI, Address, Request, Response
 from desk.sip import sdp
 from desk.sip.g711 import LAWS
 from desk.sip.line import T1_S, T2_S, TCP, UDP, Line, response_to, split, tag_of
-from desk.sip.proving import proven
+from desk.sip.proving import asked
 from desk.sip.sdp import Session
 from desk.sip.sound import Sound
 from desk.sip.trouble import NoCall, of_status
@@ -298,19 +298,18 @@ class Conversation:
         silent_s: float | None = None,
     ) -> Response:
         """The final answer to a new request: with the password, if it is asked for. Raises NoCall."""
-        shown: dict[str, str] = {}
-        while True:
+
+        def make() -> Request:
             self._sequence += 1
             request = self._request(method, body, number=self._sequence)
-            for name, value in shown.items():
-                request.headers.set(name, value)
             if method == "INVITE":
                 self._invite = request
-            response = await (self.line.ask(request, heard, silent_s) if silent_s else self.line.ask(request, heard))
-            more = proven(response, request, self.peer.user, self.peer.password)
-            if more is None or more[0] in shown:
-                return response
-            shown[more[0]] = more[1]
+            return request
+
+        def ask(request: Request) -> Awaitable[Response]:
+            return self.line.ask(request, heard, silent_s) if silent_s else self.line.ask(request, heard)
+
+        return await asked(make, ask, self.peer.user, self.peer.password)
 
     def _request(self, method: str, body: bytes = b"", *, number: int) -> Request:
         request = Request(method, self._target, body)

@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from sipmessage import Request, Response
 
 from desk.media.digest import authorization
 
 CHALLENGES_MAX = 4
 HEADERS = {401: ("WWW-Authenticate", "Authorization"), 407: ("Proxy-Authenticate", "Proxy-Authorization")}
+
+
+async def asked(
+    make: Callable[[], Request], ask: Callable[[Request], Awaitable[Response]], user: str | None, password: str | None
+) -> Response:
+    """The final answer to a request: with the password, if it is asked for. `make`: a new one for each try."""
+    shown: dict[str, str] = {}
+    while True:
+        request = make()
+        for name, value in shown.items():
+            request.headers.set(name, value)
+        response = await ask(request)
+        more = proven(response, request, user, password)
+        if more is None or more[0] in shown:
+            return response
+        shown[more[0]] = more[1]
 
 
 def proven(response: Response, request: Request, user: str | None, password: str | None) -> tuple[str, str] | None:

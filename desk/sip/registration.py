@@ -15,7 +15,7 @@ from sipmessage import URI, Request, Response
 
 from desk.sip.conversation import AGENT, Peer
 from desk.sip.line import UDP
-from desk.sip.proving import proven
+from desk.sip.proving import asked
 from desk.sip.switchboard import Switchboard
 from desk.sip.trouble import NoCall, of_status
 
@@ -78,15 +78,10 @@ class Registration:
         trouble = NoCall("no-route", "no address")
         for address in self._peer.addresses:
             line = self._switchboard.line_to(address, self._peer.port, self._call_id)
-            shown: dict[str, str] = {}
             try:
-                while True:
-                    request = self._request(lasts_s, shown)
-                    response = await line.ask(request)
-                    more = proven(response, request, self._peer.user, self._peer.password)
-                    if more is None or more[0] in shown:
-                        break
-                    shown[more[0]] = more[1]
+                response = await asked(
+                    lambda: self._request(lasts_s), line.ask, self._peer.user, self._peer.password
+                )
                 if response.code >= 300:
                     raise of_status(response.code)
                 return self._granted_s(response)
@@ -94,7 +89,7 @@ class Registration:
                 trouble = found
         raise trouble
 
-    def _request(self, lasts_s: int, shown: dict[str, str]) -> Request:
+    def _request(self, lasts_s: int) -> Request:
         self._sequence += 1
         uri = self._peer.uri
         request = Request("REGISTER", URI("sip", uri.host, port=uri.port))
@@ -106,8 +101,6 @@ class Registration:
         request.headers.set("Contact", f"<{self._switchboard.contact}>")
         request.headers.set("Expires", str(lasts_s))
         request.headers.set("User-Agent", AGENT)
-        for name, value in shown.items():
-            request.headers.set(name, value)
         request.headers.set("Content-Length", "0")
         return request
 

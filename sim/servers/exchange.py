@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import atexit
-import shutil
 import socket
-import subprocess
-import tempfile
 import time
 from pathlib import Path
 
 from common.ports import free_port
-from common.running import Running
 from sim.servers.intercom import own_address
+from sim.servers.program import Program
 from tools import toolbox
 
 START_S, LOOK_S = 20.0, 0.05
 GONE_MS = 2000  # whoever says nothing for so long is not there
-LOG_TAIL, RECV_BYTES = 2000, 4096
+RECV_BYTES = 4096
 PROBE = (
     "OPTIONS sip:nobody@{there} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bKprobe;rport\r\nMax-Forwards: 70\r\n"
     "From: <sip:probe@{here}>;tag=probe\r\nTo: <sip:nobody@{there}>\r\nCall-ID: probe@{here}\r\nCSeq: 1 OPTIONS\r\n"
@@ -45,22 +41,16 @@ class ExchangeError(RuntimeError):
     """It did not start; the message has the end of its log."""
 
 
-class Exchange(Running):
+class Exchange(Program):
     """A context manager. Raises ExchangeError, IntercomError, toolbox.ToolMissing at its start."""
 
     def __init__(self, password: str) -> None:
+        super().__init__("exchange")
         self.host, self.port, self._password = "", free_port(), password
-        self.folder = Path(tempfile.mkdtemp(prefix="exchange-"))
-        self._process: subprocess.Popen[bytes] | None = None
-        atexit.register(self.close)
 
     def address(self, name: str) -> str:
         """Of whoever has that name here."""
         return f"sip:{name}@{self.host}:{self.port}"
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None
 
     def start(self) -> None:
         if self._process is not None:
@@ -70,14 +60,12 @@ class Exchange(Running):
         config = self.folder / "kamailio.cfg"
         config.write_text(self._configuration(toolbox.kamailio_modules(argv)))
         # -DD: no daemon, -E: its log here; -m, -M: megabytes of memory, of all its processes and of each.
-        line = [*argv, "-f", str(config), "-DD", "-E", "-m", "16", "-M", "8", "-Y", str(self.folder)]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(line, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = self._spawn([*argv, "-f", str(config), "-DD", "-E", "-m", "16", "-M", "8", "-Y", str(self.folder)])
         deadline_s = time.monotonic() + START_S
         while not self._answers():
-            if time.monotonic() > deadline_s or self._process.poll() is not None:
+            if time.monotonic() > deadline_s or process.poll() is not None:
                 self.stop()
-                raise ExchangeError(f"Kamailio did not start:\n{self.log()[-LOG_TAIL:]}")
+                raise ExchangeError(f"Kamailio did not start:\n{self.log_tail()}")
 
     def _answers(self) -> bool:
         """Whether it says something to a question, soon."""
@@ -100,14 +88,6 @@ class Exchange(Running):
         if process is not None:
             process.terminate()
             process.wait()
-
-    def close(self) -> None:
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        atexit.unregister(self.close)
-
-    def log(self) -> str:
-        return (self.folder / "log").read_text("utf-8", "replace")
 
     def _configuration(self, modules: Path) -> str:
         lines = ["debug=2", "log_stderror=yes", "fork=yes", "children=1", "disable_tcp=yes", "auto_aliases=no"]

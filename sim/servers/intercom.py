@@ -6,14 +6,11 @@ It answers a call by itself, as intercoms do; its microphone hears a tone, and w
 from __future__ import annotations
 
 import array
-import atexit
 import contextlib
 import json
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from common.ports import HOST, free_port
-from common.running import Running
+from sim.servers.program import Program
 from tools import toolbox
 
 START_S = 20.0
@@ -29,7 +26,7 @@ LOOK_S = 0.02
 RECV_BYTES = 4096
 WAV_HEADER = 44  # bytes of baresip's recordings
 NOWHERE = ("192.0.2.1", 9)  # TEST-NET-1: nothing is sent there
-LOG_TAIL = 2000
+HEARD_SAMPLES, HEARD_LEVEL = 4000, 4000  # half a second; of 32,767
 MODULES = ("g711.so", "ausine.so", "aufile.so", "aubridge.so")
 APPLICATIONS = ("account.so", "menu.so", "ctrl_tcp.so")
 STARTS, ENDS = "CALL_ESTABLISHED", "CALL_CLOSED"
@@ -51,7 +48,7 @@ def own_address() -> str:
         return str(probe.getsockname()[0])
 
 
-class Intercom(Running):
+class Intercom(Program):
     """A context manager. `name`: of its address. `answers`: by itself, else it rings. `hertz`: what its microphone
     hears; `echo`: it hears its own loudspeaker instead, and nothing is kept. `on_event` hears in a thread of its own
     what happens to it.
@@ -68,24 +65,18 @@ class Intercom(Running):
         echo: bool = False,
         on_event: Callable[[Event], None] = lambda event: None,
     ) -> None:
+        super().__init__("intercom")
         self.name, self._answers, self._hertz, self._on_event = name, answers, hertz, on_event
         self._echo = echo
         self.host, self.port, self._control_port = "", free_port(), free_port()
-        self.folder = Path(tempfile.mkdtemp(prefix="intercom-"))
         self.open_calls = 0
-        self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._changed = threading.Condition()
         self.events: list[Event] = []
-        atexit.register(self.close)
 
     @property
     def address(self) -> str:
         return f"sip:{self.name}@{self.host}:{self.port}"
-
-    @property
-    def running(self) -> bool:
-        return self._process is not None
 
     def start(self) -> None:
         """(Back) on the network."""
@@ -94,11 +85,7 @@ class Intercom(Running):
         self.host = self.host or own_address()
         argv = toolbox.require("baresip")
         self._configure(Path(argv[-1]).parents[1] / "lib" / "baresip" / "modules")
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*argv, "-f", str(self.folder)], cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
-        self._control = self._wait_for_control(self._process)
+        self._control = self._wait_for_control(self._spawn([*argv, "-f", str(self.folder)]))
         threading.Thread(target=self._listen, args=(self._control,), daemon=True).start()
 
     def stop(self) -> None:
@@ -112,12 +99,6 @@ class Intercom(Running):
             control.close()
         with self._changed:
             self.open_calls = 0
-
-    def close(self) -> None:
-        """Stop, and forget everything."""
-        self.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        atexit.unregister(self.close)
 
     def freeze(self) -> None:
         assert self._process is not None
@@ -154,8 +135,10 @@ class Intercom(Running):
             data = b""
         return array.array("h", data[: len(data) // 2 * 2])
 
-    def log_tail(self) -> str:
-        return (self.folder / "log").read_text("utf-8", "replace")[-LOG_TAIL:]
+    def hears(self) -> bool:
+        """Whether its loudspeaker has said something loud for the last half second."""
+        said = self.said()
+        return len(said) == HEARD_SAMPLES and max(said) > HEARD_LEVEL
 
     def _configure(self, modules: Path) -> None:
         lines = [

@@ -15,9 +15,9 @@ from pillar_rig import run, until
 from sip_messages import stranger
 from sipmessage import Request
 from virtual_loop import run_virtual
+from voices import hear_each_other_and_end
 
 from desk.command import parse
-from desk.sip.announce import tone
 from desk.sip.conversation import Peer
 from desk.sip.line import SILENT_S, parsed, response_to
 from desk.sip.registration import AGAIN_S, LASTS_S, LEAST_S, MOST_S, Registration
@@ -58,12 +58,7 @@ def test_an_intercoms_call_comes_through_the_exchange(intercom: Intercom) -> Non
         await until(lambda: len(board._ringing) == 1, "a call that rings")
         talk = await board.take(Peer.of(exchange.address("petropavl-01"), [exchange.host]), lambda to: True)
         assert talk is not None
-        voice, sound = tone(700, 60), talk.sound
-        sound.speaker = lambda: next(voice)
-        await until(lambda: sound.in_meter.db > -20, "the intercom's tone")
-        await until(lambda: len(said := intercom.said()) == 4000 and max(said) > 4000, "our tone there")
-        await talk.hang_up()
-        await asyncio.to_thread(intercom.wait_for_calls, 0)
+        await hear_each_other_and_end(intercom, talk)
 
         await right.stop()
         happened = len(intercom.events)

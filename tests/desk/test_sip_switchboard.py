@@ -11,9 +11,9 @@ from pillar_rig import Voice, run, until
 from seeing import at, names
 from sip_messages import stranger
 from virtual_loop import run_virtual
+from voices import hear_each_other_and_end
 
 from desk.command import parse
-from desk.sip.announce import tone
 from desk.sip.conversation import Conversation, Peer
 from desk.sip.switchboard import EACH_MAX, RING_S, WAITING_MAX, Switchboard
 from sim.servers.intercom import Intercom, own_address
@@ -43,12 +43,7 @@ def test_a_call_rings_until_it_is_taken_and_both_hear_each_other(intercom: Inter
         assert await take(board, "petropavl-01", "192.0.2.77") is None
         talk = await take(board, "petropavl-01", intercom.host)
         assert talk is not None and not board._ringing
-        voice, sound = tone(700, 60), talk.sound
-        sound.speaker = lambda: next(voice)
-        await until(lambda: sound.in_meter.db > -20, "the intercom's tone")
-        await until(lambda: len(said := intercom.said()) == 4000 and max(said) > 4000, "our tone there")
-        await talk.hang_up()
-        await asyncio.to_thread(intercom.wait_for_calls, 0)
+        await hear_each_other_and_end(intercom, talk)
         assert not board._lines
 
         intercom.do("dial", f"sip:desk@{intercom.host}:{port}")
@@ -62,6 +57,7 @@ def test_a_call_rings_until_it_is_taken_and_both_hear_each_other(intercom: Inter
 
         intercom.do("dial", f"sip:desk@{intercom.host}:{port}")
         await rings(board)
+        await until(lambda: intercom.newest().get("type") == "CALL_RINGING", "it hears that it rings")  # it can cancel
         intercom.do("hangup")  # nobody looked
         await rings(board, 0)
         assert await take(board, "petropavl-01", intercom.host) is None and not board._lines
@@ -85,7 +81,7 @@ def test_the_desk_takes_the_call_that_the_relay_started(intercom: Intercom, tmp_
             await until(lambda: intercom.newest().get("type") in ("CALL_RINGING", "CALL_OUTGOING"), "it rings")
             async with at(rig) as seeing:
                 assert await seeing.call(Voice(700)) == 201, seeing.text
-                await until(lambda: len(said := intercom.said()) == 4000 and max(said) > 4000, "the officer there")
+                await until(intercom.hears, "the officer there")
                 assert (await seeing.state())["voice"]["state"] == "talking"
                 assert intercom.newest()["direction"] == "outgoing" and intercom.open_calls == 1
                 assert await seeing.hang_up() == 204

@@ -1,0 +1,38 @@
+"""What several browsers use at a time: it runs from when the first one joins until the last one leaves."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+M = TypeVar("M")
+
+
+class Shared(ABC, Generic[M]):
+    """`M`: what each member has of it. `forget` is called when the last one leaves."""
+
+    def __init__(self, forget: Callable[[], object]) -> None:
+        self._forget = forget
+        self._members: dict[object, M] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @abstractmethod
+    async def _run(self) -> None:
+        """Until it is cancelled, or has failed for good."""
+
+    def _let_in(self, member: object, what: M) -> None:
+        self._members[member] = what
+        if self._task is None:
+            self._task = asyncio.ensure_future(self._run())
+
+    async def leave(self, member: object) -> None:
+        """Harmless for who is none."""
+        if self._members.pop(member, None) is None or self._members:
+            return
+        self._forget()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
