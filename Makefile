@@ -56,7 +56,7 @@ test: lint types tools ## lint, types and all tests; STRICT=1: a missing runtime
 QUICK = tests/firmware tests/virtual tests/contract tests/house tests/chip tests/field
 quick: lint ## lint and the fast tests, in less than a minute on two cores
 	@$(PY) -m tools.toolbox umqtt
-	$(PY) -m pytest --quiet --numprocesses 3 -m "not slow and not alone and not micropython and not mosquitto and not chromium and not gstreamer and not baresip and not kamailio" $(QUICK)
+	$(PY) -m pytest --quiet --numprocesses 3 -m "not slow and not alone and not program" $(QUICK)
 
 lint: needs-dev ## ruff
 	$(PY) -m ruff check .

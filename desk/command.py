@@ -26,8 +26,7 @@ from typing import Any
 
 from aiohttp import web
 
-from common.arguments import EXIT_USAGE as EXIT_USAGE
-from common.arguments import Parser, add_language, described, number, whole
+from common.arguments import EXIT_USAGE, Parser, add_language, described, number, whole
 from common.home import DESK_COMMAND
 from common.release import ReleaseError, load_public_keys
 from common.sentences import Sentences

@@ -13,8 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from common.arguments import EXIT_USAGE as EXIT_USAGE
-from common.arguments import Parser, add_language, described
+from common.arguments import EXIT_USAGE, Parser, add_language, described
 from common.home import DESK_COMMAND
 from common.sentences import Sentences
 from contract.evidence import fingerprint

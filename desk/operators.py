@@ -1,45 +1,27 @@
-"""What operators do about calls and columns: the half of desk.duty.Duty that decisions and commands are in."""
+"""What operators do about calls and columns."""
 
 from __future__ import annotations
 
-import contextlib
-import threading
 import uuid
-from collections.abc import Callable
 from typing import Any
 
 from desk import exercises
 from desk.batch import Batch
+from desk.duty_part import DutyPart
 from desk.exercises import Exercises
-from desk.ledger import BY_MAX, Ledger, LedgerError
+from desk.ledger import BY_MAX, LedgerError
 from desk.limits import NOTE_MAX, wording
-from desk.line import Line
 from desk.mqtt_client import utc
 
 COMMANDS = ("report", "identify", "selftest", "drill", "restart")
 COMMAND_VALID_MS = 30_000
 
 
-class Operators:
-    """Mixed into Duty, whose lock and register it shares."""
+class Operators(DutyPart):
+    """The half of Duty that decisions and commands are in."""
 
     _batch: Batch
     _exercises: Exercises
-    _ledger: Ledger
-    _lock: threading.Condition
-    _calls: Line
-    _now_ms: Callable[[], int]
-
-    def _changing(self) -> contextlib.AbstractContextManager[None]:
-        raise NotImplementedError
-
-    def _commit(self) -> None:
-        raise NotImplementedError
-
-    def _publish(
-        self, region: str, device_id: str, kind: str, document: dict[str, Any], boot: int | None = None
-    ) -> int:
-        raise NotImplementedError
 
     def accept(self, incident_id: str, by: str) -> None:
         """A person has taken the incident. Raises LedgerError, as all of these do, when that cannot be."""

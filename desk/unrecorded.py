@@ -109,7 +109,7 @@ class Unrecorded:
 
     def steps(self, incident_id: str) -> list[Rung]:
         """Those of a call that the register lacks."""
-        return [replace(rung) for rung in self._rungs.values() if rung.incident_id == incident_id]
+        return [rung for rung in self.all_steps() if rung.incident_id == incident_id]
 
     def all_steps(self) -> list[Rung]:
         return [replace(rung) for rung in self._rungs.values()]

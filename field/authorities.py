@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from field import certificates, laptop
-from field.keeping import KeepError, check_owner, keep_key, write
+from field.keeping import PROVISIONED, KeepError, check_owner, keep_key, write
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 
@@ -159,7 +159,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = tool_parser(words, "python -m field.authorities", __doc__)
     parser.add_argument("what", choices=("add", "switch", "drop"))
     parser.add_argument("--name", help="of the one that is added")
-    parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=PROVISIONED, help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
     found = Authorities(arguments.out)
     if arguments.what == "add":

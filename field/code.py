@@ -7,6 +7,7 @@ stays on duty all the while.
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,13 +16,12 @@ from pathlib import Path
 from common import console_code
 from field import documents
 from field.console import Console, ConsoleError, Refused
-from field.keeping import read_secrets
+from field.keeping import PROVISIONED, read_secrets
 from field.telling import in_words
 from field.words import English, Trouble, asked_for, tool_parser
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
 
 END = "end"
-PROVISIONED = Path("provisioned")
 _COLUMNS = "columns"
 _MINUTE_S = 60
 _WRONG = "a wrong code"  # firmware/console/code.py
@@ -79,6 +79,12 @@ def letting_in(*places: Path) -> Callable[[str], None]:
             pass
 
     return let_in
+
+
+def add_out(parser: argparse.ArgumentParser) -> None:
+    """--out, of a tool that may meet a locked column."""
+    out_help = "what provisioning wrote, for a column that asks for codes (default: %(default)s)"
+    parser.add_argument("--out", type=Path, default=PROVISIONED, help=out_help)
 
 
 @in_words

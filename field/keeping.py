@@ -15,6 +15,7 @@ from typing import Any
 
 from field import certificates
 
+PROVISIONED = Path("provisioned")  # where `make provision` writes
 PRIVATE_FOLDER, PRIVATE_FILE, PUBLIC_FILE = 0o700, 0o600, 0o644
 _OTHERS = stat.S_IRWXO
 _GROUP = stat.S_IRWXG

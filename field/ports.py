@@ -48,7 +48,6 @@ def _cannot_open(port: str, error: Exception) -> tuple[str, dict[str, object]]:
     return "port.fails", {"error": error}
 
 
-
 def _group(port: str) -> str:
     """Whose members may use the port: dialout on Debian, uucp elsewhere."""
     try:

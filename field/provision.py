@@ -27,7 +27,7 @@ from common import receiver, release
 from field import access, authorities, certificates, fleet, labels, laptop, media_server, revocation, rows
 from field.authorities import Authorities
 from field.documents import CHIP_FILE, KEYS_FILE
-from field.keeping import Batch, KeepError, check_owner, keep_key, made_private, read_secrets
+from field.keeping import PROVISIONED, Batch, KeepError, check_owner, keep_key, made_private, read_secrets
 from field.shared import NAME_MAX, PORT
 from field.telling import EXIT_FAILED, in_words
 from field.words import asked_for, tool_parser
@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = asked_for(argv, os.environ)
     parser = tool_parser(words, "python -m field.provision", __doc__)
     parser.add_argument("fleet", type=Path, help="CSV table, with fleet.toml beside it")
-    parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=PROVISIONED, help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
     try:
         found = fleet.read(arguments.fleet)

@@ -20,7 +20,7 @@ from typing import Any
 
 from field import laptop
 from field.authorities import Authorities
-from field.keeping import KeepError, read_secrets, write
+from field.keeping import PROVISIONED, KeepError, read_secrets, write
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 from firmware.authentic import Authentic
@@ -103,7 +103,7 @@ def _says(entry: dict[str, str] | None, name: str, key: str, ca: str, cert: str)
 def main(argv: Sequence[str] | None = None) -> int:
     words = asked_for(argv, os.environ)
     parser = tool_parser(words, "python -m field.renewal", __doc__)
-    parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=PROVISIONED, help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
     print(*map(words.said, pack(arguments.out, laptop.now())), sep="\n")
     return 0

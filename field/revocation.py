@@ -20,7 +20,7 @@ from typing import Any
 
 from field import access, certificates, laptop
 from field.authorities import Authorities, Authority
-from field.keeping import Batch, KeepError, check_owner, made_private
+from field.keeping import PROVISIONED, Batch, KeepError, check_owner, made_private
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 
@@ -113,7 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = asked_for(argv, os.environ)
     parser = tool_parser(words, "python -m field.revocation", __doc__)
     parser.add_argument("device", help="the stolen column")
-    parser.add_argument("--out", type=Path, default=Path("provisioned"), help="(default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=PROVISIONED, help="(default: %(default)s)")
     arguments = parser.parse_args(argv)
     print(*map(words.said, revoke(arguments.out, arguments.device)), sep="\n")
     return 0

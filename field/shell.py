@@ -11,7 +11,7 @@ from pathlib import Path
 
 from common.arguments import whole
 from field.board import Board
-from field.code import PROVISIONED, letting_in
+from field.code import add_out, letting_in
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 
@@ -42,8 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("port", help="serial port of a column, such as /dev/ttyUSB0")
     help_text = f"until the watchdog puts the column back on duty, 1 to {MINUTES_MAX} (default: %(default)s)"
     parser.add_argument("--minutes", type=whole("minutes", 1, MINUTES_MAX), default=MINUTES, help=help_text)
-    out_help = "what provisioning wrote, for a column that asks for codes (default: %(default)s)"
-    parser.add_argument("--out", type=Path, default=PROVISIONED, help=out_help)
+    add_out(parser)
     arguments = parser.parse_args(argv)
     said = words("shell.off-duty", minutes=arguments.minutes)
     return shell(arguments.port, arguments.minutes, arguments.out, lambda: print(said, flush=True))

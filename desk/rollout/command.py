@@ -25,8 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from common import release as releases
-from common.arguments import EXIT_USAGE as EXIT_USAGE
-from common.arguments import Parser, add_language
+from common.arguments import EXIT_USAGE, Parser, add_language
 from common.release import Release, ReleaseError
 from common.sentences import Sentences
 from desk import broker_options

@@ -1,5 +1,4 @@
-"""What operators do about the columns' upkeep, and what the duty does for it: the half of desk.duty.Duty that orders,
-corrections and maintenance are in."""
+"""What operators do about the columns' upkeep, and what the duty does for it."""
 
 from __future__ import annotations
 
@@ -7,15 +6,14 @@ import contextlib
 import hmac
 import logging
 import sqlite3
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from common.receiver import label_key
 from desk.batch import STATUS, Change
-from desk.ledger import BY_MAX, Incident, Ledger, LedgerError
+from desk.duty_part import DutyPart
+from desk.ledger import BY_MAX, Incident, LedgerError
 from desk.limits import NOTE_MAX, wording
-from desk.line import Line
 from desk.origin import Origins
 from desk.register import Register
 from desk.upkeep import orders, receiver, report, store
@@ -28,8 +26,8 @@ from desk.watched_file import WatchedFile
 log = logging.getLogger(__name__)
 
 
-class Office:
-    """Mixed into Duty, whose lock and register it shares."""
+class Office(DutyPart):
+    """The half of Duty that orders, corrections and maintenance are in."""
 
     name: str
     register: Register
@@ -38,20 +36,7 @@ class Office:
     _roster_file: WatchedFile[Roster] | None
     _origins: Origins
     _answer_key: bytes | None
-    _ledger: Ledger
-    _lock: threading.Condition
     _told: list[Change]
-    _calls: Line
-    _now_ms: Callable[[], int]
-
-    def _changing(self) -> contextlib.AbstractContextManager[None]:
-        raise NotImplementedError
-
-    def _commit(self) -> None:
-        raise NotImplementedError
-
-    def _command(self, region: str, device_id: str, cmd: str, by: str, more: dict[str, Any]) -> str:
-        raise NotImplementedError
 
     def overview(self, now_ms: int) -> dict[str, Any]:
         """Everything about all columns. They are compared with each other outside the lock: no call waits for that."""

@@ -14,6 +14,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,9 +44,11 @@ class Audit:
         self._lock = threading.Lock()
         self._head = Head()
         with contextlib.suppress(OSError):  # no reason to be off duty
-            for text in check(folder):
+            chain, head = _walk(folder), _head(folder)
+            for text in [*chain.wrong, *_ends(chain, head)]:
                 log.error("%s: %s", folder, text)
-            self._head = _last(folder)
+            # With lines gone it goes on from the head, so that they are missed for ever.
+            self._head = chain.last if head is None or head in chain.lines else head
 
     def enter(self, what: str, name: str, address: str) -> None:
         """Any thread; never raises: a full disk must not keep anybody from logging in. The register says what is wrong
@@ -80,48 +83,54 @@ class Audit:
 
 def check(folder: Path) -> list[str]:
     """What is wrong with the lines that are there, in words."""
-    wrong: list[str] = []
-    found: dict[int, str] = {}
-    before, n, is_chained = "", 0, False
+    chain = _walk(folder)
+    return [*chain.wrong, *_ends(chain, _head(folder))]
+
+
+@dataclass
+class _Chain:
+    """What the files say, read once."""
+
+    wrong: list[str] = field(default_factory=list)
+    found: dict[int, str] = field(default_factory=dict)
+    """Hashes of the entries, by their numbers."""
+    lines: set[Head] = field(default_factory=set)
+    """Of each line, with the number that was reached."""
+    last: Head = Head()
+
+
+def _walk(folder: Path) -> _Chain:
+    chain, is_chained = _Chain(), False
+    n, before = 0, ""
     is_cut_off = _file(folder, FILES - 1).exists()  # the oldest lines were dropped, as they should be
     for where, line in _lines(folder):
         entry = _entry(line)
         if entry is None and (is_chained or not _is_of_before(line)):
-            wrong.append(f"{where}: no entry of this desk")
+            chain.wrong.append(f"{where}: no entry of this desk")
         if entry is not None:
             if not is_chained and not before and is_cut_off:
                 before, n = entry["before"], entry["n"] - 1
             is_chained = True
             if entry["n"] > n + 1 and entry["before"] != before:
-                wrong.append(f"{where}: missing before it: entries {n + 1} to {entry['n'] - 1}")
+                chain.wrong.append(f"{where}: missing before it: entries {n + 1} to {entry['n'] - 1}")
             elif entry["before"] != before:
-                wrong.append(f"{where}: the line before it was changed, or something was put in there")
+                chain.wrong.append(f"{where}: the line before it was changed, or something was put in there")
             n = entry["n"]
-            found[n] = _digest(line)
+            chain.found[n] = _digest(line)
         before = _digest(line)
-    return wrong + [*_ends(folder, found, n)]
+        chain.last = Head(n, before)
+        chain.lines.add(chain.last)
+    return chain
 
 
-def _ends(folder: Path, found: dict[int, str], n: int) -> Iterator[str]:
-    head = _head(folder)
+def _ends(chain: _Chain, head: Head | None) -> Iterator[str]:
     if head is None:
-        if found:
+        if chain.found:
             yield f"{HEAD_FILE} is missing, or damaged: nobody can tell whether the last entries are there"
-    elif head.n > n:
-        yield f"{FILE}: missing at the end: entries {n + 1} to {head.n}"
-    elif found.get(head.n) != head.digest:
+    elif head.n > chain.last.n:
+        yield f"{FILE}: missing at the end: entries {chain.last.n + 1} to {head.n}"
+    elif chain.found.get(head.n) != head.digest:
         yield f"{FILE}: entry {head.n} is not the one that {HEAD_FILE} names"
-
-
-def _last(folder: Path) -> Head:
-    """Where the chain goes on. With lines gone it does from the head, so that they are missed for ever."""
-    head, last = _head(folder), Head()
-    is_known = False
-    for _, line in _lines(folder):
-        entry = _entry(line)
-        last = Head(last.n if entry is None else entry["n"], _digest(line))
-        is_known = is_known or last == head
-    return last if head is None or is_known else head
 
 
 def _head(folder: Path) -> Head | None:

@@ -20,7 +20,8 @@ from field.accept.bench import Bench
 from field.accept.measures import EDGES_S, MEASURES, Value, Wish, inspect
 from field.accept.verdict import Line, Verdict, judge
 from field.board import Board, BoardError
-from field.code import PROVISIONED, CodeError, letting_in
+from field.code import CodeError, add_out, letting_in
+from field.keeping import PROVISIONED
 from field.rows import WIFI_PASSWORD
 from field.telling import fail, in_words
 from field.words import Words, asked_for, tool_parser
@@ -139,8 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=EDGES_S, help="to watch the button (default: %(default)s)")
     parser.add_argument("--server", metavar="HOST:PORT", help="of TLS, for a session and its heap; needs --wifi")
     parser.add_argument("--wifi", default="", metavar="SSID", help=f"its password comes from {WIFI_PASSWORD}")
-    out_help = "what provisioning wrote, for a column that asks for codes (default: %(default)s)"
-    parser.add_argument("--out", type=Path, default=PROVISIONED, help=out_help)
+    add_out(parser)
     pins_help = "two spare pins with a lead between them, for what takes an edge"
     parser.add_argument("--jumper", metavar="GPIO-GPIO", help=pins_help)
     arguments = parser.parse_args(argv)

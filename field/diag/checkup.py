@@ -17,6 +17,7 @@ from field.diag.finding import Finding, Untold
 from field.diag.interview import STATUS, Build, Column, interview
 from field.diag.judge import judge
 from field.diag.network_checks import way_end
+from field.keeping import PROVISIONED
 from firmware import VERSION
 
 _ALONE = ("nobody", "strange", ARMED)  # kinds of absence: no column
@@ -25,7 +26,7 @@ _ALONE = ("nobody", "strange", ARMED)  # kinds of absence: no column
 class Checkup:
     """One visit to one column. `trouble`: what ended it early, or None; `out`: where its key is, if it wants codes."""
 
-    def __init__(self, port: str, build: Future[Build], out: Path = code.PROVISIONED) -> None:
+    def __init__(self, port: str, build: Future[Build], out: Path = PROVISIONED) -> None:
         now = datetime.datetime.now(datetime.UTC)
         self.column = Column(port, Build("", {}, {}), now)
         self.trouble: ConsoleError | None = None

@@ -6,11 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 from rich.console import Console as Terminal
 
-from field.code import PROVISIONED
+from field.code import add_out
 from field.console import Console, NotOpened
 from field.diag import by_hand, table
 from field.diag.checkup import Checkup, our_build
@@ -96,8 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = tool_parser(words, "python -m field.diag", __doc__)
     parser.add_argument("port", help="serial port of a column on duty, such as /dev/ttyUSB0")
     parser.add_argument("--json", action="store_true", help="as one JSON object; nobody is asked anything")
-    out_help = "what provisioning wrote, for a column that asks for codes (default: %(default)s)"
-    parser.add_argument("--out", type=Path, default=PROVISIONED, help=out_help)
+    add_out(parser)
     arguments = parser.parse_args(argv)
     with ThreadPoolExecutor(1) as pool:
         checkup = Checkup(arguments.port, pool.submit(our_build), arguments.out)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from common.arguments import EXIT_USAGE
 from desk import broker_options, command
 from desk.broker_options import SetupError
 from desk.rollout import command as rollout
@@ -20,7 +21,7 @@ WRONG = {
 def rollout_says(tmp_path: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     where = str(tmp_path)
     begin = ["start", "--folder", f"{where}/rollout", *BROKER, "--release", where, "--keys", where]
-    assert rollout.main([*begin, *arguments]) == rollout.EXIT_USAGE
+    assert rollout.main([*begin, *arguments]) == EXIT_USAGE
     return capsys.readouterr().err
 
 

@@ -15,6 +15,7 @@ from contract_examples import packed
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from duty_rig import alarm_of, topic_of
 
+from common.arguments import EXIT_USAGE
 from contract import authentic
 from contract import evidence as tool
 from contract.authentic import Number
@@ -301,5 +302,5 @@ def test_the_command(told: Story, capsys: pytest.CaptureFixture[str], tmp_path: 
     assert capsys.readouterr().out.splitlines()[-1].startswith("24:")
     assert evidence_command.main(["check", *folder, "--head", "25:00"]) == evidence_command.EXIT_WRONG
     assert evidence_command.main(["key", *folder]) == 0
-    assert evidence_command.main(["export", "nothing", *folder]) == evidence_command.EXIT_USAGE
-    assert evidence_command.main(["check", "--folder", str(tmp_path / "none")]) == evidence_command.EXIT_USAGE
+    assert evidence_command.main(["export", "nothing", *folder]) == EXIT_USAGE
+    assert evidence_command.main(["check", "--folder", str(tmp_path / "none")]) == EXIT_USAGE

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from common.arguments import EXIT_USAGE
 from desk import command
 from desk.media import credentials
 from desk.media.credentials import Credential, Credentials, CredentialsError
@@ -81,7 +82,7 @@ def test_the_desk_does_not_start_with_a_file_that_others_may_read(
 ) -> None:
     path = written(tmp_path, CAMERA, 0o644)
     given = ["--broker", "127.0.0.1:9", "--folder", str(tmp_path / "desk"), "--listen", "127.0.0.1:0"]
-    assert command.main([*given, "--camera-passwords", str(path)]) == command.EXIT_USAGE
+    assert command.main([*given, "--camera-passwords", str(path)]) == EXIT_USAGE
     assert "chmod 600" in capsys.readouterr().err
 
 

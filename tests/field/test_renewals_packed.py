@@ -9,9 +9,9 @@ import pytest
 from fleet_rig import make, snapshot
 from whole_rig import succeeds
 
+from common.arguments import EXIT_USAGE
 from common.release import ReleaseError
 from desk.rollout import plan as rules
-from desk.rollout.command import EXIT_USAGE
 from desk.rollout.command import main as rollout
 from desk.rollout.offer import Renewals
 from desk.rollout.plan import Limits, Plan

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from field_tools import MAINS
 from sentences import FILLED, all_texts, docstrings, fields, said_by
 
 from common import sentences
@@ -18,23 +19,7 @@ from desk import command, evidence_command
 from desk.register import Register
 from desk.rollout import command as rollout
 from desk.spoken import spoken
-from field import (
-    authorities,
-    bundle,
-    code,
-    console,
-    flash,
-    image,
-    logs,
-    provision,
-    release,
-    renewal,
-    revocation,
-    shell,
-    watch,
-)
-from field.accept import command as accept
-from field.diag import command as diag
+from field import release
 from field.telling import Main
 from field.words import Words
 from tools import targets
@@ -140,11 +125,7 @@ def test_a_sentence_that_nobody_turned_is_noticed(sentence: str, tmp_path: Path)
 
 
 TOOLS: dict[str, tuple[Main, list[str]]] = {
-    "provision": (provision.main, []), "revocation": (revocation.main, []), "authorities": (authorities.main, []),
-    "renewal": (renewal.main, []), "release": (release.main, []), "release make": (release.main, ["make"]),
-    "bundle": (bundle.main, []), "image": (image.main, []), "flash": (flash.main, []), "logs": (logs.main, []),
-    "watch": (watch.main, []), "diag": (diag.main, []), "accept": (accept.main, []), "shell": (shell.main, []),
-    "console": (console.main, []), "code": (code.main, []),
+    **{name: (main, []) for name, main in MAINS.items()}, "release make": (release.main, ["make"]),
 }  # fmt: skip
 
 

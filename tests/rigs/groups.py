@@ -34,8 +34,7 @@ _GIVES_WAY = 5  # nice(2)
 
 
 def only_computes(item: pytest.Item) -> bool:
-    folder = item.path.parent.name
-    return folder in COMPUTES and not any(item.get_closest_marker(name) for name in PROGRAMS)
+    return item.path.parent.name in COMPUTES and item.get_closest_marker("program") is None
 
 
 def begins_at_the_end(worker: str) -> bool:
@@ -43,7 +42,11 @@ def begins_at_the_end(worker: str) -> bool:
     return bool(worker) and int(worker.removeprefix("gw")) % 3 == 2
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if any(item.get_closest_marker(name) for name in PROGRAMS):
+            item.add_marker("program")
     # A whole way is a test of a minute and more: it begins first, and nobody waits for it in the end.
     items.sort(key=lambda item: (only_computes(item), not item.path.stem.endswith("_whole")))
 
