@@ -191,7 +191,7 @@ NAMES = re.compile(
     r"|(?:PORT|CONFIG|FORCE|LANG|SHA256|IMAGE|OUT|CODE)(?:=[\w./-]*)?"
     r"|[\w-]+\.[\w.*-]+(?:/\w+)?|provisioned/columns/[\w-]+|/dev/\w+|sudo usermod -aG \S+ \$USER|ls -l|Ctrl-\]"
     r"|\bID\b|null"
-    r"|MicroPython|mbedTLS|mpy-cross|SHA-256|USB|MQTT|TLS|DNS|UDP|UTC|GPIO|PSRAM|docs/|Linux|device_id|reset|RESET|BOOT|ESP|esptool"
+    r"|MicroPython|mbedTLS|mpy-cross|SHA-256|USB|MQTT|TLS|DNS|UDP|UTC|GPIO|PSRAM|docs/(?:(?:ru|kk)/)?|Linux|device_id|reset|RESET|BOOT|ESP|esptool"
     r"|0xE9|umqtt|lib/|hal/|acl|`stream`|PUBACK"
     r"|JSON|UTF-8|watchdog|status|logs|help|\bcode\b|\.mpy|\.bin|\.app-bin"
     r"|ERASE=1|IDF|RTC|ppm|--json|Wi-Fi|Ethernet|machine\.reset\(\)"
