@@ -1,4 +1,4 @@
-"""The documentation names only files that exist."""
+"""The documentation names only files that exist, and leads to headings that are there."""
 
 import re
 import subprocess
@@ -18,6 +18,8 @@ FOLDERS = ("boot.py", "main.py", "manifest.py", "Makefile", "firmware", "hal", "
            "sim", "tools", "lib", "tests", "docs")  # fmt: skip
 PATH = re.compile(r"(?<![\w./-])(?:[\w-]+/)*[\w*-]+\.(?:py|md|json|yaml|toml)\b|(?<![\w./-])(?:[\w-]+/)+(?![\w*])")
 
+HEADING_LINK = re.compile(r"\]\(([^)#:\s]*\.md|)#([^)]+)\)")
+
 
 def named(text: str) -> set[str]:
     """What looks like a file or folder of this repository: its first part is one of `FOLDERS`."""
@@ -31,6 +33,28 @@ def lost(text: str) -> list[str]:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_files_that_a_document_names_exist(document: Path) -> None:
     assert lost(document.read_text()) == []
+
+
+def lost_headings(text: str, place: Path) -> list[str]:
+    """Links to a heading that the page has not; `place` is the file that the text stands in."""
+    found = []
+    for target, anchor in HEADING_LINK.findall(text):
+        page = (place.parent / target).resolve() if target else place
+        titles = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.M)
+        if anchor not in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}:
+            found.append(f"{target}#{anchor}")
+    return found
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_headings_that_a_document_leads_to_exist(document: Path) -> None:
+    assert lost_headings(document.read_text("utf-8"), document) == []
+
+
+def test_a_heading_that_is_gone_is_noticed() -> None:
+    """As a browser reads it: letters of any language, small, with hyphens for blanks and no other signs."""
+    text = "[a](provisioning.md#брокер), [b](../wiring.md#boards), [c](../wiring.md#no-such), [d](desk.md#gone)"
+    assert lost_headings(text, ROOT / "docs" / "ru" / "desk.md") == ["../wiring.md#no-such", "desk.md#gone"]
 
 
 def test_the_architecture_names_the_files_of_every_room() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 # What people read: word files, pages, the card and the documentation.
-ROOMS = ("common", "desk", "docs", "field", "firmware", "sim")
+ROOMS = ("common", "contract", "desk", "docs", "field", "firmware", "sim", "tools")
 KINDS = {".json", ".html", ".js", ".md", ".py"}
 # Another name for it -> the one in use.
 NAMES = {
@@ -24,12 +24,24 @@ NAMES = {
     r"домофон": "переговорное устройство, сөйлесу құрылғысы (intercom)",
     r"топик": "тема, тақырып (topic)",
     r"проверочн\w+ вызов": "пробный вызов (drill)",
+    r"сынама шақыру|тексеру шақыру|сынақ шақыру(?![ыл])": "сынақ шақыруы (drill)",
     r"\bнаряды\b|\bнарядов\b|наряд на|№ наряда": "заявка (work order; наряд is the squad that is sent)",
     r"не на службе": "не дежурит (off duty)",
     r"жеке перне": "бір пернелі команда (single key)",
     r"мынадан аспайды": "ең көбі (at most)",
     r"үзілген уақыты": "бастап (since)",
     r"диск журнала|журнал дискі": "реестр, тізілім (register; журнал is the column's journal)",
+    r"лент\w+ событий|оқиғалар тізбегі": "ход событий, оқиға барысы (timeline; тізбек is the chain)",
+    # Kazakh endings: Russian has the same word.
+    r"\bпапка[дсғлн]|\bбума(?!г)": "қалта (folder)",
+    r"\bпрошивка[дсғлн]": "микробағдарлама (firmware)",
+    r"есептік жазба": "тіркелгі (account)",
+    r"\bпәрмен": "команда (command)",
+    r"батырма": "түйме (button)",
+    r"қосылыс": "қосылым (connection)",
+    r"\bсторож(?!ев)|күзетші": "сторожевой таймер, күзет таймері (watchdog)",
+    r"\bрайон|\bаудан": "регион, аймақ (region)",
+    r"в каждой конфигурации|конфигурац\w+ колонны|баған\w* конфигурация": "настройки, баптаулар (configuration)",
 }
 
 
@@ -52,14 +64,18 @@ def test_one_thing_has_one_name() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Бұл бағана істемейді", "Открытых нарядов нет", "Екі тақта", "Проверочный вызов", "Хабар сервері"]
-)
+    "text",
+    ["Бұл бағана істемейді", "Открытых нарядов нет", "Екі тақта", "Проверочный вызов", "Хабар сервері",
+     "Соңғы сынақ шақыру", "Баған қалтасы емес, папкасы", "Бумада", "Сторож на 2 с", "Прошивкалар", "колонн района"],
+)  # fmt: skip
 def test_a_second_name_is_noticed(text: str) -> None:
     assert other_names(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["Бұл баған істемейді", "наряд выслан", "пернетақта", "куәландырушы орталық", "Пробный вызов"]
-)
+    "text",
+    ["Бұл баған істемейді", "наряд выслан", "пернетақта", "куәландырушы орталық", "Пробный вызов", "бумага",
+     "сынақ шақыруы", "Сынақ шақырулары", "в папках", "о прошивках", "сторожевой таймер"],
+)  # fmt: skip
 def test_the_right_name_is_left_alone(text: str) -> None:
     assert other_names(text) == []

@@ -1,19 +1,22 @@
 """The Russian and Kazakh pages keep step with the English ones.
 
 Prose may be said more plainly; what a person types, looks for or follows may not differ: the commands in their order,
-the headings in number and level, the paragraphs that begin in bold, the rows of each table in their order, the names
-in code, pictures and links.
-A page that is new in docs/ru has to be in docs/kk, is to be linked from its English page and from the README.
+blocks of code but for their comments, the headings in number and level, the paragraphs that begin in bold, the rows of
+each table in their order, the names in code, figures, pictures and links, with the heading that a link leads to.
+A page that is new in docs/ru has to be in docs/kk, is to be linked from its English page and from the README. What
+README's table names for technicians, operators and those who run the centre has to be in both.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
+from common.sentences import texts
 from field import words
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -23,12 +26,26 @@ LANGUAGES = words.LANGUAGES[1:]
 ENGLISH_ONLY = {
     "desk.md": {"Try it", "For those who run it", "For integrators", "What is tested"},
     "diagnostics.md": {"For programs"},
+    "first-board.md": {"What is believed of the chip, and who holds it to that"},
     "flashing.md": {"Your own image"},
 }
+# Rows of README's table for those who build and change things; all others are for people in the street and the centre.
+BUILDERS = (
+    "build a control centre", "judge its security, or report a hole",
+    "change the code, or find where something lives", "break a simulated column on purpose",
+)  # fmt: skip
+# In English alone, and README says why.
+NOT_TRANSLATED = {"configuration.md"}
+TABLES = ("common/words", "desk/words", "desk/rollout/words", "field/words", "field/words/sentences")
+# It tells of a section that is in English alone: "Your own image".
+OF_AN_ENGLISH_SECTION = {"flash.little-memory"}
 PAGES = sorted(path.name for path in (DOCS / LANGUAGES[0]).glob("*.md"))
 BLOCK = re.compile(r"^ *```\w*\n(.*?)^ *```\n", re.M | re.S)
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|\.venv/bin/\S+|sos-\w+|mosquitto|pip|chown|cd)(?: |$)")
-LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+LINK = re.compile(r"\]\(([^)#:\s]+)(?:#([^)]*))?\)")
+# A number that is no part of a name, such as GPIO18 or SHA-256.
+FIGURE = re.compile(r"(?<![A-Za-z\d.])(?<![A-Za-z]-)\d+(?:\.\d+)*")
+CYRILLIC = re.compile("[\u0400-\u04ff]")
 KAZAKH = re.compile("[әғқңөұүһі]", re.IGNORECASE)
 # Enough letters to be a sentence and not a name.
 SENTENCE_LETTERS = 40
@@ -41,22 +58,25 @@ class Section:
     level: int
     title: str
     commands: list[str] = field(default_factory=list)
-    blocks: int = 0
+    blocks: list[str] = field(default_factory=list)
     leads: int = 0
     rows: list[list[str]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
-    targets: set[Path] = field(default_factory=set)
+    figures: list[str] = field(default_factory=list)
+    links: set[str] = field(default_factory=set)
+
+
+def headings(text: str) -> list[re.Match[str]]:
+    """Blocks are taken out first: a comment in one begins as a heading does."""
+    return [*re.finditer(r"^(#+) (.*)$", BLOCK.sub(lambda block: "\0" * len(block[0]), text), re.M)]
 
 
 def sections(text: str, place: Path) -> list[Section]:
     """`place` is the file that the text stands in; its links are followed from there."""
-    # Blocks are taken out first: a comment in one begins as a heading does.
-    found, start = [], 0
-    bare = BLOCK.sub(lambda block: "\0" * len(block[0]), text)
-    headings = [*re.finditer(r"^(#+) (.*)$", bare, re.M)]
-    for heading, following in zip(headings, [*headings[1:], None], strict=True):
-        start, end = heading.end(), following.start() if following else len(text)
-        found.append(_section(len(heading[1]), heading[2], text[start:end], place))
+    found, heads = [], headings(text)
+    for heading, following in zip(heads, [*heads[1:], None], strict=True):
+        end = following.start() if following else len(text)
+        found.append(_section(len(heading[1]), heading[2], text[heading.end() : end], place))
     return found
 
 
@@ -67,16 +87,50 @@ def _section(level: int, title: str, text: str, place: Path) -> Section:
     return Section(
         level, title,
         commands=[command for block in blocks for command in _commands(block)],
-        blocks=len(blocks),
+        blocks=[_code(block) for block in blocks],
         leads=len(re.findall(r"^ *(?:[-\d]\.? )?\*\*", prose, re.M)),
-        rows=[_names(row[0]) + sorted(_names(" ".join(row[1:]))) for row in rows],
+        rows=[_names(row[0]) + sorted(_names(" ".join(row[1:]))) + sorted({*_figures("|".join(row))}) for row in rows],
         names=set(_names(prose)),
-        targets={_english((place.parent / target).resolve()) for target in LINK.findall(prose)},
+        figures=sorted(_figures("\n".join(line for line in prose.splitlines() if not line.startswith("|")))),
+        links={_place((place.parent / target).resolve(), anchor) for target, anchor in LINK.findall(prose)},
     )  # fmt: skip
 
 
 def _names(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
+
+
+def _figures(text: str) -> list[str]:
+    """Numbers as the three languages write them: 4,096 and 4 096, 2.2 and 2,2."""
+    bare = re.sub(r"`[^`]*`|\]\([^)]*\)", "", text)
+    whole = re.sub(r"(?<=\d),(?=\d{3}(?!\d))|(?<=\d)[ \u00a0](?=\d{3}(?!\d))", "", bare)
+    return FIGURE.findall(re.sub(r"(?<=\d),(?=\d)", ".", whole))
+
+
+def _code(block: str) -> str:
+    """A block without comments and indents."""
+    return "\n".join(re.split(r"\s+#|^#", line)[0].strip() for line in block.splitlines())
+
+
+def _same_code(english: str, own: str) -> bool:
+    """What a program says, it says in the person's language; what is typed is the same everywhere."""
+    said = bool(CYRILLIC.search(own)) and not _commands(own) and own.count("\n") == english.count("\n")
+    return said or english == own
+
+
+def _slug(title: str) -> str:
+    """The name under which a page's heading is linked to."""
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+def _place(target: Path, anchor: str) -> str:
+    """Where a link leads to, alike for a page and its translations: the English file, and which of its headings."""
+    english = _english(target)
+    if not anchor:
+        return str(english)
+    left = ENGLISH_ONLY.get(target.name, set()) if target == english else set()
+    slugs = [_slug(one[2]) for one in headings(target.read_text("utf-8")) if one[2] not in left]
+    return f"{english}#{slugs.index(anchor) if anchor in slugs else anchor}"
 
 
 def _commands(block: str) -> list[str]:
@@ -102,12 +156,34 @@ def out_of_step(page: str, text: str, place: Path) -> list[str]:
         return [f"headings: {[one.title for one in english]} are {[one.title for one in own]}"]
     found = []
     for there, here in zip(english, own, strict=True):
-        for what in ("commands", "blocks", "leads", "rows", "names"):
+        for what in ("commands", "leads", "rows", "names", "figures"):
             if getattr(there, what) != getattr(here, what):
                 found.append(f"{here.title}: {what}: {_difference(getattr(there, what), getattr(here, what))}")
-        if there.targets - {DOCS / page} != here.targets - {DOCS / page}:
-            found.append(f"{here.title}: links: {_difference(there.targets, here.targets)}")
+        if len(there.blocks) != len(here.blocks) or not all(map(_same_code, there.blocks, here.blocks)):
+            found.append(f"{here.title}: blocks: {_difference(there.blocks, here.blocks)}")
+        if there.links - {str(DOCS / page)} != here.links - {str(DOCS / page)}:
+            found.append(f"{here.title}: links: {_difference(there.links, here.links)}")
     return found
+
+
+def lead_away(text: str, place: Path) -> list[str]:
+    """Links to a page in another language than the text's, although there is one in its own."""
+    paths = [(place.parent / target).resolve() for target, _ in LINK.findall(text)]
+    return [path.relative_to(DOCS).as_posix() for path in paths if _english(path).parent == DOCS
+            and path.parent != place.parent and path.name in {*PAGES} - {place.name}]  # fmt: skip
+
+
+def named_in_english(table: Mapping[str, str]) -> dict[str, list[str]]:
+    """Where a program names the English page to somebody in whose language there is one."""
+    named = {key: re.findall(r"docs/([\w-]+\.md)", text) for key, text in table.items()}
+    return {key: pages for key, pages in named.items() if key not in OF_AN_ENGLISH_SECTION and {*pages} & {*PAGES}}
+
+
+def not_translated(readme: str) -> set[str]:
+    """Pages that the table names for somebody who builds nothing, and that have no translation."""
+    rows = [line.split("|") for line in readme.partition("| you | read |")[2].partition("\n\n")[0].splitlines()[2:]]
+    named = {target for row in rows if row[1].strip() not in BUILDERS for target, _ in LINK.findall(row[2])}
+    return {Path(target).name for target in named if target.endswith(".md")} - set(PAGES)
 
 
 def _difference(english: object, own: object) -> str:
@@ -121,7 +197,7 @@ def _difference(english: object, own: object) -> str:
 
 def untranslated(text: str, language: str) -> list[str]:
     """Sentences without a letter of the language's own alphabet."""
-    letters = KAZAKH if language == "kk" else re.compile("[\u0400-\u04ff]")
+    letters = KAZAKH if language == "kk" else CYRILLIC
     prose = re.sub(r"`[^`]*`|\]\([^)]*\)", "", BLOCK.sub("", text))
     pieces = [piece for line in prose.splitlines() for piece in (line.split("|") if line.startswith("|") else [line])]
     return [piece for piece in pieces if len(re.findall(r"[^\W\d_]", piece)) >= SENTENCE_LETTERS
@@ -143,10 +219,8 @@ def test_a_translated_page_is_translated_and_its_links_lead_somewhere(page: str,
     assert untranslated(text, language) == []
     if language == "ru":
         assert [line for line in text.splitlines() if KAZAKH.search(line.replace("Қазақша", ""))] == []
-    assert [target for target in LINK.findall(text) if not (place.parent / target).resolve().exists()] == []
-    past = [target for target in LINK.findall(text)
-            if target.startswith("../") and target[3:] in PAGES and target[3:] != page]  # fmt: skip
-    assert past == [], "there is such a page in this language"
+    assert [target for target, _ in LINK.findall(text) if not (place.parent / target).resolve().exists()] == []
+    assert lead_away(text, place) == [], "there is such a page in this language"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -172,9 +246,12 @@ def test_the_languages_have_the_same_pages() -> None:
         ("\n## ", "\n### ", "headings"),
         ("| macOS |", "macOS", "rows"),
         ("`FORCE=1`", "FORCE=1", "names"),
-        ("](../configuration.md)", "](../wiring.md)", "links"),
+        ("](../configuration.md)", "](../contract.md)", "links"),
+        ("](provisioning.md)", "](provisioning.md#брокер)", "links"),
         ("**Одно имя — одна плата.**", "Одно имя.", "leads"),
         ("```\n   make flash ", "make flash ", "blocks"),
+        ("не дольше 30 минут", "не дольше 20 минут", "figures"),
+        ("| macOS |", "| macOS 14 |", "rows"),
     ],
 )
 def test_a_page_that_fell_behind_is_noticed(old: str, new: str, told: str) -> None:
@@ -185,7 +262,53 @@ def test_a_page_that_fell_behind_is_noticed(old: str, new: str, told: str) -> No
     assert any(told in trouble for trouble in out_of_step("flashing.md", text.replace(old, new), place))
 
 
+@pytest.mark.parametrize(
+    ("page", "old", "new"),
+    [("updates.md", '"release-2.pem"]', '"release-3.pem"]'), ("diagnostics.md", "\n...\n", "\n")],
+)
+def test_a_block_that_nobody_types_is_held_too(page: str, old: str, new: str) -> None:
+    """A line of a file that is written, and the number of lines that a program says in the language."""
+    place = DOCS / "ru" / page
+    text = place.read_text("utf-8")
+    assert text.count(old) == 1
+    (told,) = out_of_step(page, text.replace(old, new), place)
+    assert ": blocks: " in told
+
+
 def test_english_that_was_left_is_noticed() -> None:
     left = "A cable that is pulled, at whatever step, leaves the old firmware in force."
     assert untranslated(left, "ru") == [left]
     assert untranslated("Если выдернуть кабель, действуют старая прошивка и старые настройки", "kk")
+
+
+def test_figures_are_read_in_each_language() -> None:
+    """4,096 in one language and 4 096 in the other are one figure; what is part of a name is none."""
+    english = "RSA-3072 on GPIO16 of an S3: 2.2 V, 10,000 columns, 19, 21, 1.26 and -75; `8884`"
+    assert _figures(english) == ["2.2", "10000", "19", "21", "1.26", "75"]
+    assert _figures("RSA-3072, GPIO16, S3: 2,2 В, 10 000 колонн, 19, 21, 1.26 и -75") == _figures(english)
+
+
+def test_a_link_into_another_language_is_noticed() -> None:
+    """To the English page, or to the sister's, of a page that is there in one's own language."""
+    place = DOCS / "ru" / "desk.md"
+    assert lead_away("[a](wiring.md), [b](../contract.md), [English](../desk.md), [c](../kk/desk.md)", place) == []
+    assert lead_away("[a](../wiring.md), [b](../kk/wiring.md)", place) == ["wiring.md", "kk/wiring.md"]
+
+
+def test_what_the_readme_names_for_people_who_build_nothing_is_translated() -> None:
+    """Red with a new page for a technician in README's table and no translation."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert all(f"| {row} |" in readme for row in BUILDERS), "a row has another name now"
+    assert not_translated(readme) == NOT_TRANSLATED
+    for row, told in (("answer calls, or run the desk", {"reliability.md"}), (BUILDERS[0], set())):
+        behind = readme.replace(f"| {row} | ", f"| {row} | [a page](docs/reliability.md), ")
+        assert behind != readme and not_translated(behind) == NOT_TRANSLATED | told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("folder", TABLES)
+def test_a_program_names_the_page_in_the_persons_language(folder: str, language: str) -> None:
+    """Red with docs/updates.md in a Russian text, for there is docs/ru/updates.md."""
+    assert named_in_english(texts(ROOT / folder, language)) == {}
+    assert named_in_english({"x": "см. docs/updates.md", "y": "docs/ru/updates.md, docs/contract.md"}) == {
+        "x": ["updates.md"]}  # fmt: skip

@@ -1,4 +1,4 @@
-"""docs/wiring.md lists exactly the GPIOs that the firmware accepts, and links that it takes."""
+"""docs/wiring.md, in each language, lists exactly the GPIOs that the firmware accepts, and links that it takes."""
 
 import json
 import re
@@ -9,12 +9,14 @@ from config_document import document
 
 from firmware.startup import config, pins
 
-PAGE = (Path(__file__).parents[2] / "docs" / "wiring.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "wiring.md").read_text("utf-8")
+PAGES = [PAGE, *((DOCS / language / "wiring.md").read_text("utf-8") for language in ("ru", "kk"))]
 GPIO_MAX = 63
 
 
-def listed(chip: str, column: int) -> set[int]:
-    row = next(line for line in PAGE.splitlines() if line.startswith(f"| {chip} |"))
+def listed(page: str, chip: str, column: int) -> set[int]:
+    row = next(line for line in page.splitlines() if line.startswith(f"| {chip} |"))
     found: set[int] = set()
     for first, last in re.findall(r"(\d+)(?:-(\d+))?", row.split("|")[column]):
         found.update(range(int(first), int(last or first) + 1))
@@ -28,7 +30,7 @@ def listed(chip: str, column: int) -> set[int]:
 def test_the_page_lists_the_pins_that_the_firmware_accepts(chip: str, role: str, column: int) -> None:
     """Red when one number of the table is changed."""
     accepted = {pin for pin in range(GPIO_MAX + 1) if pins.problem(chip, role, pin) is None}
-    assert listed(chip, column) == accepted
+    assert [listed(page, chip, column) for page in PAGES] == [accepted] * len(PAGES)
 
 
 LINKS = re.findall(r"^\| ([^|]+) \|[^|]*\| `(\{.*?\})` \|(.*)\|$", PAGE, re.MULTILINE)
@@ -43,4 +45,4 @@ def test_the_page_gives_links_that_the_firmware_takes(board: str, link: str, rem
 
 
 def test_every_board_of_the_page_is_tried() -> None:
-    assert len(LINKS) == PAGE.count('`{"type": ') >= 4
+    assert [page.count('`{"type": ') for page in PAGES] == [len(LINKS)] * len(PAGES) and len(LINKS) >= 4
