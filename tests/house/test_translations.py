@@ -140,7 +140,10 @@ def _commands(block: str) -> list[str]:
 
 
 def _english(path: Path) -> Path:
-    """The English page of a translated one, so that a page and its translation lead to the same places."""
+    """The English page or drawing of a translated one: a page and its translation lead to the same places."""
+    drawing = re.fullmatch(rf"(.+)\.(?:{'|'.join(LANGUAGES)})\.svg", path.name)
+    if drawing:
+        return path.with_name(f"{drawing[1]}.svg")
     return DOCS / path.name if path.parent.parent == DOCS and path.parent.name in LANGUAGES else path
 
 
@@ -221,6 +224,31 @@ def test_a_translated_page_is_translated_and_its_links_lead_somewhere(page: str,
         assert [line for line in text.splitlines() if KAZAKH.search(line.replace("Қазақша", ""))] == []
     assert [target for target, _ in LINK.findall(text) if not (place.parent / target).resolve().exists()] == []
     assert lead_away(text, place) == [], "there is such a page in this language"
+
+
+def drawn(svg: str) -> tuple[str, list[str]]:
+    """The drawing without its words, and the words."""
+    return re.sub(r">[^<>]+(?=</text>)|(?<=aria-label=)\"[^\"]*\"", "", svg), re.findall(r">([^<>]+)</text>", svg)
+
+
+def drawn_otherwise(english: str, own: str) -> list[str]:
+    """Where a translated drawing is another one, in words."""
+    (lines, words_there), (own_lines, own_words) = drawn(english), drawn(own)
+    found = ["lines"] if own_lines != lines else []
+    found += [word for there, word in zip(words_there, own_words, strict=True) if _figures(there) != _figures(word)]
+    # In brackets, and with a point, are names of roles and keys.
+    return found + [word for word in own_words if re.search("[a-z]{4}", re.sub(r"\(\w+|\w+\.\w+", "", word))]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_drawing_is_the_same_in_each_language(language: str) -> None:
+    """Red when a line is moved in one of them, when it has another figure, and for a word that was left in English."""
+    english = (DOCS / "img" / "wiring.svg").read_text("utf-8")
+    own = (DOCS / "img" / f"wiring.{language}.svg").read_text("utf-8")
+    assert drawn_otherwise(english, own) == []
+    assert drawn_otherwise(english, own.replace("M68 100 L110 100", "M68 100 L110 101")) == ["lines"]
+    assert drawn_otherwise(english, own.replace(">2,2 ", ">2,7 ")) == ["2,7 к"]
+    assert "cable, twisted pair" in drawn_otherwise(english, english)
 
 
 @pytest.mark.parametrize("page", PAGES)
