@@ -3,7 +3,8 @@
 mutmut changes one thing at a time (an operator, a number, an argument, a constant) in the modules and runs the tests
 that `[tool.mutmut]` of pyproject.toml names, on a copy of the tree under build/. A change that no test notices is a
 survivor: it has to stand in docs/mutation-survivors.toml, with the reason why nobody could tell the difference.
-Changes of nothing but words for people (WORDS) are not counted.
+Changes of nothing but words for people (WORDS) are neither run nor counted. What a change makes endless is noticed by
+the CPU time that a test takes (mutation_plugin.py), so a busy machine hides no survivor.
 
 Exit status: 0, or 1 when a survivor is not listed, when the list holds something that is not a survivor, or when a
 module's score is below SCORE_MIN.
@@ -14,7 +15,6 @@ import ast
 import difflib
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -34,11 +34,10 @@ SURVIVORS = ROOT / "docs" / "mutation-survivors.toml"
 COPIED = ("boot.py", "common", "contract", "desk", "field", "firmware", "hal", "lib", "sim", "tests", "tools",
           "pyproject.toml")  # fmt: skip
 SCORE_MIN = 0.9
-PATIENCE = 5
 # Calls whose texts only people read, and how many of their first arguments are something else.
 WORDS = {"log": 0, "LinkLost": 0, "BadPacket": 0, "ValueError": 0, "_cached": 0, "_on_fault": 1}
 # What mutmut writes down: the exit status of pytest, or of a process that was stopped because it took too long.
-_SURVIVED, _NO_TEST = 0, 33
+_SURVIVED = {0, 33}  # of 33 no test runs the function
 _TIMED_OUT = {-24, 24, 152, 36, 255}
 _KILLED = {1, 3, -9, -11} | _TIMED_OUT
 
@@ -78,18 +77,14 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=(__doc__ or "").partition(":")[0])
     parser.add_argument("names", nargs="*", help="only mutants of these names, e.g. 'firmware.journal.*'")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
-    parser.add_argument(
-        "--patient", action="store_true", help=f"what took too long is run once more with {PATIENCE} times the time"
-    )
     parser.add_argument("--again", action="store_true", help="keep the copy: only functions that changed are run anew")
+    parser.add_argument("--left", action="store_true", help="keep the copy: only survivors that are not listed are run")
     arguments = parser.parse_args(argv)
     try:
-        copy_tree(keep=arguments.again)
-        run(arguments.names, arguments.processes)
-        slow = [name for meta in metas() for name, status in statuses(meta).items() if status in _TIMED_OUT]
-        if arguments.patient and slow:
-            give_time(COPY / "pyproject.toml")
-            run(slow, arguments.processes)
+        copy_tree(keep=arguments.again or arguments.left)
+        names = unlisted(listed(SURVIVORS)) if arguments.left else arguments.names
+        if names or not arguments.left:
+            run(names, arguments.processes)
         scores = {module_of(path): score(path) for path in metas()}
     except MutationError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -124,18 +119,6 @@ def run(names: Iterable[str], processes: int) -> None:
         raise MutationError(f"mutmut ended with status {ended.returncode}; what it says is above or in {log}")
 
 
-def give_time(settings: Path) -> None:
-    """To mutmut, PATIENCE times what it has."""
-    text, changed = re.subn(
-        r"(?m)^(timeout_multiplier) = ([\d.]+)$",
-        lambda found: f"{found[1]} = {float(found[2]) * PATIENCE}",
-        settings.read_text(),
-    )
-    if changed != 1:
-        raise MutationError("pyproject.toml: [tool.mutmut] must have one timeout_multiplier")
-    settings.write_text(text)
-
-
 def statuses(meta: Path) -> dict[str, int | None]:
     """Of each change's name, what mutmut noted; None: it was not asked for."""
     noted: dict[str, int | None] = json.loads(meta.read_text())["exit_code_by_key"]
@@ -154,27 +137,63 @@ def module_of(meta: Path) -> str:
     return ".".join(meta.relative_to(MUTANTS).parts).removesuffix(".py.meta")
 
 
+class Change(NamedTuple):
+    """One that mutmut made: its name, what mutmut noted of it, the function as it was and as it became."""
+
+    name: str
+    status: int | None
+    original: ast.FunctionDef
+    mutant: ast.FunctionDef
+
+    def is_words(self) -> bool:
+        return only_words_differ(self.original, self.mutant)
+
+    def survivor(self, module: str) -> Survivor:
+        return Survivor(module, function_name(mangled(self.name)), *changed_lines(self.original, self.mutant))
+
+
+def changes(meta: Path) -> Iterator[Change]:
+    functions = functions_of(ast.parse(meta.with_suffix("").read_text()))
+    for name, status in statuses(meta).items():
+        original = mangled(name).rpartition("__mutmut_")[0] + "__mutmut_orig"
+        yield Change(name, status, functions[original], functions[mangled(name)])
+
+
+def words_only(meta: Path) -> set[str]:
+    """The names of changes of nothing but words."""
+    return {one.name for one in changes(meta) if one.is_words()}
+
+
 def score(meta: Path) -> Score:
     """What mutmut noted of one module. Raises MutationError for a mutant whose tests could not be run."""
     module = module_of(meta)
-    functions = functions_of(ast.parse(meta.with_suffix("").read_text()))
     killed, words, timed_out, survivors = 0, 0, 0, []
-    for name, status in statuses(meta).items():
-        if status is None:
+    for one in changes(meta):
+        if one.status is None:
             continue  # not asked for
-        mangled = name.rpartition(".")[2]
-        original = functions[mangled.rpartition("__mutmut_")[0] + "__mutmut_orig"]
-        mutant = functions[mangled]
-        if only_words_differ(original, mutant):
+        if one.is_words():
             words += 1
-        elif status in _KILLED:
+        elif one.status in _KILLED:
             killed += 1
-            timed_out += status in _TIMED_OUT
-        elif status in (_SURVIVED, _NO_TEST):
-            survivors.append(Survivor(module, function_name(mangled), *changed_lines(original, mutant)))
+            timed_out += one.status in _TIMED_OUT
+        elif one.status in _SURVIVED:
+            survivors.append(one.survivor(module))
         else:
-            raise MutationError(f"{name}: pytest ended with status {status}")
+            raise MutationError(f"{one.name}: pytest ended with status {one.status}")
     return Score(killed, survivors, words, timed_out)
+
+
+def unlisted(known: Counter[Survivor]) -> list[str]:
+    """The names of survivors that are not listed."""
+    found, left = [], known.copy()
+    for meta in metas():
+        for one in changes(meta):
+            if one.status in _SURVIVED and not one.is_words():
+                survivor = one.survivor(module_of(meta))
+                if not left[survivor]:
+                    found.append(one.name)
+                left[survivor] = max(0, left[survivor] - 1)
+    return found
 
 
 def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:
@@ -186,6 +205,11 @@ def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:
             node.name = "_"
             node.decorator_list = []
     return found
+
+
+def mangled(name: str) -> str:
+    """A change's name without its module."""
+    return name.rpartition(".")[2]
 
 
 def function_name(mangled: str) -> str:

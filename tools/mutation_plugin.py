@@ -1,13 +1,17 @@
-"""A pytest plugin that makes each of mutmut's runs short: `make mutation` has some two thousand of them.
+"""A pytest plugin that makes each of mutmut's runs short: `make mutation` has some three thousand of them.
 
 mutmut puts every function behind one that asks, at each call, which version of it is meant. Within a run that never
-changes, so methods are replaced by the version that is meant. And the quick tests go first: the first failure ends
-the run.
+changes, so methods are replaced by the version that is meant. What noticed other changes of the function goes first,
+then the quick tests: the first failure ends the run. A change of nothing but words has no run. A test that takes
+ENDLESS_S more of the CPU than it took before is endless; a clock would call it so on a busy machine, too.
 """
 
-import json
+import functools
 import os
+import resource
 import sys
+import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -17,17 +21,59 @@ import pytest
 from mutmut.mutation import trampoline
 from mutmut.state import state
 
-STATS = Path("mutmut-stats.json")  # in the folder that mutmut runs pytest in, after its first run
+from tools import mutation
+
+NOTICED = Path("noticed.txt")  # in the folder that mutmut runs pytest in: a line for each change, function and test
+ENDLESS_S = 5
+NOTICED_WEIGHT = 20
+_NO_RUN = 5  # pytest's "no tests were collected"
 _dispatchers: dict[tuple[type, str], Callable[..., Any]] = {}  # what mutmut had put there
 
 
+def mutant_under_test() -> str:
+    return os.environ["MUTANT_UNDER_TEST"]
+
+
+def function_under_test() -> str:
+    """Empty: nothing is changed in this run."""
+    return mutant_under_test().rpartition("__mutmut_")[0]
+
+
+@functools.cache
+def words_only() -> set[str]:
+    """Found in mutmut's first run, which the others are forked from."""
+    return set().union(*map(mutation.words_only, Path("firmware").rglob("*.py.meta")))
+
+
+def took_s(item: pytest.Item) -> float:
+    """In mutmut's first run, which is five times slower than the others."""
+    return state().duration_by_test.get(item.nodeid, 0.0)
+
+
+def pytest_cmdline_main() -> int | None:
+    return _NO_RUN if mutant_under_test() in words_only() else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    took_s = json.loads(STATS.read_text())["duration_by_test"] if STATS.exists() else {}
-    items.sort(key=lambda item: took_s.get(item.nodeid, 0.0))
-    mutant = os.environ["MUTANT_UNDER_TEST"]
+    lines = NOTICED.read_text().splitlines() if NOTICED.exists() else []
+    noticed = Counter(line.partition(" ")[2] for line in lines if line.partition(" ")[0] == function_under_test())
+    items.sort(key=lambda item: took_s(item) / (1 + NOTICED_WEIGHT * noticed[item.nodeid]))
+    mutant = mutant_under_test()
     trampoline.get_mutant_under_test = lambda: mutant
     for module in [module for name, module in sys.modules.items() if name.startswith("firmware.")]:
         settle(module, mutant)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if function_under_test():
+        ends_s = int(time.process_time() + ENDLESS_S + took_s(item)) + 1
+        resource.setrlimit(resource.RLIMIT_CPU, (ends_s, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    if report.failed and function_under_test():
+        with NOTICED.open("a") as file:
+            file.write(f"{function_under_test()} {report.nodeid}\n")
 
 
 def settle(module: ModuleType, mutant: str) -> None:

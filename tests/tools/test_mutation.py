@@ -75,14 +75,18 @@ def test_a_run_that_broke_is_no_result(tmp_path: Path) -> None:
         mutation.score(noted(tmp_path, m1=UNKNOWN))
 
 
-def test_patience_gives_more_time_once(tmp_path: Path) -> None:
-    settings = tmp_path / "pyproject.toml"
-    settings.write_text("[tool.mutmut]\ntimeout_multiplier = 1.0\ntimeout_constant = 2.0\n")
-    mutation.give_time(settings)
-    assert settings.read_text() == "[tool.mutmut]\ntimeout_multiplier = 5.0\ntimeout_constant = 2.0\n"
-    settings.write_text("[tool.mutmut]\n")
-    with pytest.raises(MutationError, match="timeout_multiplier"):
-        mutation.give_time(settings)
+def test_what_is_left_is_what_survives_and_is_not_listed(tmp_path: Path) -> None:
+    """Red when words, rows of the list, or what was noticed are run once more by `--left`."""
+    noted(tmp_path, m1=SURVIVED, m2=SURVIVED, m3=KILLED)
+    noted(tmp_path, "other", m1=NO_TEST, m2=None, m3=None)
+    names = ["firmware.double.x_twice__mutmut_1", "firmware.other.x_twice__mutmut_1"]
+    assert mutation.unlisted(Counter()) == names
+    assert mutation.unlisted(Counter([SURVIVOR])) == names[1:]
+
+
+def test_a_change_of_nothing_but_words_is_known_before_it_is_run(tmp_path: Path) -> None:
+    """Red when the plugin lets it run every test of its function: none can notice it."""
+    assert mutation.words_only(noted(tmp_path, m1=None, m2=None, m3=None)) == {"firmware.double.x_twice__mutmut_2"}
 
 
 def test_what_was_not_asked_for_is_not_counted(tmp_path: Path) -> None:
