@@ -36,7 +36,7 @@ SAID = {
                "не продолжает звено перед ним: то изменено", "алдыңғы буынды жалғастырмайды: ол өзгертілген"),
     "unproven": ("the column's proof does not fit: another key, or it never said so",
                  "с ключом колонны не сходится: другой ключ или слова", "баған кілтіне сай емес: кілт не сөз басқа"),
-    "print": ("its fingerprint is {}, and should be {}", "отпечаток {}, а должен быть {}", "ізі {}, болуға тиісі {}"),
+    "print": ("its fingerprint is {}, and should be {}", "отпечаток {}, а должен быть {}", "цифрлық із {}, керегі {}"),
     "vouch": ("changed: the desk does not vouch for it", "изменён: пульт за него не ручается",
               "өзгертілген: пульт оған кепіл емес"),
     "damaged": ("changed: it is not as a desk writes it", "изменено: пульт так не пишет", "бүлінген: пульттікі емес"),

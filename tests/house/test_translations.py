@@ -31,11 +31,10 @@ ENGLISH_ONLY = {
 }
 # Rows of README's table for those who build and change things; all others are for people in the street and the centre.
 BUILDERS = (
-    "build a control centre", "judge its security, or report a hole",
-    "change the code, or find where something lives", "break a simulated column on purpose",
+    "build a control centre", "change the code, or find where something lives", "break a simulated column on purpose",
 )  # fmt: skip
 # In English alone, and README says why.
-NOT_TRANSLATED = {"configuration.md"}
+NOT_TRANSLATED = {"configuration.md", "compliance.md", "SECURITY.md"}
 TABLES = ("common/words", "desk/words", "desk/rollout/words", "field/words", "field/words/sentences")
 # It tells of a section that is in English alone: "Your own image".
 OF_AN_ENGLISH_SECTION = {"flash.little-memory"}
@@ -170,8 +169,10 @@ def out_of_step(page: str, text: str, place: Path) -> list[str]:
 
 
 def lead_away(text: str, place: Path) -> list[str]:
-    """Links to a page in another language than the text's, although there is one in its own."""
-    paths = [(place.parent / target).resolve() for target, _ in LINK.findall(text)]
+    """Links to a page in another language than the text's, although there is one in its own; a section that is in
+    English alone is no such place."""
+    paths = [(place.parent / target).resolve() for target, anchor in LINK.findall(text)
+             if anchor not in map(_slug, ENGLISH_ONLY.get(Path(target).name, ()))]  # fmt: skip
     return [path.relative_to(DOCS).as_posix() for path in paths if _english(path).parent == DOCS
             and path.parent != place.parent and path.name in {*PAGES} - {place.name}]  # fmt: skip
 
@@ -320,7 +321,9 @@ def test_a_link_into_another_language_is_noticed() -> None:
     """To the English page, or to the sister's, of a page that is there in one's own language."""
     place = DOCS / "ru" / "desk.md"
     assert lead_away("[a](wiring.md), [b](../contract.md), [English](../desk.md), [c](../kk/desk.md)", place) == []
+    assert lead_away("[a](../flashing.md#your-own-image)", place) == []
     assert lead_away("[a](../wiring.md), [b](../kk/wiring.md)", place) == ["wiring.md", "kk/wiring.md"]
+    assert lead_away("[a](../flashing.md#by-hand)", place) == ["flashing.md"]
 
 
 def test_what_the_readme_names_for_people_who_build_nothing_is_translated() -> None:
