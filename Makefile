@@ -89,9 +89,9 @@ authority: needs-field ## DO=add|switch|drop [NAME=...] [OUT=provisioned]: anoth
 renew: needs-field ## [OUT=provisioned]: what provisioning made anew, sealed for each column: to be sent by python -m desk.rollout
 	@$(PY) -m field.renewal --out "$(OUT)" $(SPEAK)
 
-servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"]: broker, centre, cameras and clock of that fleet, for boards
+servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"] [STAND_INS=1]: broker, centre, cameras, intercoms and clock of that fleet, for boards and a desk
 	@$(PY) -m tools.toolbox mosquitto > /dev/null
-	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)")
+	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)") $(if $(STAND_INS),--stand-ins)
 
 board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1 FAULT="deaf" CARD=file]: a virtual board, its serial port is LINK
 	@test -n "$(CONFIG)" || { echo "error / ошибка / қате: make board CONFIG=provisioned/columns/ID"; exit 2; }

@@ -26,7 +26,9 @@ from typing import Any
 
 from aiohttp import web
 
+from common import connect_to
 from common.arguments import EXIT_USAGE, Parser, add_language, described, number, whole
+from common.connect_to import Endpoint
 from common.home import DESK_COMMAND
 from common.release import ReleaseError, load_public_keys
 from common.sentences import Sentences
@@ -191,7 +193,8 @@ def _desk(arguments: argparse.Namespace, register: Register, duty: Duty, known: 
 
 def _player(arguments: argparse.Namespace) -> Player:
     """Raises CredentialsError, and SetupError for a media server that the desk may not call."""
-    hosts = Hosts(arguments.stream_hosts, local=is_loopback(arguments.listen[0]))
+    local, elsewhere = is_loopback(arguments.listen[0]), _elsewhere(arguments.connect_to)
+    hosts = Hosts(arguments.stream_hosts, local=local, elsewhere=elsewhere)
     known = Credentials() if arguments.camera_passwords is None else credentials.read(arguments.camera_passwords)
     if (server := arguments.media_server) is not None:
         try:
@@ -199,6 +202,16 @@ def _player(arguments: argparse.Namespace) -> Player:
         except NoStream as trouble:
             raise SetupError(f"--media-server {server}: {trouble.text}") from None
     return Player(hosts, Gateway(hosts, known, arguments.sip_listen, arguments.sip_register), server)
+
+
+def _elsewhere(file: Path | None) -> dict[Endpoint, Endpoint]:
+    """Raises SetupError."""
+    if file is not None and not file.exists():
+        raise SetupError(f"--connect-to {file}: No such file or directory")
+    try:
+        return connect_to.read(file)
+    except (OSError, ValueError) as error:
+        raise SetupError(f"--connect-to {error}") from None
 
 
 def _cameras(arguments: argparse.Namespace) -> list[Camera]:
@@ -347,6 +360,7 @@ def _parser(sentences: Sentences) -> Parser:
     add("--sip-register", type=_exchange, metavar="sip:NAME@EXCHANGE", help=registers)
     add("--voice-proof", type=_hours, metavar="FROM-TO", help="when intercoms are proven, daily: 09:00-17:00")
     add("--stream-hosts", type=_hosts, metavar="A,B:PORT", help="cameras that may be called, and no others")
+    add("--connect-to", type=Path, metavar="FILE", help="cameras and intercoms that are reached at another address")
     add("--roster", type=Path, metavar="FILE", help="the columns that should be there: roster.json of provisioning")
     add("--answer-key", type=Path, metavar="FILE", help="answers to drills are signed with it: answer.key")
     button = "for so long a press proves the button (default: %(default)s)"

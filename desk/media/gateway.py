@@ -183,10 +183,10 @@ class Gateway:
         where = self._hosts.allowed(address, PORTS)
         assert where.host is not None
         port = where.port or PORTS[where.scheme]
-        addresses = await self._hosts.look_up(where.host, port)
+        addresses, port_there = await self._hosts.reach(where.host, port)
         known = self._credentials.of(device_id, where.host)
-        return {"addresses": addresses, "host": where.host, "port": port, "path": where.raw_path_qs,
-                **_login(known), "speaks": known is not None and known.speaks}  # fmt: skip
+        return {"addresses": addresses, "port_there": port_there, "host": where.host, "port": port,
+                "path": where.raw_path_qs, **_login(known), "speaks": known is not None and known.speaks}  # fmt: skip
 
     async def _intercom(self, address: str, device_id: str) -> Document:
         """Raises NoStream."""
@@ -196,8 +196,9 @@ class Gateway:
             raise NoStream(trouble.code, f"this alarm's sip: {trouble.text}") from None
         host = peer.uri.host.strip("[]")
         self._hosts.permit(host, peer.port)
-        addresses = await self._hosts.look_up(host, peer.port)
-        return {"address": address, "addresses": addresses, **_login(self._credentials.of_intercom(device_id, host))}
+        addresses, port_there = await self._hosts.reach(host, peer.port)
+        login = _login(self._credentials.of_intercom(device_id, host))
+        return {"address": address, "addresses": addresses, "port_there": port_there, **login}
 
     async def hang_up(self, name: str) -> bool:
         """False when there is no call of that name (any more)."""

@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from yarl import URL
 
+from common.connect_to import Endpoint
 from desk.media.trouble import NoStream
 
 LOOKUP_S = 5.0
@@ -21,11 +22,15 @@ LOOKUP_S = 5.0
 
 class Hosts:
     """`names`: HOST or HOST:PORT, all that may be called; None: any that `local` allows.
-    `local`: whether addresses of this machine may be called without being named."""
+    `local`: whether addresses of this machine may be called without being named. `elsewhere`: who is reached at
+    another address than their name's, behind a tunnel for instance; that is the word of who runs the desk."""
 
-    def __init__(self, names: Collection[str] | None, *, local: bool) -> None:
+    def __init__(
+        self, names: Collection[str] | None, *, local: bool, elsewhere: Mapping[Endpoint, Endpoint] | None = None
+    ) -> None:
         self.names = None if names is None else {name.lower() for name in names}
         self.local = local or names is not None
+        self.elsewhere = elsewhere or {}
 
     def allowed(self, address: str, ports: dict[str, int]) -> URL:
         """The address, taken apart. `ports`: the schemes that it may have, and their usual ports. Raises NoStream."""
@@ -67,6 +72,12 @@ class Hosts:
             raise NoStream(
                 "not-allowed", f"the desk does not call {found}, which is itself, unless --stream-hosts names it"
             )
+
+    async def reach(self, host: str, port: int) -> tuple[list[str], int]:
+        """Where that is: addresses, and the port there. Raises NoStream."""
+        if (there := self.elsewhere.get((host.lower(), port))) is not None:
+            return [there[0]], there[1]
+        return await self.look_up(host, port), port
 
     async def look_up(self, host: str, port: int) -> list[str]:
         """The addresses of `host`, every one of them checked. Raises NoStream."""

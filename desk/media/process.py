@@ -16,7 +16,7 @@ import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,7 +132,9 @@ class Calls:
 
     def _peer(self, asked: Document) -> tuple[Peer, Callable[[str], bool]]:
         """Whom to call, and where its sound may go."""
-        peer = Peer.of(**asked["sip"])
+        given = dict(asked["sip"])
+        port_there = given.pop("port_there")
+        peer = replace(Peer.of(**given), port_there=port_there)
         hosts = Hosts(asked["names"], local=asked["local"])
 
         def may_send(address: str) -> bool:

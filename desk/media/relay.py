@@ -32,7 +32,8 @@ UNREACHABLE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EHOSTDOWN, errno.ENE
 
 @dataclass(frozen=True)
 class Target:
-    """Where a camera is. `addresses`: of `host`, checked; `path`: with its query."""
+    """Where a camera is. `addresses`: of `host`, checked; `path`: with its query. `port_there`: the port at these
+    addresses, where it is not the one that the camera goes by (0: it is)."""
 
     addresses: tuple[str, ...]
     host: str
@@ -41,6 +42,7 @@ class Target:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     speaks: bool = False  # it has a back channel
+    port_there: int = 0
 
     @property
     def base(self) -> str:
@@ -71,6 +73,8 @@ class Relay:
         self._open: list[asyncio.StreamWriter] = []
         self._task: asyncio.Task[None] | None = None
         self._waiting: dict[str, Request] = {}  # by our CSeq
+        self._own_questions: dict[str, asyncio.Future[None]] = {}  # by our CSeq, too
+        self._camera: asyncio.StreamWriter | None = None
         self._challenges: list[str] = []
         self._sent = 0
         self._own = ""
@@ -80,6 +84,7 @@ class Relay:
         """Connects to the camera; the address for FFmpeg. Raises NoStream."""
         camera = await connect(self._target)
         self._open.append(camera[1])
+        self._camera = camera[1]
         self._server = await asyncio.start_server(
             lambda *player: self._accept(camera, player), "127.0.0.1", 0, limit=HEADER_MAX
         )
@@ -95,6 +100,29 @@ class Relay:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+
+    async def answers(self, within_s: float) -> bool:
+        """Whether the camera answers a question of the desk's own that soon: not where it stands behind a queue of
+        pictures."""
+        assert self._camera is not None
+        request = Request("OPTIONS", self._target.base + self._target.path, "", [], b"")
+        self._ask(request, self._camera)
+        number = str(self._sent)
+        answered = self._own_questions[number] = asyncio.get_running_loop().create_future()
+        del self._waiting[number]
+        try:
+            await asyncio.wait_for(answered, within_s)
+        except TimeoutError:
+            return False
+        finally:
+            del self._own_questions[number]
+        return True
+
+    def give_up(self, trouble: NoStream) -> None:
+        """This connection is no use any more: FFmpeg sees its end."""
+        self.trouble = self.trouble or trouble
+        for writer in self._open:
+            writer.close()
 
     def unanswered(self) -> NoStream | None:
         """What FFmpeg did not live to see."""
@@ -213,7 +241,12 @@ class Relay:
     ) -> None:
         if status < 200:
             return
-        request = self._waiting.pop(next((value for name, value in headers if name == "cseq"), ""), None)
+        number = next((value for name, value in headers if name == "cseq"), "")
+        if (own := self._own_questions.get(number)) is not None:
+            if not own.done():
+                own.set_result(None)
+            return
+        request = self._waiting.pop(number, None)
         if request is None:
             raise NoStream("protocol", "the camera answers what was not asked")
         if status == 401 and self._again(request, headers):
@@ -256,7 +289,7 @@ async def connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamW
     where, trouble = f"{target.host}:{target.port}", NoStream("no-route", "no address")
     for address in target.addresses:
         try:
-            opening = asyncio.open_connection(address, target.port, limit=HEADER_MAX)
+            opening = asyncio.open_connection(address, target.port_there or target.port, limit=HEADER_MAX)
             return await asyncio.wait_for(opening, CONNECT_S)
         except TimeoutError:
             trouble = NoStream("timeout", f"{where} did not take a connection in {CONNECT_S:.0f} s")

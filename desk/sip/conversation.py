@@ -37,12 +37,13 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Peer:
     """Whom to call. `addresses`: of its host, checked by the caller, the first that can be reached is called;
-    `user`, `password`: what the desk says to whoever asks who it is."""
+    `user`, `password`: what the desk says to whoever asks who it is; `port_there`: as of desk.media.relay.Target."""
 
     uri: URI
     addresses: tuple[str, ...]
     user: str | None = None
     password: str | None = field(default=None, repr=False)
+    port_there: int = 0
 
     @classmethod
     def of(cls, address: str, addresses: Sequence[str], user: str | None = None, password: str | None = None) -> Peer:
@@ -244,7 +245,7 @@ class Conversation:
 
     async def _connect(self, address: str) -> asyncio.DatagramTransport | asyncio.Transport:
         """Raises OSError."""
-        loop, where = asyncio.get_running_loop(), (address, self.peer.port)
+        loop, where = asyncio.get_running_loop(), (address, self.peer.port_there or self.peer.port)
         if self.peer.transport == UDP:
             datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), remote_addr=where)
             return datagrams

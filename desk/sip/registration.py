@@ -77,7 +77,7 @@ class Registration:
         """How long the exchange will know it. Raises NoCall."""
         trouble = NoCall("no-route", "no address")
         for address in self._peer.addresses:
-            line = self._switchboard.line_to(address, self._peer.port, self._call_id)
+            line = self._switchboard.line_to(address, self._peer.port_there or self._peer.port, self._call_id)
             try:
                 response = await asked(
                     lambda: self._request(lasts_s), line.ask, self._peer.user, self._peer.password

@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import socket
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +71,7 @@ class Player:
     async def start(self) -> None:
         """Call once, in the loop that will use it."""
         self.gateway.start()
-        connector = aiohttp.TCPConnector(resolver=_Resolver(self.hosts.check), use_dns_cache=False)
+        connector = aiohttp.TCPConnector(resolver=_Resolver(self.hosts), use_dns_cache=False)
         self._client = aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
@@ -177,15 +177,17 @@ class Player:
 class _Resolver(AbstractResolver):
     """Looks at the very addresses that the connection then uses: a name cannot change its meaning in between."""
 
-    def __init__(self, check: Callable[[str], None]) -> None:
-        self._check, self._inner = check, ThreadedResolver()
+    def __init__(self, hosts: Hosts) -> None:
+        self._hosts, self._inner = hosts, ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
+        if (there := self._hosts.elsewhere.get((host.lower(), port))) is not None:
+            return await self._inner.resolve(*there, family)
         found = await self._inner.resolve(host, port, family)
         for one in found:
-            self._check(one["host"])
+            self._hosts.check(one["host"])
         return found
 
     async def close(self) -> None:

@@ -18,12 +18,10 @@ from common.running import Running
 from sim.pillar import Pillar, camera
 from sim.pillar.intercom import RATE_HZ
 from sim.servers.intercom import ENDS, STARTS, Event, Intercom
-from sim.servers.rtsp import H264_PAY, X264, RtspCamera
+from sim.servers.rtsp import RtspCamera, as_cities_buy
 
 PATH = "/stream1"
 RAW = f"format=i420 width={camera.WIDTH} height={camera.HEIGHT} framerate={camera.RATE}/1"
-# What a camera's own microphone hears of a street.
-STREET = "audiotestsrc is-live=true wave=pink-noise volume=0.05 ! audio/x-raw,rate=8000,channels=1"
 LOOK_S = 0.05
 TIMES = RATE_HZ // 8000
 
@@ -86,11 +84,9 @@ class Devices(Running):
         self._pillar = pillar
         pictures = self._life.enter_context(RawPictures(pillar.camera))
         raw = f"tcpclientsrc host={HOST} port={pictures.port} ! rawvideoparse {RAW} ! identity sync=true"
-        pipeline = f"( {raw} ! {X264} tune=zerolatency ! video/x-h264,profile=main ! {H264_PAY} "
-        pipeline += f"{STREET} ! mulawenc ! rtppcmupay name=pay1 pt=0 )"
         assert self._camera is not None
-        self._camera.streams[PATH] = pipeline
-        self._camera.come()
+        self._camera.streams[PATH] = as_cities_buy(raw)
+        self._camera.start()
         if self._intercom is not None:
             pillar.intercom.by_sip(False)
 
@@ -98,7 +94,7 @@ class Devices(Running):
         """Raises IntercomError, toolbox.ToolMissing."""
         with ExitStack() as life:
             self._camera = RtspCamera({})
-            life.callback(self._camera.go)
+            life.callback(self._camera.stop)
             if self._intercom is not None:
                 life.callback(self._intercom.close)
                 self._intercom.start()

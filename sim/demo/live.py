@@ -12,21 +12,19 @@ from common.ports import HOST
 from sim.demo.city import City
 from sim.demo.columns import COLUMNS
 from sim.demo.desk_process import has_display
+from sim.servers import street
 from sim.servers.broker import Broker, EmbeddedBroker, Mosquitto
-from sim.servers.intercom import IntercomError, own_address
-from tools import gstreamer, toolbox
+from tools import toolbox
 
 DESK_PORT, PILLAR_PORT = 8080, 8090
 LOOK_S = 0.5
-STREET = (gstreamer.PACKAGE, "baresip-core")
-FETCHED = "some 60 MB"
 
 
 def run(runtime: str, folder: Path) -> int:
     """Print where the pages are, show the desk if there is a screen; returns when interrupted (KeyboardInterrupt)."""
-    broker, street = _broker(), _street()
+    broker, with_street = _broker(), _street()
     with City(
-        broker, folder, runtime=runtime, desk_port=_free(DESK_PORT), pillar_port=_free(PILLAR_PORT), street=street
+        broker, folder, runtime=runtime, desk_port=_free(DESK_PORT), pillar_port=_free(PILLAR_PORT), street=with_street
     ) as city:
         _tell(city, broker, folder)
         if has_display():
@@ -56,18 +54,12 @@ def _broker() -> Broker:
 def _street() -> bool:
     """Whether two columns get a camera and an intercom as a city buys them: other people's programs, fetched once,
     if somebody looks on."""
-    if not all(toolbox.at_hand(package) for package in STREET):
-        if not sys.stdout.isatty():
-            return False
-        print(f"Fetching a camera (GStreamer) and an intercom (baresip), once: {FETCHED} ...", flush=True)
-    try:
-        for tool in ("gstreamer", "baresip"):
-            toolbox.require(tool)
-        own_address()
-    except (toolbox.ToolMissing, IntercomError) as error:
-        print(f"All three columns speak WHEP; no camera by RTSP, no intercom by SIP: {error}\n", flush=True)
+    if not street.at_hand() and not sys.stdout.isatty():
         return False
-    return True
+    missing = street.missing(lambda line: print(line, flush=True))
+    for why in list(missing.values())[:1]:
+        print(f"All three columns speak WHEP; no camera by RTSP, no intercom by SIP: {why}\n", flush=True)
+    return not missing
 
 
 def _free(port: int) -> int:

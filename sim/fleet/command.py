@@ -33,6 +33,8 @@ EVENTS = {
     "ready": "servers: the file for boards; columns: how many were provisioned; desk: the broker's address for a desk",
     "column": "device_id, online: true, false or null (nothing of it yet): as the centre has heard",
     "alarm": "device_id, id, press, status (actual or test), state: as the centre has it",
+    "intercom": "device_id; call: is one open; hears: is its loudspeaker loud",
+    "stand-in": "place: HOST:PORT, where a column's look is answered and nothing can be seen or heard; why",
     "broken, mended": "what",
     "expired": "config: a folder for `make flash`",
     "closed": "count: of incidents",
@@ -46,7 +48,8 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
-        with FleetServers(arguments.provisioned, arguments.state, print_event) as servers:
+        street = not arguments.stand_ins
+        with FleetServers(arguments.provisioned, arguments.state, print_event, street=street) as servers:
             desk = f"localhost:{servers.broker.centre_port}"
             report(event="ready", servers=str(servers.table), columns=len(servers.columns), desk=desk)
             for what in arguments.broken:
@@ -106,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     help_text = "folder for the servers' own files (default: %(default)s)"
     add("--state", type=Path, default=Path("build/servers"), metavar="FOLDER", help=help_text)
     add("--break", dest="broken", action="append", default=[], metavar="NAME", help="may be given several times")
+    add("--stand-ins", action="store_true", help="no real camera and intercom: streams that show and say nothing")
     add_no_input(parser)
     parser.epilog = lists(
         {

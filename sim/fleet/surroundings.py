@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import urlsplit
 
+from common import connect_to
+from common.connect_to import Endpoint
 from common.identity import Identity
 from common.ports import HOST, is_free
 from desk.ledger import Ledger
 from field import access, certificates
 from field.keeping import made_private, write
-from sim.fleet import connect_to
+from sim.fleet import streams
 from sim.fleet.broker import ProvisionedBroker, ended
-from sim.fleet.connect_to import Endpoint
+from sim.fleet.streams import Streams
 from sim.servers.centre import Centre
-from sim.servers.stand_ins import StreamServer, TimeServer
+from sim.servers.stand_ins import TimeServer
 
 BREAKS = {
     "broker": "the broker is gone",
@@ -30,7 +31,6 @@ BREAKS = {
 }
 TABLE, PORTS = "connect-to", "ports.json"
 NTP_PORT = 123
-STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443, "sip": 5060, "sips": 5061}
 
 Event = dict[str, Any]
 
@@ -40,10 +40,19 @@ class FleetServersError(Exception):
 
 
 class FleetServers:
-    """A context manager. `on_event` gets what the centre hears: "column" and "alarm"; from any thread."""
+    """A context manager. `on_event` gets what the centre hears ("column" and "alarm"), and of the streams "intercom"
+    and "stand-in" (sim/fleet/streams.py); from any thread."""
 
-    def __init__(self, provisioned: Path, state: Path, on_event: Callable[[Event], None] = lambda _: None) -> None:
-        """`provisioned`: what provisioning wrote, read only; `state`: a folder for the servers' own files.
+    def __init__(
+        self,
+        provisioned: Path,
+        state: Path,
+        on_event: Callable[[Event], None] = lambda _: None,
+        *,
+        street: bool = False,
+    ) -> None:
+        """`provisioned`: what provisioning wrote, read only; `state`: a folder for the servers' own files; `street`:
+        with cameras and intercoms that show and say something.
 
         Raises FleetServersError when something is not there; toolbox.ToolMissing and BrokerError from `__enter__`.
         """
@@ -57,8 +66,8 @@ class FleetServers:
         except OSError as error:
             raise FleetServersError(f"{error}; make it anew with: make provision FLEET=... OUT=...") from error
         self._endpoints = dict(part for document in self.columns.values() for part in endpoints(document))
-        places = [part for part in self._endpoints.values() if part not in ("broker", "clock")]
-        self.streams = {place: StreamServer(before.get(place, 0)) for place in places}
+        configured = {name: document["stream"] for name, document in self.columns.items()}
+        self.streams = Streams(configured, before, on_event, real=street)
         self.clock = TimeServer(before.get("clock", 0))
         self.centre = self._centre()
         self._stack = ExitStack()
@@ -66,15 +75,17 @@ class FleetServers:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            for server in self.streams.values():
-                stack.callback(server.stop)
+            stack.callback(self.streams.close)
+            self.streams.start()
             stack.enter_context(self.clock)
             stack.enter_context(self.broker)
             stack.enter_context(self.centre)
             ports = {"broker": self.broker.port, "centre": self.broker.centre_port, "clock": self.clock.port}
-            ports |= {place: server.port for place, server in self.streams.items()}
+            table = {asked: (HOST, ports[part]) for asked, part in self._endpoints.items()}
+            for place, there in self.streams.places():
+                table[place], ports[streams.text(place)] = there, there[1]
             (self._state / PORTS).write_text(json.dumps(ports))
-            connect_to.write(self.table, {asked: (HOST, ports[part]) for asked, part in self._endpoints.items()})
+            connect_to.write(self.table, table)
             self._stack = stack.pop_all()
         return self
 
@@ -141,8 +152,7 @@ class FleetServers:
                 else:
                     self.broker.apply()
             case "stream":
-                for server in self.streams.values():
-                    (server.stop if broken else server.start)()
+                (self.streams.break_ if broken else self.streams.mend)()
             case "clock":
                 self.clock.silent = broken
             case "centre":
@@ -204,23 +214,11 @@ class FleetServers:
 
 
 def endpoints(document: dict[str, Any]) -> Iterator[tuple[Endpoint, str]]:
-    """(endpoint, its part: broker, clock or HOST:PORT) for each server a column with that configuration contacts."""
+    """(endpoint, its part: broker or clock) for each server beside its streams that a column contacts."""
     yield (document["broker"]["host"], document["broker"].get("port", 8883)), "broker"
     clock = document.get("clock", {})
     if clock.get("server"):
         yield (clock["server"], clock.get("port", NTP_PORT)), "clock"
-    for uri in document["stream"].values():
-        host, port = stream_endpoint(uri)
-        yield (host, port), f"{host}:{port}"
-
-
-def stream_endpoint(uri: str) -> Endpoint:
-    """Who is at the other end, of rtsp://HOST[:PORT]/..., sip:USER@HOST[:PORT];..., https://HOST/..."""
-    scheme, _, place = uri.partition(":")
-    if scheme in ("sip", "sips"):
-        place = "//" + place.partition("?")[0].rpartition("@")[2].partition(";")[0]
-    parts = urlsplit(f"{scheme}:{place}")
-    return parts.hostname or "", parts.port or STREAM_PORTS[scheme]
 
 
 def _document(folder: Path) -> dict[str, Any]:

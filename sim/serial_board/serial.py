@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from common import connect_to
 from sim.chip import build
-from sim.fleet import connect_to
 from sim.real import flash_image
 from sim.real.column import Event, Readable, RealColumn
 from sim.real.process import ChipProcess
@@ -60,7 +60,7 @@ class SerialBoard(RealColumn):
         without a
         configuration on the flash or in `wired_for`, the button, lamp and relay are wired to the chip's default pins,
         and they stay wired as they are at the start.
-        `servers`: see sim/fleet/connect_to.py; read at each start of the chip, there is no harm if it is not there.
+        `servers`: see common/connect_to.py; read at each start of the chip, there is no harm if it is not there.
         `runtime`: micropython or micropython32. `link`: symbolic link to the port, kept over `unplug` and `plug`.
         `faults`: see FAULTS. `usb_powered`: the cable is the supply.
 
@@ -254,7 +254,7 @@ class SerialBoard(RealColumn):
 
     def _table(self) -> str:
         try:
-            return connect_to.read(self._servers)
+            return ",".join(connect_to.lines(connect_to.read(self._servers)))
         except (OSError, ValueError) as error:
             self._log(f"simulator: {error}")
             return ""

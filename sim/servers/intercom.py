@@ -49,7 +49,9 @@ def own_address() -> str:
 
 
 class Intercom(Program):
-    """A context manager. `name`: of its address. `answers`: by itself, else it rings. `hertz`: what its microphone
+    """A context manager. `name`: of its address; `others`: names of more that stand behind the same address, each with
+    a loudspeaker of its own; `by_name`: they are called by a host's name instead of that address, and call nobody.
+    `port`: 0 = a free one. `answers`: by itself, else it rings. `hertz`: what its microphone
     hears; `echo`: it hears its own loudspeaker instead, and nothing is kept. `on_event` hears in a thread of its own
     what happens to it.
 
@@ -59,7 +61,9 @@ class Intercom(Program):
     def __init__(
         self,
         name: str = "intercom",
-        *,
+        *others: str,
+        by_name: bool = False,
+        port: int = 0,
         answers: bool = True,
         hertz: int = 440,
         echo: bool = False,
@@ -67,8 +71,8 @@ class Intercom(Program):
     ) -> None:
         super().__init__("intercom")
         self.name, self._answers, self._hertz, self._on_event = name, answers, hertz, on_event
-        self._echo = echo
-        self.host, self.port, self._control_port = "", free_port(), free_port()
+        self._names, self._by_name, self._echo = (name, *others), by_name, echo
+        self.host, self.port, self._control_port = "", port or free_port(), free_port()
         self.open_calls = 0
         self._control: socket.socket | None = None
         self._changed = threading.Condition()
@@ -124,10 +128,10 @@ class Intercom(Program):
             if not self._changed.wait_for(lambda: self.open_calls == number, timeout_s):
                 raise TimeoutError(f"{self.name}: {self.open_calls} calls open, not {number}: {self.events[-3:]}")
 
-    def said(self, seconds: float = 0.5) -> array.array[int]:
-        """The last of what its loudspeaker said: 8,000 samples a second."""
+    def said(self, seconds: float = 0.5, name: str = "") -> array.array[int]:
+        """The last of what its loudspeaker said, or that of the other `name`: 8,000 samples a second."""
         try:
-            with (self.folder / "said.wav").open("rb") as file:
+            with self._said(name or self.name).open("rb") as file:
                 size = file.seek(0, 2) // 2 * 2
                 file.seek(max(WAV_HEADER, size - 2 * round(seconds * 8000)))
                 data = file.read(2 * round(seconds * 8000))
@@ -135,17 +139,20 @@ class Intercom(Program):
             data = b""
         return array.array("h", data[: len(data) // 2 * 2])
 
-    def hears(self) -> bool:
-        """Whether its loudspeaker has said something loud for the last half second."""
-        said = self.said()
+    def hears(self, name: str = "") -> bool:
+        """Whether its loudspeaker, or that of the other `name`, has said something loud for the last half second."""
+        said = self.said(name=name)
         return len(said) == HEARD_SAMPLES and max(said) > HEARD_LEVEL
+
+    def _said(self, name: str) -> Path:
+        return self.folder / f"{name}.wav"
 
     def _configure(self, modules: Path) -> None:
         lines = [
-            f"net_interface {self.host}", f"sip_listen {self.host}:{self.port}", "call_max_calls 1",
+            f"net_interface {self.host}", f"sip_listen {self.host}:{self.port}", f"call_max_calls {len(self._names)}",
             f"ctrl_tcp_listen {HOST}:{self._control_port}", f"module_path {modules}",
             f"audio_source {'aubridge,air' if self._echo else f'ausine,{self._hertz}'}",
-            f"audio_player {'aubridge,air' if self._echo else 'aufile,' + str(self.folder / 'said.wav')}",
+            f"audio_player {'aubridge,air' if self._echo else f'aufile,{self._said(self.name)}'}",
             f"audio_alert aufile,{self.folder / 'alert.wav'}", f"audio_path {self.folder}",
             f"ausrc_srate {8000 if self._echo else 48000}", "auplay_srate 8000",
             "ausrc_channels 1", "auplay_channels 1",
@@ -153,7 +160,14 @@ class Intercom(Program):
         ]  # fmt: skip
         (self.folder / "config").write_text("\n".join([*lines, ""]))
         answers = "auto" if self._answers else "manual"
-        (self.folder / "accounts").write_text(f"<sip:{self.name}@{self.host}>;answermode={answers};regint=0\n")
+        # One that registers nowhere (regint=0) takes no call that names a host; one of the second rank (prio) would
+        # register, if the first failed.
+        rank = "regint=60;prio=1" if self._by_name else "regint=0"
+        lines = [f"<sip:{name}@{self.host}>;answermode={answers};{rank}" for name in self._names]
+        if len(lines) > 1:
+            players = [f";audio_player=aufile,{self._said(name)}" for name in self._names]
+            lines = [line + player for line, player in zip(lines, players, strict=True)]
+        (self.folder / "accounts").write_text("\n".join([*lines, ""]))
         (self.folder / "contacts").touch()
 
     def _wait_for_control(self, process: subprocess.Popen[bytes]) -> socket.socket:

@@ -8,45 +8,52 @@ import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 
 from common.ports import HOST, free_port
+from common.running import Running
 from tools import toolbox
 
 SERVER = Path(__file__).with_name("rtsp_server.py")
 X264 = "x264enc speed-preset=ultrafast key-int-max=15"
 H264_PAY = "rtph264pay name=pay0 pt=96"
+# What a camera's own microphone hears of a street.
+STREET = "audiotestsrc is-live=true wave=pink-noise volume=0.05 ! audio/x-raw,rate=8000,channels=1"
 
 
-class RtspCamera:
-    """On one port for as long as it lives. `streams`: path -> pipeline, or [pipeline, pipeline of its
+def as_cities_buy(pictures: str) -> str:
+    """The pipeline of a camera with these raw pictures: H.264 Main, and the street's noise in G.711."""
+    h264 = f"{X264} tune=zerolatency ! video/x-h264,profile=main ! {H264_PAY}"
+    return f"( {pictures} ! {h264} {STREET} ! mulawenc ! rtppcmupay name=pay1 pt=0 )"
+
+
+class RtspCamera(Running):
+    """On one port (0: a free one) for as long as it lives. `streams`: path -> pipeline, or [pipeline, pipeline of its
     back channel]. `server`: the program that has them."""
 
-    def __init__(self, streams: Mapping[str, str | list[str]], *login: str, server: Path = SERVER) -> None:
+    host = HOST
+
+    def __init__(
+        self, streams: Mapping[str, str | list[str]], *login: str, server: Path = SERVER, port: int = 0
+    ) -> None:
         self._server = server
         self.streams = dict(streams)  # what is changed counts when it comes again
         self._login = login
-        self.port = free_port()
+        self.port = port or free_port()
         self._process: subprocess.Popen[str] | None = None
 
     def address(self, path: str, host: str = HOST) -> str:
         return f"rtsp://{host}:{self.port}{path}"
 
-    def __enter__(self) -> RtspCamera:
-        self.come()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.go()
-
-    def come(self) -> None:
-        """(Back) on the network."""
+    def start(self) -> None:
+        """(Back) on the network. Raises toolbox.ToolMissing."""
+        if self._process is not None:
+            return
         argv = [*toolbox.require("gstreamer"), str(self._server), str(self.port), json.dumps(self.streams)]
         argv += self._login
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert self._process.stdout is not None and self._process.stdout.readline() == "up\n"
 
-    def go(self) -> None:
+    def stop(self) -> None:
         """Away, without a word."""
         process, self._process = self._process, None
         if process is not None:

@@ -21,13 +21,16 @@ class StreamServer:
     `status` of its answers, None: it is silent; `asked`: the latest requests.
     """
 
-    def __init__(self, port: int = 0) -> None:
-        """`port`: 0 = a free one. Raises OSError when it is taken."""
+    host = HOST
+
+    def __init__(self, port: int = 0, *, runs: bool = True) -> None:
+        """`port`: 0 = a free one; `runs`: from now on. Raises OSError when the port is taken."""
         self.status: int | None = 200
         self.asked: deque[bytes] = deque(maxlen=ASKED_KEPT)
         self.port = port or free_port()
         self._servers: list[socketserver.BaseServer] = []
-        self.start()
+        if runs:
+            self.start()
 
     def start(self) -> None:
         """Again, on the same port."""

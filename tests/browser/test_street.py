@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pytest
-from browser_probe import MARKS, DeskPage, Visitor, running_city
+from browser_probe import MARKS, Visitor, running_city
 from column_probe import need
+from played import both_are_in, files_of
 from playwright.sync_api import expect
-from voices import ears
 
 from sim.demo.columns import COLUMNS
 
@@ -21,11 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = [*MARKS, pytest.mark.gstreamer, pytest.mark.baresip, pytest.mark.timeout(240)]
 SPEAKS = 0.2  # of the meter on the pillar
-AUDIBLE = 0.02  # of full scale
-# What a browser knows of a file that it plays.
-PLAYED = """video => ({
-  seconds: video.duration, at: video.currentTime, wide: video.videoWidth, error: video.error?.message,
-  pictures: video.getVideoPlaybackQuality().totalVideoFrames, sound: video.webkitAudioDecodedByteCount})"""
 
 
 @pytest.fixture(scope="module")
@@ -46,58 +39,11 @@ def heard(pillar: object) -> float:
     return float(pillar.get("heard").get_attribute("data-level") or 0)  # type: ignore[attr-defined]
 
 
-def is_played(desk: DeskPage, picture: bool) -> None:
-    """The browser has the file open: it has a length, goes on, and is decoded."""
-    video = desk.get("recording-video")
-
-    def now() -> dict[str, Any]:
-        seen = dict(video.evaluate(PLAYED))
-        assert not seen["error"], seen
-        return seen
-
-    desk.until(lambda: now()["seconds"] and now()["seconds"] > 0, "its length")
-    begin_s = now()["at"]
-    desk.until(lambda: now()["at"] > begin_s + 0.3, "that it goes on")
-    desk.until(lambda: now()["sound"] > 0, "its sound")
-    if picture:
-        desk.until(lambda: now()["pictures"] > 3 and now()["wide"] > 0, "its pictures")
-
-
-def files_of(desk: DeskPage, incident: str, films: Path) -> list[str]:
-    """What there is of a call. The hashes are the files'."""
-    path = f"/api/incidents/{incident}/recordings"
-    rows = desk.page.evaluate("path => fetch(path).then(found => found.json())", path)["files"]
-    for row in rows:
-        assert row["sha256"] == hashlib.sha256((films / row["file"]).read_bytes()).hexdigest()
-    return [row["file"] for row in rows]
-
-
-def both_are_in(path: Path) -> None:
-    """The place in the left ear, the officer in the right."""
-    place, officer, _ = ears(path)
-    assert np.abs(place).max() > AUDIBLE and np.abs(officer).max() > AUDIBLE
-
-
-def recording_is_played(desk: DeskPage, incident: str, films: Path) -> None:
-    """From the register's row: the camera's film, then what was spoken, both sides of it."""
-    desk.page.keyboard.press("2")
-    desk.row(incident).get_by_test_id("row-play").click()
-    is_played(desk, picture=True)
-    files = files_of(desk, incident, films)
-    spoken = [number for number, file in enumerate(files) if file.endswith(".m4a")]
-    assert len(spoken) == 2 and len(files) == 3, "the intercom hung up once: " + str(files)
-    desk.get("recording-play").nth(spoken[0]).click()
-    expect(desk.get("recording-play").nth(spoken[0])).to_contain_text("Conversation")
-    is_played(desk, picture=False)
-    both_are_in(films / files[spoken[0]])
-
-
-def test_from_the_press_to_everything_closed(street: City, visitor: Visitor, films: Path) -> None:
+def test_from_the_press_to_everything_closed(street: City, visitor: Visitor) -> None:
     """The picture is the pillar's own camera by RTSP, the sound baresip's by SIP: both ways, openly and by holding.
 
     The page says nowhere that somebody hears the officer who does not, and after the call nothing is left open there.
-    What was recorded is played from the register's row. That part is red without the officer's side in the file, and
-    for a file whose codecs the browser does not know.
+    What is recorded of such a call: test_city_whole.py.
     """
     device = COLUMNS[0].device_id
     intercom = street.devices[device].intercom
@@ -152,7 +98,6 @@ def test_from_the_press_to_everything_closed(street: City, visitor: Visitor, fil
     expect(desk.get("hold")).to_be_disabled()
     expect(pillar.get("call")).to_have_attribute("data-open", "false")
     intercom.wait_for_calls(0)
-    recording_is_played(desk, incident, films)
 
 
 def test_the_voices_that_go_around_the_desk_are_heard_and_recorded(street: City, visitor: Visitor, films: Path) -> None:

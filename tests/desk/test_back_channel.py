@@ -79,10 +79,10 @@ def test_the_officer_is_heard_at_the_camera(desk: DeskRig, camera: RtspCamera, s
             await voice_is(seeing, "talking")
             await advances(seeing, 5)
             await until(tone_is_there, "the officer's voice at the camera")
-            await asyncio.to_thread(camera.go)
+            await asyncio.to_thread(camera.stop)
             await voice_is(seeing, "away")
             said.unlink()
-            await asyncio.to_thread(camera.come)
+            await asyncio.to_thread(camera.start)
             await voice_is(seeing, "talking")
             await until(tone_is_there, "the officer's voice again")
 

@@ -168,6 +168,8 @@ def test_accounts_are_made_listed_and_removed(tmp_path: Path) -> None:
         (("--tls-cert", "no.pem", "--tls-key", "no.key"), "--tls-cert no.pem: No such file"),
         (("--ca", "no.pem"), "--ca no.pem: No such file"), (("--ca", __file__), "no certificate in PEM"),
         (("--user", "desk", "--password-file", "no"), "--password-file no: No such file"),
+        (("--connect-to", "no"), "error: --connect-to no: No such file"),
+        (("--connect-to", __file__), "test_desk_command.py:1: found"),
         (("--tls-cert", __file__, "--tls-key", __file__), "are no certificate in PEM and its key"),
     ],
 )  # fmt: skip

@@ -87,6 +87,20 @@ def test_a_name_that_stands_for_its_own_machine_is_no_way_around() -> None:
     hold_names(look)
 
 
+def test_who_is_reached_elsewhere_is_the_word_of_who_runs_the_desk() -> None:
+    """What a column says gets nobody further: only the very host and port of the table, and only if it may be called.
+
+    Red when another port of that host is led there, too, or when the table lets in a host that is not named.
+    """
+    table = {("cameras.example", 554): ("127.0.0.1", 20554)}
+    hosts = Hosts(["cameras.example"], local=False, elsewhere=table)
+    hosts.local = False
+    assert asyncio.run(hosts.reach("Cameras.Example", 554)) == (["127.0.0.1"], 20554)
+    with pytest.raises(NoStream):
+        asyncio.run(hosts.reach("cameras.example", 8554))
+    assert refused(Hosts(["10.0.0.5"], local=False, elsewhere=table), "rtsp://cameras.example/x") == "not-allowed"
+
+
 def test_a_guard_that_looks_at_names_only_is_noticed() -> None:
     with pytest.raises(AssertionError):
         hold_names(lambda name: refused(Hosts(None, local=False), f"rtsp://{name}/x"))

@@ -40,9 +40,9 @@ def test_the_picture_of_a_camera_that_speaks_rtsp(visitor: Visitor, tmp_path: Pa
             expect(desk.get("mic")).to_have_attribute("aria-pressed", "false")
             expect(desk.get("mic")).not_to_contain_text("They hear you")
 
-            camera.go()
+            camera.stop()
             expect(desk.get("media-state")).to_have_text(re.compile("No picture now: the camera refuses"))
-            camera.come()
+            camera.start()
             expect(desk.get("media-state")).to_be_empty()
             shown = desk.get("video").evaluate(FRAMES)
             desk.until(lambda: desk.get("video").evaluate(FRAMES) > shown + 15, "the picture goes on")

@@ -140,10 +140,10 @@ def test_an_outage_ends_a_file_and_the_next_begins_by_itself(tmp_path: Path) -> 
                 killed = tmp_path.parent / "killed.mp4"
                 shutil.copy(next(tmp_path.iterdir()), killed)
                 assert play(killed).pictures > 0
-                camera.go()
+                camera.stop()
                 await until(lambda: len(studio.parts) == 1, "the end of the file")
                 await until(lambda: studio.recorder.trouble_code == "refused", "why there is nothing")
-                await asyncio.to_thread(camera.come)
+                await asyncio.to_thread(camera.start)
                 await until(lambda: len(list(tmp_path.iterdir())) == 2, "another file")
                 await studio.grows()
                 assert studio.recorder.trouble_code == ""

@@ -9,16 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from column_probe import need
-from whole_rig import COLUMN, Checkup, Whole
+from whole_rig import ASKED_OF_A_PERSON, COLUMN, Checkup, Whole
 
 from field import bundle
 from sim.real.flash_image import Image
 from sim.serial_board.faults import fill
 
 pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
-
-ASKED_OF_A_PERSON = ["lamp", "button"]
 
 
 def all_pass(found: Checkup) -> None:
@@ -30,29 +27,10 @@ def all_pass(found: Checkup) -> None:
 # -- all is well
 
 
-PLANNED = {"RUNTIME": "micropython32", "HEAP": "120k"}  # docs/architecture.md: the heap to plan for
-
-
-@pytest.mark.parametrize(
-    ("device_id", "board"),
-    [
-        pytest.param("petropavl-01", PLANNED, id="esp32-ethernet-planned-heap"),
-        pytest.param("petropavl-school-1", {}, id="s3-wifi"),
-    ],
-)
-def test_a_provisioned_board_is_flashed_goes_on_duty_and_passes(
-    tmp_path: Path, device_id: str, board: dict[str, str]
-) -> None:
-    need(board.get("RUNTIME", "micropython"))
-    with closing(Whole(tmp_path, device_id, board=board)) as running:
-        assert "connected to" in running.flash()
-        assert running.servers.seen.wait("column", device_id=device_id, online=True)
-        found = running.diag()
-        assert found.document["device_id"] == device_id
-        untested = found.with_verdict("-")
-        assert set(untested) <= {*ASKED_OF_A_PERSON, "supply", "tamper"}  # not fitted there
-        assert found.with_verdict("FAIL", "WARN") == []
-        assert running.alarm()["device_id"] == device_id
+def test_a_provisioned_board_is_flashed_goes_on_duty_and_passes(tmp_path: Path) -> None:
+    """An S3 on Wi-Fi. An ESP32 on Ethernet, with the heap to plan for: tests/browser/test_city_whole.py."""
+    with closing(Whole(tmp_path, "petropavl-school-1")) as running:
+        running.goes_on_duty_and_passes()
 
 
 def test_on_a_column_with_everything_fitted_all_pass(whole: Whole) -> None:

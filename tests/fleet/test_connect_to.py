@@ -10,7 +10,7 @@ import pytest
 from chip_net_rig import Echo, Make, chips
 from column_probe import need, runtimes
 
-from sim.fleet import connect_to
+from common import connect_to
 
 PROBE = """
 join()
@@ -65,7 +65,7 @@ def test_names_connections_and_datagrams_are_led_elsewhere(chip: Make, tmp_path:
         tcp = ("127.0.0.1", echo.port)
         servers = {("broker.example", 8883): tcp, ("10.9.8.7", 1883): tcp, ("time.example", 123): ("127.0.0.1", udp)}
         connect_to.write(tmp_path / "table", servers)
-        one = chip(PROBE.replace("PORT", str(echo.port))).start(connect_to=connect_to.read(tmp_path / "table"))
+        one = chip(PROBE.replace("PORT", str(echo.port))).start(connect_to=",".join(connect_to.lines(servers)))
         names = "('192.0.2.1', 8883) ('192.0.2.3', 123) ('192.0.2.1', 1) ('10.9.8.7', 5)"
         assert one.wait("names (.*)")[1] == names
         assert one.wait("tcp (.*)")[1] == "b'<hello>'"
@@ -85,12 +85,15 @@ def test_without_a_table_nothing_is_led_elsewhere(chip: Make) -> None:
 
 
 def test_no_file_is_no_table(tmp_path: Path) -> None:
-    assert connect_to.read(None) == connect_to.read(tmp_path / "nothing") == ""
+    assert connect_to.read(None) == connect_to.read(tmp_path / "nothing") == {}
 
 
 def test_comments_and_empty_lines_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "table").write_text("# all of it\n\nbroker.example:8883:127.0.0.1:40001  # mosquitto\n")
-    assert connect_to.read(tmp_path / "table") == "broker.example:8883:127.0.0.1:40001"
+    table = connect_to.read(tmp_path / "table")
+    assert table == {("broker.example", 8883): ("127.0.0.1", 40001)}
+    connect_to.write(tmp_path / "again", table)
+    assert connect_to.read(tmp_path / "again") == table
 
 
 @pytest.mark.parametrize("line", ["broker.example", "a:1:b.example:2", "a:1,b:127.0.0.1:2", "a:1:127.0.0.1:2:3"])

@@ -16,10 +16,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from desk.ledger import Ledger
 from field import certificates, provision
-from sim.fleet import FleetServers, FleetServersError, command
-from sim.fleet.surroundings import stream_endpoint
+from sim.fleet import FleetServers, FleetServersError, command, streams
+from sim.fleet.streams import Streams, endpoint
 from sim.real.flash_image import PROJECT
 from sim.serial_board.wiring import wired_for
+from sim.servers.intercom import Intercom
+from sim.servers.rtsp import RtspCamera
+from sim.servers.stand_ins import StreamServer
 
 FLEET = PROJECT / "examples" / "petropavl" / "fleet.csv"
 COLUMN, OTHER = "petropavl-01", "petropavl-02"
@@ -171,7 +174,7 @@ def test_the_clock_is_silent_and_the_streams_refuse(servers: FleetServers) -> No
         assert not time_is_told()
         servers.mend("clock")
         assert time_is_told()
-    ports = [server.port for server in servers.streams.values()]
+    ports = [server.port for server in servers.streams.servers.values()]
     servers.break_("stream")
     for port in ports:
         with pytest.raises(ConnectionRefusedError):
@@ -190,7 +193,7 @@ def test_what_is_not_understood_is_told_with_what_would_be_right(
     need("mosquitto")
     lines = ["break nothing", "break password=nobody", "break password", "frob", "close", "help", "quit", "close"]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
-    assert command.main([str(provisioned), "--state", str(tmp_path), "--break", "stream"]) == 0
+    assert command.main([str(provisioned), "--state", str(tmp_path), "--stand-ins", "--break", "stream"]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     desk = events[0].pop("desk")
     assert events[0] == {"event": "ready", "servers": str(tmp_path / "connect-to"), "columns": 19}
@@ -210,7 +213,7 @@ def test_no_provisioned_fleet_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    ("uri", "endpoint"),
+    ("uri", "place"),
     [
         ("rtsp://cameras.example/one", ("cameras.example", 554)),
         ("rtsp://cameras.example:8554/one", ("cameras.example", 8554)),
@@ -220,8 +223,42 @@ def test_no_provisioned_fleet_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
         ("http://10.0.0.7:81/1.jpg", ("10.0.0.7", 81)),
     ],
 )
-def test_who_is_at_the_other_end_of_a_stream(uri: str, endpoint: tuple[str, int]) -> None:
-    assert stream_endpoint(uri) == endpoint
+def test_who_is_at_the_other_end_of_a_stream(uri: str, place: tuple[str, int]) -> None:
+    assert endpoint(uri) == place
+
+
+STREET = {
+    "one": {"rtsp": "rtsp://cameras.example/one", "sip": "sip:one@intercom.example"},
+    "two": {"rtsp": "rtsp://cameras.example/two?a=1", "sip": "sip:two@intercom.example;transport=tcp"},
+    "three": {"rtsp": "rtsp://10.0.0.3/", "webrtc": "https://cameras.example/whep/three"},
+    "four": {"sip": "sip:door@10.0.0.4"},
+    "five": {"sip": "sip:door@10.0.0.4", "http": "http://10.0.0.3:554/still.jpg"},
+}
+
+
+def served(monkeypatch: pytest.MonkeyPatch, missing: dict[str, str], most: int) -> tuple[dict[str, str], list[str]]:
+    """(by place, who would be there; what is told of stand-ins), without starting any."""
+    told: list[str] = []
+    monkeypatch.setattr("sim.servers.street.missing", lambda say: missing)
+    monkeypatch.setattr(streams, "MOST", most)
+    for kind in (RtspCamera, Intercom, StreamServer):
+        monkeypatch.setattr(kind, "start", lambda self: None)
+    made = Streams(STREET, {}, lambda event: told.append(f"{event['place']}: {event['why']}"), real=True)
+    made.start()
+    made.close()
+    return {streams.text(place): type(server).__name__ for place, server in made.servers.items()}, told
+
+
+def test_a_place_is_a_camera_an_intercom_or_a_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two who share an intercom's name, or a port for two protocols, cannot be told apart: stand-ins."""
+    others = {"cameras.example:443": "StreamServer", "10.0.0.3:554": "StreamServer", "10.0.0.4:5060": "StreamServer"}
+    real = {"cameras.example:554": "RtspCamera", "intercom.example:5060": "Intercom"}
+    assert served(monkeypatch, {}, 8) == (others | real, [])
+    found, told = served(monkeypatch, {"rtsp": "no apt here"}, 8)
+    assert found == others | real | {"cameras.example:554": "StreamServer"}
+    assert told == ["cameras.example:554: no apt here"]
+    found, told = served(monkeypatch, {}, 0)
+    assert set(found.values()) == {"StreamServer"} and told[0] == "cameras.example:554: there are 0 already"
 
 
 @pytest.mark.parametrize(("name", "chip"), [("01", "esp32"), ("03", "esp32s3"), ("school-1", "esp32s3")])

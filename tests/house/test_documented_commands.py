@@ -111,7 +111,7 @@ RUN_BY = {
     "make build": "field/test_make.py::test_build_tells_in_the_language_too",
     "make campaign": "search/test_campaign_command.py::test_a_storm_is_replayed_by_its_number",
     "make code": "field/test_code.py::test_a_console_is_opened_and_closed",
-    "make desk": "desk/test_desk_command.py::test_accounts_are_made_listed_and_removed",
+    "make desk": "browser/test_city_whole.py::test_from_the_press_to_the_recording",
     "make diag": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
     "make flash": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
     "make flash-all": "field/test_make.py::test_a_fleet_a_folder_and_a_configuration_with_blanks_and_brackets",

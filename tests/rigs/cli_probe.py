@@ -21,6 +21,7 @@ class Column:
 
     program = COMMAND
     command = "column"
+    own_session = False  # with all that it starts
 
     def __init__(self, *arguments: str) -> None:
         self.seen = Recorder()
@@ -31,6 +32,7 @@ class Column:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=self.own_session,
         )
         threading.Thread(target=self._listen, daemon=True).start()
 

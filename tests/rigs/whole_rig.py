@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,9 @@ from sim.real.flash_image import PROJECT, Image
 
 EXAMPLE = PROJECT / "examples" / "petropavl" / "fleet.csv"
 COLUMN = "petropavl-03"  # ESP32-S3, Ethernet, tamper switch and supply fitted
+PLANNED = {"RUNTIME": "micropython32", "HEAP": "120k"}  # docs/architecture.md: the heap to plan for
 PATIENCE_S = 60.0
+ASKED_OF_A_PERSON = ["lamp", "button"]
 # What else takes minutes: a start counts as a good one, a button as stuck.
 IMPATIENT = "\n[common.watchdog]\nhealthy_s = 1\n\n[common.button]\nstuck_s = 5\n\n[common.supply]\nlow_mv = 900\n"
 MAKE = ["make", "--silent", "--no-print-directory"]
@@ -55,6 +58,16 @@ class Running(Column):
         self.process.kill()
 
 
+class Desk(Running):
+    """`make desk`, which ends when it is told to."""
+
+    own_session = True
+
+    def close(self) -> None:
+        os.killpg(self.process.pid, signal.SIGTERM)
+        self.process.wait(PATIENCE_S)
+
+
 class Line(dict[str, Any]):
     """One line of a check-up."""
 
@@ -80,9 +93,15 @@ class Whole:
     """A provisioned fleet, its servers, and one board. `on_duty()` flashes it; everything lies in `folder`."""
 
     def __init__(
-        self, folder: Path, device_id: str, fleet: Path = EXAMPLE, board: dict[str, str] | None = None
+        self,
+        folder: Path,
+        device_id: str,
+        fleet: Path = EXAMPLE,
+        board: dict[str, str] | None = None,
+        *,
+        street: bool = False,
     ) -> None:
-        """`board`: further variables of `make board`."""
+        """`board`: further variables of `make board`; `street`: with real cameras and intercoms."""
         for tool in ("micropython", "mosquitto"):
             need(tool)
         self.device_id = device_id
@@ -91,9 +110,10 @@ class Whole:
         self.image = folder / "board.img"
         succeeds("provision", FLEET=fleet, OUT=self.provisioned)
         self._stack = contextlib.ExitStack()
-        where = {"SERVERS": folder / "servers"}
-        self.servers = self._running("servers", OUT=self.provisioned, **where)
-        self.servers.seen.wait("ready")
+        where: dict[str, object] = {"SERVERS": folder / "servers"}
+        stand_ins = {} if street else {"STAND_INS": 1}
+        self.servers = self._running("servers", OUT=self.provisioned, **where, **stand_ins)
+        self.ready = self.servers.seen.wait("ready")
         self.board = self._running("board", CONFIG=self.config, LINK=self.port, **where, **(board or {}))
         self.board.seen.wait("port", path=str(self.port))
 
@@ -132,6 +152,29 @@ class Whole:
 
     def has_session(self) -> None:
         self.says("uplink: session with")
+
+    def goes_on_duty_and_passes(self) -> None:
+        """Flashed, it is heard at the broker, nothing of its check-up is amiss, and a press arrives."""
+        assert "connected to" in self.flash()
+        assert self.servers.seen.wait("column", device_id=self.device_id, online=True)
+        found = self.diag()
+        assert found.document["device_id"] == self.device_id
+        assert set(found.with_verdict("-")) <= {*ASKED_OF_A_PERSON, "supply", "tamper"}  # not fitted there
+        assert found.with_verdict("FAIL", "WARN") == []
+        assert self.alarm()["device_id"] == self.device_id
+
+    def desk(self, folder: Path, *more: str) -> str:
+        """`make desk` as docs/virtual-board.md has it; its page."""
+        options = {
+            "--password-file": "centre.password", "--ca": "ca.pem", "--cert": "centre.pem", "--key": "centre.key",
+            "--roster": "roster.json", "--answer-key": "answer.key", "--column-keys": "keys.json",
+        }  # fmt: skip
+        named = [word for option, file in options.items() for word in (option, f"{self.provisioned}/centre/{file}")]
+        here = ["--connect-to", self.ready["servers"], "--listen", "127.0.0.1:0"]
+        arguments = ["--user", "centre", *named, *here, *more]
+        running = Desk("desk", BROKER=self.ready["desk"], FOLDER=folder, ARGS=" ".join(arguments))
+        self._stack.callback(running.close)
+        return str(running.seen.wait("desk")["url"])
 
     @contextlib.contextmanager
     def dark(self) -> Iterator[None]:
