@@ -19,6 +19,7 @@ from typing import Any
 import av
 from av.audio.resampler import AudioResampler
 
+from desk.media.lag import ANSWER_S, Lag
 from desk.media.relay import Relay, Target
 from desk.media.track import Track
 from desk.media.trouble import NoStream
@@ -90,6 +91,9 @@ class Source:
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
         self._go, self._stopping = threading.Event(), threading.Event()
+        self._relay: Relay | None = None
+        self._lag = Lag()
+        self._asking: asyncio.Task[None] | None = None
         self.found: asyncio.Future[Found] = self._loop.create_future()
         self.video: Track | None = None
         self.audio: Track | None = None
@@ -108,9 +112,10 @@ class Source:
     async def stop(self) -> None:
         self._stopping.set()
         self._go.set()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        for task in (self._asking, self._task):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         if not self.found.done():
             self.found.cancel()
 
@@ -133,12 +138,15 @@ class Source:
 
     async def _once(self) -> None:
         """From the connection to its end. Raises NoStream."""
-        relay = Relay(self.target)
+        relay = self._relay = Relay(self.target)
+        self._lag = Lag()
         reading: asyncio.Future[None] | None = None
         try:
             url = await relay.start()
             reading = self._loop.run_in_executor(self._threads, self._read, url)
             await asyncio.shield(reading)
+            if relay.trouble is not None:
+                raise relay.trouble
         except av.FFmpegError as error:
             raise relay.trouble or relay.unanswered() or _in_words(error) from None
         except NoStream as trouble:
@@ -148,6 +156,18 @@ class Source:
             if reading is not None:
                 with contextlib.suppress(Exception, asyncio.CancelledError):
                     await asyncio.wait([reading], timeout=OPEN_S)
+
+    def _suspect(self) -> None:
+        """Its pictures seem to be late. Harmless when it is being asked already."""
+        if self._relay is not None and (self._asking is None or self._asking.done()):
+            self._asking = asyncio.ensure_future(self._ask_whether_late(self._relay, self._lag))
+
+    async def _ask_whether_late(self, relay: Relay, lag: Lag) -> None:
+        with contextlib.suppress(OSError):  # it has ended by itself
+            if await relay.answers(ANSWER_S):
+                lag.trust()
+            else:
+                relay.give_up(NoStream("late", "the camera's picture is several seconds behind the place"))
 
     # In a thread
 
@@ -177,8 +197,13 @@ class Source:
             self.found.set_result(found)
 
     def _demux(self, container: Any, ways: dict[int, Callable[[Any], None]], picture: Picture | None) -> None:
-        for packet, _ in packets(container, self._stopping, has_picture=picture is not None):
+        lag = self._lag
+        for packet, now in packets(container, self._stopping, has_picture=picture is not None):
             way = ways.get(packet.stream.index)
+            if packet.stream.type == "video" and packet.pts is not None:
+                lag.note(now, float(packet.pts * packet.time_base))
+                if lag.is_suspected:
+                    self._loop.call_soon_threadsafe(self._suspect)
             if way is not None:
                 way(packet)
             if picture is None or picture.shown:

@@ -16,6 +16,7 @@ STATUS = {
     "codec": 502,  # a picture that the browser cannot be given
     "lost": 502,  # the connection ended
     "timeout": 504,
+    "late": 504,  # it shows what was some seconds ago
     "busy": 503,  # as many as the desk shows at once
     "no-gateway": 503,  # the desk's own part is missing, or has failed
 }

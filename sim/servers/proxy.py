@@ -6,6 +6,7 @@ Every fault is counted in `fired` when it took effect, not when it was asked for
 
 import asyncio
 import contextlib
+import random
 import socket
 import struct
 import threading
@@ -20,6 +21,10 @@ CHUNK_BYTES = 65536
 START_TIMEOUT_S = 10.0
 RETRY_S = 0.1
 UP, DOWN = "up", "down"  # column to broker, broker to column
+SEGMENT_BYTES = 1448
+# TCP sends a lost segment again as soon as others have arrived that were sent after it; if it is lost again, only after
+# a time-out, and each further time after twice that (RFC 6298, 8985; Linux's shortest).
+ROUND_TRIP_S, TIME_OUT_S, TIME_OUT_MAX_S = 0.02, 0.2, 60.0
 _RST_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER without a linger time
 
 
@@ -30,6 +35,7 @@ class Weather(NamedTuple):
     drip_ms: int = 0  # byte by byte, with this pause after each
     hole: bool = False  # bytes vanish, ends of connections too; new connections are accepted and lead nowhere
     refuse: bool = False  # new connections are refused, those that stand stay
+    lost: float = 0.0  # this share of TCP's segments; what follows one waits until it was sent again
 
 
 FAIR = Weather()
@@ -60,12 +66,14 @@ class _Pair:
 class Proxy:
     """Listens on `port` of 127.0.0.1 and passes everything on to `target_port`; a context manager.
 
-    All methods may be called from any thread. `fired` counts latency, drip, black-hole, refuse, reset, cut-up and
-    cut-down; `passed` the bytes of all connections, by direction; `sessions` the connections that were accepted.
+    All methods may be called from any thread. `fired` counts latency, drip, lost, black-hole, refuse, reset, cut-up
+    and cut-down; `passed` the bytes of all connections, by direction; `sessions` the connections that were accepted.
     """
 
-    def __init__(self, target_port: int) -> None:
+    def __init__(self, target_port: int, seed: int = 0) -> None:
+        """`seed`: of what is lost."""
         self._target_port = target_port
+        self._dice = random.Random(seed)
         self.port = 0
         self.fired: Counter[str] = Counter()
         self.passed: Counter[str] = Counter()
@@ -224,7 +232,10 @@ class Proxy:
             await asyncio.sleep(self._weather.latency_ms / 1000)
         while data:
             pause_ms = self._weather.drip_ms
-            piece = data[:1] if pause_ms else data
+            piece = data[:1] if pause_ms else data[:SEGMENT_BYTES] if self._weather.lost else data
+            if (stall_s := self._stall_s()) > 0:
+                self.fired["lost"] += 1
+                await asyncio.sleep(stall_s)
             data = data[len(piece) :]
             left = pair.left[direction]
             if left is not None:
@@ -238,6 +249,14 @@ class Proxy:
             if pause_ms:
                 self.fired["drip"] += 1
                 await asyncio.sleep(pause_ms / 1000)
+
+    def _stall_s(self) -> float:
+        """For how long the next segment holds up what follows it, if the dice will have it lost."""
+        lost, stall_s, pause_s = self._weather.lost, 0.0, ROUND_TRIP_S
+        while lost and self._dice.random() < lost:
+            stall_s += pause_s
+            pause_s = min(max(2 * pause_s, TIME_OUT_S), TIME_OUT_MAX_S)
+        return stall_s
 
     def _cut_reached(self, pair: _Pair, direction: str) -> bool:
         if pair.left[direction] == 0:

@@ -24,6 +24,8 @@ STREAMS = {
     "/sound": f"( {SOUND.replace('pay1', 'pay0')} )",
     "/data": f"( {TONE} ! rtpgstpay name=pay0 pt=96 )",  # neither picture nor sound, for all that others know
 }  # fmt: skip
+# More than a network that loses a third carries.
+BUSY = STREAMS["/h264"].replace("pattern=ball", "pattern=snow").replace(X264, f"{X264} bitrate=1000")
 FILE_S = 40
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from common.ports import HOST
-from sim.servers.proxy import DOWN, FAIR, UP, Proxy, Weather, wait_until
+from sim.servers.proxy import DOWN, FAIR, ROUND_TRIP_S, UP, Proxy, Weather, wait_until
 
 TIMEOUT_S = 5.0
 HELLO = b"the quick brown fox"
@@ -110,6 +110,18 @@ def test_drip_sends_byte_by_byte(proxy: Proxy, echo: Echo) -> None:
             sizes.append(len(peer.recv(4096)))
     assert echo.got == HELLO
     assert len(sizes) > 1 and proxy.fired["drip"] >= len(HELLO)
+
+
+def test_what_is_lost_comes_late_and_all_the_same(proxy: Proxy) -> None:
+    sent = bytes(range(250)) * 400
+    proxy.weather = Weather(lost=0.1)
+    with dial(proxy) as peer:
+        start_s = time.monotonic()
+        threading.Thread(target=peer.sendall, args=(sent,)).start()
+        assert read(peer, len(sent)) == sent
+        took_s = time.monotonic() - start_s
+    assert proxy.fired["lost"] > 3  # of 140, both ways
+    assert took_s > ROUND_TRIP_S
 
 
 def test_reset_is_an_rst_on_both_sides(proxy: Proxy, echo: Echo) -> None:
