@@ -14,6 +14,7 @@ nothing: keys are added, and all else is replaced together at the end.
 """
 
 import datetime
+import hashlib
 import json
 import os
 import pwd
@@ -35,7 +36,9 @@ from firmware.startup import config
 
 # A certificate that ends takes its column off the air.
 YEARS = 15
-RENEW_BEFORE_DAYS = 365 * YEARS // 3  # at two thirds of its life: years are left for a column that cannot be reached
+LIFE_DAYS = 365 * YEARS
+RENEW_BEFORE_DAYS = LIFE_DAYS // 3  # at two thirds of its life: years are left for a column that cannot be reached
+SPREAD_DAYS = LIFE_DAYS // 10  # by which columns' certificates of one day end apart
 PASSWORD_BYTES = 24
 ROSTER, ANSWER_KEY = "roster.json", "answer.key"
 COLUMNS_SHOWN = 5
@@ -71,6 +74,8 @@ class Provisioning:
         self._now = laptop.now()
         self._batch = Batch()
         self._ends: dict[str, datetime.datetime] = {}
+        self._made: set[Path] = set()
+        """The certificates of this run."""
 
     def make(self, found: fleet.Fleet) -> list[str]:
         """Returns what was done, in lines. Raises KeepError or OSError; what existed before is kept then."""
@@ -244,7 +249,7 @@ class Provisioning:
 
     def _roster(self, found: fleet.Fleet) -> None:
         """What the desk wants to know of the columns that should be there; nothing of it is secret but the key."""
-        rows = []
+        rows, before = [], _rows_of(self._out / "centre" / ROSTER)
         for name, document in found.columns.items():
             place, ends = document["location"], self._ends[name]
             rows.append(
@@ -252,13 +257,23 @@ class Provisioning:
                     **{"device_id": name, "region": document["region"]},
                     **{key: place[key] for key in ("address", "geo", "site")},
                     "stream": sorted(document["stream"]),
-                    "certificate_made": _time(ends - datetime.timedelta(days=365 * YEARS)),
+                    "certificate_made": self._made_at(name, before.get(name, {})),
                     "certificate_ends": _time(ends),
                 }
             )
         made = {"v": 1, "centre": _centre_name(found), "columns": rows}
         self._batch.write(self._out / "centre" / ROSTER, _json(made), is_secret=False)
         self._batch.write(self._out / "centre" / ANSWER_KEY, self._answer_key.hex() + "\n", is_secret=True)
+
+    def _made_at(self, name: str, before: dict[str, Any]) -> str:
+        """When the column's certificate was made; itself it does not say so. `before`: the roster's row of the run
+        before."""
+        ends = self._ends[name]
+        if self._out / "columns" / name / f"{name}.pem" in self._made:
+            return _time(self._now)
+        if before.get("certificate_ends") == _time(ends) and before.get("certificate_made"):
+            return str(before["certificate_made"])
+        return _time(min(self._now, ends + spread(name) - datetime.timedelta(days=LIFE_DAYS)))
 
     def _broker(self, found: fleet.Fleet, password: str) -> None:
         folder = self._out / "broker"
@@ -297,12 +312,22 @@ class Provisioning:
         file = folder / f"{name}.pem"
         if self._is_still_good(file, key, hosts):
             return key, file.read_bytes()
-        end = self._now + datetime.timedelta(days=365 * YEARS)
+        end = self._end(file, name)
         subject, issuer_key = _common_name(hosts, name), self._signers[0].key
         cert = certificates.certificate(subject, key, self._issuer, issuer_key, end, usage, hosts)
         self._lines.append(f"certificate of {name}: {'renewed' if file.exists() else 'made'}, until {end:%Y-%m-%d}")
         self._batch.write(file, cert, is_secret=False, is_the_folders=usage == certificates.SERVER)
+        self._made.add(file)
         return key, cert
+
+    def _end(self, file: Path, name: str) -> datetime.datetime:
+        """Of a new certificate. Columns' end apart: else a fleet that was made on one day has to be renewed on one, and
+        what is forgotten takes all of it off the air at once. It ends no sooner than the one before, for a column takes
+        no such certificate (firmware/update/renewal.py)."""
+        latest = self._now + datetime.timedelta(days=LIFE_DAYS)
+        if file.parent.parent != self._out / "columns":
+            return latest
+        return max(latest - spread(name), min(latest, _end_of(file) or latest - spread(name)))
 
     def _is_still_good(self, file: Path, key: certificates.Key, hosts: tuple[str, ...]) -> bool:
         if not file.exists():
@@ -331,6 +356,27 @@ class Provisioning:
         gone = sorted(folder.name for folder in (self._out / "columns").iterdir() if folder.name not in found.columns)
         if gone:
             self._lines.append(f"not in the table any more, so without access to the broker: {', '.join(gone)}")
+
+
+def spread(name: str) -> datetime.timedelta:
+    """By how much a column's certificate ends before its life is over: its own share, the same in every run."""
+    return datetime.timedelta(days=int.from_bytes(hashlib.sha256(name.encode()).digest()[:4]) % (SPREAD_DAYS + 1))
+
+
+def _end_of(file: Path) -> datetime.datetime | None:
+    """None: there is no certificate, or none that can be read."""
+    try:
+        return certificates.expires(file.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def _rows_of(roster: Path) -> dict[str, dict[str, Any]]:
+    """By column, as the run before wrote them; a file that is none says nothing."""
+    try:
+        return {row["device_id"]: dict(row) for row in json.loads(roster.read_text("utf-8"))["columns"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _release_keys(found: fleet.Fleet) -> bytes:
