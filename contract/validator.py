@@ -128,15 +128,17 @@ def _check_schema(topic: str, kind: str, document: Any) -> None:
 def _line(topic: str, kind: str, error: Any) -> str:
     """What is wrong with one key, and what would be right."""
     schema: Any = _schema(kind)
+    right = ""
     for step in error.schema_path[:-1]:
         schema = schema[step]
+        described = schema.get("description") if isinstance(schema, dict) else None
+        right = described if isinstance(described, str) else right  # an item of a list has none of its own
     where = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path)[1:]
     if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
         key = error.kind.property
         path = f"{where}.{key}" if where else key
         return f"{topic}: {path}: found nothing, should be {schema['properties'][key]['description']}"
-    right = schema["description"] if where else "a JSON object"
-    return str(_error(topic, where or "payload", error.instance, right))
+    return str(_error(topic, where or "payload", error.instance, right if where else "a JSON object"))
 
 
 def _check_topic_agrees(topic: str, parts: Topic, document: Mapping[str, Any]) -> None:

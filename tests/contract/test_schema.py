@@ -1,7 +1,9 @@
 """The validator: each rule of the contract accepts what it should and refuses what it should."""
 
+import contextlib
 import copy
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -224,6 +226,37 @@ def test_bad_value_is_refused_with_topic_key_found_and_right(path: str, value: A
     topic, payload = with_value(path.removesuffix("[0]"), value)
     key = path.partition(".")[2]
     assert re.search(rf"{re.escape(topic)}: {re.escape(key)}: found .+, should be .{{3}}", refusal(topic, payload))
+
+
+WRONG = (None, True, -1, 1.5, 10**30, "x", "", [], ["x", 1], [1, -1], [[1]], {}, {"x": 1})
+Path = tuple[str | int, ...]
+
+
+def places(node: Any, path: Path = ()) -> Iterator[Path]:
+    """Of all values in a document."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ():
+        yield (*path, key)
+        yield from places(value, (*path, key))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whatever_stands_in_a_place_is_valid_or_refused_in_words(kind: str) -> None:
+    """Anybody at the broker may write it. Red while `"n": ["x", 1]` ended in a KeyError, and with it a rollout: an item
+    of a list has no description of its own."""
+    topic, document = example(kind)
+    document |= {"n": [17, 4], "mac": "0" * 32}
+    for path in places(document):
+        for value in WRONG:
+            changed = copy.deepcopy(document)
+            node = changed
+            for step in path[:-1]:
+                node = node[step]  # type: ignore[index]
+            node[path[-1]] = value  # type: ignore[index]
+            with contextlib.suppress(ContractError):
+                validate(topic, packed(changed))
+            del node[path[-1]]  # type: ignore[arg-type]
+            with contextlib.suppress(ContractError):
+                validate(topic, packed(changed))
 
 
 @pytest.mark.parametrize(
