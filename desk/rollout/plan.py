@@ -66,7 +66,6 @@ class Column:
     why: str = ""
     counts: bool = False  # its failure is one of this rollout's, and nobody has resumed since
     heard_ms: int | None = field(default=None, compare=False)
-    boot: int = field(default=0, compare=False)
     is_online: bool = field(default=False, compare=False)
     drill_failed: bool = field(default=False, compare=False)
 
@@ -112,6 +111,8 @@ class Plan:
             column.is_online = self._online[device_id]
         elif kind == "fault/drill-unanswered":
             column.drill_failed = bool(body)
+        elif kind == "heartbeat" and "faults" in body:  # a broker may have kept the fault, or its end, to itself
+            column.drill_failed = "drill-unanswered" in body["faults"]
         elif kind == "result" and self._is_no(column, body):
             self._put(column, REFUSED, now_ms, str(body["error"]).removeprefix(f"{REFUSED}: "))
 
@@ -124,7 +125,6 @@ class Plan:
         return f"r-{self.digest[:8]}-"
 
     def _info(self, column: Column, body: Mapping[str, Any], now_ms: int) -> None:
-        column.boot = int(body.get("boot", 0))
         column.place = _place(body["location"]["geo"]) or column.place
         update = body.get("update") or {}
         offer, name = self.offer, column.device_id

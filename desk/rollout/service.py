@@ -26,6 +26,7 @@ from desk.rollout import plan as rules
 from desk.rollout.book import Book
 from desk.rollout.offer import Offer
 from desk.rollout.plan import Plan, Send
+from desk.rollout.proof import Proof
 
 KINDS = ("info", "state", "heartbeat", "fault/drill-unanswered", "result", "want")
 TOPICS = tuple((f"sos/v1/+/+/{kind}", 1) for kind in KINDS)
@@ -54,9 +55,11 @@ class Service:
         now_ms: Callable[[], int] = wall_ms,
     ) -> None:
         self._keys = keys or ColumnKeys()
+        self._proof = Proof(self._keys)
         self.plan, self._offer, self._book, self._say, self._now_ms = plan, offer, book, say, now_ms
         self._heard: queue.Queue[mqtt.MQTTMessage] = queue.Queue(QUEUE_MAX)
         self._shown: dict[str, str] = {}
+        self._left_out: set[str] = set()
         self._overall = ""
         self._numbers = self._serial = 0
         self._was_connected = False
@@ -118,7 +121,7 @@ class Service:
         payload = json.dumps(body).encode()
         if key is not None:  # meant for the boot in which the column is; else it is told again
             self._serial = max(self._serial + 1, now_ms)
-            payload = authentic.seal(key, topic, body, Number(self.plan.columns[send.device_id].boot, self._serial))
+            payload = authentic.seal(key, topic, body, Number(self._proof.boot(send.device_id), self._serial))
         self._client.publish(topic, payload, qos=1)
 
     def _answer(self, region: str, device_id: str, want: dict[str, Any]) -> None:
@@ -149,6 +152,8 @@ class Service:
             body = json.loads(payload) if payload else {}
         except validator.ContractError:
             return  # the desk tells of it
+        if not self._proof.counts(parts, topic, payload, body):
+            return
         if parts.kind == "want":
             if not message.retain:
                 self._answer(parts.region, parts.device_id, body)
@@ -177,6 +182,9 @@ class Service:
         overall = f"{self.plan.state}, stage {self.plan.stage + 1}" + (f": {self.plan.why}" if self.plan.why else "")
         if overall != self._overall:
             said.append(overall)
+        fresh = sorted(self._proof.unproven - self._left_out)
+        said += [f"{name} is left out: its birth is not proven" for name in fresh]
+        self._left_out.update(fresh)
         if said or self.plan.changed:
             self._book.keep(self.plan, self._now_ms(), said)
             self._overall = overall

@@ -297,9 +297,10 @@ def _release(out: Path, version: str, changes: Sequence[Change], key: rsa.RSAPri
 
 
 def _centre(out: Path) -> list[str]:
-    """Of a command line: who the centre is at the broker."""
+    """Of a command line: who the centre is at the broker, and what columns prove their words with."""
     centre = out / "centre"
     words = ["--user", "centre", "--password-file", str(centre / "centre.password"), "--ca", str(centre / "ca.pem")]
+    words += ["--column-keys", str(centre / "keys.json")]
     return [*words, "--cert", str(centre / "centre.pem"), "--key", str(centre / "centre.key")]
 
 
