@@ -27,7 +27,7 @@ from paho.mqtt import client as mqtt
 
 from common.identity import Identity
 from common.running import Running
-from desk import mqtt_client, trouble
+from desk import mqtt_client, proven, trouble
 from desk.answers import Answered, Answers
 from desk.attendance import NO_BROWSER, Attendance
 from desk.batch import STATUS, Batch, Change
@@ -42,7 +42,7 @@ from desk.limits import INCIDENTS_IN_MEMORY
 from desk.line import Line, Login, MakeClient, Receipt
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.operators import COMMAND_VALID_MS, COMMANDS, Operators
-from desk.origin import CHALLENGE, Origins
+from desk.origin import CHALLENGE
 from desk.register import Register
 from desk.rungs import Rung, Telling, Word, rungs_of
 from desk.silence import UP, Limits, Presence, Silence
@@ -121,7 +121,7 @@ class Duty(Running, Operators, Office):
         self._login, self._on_change = Login(host, port, tls, user, password), on_change
         self._lock = threading.Condition()
         self._batch = Batch()
-        self._origins = Origins(keys)
+        self._origins = proven.restored(keys, register)
         self._told: list[Change] = []
         """Written, and not told yet."""
         self._answers = Answers()
@@ -443,6 +443,7 @@ class Duty(Running, Operators, Office):
             self._ask(now_ms)
             if not 0 <= now_ms - self._alive_ms < ALIVE_MS:
                 self.register.put_alive(now_ms)
+                proven.note_count(self.register, self._origins)
                 self._alive_ms = now_ms
 
     def _escalate(self, open_: list[Incident], now_ms: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from contract import validator
-from desk import limits
+from desk import limits, proven
 from desk.admission import read
 from desk.batch import Batch
 from desk.escalation import Escalation
@@ -107,7 +107,9 @@ class Intake:
         return word
 
     def _settle(self, batch: Batch) -> None:
-        """What a column has said of its calls that were in doubt."""
+        """What a column has said of its calls that were in doubt, and that it has proven something."""
+        batch.upkeep += map(proven.noted, self._origins.noted)
+        self._origins.noted.clear()
         for incident_id, word in self._origins.settled:
             incident = self._ledger.find(incident_id)
             if incident is None or incident.origin != UNCONFIRMED:
@@ -223,7 +225,7 @@ class Intake:
         speaks_itself = known is not None and known.origin in DOUBTFUL and heard.word in AUTHENTIC
         before = (known.press, known.reopened) if known and not speaks_itself else (0, 0)
         watched = parts.device_id in self._ledger.columns or self._has_place(batch, now_ms)
-        is_old = retain or not self._origins.is_sign(parts, heard.word)  # it counts, and is no sign of life
+        is_old = retain or not self._origins.is_sign(parts, heard.word, now_ms)  # it counts, and is no sign of life
         incident = self._ledger.enter(parts, document, now_ms / 1000, retain=is_old, watched=watched, word=heard.word)
         if watched:
             if not is_old:

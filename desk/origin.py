@@ -5,7 +5,9 @@ Pure: no network, no disk, no clock. What is asked of a column (`challenges`) th
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +30,11 @@ LATER_KINDS = ("info", "fault", "event")
 """Proven by columns that say so in their answer to CHALLENGE: older firmware has no proof for these."""
 CHALLENGE = "report"
 CHALLENGE_EVERY_MS = 20_000  # a column obeys ten commands a minute, the operators' among them
+UNANSWERED_MS = 120_000
+"""For how long words in doubt show that a column lives while it does not answer: its own, of a boot before, can be said
+again for as long as somebody likes."""
 CHALLENGE_BYTES = 12
+MARK_OF, MARK_CHARS = b"the mark of a column's key\0", 16
 SEEN_MAX = 256
 
 
@@ -48,10 +54,13 @@ class Voice:
     """Command id -> the boot that it asks."""
     last_asked: str = ""
     asked_ms: int | None = None
+    unanswered_ms: int | None = None
+    """Since when it is asked, and has not answered at all."""
     doubts: set[str] = field(default_factory=set)
     """Its calls that wait for what it says."""
     is_to_ask: bool = False
-    has_proven: bool = False
+    proven_with: str = ""
+    """The mark of the key with which it has ever proven something."""
     proves: frozenset[str] = frozenset()
     """Of LATER_KINDS, what it has said that it proves in `boot`."""
     said_without: bool = False
@@ -70,13 +79,18 @@ class Voice:
 
 
 class Origins:
-    """Judges each message once, in the order of arrival."""
+    """Judges each message once, in the order of arrival. `proven`: columns that have ever proven something, and the
+    mark of the key with which they did; `count`: of what was said to columns last. Of the processes before."""
 
-    def __init__(self, keys: ColumnKeys | None = None) -> None:
+    def __init__(
+        self, keys: ColumnKeys | None = None, proven: Mapping[str, str] | None = None, count: int = 0
+    ) -> None:
         self.keys = keys or ColumnKeys()
         self._key_of = self.keys.of
-        self._voices: dict[str, Voice] = {}
-        self._count = 0
+        self._voices = {name: Voice(proven_with=mark) for name, mark in (proven or {}).items()}
+        self.count = count
+        self.noted: list[tuple[str, str]] = []
+        """Further ones of `proven`, since somebody took them."""
         self.settled: list[tuple[str, str]] = []
         """(call, PROVEN or REPLAYED) since somebody took them."""
 
@@ -99,7 +113,7 @@ class Origins:
             voice.said_without = True
             return _lack(document)
         if parts.kind == "result":
-            self._answered(voice, document, number)
+            self._answered(parts.device_id, voice, document, number)
         word = self._weigh(voice, parts.kind, number, str(document.get("id", "")))
         voice.note(parts.kind, number)
         if word == PROVEN or number.boot != voice.boot:  # what was heard before tells nothing of now
@@ -112,15 +126,21 @@ class Origins:
             return word in (NO_KEY, PROVEN)
         if parts.kind == "alarm" or document.get("state") == "offline":
             return True
-        voice = self._voices.get(parts.device_id)
-        return word not in DOUBTFUL or voice is None or not voice.has_proven
+        return word not in DOUBTFUL or not self._has_proven(parts.device_id)
 
-    def is_sign(self, parts: validator.Topic, word: str) -> bool:
+    def is_sign(self, parts: validator.Topic, word: str, now_ms: int) -> bool:
         """Whether such a message, which counts, shows that the column lives: nobody else can have said it now."""
         if parts.kind == "alarm":
             return word in (NO_KEY, PROVEN)
         voice = self._voices.get(parts.device_id)
-        return parts.kind not in LATER_KINDS or word != NO_KEY or voice is None or not voice.has_proven
+        if word == UNCONFIRMED and voice is not None and voice.unanswered_ms is not None:
+            return now_ms - voice.unanswered_ms < UNANSWERED_MS
+        return parts.kind not in LATER_KINDS or word != NO_KEY or not self._has_proven(parts.device_id)
+
+    def _has_proven(self, device_id: str) -> bool:
+        """With the key that it has now: after a theft, or another board, all begins anew."""
+        voice, key = self._voices.get(device_id), self._key_of(device_id)
+        return voice is not None and key is not None and voice.proven_with == mark_of(key)
 
     def _weigh(self, voice: Voice, kind: str, number: Number, incident_id: str) -> str:
         if number.boot == voice.boot and number.serial > voice.counts.get(kind, 0):
@@ -129,23 +149,33 @@ class Origins:
         if number.boot == voice.boot and kind != "alarm":
             return REPLAYED  # a redelivery, as a rule; it says nothing new
         voice.is_to_ask = True
+        if number.boot > max(voice.asked.values(), default=number.boot):  # it was switched on again: asked at once
+            voice.asked_ms = None
         if kind == "alarm":
             voice.doubts.add(incident_id)
         return UNCONFIRMED
 
-    def _answered(self, voice: Voice, document: dict[str, Any], number: Number) -> None:
-        """A column that answers what nobody could foresee lives in that boot."""
+    def _answered(self, device_id: str, voice: Voice, document: dict[str, Any], number: Number) -> None:
+        """A column that answers what nobody could foresee lives in that boot, also if it does not obey: its clock may
+        be wrong, or ours."""
         asked_boot = voice.asked.get(document["id"])
         if asked_boot is None:
             return
-        if asked_boot != number.boot or not document["ok"]:  # it lives, but in another boot: that one is asked
+        voice.unanswered_ms = None
+        if asked_boot != number.boot:  # that one is asked
             voice.heard_boot, voice.asked_ms = number.boot, None
             return
         voice.asked.clear()
-        voice.is_to_ask, voice.has_proven, voice.boot = False, True, number.boot
+        key = self._key_of(device_id)
+        assert key is not None, "the answer is proven"
+        voice.proven_with, voice.boot = mark_of(key), number.boot
+        self.noted.append((device_id, voice.proven_with))
         seen = {kind: voice.seen.get((number.boot, kind), 0) for kind in (*SEALED_KINDS, *LATER_KINDS)}
         voice.counts = {kind: max(number.serial, highest) for kind, highest in seen.items()}
         voice.counts["result"] = number.serial - 1  # this one is new
+        if not document["ok"]:  # what its calls are worth it has not said: it is asked again, in a while
+            return
+        voice.is_to_ask = False
         detail = document["detail"] if isinstance(document.get("detail"), dict) else {}
         its_own, proves = detail.get("open", []), detail.get("proves")
         voice.proves = frozenset(kind for kind in LATER_KINDS if isinstance(proves, list) and kind in proves)
@@ -163,6 +193,7 @@ class Origins:
             if voice.is_to_ask and not waits:
                 command_id = secrets.token_hex(CHALLENGE_BYTES)
                 voice.asked, voice.asked_ms, voice.last_asked = {command_id: voice.heard_boot}, now_ms, command_id
+                voice.unanswered_ms = now_ms if voice.unanswered_ms is None else voice.unanswered_ms
                 asked.append((device_id, command_id, voice.heard_boot))
         return asked
 
@@ -178,11 +209,11 @@ class Origins:
         key = self._key_of(device_id)
         if key is None:
             return None
-        self._count = max(self._count + 1, now_ms)
+        self.count = max(self.count + 1, now_ms)
         voice = self._voices.get(device_id, Voice())
         if boot is None:
             boot = voice.heard_boot if voice.boot is None else voice.boot
-        return authentic.seal(key, topic, document, Number(boot, self._count))
+        return authentic.seal(key, topic, document, Number(boot, self.count))
 
     def column(self, device_id: str) -> str:
         """How far the column's words are proven, for the page."""
@@ -192,6 +223,11 @@ class Origins:
         if voice.said_without:
             return UNSIGNED
         return PROVEN if voice.boot == voice.heard_boot else UNCONFIRMED
+
+
+def mark_of(key: bytes) -> str:
+    """Names a key, and does not tell it."""
+    return hashlib.sha256(MARK_OF + key).hexdigest()[:MARK_CHARS]
 
 
 def better(one: str, other: str) -> str:

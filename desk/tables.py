@@ -126,4 +126,9 @@ STEPS = (
         WHERE incident.id = decision.incident_id AND incident.press = decision.press
         AND decision.state = 'closed' AND decision.outcome = 'false';
     """,
+    """
+    CREATE TABLE voice ( -- columns that have proven what they said: see proven.py
+        device_id TEXT PRIMARY KEY, key TEXT NOT NULL -- the mark of the key with which they did
+    ) STRICT;
+    """,
 )

@@ -15,6 +15,8 @@ from desk import origin
 from desk.column_keys import ColumnKeys
 from desk.private_file import PrivateFileError
 from desk.register import Register
+from desk.upkeep.roster import parse
+from sim.virtual.desk import VirtualDesk
 
 KEY, OTHER = bytes(range(32)), b"x" * 32
 ME = "petropavl-01"
@@ -222,6 +224,64 @@ def test_a_call_of_long_ago_is_no_sign_of_life(liar: Liar) -> None:
     assert liar.desk.ledger.columns[ME].heard_s == heard_s and liar.incident(7) and liar.incident(6)
 
 
+def test_old_words_keep_no_dead_column_alive(liar: Liar) -> None:
+    """Of a boot before, again and again; also for a desk that has just begun and knows no boot. Red without
+    `unanswered_ms` in `is_sign`."""
+    old = [liar.seal("heartbeat", example("heartbeat")[1], BOOT - 1) for _ in range(3)]
+    liar.begin()
+    for fresh in (liar, Liar(liar.file.parent)):
+        begun_ms = fresh.now_ms
+        while fresh.now_ms - begun_ms < 3 * origin.UNANSWERED_MS:
+            for beat in old:
+                fresh.hear("heartbeat", beat)
+            fresh.desk.origins.challenges(fresh.now_ms)  # nobody answers
+            fresh.now_ms += origin.CHALLENGE_EVERY_MS
+        heard_ms = fresh.desk.ledger.columns[ME].heard_s * 1000
+        assert heard_ms - begun_ms <= origin.UNANSWERED_MS + origin.CHALLENGE_EVERY_MS
+
+
+def test_a_column_that_comes_back_is_asked_at_once(liar: Liar) -> None:
+    """However long nobody has answered. Red when it waits for the next question of the old boot."""
+    liar.begin()
+    liar.now_ms += origin.CHALLENGE_EVERY_MS
+    liar.hear("heartbeat", liar.seal("heartbeat", example("heartbeat")[1], BOOT - 1))
+    assert liar.desk.origins.challenges(liar.now_ms)
+    liar.now_ms += 10 * origin.UNANSWERED_MS
+    assert liar.desk.origins.challenges(liar.now_ms)
+    beat = liar.seal("heartbeat", example("heartbeat")[1], BOOT + 1)
+    liar.hear("heartbeat", beat)
+    assert liar.desk.ledger.columns[ME].heard_s * 1000 < liar.now_ms - origin.UNANSWERED_MS
+    liar.lives(BOOT + 1)
+    assert liar.desk.ledger.columns[ME].heard_s * 1000 == liar.now_ms
+    assert liar.desk.origins.column(ME) == origin.PROVEN
+
+
+def test_a_refusal_shows_that_it_lives_and_is_not_asked_for_again_at_once(liar: Liar) -> None:
+    """Its clock is wrong, or ours: it refuses what we send. Red when a refusal is no answer: the next question went out
+    with the next look, and took all of the ten commands a minute that a column obeys."""
+    liar.hear("heartbeat", liar.seal("heartbeat", example("heartbeat")[1]))
+    for _ in range(20):
+        ((_, asked, _),) = liar.desk.origins.challenges(liar.now_ms)
+        no = {"v": 1, "id": asked, "ok": False, "error": "expired at 2031-01-01T00:00:00.000Z", "detail": None}
+        liar.hear("result", liar.seal("result", no))
+        assert liar.desk.origins.challenges(liar.now_ms) == []
+        assert liar.desk.ledger.columns[ME].heard_s * 1000 == liar.now_ms
+        liar.now_ms += origin.CHALLENGE_EVERY_MS
+    liar.lives()
+    assert liar.desk.origins.challenges(liar.now_ms + origin.CHALLENGE_EVERY_MS) == []
+
+
+def test_a_desk_that_begins_again_believes_no_word_without_proof(liar: Liar) -> None:
+    """Red when it forgets who has proven something: whoever waits for its restart speaks for a column without a key. A
+    key that was changed begins anew."""
+    liar.begin()
+    for key, is_taken in ((KEY, False), (OTHER, True)):
+        liar.file.write_text(json.dumps({"v": 1, "columns": {ME: key.hex()}}))
+        again = PureDesk("desk-1", ColumnKeys(liar.file), {ME: origin.mark_of(KEY)})
+        again.take(topic_of(ME, "heartbeat"), example("heartbeat")[1], liar.now_ms)
+        assert (ME in again.ledger.columns) == is_taken == (again.refused == [])
+
+
 # Births, faults and events
 
 
@@ -414,3 +474,36 @@ def test_how_well_a_call_is_proven_outlives_the_desk(liar: Liar, tmp_path: Path)
         assert [one["origin"] for one in register.incidents()] == [origin.PROVEN]
         again = register.restore().find(liar.incident().id)
         assert again is not None and again.origin == origin.PROVEN
+
+
+def test_what_was_proven_and_how_much_was_said_outlive_the_desk(liar: Liar, tmp_path: Path) -> None:
+    """With a clock that was a year fast meanwhile: commands go on above what columns have had. Red without the
+    register's part in desk/proven.py."""
+    place = {"address": "Somewhere", "site": "public", "geo": "geo:54.8753,69.1628;u=5", "stream": ["rtsp"]}
+    roster = parse({"v": 1, "centre": "c", "columns": [{"device_id": ME, "region": "nko", **place}]}, "a test")
+    desk = VirtualDesk(tmp_path / "register.sqlite", liar.now_ms, roster, keys=liar.desk.origins.keys)
+
+    def said() -> Number:
+        (number,) = [authentic.number(one) for _, one in desk.air.sent if one.get("cmd") == origin.CHALLENGE]
+        assert number is not None
+        return number
+
+    year_ms = 365 * 24 * 3_600_000
+    with desk:
+        desk.now_ms += year_ms
+        desk.deliver(topic_of(ME, "heartbeat"), liar.seal("heartbeat", example("heartbeat")[1]))
+        desk.run(1000)
+        first, asked = said(), desk.air.sent[-1][1]["id"]
+        result = {"v": 1, "id": asked, "ok": True, "error": None, "detail": {"open": [], "proves": []}}
+        desk.deliver(topic_of(ME, "result"), liar.seal("result", result))
+        desk.run(20_000)
+        assert desk.duty.origin(ME) == origin.PROVEN
+    desk.now_ms -= year_ms
+    desk.air.sent.clear()
+    with desk:
+        desk.deliver(topic_of(ME, "heartbeat"), json.dumps(example("heartbeat")[1]).encode())
+        desk.run(1000)
+        assert any(origin.UNSIGNED in line["why"] for line in desk.register.violations())
+        desk.deliver(topic_of(ME, "heartbeat"), liar.seal("heartbeat", example("heartbeat")[1]))
+        desk.run(1000)
+        assert said().serial > first.serial

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -55,9 +55,9 @@ def until(look: Callable[[], T | None], what: str, timeout_s: float = PATIENCE_S
 class PureDesk:
     """A desk's rules without broker and disk: messages in, answers out."""
 
-    def __init__(self, name: str, keys: ColumnKeys | None = None) -> None:
+    def __init__(self, name: str, keys: ColumnKeys | None = None, proven: Mapping[str, str] | None = None) -> None:
         self.name = name
-        self.ledger, self.silence, self.origins = Ledger(), Silence(), Origins(keys)
+        self.ledger, self.silence, self.origins = Ledger(), Silence(), Origins(keys, proven)
         self.intake = Intake(self.ledger, self.silence, name, origins=self.origins)
         self.refused: list[str] = []
         self.timeline: list[tuple[str, str]] = []
