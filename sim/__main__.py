@@ -17,6 +17,7 @@ DELEGATED = {
     "demo": ("sim.demo", "three columns, a broker and a control centre, live or scripted"),
     "rollout": ("sim.demo.rollout", "a signed update for the example fleet, and a bad one before it"),
     "campaign": ("sim.search.command", "hunt for a press that is lost, invented or lied about"),
+    "renewals": ("sim.search.renewals.fleet", "change the certificates of 10,000 columns, some at a time"),
     "city": ("sim.search.city_year.command", "a year of a city's columns at a real desk, in virtual time"),
     "bench": ("sim.bench", "measure, side by side with stock umqtt.simple"),
 }

@@ -136,6 +136,7 @@ RUN_BY = {
     "sim campaign": "search/test_campaign_command.py::test_a_storm_is_replayed_by_its_number",
     "sim column": "real/test_cli_column.py::test_a_press_calls_a_cut_is_dark_and_the_image_is_kept",
     "sim config": "real/test_cli_config.py::test_with_certificates_it_is_mutual_tls_with_the_texts_inside",
+    "sim renewals": "search/test_renewals_fleet.py::test_several_share_a_folder",
     "sim rollout": "demo/test_rollout_whole.py::test_a_bad_release_stops_and_a_good_one_goes_through",
     "sim pillar": "pillar/test_pillar_command.py::test_it_serves_its_page_and_runs_its_column_until_it_is_told_to_end",
     "desk": "desk/test_desk_command.py::test_accounts_are_made_listed_and_removed",

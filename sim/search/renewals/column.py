@@ -27,8 +27,9 @@ from sim.virtual.world import TRUE_EPOCH_MS, World
 
 DEVICE, ROOT = "petropavl-01", "sos/v1/nko/petropavl-01/"
 MINUTE_MS, YEAR_MS, YEAR_S = 60_000, 31_536_000_000, 31_536_000
-OFTEN_MS, VALID_MS = MINUTE_MS, 600_000  # how often the desk looks who is left; how long a command counts
-TROUBLE_MS, CALM_MS = 15 * MINUTE_MS, 90 * MINUTE_MS  # of each step: with faults, and the most without
+OFTEN_MS, VALID_MS = 30_000, 600_000  # how often the desk looks who is left; how long a command counts
+TROUBLE_MS, CALM_MS = 5 * MINUTE_MS, 90 * MINUTE_MS  # of each step: with faults, and the most without
+FAULT_MS = 500, 4 * MINUTE_MS  # longer than a trial waits for its session
 TROUBLES = ("power", "power-at-a-write", "link", "broker", "ahead", "behind", "press", "frozen")
 CLOCKS = ("right", "none", "years-ahead", "years-behind")
 
@@ -111,6 +112,7 @@ class Renewed:
             telemetry={"heartbeat_s": 600}, watchdog={"healthy_s": 5}, selftest={"stream_s": 0, "drill_s": 0},
         )  # fmt: skip
         self.world = World(number, document, policy=Policy(closed_ms=2 * MINUTE_MS))
+        self.world._watch = lambda supervisor: None  # type: ignore[method-assign] # nobody sabotages a task here
         connect = self.world.network.connect
 
         def checked(address: str, port: int, payer: Any, tls: bool) -> Any:
@@ -242,7 +244,7 @@ class Renewed:
         for _ in range(self.dice.randrange(1, 6)):
             kind = self.dice.choice(TROUBLES)
             self.fired.add(kind)
-            self._happens(kind, now_ms + self.dice.randrange(TROUBLE_MS), self.dice.randrange(500, 4 * MINUTE_MS))
+            self._happens(kind, now_ms + self.dice.randrange(TROUBLE_MS), self.dice.randrange(*FAULT_MS))
 
     def _happens(self, kind: str, at_ms: float, for_ms: int) -> None:
         world = self.world

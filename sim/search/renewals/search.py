@@ -24,6 +24,7 @@ CONTROLS: dict[str, Control] = {
     "kept-without-session": Control("new certificates are kept untried", KEPT),
     "trial-without-end": Control("a column waits for ever for a session with new certificates", KEPT),
 }
+KINDS = frozenset((*TROUBLES, *(f"clock {name}" for name in CLOCKS)))
 _SHOWN_MAX = 10
 
 
@@ -58,10 +59,9 @@ def run(budget_s: float, seed: int, control: str | None, say: Callable[[str], No
 
 
 def explore(count: int, budget_s: float, seed: int, control: str | None, say: Callable[[str], None]) -> Findings:
-    kinds = frozenset((*TROUBLES, *(f"clock {name}" for name in CLOCKS)))
-    findings = Findings("Certificates that change", invariants=(KEPT,), kinds=kinds)
+    findings = Findings("Certificates that change", invariants=(KEPT,), kinds=KINDS)
     began_s = time.monotonic()
-    with _broken(control):
+    with broken(control):
         for number in range(seed, seed + count):
             why, fired, lived_s = attempt(number)
             findings.runs += 1
@@ -80,7 +80,8 @@ def explore(count: int, budget_s: float, seed: int, control: str | None, say: Ca
     return findings
 
 
-def _broken(control: str | None) -> ExitStack:
+def broken(control: str | None) -> ExitStack:
+    """Columns are broken like that meanwhile."""
     stack = ExitStack()
     if control is not None:
         for one in _BREAKS[control]:
@@ -90,7 +91,7 @@ def _broken(control: str | None) -> ExitStack:
 
 def replay(what: str, control: str | None) -> int:
     """`what`: a column's number. 1 = it happened again."""
-    with _broken(control):
+    with broken(control):
         why, fired, _ = attempt(int(what))
     print(why or "as it should be", sorted(fired))
     return int(bool(why))
