@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -32,6 +32,7 @@ _BREAKS: dict[str, tuple[Any, str, Callable[..., Any]]] = {
     "older-accepted": (state, "floor", lambda _: "0.0.0"),
 }
 MILLION = 1_000_000
+_POWERS_MAX = 4096  # that are remembered: most attempts carry a signature that was looked at before
 _TRUE_EVERY = 1000
 _SHOWN_MAX = 10
 _OLD = {"firmware/__init__.mpy": b"M\x06old", "hal/esp32.mpy": b"M\x06same"}
@@ -134,10 +135,15 @@ KINDS: dict[str, Callable[[random.Random], Attempt]] = {
 }  # fmt: skip
 
 
+@cache
+def _trusted() -> bytes:
+    return releases.trusted([_key(0).public_key(), _key(1).public_key()])
+
+
 def _column(attempt: Attempt) -> Column:
     from firmware import record
 
-    flash = flashed(_OLD, releases.trusted([_key(0).public_key(), _key(1).public_key()]), _ROOTS)
+    flash = flashed(_OLD, _trusted(), _ROOTS)
     flash.files[state.FLOOR_FILE] = record.frame(_FLOOR.encode())
     return Column(flash, attempt.release, attempt.spoil)
 
@@ -188,6 +194,8 @@ def explore(count: int, budget_s: float, seed: int, control: str | None, say: Ca
 
 def _broken(control: str | None) -> ExitStack:
     stack = ExitStack()
+    # The same number to the same power is the same: two thirds of the time went into that.
+    stack.enter_context(mock.patch.object(signature, "pow", lru_cache(_POWERS_MAX)(pow), create=True))
     if control is not None:
         stack.enter_context(mock.patch.object(*_BREAKS[control]))
     return stack
