@@ -228,7 +228,7 @@ def test_bad_value_is_refused_with_topic_key_found_and_right(path: str, value: A
     assert re.search(rf"{re.escape(topic)}: {re.escape(key)}: found .+, should be .{{3}}", refusal(topic, payload))
 
 
-WRONG = (None, True, -1, 1.5, 10**30, "x", "", [], ["x", 1], [1, -1], [[1]], {}, {"x": 1})
+WRONG: tuple[Any, ...] = (None, True, -1, 1.5, 10**30, "x", "", [], ["x", 1], [1, -1], [[1]], {}, {"x": 1})
 Path = tuple[str | int, ...]
 
 
