@@ -34,11 +34,13 @@ SURVIVORS = ROOT / "docs" / "mutation-survivors.toml"
 COPIED = ("boot.py", "common", "contract", "desk", "field", "firmware", "hal", "lib", "sim", "tests", "tools",
           "pyproject.toml")  # fmt: skip
 SCORE_MIN = 0.9
+LEFT = "MUTATION_LEFT"  # set in the environment by `--left`: the list of survivors
 # Calls whose texts only people read, and how many of their first arguments are something else.
 WORDS = {"log": 0, "LinkLost": 0, "BadPacket": 0, "ValueError": 0, "_cached": 0, "_on_fault": 1}
 # What mutmut writes down: the exit status of pytest, or of a process that was stopped because it took too long.
 _SURVIVED = {0, 33}  # of 33 no test runs the function
-_TIMED_OUT = {-24, 24, 152, 36, 255}
+_SKIPPED, _TIMED_OUT_EXIT = 34, 152
+_TIMED_OUT = {-24, 24, _TIMED_OUT_EXIT, 36, 255}
 _KILLED = {1, 3, -9, -11} | _TIMED_OUT
 
 
@@ -78,13 +80,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", help="only mutants of these names, e.g. 'firmware.journal.*'")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--again", action="store_true", help="keep the copy: only functions that changed are run anew")
-    parser.add_argument("--left", action="store_true", help="keep the copy: only survivors that are not listed are run")
+    parser.add_argument(
+        "--left", action="store_true", help="keep the copy: only what nobody has noticed yet, and is not listed, is run"
+    )
     arguments = parser.parse_args(argv)
     try:
         copy_tree(keep=arguments.again or arguments.left)
-        names = unlisted(listed(SURVIVORS)) if arguments.left else arguments.names
-        if names or not arguments.left:
-            run(names, arguments.processes)
+        everything = ["firmware.*"] if arguments.left else []
+        run(arguments.names or everything, arguments.processes, left=arguments.left)
         scores = {module_of(path): score(path) for path in metas()}
     except MutationError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -106,9 +109,9 @@ def copy_tree(keep: bool) -> None:
             shutil.copy2(source, COPY / name)
 
 
-def run(names: Iterable[str], processes: int) -> None:
+def run(names: Iterable[str], processes: int, *, left: bool = False) -> None:
     # CI makes hypothesis deterministic: each mutant meets the same examples, with no memory of others.
-    environment = os.environ | {"CI": "1", "SEED": "1"}
+    environment = os.environ | {"CI": "1", "SEED": "1"} | ({LEFT: str(SURVIVORS)} if left else {})
     mutmut = str(Path(sys.executable).with_name("mutmut"))
     command = [mutmut, "run", "--max-children", str(processes), *names]
     log = COPY / "mutmut.log"
@@ -134,7 +137,8 @@ def metas() -> list[Path]:
 
 def module_of(meta: Path) -> str:
     """`startup.restoring` of .../firmware/startup/restoring.py.meta."""
-    return ".".join(meta.relative_to(MUTANTS).parts).removesuffix(".py.meta")
+    parts = meta.absolute().parts
+    return ".".join(parts[len(parts) - parts[::-1].index(MUTANTS.name) :]).removesuffix(".py.meta")
 
 
 class Change(NamedTuple):
@@ -159,9 +163,20 @@ def changes(meta: Path) -> Iterator[Change]:
         yield Change(name, status, functions[original], functions[mangled(name)])
 
 
-def words_only(meta: Path) -> set[str]:
-    """The names of changes of nothing but words."""
-    return {one.name for one in changes(meta) if one.is_words()}
+def without_run(meta: Path, known: Counter[Survivor] | None) -> dict[str, int]:
+    """The changes that need no run, and what mutmut is to note of them: those of nothing but words; with the list of
+    those that are known (`--left`) also what is listed, and what was noticed before."""
+    found: dict[str, int] = {}
+    left: Counter[Survivor] = Counter() if known is None else known.copy()
+    for one in changes(meta):
+        if one.is_words():
+            found[one.name] = _SKIPPED
+        elif known is not None and one.status in _KILLED:
+            found[one.name] = _TIMED_OUT_EXIT if one.status in _TIMED_OUT else 1
+        elif left[survivor := one.survivor(module_of(meta))]:
+            left[survivor] -= 1
+            found[one.name] = _SKIPPED
+    return found
 
 
 def score(meta: Path) -> Score:
@@ -169,7 +184,7 @@ def score(meta: Path) -> Score:
     module = module_of(meta)
     killed, words, timed_out, survivors = 0, 0, 0, []
     for one in changes(meta):
-        if one.status is None:
+        if one.status is None or one.status == _SKIPPED and not one.is_words():
             continue  # not asked for
         if one.is_words():
             words += 1
@@ -181,19 +196,6 @@ def score(meta: Path) -> Score:
         else:
             raise MutationError(f"{one.name}: pytest ended with status {one.status}")
     return Score(killed, survivors, words, timed_out)
-
-
-def unlisted(known: Counter[Survivor]) -> list[str]:
-    """The names of survivors that are not listed."""
-    found, left = [], known.copy()
-    for meta in metas():
-        for one in changes(meta):
-            if one.status in _SURVIVED and not one.is_words():
-                survivor = one.survivor(module_of(meta))
-                if not left[survivor]:
-                    found.append(one.name)
-                left[survivor] = max(0, left[survivor] - 1)
-    return found
 
 
 def functions_of(tree: ast.Module) -> dict[str, ast.FunctionDef]:

@@ -2,7 +2,7 @@
 
 mutmut puts every function behind one that asks, at each call, which version of it is meant. Within a run that never
 changes, so methods are replaced by the version that is meant. What noticed other changes of the function goes first,
-then the quick tests: the first failure ends the run. A change of nothing but words has no run. A test that takes
+then the quick tests: the first failure ends the run. What needs no run has none. A test that takes
 ENDLESS_S more of the CPU than it took before is endless; a clock would call it so on a busy machine, too.
 """
 
@@ -26,7 +26,6 @@ from tools import mutation
 NOTICED = Path("noticed.txt")  # in the folder that mutmut runs pytest in: a line for each change, function and test
 ENDLESS_S = 5
 NOTICED_WEIGHT = 20
-_NO_RUN = 5  # pytest's "no tests were collected"
 _dispatchers: dict[tuple[type, str], Callable[..., Any]] = {}  # what mutmut had put there
 
 
@@ -40,9 +39,13 @@ def function_under_test() -> str:
 
 
 @functools.cache
-def words_only() -> set[str]:
+def without_run() -> dict[str, int]:
     """Found in mutmut's first run, which the others are forked from."""
-    return set().union(*map(mutation.words_only, Path("firmware").rglob("*.py.meta")))
+    known = mutation.listed(Path(os.environ[mutation.LEFT])) if mutation.LEFT in os.environ else None
+    found: dict[str, int] = {}
+    for meta in Path("firmware").rglob("*.py.meta"):
+        found |= mutation.without_run(meta, known)
+    return found
 
 
 def took_s(item: pytest.Item) -> float:
@@ -51,7 +54,7 @@ def took_s(item: pytest.Item) -> float:
 
 
 def pytest_cmdline_main() -> int | None:
-    return _NO_RUN if mutant_under_test() in words_only() else None
+    return without_run().get(mutant_under_test())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -70,7 +70,7 @@ class Trial:
         try:
             self._entry["why"] = _NO_DRILL
             state.write(flash, self._entry)
-            flash.replace(resets.ACTIVE_FILE, flash.read(resets.ACTIVE_FILE)[1:2])
+            flash.replace(resets.ACTIVE_FILE, flash.read(resets.ACTIVE_FILE)[1:])
         except OSError as error:
             board.log("update: %s" % error)  # it stays on trial, and the next boots lead back
         board.log("update: going back: %s" % _NO_DRILL)

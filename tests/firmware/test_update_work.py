@@ -508,6 +508,7 @@ def test_whatever_a_release_does_to_it_it_is_refused_and_the_column_goes_on(
     street.board.flash.files |= dict.fromkeys((state.PART_FILE, state.MANIFEST_FILE, state.SIGNATURE_FILE), b"x")
     street.turns(2, 0)
     assert street.noted() == (state.REFUSED, why) and street.dropped == [street.update]
+    assert street.board.logged == ["update: refused " + why]
     assert street.events == [("update", {"state": "refused", "release": DIGEST[:16], "version": "1.2.3", "why": why})]
     assert street.reports == 1 and list(street.board.flash.files) == [resets.UPDATE_FILE]
 

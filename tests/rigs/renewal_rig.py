@@ -14,6 +14,7 @@ from update_rig import UpdatedColumn
 
 from field import certificates, renewal
 from firmware.startup.configure import configure
+from firmware.startup.seal import path
 
 DAY_MS = 86_400_000
 YEAR_MS = 365 * DAY_MS
@@ -61,7 +62,7 @@ class RenewedColumn(UpdatedColumn):
 
     rig_class = FromFlash
 
-    def __init__(self, flash: FakeFlash | None = None) -> None:
+    def __init__(self, flash: FakeFlash | None = None, folder: str = "") -> None:
         self.old, self.new = Signer("Old CA"), Signer("New CA")
         self.key = certificates.new_key()
         self.ca, self.cert = self.old.pem, self.old.signs(self.key, EPOCH_MS + 5 * YEAR_MS)
@@ -72,8 +73,10 @@ class RenewedColumn(UpdatedColumn):
             broker__tls={"ca": self.ca, "cert": self.cert}, secrets__tls_key=self.tls_key, watchdog__healthy_s=1,
             selftest__drill_s=0, selftest__stream_s=0,
         )  # fmt: skip
-        flash.files["secrets.json"] = json.dumps(made.pop("secrets")).encode()
-        flash.files["config.json"] = json.dumps(made, ensure_ascii=False).encode()
+        flash.files[path(folder, "secrets.json")] = json.dumps(made.pop("secrets")).encode()
+        flash.files[path(folder, "config.json")] = json.dumps(made, ensure_ascii=False).encode()
+        if folder:
+            flash.files["active"] = folder.encode()
         super().__init__(flash=flash)
 
     def boot(self) -> None:

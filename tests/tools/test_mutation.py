@@ -11,7 +11,8 @@ from tools import mutation
 from tools.mutation import MutationError, Score, Survivor, changed_lines, complaints, function_name, listed
 
 ORIGINAL = "x_twice__mutmut_orig"
-KILLED, SURVIVED, TIMEOUT, NO_TEST, UNKNOWN = 1, 0, -24, 33, 77
+KILLED, SURVIVED, TIMEOUT, NO_TEST, SKIPPED, UNKNOWN = 1, 0, -24, 33, 34, 77
+NAME = "firmware.double.x_twice__mutmut_"
 CHANGED = """
 def x_twice__mutmut_orig(n):
     board.log('doubles %d' % n)
@@ -32,13 +33,15 @@ SURVIVOR = Survivor("double", "twice", "return n * 2", "return n / 2")
 @pytest.fixture(autouse=True)
 def mutants(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which mutmut leaves what it has noted."""
-    monkeypatch.setattr(mutation, "MUTANTS", tmp_path)
-    return tmp_path
+    folder = tmp_path / "firmware"
+    folder.mkdir()
+    monkeypatch.setattr(mutation, "MUTANTS", folder)
+    return folder
 
 
 def noted(folder: Path, name: str = "double", **status: int | None) -> Path:
     """What mutmut leaves behind of one module."""
-    meta = folder / f"{name}.py.meta"
+    meta = folder / "firmware" / f"{name}.py.meta"
     meta.parent.mkdir(parents=True, exist_ok=True)
     meta.with_suffix("").write_text(CHANGED)
     codes = {f"firmware.{name}.x_twice__mutmut_{number[1:]}": code for number, code in status.items()}
@@ -75,18 +78,19 @@ def test_a_run_that_broke_is_no_result(tmp_path: Path) -> None:
         mutation.score(noted(tmp_path, m1=UNKNOWN))
 
 
-def test_what_is_left_is_what_survives_and_is_not_listed(tmp_path: Path) -> None:
-    """Red when words, rows of the list, or what was noticed are run once more by `--left`."""
-    noted(tmp_path, m1=SURVIVED, m2=SURVIVED, m3=KILLED)
-    noted(tmp_path, "other", m1=NO_TEST, m2=None, m3=None)
-    names = ["firmware.double.x_twice__mutmut_1", "firmware.other.x_twice__mutmut_1"]
-    assert mutation.unlisted(Counter()) == names
-    assert mutation.unlisted(Counter([SURVIVOR])) == names[1:]
+def test_a_change_of_nothing_but_words_has_no_run(tmp_path: Path) -> None:
+    """None can notice it. Red when the plugin lets it run every test of its function."""
+    meta = noted(tmp_path, m1=None, m2=None, m3=None)
+    assert mutation.without_run(meta, None) == {f"{NAME}2": SKIPPED}
 
 
-def test_a_change_of_nothing_but_words_is_known_before_it_is_run(tmp_path: Path) -> None:
-    """Red when the plugin lets it run every test of its function: none can notice it."""
-    assert mutation.words_only(noted(tmp_path, m1=None, m2=None, m3=None)) == {"firmware.double.x_twice__mutmut_2"}
+def test_what_is_left_is_what_nobody_has_noticed_and_is_not_listed(tmp_path: Path) -> None:
+    """Red when what was noticed, or a row of the list, is run once more by `--left`; and when it passes for noticed."""
+    meta = noted(tmp_path, m1=SURVIVED, m2=None, m3=KILLED)
+    assert mutation.without_run(meta, Counter()) == {f"{NAME}2": SKIPPED, f"{NAME}3": KILLED}
+    assert mutation.without_run(meta, Counter([SURVIVOR]))[f"{NAME}1"] == SKIPPED
+    assert mutation.without_run(noted(tmp_path, m3=TIMEOUT), Counter()) == {f"{NAME}3": 152}
+    assert mutation.score(noted(tmp_path, m1=SKIPPED, m2=SKIPPED, m3=152)) == Score(1, [], 1, 1)
 
 
 def test_what_was_not_asked_for_is_not_counted(tmp_path: Path) -> None:
