@@ -287,6 +287,22 @@ def _kamailio() -> list[str]:
     return [loader, option, f"{libraries}:{kamailio_modules([program]).parent}", program]
 
 
+def _pkcs11_tool() -> list[str]:
+    """OpenSC's; SoftHSM, which stands for a token, lies beside it."""
+    path = os.environ.get("PATH", os.defpath) + MORE_PATH
+    system = shutil.which("pkcs11-tool", path=path)
+    if system and softhsm([system]).is_file():
+        return [system]
+    arch = debian.architecture(64)
+    root = debian.unpack("opensc", "*", arch, TOOLS, more=("libsofthsm2",), also=("opensc-pkcs11",))
+    return debian.command(root, "usr/bin/pkcs11-tool")
+
+
+def softhsm(argv: Sequence[str]) -> Path:
+    """The library that makes that program's token."""
+    return next(iter(sorted(Path(argv[-1]).parents[1].glob("lib/**/libsofthsm2.so"))), Path("libsofthsm2.so"))
+
+
 def kamailio_modules(argv: Sequence[str]) -> Path:
     """Where that program's modules are; its own libraries are one folder up."""
     return next(iter(sorted(Path(argv[-1]).parents[1].glob("lib/*-linux-*/kamailio/modules"))), Path("modules"))
@@ -307,6 +323,7 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "gstreamer": lambda: gstreamer.find(TOOLS),
     "baresip": _baresip,
     "kamailio": _kamailio,
+    "pkcs11-tool": _pkcs11_tool,
 }
 TOOL_NAMES = tuple(_FINDERS)
 _BY_HAND = {
@@ -324,6 +341,7 @@ _BY_HAND = {
     "gstreamer": "there is no other way than Debian's packages",
     "baresip": "there is no other way than Debian's packages",
     "kamailio": "install kamailio so that it is on PATH",
+    "pkcs11-tool": "install opensc and softhsm2 so that pkcs11-tool is on PATH",
 }
 
 
@@ -353,7 +371,7 @@ def check(name: str) -> str:
     if name in ("mosquitto", "mosquitto-newest"):
         _check_accepts(argv)
     done = _output([*argv, "-v" if name == "nginx" else "--help"])
-    known = r"version:? (?:nginx/|kamailio )?(\S+)|^baresip v(\S+)|^mosquitto_passwd is a tool"
+    known = r"version:? (?:nginx/|kamailio )?(\S+)|^baresip v(\S+)|^mosquitto_passwd is a tool|^Usage: pkcs11-tool"
     found = re.search(known, done.stdout + done.stderr)
     if found is None:
         raise ToolMissing(f"{name}: {argv} does not run: {done.stderr.strip()}. By hand: {_BY_HAND[name]}")

@@ -29,7 +29,7 @@ def group(file: Path) -> str | None:
 
 
 COMPUTES = ("contract", "firmware", "house", "search", "virtual")  # in virtual time, or in none
-PROGRAMS = {"micropython", "mosquitto", "chromium", "gstreamer", "baresip", "kamailio"}
+PROGRAMS = {"micropython", "mosquitto", "chromium", "gstreamer", "baresip", "kamailio", "token"}
 _GIVES_WAY = 5  # nice(2)
 
 
