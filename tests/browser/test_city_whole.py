@@ -13,11 +13,14 @@ from browser_probe import MARKS, DeskPage, Visitor
 from column_probe import need
 from played import both_are_in, files_of, is_played
 from playwright.sync_api import expect
-from whole_rig import PLANNED, Whole
+from whole_rig import PATIENCE_S, PLANNED, Whole
+
+from desk import origin
 
 pytestmark = [
     *MARKS, pytest.mark.micropython, pytest.mark.gstreamer, pytest.mark.baresip, pytest.mark.timeout(300),
 ]  # fmt: skip
+ORIGIN = "id => fetch(`/api/incidents/${id}`).then(found => found.json()).then(incident => incident.origin)"
 COLUMN = "petropavl-01"  # its row names a camera by RTSP and an intercom by SIP
 
 
@@ -53,27 +56,31 @@ def test_from_the_press_to_the_recording(city: Whole, visitor: Visitor, tmp_path
     city.tell_servers("break", "centre")  # the desk is the centre now
     films = tmp_path / "films"
     desk = visitor.desk(city.desk(tmp_path / "desk", "--record", str(films)))
-    lamps, intercoms = city.board.seen, city.servers.seen
+    board = city.board.seen
+
+    def intercom_is(**state: bool) -> None:
+        city.servers.seen.wait("intercom", PATIENCE_S, device_id=COLUMN, **state)
 
     city.board.say("press 120")
     incident = desk.call_from(COLUMN)
-    lamps.wait("relay", closed=True)
+    board.wait("relay", closed=True)
     desk.open(incident)
     desk.get("play").click()
     desk.sees_and_hears()
     expect(desk.get("media-notes")).to_be_empty()
-    intercoms.wait("intercom", device_id=COLUMN, call=True, hears=False)
+    intercom_is(call=True, hears=False)
 
     desk.get("mic").click()
     expect(desk.get("mic")).to_contain_text("They hear you")
-    intercoms.wait("intercom", device_id=COLUMN, call=True, hears=True)
+    intercom_is(call=True, hears=True)
     desk.until(lambda: float(desk.get("own-level").get_attribute("data-level") or 0) > 0.01, "the officer's own level")
 
     desk.accept(incident)
-    lamps.wait("lamp", state="help-coming")
+    board.wait("lamp", state="help-coming")
     desk.close(incident, "administrative")
-    lamps.wait("relay", closed=False)
-    intercoms.wait("intercom", device_id=COLUMN, call=False)
+    board.wait("relay", closed=False)
+    intercom_is(call=False)
     expect(desk.get("mic")).to_contain_text("The call is over")
+    assert desk.page.evaluate(ORIGIN, incident) == origin.PROVEN, "by the column's own key"
     recording_is_played(desk, incident, films)
     visitor.servers_go_away = True

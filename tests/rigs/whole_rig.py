@@ -65,7 +65,10 @@ class Desk(Running):
 
     def close(self) -> None:
         os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(PATIENCE_S)
+        try:
+            self.process.wait(PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
 
 
 class Line(dict[str, Any]):
@@ -113,9 +116,9 @@ class Whole:
         where: dict[str, object] = {"SERVERS": folder / "servers"}
         stand_ins = {} if street else {"STAND_INS": 1}
         self.servers = self._running("servers", OUT=self.provisioned, **where, **stand_ins)
-        self.ready = self.servers.seen.wait("ready")
+        self.ready = self.servers.seen.wait("ready", PATIENCE_S)
         self.board = self._running("board", CONFIG=self.config, LINK=self.port, **where, **(board or {}))
-        self.board.seen.wait("port", path=str(self.port))
+        self.board.seen.wait("port", PATIENCE_S, path=str(self.port))
 
     @property
     def config(self) -> Path:
@@ -156,7 +159,7 @@ class Whole:
     def goes_on_duty_and_passes(self) -> None:
         """Flashed, it is heard at the broker, nothing of its check-up is amiss, and a press arrives."""
         assert "connected to" in self.flash()
-        assert self.servers.seen.wait("column", device_id=self.device_id, online=True)
+        assert self.servers.seen.wait("column", PATIENCE_S, device_id=self.device_id, online=True)
         found = self.diag()
         assert found.document["device_id"] == self.device_id
         assert set(found.with_verdict("-")) <= {*ASKED_OF_A_PERSON, "supply", "tamper"}  # not fitted there
@@ -174,7 +177,7 @@ class Whole:
         arguments = ["--user", "centre", *named, *here, *more]
         running = Desk("desk", BROKER=self.ready["desk"], FOLDER=folder, ARGS=" ".join(arguments))
         self._stack.callback(running.close)
-        return str(running.seen.wait("desk")["url"])
+        return str(running.seen.wait("desk", PATIENCE_S)["url"])
 
     @contextlib.contextmanager
     def dark(self) -> Iterator[None]:
