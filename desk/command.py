@@ -46,6 +46,7 @@ from desk.media.gateway import PORTS as STREAM_PORTS
 from desk.media.gateway import Gateway
 from desk.media.hosts import Hosts
 from desk.media.trouble import NoStream
+from desk.media.whep import PORTS as WHEP_PORTS
 from desk.officers import OfficerError
 from desk.private_file import PrivateFileError
 from desk.recordings import GB, Rules
@@ -69,7 +70,7 @@ from desk.web.audit import Audit
 from desk.web.guard import Guard, Network, is_loopback
 from desk.web.key import Key
 from desk.web.listener import Listener
-from desk.web.player import DEVICE_ID, PORTS, Player
+from desk.web.player import DEVICE_ID, Player
 from desk.web.second_factor import SecondFactorError
 from desk.web.server import KEEPALIVE_S, Server
 from desk.web.sessions import Sessions
@@ -198,10 +199,10 @@ def _player(arguments: argparse.Namespace) -> Player:
     known = Credentials() if arguments.camera_passwords is None else credentials.read(arguments.camera_passwords)
     if (server := arguments.media_server) is not None:
         try:
-            hosts.allowed(server.replace(DEVICE_ID, "a"), {**PORTS, **STREAM_PORTS})
+            hosts.allowed(server.replace(DEVICE_ID, "a"), {**WHEP_PORTS, **STREAM_PORTS})
         except NoStream as trouble:
             raise SetupError(f"--media-server {server}: {trouble.text}") from None
-    return Player(hosts, Gateway(hosts, known, arguments.sip_listen, arguments.sip_register), server)
+    return Player(Gateway(hosts, known, arguments.sip_listen, arguments.sip_register), server)
 
 
 def _elsewhere(file: Path | None) -> dict[Endpoint, Endpoint]:
@@ -222,7 +223,7 @@ def _cameras(arguments: argparse.Namespace) -> list[Camera]:
     for camera in found:
         for address in camera.stream.values():
             try:
-                hosts.allowed(address, {**PORTS, **STREAM_PORTS})
+                hosts.allowed(address, {**WHEP_PORTS, **STREAM_PORTS})
             except NoStream as trouble:
                 raise SetupError(f"--cameras {arguments.cameras}: camera {camera.id}: {trouble.text}") from None
     return found

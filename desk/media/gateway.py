@@ -15,8 +15,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from common.home import ROOT
@@ -24,6 +24,8 @@ from desk.daily_voice_proof import NotNow, Unreached
 from desk.media.credentials import Credential, Credentials
 from desk.media.hosts import Hosts
 from desk.media.trouble import NoStream
+from desk.media.whep import PORTS as WHEP_PORTS
+from desk.media.whep import WhepEndpoint
 from desk.sip.conversation import Peer
 from desk.sip.trouble import NoCall
 from desk.web.refusal import Refusal
@@ -65,7 +67,7 @@ class Gateway:
         self._registering: asyncio.subprocess.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.listening: int | None = None  # the port
-        self._hosts, self._credentials = hosts, credentials
+        self.hosts, self._credentials = hosts, credentials
         self._process: asyncio.subprocess.Process | None = None
         self._starting = asyncio.Lock()
         self._reading: asyncio.Task[None] | None = None
@@ -99,6 +101,10 @@ class Gateway:
                 if trouble.text != said:
                     log.warning("no intercom can call this desk: %s", trouble.text)
                 said = trouble.text
+            except Exception as error:  # it must go on looking
+                if repr(error) != said:
+                    log.exception("no intercom can call this desk")
+                said = repr(error)
             await asyncio.sleep(LOOK_S)
 
     async def _register(self, process: asyncio.subprocess.Process, name: str) -> None:
@@ -175,15 +181,20 @@ class Gateway:
 
     def _allowed(self) -> Document:
         """Where sound may go."""
-        names = None if self._hosts.names is None else sorted(self._hosts.names)
-        return {"names": names, "local": self._hosts.local}
+        names = None if self.hosts.names is None else sorted(self.hosts.names)
+        return {"names": names, "local": self.hosts.local}
+
+    def endpoint(self, address: str, device_id: str) -> WhepEndpoint:
+        """Of a camera that speaks WHEP, with what the desk says there. Raises NoStream."""
+        where = self.hosts.allowed(address, WHEP_PORTS)
+        return WhepEndpoint(address, **_login(self._credentials.of(device_id, where.host or "")))
 
     async def _camera(self, address: str, device_id: str) -> Document:
         """Raises NoStream."""
-        where = self._hosts.allowed(address, PORTS)
+        where = self.hosts.allowed(address, PORTS)
         assert where.host is not None
         port = where.port or PORTS[where.scheme]
-        addresses, port_there = await self._hosts.reach(where.host, port)
+        addresses, port_there = await self.hosts.reach(where.host, port)
         known = self._credentials.of(device_id, where.host)
         return {"addresses": addresses, "port_there": port_there, "host": where.host, "port": port,
                 "path": where.raw_path_qs, **_login(known), "speaks": known is not None and known.speaks}  # fmt: skip
@@ -195,8 +206,8 @@ class Gateway:
         except NoCall as trouble:
             raise NoStream(trouble.code, f"this alarm's sip: {trouble.text}") from None
         host = peer.uri.host.strip("[]")
-        self._hosts.permit(host, peer.port)
-        addresses, port_there = await self._hosts.reach(host, peer.port)
+        self.hosts.permit(host, peer.port)
+        addresses, port_there = await self.hosts.reach(host, peer.port)
         login = _login(self._credentials.of_intercom(device_id, host))
         return {"address": address, "addresses": addresses, "port_there": port_there, **login}
 
@@ -216,9 +227,9 @@ class Gateway:
         return done.get("state")
 
     async def record(self, incident_id: str, stream: Mapping[str, Any], device_id: str, room: Document) -> None:
-        """What the alarm names into files of that incident, until `unrecord`: its camera (`rtsp`), and what is spoken:
-        with its intercom (`sip`), through a camera that speaks, or by `webrtc` around the desk (see `copy`). Harmless
-        when it is so already. `room`: as desk.media.files.Room.
+        """What the alarm names into files of that incident, until `unrecord`: its camera (`rtsp`, else `webrtc`), and
+        what is spoken: with its intercom (`sip`), through a camera that speaks, or by `webrtc` around the desk (see
+        `copy`). Harmless when it is so already. `room`: as desk.media.files.Room.
 
         Raises NoStream: its camera is not recorded; what is spoken is, where the alarm names such a way.
         """
@@ -230,11 +241,15 @@ class Gateway:
         try:
             if stream.get("rtsp"):
                 asked["target"] = await self._camera(stream["rtsp"], device_id)
+            elif stream.get("webrtc"):
+                elsewhere = [[*here, *there] for here, there in self.hosts.elsewhere.items()]
+                endpoint = asdict(self.endpoint(stream["webrtc"], device_id))
+                asked |= {"whep": endpoint, "elsewhere": elsewhere, **self._allowed()}
         except NoStream as error:
             trouble = error
         speaks = "target" in asked and asked["target"]["speaks"]
         asked["talks"] = bool(asked["sip"] or speaks or stream.get("webrtc"))
-        if asked["talks"] or "target" in asked:
+        if asked["talks"] or "target" in asked or "whep" in asked:
             await self._ask("record", asked, SAY_S)
         if trouble is not None:
             raise trouble
@@ -244,21 +259,23 @@ class Gateway:
         if self.runs:
             await self._ask("unrecord", {"incident_id": incident_id}, UNRECORD_S)
 
-    async def recordings(self) -> Document:
-        """`parts`: files that are complete since the last time; `codes`: by incident, why there is nothing now ("":
-        there is); `spoken`: incidents of which a conversation is recorded now; `held`: by column, how many seconds the
-        ring has. Raises NoStream."""
+    async def recordings(self, entered: Collection[str] = ()) -> Document:
+        """`parts`: files that are complete, told until they are among `entered`; `codes`: by incident, why there is
+        nothing now ("": there is); `spoken`: incidents of which a conversation is recorded now; `held`: by column, how
+        many seconds the ring has. Raises NoStream."""
         nothing: Document = {"parts": [], "codes": {}, "spoken": [], "held": {}}
-        return await self._ask("recordings", {}, SAY_S) if self.runs else nothing
+        return await self._ask("recordings", {"entered": list(entered)}, SAY_S) if self.runs else nothing
 
-    async def hold(self, addresses: Mapping[str, str]) -> None:
-        """By column: cameras whose last seconds are to be there when a call comes, and no others. Raises NoStream."""
+    async def hold(self, addresses: Mapping[str, str]) -> set[str]:
+        """By column: cameras whose last seconds are to be there when a call comes, and no others. The columns whose
+        are. Raises NoStream."""
         targets = {}
         for device_id, address in addresses.items():
             with contextlib.suppress(NoStream):  # it is said when it is wanted
                 targets[device_id] = await self._camera(address, device_id)
         if targets or self.runs:
-            await self._ask("hold", {"targets": targets}, SAY_S)
+            return set((await self._ask("hold", {"targets": targets}, SAY_S))["held"])
+        return set()
 
     @property
     def pid(self) -> int | None:
@@ -305,11 +322,15 @@ class Gateway:
                 raise NoStream("no-gateway", f"this desk cannot show RTSP: it lacks {' and '.join(missing)}")
             inherited = os.environ.get("PYTHONPATH")
             path = f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "desk.media.process",
-                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_MAX,
-                env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
-            )  # fmt: skip
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "desk.media.process",
+                    stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_MAX,
+                    env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:  # no memory, too many processes
+                text = f"the media gateway does not start: {error.strerror}"
+                raise NoStream("no-gateway", text) from None
             assert process.stdout is not None
             try:
                 ready = await asyncio.wait_for(process.stdout.readline(), START_S)
@@ -335,7 +356,8 @@ class Gateway:
                 answer = self._waiting.get(said["id"])
                 if answer is not None and not answer.done():
                     answer.set_result(said)
-        except ValueError:  # a line that is too long, or none of ours
+        except Exception as error:  # a line that is too long, or none of ours
+            log.error("the media gateway said what it should not, and is ended: %s", type(error).__name__)
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         await process.wait()

@@ -13,13 +13,14 @@ import os
 import resource
 import secrets
 import sys
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from common.webrtc import BadOffer
 from desk.media.back_channel import BackChannel
@@ -27,12 +28,14 @@ from desk.media.call import Call
 from desk.media.files import Part, Room
 from desk.media.hosts import Hosts
 from desk.media.overheard import Copy, Overheard
-from desk.media.recorder import Recorder
+from desk.media.recorder import Recorder, RtspRecorder
 from desk.media.relay import Target
 from desk.media.source import Slots
 from desk.media.spoken import Spoken
 from desk.media.trouble import NoStream
 from desk.media.voice import Intercom
+from desk.media.whep import WhepEndpoint
+from desk.media.whep_recorder import WhepRecorder, WhepTarget
 from desk.sip.conversation import Peer
 from desk.sip.g711 import SILENCE
 from desk.sip.prove import prove
@@ -45,6 +48,7 @@ from desk.sip.voice_figures import Figures, verdict
 CALLS_MAX, CAMERA_MAX, CONVERTED_MAX = 12, 4, 2
 RECORDERS_MAX = 48  # cameras, and as many conversations
 NOBODY_SPEAKS = "no-conversation"
+OWN_EAR_S = 0.5  # since the desk itself heard the place: then it does so no more
 OVER_MAX = 64  # names of calls that have ended
 LINE_MAX = 256 * 1024
 OOM_SCORE = "800"  # of 1000
@@ -52,6 +56,8 @@ NICENESS = 5  # an alarm goes before a picture
 log = logging.getLogger(__name__)
 
 Document = dict[str, Any]
+T = TypeVar("T")
+R = TypeVar("R", bound=Recorder)
 
 
 class Calls:
@@ -211,15 +217,25 @@ class Calls:
             print(json.dumps({"ended": name}), flush=True)
 
 
-@dataclass
 class Conversation:
-    """What is spoken with a column during one incident. `intercom`: its address, "" where there is none. `place`: what
-    the microphone of a camera hears, whose loudspeaker says what the officers say."""
+    """What is spoken with a column during one incident. `intercom`: its address, "" where there is none."""
 
-    intercom: str
-    device_id: str
-    files: Spoken
-    place: Mouth
+    def __init__(self, intercom: str, device_id: str, files: Spoken) -> None:
+        self.intercom, self.device_id, self.files = intercom, device_id, files
+        self._place, self._heard_s = Mouth(), -OWN_EAR_S
+
+    def hears(self, samples: bytes) -> None:
+        """The desk itself hears the place, through its camera."""
+        self._heard_s = time.monotonic()
+        self._place.put(samples)
+
+    def put(self, heard: bytes | None, said: bytes) -> None:
+        """20 ms. `heard`: of the place, as somebody else heard it; that counts while the desk itself does not hear it.
+        None: only the camera hears it."""
+        own = self._place()
+        if heard is None or time.monotonic() - self._heard_s < OWN_EAR_S:
+            heard = own or SILENCE
+        self.files.put(heard, said)
 
 
 class Recorders:
@@ -227,49 +243,61 @@ class Recorders:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(2 * RECORDERS_MAX, "recorder")
-        self._slots = Slots(0)
-        self._held: dict[str, Recorder] = {}  # by column
+        self._held: dict[str, RtspRecorder] = {}  # by column
         self._running: dict[str, Recorder] = {}  # by incident
         self._spoken: dict[str, Conversation] = {}  # by incident
-        self._parts: list[Part] = []  # that the desk has not heard of
+        self._parts: list[Part] = []  # that the desk has not entered
 
     async def hold(self, asked: Document) -> Document:
-        """From now on the last seconds of these columns' cameras are there, and of no others."""
+        """From now on the last seconds of these columns' cameras are there, as many as there is place for, and of no
+        others."""
         wanted = {name: _target({"target": one}) for name, one in asked["targets"].items()}
         for name in [name for name, one in self._held.items() if wanted.get(name) != one.target]:
             recorder = self._held.pop(name)
             if recorder not in self._running.values():
                 await recorder.stop()
-        for name in wanted.keys() - self._held.keys():
-            self._held[name] = self._begin(wanted[name])
-        return {}
+        with contextlib.suppress(NoStream):
+            for name in wanted.keys() - self._held.keys():
+                self._held[name] = self._begin_rtsp(wanted[name])
+        return {"held": list(self._held)}
 
     async def record(self, asked: Document) -> Document:
-        """Into files of that incident: its camera (`target`), and if there is a way to speak there (`talks`) what is
-        spoken: with its intercom (`sip`), through its camera, or around the desk. Raises NoStream."""
+        """Into files of that incident: its camera (`target`, by RTSP; `whep`), and if there is a way to speak there
+        (`talks`) what is spoken: with its intercom (`sip`), through its camera, or around the desk. Raises NoStream."""
         incident_id, room = asked["incident_id"], asked["room"]
         where = Room(Path(room["folder"]), room["most"], room["spare"])
-        if "target" in asked and incident_id not in self._running:
-            target, held = _target(asked), self._held.get(asked["device_id"])
-            is_free = held is not None and held.target == target and held not in self._running.values()
-            self._running[incident_id] = held if held is not None and is_free else self._begin(target)
-            self._running[incident_id].record(incident_id, where)
+        if incident_id not in self._running and (camera := self._camera(asked)) is not None:
+            self._running[incident_id] = camera
+            camera.record(incident_id, where)
         if asked["talks"] and incident_id not in self._spoken:
             if len(self._spoken) >= RECORDERS_MAX:
                 raise NoStream("busy", f"{RECORDERS_MAX} conversations are being recorded already")
             files = Spoken(incident_id, where, self._threads, self._keep)
-            self._spoken[incident_id] = Conversation(asked["sip"], asked["device_id"], files, Mouth())
+            self._spoken[incident_id] = Conversation(asked["sip"], asked["device_id"], files)
         camera, conversation = self._running.get(incident_id), self._spoken.get(incident_id)
-        if camera is not None and conversation is not None and camera.target.speaks:
-            camera.heard = conversation.place.put
+        if camera is not None and conversation is not None and camera.hears_place:
+            camera.heard = conversation.hears
         return {}
+
+    def _camera(self, asked: Document) -> Recorder | None:
+        """Of that column, recording nothing yet: the one that is held open, or one of its own. Raises NoStream."""
+        if "target" in asked:
+            target, held = _target(asked), self._held.get(asked["device_id"])
+            is_free = held is not None and held.target == target and held not in self._running.values()
+            return held if is_free else self._begin_rtsp(target)
+        if "whep" in asked:
+            names = None if asked["names"] is None else tuple(asked["names"])
+            elsewhere = tuple(tuple(one) for one in asked["elsewhere"])
+            there = WhepTarget(WhepEndpoint(**asked["whep"]), names, asked["local"], elsewhere)
+            return self._begin(WhepRecorder, there)
+        return None
 
     def spoken(self, whom: str, heard: bytes | None, said: bytes) -> None:
         """20 ms of a conversation. `whom`: an intercom's address, or a column's name. `heard` is None where the camera
         hears it."""
         for one in self._spoken.values():
             if whom in (one.intercom, one.device_id):
-                one.files.put(heard if heard is not None else one.place() or SILENCE, said)
+                one.put(heard, said)
 
     async def unrecord(self, asked: Document) -> Document:
         """That incident is over; when it returns, its files are complete."""
@@ -284,14 +312,15 @@ class Recorders:
         return {}
 
     async def recordings(self, asked: Document) -> Document:
-        """What is complete since the last time, and why there is nothing of the others now."""
-        parts, self._parts = self._parts, []
+        """What is complete, again and again until the desk has `entered` it, and why there is nothing of the others
+        now."""
+        self._parts = [part for part in self._parts if part.file not in asked.get("entered", ())]
         codes = {name: recorder.trouble_code for name, recorder in self._running.items()}
         for name, one in self._spoken.items():
             codes[name] = one.files.trouble_code or codes.get(name, "" if one.files.runs else NOBODY_SPEAKS)
         spoken_of = [name for name, one in self._spoken.items() if one.files.runs]
         held = {name: recorder.before_s for name, recorder in self._held.items()}
-        return {"parts": [asdict(part) for part in parts], "codes": codes, "held": held, "spoken": spoken_of}
+        return {"parts": [asdict(part) for part in self._parts], "codes": codes, "held": held, "spoken": spoken_of}
 
     def _keep(self, part: Part) -> None:
         self._parts.append(part)
@@ -302,10 +331,14 @@ class Recorders:
         await asyncio.gather(*ending)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _begin(self, target: Target) -> Recorder:
+    def _begin_rtsp(self, target: Target) -> RtspRecorder:
+        return self._begin(RtspRecorder, target)
+
+    def _begin(self, kind: Callable[[T, ThreadPoolExecutor, Callable[[Part], None]], R], target: T) -> R:
+        """Raises NoStream."""
         if len({*self._held.values(), *self._running.values()}) >= RECORDERS_MAX:
             raise NoStream("busy", f"{RECORDERS_MAX} cameras are being recorded already")
-        recorder = Recorder(target, self._threads, self._slots, self._keep)
+        recorder = kind(target, self._threads, self._keep)
         recorder.start()
         return recorder
 

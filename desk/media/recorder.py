@@ -1,5 +1,6 @@
 """A camera's picture and sound into files, as they come: from the press, with the seconds before it where it was held.
 
+Here: cameras that speak RTSP, and what all recorders have; desk/media/whep_recorder.py: those that speak WHEP.
 One connection of its own, opened again after every outage; each connection makes a file of its own, so that nothing has
 to fit together that a camera may have changed meanwhile. A file can be played up to the last second even if this
 process is killed: it is written in fragments, and gets its table of contents when it is closed. H.264 and H.265 go into
@@ -23,8 +24,9 @@ import av
 from av.audio.resampler import AudioResampler
 
 from desk.media.files import NoRoom, Part, Room, create, part_of, reason
-from desk.media.relay import Target
-from desk.media.source import OPEN_S, OPTIONS, SILENT_S, Found, Slots, Source, packets
+from desk.media.relay import Relay, Target
+from desk.media.reopened import Reopened
+from desk.media.source import OPEN_S, OPTIONS, SILENT_S, packets, read
 from desk.media.trouble import NoStream
 from desk.sip.g711 import BLOCK, RATE_HZ
 
@@ -75,21 +77,22 @@ class Ring:
         return found if video is None else found[first:] if first is not None else []
 
 
-class Recorder(Source):
+class Recorder(Reopened):
     """One camera. `on_part` is called in the loop with each file that is complete."""
 
-    def __init__(
-        self, target: Target, threads: ThreadPoolExecutor, slots: Slots, on_part: Callable[[Part], None]
-    ) -> None:
-        super().__init__(target, threads, slots)
-        self.found.set_result(Found("", ""))  # nobody waits for it: it goes on trying
+    hears_place = True
+    """Whether its microphone is the place's ear in a conversation."""
+
+    def __init__(self, threads: ThreadPoolExecutor, on_part: Callable[[Part], None]) -> None:
+        super().__init__()
+        self._threads = threads
         self._on_part = on_part
         self._lock = threading.Lock()
         self._wanted: tuple[str, Room] | None = None
         self._idle = asyncio.Event()  # no file is open
         self._idle.set()
         self._disk = ""  # why it is not kept
-        self._ring = Ring()
+        self.ring = Ring()
         self.heard: Callable[[bytes], None] | None = None
         """Gets in the loop what the microphone hears, as an intercom's sound is."""
 
@@ -119,31 +122,16 @@ class Recorder(Source):
     @property
     def before_s(self) -> float:
         """How many seconds are there now that a press would find."""
-        return self._ring.span_s
+        return self.ring.span_s
 
     # In a thread
 
-    def _read(self, url: str) -> None:
-        with av.open(url, format="rtsp", options=dict(OPTIONS), timeout=(OPEN_S, SILENT_S)) as container:
-            video = next(iter(container.streams.video), None)
-            audio = next(iter(container.streams.audio), None)
-            if video is None and audio is None:
-                raise NoStream("codec", "the camera sends neither picture nor sound that the desk knows")
-            self._ring = Ring()
-            writing = _Writing(self, self._ring, video, audio)
-            try:
-                self._take(container, writing)
-            finally:
-                writing.close()
-
-    def _take(self, container: Any, writing: _Writing) -> None:
-        for packet, now in packets(container, self._stopping, has_picture=writing.video is not None):
-            self.trouble = None
-            with self._lock:
-                wanted = self._wanted
-            is_key = packet.is_keyframe and (packet.dts is not None or not writing.reorders)
-            kept = (packet.stream.index, bytes(packet), packet.pts, packet.dts, packet.time_base, is_key, now)
-            writing.put(Kept(*kept), wanted)
+    def keep(self, packet: Kept, writing: Writing) -> None:
+        """One more, where it is wanted."""
+        self.trouble = None
+        with self._lock:
+            wanted = self._wanted
+        writing.put(packet, wanted)
 
     def tell(self, code: str) -> None:
         """Whether it can be kept: NoRoom's code, or ""."""
@@ -165,11 +153,45 @@ class Recorder(Source):
         self._loop.call_soon_threadsafe(tell)
 
 
-class _Writing:
+class RtspRecorder(Recorder):
+    """... that speaks RTSP."""
+
+    def __init__(self, target: Target, threads: ThreadPoolExecutor, on_part: Callable[[Part], None]) -> None:
+        super().__init__(threads, on_part)
+        self.target = target
+        self.hears_place = target.speaks
+
+    async def _once(self) -> None:
+        """Raises NoStream."""
+        await read(Relay(self.target), self._threads, self._read)
+
+    # In a thread
+
+    def _read(self, url: str) -> None:
+        with av.open(url, format="rtsp", options=dict(OPTIONS), timeout=(OPEN_S, SILENT_S)) as container:
+            video = next(iter(container.streams.video), None)
+            audio = next(iter(container.streams.audio), None)
+            if video is None and audio is None:
+                raise NoStream("codec", "the camera sends neither picture nor sound that the desk knows")
+            writing = Writing(self, video, audio)
+            try:
+                self._take(container, writing)
+            finally:
+                writing.close(always=True)
+
+    def _take(self, container: Any, writing: Writing) -> None:
+        for packet, now in packets(container, self._stopping, has_picture=writing.video is not None):
+            is_key = packet.is_keyframe and (packet.dts is not None or not writing.reorders)
+            kept = (packet.stream.index, bytes(packet), packet.pts, packet.dts, packet.time_base, is_key, now)
+            self.keep(Kept(*kept), writing)
+
+
+class Writing:
     """One connection's packets: into the ring, and into a file while one is wanted."""
 
-    def __init__(self, recorder: Recorder, ring: Ring, video: Any, audio: Any) -> None:
-        self._recorder, self._ring, self._audio = recorder, ring, audio
+    def __init__(self, recorder: Recorder, video: Any, audio: Any) -> None:
+        self._recorder, self._ring, self._audio = recorder, Ring(), audio
+        recorder.ring = self._ring
         self.video = video
         self._ear: Callable[[Kept], None] | None = None
         self.reorders = video is not None and bool(video.codec_context.has_b_frames)

@@ -21,13 +21,12 @@ from av.audio.resampler import AudioResampler
 
 from desk.media.lag import ANSWER_S, Lag
 from desk.media.relay import Relay, Target
+from desk.media.reopened import Reopened
 from desk.media.track import Track
 from desk.media.trouble import NoStream
 
 OPEN_S = 7.0  # until picture and sound are known
 SILENT_S = 4.0  # without a picture: the camera has frozen, or its network has
-PAUSES_S = (0.5, 1.0, 2.0, 4.0)  # before it is tried again
-STEADY_S = 10.0  # of pictures, and the next outage begins with the first pause
 LATE_S = 1.0  # behind the camera: leave pictures out until the next whole one
 CONVERTED_FPS = 15
 CONVERTED_SIZE = (1280, 720)
@@ -79,7 +78,7 @@ class Slots:
             self._free.release()
 
 
-class Source:
+class Source(Reopened):
     """One camera for one call. `found`: what it sends, or NoStream, after the first opening.
 
     `video`, `audio`: given before `go`; None: not wanted. `h264`, `sound`: what the sender was agreed on: whether the
@@ -87,10 +86,9 @@ class Source:
     """
 
     def __init__(self, target: Target, threads: ThreadPoolExecutor, slots: Slots) -> None:
+        super().__init__()
         self.target, self._threads, self._slots = target, threads, slots
-        self._loop = asyncio.get_running_loop()
-        self._task: asyncio.Task[None] | None = None
-        self._go, self._stopping = threading.Event(), threading.Event()
+        self._go = threading.Event()
         self._relay: Relay | None = None
         self._lag = Lag()
         self._asking: asyncio.Task[None] | None = None
@@ -99,11 +97,7 @@ class Source:
         self.audio: Track | None = None
         self.ear: Callable[[Any], None] | None = None  # takes the decoded sound instead of `audio`
         self.h264, self.sound = False, ""
-        self.trouble: NoStream | None = None  # while there is no picture
         self.converted = False
-
-    def start(self) -> None:
-        self._task = asyncio.ensure_future(self._run())
 
     def go(self) -> None:
         """Everything is agreed on: packets may flow."""
@@ -111,51 +105,24 @@ class Source:
 
     async def stop(self) -> None:
         self._stopping.set()
-        self._go.set()
-        for task in (self._asking, self._task):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        self._go.set()  # the reading looks whether anybody wants it
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
+        await super().stop()
         if not self.found.done():
             self.found.cancel()
 
-    async def _run(self) -> None:
-        tries = 0
-        while True:
-            started = time.monotonic()
-            try:
-                await self._once()
-                self.trouble = NoStream("lost", "the camera ended the stream")
-            except NoStream as trouble:
-                self.trouble = trouble
-            if not self.found.done():
-                self.found.set_exception(self.trouble)
-                return
-            if self.found.exception() is not None:
-                return
-            tries = 0 if time.monotonic() - started > STEADY_S else tries + 1
-            await asyncio.sleep(PAUSES_S[min(tries, len(PAUSES_S)) - 1 if tries else 0])
+    def _is_final(self, trouble: NoStream) -> bool:
+        """A camera that could not be had at all: whoever asked for it is told so."""
+        if not self.found.done():
+            self.found.set_exception(trouble)
+        return self.found.cancelled() or self.found.exception() is not None
 
     async def _once(self) -> None:
-        """From the connection to its end. Raises NoStream."""
-        relay = self._relay = Relay(self.target)
-        self._lag = Lag()
-        reading: asyncio.Future[None] | None = None
-        try:
-            url = await relay.start()
-            reading = self._loop.run_in_executor(self._threads, self._read, url)
-            await asyncio.shield(reading)
-            if relay.trouble is not None:
-                raise relay.trouble
-        except av.FFmpegError as error:
-            raise relay.trouble or relay.unanswered() or _in_words(error) from None
-        except NoStream as trouble:
-            raise relay.trouble or trouble from None
-        finally:
-            await relay.stop()  # the reading ends with it
-            if reading is not None:
-                with contextlib.suppress(Exception, asyncio.CancelledError):
-                    await asyncio.wait([reading], timeout=OPEN_S)
+        """Raises NoStream."""
+        self._relay, self._lag = Relay(self.target), Lag()
+        await read(self._relay, self._threads, self._read)
 
     def _suspect(self) -> None:
         """Its pictures seem to be late. Harmless when it is being asked already."""
@@ -213,6 +180,27 @@ class Source:
         """A place among the converted. Raises NoStream."""
         stack.enter_context(self._slots.one())
         self.converted = True
+
+
+async def read(relay: Relay, threads: ThreadPoolExecutor, reading: Callable[[str], None]) -> None:
+    """`reading` in a thread: it opens the camera's stream at the address that it is given, and reads it to its end.
+    Raises NoStream."""
+    runs: asyncio.Future[None] | None = None
+    try:
+        url = await relay.start()
+        runs = asyncio.get_running_loop().run_in_executor(threads, reading, url)
+        await asyncio.shield(runs)
+        if relay.trouble is not None:
+            raise relay.trouble
+    except av.FFmpegError as error:
+        raise relay.trouble or relay.unanswered() or _in_words(error) from None
+    except NoStream as trouble:
+        raise relay.trouble or trouble from None
+    finally:
+        await relay.stop()  # the reading ends with it
+        if runs is not None:
+            with contextlib.suppress(Exception, asyncio.CancelledError):
+                await asyncio.wait([runs], timeout=OPEN_S)
 
 
 def packets(container: Any, stopping: threading.Event, *, has_picture: bool) -> Iterator[tuple[Any, float]]:
@@ -337,23 +325,23 @@ class _Whole:
 
     def complete(self, data: bytes) -> tuple[bytes, bool]:
         """The picture, and whether it needs no other."""
-        kinds = _kinds(data)
+        kinds = {kind for kind, _ in nal_units(data)}
         if WHOLE not in kinds:
             return data, False
         return (data if PARAMETERS in kinds else self._parameters + data), True
 
 
-def _kinds(data: bytes) -> set[int]:
-    """Of the NAL units in it, up to the first part of a picture."""
-    found: set[int] = set()
+def nal_units(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The kind of each NAL unit in Annex B and the unit itself, up to the first part of a picture: of that the kind."""
     at = data.find(b"\x00\x00\x01")
     while at >= 0 and at + 3 < len(data):
         kind = data[at + 3] & 0x1F
-        found.add(kind)
         if kind in (1, 2, WHOLE):
-            break
-        at = data.find(b"\x00\x00\x01", at + 3)
-    return found
+            yield kind, b""
+            return
+        end = data.find(b"\x00\x00\x01", at + 3)
+        yield kind, data[at + 3 : end if end >= 0 else len(data)].rstrip(b"\x00")
+        at = end
 
 
 def _sound(track: Track, stream: Any, codec: str) -> Callable[[Any], None]:

@@ -32,9 +32,9 @@ AGAIN_S = 10.0
 SWEEP_S = 3600.0
 WHY_MAX = 200
 RECORDING, RING = "recording", "ring"  # ways of an opening
-NO_RTSP = "no-rtsp"
+NO_CAMERA = "no-camera"
 RECORDED = ("rtsp", "sip", "webrtc")
-"""The ways of which something is recorded: of the last what is spoken (see desk.media.overheard)."""
+"""The ways of which something is recorded."""
 MEDIA_TYPES = {"mp4": "video/mp4", "mkv": "video/x-matroska", "m4a": "audio/mp4"}
 log = logging.getLogger("desk")
 T = TypeVar("T")
@@ -80,13 +80,16 @@ class Recording:
         """Incident -> the number of its opening."""
         self._held: dict[str, int | None] = {}
         """The same by column, for the seconds before a call."""
+        self._ahead: dict[str, str] = {}
+        """The cameras that were asked for, for these; and when."""
+        self._ahead_s = 0.0
+        self._entered: list[str] = []
+        """Files that the gateway need not tell of any more."""
         self._codes: dict[str, str] = {}
         self._spoken: set[str] = set()
         """Incidents of which a conversation is recorded now."""
         self._blind: set[str] = set()
         """... of which only that is: their camera is tried again at each look."""
-        self._unfilmed: set[str] = set()
-        """... of which only that can be: no camera of theirs speaks RTSP."""
         self._calls, self._cameras = _Known(self._open_calls), _Known(self._all_cameras)
         self._changed = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -159,7 +162,6 @@ class Recording:
         for incident_id in [one for one in self._running if one not in calls]:
             await self._end(incident_id, CALL_CLOSED)
         self._codes = {name: code for name, code in self._codes.items() if name in calls}
-        self._unfilmed &= calls.keys()
         if self._kept.rules.ahead:
             await self._hold_open()
         missing = [(name, *where) for name, where in calls.items() if name not in self._running.keys() - self._blind]
@@ -178,11 +180,9 @@ class Recording:
     async def _begin(self, incident_id: str, device_id: str, stream: dict[str, Any]) -> None:
         assert self._kept.rules is not None
         if not any(stream.get(way) for way in RECORDED):
-            self._codes[incident_id] = NO_RTSP
+            self._codes[incident_id] = NO_CAMERA
             return
         self._blind.discard(incident_id)
-        if stream.get("webrtc") and not stream.get("rtsp"):
-            self._unfilmed.add(incident_id)
         try:
             await self._gateway.record(incident_id, stream, device_id, self._kept.rules.room)
             self._codes[incident_id] = ""
@@ -191,6 +191,10 @@ class Recording:
             if not ((stream.get("sip") or stream.get("webrtc")) and self._gateway.runs):
                 return
             self._blind.add(incident_id)
+        except Exception:  # an error of ours: told, and no reason to leave the others out
+            log.exception("recording %s", incident_id)
+            self._codes[incident_id] = "no-gateway"
+            return
         if incident_id not in self._running:
             self._running[incident_id] = await self._write(Opening(device_id, incident_id, RECORDING, self._desk.name))
 
@@ -198,22 +202,28 @@ class Recording:
         opening = self._running.pop(incident_id, None)
         self._codes.pop(incident_id, None)
         self._blind.discard(incident_id)
-        self._unfilmed.discard(incident_id)
         with contextlib.suppress(NoStream):
             await self._gateway.unrecord(incident_id)
         await self._write_end(opening, how)
 
     async def _hold_open(self) -> None:
         """Every column's camera, as it said itself."""
-        wanted = await self._cameras.get()
-        if wanted.keys() == self._held.keys():
+        wanted, now_s = await self._cameras.get(), time.monotonic()
+        missing = wanted.keys() - self._held.keys()
+        if wanted == self._ahead and not (missing and now_s - self._ahead_s >= AGAIN_S):
             return
-        with contextlib.suppress(NoStream):
-            await self._gateway.hold(wanted)
-        for device_id in self._held.keys() - wanted.keys():
+        self._ahead, self._ahead_s = wanted, now_s
+        try:
+            held = await self._gateway.hold(wanted)
+        except NoStream as trouble:
+            held, self._ahead = set(), {}
+            log.warning("the seconds before a call are not kept: %s", trouble.text)
+        for device_id in self._held.keys() - held:
             await self._write_end(self._held.pop(device_id), DESK_STOPPED)
-        for device_id in wanted.keys() - self._held.keys():
+        for device_id in held - self._held.keys():
             self._held[device_id] = await self._write(Opening(device_id, "", RING, self._desk.name))
+        if (left := wanted.keys() - held) != missing:
+            log.warning("the seconds before a call are not kept of: %s", ", ".join(sorted(left)) or "none")
 
     async def _begin_anew(self) -> None:
         """The gateway has failed: what it had written is entered, and the next look records again."""
@@ -221,31 +231,32 @@ class Recording:
             await self._write_end(self._running.pop(incident_id), DESK_STOPPED)
         for device_id in list(self._held):
             await self._write_end(self._held.pop(device_id), DESK_STOPPED)
+        self._ahead = {}
         await self._recover()
 
     async def _recover(self) -> None:
         """Files that nobody has entered; only while nothing is recorded. It reads each of them whole."""
         try:
             await asyncio.to_thread(self._kept.recover)
-        except (sqlite3.Error, OSError) as error:  # the next start finds them
+        except Exception as error:  # the next start finds them
             log.error("recordings that were left are not in the register: %s", error)
 
     async def _collect(self) -> None:
         """Files that are complete; why there is nothing of the others."""
         try:
-            said = await self._gateway.recordings()
+            said = await self._gateway.recordings(self._entered)
         except NoStream:
             return
+        self._entered = []
         for part in said["parts"]:
             try:
                 await asyncio.to_thread(self._kept.enter, Part(**part))
-            except sqlite3.Error as error:  # the next start finds it
+                self._entered.append(part["file"])
+            except sqlite3.Error as error:  # it is told again
                 log.error("the recording %s is not in the register: %s", part["file"], error)
         self._spoken = set(said["spoken"])
         known = self._running.keys() - self._blind
         self._codes.update({name: code for name, code in said["codes"].items() if name in known})
-        unfilmed = [name for name in self._unfilmed & known if self._codes[name] not in (DISK_FULL, NOT_WRITTEN)]
-        self._codes.update(dict.fromkeys(unfilmed, NO_RTSP))
 
     async def _write(self, opening: Opening) -> int | None:
         try:
@@ -263,7 +274,7 @@ class Recording:
         while True:
             try:
                 await asyncio.to_thread(self._kept.sweep)
-            except (sqlite3.Error, OSError) as error:
+            except Exception as error:  # one bad look must not be the last
                 log.error("old recordings: %s", error)
             await asyncio.sleep(SWEEP_S)
 

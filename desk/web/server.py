@@ -12,6 +12,7 @@ from aiohttp import web
 from desk.batch import UNHEARD, Change
 from desk.duty import COMMANDS
 from desk.ledger import OUTCOMES
+from desk.media.whep import SDP_MAX_BYTES
 from desk.misuse import FALSE, MISUSES
 from desk.openings import Openings
 from desk.recordings import Recordings, Rules
@@ -25,7 +26,7 @@ from desk.web.doing import done
 from desk.web.feed import Feed
 from desk.web.guard import Guard, Person
 from desk.web.login import Login
-from desk.web.player import SDP_MAX_BYTES, Player
+from desk.web.player import Player
 from desk.web.recording import Recording
 from desk.web.refusal import Refusal, one_of, text
 from desk.web.report import Report

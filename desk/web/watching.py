@@ -21,13 +21,14 @@ from aiohttp import web
 
 from desk.batch import UNHEARD, Change
 from desk.duty import wall_ms
+from desk.media.whep import SDP, SDP_MAX_BYTES
 from desk.openings import ASKED, CALL_CLOSED, DESK_STOPPED, GONE, Opening, Openings, needs_reason
 from desk.openings import REASON_MAX as LONGEST
 from desk.openings import REASON_MIN as LEAST
 from desk.web import asking
 from desk.web.api import Desk
 from desk.web.guard import Person
-from desk.web.player import SDP, SDP_MAX_BYTES, Player
+from desk.web.player import Player
 from desk.web.refusal import Refusal, text
 
 REASON_HEADER = "Reason"  # percent-encoded UTF-8
@@ -199,9 +200,12 @@ class Watching:
         return needs_reason(await asyncio.to_thread(self._desk.incident, opening.incident_id))
 
     def _on_incident(self, incident_id: str) -> None:
-        names = [name for name, one in self._looks.items() if one.incident_id == incident_id and one.within_call]
-        if names:
-            self._do(self._end_if_closed(incident_id, names))
+        if self._within(incident_id):
+            self._do(self._end_if_closed(incident_id))
+
+    def _within(self, incident_id: str) -> list[str]:
+        """The looks that end with that call."""
+        return [name for name, one in self._looks.items() if one.incident_id == incident_id and one.within_call]
 
     def _on_unheard(self, incident_id: str) -> None:
         """A desk hears that place no more, and its column believes that nobody does: whoever still does says so."""
@@ -209,20 +213,36 @@ class Watching:
             self._signs.pop(incident_id, None)
             self._do(self._sign())
 
-    async def _end_if_closed(self, incident_id: str, names: list[str]) -> None:
-        with contextlib.suppress(Refusal):
+    async def _end_if_closed(self, incident_id: str) -> None:
+        """A register that cannot be read just now is asked again soon."""
+        names = self._within(incident_id)
+        try:
             if not needs_reason(await asyncio.to_thread(self._desk.incident, incident_id)):
                 return
+        except Refusal:
+            pass
+        except sqlite3.Error as error:
+            log.error("whether %s is over cannot be read: %s", incident_id, error)
+            return
         for name in names:
             await self._shut(name, CALL_CLOSED)
 
     async def _look_after_pages(self) -> None:
         while True:
             await asyncio.sleep(LOOK_S)
-            now_s = asyncio.get_running_loop().time()
-            for name in [name for name, look in self._looks.items() if now_s - look.asked_s > LEASE_S]:
-                await self._shut(name, GONE)
-            await self._sign()
+            try:
+                await self._look_once()
+            except Exception:  # one bad look must not be the last
+                log.exception("looking after pictures")
+
+    async def _look_once(self) -> None:
+        """What nobody looks at any more ends, and what should have ended with its call."""
+        now_s = asyncio.get_running_loop().time()
+        for name in [name for name, look in self._looks.items() if now_s - look.asked_s > LEASE_S]:
+            await self._shut(name, GONE)
+        for incident_id in {look.incident_id for look in self._looks.values() if look.within_call}:
+            await self._end_if_closed(incident_id)
+        await self._sign()
 
     async def _sign(self) -> None:
         """The lamps of columns that are heard say so, as long as they are told again and again; others no longer."""
@@ -274,7 +294,12 @@ class Watching:
     def _do(self, work: Any) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("looking after pictures", exc_info=error)
 
 
 def _reason(request: web.Request, incident: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from browser_probe import MARKS, Visitor, running_city
 from column_probe import need
-from played import both_are_in, files_of
+from played import both_are_in, files_of, is_played
 from playwright.sync_api import expect
 
 from sim.demo.columns import COLUMNS
@@ -103,7 +103,8 @@ def test_from_the_press_to_everything_closed(street: City, visitor: Visitor) -> 
 def test_the_voices_that_go_around_the_desk_are_heard_and_recorded(street: City, visitor: Visitor, films: Path) -> None:
     """By WHEP. The browser's pretended microphone beeps. Without the button `mic` nothing is heard: the control.
 
-    The recording is red without the browser's copy, and where it has the officer alone.
+    The recording is red without the browser's copy of the officer, without the desk's own ear at the pillar, and where
+    the picture is left out: the desk is a watcher of its own.
     """
     device = COLUMNS[1].device_id
     pillar = visitor.pillar(street.page(device))
@@ -111,10 +112,10 @@ def test_the_voices_that_go_around_the_desk_are_heard_and_recorded(street: City,
     pillar.press()
     incident = desk.call_from(device)
     desk.open(incident)
-    expect(desk.get("recording-said")).to_contain_text("its camera speaks no RTSP")
+    expect(desk.get("recording-said")).to_have_text("This call is being recorded.")
     desk.get("play").click()
     desk.sees_and_hears()
-    expect(desk.get("recording-said")).to_contain_text("Only the conversation is recorded now")
+    expect(desk.get("recording-said")).to_contain_text("What you say to the place is recorded, too.")
     assert street.pillars[device].state()["heard"] == 0, "nobody has opened the microphone"
     desk.get("mic").click()
     desk.until(lambda: street.pillars[device].state()["heard"] > 0.1, "a voice at the pillar")
@@ -123,7 +124,10 @@ def test_the_voices_that_go_around_the_desk_are_heard_and_recorded(street: City,
     desk.accept(incident)
     desk.close(incident, "false")
     pillar.shows("ready")
-    desk.until(lambda: files_of(desk, incident, films), "the recording in the register")
-    (file,) = files_of(desk, incident, films)
-    assert file.endswith(".m4a")
-    both_are_in(films / file)
+    desk.until(lambda: len(files_of(desk, incident, films)) == 2, "the recordings in the register")
+    film, spoken = files_of(desk, incident, films)
+    assert (film[-4:], spoken[-4:]) == (".mp4", ".m4a")
+    both_are_in(films / spoken)
+    desk.page.keyboard.press("2")
+    desk.row(incident).get_by_test_id("row-play").click()
+    is_played(desk, picture=True)

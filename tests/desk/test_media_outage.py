@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from virtual_loop import run_virtual
 
-from desk.media import source
 from desk.media.relay import Target
-from desk.media.source import PAUSES_S, Found, Slots, Source
+from desk.media.reopened import PAUSES_S
+from desk.media.source import Found, Slots, Source
 from desk.media.trouble import NoStream
 
 AWAY_S, TRIES_MAX = 60.0, 20
@@ -59,4 +59,4 @@ def test_it_comes_back_by_itself_whatever_it_was(code: str) -> None:
     camera = run_virtual(watch())
     assert AWAY_S <= camera.back_s <= AWAY_S + max(PAUSES_S)
     assert 10 < len(camera.tries) <= TRIES_MAX
-    assert source.PAUSES_S[0] <= min(b - a for a, b in zip(camera.tries, camera.tries[1:], strict=False))
+    assert PAUSES_S[0] <= min(b - a for a, b in zip(camera.tries, camera.tries[1:], strict=False))

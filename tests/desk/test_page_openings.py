@@ -129,10 +129,11 @@ def test_a_recording_is_played_from_the_registers_row_and_kept(
 
 
 def test_calls_that_are_not_recorded_are_said_to_be(server: FakeDesk, desk: DeskPage) -> None:
-    server.recordings[CALL] = {"files": [], "hold": None, "code": "no-rtsp"}
+    server.recordings[CALL] = {"files": [], "hold": None, "code": "no-camera"}
     server.put(incident(CALL))
     desk.open(CALL)
-    expect(desk.get("recording-said")).to_have_text("This call is not recorded now: its camera speaks no RTSP.")
+    said = "This call is not recorded now: the desk cannot record this kind of stream."
+    expect(desk.get("recording-said")).to_have_text(said)
     server.recordings[CALL] = {"files": [], "hold": None, "code": "timeout", "spoken": True}
     server.put(incident(CALL, state="accepted"))
     expect(desk.get("recording-said")).to_contain_text("Only the conversation is recorded now, not the picture: ")

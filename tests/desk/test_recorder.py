@@ -24,9 +24,8 @@ from rtsp_camera import STREAMS
 
 from desk.media import files, recorder
 from desk.media.files import DISK_FULL, NoRoom, Part, Room, orphans, part_of
-from desk.media.recorder import Kept, Recorder, Ring
+from desk.media.recorder import Kept, Ring, RtspRecorder
 from desk.media.relay import Target
-from desk.media.source import Slots
 from sim.servers.rtsp import RtspCamera
 
 INCIDENT = "petropavl-01-17-3"
@@ -67,7 +66,7 @@ class Studio:
         self.folder = folder
         self._threads = ThreadPoolExecutor(4)
         target = Target(("127.0.0.1",), "127.0.0.1", camera.port, path)
-        self.recorder = Recorder(target, self._threads, Slots(0), self.parts.append)
+        self.recorder = RtspRecorder(target, self._threads, self.parts.append)
         self.recorder.start()
 
     async def grows(self, more: int = 30_000) -> None:

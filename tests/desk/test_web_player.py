@@ -16,10 +16,11 @@ from desk_rig import Answer, DeskRig, Speaker
 from common.home import ROOT
 from desk import command
 from desk.broker_options import SetupError
+from desk.media import whep
 from desk.media.hosts import Hosts
 from desk.media.trouble import NoStream
+from desk.media.whep import PORTS, SDP_MAX_BYTES
 from desk.web import player as player_module
-from desk.web.player import PORTS, SDP_MAX_BYTES
 from desk.web.refusal import Refusal
 from sim.servers.broker import Mosquitto
 
@@ -209,11 +210,10 @@ def test_nothing_but_a_cameras_answer_comes_back(
 def test_a_player_that_follows_redirects_is_noticed(
     desk: DeskRig, camera: Camera, play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = desk.server.player._client
-    assert client is not None
-    monkeypatch.setattr(
-        desk.server.player, "_request", lambda method, where, body: client.request(method, where, data=body)
-    )
+    def ask(self: Any, shown: str | None) -> Any:
+        return self._client.request(self._method, self._where, data=self._body)
+
+    monkeypatch.setattr(whep._Asking, "_ask", ask)
     with pytest.raises(AssertionError):
         test_nothing_but_a_cameras_answer_comes_back(desk, camera, play, "redirect", 502, "answered 307")
 
@@ -221,7 +221,7 @@ def test_a_player_that_follows_redirects_is_noticed(
 def test_a_camera_that_does_not_answer(
     desk: DeskRig, camera: Camera, play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    client = desk.server.player._client
+    client = desk.server.player._whep._client
     assert client is not None
     monkeypatch.setattr(client, "_timeout", ClientTimeout(total=0.2))
     slow = play(camera.address("slow"))
@@ -285,10 +285,10 @@ def test_a_desk_that_others_can_reach_calls_nothing_on_its_own_machine() -> None
 
 
 def hold_names(desk: DeskRig, camera: Camera, play: Play) -> None:
-    desk.server.player.hosts.local = False
+    desk.server.player.gateway.hosts.local = False
     answer = play(camera.address("whep", "localhost"))
     assert answer.status == 403 and not camera.asked
-    desk.server.player.hosts.local = True
+    desk.server.player.gateway.hosts.local = True
     assert play(camera.address("whep", "localhost")).status == 201
 
 
@@ -300,7 +300,7 @@ def test_a_player_that_looks_at_names_only_is_noticed(
     desk: DeskRig, camera: Camera, play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        player_module._Resolver, "resolve", lambda self, host, port=0, family=0: self._inner.resolve(host, port, family)
+        whep.Resolver, "resolve", lambda self, host, port=0, family=0: self._inner.resolve(host, port, family)
     )
     with pytest.raises(AssertionError):
         hold_names(desk, camera, play)
