@@ -111,4 +111,12 @@ class Answered(ABC):
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """An error that nobody thought of ends the connection: half of it, without a word, would be a lie."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a part of a connection failed", exc_info=error)
+            if not self._closed:
+                self._start(self.close())

@@ -61,6 +61,10 @@ class BackChannel(Shared[Mouth]):
             "said_db": round(self._meter.db if talks else QUIET_DB),
         }
 
+    def _broke(self) -> None:
+        self._state = "away"
+        self._trouble = NoStream("protocol", "the media gateway failed at this; its log says where")
+
     async def _run(self) -> None:
         tries = 0
         while True:
@@ -164,6 +168,9 @@ class _Session:
                 await read_body(headers, self._reader)
 
     def close(self) -> None:
+        """And at the camera: it may give its loudspeaker to one session at a time."""
+        if self._id and not self._writer.is_closing():
+            self._request("TEARDOWN", self._uri, "")
         self._writer.close()
 
     async def _ask(self, method: str, uri: str, more: str) -> tuple[dict[str, str], bytes]:

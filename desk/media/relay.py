@@ -77,7 +77,7 @@ class Relay:
         self._camera: asyncio.StreamWriter | None = None
         self._challenges: list[str] = []
         self._sent = 0
-        self._own = ""
+        self._own = self._session = ""
         self.trouble: NoStream | None = None
 
     async def start(self) -> str:
@@ -92,9 +92,12 @@ class Relay:
         return f"{self._own}/{self._secret}"
 
     async def stop(self) -> None:
-        """Ends both connections; FFmpeg notices at once."""
+        """Ends the session at the camera and both connections; FFmpeg notices at once."""
         if self._server is not None:
             self._server.close()
+        if self._session and self._camera is not None and not self._camera.is_closing():
+            uri = self._target.base + self._target.path
+            self._ask(Request("TEARDOWN", uri, "0", [("session", self._session)], b""), self._camera)
         for writer in self._open:
             writer.close()
         if self._task is not None:
@@ -196,6 +199,7 @@ class Relay:
         return Request(found[1], uri, number, kept, await read_body(headers, reader))
 
     def _ask(self, request: Request, camera: asyncio.StreamWriter) -> None:
+        self._session = "" if request.method == "TEARDOWN" else self._session
         self._sent += 1
         self._waiting[str(self._sent)] = request
         lines = [f"{request.method} {request.uri} RTSP/1.0", f"CSeq: {self._sent}"]
@@ -254,6 +258,8 @@ class Relay:
             return
         self._note(status, request)
         kept = [(name, value) for name, value in headers if name in HEADERS and value.isprintable()]
+        if request.method == "SETUP":
+            self._session = next((value.partition(";")[0] for name, value in kept if name == "session"), self._session)
         lines = [f"RTSP/1.0 {status} {REASON.get(status, 'Status')}", f"CSeq: {request.number}"]
         lines += [f"{name.title()}: {value[:VALUE_MAX]}" for name, value in kept]
         if body:

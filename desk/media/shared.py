@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+AGAIN_S = 1.0  # after an error of ours
 M = TypeVar("M")
+log = logging.getLogger(__name__)
 
 
 class Shared(ABC, Generic[M]):
@@ -22,10 +25,24 @@ class Shared(ABC, Generic[M]):
     async def _run(self) -> None:
         """Until it is cancelled, or has failed for good."""
 
+    def _broke(self) -> None:
+        """An error of ours has ended it; it begins again. To be told to whoever looks."""
+
+    async def _keep(self) -> None:
+        """An error that nobody thought of must not end it without a word."""
+        while True:
+            try:
+                await self._run()
+                return
+            except Exception:
+                log.exception("%s failed", type(self).__name__)
+                self._broke()
+                await asyncio.sleep(AGAIN_S)
+
     def _let_in(self, member: object, what: M) -> None:
         self._members[member] = what
         if self._task is None:
-            self._task = asyncio.ensure_future(self._run())
+            self._task = asyncio.ensure_future(self._keep())
 
     async def leave(self, member: object) -> None:
         """Harmless for who is none."""

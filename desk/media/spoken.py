@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import queue
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ import numpy as np
 from av import AudioFrame
 from av.audio.resampler import AudioResampler
 
-from desk.media.files import NoRoom, Part, Room, create, part_of, reason
+from desk.media.files import NOT_WRITTEN, NoRoom, Part, Room, create, part_of, reason
 from desk.sip.g711 import RATE_HZ
 
 ENDING = "m4a"
@@ -31,6 +32,7 @@ WAITING_MAX = 500  # blocks: a disk that hangs for ten seconds
 RETRY_S = 10.0  # when the disk is full
 ROOM_EVERY_S = 1.0  # between two looks at the disk
 CLOSE_S = 7.0
+log = logging.getLogger(__name__)
 MP4 = {"movflags": "hybrid_fragmented+default_base_moof", "frag_duration": "1000000", "flush_packets": "1"}
 
 
@@ -92,9 +94,15 @@ class Spoken:
                 continue
             try:
                 self._take(block)
-            except (NoRoom, OSError) as error:  # av's errors are such
-                self.trouble_code, self._again_s = reason(error), block.at_s + RETRY_S
-                self._close()
+            except (NoRoom, OSError) as error:
+                self._fail(block, reason(error))
+            except Exception:  # not all of av's errors are OSError, and this thread must not end
+                log.exception("what is spoken cannot be written")
+                self._fail(block, NOT_WRITTEN)
+
+    def _fail(self, block: Block, code: str) -> None:
+        self.trouble_code, self._again_s = code, block.at_s + RETRY_S
+        self._close()
 
     def _take(self, block: Block) -> None:
         if self._file is not None and self._file.is_past(block.at_s):

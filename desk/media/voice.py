@@ -136,6 +136,9 @@ class Intercom(Shared[tuple[Ear, Mouth]]):
                 ear.switch(to_intercom=False)
             await talk.hang_up()
 
+    def _broke(self) -> None:
+        self._state, self._trouble = "away", NoCall("protocol", "the media gateway failed at this; its log says where")
+
     def _rings(self) -> None:
         self._state = "ringing"
 
@@ -177,11 +180,14 @@ def copied(frame: AudioFrame) -> AudioFrame:
 
 async def listen(track: MediaStreamTrack, mouth: Mouth) -> None:
     """What a browser's microphone hears goes to the intercom, until the track ends."""
-    resampler = AudioResampler("s16", "mono", RATE_HZ, frame_size=BLOCK)
+    resampler, form = AudioResampler("s16", "mono", RATE_HZ, frame_size=BLOCK), None
     with contextlib.suppress(MediaStreamError):
         while True:
             frame = await track.recv()
             assert isinstance(frame, AudioFrame)
             frame.pts = None
+            if form not in (None, now := (frame.format.name, frame.layout.name, frame.sample_rate)):
+                resampler = AudioResampler("s16", "mono", RATE_HZ, frame_size=BLOCK)  # it changed over to another codec
+            form = now
             for part in resampler.resample(frame):
                 mouth.put(part.to_ndarray().astype(np.int16).tobytes())

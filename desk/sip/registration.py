@@ -62,6 +62,9 @@ class Registration:
                 self.trouble, pause_s = None, min(MOST_S, max(LEAST_S, lasts_s / 2))
             except NoCall as trouble:
                 self.trouble, pause_s = trouble, AGAIN_S
+            except Exception as error:  # one of ours: without this name no intercom's call comes any more
+                text = f"an error of the desk's own: {type(error).__name__}"
+                self.trouble, pause_s = NoCall("protocol", text), AGAIN_S
             self._tell()
             await asyncio.sleep(pause_s)
 

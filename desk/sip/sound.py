@@ -8,6 +8,8 @@ from __future__ import annotations
 import array
 import asyncio
 import contextlib
+import logging
+import math
 import secrets
 import struct
 from collections.abc import Callable
@@ -28,6 +30,7 @@ DIGIT_NAMES = "0123456789*#ABCD"
 END_OF_DIGIT = 0x80
 
 Speaker = Callable[[], bytes | None]
+log = logging.getLogger(__name__)
 
 
 async def pace(tick: Callable[[], None]) -> None:
@@ -144,6 +147,7 @@ class Sound(asyncio.DatagramProtocol):
         self._ssrc, self._number = secrets.randbits(32), secrets.randbits(16)
         self._stamp = secrets.randbits(32)
         self._came_s = 0.0
+        self._failed = False
         self._digit_stamp = -1
 
     async def open(self, address: str) -> int:
@@ -159,11 +163,18 @@ class Sound(asyncio.DatagramProtocol):
         self._session = session
         self._came_s = asyncio.get_running_loop().time()
         if self._task is None:
-            self._task = asyncio.ensure_future(pace(self._tick))
+            self._task = asyncio.ensure_future(self._run())
+
+    async def _run(self) -> None:
+        try:
+            await pace(self._tick)
+        except Exception:  # of whoever hears or speaks: then nothing is heard or said any more
+            log.exception("the sound of a call failed")
+            self._failed = True
 
     def silent_s(self) -> float:
-        """For how long no packet has come."""
-        return asyncio.get_running_loop().time() - self._came_s
+        """For how long no packet has come; for ever, if nothing can be made of them any more."""
+        return math.inf if self._failed else asyncio.get_running_loop().time() - self._came_s
 
     async def close(self) -> None:
         task, self._task = self._task, None

@@ -224,6 +224,43 @@ def test_a_page_that_is_gone_ends_its_look(stage: Stage, monkeypatch: pytest.Mon
     assert [one["ended"] for one in stage.listed()[:2]] == [GONE, GONE]
 
 
+def test_a_picture_ends_with_its_call_though_the_register_could_not_be_read_then(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And though another part of that look fails. Red where the change is looked at once: the officer would go on
+    seeing and hearing a place whose call is over; and where an error there ends the looking for good."""
+    answer, desk = stage.look("locked-1-1"), stage.rig.server.desk
+    real, refused = desk.incident, list[str]()
+
+    def incident(incident_id: str) -> dict[str, Any]:
+        if incident_id == "locked-1-1" and not refused:
+            refused.append(incident_id)
+            raise sqlite3.OperationalError("database is locked")
+        return real(incident_id)
+
+    async def fails() -> None:
+        raise RuntimeError("nobody thought of that")
+
+    monkeypatch.setattr(desk, "incident", incident)
+    stage.closes("locked-1-1")
+    wait_for(lambda: refused, "that it could not be read")
+    monkeypatch.setattr(watching, "LOOK_S", 0.02)
+    pages = stage.rig.server.watching
+    monkeypatch.setattr(pages, "_sign", fails)
+    stage.rig.run(started(pages))
+    assert stage.last(incident_id="locked-1-1", ended=CALL_CLOSED)
+    name = answer.headers["Location"].rpartition("/")[2]
+    wait_for(lambda: stage.hung_up.count(name) == 1, "the end at the camera")
+    for incident_id in ("locked-2-1", "locked-3-1", "locked-4-1"):  # after such an error, and another
+        assert stage.look(incident_id).status == 201
+        stage.state[incident_id] = "closed"  # and nobody tells
+        assert stage.last(incident_id=incident_id, ended=CALL_CLOSED)
+
+
+async def started(pages: watching.Watching) -> None:
+    pages._do(pages._look_after_pages())
+
+
 def test_an_end_that_the_gateway_reports(stage: Stage) -> None:
     answer = stage.look("c-1-1")
 

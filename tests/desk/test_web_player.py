@@ -308,7 +308,7 @@ def test_a_player_that_looks_at_names_only_is_noticed(
 
 def test_a_camera_is_reached_where_the_desk_was_told(desk: DeskRig, camera: Camera, play: Play) -> None:
     assert play("http://camera.invalid:8889/whep").status == 502
-    desk.server.player.hosts.elsewhere = {("camera.invalid", 8889): ("127.0.0.1", camera.port)}
+    desk.server.player.gateway.hosts.elsewhere = {("camera.invalid", 8889): ("127.0.0.1", camera.port)}
     assert play("http://camera.invalid:8889/whep").status == 201
     assert play("http://camera.invalid/whep").status == 502
     assert camera.headers[0]["Host"] == "camera.invalid:8889"
