@@ -14,7 +14,7 @@ from firmware import VERSION
 COLUMN_BYTES = 104 * 1024  # of MicroPython's heap: the firmware from .mpy files, and what it works with
 IN_PLACE_BYTES = 54 * 1024  # the same, with the code in the image
 SPARE_BYTES = 8 * 1024
-_OBJECTS, _AREA = 125, 128  # so much of an area of MicroPython's heap holds objects
+_AREA = 128  # of so many bytes of MicroPython's heap gc_objects_of_128 hold objects
 _WITH_TLS = ("tls_context_bytes", "tls_session_bytes", "tls_handshake_bytes")
 _ALWAYS = ("tcp_socket_bytes", "thread_bytes")
 _LINKS = {"wifi": ("wifi_init_bytes", "wifi_join_bytes"), "ethernet": ("ethernet_bytes",)}
@@ -31,8 +31,9 @@ def needed_bytes(document: Mapping[str, Any], chip: str) -> int:
 def left_bytes(survey: Mapping[str, Any]) -> int:
     """What the system's heap has when MicroPython's has grown as far as a column needs it."""
     left, pool = sum(free for _, free, _, _ in survey["idf_heap"]), int(survey["gc_bytes"])
+    objects = int(load()["gc_objects_of_128"].value)
     while pool < (IN_PLACE_BYTES if survey["frozen"] == VERSION else COLUMN_BYTES):
-        left -= pool * _AREA // _OBJECTS
+        left -= pool * _AREA // objects
         pool *= 2
     return left
 

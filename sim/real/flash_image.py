@@ -14,15 +14,17 @@ from typing import Any
 from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 
+from common.assumptions import load
 from field import bundle
 from firmware.startup import config as firmware_config
 from firmware.startup.config_files import CONFIG_FILE
 from tools import toolbox
 
 PROJECT = Path(__file__).resolve().parents[2]
-BLOCK_BYTES = 4096
+_FIGURES = load()
+BLOCK_BYTES = int(_FIGURES["block_bytes"].value)
 PRIVATE_MODE = 0o600
-SIZE_BYTES = 2 * 1024 * 1024  # a stock image on 4 MB of flash: fs_bytes of hal/assumptions.toml
+SIZE_BYTES = int(_FIGURES["fs_bytes"].value)  # a stock image on 4 MB of flash
 # What MicroPython's VfsLfs2 takes by default: a different cache size would change which files lie inline.
 _GEOMETRY: dict[str, Any] = {
     "block_size": BLOCK_BYTES,

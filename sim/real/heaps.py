@@ -17,7 +17,6 @@ _PRICES = {
     "udp_socket": None,
     "thread": "thread_bytes",
 }
-_SMALL_BYTES = 1_600  # as a receive buffer of the Wi-Fi driver
 
 
 def figures_of(
@@ -54,9 +53,7 @@ def figures_of(
     regions = sorted([*regions, max(0, biggest)]) + ([of("psram_bytes")] if psram else [])
     return {
         "regions": regions,
-        "prices": {
-            what: [of(f"{what}_bytes"), of(block) if block else _SMALL_BYTES] for what, block in _PRICES.items()
-        },
+        "prices": {what: [of(f"{what}_bytes"), of(block or "wifi_buffer_bytes")] for what, block in _PRICES.items()},
         "first": first if grows else 0,
         "simulators": simulators_bytes or 0,
     }

@@ -9,11 +9,13 @@ from typing import Any, NoReturn
 
 from hal import interface
 from sim.chip.contact import Contact
+from sim.chip.options import CHIPS
 from sim.virtual import link
 from sim.virtual.clocks import BoardClock, Ticks
 from sim.virtual.connection import Payer, VirtualStream
 from sim.virtual.costs import Costs
 from sim.virtual.endings import ChipReset, Pause
+from sim.virtual.figures import of
 from sim.virtual.flash import FlashStore, VirtualFlash
 from sim.virtual.heaps import Heaps
 from sim.virtual.network import Network, VirtualDatagram, VirtualLookup
@@ -22,7 +24,7 @@ from sim.virtual.task_faults import Sabotage
 from sim.virtual.timeline import US_PER_MS, Timeline, WorldEvent
 from sim.virtual.trace import Trace
 
-CHIPS_WITHOUT_COUNTER = ("esp32c3",)
+CHIPS_WITHOUT_COUNTER = [chip for chip in CHIPS if not of("counter_units", chip)]
 LATE_US = 6 * US_PER_MS  # of a look: whoever watches over the contact is told
 
 

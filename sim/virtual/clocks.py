@@ -3,13 +3,13 @@
 import random
 
 from sim.virtual.costs import Costs
-from sim.virtual.timeline import US_PER_MS, Timeline
+from sim.virtual.figures import us
+from sim.virtual.timeline import PPM, US_PER_MS, Timeline
 
 PERIOD = 1 << 30
 HALF = PERIOD // 2
 BEFORE_WRAP_MS = 120_000  # a life starts at most so long before the ticks wrap
-UNSET_EPOCH_MS = 946_684_800_000  # 2000-01-01: what the chip's clock says after power-on
-PPM = 1_000_000
+UNSET_EPOCH_MS = us("unset_clock_s") // US_PER_MS  # what the chip's clock says after power-on
 
 
 class Ticks:

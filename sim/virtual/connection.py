@@ -6,17 +6,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from sim.virtual.costs import Costs
+from sim.virtual.figures import of, us
 from sim.virtual.network_faults import Net
-from sim.virtual.timeline import US_PER_MS, US_PER_S
+from sim.virtual.timeline import US_PER_MS
 
 if TYPE_CHECKING:
     from sim.virtual.network import Network
 
 ECONNRESET, ETIMEDOUT, ECONNREFUSED = 104, 110, 111
-SEND_BUFFER_BYTES = 5_760  # lwIP's
-SYN_RETRY_US = 3 * US_PER_S
-CONNECT_GIVES_UP_US = 75 * US_PER_S
-RETRANSMIT_GIVES_UP_US = 120 * US_PER_S  # lwIP aborts a connection whose data stays unacknowledged for about that
+SEND_BUFFER_BYTES = of("tcp_send_bytes")
+SYN_RETRY_US = us("syn_retry_ms")
+CONNECT_GIVES_UP_US = us("connect_gives_up_ms")
+RETRANSMIT_GIVES_UP_US = us("retransmit_gives_up_ms")
 
 
 class Server(Protocol):

@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from common.assumptions import load
+from sim.virtual.figures import of, share, span
 
-ALARM_BYTES = 4_096  # of MicroPython's heap: a record of the journal, the payload, its packet
-LOOK_BYTES = 3_072  # what a connection beside the session takes there, with the code that wants it
+ALARM_BYTES = of("alarm_bytes")  # of MicroPython's heap: a record of the journal, the payload, its packet
+LOOK_BYTES = of("look_bytes")  # what a connection beside the session takes there, with the code that wants it
+_BESIDE = ("tcp_socket_bytes", "thread_bytes")  # of the system's: a connection, and its look-up's thread
 ENOMEM = 12
 
 
@@ -21,20 +22,19 @@ class HeapExhausted(MemoryError):
 class Room:
     """At rest, in a session."""
 
-    free_bytes: int = 90_000  # of MicroPython's heap
-    growth_bytes: int = 53_248  # the largest block of the system's, which mem_free() counts as free as well
-    system_bytes: int = 60_000  # of the system's heap
-    connection_bytes: int = 11_264  # that a connection and its look-up take there
+    free_bytes: int = of("heap_free_bytes")  # of MicroPython's heap
+    growth_bytes: int = of("heap_growth_bytes")  # the system's largest block, which mem_free() counts as free as well
+    system_bytes: int = of("system_free_bytes")  # of the system's heap
+    connection_bytes: int = sum(of(name) for name in _BESIDE)  # that a connection and its look-up take there
 
     @classmethod
     def drawn(cls, dice: random.Random) -> Room:
-        """Every fourth board is a tight one: an alarm still fits, and little beside it."""
-        tight = dice.random() < 0.25
-        free_bytes = dice.randrange(ALARM_BYTES + 512, 8_192) if tight else dice.randrange(12_000, 90_000)
-        figures = load()
-        takes = (figures[name].range for name in ("tcp_socket_bytes", "thread_bytes"))
-        connection_bytes = sum(dice.randint(int(low), int(high)) for low, high in takes)
-        return cls(free_bytes, dice.randrange(4_096, 55_000), dice.randrange(8_192, 90_000), connection_bytes)
+        """Some boards are tight: an alarm still fits, and little beside it."""
+        tight = dice.random() < share("tight_boards_percent")
+        free_bytes = dice.randrange(*span("heap_free_tight_bytes" if tight else "heap_free_bytes"))
+        connection_bytes = sum(dice.randint(*span(name)) for name in _BESIDE)
+        growth_bytes = dice.randrange(*span("heap_growth_bytes"))
+        return cls(free_bytes, growth_bytes, dice.randrange(*span("system_free_bytes")), connection_bytes)
 
 
 class Heaps:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 
 from sim.chip.contact import Contact
 from sim.chip.pulses import AT_MAX, Count, Train
+from sim.virtual.figures import of
+from sim.virtual.timeline import US_PER_S
 
-PERIOD_US = 1_000
-COUNT_MAX = 32_767
+PERIOD_US = US_PER_S // of("pulse_hz")
+COUNT_MAX = of("counter_max")
 
 
 class VirtualIntegrator:

@@ -10,11 +10,12 @@ from typing import Any, Protocol
 from hal import interface
 from sim.chip import station
 from sim.virtual.costs import Costs
+from sim.virtual.figures import span
 from sim.virtual.network import Network
 from sim.virtual.network_faults import Net
 from sim.virtual.timeline import US_PER_MS
 
-JOIN_MS = (1_000, 3_000)
+JOIN_MS = span("wifi_join_ms")
 RSSI_DBM = (-75, -55)
 ADDRESSES = ("10.0.0.7", "255.255.255.0", "10.0.0.1", "10.0.0.1")
 NO_ADDRESSES = ("0.0.0.0", "0.0.0.0", "0.0.0.0", "0.0.0.0")

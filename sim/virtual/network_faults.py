@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
-LOOKUP_GIVES_UP_MS = 19_000  # how long getaddrinfo keeps trying on the chip
+from sim.virtual.figures import of
+
+LOOKUP_GIVES_UP_MS = of("lookup_gives_up_ms")  # how long getaddrinfo keeps trying on the chip
 
 
 class Net(StrEnum):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sim.virtual.endings import PowerCut
+from sim.virtual.figures import of
 from sim.virtual.integrator import VirtualIntegrator
 from sim.virtual.timeline import US_PER_S
 
 if TYPE_CHECKING:
     from sim.virtual.board import VirtualBoard
 
-SCRATCH_BYTES = 2048
+SCRATCH_BYTES = of("rtc_bytes")
 PROOF_US = 40_000  # the integrator counts for so long to prove itself
 HANG_GRACE_US = 2 * US_PER_S
 DARK = (0, 0, 0)

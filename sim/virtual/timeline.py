@@ -7,6 +7,7 @@ from collections.abc import Callable
 US_PER_MS = 1_000
 US_PER_S = 1_000_000
 MS_PER_DAY = 86_400_000
+PPM = 1_000_000  # parts per million of the whole
 
 Action = Callable[[], None]
 
