@@ -23,7 +23,7 @@ from field.authorities import Authorities
 from field.keeping import PROVISIONED, KeepError, read_secrets, write
 from field.telling import in_words
 from field.words import asked_for, tool_parser
-from firmware.authentic import Authentic
+from firmware.proven import Proven
 from firmware.update.order import RENEWAL_MAX_BYTES
 from firmware.update.renewal import KEY_OF, TOPIC
 
@@ -40,7 +40,7 @@ def package(device_id: str, tls_key: str, ca: str, cert: str, number: int) -> by
     """What one column takes. `number`: must rise."""
     body = {"v": 1, "device_id": device_id, "number": number, "ca": ca, "cert": cert}
     text = bytearray(json.dumps(body, separators=(",", ":")).encode())
-    return bytes(Authentic(sealing_key(tls_key), 0).seal(TOPIC + device_id.encode(), text))
+    return bytes(Proven(sealing_key(tls_key), 0).seal(TOPIC + device_id.encode(), text))
 
 
 def fingerprint(ca: str, cert: str) -> str:
@@ -96,7 +96,7 @@ def _says(entry: dict[str, str] | None, name: str, key: str, ca: str, cert: str)
     if entry is None or entry["certificates"] != fingerprint(ca, cert):
         return False
     text = entry["package"].encode()
-    return Authentic(sealing_key(key), 0).is_sealed(TOPIC + name.encode(), text)
+    return Proven(sealing_key(key), 0).is_sealed(TOPIC + name.encode(), text)
 
 
 @in_words

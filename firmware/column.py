@@ -79,7 +79,9 @@ class Column:
         self.authentic: Any = None  # with it, answers and commands have to be proven
         self.lock: Any = None  # of the console, where the fleet asks for codes
         self.telemetry: Any = None
-        self.selftest: Any = None  # nor is there one in safe mode, in which there are no drills either
+        self.drills: Any = None  # nor are there any in safe mode
+        self.looks: Any = None  # at the stream: where there is room for them
+        self.console: Any = None  # likewise
         from firmware.startup.assembly import assemble  # gives us the rest, and is forgotten: 2 KB
 
         assemble(self, board, config, errors)
@@ -95,24 +97,26 @@ class Column:
 
     def _pressed(self, age_ms, in_stall):
         self.lamp.show("calling")
+        self._make_room(True)
         incident = self.incidents.press(age_ms)  # on flash when it returns
         self.relay.close()
-        self._make_room()
         self._board.log("press: incident %s press %d" % (incident.id, incident.press))
         self.uplink.kick()
         self.supervisor.hurry()
         if in_stall:
             self.telemetry.event("press-in-stall", {"id": incident.id, "age_ms": age_ms})
 
-    def _make_room(self):
-        """A look at the stream takes 3 KB, which on a small heap are the alarm's."""
-        if self.selftest:
-            self.selftest.give_up()
+    def _make_room(self, for_alarm):
+        """A look at the stream takes 3 KB, an answer on the console 5, which on a small heap are the alarm's."""
+        if self.looks:
+            self.looks.give_up()
+        if self.console and for_alarm:
+            self.console.make_room()
         if self.update:
             self.update.make_room()
 
     def alarm(self, incident):
-        self._make_room()
+        self._make_room(incident.status == "actual")
         return self.messages.alarm(incident, self.faults.ids())
 
     def heard(self, topic, payload, retained) -> None:
@@ -244,8 +248,8 @@ class Column:
         self.telemetry.announce()
         self.faults.publish_all(self._first_session)
         self._first_session = False
-        if self.selftest:
-            self.selftest.online()
+        if self.looks:
+            self.looks.online()
         self.telemetry.report()  # the longest message comes last, when the others have given their memory back
 
     def _command_refused(self, ident, why):
@@ -254,8 +258,8 @@ class Column:
 
     def _drill_ended(self, incident, answered):
         self.faults.set("drill-unanswered", None if answered else "no answer to %s" % incident.id)
-        if self.selftest:
-            self.selftest.drilled(answered)
+        if self.drills:
+            self.drills.ended(answered)
         if self.update:
             self.update.drilled(answered)
         why = None if answered else "the centre did not answer the test alarm"
@@ -266,7 +270,7 @@ class Column:
             why = ended(self._board, self, incident, answered, detail) or why
         except MemoryError:  # then nothing is proven
             pass
-        self._board.forget("firmware.drill", "firmware.hmac")
+        self._board.forget("firmware.drill")
         self.said, command = None, self.actions.drill_ended()
         if command is not None:
             self.commands.answer(command, why, detail)
@@ -275,7 +279,7 @@ class Column:
 
     def _birth(self):
         """See birth.py, which is in memory only meanwhile."""
-        self._make_room()
+        self._make_room(False)
         try:
             from firmware.birth import birth
 

@@ -18,6 +18,8 @@ def ended(board, column, incident, answered: bool, detail: dict):
         name, key = column.centre
         wanted = name, unhexlify(key) if key else None
         verdict, receiver, place = judge(column.said, wanted, column.messages.location, incident.id)
+        if not column.messages.authentic:  # else proofs have it in memory anyway
+            board.forget("firmware.hmac")
         column.faults.set("wrong-receiver", receiver)
         column.faults.set("wrong-address", place)
         if verdict == "wrong":

@@ -13,24 +13,25 @@ import time
 import esp32
 import machine
 import micropython
+from micropython import const
 
 # Collect after so many bytes, not when the heap is full: what lives for ever (modules) then lies close together, and
 # a long packet finds room in one piece. A collection takes a few milliseconds, so a board with room to spare collects
 # less often once it runs (`Esp32Board.collect`).
-COLLECT_MIN_BYTES = 4096
-COLLECT_SHARE = 4
-gc.threshold(COLLECT_MIN_BYTES)
+_COLLECT_MIN_BYTES = const(4096)
+_COLLECT_SHARE = const(4)
+gc.threshold(_COLLECT_MIN_BYTES)
 
-from hal.esp32_contact import LATE_MS, TICK_MS, Contact  # noqa: E402
+from hal.esp32_contact import LATE_MS, TICK_MS  # noqa: E402
 from hal.esp32_flash import Flash  # noqa: E402
 from hal.esp32_net import Datagram, Lookup, Stream  # noqa: E402
 
-SYSTEM_NEEDS_BYTES = 98304  # of IDF's heap, in one piece: Wi-Fi, a TLS session and its handshake, sockets, and some
-LAMP_PWM_HZ = 1000
-DUTY_MAX = 65535
-COLOUR_MAX = 255
-_EPOCH_2000_MS = 946684800000
-_CTRL_C, _NO_CHARACTER = 3, -1
+_SYSTEM_NEEDS_BYTES = const(98304)  # of IDF's heap, in one piece: Wi-Fi, TLS and its handshake, sockets, some
+_DUTY_MAX = const(65535)
+_COLOUR_MAX = const(255)
+_EPOCH_2000_MS = const(946684800000)
+_CTRL_C = const(3)
+_NO_CHARACTER = const(-1)
 
 _CAUSES = {
     machine.PWRON_RESET: "power-on",
@@ -54,21 +55,18 @@ class Scratch:
 
 
 class RgbLamp:
-    def __init__(self, pins):
-        self._channels = [
-            machine.PWM(machine.Pin(pins[name]), freq=LAMP_PWM_HZ, duty_u16=0)
-            for name in ("lamp_red", "lamp_green", "lamp_blue")
-        ]
+    def __init__(self, channels):
+        self._channels = channels  # of PWM
 
     def show(self, red, green, blue):
         for channel, value in zip(self._channels, (red, green, blue)):
-            channel.duty_u16(value * DUTY_MAX // COLOUR_MAX)
+            channel.duty_u16(value * _DUTY_MAX // _COLOUR_MAX)
 
 
 class Relay:
     def __init__(self, pin, active_high):
         self._active_high = active_high
-        self._pin = machine.Pin(pin, machine.Pin.OUT, value=not active_high)
+        self._pin = pin
 
     def set(self, closed):
         self._pin.value(closed == self._active_high)
@@ -92,32 +90,13 @@ class Esp32Board:
         self._lookups = {}
 
     def configure(self, config):
-        pins = config["pins"]
-        self.contact = Contact(pins["button"], config["button"]["active_low"], pins["pulse"], self)
+        from hal.esp32_start import wire  # 1 KB, forgotten again
+
+        self.contact, self.lamp, self.relay, self._tamper, self._supply, self.link, self._tls = wire(self, config)
+        self._divider = config["supply"]["divider"]
         self._poll.register(self.contact, select.POLLIN)
-        self.lamp = RgbLamp(pins)
-        self.relay = Relay(pins["relay"], config["relay"]["active_high"])
-        self._tamper = None
-        if pins["tamper"] is not None:
-            self._tamper = machine.Pin(pins["tamper"], machine.Pin.IN, machine.Pin.PULL_UP)
-        self._supply = None
-        if pins["supply"] is not None:
-            self._supply = machine.ADC(machine.Pin(pins["supply"]), atten=machine.ADC.ATTN_11DB)
-            self._divider = config["supply"]["divider"]
-        from hal.esp32_network import make_network
-
-        # Last: it cannot be made twice, and whatever is refused has been by now.
-        link, self._tls = make_network(config, lambda: self._make_tls(config))
-        self.link = link
-        del make_network
+        del wire
         self.forget("hal.esp32_network", "hal.esp32_start")
-
-    def _make_tls(self, config):
-        tls = config["broker"]["tls"]
-        if tls:
-            from hal.esp32_start import make_context
-
-            return make_context(tls["ca"], tls["cert"], config["secrets"]["tls_key"])
 
     # -- time
 
@@ -164,14 +143,14 @@ class Esp32Board:
         growth = max(region[2] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
         free = gc.mem_free() - growth
         step = gc.mem_alloc() + free  # it doubles
-        return free + step if growth >= step + SYSTEM_NEEDS_BYTES else free
+        return free + step if growth >= step + _SYSTEM_NEEDS_BYTES else free
 
     def system_heap(self):
         return sum(region[1] for region in esp32.idf_heap_info(esp32.HEAP_DATA))
 
     def collect(self):
         gc.collect()
-        gc.threshold(max(COLLECT_MIN_BYTES, self.heap() // COLLECT_SHARE))
+        gc.threshold(max(_COLLECT_MIN_BYTES, self.heap() // _COLLECT_SHARE))
 
     def forget(self, *modules):
         for module in modules:

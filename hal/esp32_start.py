@@ -5,6 +5,10 @@ import os
 
 import machine
 import tls as _tls
+from micropython import const
+
+_LAMP_PWM_HZ = const(1000)
+_LAMP_PINS = ("lamp_red", "lamp_green", "lamp_blue")
 
 
 def uid():
@@ -42,3 +46,29 @@ def make_context(ca, cert, key):
     if cert and key:
         context.load_cert_chain(next(_ders(cert)), next(_ders(key)))
     return context
+
+
+def wire(board, config):
+    """(contact, lamp, relay, tamper switch, supply, link, what TLS begins with): the board's parts, as configured."""
+    from hal.esp32 import Relay, RgbLamp
+    from hal.esp32_contact import Contact
+    from hal.esp32_network import make_network
+
+    pins, pin = config["pins"], machine.Pin
+    contact = Contact(pins["button"], config["button"]["active_low"], pins["pulse"], board)
+    lamp = RgbLamp([machine.PWM(pin(pins[name]), freq=_LAMP_PWM_HZ, duty_u16=0) for name in _LAMP_PINS])
+    active_high = config["relay"]["active_high"]
+    relay = Relay(pin(pins["relay"], pin.OUT, value=not active_high), active_high)
+    tamper = supply = None
+    if pins["tamper"] is not None:
+        tamper = pin(pins["tamper"], pin.IN, pin.PULL_UP)
+    if pins["supply"] is not None:
+        supply = machine.ADC(pin(pins["supply"]), atten=machine.ADC.ATTN_11DB)
+    # Last: it cannot be made twice, and whatever is refused has been by now.
+    link, tls = make_network(config, lambda: _tls_of(config))
+    return contact, lamp, relay, tamper, supply, link, tls
+
+
+def _tls_of(config):
+    tls = config["broker"]["tls"]
+    return make_context(tls["ca"], tls["cert"], config["secrets"]["tls_key"]) if tls else None

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 _READ_BYTES = const(32)  # a turn
 _IDLE_MS = const(2000)
-NEEDS_BYTES = 12288  # of free heap: 7 KB for an answer, and as much as an alarm may want meanwhile
+NEEDS_BYTES = 8704  # of free heap: 6 KB for an answer, which an alarm gets back, and until then it has the rest
+SCARCE_BYTES = 7168  # while it answers: less than that is the alarm's
 
 
 class Console:
@@ -50,9 +51,19 @@ class Console:
         except (MemoryError, ImportError, OSError):
             pass  # whoever asks hears nothing, and asks again
         if wait_ms is None:
-            if self._talk is not None:
-                self._talk.close()
-                self._talk = None
-            self._board.forget("firmware.console.talk")
+            self._end()
             return _IDLE_MS
         return wait_ms
+
+    def make_room(self) -> None:
+        """For an alarm: where memory is scarce the answer ends here, but that of `button`, which is about a press."""
+        if self._talk is not None:
+            self._board.collect()
+            if self._board.heap() < SCARCE_BYTES and self._talk.give_up():
+                self._end()
+
+    def _end(self):
+        if self._talk is not None:
+            self._talk.close()
+            self._talk = None
+        self._board.forget("firmware.console.talk")

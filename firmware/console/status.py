@@ -15,7 +15,7 @@ def run(board, column):
     is_locked = not column.lock.is_open() if column.lock else None
     yield {"configured": True, "config": column.origin, "locked": is_locked}
     yield {"names": _names(column)}
-    yield {"limits": {"low_mv": column.selftest.low_mv or None if column.selftest else None}}
+    yield {"limits": {"low_mv": column.drills.low_mv or None if column.drills else None}}
     yield {"chip": {"chip": board.chip, "uid": board.uid, "micropython": board.micropython}}
     reset = column.last_reset
     yield {"reset": {"cause": reset["cause"], "culprit": reset["culprit"], "traceback": bool(reset["traceback"])}}

@@ -9,8 +9,8 @@ _LESS_PATIENCE_MS = const(2000)  # and behind a silent one the next mostly stand
 
 
 def run(board, column):
-    if column.selftest:
-        column.selftest.give_up()  # its own look comes again
+    if column.looks:
+        column.looks.give_up()  # its own look comes again
     from firmware.probe import probe
 
     board.forget("firmware.probe")  # but for what we have of it

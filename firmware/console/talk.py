@@ -17,7 +17,8 @@ LINE_MAX = 120  # bytes; what is longer is ignored, and so is a line with anythi
 WORD_MAX = 16  # characters: nothing longer is a command, least of all our own answer on a line that echoes
 AGAIN_MS = const(200)  # from one command's beginning to the next's: a flood of them costs little more than one
 LINGER_MS = const(3000)  # for the rest of a line, and for the next one
-NEEDS_BYTES = 9216  # of free heap: as in console.py, less what this takes itself
+NEEDS_BYTES = 6144  # of free heap: as in console.py, less what this takes itself
+SHORT = "too little memory is free"
 _BYTES_A_MS = const(11)  # of a port at 115,200 baud
 _CTRL_C = const(3)
 _CODE = const("code")
@@ -85,7 +86,7 @@ class Talk:
         self._again.start(AGAIN_MS)
         try:
             if self._board.heap() < NEEDS_BYTES:
-                raise ValueError("too little memory is free")
+                raise ValueError(SHORT)
             self._answer = self._run(typed.strip())
         except Exception as error:
             self._end(_in_words(error))
@@ -114,6 +115,14 @@ class Talk:
                 self._pause.start(said)
             else:
                 self._say(said)
+
+    def give_up(self) -> bool:
+        """Memory is scarce, and an alarm wants it: false while that is what the answer is about."""
+        if self._word == "button":
+            return False
+        if self._answer is not None:
+            self._end(SHORT)
+        return True
 
     def close(self) -> None:
         """The command that runs ends here, and is not told of."""

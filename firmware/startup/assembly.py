@@ -21,7 +21,10 @@ from firmware.telemetry import Telemetry
 from firmware.uplink import Uplink
 
 _RENEWAL_FILE = const("tls.new")  # see renewed.py
-_ROOM_BYTES = const(12000)  # of free heap before the first session: what that and an alarm take, and both of these
+# Of free heap before the first session: what that and an alarm take, and besides:
+_DRILLS_BYTES = const(6000)
+_CONSOLE_BYTES = const(12000)
+_LOOKS_BYTES = const(13500)
 
 
 def assemble(column, board, config, errors) -> None:
@@ -59,12 +62,14 @@ def _restore(column, board, config):
 
 def _connect(column, board, config):
     key, authentic = config["secrets"].get("auth_key"), None
-    if key:
+    if key and config["broker"]["believed"]:
         from firmware.authentic import Authentic
 
         authentic = Authentic(unhexlify(key), column.number)
-    if not config["broker"]["believed"]:
-        column.authentic = authentic
+    elif key:
+        from firmware.proven import Proven
+
+        authentic = column.authentic = Proven(unhexlify(key), column.number)
     column.messages = messages = Messages(config, column.clock, column.number, authentic)
     column.telemetry = Telemetry(
         board, messages, column.outbox, config["telemetry"]["heartbeat_s"], column._birth, column._figures
@@ -109,27 +114,44 @@ def _update(column, board):
 
 
 def _comforts(column, board, config):
-    """What an alarm does not need, if it leaves an alarm its room: a board with little heap has none of it."""
+    """What an alarm does not need, where it leaves an alarm its room: drills first, which find a silent failure, then
+    the console, then looks at the stream."""
     board.collect()
-    free = board.heap()
-    if free < _ROOM_BYTES:
-        board.log("column: no self-test and no console: %d bytes of heap are free, %d are needed" % (free, _ROOM_BYTES))
-        return []
-    tasks = []
-    if not _is_safe(column):
-        from firmware.selftest_schedule import SelfTest
+    free, tasks, lacks = board.heap(), [], []
+    if _is_safe(column):
+        pass
+    elif free < _DRILLS_BYTES:
+        lacks.append("drills")
+    else:
+        from firmware.drills import Drills
 
-        column.selftest = SelfTest(board, config, column)
-        tasks.append(column.selftest)
-    if board.typed(0) is not None:
-        from firmware.console import Console
+        column.drills = Drills(board, config, column)
+        tasks.append(column.drills)
+    if free < _CONSOLE_BYTES:
+        lacks.append("console")
+    elif board.typed(0) is not None:
+        tasks += _console(column, board, config)
+    if free < _LOOKS_BYTES:
+        lacks.append("looks at the stream")
+    elif column.drills:
+        from firmware.looks import Looks
 
-        tasks.append(Console(board, column))
-        if config["access"]["code"]:  # never without a console, which alone can open it
-            from firmware.lock import Lock
-
-            column.lock = Lock(board, column.number)
+        column.looks = Looks(board, config, column)
+        tasks.append(column.looks)
+    if lacks:
+        board.log("column: no %s: only %d bytes of heap are free" % (", no ".join(lacks), free))
     return tasks
+
+
+def _console(column, board, config):
+    from firmware.console import Console
+
+    column.console = Console(board, column)
+    if config["access"]["code"]:  # never without a console, which alone can open it
+        from firmware.lock import Lock
+
+        column.lock = Lock(board, column.number)
+    return [column.console]
 
 
 def _uplink(column, board, config):

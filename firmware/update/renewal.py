@@ -12,7 +12,7 @@ from binascii import a2b_base64
 from hashlib import sha256
 
 from firmware import const, record
-from firmware.authentic import Authentic
+from firmware.proven import Proven
 from firmware.startup import certificate, renewed
 from firmware.startup.pem import in_force
 from firmware.startup.seal import SECRETS_FILE, path
@@ -23,7 +23,7 @@ TOPIC = b"renewal/"  # and the column's id: what the proof is about
 _AUTHORITIES_MAX = const(2)
 _RESTART_MS = const(1000)
 _LOADED = ["firmware.startup." + module for module in ("certificate", "renewed", "pem", "seal")]
-_LOADED += ["firmware.startup", "firmware.authentic", "firmware.hmac", "firmware.rfc3339_parse"]
+_LOADED += ["firmware.startup", "firmware.proven", "firmware.authentic", "firmware.hmac", "firmware.rfc3339_parse"]
 
 
 def work(board, update):
@@ -62,7 +62,7 @@ def _judged(flash, column, own, payload):
     ident, tls, clock = column.messages.device_id, column.uplink.config["tls"], column.clock
     secrets = json.loads(flash.read(path(column.folder, SECRETS_FILE)).decode())
     key = sha256(KEY_OF + secrets["tls_key"].encode()).digest()
-    if not Authentic(key, 0).is_sealed(TOPIC + ident.encode(), payload):
+    if not Proven(key, 0).is_sealed(TOPIC + ident.encode(), payload):
         raise ValueError("not made for this column by whoever provisioned it")
     body = json.loads(payload.decode())
     if body["v"] != 1 or body["device_id"] != ident:

@@ -47,6 +47,6 @@ DRAWS = {
     "firmware/uplink.py",  # a pause
     "firmware/clock.py",  # the nonce of a question
     "firmware/probe.py",  # the ids of a look at a SIP address
-    "firmware/selftest_schedule.py",  # when looks and drills begin
+    "firmware/drills.py",  # when looks and drills begin
     "firmware/startup/restoring.py",  # a boot number beyond what boot.py draws
 }

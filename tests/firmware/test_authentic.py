@@ -13,9 +13,10 @@ from fake_board import EPOCH_MS, FakeFlash
 from contract import authentic, validator
 from contract.authentic import Number
 from firmware import rfc3339
-from firmware.authentic import ROOM_BYTES, Authentic
+from firmware.authentic import Authentic
 from firmware.messages import ALARM_MAX_BYTES
 from firmware.orders import RESTART_FILE
+from firmware.proven import Proven
 
 KEY = bytes(range(32))
 SEALED = ("alarm", "state", "heartbeat", "result")
@@ -59,13 +60,13 @@ def rig() -> Lying:
 
 def test_the_device_and_the_host_write_the_same_proof() -> None:
     """Red when one of the two cuts, orders or separates anything differently."""
-    one = Authentic(KEY, 7)
+    one = Proven(KEY, 7)
     topic = "sos/v1/nko/petropavl-01/alarm"
     payload = bytes(one.seal(topic.encode(), bytearray('{"v":1,"a":"Жоба \\" өң"}'.encode())))
     assert json.loads(payload)["n"] == [7, 1] and authentic.is_sealed(KEY, topic, payload)
     back = authentic.seal(KEY, topic, {"v": 1, "a": 'Жоба " өң'}, Number(7, 2))
     assert one.is_sealed(topic.encode(), back)
-    assert len(payload) <= len('{"v":1,"a":"Жоба \\" өң"}'.encode()) + ROOM_BYTES
+    assert len(payload) <= len('{"v":1,"a":"Жоба \\" өң"}'.encode()) + Authentic.room_bytes
 
 
 def test_hmac_is_that_of_rfc_4231() -> None:
@@ -79,7 +80,7 @@ def test_no_change_of_a_byte_and_no_cut_is_taken() -> None:
     """Random changes; red without the comparison of all digits, or when the topic is left out."""
     print("seed", SEED)
     dice = random.Random(SEED)
-    one = Authentic(KEY, 7)
+    one = Proven(KEY, 7)
     topic = b"sos/v1/nko/petropavl-01/ack"
     whole = authentic.seal(KEY, topic.decode(), {"v": 1, "id": "petropavl-01-7-1", "state": "received"}, Number(7, 1))
     assert one.is_sealed(topic, whole)
@@ -91,7 +92,7 @@ def test_no_change_of_a_byte_and_no_cut_is_taken() -> None:
     assert not any(one.is_sealed(topic, whole[:end]) for end in range(len(whole)))
     assert not one.is_sealed(topic, whole + b" ") and not one.is_sealed(topic, b"")
     assert not one.is_sealed(b"sos/v1/nko/petropavl-01/cmd", whole)
-    assert not Authentic(KEY[::-1], 7).is_sealed(topic, whole)
+    assert not Proven(KEY[::-1], 7).is_sealed(topic, whole)
 
 
 def test_what_a_column_says_is_proven_and_its_count_rises(rig: Lying) -> None:
@@ -223,7 +224,7 @@ def test_a_broker_cannot_restart_a_column(rig: Lying) -> None:
 
 
 def test_a_command_counts_once_and_the_window_moves(rig: Lying) -> None:
-    """Red without `Authentic.objection`: ids are forgotten after 16 commands, their numbers are not."""
+    """Red without `Proven.objection`: ids are forgotten after 16 commands, their numbers are not."""
     first = rig.order("c-1", "report")
     rig.send("cmd", first)
     late = rig.order("late", "report")
@@ -239,7 +240,7 @@ def test_a_command_counts_once_and_the_window_moves(rig: Lying) -> None:
 
 def test_of_the_numbers_that_were_forgotten_none_counts_again() -> None:
     """Not even the highest of them; and a late one counts as long as 16 are remembered."""
-    it: Any = Authentic(bytes(32), 5)
+    it: Any = Proven(bytes(32), 5)
     for number in (*range(2, 18), 1, 18):
         assert it.objection({"n": [5, number]}) is None, number
     for number in range(1, 19):
@@ -298,7 +299,7 @@ def test_a_column_without_a_key_is_as_before() -> None:
 
 
 def test_the_longest_alarm_has_room_for_its_proof() -> None:
-    """Red with ROOM_BYTES too small, or when `alarm` does not leave it."""
+    """Red with Authentic.room_bytes too small, or when `alarm` does not leave it."""
     place: dict[str, Any] = {"location__address": "\x01" * 40, "location__geo": "geo:-54.875300,-169.162800;u=5"}
     rig = Lying(boot=(1 << 26) - 1, device_id="x" * 32, **place)
     rig.column.faults.ids = lambda: [f"fault-{i:026}" for i in range(20)]

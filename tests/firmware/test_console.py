@@ -156,6 +156,54 @@ def test_an_answer_takes_no_memory_that_an_alarm_may_need(rig: Rig, free: int) -
     assert typed(rig, b"status\n")[-1] == {"re": "status", "ok": False, "error": "too little memory is free"}
 
 
+@pytest.mark.parametrize(
+    ("command", "free", "is_cut"),
+    [
+        (b"test", console.SCARCE_BYTES - 1, True),
+        (b"test", console.SCARCE_BYTES, False),
+        (b"button", console.SCARCE_BYTES - 1, False),  # it is about the press
+    ],
+)
+def test_an_alarm_takes_back_what_an_answer_has(rig: Rig, command: bytes, free: int, is_cut: bool) -> None:
+    """Red without `Console.make_room`: in a stock image's heap the press died of a MemoryError."""
+    typed(rig, command + b"\n", 100)
+    rig.board.heap_free = free
+    before = len(rig.board.logged)
+    ident = rig.press()
+    assert ident in {alarm["id"] for alarm in rig.said("alarm")} and rig.column.supervisor.culprit is None
+    cut = {"re": command.decode(), "ok": False, "error": talk.SHORT}
+    assert (cut in said(rig, before)) is is_cut and (rig.column.console._talk is None) is is_cut
+    assert ("firmware.console.talk" in rig.board.forgotten) is is_cut
+
+
+@pytest.mark.parametrize(
+    ("free", "has"),
+    [
+        (5_999, []), (6_000, ["drills"]), (11_999, ["drills"]), (12_000, ["drills", "console"]),
+        (13_499, ["drills", "console"]), (13_500, ["drills", "console", "looks"]),
+    ],
+)  # fmt: skip
+def test_what_an_alarm_does_not_need_is_left_out_where_memory_is_scarce(
+    monkeypatch: pytest.MonkeyPatch, free: int, has: list[str]
+) -> None:
+    """Drills go last: a column that nobody drills fails silently."""
+
+    class Small(TypingBoard):
+        def __init__(self, *args: Any, **changes: Any) -> None:
+            super().__init__(*args, **changes)
+            self.heap_free = free
+
+    monkeypatch.setattr(column_rig, "FakeBoard", Small)
+    rig = Rig(selftest__drill_s=1).up()
+    names = [entry.task.name for entry in rig.column.supervisor._entries]
+    assert [name for name in ("drills", "console", "looks") if name in names] == has
+    lacks = [word for word in ("drills", "console", "looks at the stream") if word.split(" ")[0] not in has]
+    told = [text for text in rig.board.logged if text.endswith("bytes of heap are free")]
+    assert told == ([f"column: no {', no '.join(lacks)}: only {free} bytes of heap are free"] if lacks else [])
+    rig.run(5_000)
+    assert bool(rig.said("alarm")) is ("drills" in has)
+
+
 def test_a_board_that_only_shows_has_no_console() -> None:
     rig = Rig().up()
     assert "console" not in [entry.task.name for entry in rig.column.supervisor._entries]

@@ -192,7 +192,7 @@ def ended(answer: object) -> tuple[Any, dict[str, Any], list[Any], FakeBoard]:
     column = SimpleNamespace(
         centre=(WANTED[0], MINE.hex()),
         said=answer,
-        messages=SimpleNamespace(location=LOCATION),
+        messages=SimpleNamespace(location=LOCATION, authentic=None),
         faults=SimpleNamespace(set=faults.__setitem__),
         telemetry=SimpleNamespace(event=lambda *event: events.append(event)),
     )
@@ -206,7 +206,7 @@ def test_what_the_end_of_a_drill_tells() -> None:
     assert why is None and faults == {"wrong-receiver": None, "wrong-address": None}
     flash = end.flash(FakeBoard())
     told = {"ms": 5, "receiver": "right", "flash": flash, "id": IDENT, "answered": True}
-    assert events == [("drill", told)] and board.forgotten == ["firmware.selftest"]
+    assert events == [("drill", told)] and board.forgotten == ["firmware.hmac", "firmware.selftest"]
     why, faults, events, _ = ended(said("astana-102", address="Абай 2"))
     assert why == "the test alarm was answered by the wrong centre, or for another place"
     assert faults["wrong-receiver"] == "answered by astana-102, not by nko-102"

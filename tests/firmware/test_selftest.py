@@ -71,11 +71,11 @@ def test_one_failure_is_no_fault_and_two_are() -> None:
     rig.up()
     for answer, fault in ((b"RTSP/1.0 404 ", []), (b"RTSP/1.0 200 ", []), (None, []), (None, ["stream-down"])):
         endpoint.answer = answer
-        rig.column.selftest._stream_due.start(0)
+        rig.column.looks._due.start(0)
         rig.run(3000)
         assert rig.column.faults.ids() == ["clock-unset", *fault], rig.board.logged
     assert rig.fault("stream-down") == ["rtsp://cameras.example/1: connection refused"]
-    due_ms = rig.column.selftest._stream_due.left_ms(0)
+    due_ms = rig.column.looks._due.left_ms(0)
     assert 100_000 <= due_ms <= 300_000, "soon again"
     endpoint.answer = b"RTSP/1.0 200 "
     rig.run(due_ms + 6000)
@@ -106,7 +106,7 @@ def test_a_press_ends_a_look_without_a_verdict() -> None:
         rig.run(10)
     rig.press()
     rig.run(100)
-    assert endpoint.closed == 1 and rig.column.selftest._failures == 0 and rig.lamp() == "sent"
+    assert endpoint.closed == 1 and rig.column.looks._failures == 0 and rig.lamp() == "sent"
 
 
 def test_no_room_for_a_look_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +119,7 @@ def test_no_room_for_a_look_is_no_fault(monkeypatch: pytest.MonkeyPatch) -> None
     assert endpoint.asked_ms == [] and rig.column.faults.ids() == ["clock-unset"]
 
 
-@pytest.mark.parametrize(("free", "looks"), [(10_239, False), (10_240, True)])
+@pytest.mark.parametrize(("free", "looks"), [(8_191, False), (8_192, True)])
 def test_a_small_heap_is_left_to_the_alarms(free: int, looks: bool) -> None:
     rig, endpoint = make(stream_s=10)
     rig.board.heap_free = free
@@ -149,7 +149,7 @@ def test_a_drill_is_answered_or_a_fault_and_comes_again() -> None:
     ident = rig.column.incidents.start_drill()
     rig.answer(ident, "received")
     assert rig.fault("drill-unanswered")[-1] is None
-    assert 1_800_000 - 1000 <= rig.column.selftest._drill_due.left_ms(0) <= 3_600_000, "the next one counts from it"
+    assert 1_800_000 - 1000 <= rig.column.drills._due.left_ms(0) <= 3_600_000, "the next one counts from it"
     assert rig.lamps()[-1] == "ready" and not rig.board.relay.closed
 
 
@@ -158,13 +158,13 @@ def test_off_is_off_and_so_it_stays() -> None:
     rig.up().run(HALF_HOUR_MS)
     assert endpoint.asked_ms == [] and rig.said("alarm") == []
     rig.answer(rig.column.incidents.start_drill(), "received")  # by command: it does not begin a schedule
-    assert not rig.column.selftest._drill_due.running()
+    assert not rig.column.drills._due.running()
 
 
 def test_in_safe_mode_there_is_none() -> None:
     rig = Rig(mode="safe", selftest__drill_s=1)
     rig.run(10_000)
-    assert rig.said("alarm") == [] and rig.column.selftest is None
+    assert rig.said("alarm") == [] and rig.column.drills is rig.column.looks is None
 
 
 @pytest.mark.parametrize("low_mv", [0, 11_000])
@@ -191,11 +191,11 @@ def test_it_looks_soon_after_it_came_online() -> None:
     rig, endpoint = make(stream_s=3600)
     rig.up().run(9000)
     assert len(endpoint.asked_ms) == 1
-    rig.column.selftest._stream_due.start(1000)
-    rig.column.selftest.online()
+    rig.column.looks._due.start(1000)
+    rig.column.looks.online()
     rig.run(4000)
     assert len(endpoint.asked_ms) == 2
-    rig.column.selftest._stream_due.start(3_000_000)
+    rig.column.looks._due.start(3_000_000)
     for is_up in (False, True):  # another session
         rig.board.link.up = is_up
         rig.run(20_000)

@@ -38,7 +38,7 @@ class Duty:
         return [event for event in self.desk.seen.events + self.desk.seen.drain(0.2) if event["event"] == "reset"]
 
 
-ANSWERS_BYTES = 114 * 1024  # docs/diagnostics.md: from there on to all of a check-up; above 116 IDF has no room for TLS
+ANSWERS_BYTES = 112 * 1024  # a stock ESP32 without PSRAM, docs/diagnostics.md; above 116 IDF has no room for TLS
 
 
 def raised(centre: Centre, number: int) -> Incident:

@@ -24,7 +24,7 @@ ANSWERED_LAMPS = ("answered", "help-coming")
 RUNTIMES = ("virtual", "cpython", "micropython", "micropython32", "micropython32-newest")
 TASKS = (
     *("button", "uplink", "incidents", "column", "lamp", "relay", "link"),
-    *("telemetry", "clock", "commands", "selftest"),
+    *("telemetry", "clock", "commands", "drills", "looks"),
 )
 # Ways for a broker to be away: SIGTERM, SIGKILL, SIGSTOP, CONNACK 5, and a port that accepts and says nothing.
 OUTAGES = ("stop", "kill", "freeze", "refuse", "black-hole")

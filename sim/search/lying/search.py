@@ -21,7 +21,7 @@ from sim.search.lying.liar import FATES
 from sim.search.lying.life import HONEST_S, LYING_S, Life
 from sim.search.lying.promises import COMMANDS, FORGED, PROMISES, REPLAYED, TOLD
 
-from firmware.authentic import Authentic  # isort: skip - after the world, which lets it find its own
+from firmware.proven import Proven  # isort: skip - after the world, which lets it find its own
 
 LIES = ("replay", "swap", "strip", "alter", "forge")
 KINDS = frozenset([*FATES, *(f"{lie} to the {to}" for lie in LIES for to in ("column", "desk")), "register lost"])
@@ -91,10 +91,10 @@ def applied(control: str | None) -> Iterator[None]:
         if control == "replay-accepted":
             stack.enter_context(mock.patch.object(Origins, "_weigh", lambda *_: PROVEN))
         elif control == "command-replayed":
-            stack.enter_context(mock.patch.object(Authentic, "objection", lambda *_: None))
+            stack.enter_context(mock.patch.object(Proven, "objection", lambda *_: None))
             stack.enter_context(mock.patch.object(Commands, "receive", _forgets_ids(Commands.receive)))
         elif control == "proof-not-checked":
-            stack.enter_context(mock.patch.object(Authentic, "is_sealed", lambda *_: True))
+            stack.enter_context(mock.patch.object(Proven, "is_sealed", lambda *_: True))
         elif control == "forged-counts":
             stack.enter_context(mock.patch.object(proof, "is_sealed", lambda *_: True))
         elif control == "fault-not-checked":
