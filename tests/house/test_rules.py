@@ -342,9 +342,9 @@ def class_of(path: Path, name: str) -> Any:
     members: dict[str, Any] = {}
     for node in ast.walk(body):
         if isinstance(node, ast.Assign):
-            for target in node.targets:
-                if isinstance(target, ast.Attribute) and ast.unparse(target.value) == "self":
-                    members[target.attr] = None
+            for one in (one for target in node.targets for one in ast.walk(target)):  # of a tuple, too
+                if isinstance(one, ast.Attribute) and ast.unparse(one.value) == "self":
+                    members[one.attr] = None
     for node in body.body:
         if isinstance(node, ast.Assign):
             members.update({ast.unparse(target): None for target in node.targets})
