@@ -179,7 +179,7 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
     return Duty(
         *(register, login.host, login.port),
         name=arguments.name, tls=login.tls, user=login.user, password=login.password, on_change=on_change,
-        plan=plan, officers=Officers(plan.officers),
+        plan=plan, officers=Officers(plan.officers, arguments.folder),
         roster=None if arguments.roster is None else WatchedFile(arguments.roster, roster.read),
         answer_key=None if arguments.answer_key is None else receiver.read_key(arguments.answer_key),
         button_days=arguments.button_days,

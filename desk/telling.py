@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 from desk.escalation import FAILED, SENT, UNCERTAIN
@@ -39,11 +40,11 @@ class Nobody:
 
 
 class Officers:
-    """All officers of a plan. Raises OfficerError when one's settings cannot be."""
+    """All officers of a plan. `folder`: of the desk. Raises OfficerError when one's settings cannot be."""
 
-    def __init__(self, settings: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(self, settings: Mapping[str, Mapping[str, Any]], folder: Path | None = None) -> None:
         self._ways: dict[str, tuple[Tell, str]] = {
-            name: (make(name, one), str(one.get("language", "en"))) for name, one in settings.items()
+            name: (make(name, one, folder), str(one.get("language", "en"))) for name, one in settings.items()
         }
         self._threads: list[threading.Thread] = []
 

@@ -9,11 +9,6 @@ before each telling that it leaves: a desk that is killed meanwhile knows at its
 from __future__ import annotations
 
 import contextlib
-import errno
-import hashlib
-import json
-import logging
-import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
@@ -24,71 +19,23 @@ from desk.batch import Batch
 from desk.escalation import Escalation, is_waiting
 from desk.ladder import DESKS
 from desk.ledger import Incident, Ledger, Waiting, join
+from desk.page import Page
 from desk.register import Register
 from desk.rungs import Rung, Telling, Word, rungs_of
 
 SUFFIX = ".unrecorded"
-PAGE_BYTES = 16_384
-"""Room for some hundred steps; the newest stay."""
 KEPT_MS = 24 * 3_600_000
 """A step of a call that never came into the register is forgotten after that."""
 MARK = "unrecorded"
 Entry = tuple[str, int, str, str, dict[str, Any]]
-log = logging.getLogger(__name__)
-
-
-class Page:
-    """One line of JSON and its hash, in a file that never grows: it is written where it lies."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._is_bad = False
-        with contextlib.suppress(OSError):  # then there is no room; writing will say so
-            if not path.exists() or path.stat().st_size < PAGE_BYTES:
-                self._put(b"".ljust(PAGE_BYTES))
-
-    def read(self) -> list[dict[str, Any]]:
-        """What was written last; nothing, if it is not whole."""
-        try:
-            line = self.path.read_bytes().partition(b"\n")[0]
-        except OSError:
-            return []
-        text, _, known = line.rpartition(b" ")
-        if not text.strip():
-            return []
-        if known != _hash(text):
-            log.error("%s: is damaged: an officer may be told again of what was not recorded", self.path)
-            return []
-        return list(json.loads(text))
-
-    def write(self, rows: list[dict[str, Any]]) -> None:
-        """Never raises: what cannot be noted is done all the same, and said."""
-        while len(line := _line(rows)) > PAGE_BYTES:
-            rows = rows[1 + len(rows) // 10 :]
-        try:
-            self._put(line)
-        except OSError as error:
-            if not self._is_bad:
-                log.error("%s: %s: after a restart an officer may be told again without notice", self.path, error)
-            self._is_bad = True
-            return
-        self._is_bad = False
-
-    def _put(self, content: bytes) -> None:
-        page = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            if os.pwrite(page, content, 0) < len(content):
-                raise OSError(errno.ENOSPC, "no room for all of it")
-            os.fsync(page)
-        finally:
-            os.close(page)
+LOST = "after a restart an officer may be told again without notice"
 
 
 class Unrecorded:
     """Of one desk, as long as its process lives; `path`: the register's."""
 
     def __init__(self, path: Path, now_ms: int) -> None:
-        self._page = Page(path.with_name(path.name + SUFFIX))
+        self._page = Page(path.with_name(path.name + SUFFIX), LOST)
         self.calls: dict[str, Incident] = {}
         """Calls that are in no register, as they were last heard."""
         self.words: list[Word] = []
@@ -97,6 +44,8 @@ class Unrecorded:
         """What other desks have said of their ladder: the broker says it again until it can be written."""
         self.louder: set[str] = set()
         """Calls of which all desks are to be told."""
+        self._shown: dict[str, str] = {}
+        """`calls`, by their states, as people last saw them."""
         self._waits: dict[str, Waiting] = {}
         self._entries: list[Entry] = []
         known = [rung for rung in rungs_of(self._page.read()) if 0 <= now_ms - rung.at_ms < KEPT_MS]
@@ -182,6 +131,11 @@ class Unrecorded:
         for incident_id in self.calls.keys() & ledger.early.keys():
             join(self.calls[incident_id], ledger.early[incident_id])
 
+    def news(self) -> list[str]:
+        """Calls that are in no register stand on the page all the same: those that are new, or that somebody took."""
+        before, self._shown = self._shown, {one.id: one.state for one in self.calls.values()}
+        return [name for name, state in self._shown.items() if before.get(name) != state]
+
     def unanswered_s(self, incident_id: str) -> int:
         """See Incident; as far as the register does not say it yet."""
         waiting = self._waits.get(incident_id)
@@ -253,12 +207,3 @@ def _longer(one: Waiting | None, other: Waiting) -> Waiting:
 
 def _key(rung: Rung) -> tuple[str, int, str]:
     return rung.incident_id, rung.opening, rung.step
-
-
-def _line(rows: list[dict[str, Any]]) -> bytes:
-    text = json.dumps(rows, separators=(",", ":")).encode()
-    return text + b" " + _hash(text) + b"\n"
-
-
-def _hash(text: bytes) -> bytes:
-    return hashlib.sha256(text).hexdigest()[:16].encode()

@@ -2,11 +2,13 @@
 
     KEYS = {"url": True, "timeout_s": False}     # its settings, and whether each must be there
 
-    def make(settings: Mapping[str, Any]) -> Tell: ...   # raises ValueError for a setting that cannot be
+    def make(settings: Mapping[str, Any], notes: Path | None) -> Tell: ...   # raises ValueError for a bad setting
 
 A `Tell` waits until the other side has taken the call, LIMIT_S at most, and returns what that side said. It raises
 NotTold when the other side certainly has not taken it, and anything else when nobody can know: then the desk says
-that it is uncertain, and repeats it once under the same `key`.
+that it is uncertain, and repeats it once under the same `key`. `notes` is a file for what a kill of the desk must not
+make forgotten (desk/page.py): a way that leaves something behind, such as a telephone that rings, ends it at its next
+`make`. None: nothing can be kept.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from desk.officers.words import LANGUAGES
@@ -57,8 +60,8 @@ def ways() -> list[str]:
     return sorted(one.name for one in pkgutil.iter_modules(__path__) if one.name != "words")
 
 
-def make(name: str, settings: Mapping[str, Any]) -> Tell:
-    """The way to an officer. Raises OfficerError."""
+def make(name: str, settings: Mapping[str, Any], folder: Path | None = None) -> Tell:
+    """The way to an officer. `folder`: of the desk, for notes. Raises OfficerError."""
     where, how = f"officer {name}", settings.get("how")
     if how not in ways():
         raise OfficerError(f"{where}: how: found {how!r}, must be one of {', '.join(ways())}")
@@ -73,7 +76,8 @@ def make(name: str, settings: Mapping[str, Any]) -> Tell:
     if settings.get("language", "en") not in LANGUAGES:
         raise OfficerError(f"{where}: language: must be one of {', '.join(LANGUAGES)}")
     try:
-        made: Tell = way.make({key: value for key, value in settings.items() if key not in COMMON_KEYS})
+        notes = None if folder is None else folder / f"officer-{name}.notes"
+        made: Tell = way.make({key: value for key, value in settings.items() if key not in COMMON_KEYS}, notes)
     except (ValueError, TypeError) as error:
         raise OfficerError(f"{where}: {error}") from None
     return made

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Mapping
 from email.message import EmailMessage
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 from desk.officers import Call, NotTold, Tell
@@ -21,7 +22,7 @@ TIMEOUT_S = 10
 TIMEOUT_MAX_S = 15
 
 
-def make(settings: Mapping[str, Any]) -> Tell:
+def make(settings: Mapping[str, Any], notes: Path | None) -> Tell:
     """`tls`: starttls unless told otherwise; a password is never sent without."""
     tls = settings.get("tls", "starttls")
     if tls not in TLS:

@@ -21,7 +21,7 @@ TIMEOUT_MAX_S = 30
 ANSWER_MAX_BYTES = 4096
 
 
-def make(settings: Mapping[str, Any]) -> Tell:
+def make(settings: Mapping[str, Any], notes: Path | None) -> Tell:
     """`token` goes out as a bearer's; `ca` is the authority of a certificate that no browser would know."""
     url, timeout_s = settings["url"], settings.get("timeout_s", TIMEOUT_S)
     where = urlsplit(url)

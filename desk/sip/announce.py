@@ -6,10 +6,12 @@ import asyncio
 import math
 import wave
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from sipmessage import Request, Response
 
 from desk.sip.conversation import RING_S, Conversation, Peer
 from desk.sip.g711 import BLOCK, BLOCK_S, RATE_HZ
@@ -30,12 +32,13 @@ class Outcome:
 
 
 async def announce(
-    peer: Peer, blocks: Iterable[bytes], *, ring_s: float = RING_S, until_digit: str = "", after_s: float = 0.0
-) -> Outcome:
+    peer: Peer, blocks: Iterable[bytes], *, ring_s: float = RING_S, until_digit: str = "", after_s: float = 0.0,
+    noted: Callable[[Request, Response | None], None] = lambda invite, heard: None,
+) -> Outcome:  # fmt: skip
     """Never raises NoCall. `blocks`: see `tone` and `recorded`. A key in `until_digit` ends it at once, and for
-    `after_s` after the message such a key is waited for."""
+    `after_s` after the message such a key is waited for. `noted`: see Conversation.dial."""
     try:
-        talk = await Conversation.dial(peer, ring_s=ring_s)
+        talk = await Conversation.dial(peer, ring_s=ring_s, noted=noted)
     except NoCall as trouble:
         return Outcome(False, trouble.code, trouble.text)
     digits: list[str] = []

@@ -114,8 +114,11 @@ class Conversation:
 
     line: Line
 
-    def __init__(self, peer: Peer, may_send: Callable[[str], bool] | None = None) -> None:
-        self.peer = peer
+    def __init__(
+        self, peer: Peer, may_send: Callable[[str], bool] | None = None,
+        noted: Callable[[Request, Response | None], None] = lambda invite, heard: None,
+    ) -> None:  # fmt: skip
+        self.peer, self._noted = peer, noted
         self._may_send = may_send or (lambda address: address in peer.addresses)
         self.over: asyncio.Future[NoCall] = asyncio.get_running_loop().create_future()
         self.sound = Sound()
@@ -140,9 +143,11 @@ class Conversation:
         ring_s: float = RING_S,
         may_send: Callable[[str], bool] | None = None,
         rings: Callable[[], None] = lambda: None,
+        noted: Callable[[Request, Response | None], None] = lambda invite, heard: None,
     ) -> Conversation:
-        """A call that was answered. Raises NoCall. Cancelled, or not answered in `ring_s`, it is taken back."""
-        talk = cls(peer, may_send)
+        """A call that was answered. Raises NoCall. Cancelled, or not answered in `ring_s`, it is taken back. `noted` is
+        told before the call leaves, and when something is heard of it, what `end_another` needs to end it."""
+        talk = cls(peer, may_send, noted)
         await talk._open()
         asking = asyncio.ensure_future(talk._call(rings))
         try:
@@ -192,6 +197,24 @@ class Conversation:
         talk._agree(session)
         _background(talk._say_until_heard(invite, response))
         return talk
+
+    @classmethod
+    async def end_another(cls, peer: Peer, invite: Request, heard: Response | None) -> None:
+        """End a call that a process which is no more has made: `heard` is the last that it has heard of it. Whether it
+        rings still or was answered meanwhile nobody knows: what does not fit is refused by the other side, and harms
+        nothing. Raises NoCall when nobody answers."""
+        talk = cls(peer)
+        await talk._open()
+        try:
+            talk._call_id, talk._from, talk._to = invite.call_id, invite.headers["From"], invite.headers["To"]
+            talk._sequence = invite.cseq.sequence
+            if heard is None or heard.code < 200:
+                await talk._cancel(invite)
+            if heard is not None and tag_of(heard.headers["To"]):
+                talk._told_where(heard)
+                await talk._asked_again("BYE", silent_s=BYE_S)
+        finally:
+            await talk._shut()
 
     async def _say_until_heard(self, invite: Request, response: Response) -> None:
         """That the call was taken (RFC 3261, 13.3.1.4)."""
@@ -267,12 +290,14 @@ class Conversation:
         def heard(response: Response) -> None:
             if response.code > 100 and not self.rings:
                 self.rings = True
+                self._note(response)
                 rings()
 
         offer = sdp.described(self._host, self._port)
         response = await self._asked_again("INVITE", offer, heard)
         if response.code >= 300:
             raise of_status(response.code)
+        self._note(response)
         self._answered(response)
         try:
             self._agree(sdp.read(response.body))
@@ -280,8 +305,12 @@ class Conversation:
             await self._leave()
             raise
 
-    def _answered(self, response: Response) -> None:
-        """Somebody took the call: from here on there is something to end. Raises NoCall."""
+    def _note(self, heard: Response | None = None) -> None:
+        assert self._invite is not None
+        self._noted(self._invite, heard)
+
+    def _told_where(self, response: Response) -> None:
+        """Whom to tell what comes next in this call. Raises NoCall."""
         self._to = response.headers["To"]
         try:
             contacts = response.contact
@@ -289,6 +318,10 @@ class Conversation:
         except ValueError:
             raise NoCall("protocol", "it does not say where it can be reached") from None
         self._routes = _each(response.headers.getlist("Record-Route"))[::-1]
+
+    def _answered(self, response: Response) -> None:
+        """Somebody took the call: from here on there is something to end. Raises NoCall."""
+        self._told_where(response)
         self.line.tell(self._request("ACK", number=response.cseq.sequence), response)
 
     async def _asked_again(
@@ -308,6 +341,9 @@ class Conversation:
             return request
 
         def ask(request: Request) -> Awaitable[Response]:
+            if method == "INVITE":
+                request.headers.set("Via", self.line.new_via())
+                self._note()
             return self.line.ask(request, heard, silent_s) if silent_s else self.line.ask(request, heard)
 
         return await asked(make, ask, self.peer.user, self.peer.password)

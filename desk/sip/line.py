@@ -61,7 +61,7 @@ class Line:
         other side as well. Of a CANCEL the branch is the INVITE's.
         """
         if request.headers.get("Via") is None:
-            request.headers.set("Via", self._new_via())
+            request.headers.set("Via", self.new_via())
         key = _key(request)
         waiting = self._waiting[key] = Waiting(request, asyncio.get_running_loop().create_future(), heard)
         sending = asyncio.ensure_future(self._repeat(waiting, silent_s))
@@ -73,7 +73,7 @@ class Line:
 
     def tell(self, request: Request, answers: Response) -> None:
         """An ACK of a 2xx: not answered, but said again whenever that answer comes again."""
-        request.headers.set("Via", self._new_via())
+        request.headers.set("Via", self.new_via())
         self._acked[_tag(answers), answers.cseq.sequence] = bytes(request)
         while len(self._acked) > ANSWERED_MAX:
             self._acked.popitem(last=False)
@@ -92,7 +92,7 @@ class Line:
             if not waiting.answer.done():
                 waiting.answer.set_exception(trouble)
 
-    def _new_via(self) -> str:
+    def new_via(self) -> str:
         return f"SIP/2.0/{self.transport.upper()} {self.here};branch={COOKIE}{secrets.token_hex(12)};rport"
 
     async def _repeat(self, waiting: Waiting, silent_s: float) -> None:

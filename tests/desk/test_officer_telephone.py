@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from column_probe import need
-from duty_rig import alarm_of
+from duty_rig import ROOT, alarm_of, until
 
 from desk.ledger import Incident
 from desk.officers import Call, NotTold, OfficerError, make, sip
 from desk.rungs import Telling
+from desk.sip.under_way import UnderWay
 from desk.telling import call_of
-from sim.servers.intercom import Intercom
+from sim.servers.intercom import ENDS, Intercom
 
 
 def call() -> Call:
@@ -72,6 +77,53 @@ def test_a_telephone_that_nobody_answers_was_not_told() -> None:
     with ringing, pytest.raises(NotTold, match="no-answer"):
         make("duty", {"how": "sip", "to": ringing.address, "ring_s": 1})(call())
     ringing.close()
+
+
+# -- a desk that is killed meanwhile says no farewell
+
+CALLER = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from desk.officers import make
+make("duty", {"how": "sip", "to": sys.argv[1]}, Path(sys.argv[2]))(SimpleNamespace(key="a/0/30-duty", repeated=False))
+"""
+
+
+def seen(telephone: Intercom, kind: str, times: int = 1) -> None:
+    until(lambda: [one["type"] for one in telephone.events].count(kind) >= times, f"{kind} at the telephone")
+
+
+@pytest.mark.baresip
+@pytest.mark.parametrize(("answers", "under_way"), [(False, "CALL_INCOMING"), (True, "CALL_ESTABLISHED")])
+def test_what_a_killed_desk_has_left_ringing_is_ended_by_the_next(
+    answers: bool, under_way: str, tmp_path: Path
+) -> None:
+    """Red where nothing is noted before the call leaves, where only the one or only the other is ended, and where the
+    next call does not wait for it (busy). The control is a desk without the notes: with it the telephone rings on."""
+    need("baresip")
+    telephone = Intercom("duty-officer", answers=answers)
+    with telephone:
+        settings = {"how": "sip", "to": telephone.address, "ring_s": 1}
+        command = [sys.executable, "-c", CALLER, telephone.address, str(tmp_path)]
+        killed = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        seen(telephone, under_way)
+        killed.kill()
+        killed.wait()
+        (tmp_path / "elsewhere").mkdir()
+        forgetful = make("duty", settings, tmp_path / "elsewhere")
+        assert isinstance(forgetful, sip.Telephone)
+        forgetful._ending.join()
+        assert ENDS not in [one["type"] for one in telephone.events]
+        way = make("duty", settings, tmp_path)
+        seen(telephone, ENDS)
+        assert isinstance(way, sip.Telephone)
+        way._ending.join()
+        if not answers:
+            with pytest.raises(NotTold, match="no-answer"):  # not busy
+                way(call())
+        assert UnderWay(tmp_path / "officer-duty.notes").left == []
+    telephone.close()
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A desk as a process, for tests that kill it: `python duty_process.py '{"path", "port", "name", "fault"}'`.
+"""A desk as a process, for tests that kill it: `python duty_process.py '{"path", "port", "name", "fault", "ladder"}'`.
 
 Prints `connected`, then answers each line of its input: a JSON list of a method's name and its arguments. `fault`:
 where it kills itself, or in which way it is wrong, one of FAULTS.
@@ -15,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from common.ports import HOST
+from desk import ladder
 from desk.batch import Batch
 from desk.duty import Duty
 from desk.ledger import LedgerError
 from desk.register import Register
+from desk.telling import Officers
 
 write = Batch.write
 client: Any = None
@@ -84,7 +86,9 @@ def main() -> None:
     if options["fault"]:
         Batch.write = FAULTS[options["fault"]]  # type: ignore[method-assign,assignment]
     with Register(Path(options["path"])) as register:
-        duty = Duty(register, HOST, options["port"], name=options["name"])
+        plan = ladder.read(Path(options["ladder"])) if options["ladder"] else None
+        officers = Officers(plan.officers, register.path.parent) if plan else None
+        duty = Duty(register, HOST, options["port"], name=options["name"], plan=plan, officers=officers)
         client = duty._calls._client
         with duty:
             duty.wait_connected(60)

@@ -162,8 +162,11 @@ class DeskProcess:
     """tests/rigs/duty_process.py as a process of its own, which may be killed. A context manager that
     ends with SIGKILL."""
 
-    def __init__(self, folder: Path, broker: Broker, *, name: str = "desk", fault: str = "") -> None:
+    def __init__(
+        self, folder: Path, broker: Broker, *, name: str = "desk", fault: str = "", ladder: Path | None = None
+    ) -> None:
         options = {"path": str(folder / "register.db"), "port": broker.port, "name": name, "fault": fault}
+        options["ladder"] = str(ladder or "")
         command = [sys.executable, str(ROOT / "tests" / "rigs" / "duty_process.py"), json.dumps(options)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         self._process = subprocess.Popen(
