@@ -11,9 +11,9 @@ NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 PAGE_BYTES = 4096
 
 
-def has_no_room(path: Path) -> bool:
-    """Whether a file like this one cannot become longer. SQLite knows a full disk by itself; a quota or a limit that is
-    reached it only calls an error. So a page is written where this file, or its journal, would go on."""
+def has_no_room(path: Path, wanted_bytes: int = PAGE_BYTES) -> bool:
+    """Whether a file like this one cannot become so much longer. SQLite knows a full disk by itself; a quota or a limit
+    that is reached it only calls an error. So it is tried where this file, or its journal, would go on."""
     if not path.name:
         return False
     probe = path.with_name(path.name + ".room")
@@ -21,7 +21,8 @@ def has_no_room(path: Path) -> bool:
         end = max(one.stat().st_size for one in (path, path.with_name(path.name + "-wal")) if one.exists())
         tried = os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
-            os.pwrite(tried, bytes(PAGE_BYTES), end)
+            if os.pwrite(tried, bytes(wanted_bytes), end) < wanted_bytes:
+                return True
         finally:
             os.close(tried)
             probe.unlink()

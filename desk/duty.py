@@ -129,14 +129,18 @@ class Duty(Running, Operators, Office):
         """What each column was last told of its call."""
         self._alive_ms = 0
         self._stale = self._listening = self._answering = False
-        self._failed_ms = 0
         self._shown: tuple[bool, Trouble] = (False, trouble.NOT_STARTED)
-        self._disk_trouble = trouble.NONE
+        self._disk_trouble, self._failed_ms = register.trouble, now_ms()
+        if register.trouble.code:
+            log.error("desk %s: begins without room: %s", name, register.trouble.text)
         self._looked_s = time.monotonic()
         self._floods = Floods(name)
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._tick_on, name=f"{name}-ticker", daemon=True)
-        register.end_presences(register.alive_ms())
+        self._left_ms: int | None = register.alive_ms()
+        """When the process before was last seen, until what it left open is ended."""
+        with contextlib.suppress(sqlite3.Error):
+            self._end_presences()
         self._ladder_from_ms = register.ladder_from_ms()
         self._me = register.desk_id()
         self._calls, self._telemetry = self._lines(f"desk-{self._me}")
@@ -158,6 +162,12 @@ class Duty(Running, Operators, Office):
         hears = self._escalation, self.keeper, self._origins, self._unrecorded.calls.get
         self._intake = Intake(self._ledger, self._silence, self.name, *hears)
         self._silence.listen(self._now_ms() if self._listening else None)
+
+    def _end_presences(self) -> None:
+        """Of the process before: before anything else is written."""
+        if self._left_ms is not None:
+            self.register.end_presences(self._left_ms)
+            self._left_ms = None
 
     def _steps(self, incident_id: str) -> list[Rung]:
         return [*rungs_of(self.register.rungs(incident_id)), *self._unrecorded.steps(incident_id)]
@@ -281,11 +291,13 @@ class Duty(Running, Operators, Office):
         self._said.clear()
         with contextlib.suppress(sqlite3.Error):  # it cannot even be read
             self._tell_officers(self._unrecorded.take(lost, self._ledger, self.register))
+        self._told += [Change("incident", name) for name in self._unrecorded.news()]
         for line in {receipt.line for receipt in lost.receipts}:
             line.hang_up()
 
     def _commit(self) -> None:
         """Write what there is; then, and only then, let the broker forget the messages, and answer."""
+        self._end_presences()
         batch, now_ms = self._batch, self._now_ms()
         batch.upkeep, self.keeper.statements = [*batch.upkeep, *self.keeper.statements], []
         written = False
@@ -317,6 +329,8 @@ class Duty(Running, Operators, Office):
             self._unrecorded.written(debts)
             self._told += debts.changes()
             self._has_room()
+            for word in self._escalation.words(debts.rungs):  # another desk may have done the same
+                self._announce(word)
         self._ledger.cool(INCIDENTS_IN_MEMORY)
 
     def _lacks_room(self, now_ms: int) -> bool:
@@ -445,6 +459,8 @@ class Duty(Running, Operators, Office):
                 self.register.put_alive(now_ms)
                 proven.note_count(self.register, self._origins)
                 self._alive_ms = now_ms
+                self._has_room()
+                self.register.share()
 
     def _escalate(self, open_: list[Incident], now_ms: int) -> None:
         """Let calls that nobody accepts climb the ladder."""
@@ -461,6 +477,7 @@ class Duty(Running, Operators, Office):
     def _climb_unrecorded(self, waiting: list[Incident], now_ms: int) -> None:
         """The register takes nothing, or does not have these calls yet: they climb all the same."""
         self._tell_officers(self._unrecorded.climb(self._escalation, waiting, now_ms, self._ledger, self.register))
+        self._told += [Change("incident", name) for name in self._unrecorded.news()]
         if self._calls.stands:
             words, louder = self._unrecorded.to_say(self._ledger)
             for word in words:
@@ -468,6 +485,11 @@ class Duty(Running, Operators, Office):
             for incident_id in louder:
                 self._answer(incident_id, None)
                 self._told.append(Change("incident", incident_id))
+
+    def held(self) -> list[Incident]:
+        """Calls that the register could not take."""
+        with self._lock:
+            return list(self._unrecorded.calls.values())
 
     def unanswered_s(self, incident_id: str) -> int:
         """For how long nobody has accepted a call, as far as the register could not take that."""

@@ -91,8 +91,9 @@ class Escalation:
             self._hear_word(batch, incident, ladder, now_ms)
 
     def words(self, ended: Iterable[Rung]) -> list[Word]:
-        """What other desks may not have heard of this one's steps while there was no broker."""
-        return [Word(rung.incident_id, self._ladder_of(rung, rung.state)) for rung in ended]
+        """What other desks may not have heard of this one's steps: there was no broker, or no room to say so."""
+        mine = [one for one in ended if one.desk == self._me and one.state in ENDED and one.tell != DESKS]
+        return [Word(rung.incident_id, self._ladder_of(rung, rung.state)) for rung in mine]
 
     def told(self, batch: Batch, telling: Telling, state: str, why: str, now_ms: int) -> None:
         """How a telling ended."""

@@ -6,7 +6,7 @@ open when the desk was killed is ended by the next start, at the last moment tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from desk.batch import Change
@@ -46,11 +46,16 @@ class Openings:
     ) -> None:
         self._register, self._notify, self._now_ms = register, notify, now_ms
 
-    def recover(self) -> None:
-        """Once, at the start: end what was open when the desk ended. Raises sqlite3.Error."""
+    def left(self) -> dict[int, int]:
+        """At the start: what was open when the desk ended, by its number, and when it ended at the latest."""
         alive_ms = self._register.alive_ms()
-        for row in self._register.ask("SELECT n, at_ms FROM opening WHERE ended_ms IS NULL"):
-            self.end(row["n"], DESK_STOPPED, max(row["at_ms"], alive_ms))
+        rows = self._register.ask("SELECT n, at_ms FROM opening WHERE ended_ms IS NULL")
+        return {row["n"]: max(row["at_ms"], alive_ms) for row in rows}
+
+    def recover(self, left: Mapping[int, int] | None = None) -> None:
+        """Once, as soon as the register takes it: end those. Raises sqlite3.Error."""
+        for number, ended_ms in (self.left() if left is None else left).items():
+            self.end(number, DESK_STOPPED, ended_ms)
 
     def begin(self, opening: Opening) -> int:
         """Write it down; its number. Raises sqlite3.Error: then it is not written."""

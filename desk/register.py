@@ -1,13 +1,12 @@
 """The register: every incident with all that came of it, in one SQLite file that survives a power cut.
 
 What is true is decided by `desk.ledger`; this keeps it. Writing and reading have a connection each, so that a
-long statistic never holds up an alarm. From top to bottom: its tables, its file, what is read, what is written.
+long statistic never holds up an alarm. From top to bottom: what is read, what is written.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -15,27 +14,29 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from desk import evidence, trouble
+from desk.disk import has_no_room
 from desk.evidence import Chain
 from desk.ledger import NEVER_S, Column, Decision, Incident, Ledger, Waiting, milliseconds
 from desk.limits import DRILLS_MAX, INCIDENTS_IN_MEMORY
-from desk.tables import STEPS
+from desk.register_file import RegisterError, connect, lock, open_checked
 
-BUSY_S = 10.0
-OPEN_BUSY_S = 2.0  # at the start: report another program that holds the file longer
 INCIDENTS_LIMIT = 1000
 EVENTS_MAX = 500  # of one column, here and below: the oldest go
 PRESENCES_MAX = 5000
 ENTRIES_MAX = 300  # of one incident: then presses and repeats are only counted
 VIOLATIONS_MAX = 1000
 TOPIC_MAX, WHY_MAX = 200, 500  # characters of a violation
+SHARED_BYTES = 64 * 1024  # what SQLite needs beside the register for two connections, and for a write
 COUNTED = ("press", "repeat")
 ALIVE = "alive_ms"
 WRONG_SHOWN = 3  # of the evidence, at a start
+__all__ = ["Reading", "Register", "RegisterError"]
 log = logging.getLogger(__name__)
 
 _FIRST = ("id", "region", "device_id", "raised_ms", "clock", "age_ms", "received_ms", "registered_ms")
@@ -46,85 +47,6 @@ _UPDATED = (
 )  # fmt: skip
 
 
-class RegisterError(RuntimeError):
-    """The register cannot be used; says which file, why, and what to do."""
-
-
-# The file: opened by one desk only, checked, and brought up to date
-
-
-def lock(path: Path) -> int:
-    """Take the file for this process; the lock ends with it, however it ends. Raises RegisterError, and OSError."""
-    held = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(held, 20, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(held)
-        raise RegisterError(
-            f"{path}: another desk (process {holder}) has this register: give each desk a folder of its own"
-        ) from None
-    os.ftruncate(held, 0)
-    os.pwrite(held, str(os.getpid()).encode(), 0)
-    return held
-
-
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection for any thread, without transactions of its own making."""
-    db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-    db.row_factory = sqlite3.Row
-    return db
-
-
-def open_checked(path: Path) -> sqlite3.Connection:
-    """The connection that writes. Raises RegisterError when the file is damaged, or made by a newer version."""
-    try:
-        db = connect(path)
-    except sqlite3.Error as error:
-        raise RegisterError(trouble.of_register(error, path).text) from None
-    try:
-        db.execute(f"PRAGMA busy_timeout = {round(OPEN_BUSY_S * 1000)}")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")  # each commit is on the disk before it returns
-        (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
-        if found != "ok":
-            raise damaged(found)
-        _bring_up_to_date(db, path)
-        _try_to_write(db)
-        db.execute(f"PRAGMA busy_timeout = {round(BUSY_S * 1000)}")
-    except sqlite3.Error as error:
-        db.close()
-        raise RegisterError(trouble.of_register(error, path).text) from None
-    except RegisterError:
-        db.close()
-        raise
-    return db
-
-
-def damaged(why: str) -> sqlite3.DatabaseError:
-    """SQLite's own error for what its check found."""
-    error = sqlite3.DatabaseError(why)
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
-
-
-def _try_to_write(db: sqlite3.Connection) -> None:
-    """Find a read-only file or a full disk now, not at the first call."""
-    db.execute("BEGIN IMMEDIATE")
-    db.execute("INSERT OR REPLACE INTO desk VALUES ('opened', strftime('%s'))")
-    db.execute("COMMIT")
-
-
-def _bring_up_to_date(db: sqlite3.Connection, path: Path) -> None:
-    (done,) = db.execute("PRAGMA user_version").fetchone()
-    if done > len(STEPS):
-        raise RegisterError(
-            f"{path}: made by a newer version (step {done} of its tables, this one knows {len(STEPS)}): update this one"
-        )
-    for number, step in enumerate(STEPS[done:], done + 1):
-        db.executescript(f"BEGIN IMMEDIATE; {step}; PRAGMA user_version = {number}; COMMIT")
-
-
 # What is read, and what is written
 
 
@@ -132,7 +54,7 @@ class Reading:
     """The reading half of Register: what was committed last. It never waits for writing, and never holds it up."""
 
     def __init__(self, path: Path) -> None:
-        self._reading = threading.Lock()
+        self._reading: AbstractContextManager[Any] = threading.Lock()
         self._reader: sqlite3.Connection = connect(path)
         self._reader.execute("PRAGMA query_only = ON")
 
@@ -290,7 +212,10 @@ class Register(Reading):
 
     Raises RegisterError when another process has it, when it is damaged, or when a newer version made it. Writing
     raises sqlite3.Error when the disk does not take it. Each method that writes is one transaction, unless it runs
-    inside `transaction()`. What can be read: see `Reading`."""
+    inside `transaction()`. What can be read: see `Reading`.
+
+    `trouble`: why it takes nothing as it is opened. Opened on a full disk it has one connection for reading and
+    writing; `share` gives reading its own again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -303,14 +228,35 @@ class Register(Reading):
         except OSError as error:
             raise RegisterError(f"{trouble.of_opening(error, path).text}") from None
         try:
-            self._db = open_checked(path)
-            self._chain = Chain(self._db, path)
+            self._open()
             for wrong in evidence.check(self._db, path, whole=False)[:WRONG_SHOWN]:
                 log.error("%s: the evidence is not whole: %s", path, wrong)
-            super().__init__(path)
         except BaseException:
             os.close(self._lock)
             raise
+
+    def _open(self) -> None:
+        self._db, self.trouble = open_checked(self.path)
+        try:
+            self._chain = Chain(self._db, self.path)
+        except OSError as error:  # its keys
+            self._db.close()
+            raise RegisterError(trouble.of_opening(error, self.path).text) from None
+        if self.trouble.code:
+            self._reading, self._reader = self._mutex, self._db
+        else:
+            super().__init__(self.path)
+
+    def share(self) -> None:
+        """Now and then: there may be room for two connections again, so that nobody who reads holds up a writer.
+        Raises sqlite3.Error."""
+        with self._mutex:
+            if self._reader is self._db and not self._depth and not has_no_room(self.path, SHARED_BYTES):
+                self._db.close()
+                try:
+                    self._open()
+                except RegisterError as error:
+                    raise sqlite3.OperationalError(str(error)) from None
 
     def close(self) -> None:
         """Close the file, and let others have it. A second time it does nothing."""
@@ -523,8 +469,10 @@ class Register(Reading):
 
     def desk_id(self) -> str:
         """This register's unique name; it never changes."""
-        self._write("INSERT OR IGNORE INTO desk VALUES ('id', ?)", uuid.uuid4().hex[:12])
-        return str(self.ask("SELECT value FROM desk WHERE name = 'id'")[0]["value"])
+        for row in self.ask("SELECT value FROM desk WHERE name = 'id'"):
+            return str(row["value"])
+        self._write("INSERT INTO desk VALUES ('id', ?)", made := uuid.uuid4().hex[:12])
+        return made
 
 
 def _decision(row: dict[str, Any]) -> Decision:
@@ -548,6 +496,12 @@ def _incident(row: dict[str, Any]) -> Incident:
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "alarm": json.loads(row["alarm"]), "late": bool(row["late"]), "unanswered": bool(row["unanswered"])}
+
+
+def row_of(incident: Incident) -> dict[str, Any]:
+    """A row for a call that is in no register, as `incidents` gives those that are."""
+    row = {**_row(incident), "note": "", "registered_ms": None, "answered_ms": None, "unanswered": True}
+    return {**row, "alarm": incident.alarm, "late": incident.late}
 
 
 def _row(incident: Incident) -> dict[str, Any]:

@@ -23,6 +23,7 @@ class Trouble(NamedTuple):
 
 
 NONE = Trouble("", "")
+DISK_FULL = "disk-full"
 NOT_STARTED = Trouble("not-started", "not started")
 CONNECTING = Trouble("connecting", "connecting")
 STOPPED = Trouble("stopped", "stopped")
@@ -49,6 +50,12 @@ REFUSED_LOGIN = {
         "user, and it must be able to read them",
     ),
 }
+AS_WITHOUT_ROOM = (
+    *(sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN),
+    sqlite3.SQLITE_CANTOPEN,
+)
+"""What SQLite says, among other things, when a quota or a limit is reached; also when it shares its index, or begins
+its journal."""
 NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
 
 
@@ -95,7 +102,7 @@ def of_opening(error: OSError, path: Path) -> Trouble:
     """The register's file or folder cannot be had."""
     text, folder = f"{path}: {error.strerror}", path.parent
     if error.errno in NO_ROOM:
-        return Trouble("disk-full", f"{text}: the disk is full: make room on the disk of {folder}")
+        return Trouble(DISK_FULL, f"{text}: the disk is full: make room on the disk of {folder}")
     if error.errno == errno.EROFS:
         return Trouble("disk-readonly", f"{text}: the disk is mounted read-only: mount it for writing")
     if error.errno in (errno.EACCES, errno.EPERM):
@@ -115,7 +122,7 @@ def of_register(error: BaseException, path: Path) -> Trouble:
     text, folder = f"{path}: {error}", path.parent
     match primary:
         case sqlite3.SQLITE_FULL:
-            return Trouble("disk-full", f"{text}: the disk is full: make room on the disk of {folder}")
+            return Trouble(DISK_FULL, f"{text}: the disk is full: make room on the disk of {folder}")
         case sqlite3.SQLITE_READONLY:
             return Trouble(
                 "disk-readonly", f"{text}: the file or its folder is read-only: let this user write {folder}"
@@ -124,6 +131,8 @@ def of_register(error: BaseException, path: Path) -> Trouble:
             return Trouble(
                 "disk-locked", f"{text}: another program holds the file locked: end it (a backup? an editor?)"
             )
+        case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_IOERR if code in AS_WITHOUT_ROOM and has_no_room(path):
+            return Trouble(DISK_FULL, f"{text}: nothing more may be written: make room, or raise the quota")
         case sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return Trouble("disk-unreadable", f"{text}: it cannot be opened: let this user read and write {folder}")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
@@ -131,8 +140,6 @@ def of_register(error: BaseException, path: Path) -> Trouble:
                 "disk-damaged",
                 f"{text}: the register is damaged or not one: put a backup in its place, or move it away",
             )
-        case sqlite3.SQLITE_IOERR if code == sqlite3.SQLITE_IOERR_WRITE and has_no_room(path):
-            return Trouble("disk-full", f"{text}: nothing more may be written: make room, or raise the quota")
         case sqlite3.SQLITE_IOERR:
             return Trouble("disk-error", f"{text}: the disk fails: look at the system's log, save {folder} elsewhere")
     return Trouble("disk", text)

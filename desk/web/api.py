@@ -16,7 +16,7 @@ from desk.cameras import Camera, nearest
 from desk.duty import COMMANDS, Duty
 from desk.exercises import DISGUISE_S
 from desk.ledger import OUTCOMES
-from desk.register import Register
+from desk.register import Register, row_of
 from desk.shifts import Shift, Shifts, together
 from desk.web import views
 from desk.web.refusal import Refusal
@@ -97,7 +97,7 @@ class Desk:
     def columns(self) -> list[Document]:
         """All columns, by device id."""
         waiting: dict[str, list[str]] = defaultdict(list)
-        for row in self.register.incidents(state="open", status="actual", limit=MANY):
+        for row in [*self._held(), *self.register.incidents(state="open", status="actual", limit=MANY)]:
             waiting[row["device_id"]].append(row["id"])
         muted, origin = self.duty.muted(now_ms()), self.duty.origin
         return [
@@ -121,8 +121,18 @@ class Desk:
     def _rows(self, wanted: Mapping[str, Any]) -> list[dict[str, Any]]:
         if wanted.get("state") != "open" or "status" in wanted:
             return self.register.incidents(**wanted)
-        calls = self.register.incidents(**{**wanted, "status": "actual", "limit": MANY})
+        calls = self._held(wanted.get("device_id"))
+        calls += self.register.incidents(**{**wanted, "status": "actual", "limit": MANY})
         return calls + self.register.incidents(**{**wanted, "status": "drill"})
+
+    def _held(self, device_id: str | None = None) -> list[dict[str, Any]]:
+        """Calls that are in no register, for its disk is full: an operator sees them all the same."""
+        held = [one for one in self.duty.held() if device_id in (None, one.device_id) and one.state != "closed"]
+        return [row_of(one) for one in sorted(held, key=lambda one: -one.first_s)]
+
+    def _found(self, incident_id: str) -> dict[str, Any] | None:
+        held = (row for row in self._held() if row["id"] == incident_id)
+        return self.register.incident(incident_id) or next(({**row, "timeline": []} for row in held), None)
 
     def _shown(self, row: Mapping[str, Any], files: Mapping[str, int]) -> Document:
         """An incident, with the roster's place where that is not what the column says; `files`: what was recorded."""
@@ -134,10 +144,16 @@ class Desk:
 
     def incident(self, incident_id: str) -> Document:
         """One with its timeline. Raises Refusal."""
-        row = self.register.incident(incident_id)
+        row = self._found(incident_id)
         if row is None:
             raise Refusal(404, f"no incident {incident_id[:80]!r} in the register", code="no-incident")
         return {**self._shown(row, self.recorded()), "timeline": row["timeline"]}
+
+    def refuse_held(self, incident_id: str) -> None:
+        """Of a call that is in no register nothing can be decided: no other desk would hear of it. Raises Refusal."""
+        if self.register.incident(incident_id) is None and self._found(incident_id) is not None:
+            why = f"nothing was done, the register could not be written: {self.duty.trouble}"
+            raise Refusal(503, why, code="register-write", why=self.duty.why.code)
 
     def nearest(self, incident_id: str) -> list[tuple[Camera, float]]:
         """The city's cameras that are nearest to the place, with their distances in metres. Raises Refusal."""
@@ -182,7 +198,7 @@ class Desk:
         files = self.recorded() if any(kind == "incident" for kind, _ in changes) else {}
         for kind, name in changes:
             if kind == "incident":
-                row = self.register.incident(name)
+                row = self._found(name)
                 if row is not None:
                     incidents.append(self._shown(row, files))
                     columns.add(row["device_id"])

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import hmac
 import json
+import logging
 import re
 import secrets
 import threading
@@ -32,6 +33,7 @@ WINDOW = (0, -1, 1)  # steps by which a telephone's clock may differ
 PENDING_S = 600.0  # for scanning, and typing the first code
 RECOVERY_CODES, RECOVERY_BYTES, GROUP = 10, 10, 4
 WRONG_MAX, WRONG_WINDOW_S = 5, 3600.0
+log = logging.getLogger("desk")
 _CODE = re.compile(r"[0-9]{6}")
 
 
@@ -85,8 +87,9 @@ class SecondFactors:
             return codes
 
     def check(self, name: str, code: str) -> bool:
-        """Whether it is a code that counts; it counts no more. True for an account that has no second factor."""
-        with self._changing() as known:
+        """Whether it is a code that counts; it counts no more. True for an account that has no second factor. A full
+        disk keeps nobody from logging in: that the code is used up is then known as long as this process lives."""
+        with self._changing(has_to_last=False) as known:
             factor = known.get(name)
             if factor is None:
                 return True
@@ -117,15 +120,21 @@ class SecondFactors:
         return None
 
     @contextlib.contextmanager
-    def _changing(self) -> Iterator[dict[str, Factor]]:
-        """What is so now; what is changed in it is on the disk afterwards. One at a time, other processes too."""
+    def _changing(self, *, has_to_last: bool = True) -> Iterator[dict[str, Factor]]:
+        """What is so now; what is changed in it is on the disk afterwards, if it has to. One at a time, other processes
+        too. Raises OSError."""
         with self._lock, self._lock_path.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             before = self._all()
             known = dict(before)
             yield known
             if known != before:
-                replace(self._path, json.dumps({name: one._asdict() for name, one in known.items()}, indent=1))
+                try:
+                    replace(self._path, json.dumps({name: one._asdict() for name, one in known.items()}, indent=1))
+                except OSError as error:
+                    if has_to_last:
+                        raise
+                    log.error("%s: that a code is used up cannot be written down: %s", self._path, error.strerror)
                 self._known, self._stamp = known, stamp(self._path)
 
     def _all(self) -> dict[str, Factor]:

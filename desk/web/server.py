@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,7 @@ STATIC = Path(__file__).resolve().parent / "static"
 NAME_MAX, NOTE_MAX = 32, 2000  # characters
 RESTART_COMMAND = "restart"
 KEEPALIVE_S = 60.0
+RECOVER_S = 10.0  # between two tries to write, while the disk is full
 
 T = TypeVar("T")
 
@@ -126,16 +128,32 @@ class Server:
 
     async def _life(self, application: web.Application) -> Any:
         self.feed.start()
-        await asyncio.to_thread(self.openings.recover)
+        left = await asyncio.to_thread(self.openings.left)
+        is_done = await self._recovered(left)
+        recovering = asyncio.ensure_future(self._recover({} if is_done else left))
         await self.player.start()
         self.watching.start()
         self.recording.start()
         self.rollouts.start()
         yield
+        recovering.cancel()
+        await asyncio.gather(recovering, return_exceptions=True)
         await self.rollouts.stop()
         await self.watching.stop()
         await self.recording.stop()
         await self.player.stop()
+
+    async def _recovered(self, left: Mapping[int, int]) -> bool:
+        """Whether what the process before has left open is ended: a full disk takes no note of it."""
+        try:
+            await asyncio.to_thread(self.openings.recover, left)
+        except sqlite3.Error:
+            return False
+        return True
+
+    async def _recover(self, left: Mapping[int, int]) -> None:
+        while not await self._recovered(left):
+            await asyncio.sleep(RECOVER_S)
 
     async def _goodbye(self, application: web.Application) -> None:
         await self.feed.stop()
@@ -207,6 +225,7 @@ class Server:
 
         def decide_and_look() -> dict[str, Any]:
             self.desk.incident(incident_id)  # 404 before 409
+            self.desk.refuse_held(incident_id)
             decide(incident_id, *arguments)
             return self.desk.incident(incident_id)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -52,6 +53,9 @@ class DeskProcess(Running):
         self._broker = f"{host}:{port}"
         self._listen = listen
         self._arguments = tuple(arguments)
+        self.longest_file: int | None = None
+        """From its next start on none of its files becomes longer, as at the end of a disk or a quota; None: there is
+        room. What is there can still be read."""
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -83,10 +87,16 @@ class DeskProcess(Running):
                 stderr=log,
                 text=True,
                 start_new_session=True,  # Ctrl-C is for who started it, and then ends it
-                preexec_fn=die_with_parent,
+                preexec_fn=self._before_it_runs,
             )
         self.url = self._wait_for_url(self._process)
         self._listen = urlsplit(self.url).port or self._listen
+
+    def _before_it_runs(self) -> None:
+        die_with_parent()
+        if self.longest_file is not None:
+            _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (self.longest_file, hard))
 
     def freeze(self) -> None:
         """Its machine hangs: connected, and without a word."""

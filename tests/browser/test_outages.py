@@ -102,7 +102,8 @@ def test_the_broker_is_killed_while_a_call_is_open_and_another_one_comes(city: C
 
 def test_a_full_disk_is_called_so_and_loses_no_call(city: City, visitor: Visitor) -> None:
     """The kernel refuses every byte of the register. Red when SQLite's word for it ("disk I/O error") is believed, when
-    the broker is told that a call is kept which is not, or when the desk has to be started again."""
+    the broker is told that a call is kept which is not, when the operator does not see it, or when the desk has to be
+    started again."""
     first, second = visitor.pillar(city.page("petropavl-01")), visitor.pillar(city.page("petropavl-02"))
     visitor.may_say = NOT_WRITTEN
     desk = visitor.desk(city.desk.url)
@@ -117,8 +118,12 @@ def test_a_full_disk_is_called_so_and_loses_no_call(city: City, visitor: Visitor
         second.press()
         second.shows("not-delivered")
         assert set(city.lamps("petropavl-02")[before:]) <= UNANSWERED, "nobody has the call in a register"
-        assert desk.strips() == [one], "what is known stays on the page"
-    two = desk.call_from("petropavl-02")
+        two = desk.call_from("petropavl-02")
+        assert set(desk.strips()) == {one, two} and desk.is_ringing(), "what is known is on the page"
+        desk.open(two)
+        expect(desk.get("failure")).to_have_text("")
+        desk.get("accept").click()
+        expect(desk.get("failure")).to_contain_text(words("en")["why.disk-full"])
     second.shows("answered")
     expect(desk.page.locator("#banner")).to_be_hidden()
     for incident in (one, two):

@@ -99,7 +99,7 @@ def test_an_older_register_is_brought_up_to_date(register: Register, monkeypatch
     register.put_violation(1, "topic", "why")
     register.close()
     steps = (*module_steps(), "ALTER TABLE violation ADD COLUMN more TEXT NOT NULL DEFAULT 'x'")
-    monkeypatch.setattr("desk.register.STEPS", steps)
+    monkeypatch.setattr("desk.register_file.STEPS", steps)
     for _ in range(2):  # the second time there is nothing to do
         with Register(register.path) as newer:
             assert newer.ask("SELECT more FROM violation") == [{"more": "x"}]
@@ -109,7 +109,7 @@ def test_an_older_register_is_brought_up_to_date(register: Register, monkeypatch
 def test_a_step_that_fails_leaves_the_register_as_it_was(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     register.close()
     bad = "CREATE TABLE more (n INTEGER); CREATE TABLE more (n INTEGER)"
-    monkeypatch.setattr("desk.register.STEPS", (*module_steps(), bad))
+    monkeypatch.setattr("desk.register_file.STEPS", (*module_steps(), bad))
     with pytest.raises(RegisterError, match="already exists"):
         Register(register.path)
     monkeypatch.undo()

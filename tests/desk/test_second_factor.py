@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import stat
 import threading
@@ -86,6 +87,28 @@ def test_it_counts_from_the_first_code_on_and_not_before(factors: SecondFactors,
     assert factors.confirm(NAME, code_of(secret, clock.now_s)) is None, "that was too long ago"
     enrol(factors, clock)
     assert factors.left(NAME) == RECOVERY_CODES and not factors.check(NAME, "000000")
+
+
+def test_a_full_disk_keeps_nobody_from_logging_in_and_lets_no_code_count_twice(
+    factors: SecondFactors, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Red while the code had to be written down first, and where it is forgotten for want of room. To set one up needs
+    room: what is lost with the process would be nobody's second factor."""
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    secret, recovery = enrol(factors, clock)
+    monkeypatch.setattr("desk.web.second_factor.replace", full)
+    for code in (code_of(secret, clock.now_s), recovery[0]):
+        assert factors.check(NAME, code) and not factors.check(NAME, code)
+    other = factors.begin("anna")
+    with pytest.raises(OSError, match="No space"):
+        factors.confirm("anna", code_of(other, clock.now_s))
+    monkeypatch.undo()
+    clock.now_s += STEP_S
+    assert factors.check(NAME, code_of(secret, clock.now_s))
+    assert SecondFactors(tmp_path, clock).left(NAME) == RECOVERY_CODES - 1, "written as soon as there is room"
 
 
 @pytest.mark.parametrize(("off_steps", "counts"), [(-2, False), (-1, True), (0, True), (1, True), (2, False)])

@@ -22,7 +22,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from common.ports import HOST, free_port
 from desk import trouble
 from desk.duty import QUIET, Duty
-from desk.register import Register, RegisterError, damaged
+from desk.register import Register, RegisterError
+from desk.register_file import damaged
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls
 
@@ -89,7 +90,7 @@ def test_every_error_of_sqlite_is_told_apart(
 def test_a_register_that_another_program_holds_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("desk.register.OPEN_BUSY_S", 0.1)
+    monkeypatch.setattr("desk.register_file.OPEN_BUSY_S", 0.1)
     path = tmp_path / "register.sqlite"
     Register(path).close()
     holder = sqlite3.connect(path, isolation_level=None)
@@ -132,6 +133,50 @@ def test_a_limit_that_the_kernel_sets_is_a_full_disk_and_no_damage(tmp_path: Pat
     command = [sys.executable, "-c", WRITES_ON, str(tmp_path / "desk" / "r.sqlite"), "0"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert ended.stdout.splitlines() == ["SQLITE_IOERR_WRITE disk-full disk-error", "2", "[]"], ended.stderr
+
+
+BEGINS = """
+import resource, shutil, sqlite3, sys
+from pathlib import Path
+from desk.register import Reading, Register
+path, killed = Path(sys.argv[1]), Path(sys.argv[2]) / "r.sqlite"
+with Register(path) as register:
+    register.put_number("x", 1)
+    shutil.copytree(path.parent, killed.parent)
+for path in (path, killed):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    with Register(path) as register:
+        said = [register.trouble.code, register.number("x")]
+        try:
+            register.put_number("x", 2)
+        except sqlite3.Error as error:
+            said.append(error.sqlite_errorname)
+        register.share()
+        said.append(register.number("x"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        register.put_number("x", 3)
+        register.share()
+        other = Reading(path)
+        print(*said, register.trouble.code or "-", other.number("x"), register._reader is not register._db)
+        other.close()
+"""
+
+
+def test_a_register_can_be_opened_on_a_full_disk(tmp_path: Path) -> None:
+    """After an orderly end, and as a kill leaves it, with its journal. Red where opening needs a write, and where it
+    stays locked to others once there is room."""
+    command = [sys.executable, "-c", BEGINS, str(tmp_path / "desk" / "r.sqlite"), str(tmp_path / "killed")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert ended.stdout.splitlines() == ["disk-full 1 SQLITE_IOERR_WRITE 1 - 3 True"] * 2, ended.stderr
+
+
+def test_a_new_register_needs_room(tmp_path: Path) -> None:
+    """There is nothing that a desk could answer for: it says so, and does not begin."""
+    script = "import resource, sys; from pathlib import Path; from desk.register import Register; "
+    script += "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, -1)); Register(Path(sys.argv[1]))"
+    command = [sys.executable, "-c", script, str(tmp_path / "r.sqlite")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert "make room" in ended.stderr.splitlines()[-1] and ended.returncode == 1, ended.stderr
 
 
 def test_an_error_of_the_disk_is_none_of_room(tmp_path: Path) -> None:

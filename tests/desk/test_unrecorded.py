@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,17 +15,20 @@ from urllib.parse import urljoin
 import pytest
 from duty_rig import Street as Columns
 from duty_rig import until
-from full_disk import full_disk
+from full_disk import PAGE_BYTES as PAGE_BYTES_OF_DISK
+from full_disk import full_disk, make_room
 from ladder_rig import Street, street
 from pager import Pager, paging
 
 from desk import evidence
+from desk.page import PAGE_BYTES, Page
 from desk.register import Reading
-from desk.unrecorded import MARK, PAGE_BYTES, Page, Unrecorded
+from desk.unrecorded import LOST, MARK, Unrecorded
 from desk.web.api import Desk
 from sim.demo.desk_process import DeskProcess
 from sim.search.answering.room import Room
 from sim.servers.broker import Mosquitto
+from sim.virtual.timeline import US_PER_S
 
 OFFICERS = ["duty", "chief"]
 SECOND = "petropavl-02"
@@ -160,6 +165,47 @@ def test_of_two_desks_one_has_no_room(tmp_path: Path) -> None:
         assert row_of(made, third)["state"] == "accepted"
 
 
+def test_neither_of_two_desks_has_room(tmp_path: Path) -> None:
+    """A call that is in no register is nobody's answer, so neither hears that the other tells an officer of it: both
+    do, and both say so when they can. One that both had already is told once. Red where a desk keeps quiet then."""
+    with desks(tmp_path, "desk-1", "desk-2") as (made, _):
+        first = made.press()
+        made.run_s(5)
+        for room in made.rooms:
+            room.fill(150 * US_PER_S)
+        second = made.press(SECOND)
+        made.run_s(100)
+        assert sorted(told(made, first)) == sorted(OFFICERS)
+        assert sorted(told(made, second)) == sorted([*OFFICERS, *OFFICERS])
+        assert not any(ack["id"] == second for ack in made.acks), "it is in no register"
+        made.run_s(120)
+        assert made.timeline_of(first).count(("step-sent", "duty")) == 1
+        assert ("step-uncertain", "duty") not in made.said(first)
+        for room in (0, 1):
+            assert {("step-uncertain", officer) for officer in OFFICERS} <= set(made.timeline_of(second, room))
+            assert is_whole(made, room) and row_of(made, second, room)["state"] == "received"
+
+
+@pytest.mark.parametrize("lasts_s", [30, 200])
+def test_begun_while_the_disk_is_full(lasts_s: int, tmp_path: Path) -> None:
+    """It takes the steps of the calls that it has, and of those that come; what it had begun before it was killed is
+    uncertain. Red where a start waits for room, and where what the process before had begun is not looked at then."""
+    with desks(tmp_path) as (made, disk):
+        first = made.press()
+        made.run_s(25)
+        room = made.rooms[0]
+        room._down_us = lambda: 20 * US_PER_S
+        made.dies = lambda room, at: at == "after-telling" and not room.deaths
+        made.run_s(10)
+        assert room.deaths == ["after-telling"] and told(made, first) == ["duty"]
+        room.fill(lasts_s * US_PER_S)
+        second = made.press(SECOND)
+        made.run_s(240)
+        assert told(made, first) == ["duty", "duty", "chief"] and ("step-uncertain", "duty") in made.said(first)
+        assert told(made, second) == OFFICERS and row_of(made, second)["state"] == "received"
+        assert room.duty is not None and room.duty.why.code == "" and is_whole(made)
+
+
 # -- negative controls: what breaks the promises above is noticed
 
 
@@ -189,14 +235,14 @@ def test_a_broken_one_is_noticed(
 
 def test_the_page_is_whole_or_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Red when half of one write beside half of another is read, or when the file grows."""
-    page = Page(tmp_path / "page")
+    page = Page(tmp_path / "page", LOST)
     assert page.read() == [] and page.path.stat().st_size == PAGE_BYTES and page.path.stat().st_mode & 0o777 == 0o600
     rows = [{"n": n, "text": "x" * 50} for n in range(PAGE_BYTES // 20)]
     page.write(rows)
     found = page.read()
     assert found and found == rows[-len(found) :] and page.path.stat().st_size == PAGE_BYTES
     page.write(rows[:2])
-    assert Page(page.path).read() == rows[:2]
+    assert Page(page.path, LOST).read() == rows[:2]
     torn = bytearray(page.path.read_bytes())
     torn[10] ^= 1
     page.path.write_bytes(torn)
@@ -261,3 +307,60 @@ def test_a_real_desk_without_room_pages_and_knows_it_after_a_kill(
         until(entered, "steps in the register")
     assert {body["incident_id"] for _, _, body in pager.posts} == {before, call}
     assert all(body["repeated"] for _, _, body in pager.posts[2:]), "once more only where nobody could know"
+
+
+def state_of(url: str) -> tuple[int, str]:
+    """What whoever watches over the process is told."""
+    try:
+        with urllib.request.urlopen(urljoin(url, "/healthz")) as answer:
+            return answer.status, json.load(answer)["why"]
+    except urllib.error.HTTPError as error:
+        return error.code, json.load(error)["why"]
+
+
+def open_calls(url: str) -> list[str]:
+    """As the page gets them, by the printed link."""
+    browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    browser.open(url).close()
+    with browser.open(urljoin(url, "/api/incidents?state=open")) as answer:
+        return [one["id"] for one in json.load(answer)]
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("ended", ["kill", "stop"])
+def test_a_real_desk_that_is_started_without_room_answers_for_the_calls(
+    ended: str, broker: Mosquitto, street: Columns, pager: Pager, tmp_path: Path
+) -> None:
+    """With what a kill leaves beside the register, and after an orderly end, which leaves nothing there. Red where a
+    start needs a write, where SQLite shares its index in a file, and where the desk does not come back to itself as
+    soon as there is room: it writes, and others may read."""
+    path = tmp_path / "ladder.toml"
+    path.write_text(LADDER.format(url=pager.url))
+    path.chmod(0o600)
+    desk = DeskProcess(tmp_path / "desk", broker.host, broker.port, arguments=["--ladder", str(path)])
+    file = tmp_path / "desk" / "register.sqlite"
+    with desk:
+        until(lambda: hears(desk.url), "connection to the broker")
+        before = street.press()
+        street.wait_for(before, "received")
+        getattr(desk, ended)()
+        file.with_name(file.name + ".unrecorded").unlink()  # the page is missing, too
+        assert file.with_name(file.name + "-wal").exists() == (ended == "kill")
+        desk.longest_file = PAGE_BYTES_OF_DISK
+        desk.start()
+        until(lambda: state_of(desk.url) == (503, "disk-full"), "word of the full disk")
+        call = street.press(SECOND)
+        until(lambda: {body["incident_id"] for _, _, body in pager.posts} == {before, call}, "pages")
+        assert street.states(call) == [], "it is in no register"
+        until(lambda: set(open_calls(desk.url)) == {before, call}, "both calls on the page")
+        make_room(desk.pid)
+        street.wait_for(call, "received")
+        until(lambda: state_of(desk.url) == (200, ""), "word of room")
+
+        def is_shared() -> bool:
+            with contextlib.suppress(sqlite3.OperationalError), contextlib.closing(Reading(file)) as reading:
+                return reading.incident(call) is not None
+            return False
+
+        until(is_shared, "a register that others may read")
+    assert [body["incident_id"] for _, _, body in pager.posts].count(call) == 1

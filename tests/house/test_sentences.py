@@ -44,8 +44,8 @@ DESK = {
     "desk/upkeep/receiver.py": "", "desk/officers/__init__.py": "", "desk/officers/email.py": "",
     "desk/officers/sip.py": "", "desk/officers/webhook.py": "", "desk/web/accounts.py": "",
     "desk/web/second_factor.py": "", "desk/column_keys.py": "",
-    "desk/register.py": "", "desk/evidence_command.py": "", "desk/evidence.py": "|yield|return",
-    "desk/web/audit.py": "|yield",
+    "desk/register.py": "", "desk/register_file.py": "", "desk/evidence_command.py": "",
+    "desk/evidence.py": "|yield|return", "desk/web/audit.py": "|yield",
     "common/arguments.py": "|return", "common/release.py": "",
 }  # fmt: skip
 ROLLOUT = {

@@ -21,3 +21,10 @@ def full_disk(pid: int | None, longest: int = PAGE_BYTES) -> Iterator[None]:
     finally:
         with suppress(ProcessLookupError):  # it was killed meanwhile
             resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+def make_room(pid: int | None) -> None:
+    """There is room again for a process that was started without."""
+    assert pid is not None
+    _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))

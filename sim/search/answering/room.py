@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from desk import trouble
 from desk.batch import Change
 from desk.duty import Duty
 from desk.escalation import is_waiting
@@ -93,16 +94,15 @@ class Room:
         return self._epoch_ms + self.timeline.now_us // 1000
 
     def start(self) -> None:
-        """Begin, or begin again from the register, which has to take something."""
-        if self.is_full:
-            self.timeline.after(TICK_US, self.start)
-            return
+        """Begin, or begin again from the register, whether or not that takes anything."""
         if self.deaths:
             self.down_us.append((self._died_us, self.timeline.now_us))
         self.guard(self._start)
 
     def _start(self) -> None:
         self.register = MortalRegister(self.path, self._at)
+        if self.is_full:
+            self.register.trouble = trouble.of_register(no_room(), self.path)
         life = len(self.deaths)
 
         def guarded(action: Callable[[], None]) -> None:
