@@ -66,7 +66,9 @@ COMES = {"duty": (0.65, 60, 400), "chief": (0.75, 120, 900)}
 DIES_AT_A_COMMIT, DIES_AT_A_TELLING = 1 / 500, 1 / 15
 DEATHS_A_DAY, CUTS_A_DAY, FULL_A_DAY = 0.2, 0.2, 0.1
 """... of each desk, wherever they fall; as often again they fall into a call."""
-TROUBLE_IN_A_CALL = 0.15
+BOTH_FULL_A_DAY = 0.05
+"""... of both desks together, which hang on one store, or whose logs have grown alike."""
+TROUBLE_IN_A_CALL, BOTH_FULL_IN_A_CALL = 0.15, 0.08
 
 
 @dataclass
@@ -150,6 +152,9 @@ class City:
                     at_us = round(draw.uniform(60, length_s) * US_PER_S)
                     self.timeline.at(at_us, lambda room=room, trouble=trouble: trouble(room))  # type: ignore[misc]
 
+        for _ in range(round(self.days * BOTH_FULL_A_DAY)):
+            self.timeline.at(round(draw.uniform(60, length_s) * US_PER_S), self._fill_both)
+
     def _kill(self, room: Room) -> None:
         if room.duty is not None:
             self.fired["killed from outside"] += 1
@@ -162,6 +167,12 @@ class City:
     def _fill(self, room: Room) -> None:
         self.fired["disk full"] += 1
         room.fill(round(self.random.choice((5, 60, 300, 1800)) * US_PER_S))
+
+    def _fill_both(self) -> None:
+        self.fired["both disks full"] += 1
+        for_us = round(self.random.choice((20, 90, 240)) * US_PER_S)
+        for room in self.rooms:
+            room.fill(for_us)
 
     def _is_mortal(self, room: Room, point: str) -> bool:
         likely = DIES_AT_A_COMMIT if point.endswith("commit") else DIES_AT_A_TELLING
@@ -195,6 +206,8 @@ class City:
         if draw.random() < TROUBLE_IN_A_CALL:
             room, trouble = draw.choice(self.rooms), draw.choice((self._kill, self._cut, self._fill))
             self.after(draw.uniform(0, 90), lambda: trouble(room))
+        elif draw.random() < BOTH_FULL_IN_A_CALL:
+            self.after(draw.uniform(-30, 90), self._fill_both)
 
     def _press(self, incident_id: str, opening: int) -> None:
         alarm = self._presses[incident_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from desk.escalation import BEGUN, ENDED
 from desk.ladder import DESKS, Step
@@ -71,11 +72,12 @@ class Judge:
             in_time = told[0][0] <= limit_us
             self._hold(IN_TIME, in_time, call, step, f"came {(told[0][0] - due_us) / 1e6:.1f} s after it was due")
 
-    def _excused_us(self, call: Call, due_us: int) -> int:
+    def _excused_us(self, call: Call, due_us: int, also: Sequence[tuple[int, int]] = ()) -> int:
         """When it was due at the latest: a desk that does not run, or does not hear, lets its steps wait. Each may have
-        had a step in hand, so spans of both count."""
+        had a step in hand, so spans of both count; `also`: further ones."""
+        down_us = [*also, *(span for room in self.city.rooms for span in room.down_us)]
         for _ in range(20):
-            spans = [span for room in self.city.rooms for span in room.down_us if span[0] <= due_us + LEASE_US]
+            spans = [span for span in down_us if span[0] <= due_us + LEASE_US]
             later = max(
                 (to + SLACK_US for at, to in spans if to >= call.at_us and to + SLACK_US > due_us), default=due_us
             )
@@ -91,8 +93,14 @@ class Judge:
             self._hold(LAMP, not early, call, first, "was shown on the lamp too early")
             return
         end_us = self.city.timeline.now_us if call.accepted_us is None else call.accepted_us
-        waits = end_us > self._excused_us(call, due_us) + SLACK_US
+        waits = end_us > self._excused_us(call, due_us, self._nobody_writes_us()) + SLACK_US
         self._hold(LAMP, not waits, call, first, "was never shown on the lamp")
+
+    def _nobody_writes_us(self) -> list[tuple[int, int]]:
+        """Spans in which no desk can answer a column, for none has its call on a disk: its lamp says so by itself."""
+        one, other = (room.full_us for room in self.city.rooms)
+        both = ((max(a[0], b[0]), min(a[1], b[1])) for a in one for b in other)
+        return [span for span in both if span[0] < span[1]]
 
     def _hold(self, promise: str, kept: bool, call: Call, step: Step, what: str) -> None:
         self.checks[promise] += 1

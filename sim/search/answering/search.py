@@ -17,9 +17,10 @@ from unittest import mock
 from desk.batch import Batch
 from desk.escalation import SENT, Escalation
 from desk.rungs import Rung
+from desk.unrecorded import Unrecorded
 from sim.search.answering import picture
 from sim.search.answering.city import DAY_S, MOODS, City
-from sim.search.answering.promises import ONCE, PROMISES, TRUE, Judge
+from sim.search.answering.promises import IN_TIME, ONCE, PROMISES, TRUE, Judge
 from sim.search.answering.room import POINTS
 from sim.search.findings import Control, Findings, Violation, command_of
 
@@ -30,13 +31,15 @@ KINDS = frozenset(
     [
         *(f"operator {mood}" for mood in MOODS),
         *(f"killed {point}" for point in POINTS),
-        *("killed from outside", "cut off", "disk full", "closed by mistake, and pressed again"),
+        *("killed from outside", "cut off", "disk full", "both disks full", "closed by mistake, and pressed again"),
         *("telling sent", "telling failed", "telling unsure", "telling lost"),
     ]
 )
 CONTROLS = {
     "ladder-forgets": Control("after a restart a step that was begun counts as done, whether it left or not", TRUE),
     "ladder-twice": Control("a desk does not tell the others which steps it takes", ONCE),
+    "full-silent": Control("while its disk is full a desk tells nobody", IN_TIME),
+    "full-twice": Control("two desks that told the same person while neither had room keep quiet about it", ONCE),
 }
 
 
@@ -105,9 +108,11 @@ def _forgets(self: Escalation, batch: Batch, begun: Iterable[Rung], now_ms: int)
         self._put(batch, rung, SENT, now_ms)
 
 
-BREAKS: dict[str, tuple[str, Any]] = {
-    "ladder-forgets": ("recall", _forgets),
-    "ladder-twice": ("_say", lambda *_: None),
+BREAKS: dict[str, tuple[type, str, Any]] = {
+    "ladder-forgets": (Escalation, "recall", _forgets),
+    "ladder-twice": (Escalation, "_say", lambda *_: None),
+    "full-silent": (Unrecorded, "take", lambda *_: []),
+    "full-twice": (Escalation, "words", lambda *_: []),
 }
 
 
@@ -117,6 +122,6 @@ def applied(control: str | None) -> Iterator[None]:
     if control is None:
         yield
         return
-    name, broken = BREAKS[control]
-    with mock.patch.object(Escalation, name, broken):
+    whose, name, broken = BREAKS[control]
+    with mock.patch.object(whose, name, broken):
         yield
