@@ -74,15 +74,6 @@ def is_link(desk: Probe, link: str, state: str) -> None:
     expect(cell).to_have_attribute("data-state", state)
 
 
-def tab_to(desk: DeskPage, testid: str) -> None:
-    """With the Tab key alone."""
-    for _ in range(80):
-        desk.page.keyboard.press("Tab")
-        if desk.page.evaluate("document.activeElement?.dataset.testid") == testid:
-            return
-    raise AssertionError(f"{testid} cannot be reached with the Tab key")
-
-
 def test_from_the_roster_to_maintenance_and_back_by_keyboard_alone(city: City, visitor: Visitor) -> None:
     pillar, desk = visitor.pillar(city.page(HERE.device_id)), visitor.desk(city.desk.url)
     drill(desk)
@@ -97,7 +88,7 @@ def test_from_the_roster_to_maintenance_and_back_by_keyboard_alone(city: City, v
     is_link(desk, "button", "unproven")
     is_link(desk, "voice", "unproven")
 
-    tab_to(desk, f"order-{HERE.device_id}")
+    desk.tab_to(f"order-{HERE.device_id}")
     keys.press("Enter")
     expect(desk.get("ask-order")).to_be_visible()
     keys.type("new button")
@@ -121,7 +112,7 @@ def test_from_the_roster_to_maintenance_and_back_by_keyboard_alone(city: City, v
     pillar.shows("out-of-service")
 
     number = int(str(desk.get("upkeep-orders").locator("[data-testid^=work-order]").get_attribute("data-testid"))[11:])
-    tab_to(desk, f"finish-{number}")
+    desk.tab_to(f"finish-{number}")
     keys.press("Enter")
     expect(desk.get("upkeep-orders").locator("[data-testid^=work-order]")).to_have_count(0)
     expect(row).not_to_have_attribute("data-state", "maintenance")

@@ -23,6 +23,7 @@ MARKS = [pytest.mark.chromium, pytest.mark.mosquitto]
 PATIENCE_S = 40.0
 PRESS_MS = 150
 POLL_MS = 50
+TABS_MAX = 80
 WIDE: ViewportSize = {"width": 1280, "height": 720}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 NOTHING = re.compile(r"(?!)")
@@ -162,6 +163,14 @@ class Probe:
 
 class DeskPage(Probe):
     """The desk as its operator sees it."""
+
+    def tab_to(self, name: str) -> None:
+        """With the Tab key alone."""
+        for _ in range(TABS_MAX):
+            self.page.keyboard.press("Tab")
+            if self.page.evaluate("document.activeElement?.dataset.testid") == name:
+                return
+        raise AssertionError(f"{name} cannot be reached with the Tab key")
 
     def strips(self) -> list[str]:
         """The incidents that have a strip, top down."""

@@ -75,17 +75,27 @@ function act() {
     () => send("hand-over", { note: text.value.trim() }), t("shift.end")));
 }
 
-/** Draws everything anew, in the present language; what is being written stays. */
+/** The focus goes where it was, or, if that is gone, to what is to be done next. `selection`: within what is written. */
+function refocus(name, selection) {
+  const node = (name && host.querySelector(`[data-testid="${CSS.escape(name)}"]`)) || host.querySelector("button:enabled, textarea");
+  node?.focus();
+  if (node?.localName === "textarea") node.setSelectionRange(...selection);
+}
+
+/** Draws everything anew, in the present language; what is being written stays, and so does whoever writes. */
 export function render() {
   if (!host) return;
   const waits = toRead().length;
   banner.hidden = !waits;
   setText(banner, waits ? t("shift.unread") : "");
   const written = host.querySelector("textarea")?.value ?? "";
+  const focused = host.contains(document.activeElement) ? document.activeElement : null;
+  const selection = [focused?.selectionStart ?? 0, focused?.selectionEnd ?? 0];
   host.replaceChildren(...toRead().map(note), el("h3", { text: t("shift.left") }), left(), act(),
     el("p", { class: "wrong", role: "alert", testid: "shift-wrong", text: wrong }), el("h3", { text: t("shift.recent") }), recent());
   const text = host.querySelector("textarea");
   if (text) text.value = written;
+  if (focused) refocus(focused.dataset.testid, selection);
 }
 
 /** `dialog` with an element of the class `shift-host`; `line`: where an unread note is told. */
