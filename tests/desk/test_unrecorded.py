@@ -181,9 +181,9 @@ def test_neither_of_two_desks_has_room(tmp_path: Path) -> None:
         made.run_s(120)
         assert made.timeline_of(first).count(("step-sent", "duty")) == 1
         assert ("step-uncertain", "duty") not in made.said(first)
-        for room in (0, 1):
-            assert {("step-uncertain", officer) for officer in OFFICERS} <= set(made.timeline_of(second, room))
-            assert is_whole(made, room) and row_of(made, second, room)["state"] == "received"
+        for number in (0, 1):
+            assert {("step-uncertain", officer) for officer in OFFICERS} <= set(made.timeline_of(second, number))
+            assert is_whole(made, number) and row_of(made, second, number)["state"] == "received"
 
 
 @pytest.mark.parametrize("lasts_s", [30, 200])
