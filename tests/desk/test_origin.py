@@ -241,7 +241,8 @@ def test_old_words_keep_no_dead_column_alive(liar: Liar) -> None:
 
 
 def test_a_column_that_comes_back_is_asked_at_once(liar: Liar) -> None:
-    """However long nobody has answered. Red when it waits for the next question of the old boot."""
+    """However long nobody has answered. Red when it waits for the next question of the old boot, or when it is held
+    against it for ever that it once did not answer."""
     liar.begin()
     liar.now_ms += origin.CHALLENGE_EVERY_MS
     liar.hear("heartbeat", liar.seal("heartbeat", example("heartbeat")[1], BOOT - 1))
@@ -254,6 +255,8 @@ def test_a_column_that_comes_back_is_asked_at_once(liar: Liar) -> None:
     liar.lives(BOOT + 1)
     assert liar.desk.ledger.columns[ME].heard_s * 1000 == liar.now_ms
     assert liar.desk.origins.column(ME) == origin.PROVEN
+    liar.hear("heartbeat", liar.seal("heartbeat", example("heartbeat")[1], BOOT + 2))
+    assert liar.desk.ledger.columns[ME].heard_s * 1000 == liar.now_ms
 
 
 def test_a_refusal_shows_that_it_lives_and_is_not_asked_for_again_at_once(liar: Liar) -> None:

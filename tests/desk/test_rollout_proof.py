@@ -111,8 +111,9 @@ def test_a_broker_cannot_say_that_a_column_has_it(rollout: Rollout) -> None:
     assert rollout.column.state == rules.KEPT and rollout.plan.state == rules.DONE
 
 
-def test_what_a_column_has_said_once_is_not_said_again(rollout: Rollout) -> None:
-    """Red without the numbers: the rollout would begin with this column anew, or take a dead one for alive."""
+def test_what_a_column_has_said_once_is_not_said_again(rollout: Rollout, tmp_path: Path) -> None:
+    """Red without the numbers: the rollout would begin with this column anew, or take a dead one for alive; and without
+    the look at the boot, for what it has not heard yet."""
     rollout.begin()
     trial = rollout.info(rules.TRIAL)
     beat = rollout.seal("heartbeat", faults=[])
@@ -124,6 +125,11 @@ def test_what_a_column_has_said_once_is_not_said_again(rollout: Rollout) -> None
     rollout.hear("heartbeat", beat)
     rollout.hear("heartbeat", rollout.seal("heartbeat", BOOT - 1))
     assert (rollout.column.state, rollout.column.heard_ms) == (rules.KEPT, heard_ms)
+    (tmp_path / "later").mkdir()
+    later = Rollout(tmp_path / "later")
+    later.hear("info", later.info(boot=BOOT + 1), kept=True)
+    later.hear("heartbeat", beat)
+    assert later.column.heard_ms is None
 
 
 def test_a_silence_and_a_drill_that_nobody_answers_cannot_be_hidden(tmp_path: Path) -> None:

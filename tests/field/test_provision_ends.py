@@ -83,3 +83,15 @@ def test_the_roster_says_when_each_was_made(street: Street) -> None:
     (street.out / "centre" / provision.ROSTER).unlink()
     street.provision(NOW + 400 * DAY)
     assert street.made() == {NOW}, "without a roster by the end, and by how much each ends sooner"
+
+
+def test_the_roster_keeps_when_those_were_made_that_end_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a fleet that is there already. Red when the run before is not asked."""
+    with monkeypatch.context() as patch:
+        patch.setattr(provision, "SPREAD_DAYS", 0)
+        street = Street(tmp_path, patch)
+    street.patch = monkeypatch
+    street.provision(NOW + 400 * DAY)
+    assert street.made() == {NOW}
