@@ -34,12 +34,13 @@ def city(tmp_path: Path) -> Iterator[Whole]:
 
 def recording_is_played(desk: DeskPage, incident: str, films: Path) -> None:
     """From the register's row: the camera's film, then what was spoken, both sides of it."""
-    desk.page.keyboard.press("2")
-    desk.row(incident).get_by_test_id("row-play").click()
-    is_played(desk, picture=True)
+    desk.until(lambda: len(files_of(desk, incident, films)) > 1, "a film and a conversation")
     files = files_of(desk, incident, films)
     (spoken,) = (number for number, file in enumerate(files) if file.endswith(".m4a"))
     assert len(files) == 2, "one film, one conversation: " + str(files)
+    desk.page.keyboard.press("2")
+    desk.row(incident).get_by_test_id("row-play").click()
+    is_played(desk, picture=True)
     desk.get("recording-play").nth(spoken).click()
     expect(desk.get("recording-play").nth(spoken)).to_contain_text("Conversation")
     is_played(desk, picture=False)

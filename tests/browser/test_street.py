@@ -39,11 +39,11 @@ def heard(pillar: object) -> float:
     return float(pillar.get("heard").get_attribute("data-level") or 0)  # type: ignore[attr-defined]
 
 
-def test_from_the_press_to_everything_closed(street: City, visitor: Visitor) -> None:
+def test_from_the_press_to_everything_closed(street: City, visitor: Visitor, films: Path) -> None:
     """The picture is the pillar's own camera by RTSP, the sound baresip's by SIP: both ways, openly and by holding.
 
     The page says nowhere that somebody hears the officer who does not, and after the call nothing is left open there.
-    What is recorded of such a call: test_city_whole.py.
+    The conversation is two files, for the intercom hung up once. How they are played: test_city_whole.py.
     """
     device = COLUMNS[0].device_id
     intercom = street.devices[device].intercom
@@ -98,6 +98,11 @@ def test_from_the_press_to_everything_closed(street: City, visitor: Visitor) -> 
     expect(desk.get("hold")).to_be_disabled()
     expect(pillar.get("call")).to_have_attribute("data-open", "false")
     intercom.wait_for_calls(0)
+
+    def is_recorded() -> bool:
+        return sorted(Path(file).suffix for file in files_of(desk, incident, films)) == [".m4a", ".m4a", ".mp4"]
+
+    desk.until(is_recorded, "its files in the register")
 
 
 def test_the_voices_that_go_around_the_desk_are_heard_and_recorded(street: City, visitor: Visitor, films: Path) -> None:
