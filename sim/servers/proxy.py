@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, Self
 
 from common.ports import HOST
+from sim.servers.dropping import drop, dropped
 
 CHUNK_BYTES = 65536
 START_TIMEOUT_S = 10.0
@@ -35,7 +36,8 @@ class Weather(NamedTuple):
     drip_ms: int = 0  # byte by byte, with this pause after each
     hole: bool = False  # bytes vanish, ends of connections too; new connections are accepted and lead nowhere
     refuse: bool = False  # new connections are refused, those that stand stay
-    lost: float = 0.0  # this share of TCP's segments; what follows one waits until it was sent again
+    dropped: float = 0.0  # this share of what the broker sends, by the kernel: TCP mends it on a way of no length
+    lost: float = 0.0  # ... as it is on a long way, pretended: what follows a segment waits until it was sent again
 
 
 FAIR = Weather()
@@ -66,8 +68,9 @@ class _Pair:
 class Proxy:
     """Listens on `port` of 127.0.0.1 and passes everything on to `target_port`; a context manager.
 
-    All methods may be called from any thread. `fired` counts latency, drip, lost, black-hole, refuse, reset, cut-up
-    and cut-down; `passed` the bytes of all connections, by direction; `sessions` the connections that were accepted.
+    All methods may be called from any thread. `fired` counts latency, drip, lost, dropped, black-hole, refuse, reset,
+    cut-up and cut-down; `passed` the bytes of all connections, by direction; `sessions` the connections that were
+    accepted.
     """
 
     def __init__(self, target_port: int, seed: int = 0) -> None:
@@ -154,6 +157,10 @@ class Proxy:
 
     async def _change(self, weather: Weather) -> None:
         was, self._weather = self._weather, weather
+        if was.dropped != weather.dropped:
+            for sock in [one.writers[1].get_extra_info("socket") for one in self._pairs if len(one.writers) > 1]:
+                self.fired["dropped"] += dropped(sock)
+                drop(sock, weather.dropped)
         if weather.refuse and self._server is not None:
             await self._unlisten()
         elif not weather.refuse and self._server is None:
@@ -196,6 +203,8 @@ class Proxy:
             pair.left[direction] = count
         up_reader, up_writer = await asyncio.open_connection(HOST, self._target_port)
         pair.writers.append(up_writer)
+        if self._weather.dropped:
+            drop(up_writer.get_extra_info("socket"), self._weather.dropped)
         for each in pair.writers:
             each.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ways = [self._pump(pair, UP, reader, up_writer), self._pump(pair, DOWN, up_reader, writer)]
