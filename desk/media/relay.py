@@ -95,14 +95,17 @@ class Relay:
         """Ends the session at the camera and both connections; FFmpeg notices at once."""
         if self._server is not None:
             self._server.close()
+        self._leave()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _leave(self) -> None:
         if self._session and self._camera is not None and not self._camera.is_closing():
             uri = self._target.base + self._target.path
             self._ask(Request("TEARDOWN", uri, "0", [("session", self._session)], b""), self._camera)
         for writer in self._open:
             writer.close()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
     async def answers(self, within_s: float) -> bool:
         """Whether the camera answers a question of the desk's own that soon: not where it stands behind a queue of
@@ -124,8 +127,7 @@ class Relay:
     def give_up(self, trouble: NoStream) -> None:
         """This connection is no use any more: FFmpeg sees its end."""
         self.trouble = self.trouble or trouble
-        for writer in self._open:
-            writer.close()
+        self._leave()
 
     def unanswered(self) -> NoStream | None:
         """What FFmpeg did not live to see."""

@@ -1,6 +1,7 @@
-"""A camera that was away for a minute, for whatever reason: told meanwhile, not hammered, and back by itself.
+"""A camera or an intercom that was away for a minute, for whatever reason: told meanwhile, not hammered, and back by
+itself.
 
-In virtual time. With a real camera that goes, comes, freezes and wants a password: test_media_rtsp.py.
+In virtual time. With real ones that go, come and freeze: test_media_rtsp.py, test_media_voice.py.
 """
 
 from __future__ import annotations
@@ -11,10 +12,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from virtual_loop import run_virtual
 
+from desk.media import voice
 from desk.media.relay import Target
 from desk.media.reopened import PAUSES_S
 from desk.media.source import Found, Slots, Source
+from desk.media.track import Track
 from desk.media.trouble import NoStream
+from desk.media.voice import Ear, Intercom
+from desk.sip.conversation import Peer
+from desk.sip.trouble import NoCall
 
 AWAY_S, TRIES_MAX = 60.0, 20
 
@@ -60,3 +66,39 @@ def test_it_comes_back_by_itself_whatever_it_was(code: str) -> None:
     assert AWAY_S <= camera.back_s <= AWAY_S + max(PAUSES_S)
     assert 10 < len(camera.tries) <= TRIES_MAX
     assert PAUSES_S[0] <= min(b - a for a, b in zip(camera.tries, camera.tries[1:], strict=False))
+
+
+class Door(Intercom):
+    """Not there for a minute, then somebody who talks. `tries`: when it was called."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(Peer.of("sip:door@10.0.0.1", ["10.0.0.1"]), lambda address: True, lambda: None)
+        self._code = code
+        self.tries: list[float] = []
+
+    async def _once(self) -> None:
+        self.tries.append(asyncio.get_running_loop().time())
+        if self.tries[-1] < AWAY_S:
+            raise NoCall(self._code, "away")
+        self._state, self._trouble = "talking", None
+        await asyncio.sleep(3600)
+
+
+@pytest.mark.parametrize("code", ["no-route", "refused", "timeout", "busy", "declined", "no-answer", "lost"])
+def test_an_intercom_is_called_until_it_is_back(code: str) -> None:
+    """Breaks when one of these is taken for final, or the pauses grow on."""
+
+    async def watch() -> Door:
+        door = Door(code)
+        door.join(door, Ear(Track("audio")))
+        for at_s in range(1, int(AWAY_S)):
+            await asyncio.sleep(at_s - asyncio.get_running_loop().time())
+            assert (door.state()["state"], door.state()["code"]) == ("away", code), at_s
+        await asyncio.sleep(2 * max(voice.PAUSES_S))
+        assert door.state()["state"] == "talking"
+        await door.leave(door)
+        return door
+
+    door = run_virtual(watch())
+    assert AWAY_S <= door.tries[-1] <= AWAY_S + max(voice.PAUSES_S)
+    assert 10 < len(door.tries) <= TRIES_MAX
