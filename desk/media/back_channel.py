@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from desk.media.digest import authorization
+from desk.media.loudness import Loudness
 from desk.media.relay import DOLLAR, STATUS_LINE, Target, connect, read_body, read_head, read_packet
 from desk.media.shared import Shared
 from desk.media.trouble import NoStream
@@ -41,7 +42,7 @@ class BackChannel(Shared[Mouth]):
     ) -> None:
         super().__init__(forget)
         self._target, self._said = target, said
-        self._meter = Meter()
+        self._meter, self.loudness = Meter(), Loudness()
         self._state, self._trouble = "calling", NoStream("lost", "not opened yet")
 
     def join(self, member: object) -> Mouth:
@@ -101,7 +102,7 @@ class BackChannel(Shared[Mouth]):
         next_s = alive_s = loop.time()
         try:
             while not reading.done():
-                block = mixed(self._members.values()) or SILENCE
+                block = self.loudness(mixed(self._members.values()) or SILENCE)
                 self._meter.take(block)
                 self._said(block)
                 number += 1

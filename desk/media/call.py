@@ -129,6 +129,11 @@ class Call(Answered):
         transceiver.setCodecPreferences([one for one in known if one.mimeType.partition("/")[2].lower() in wanted])
         return track
 
+    def be_loud(self, db: int) -> None:
+        """So loud what is said there is to be."""
+        if (there := self._intercom or self._back) is not None:
+            there.loudness.db = db
+
     def state(self) -> dict[str, Any]:
         """What the page says of it."""
         source, found = self._source, self._found

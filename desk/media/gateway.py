@@ -218,6 +218,11 @@ class Gateway:
         except NoStream:
             return False
 
+    async def be_loud(self, name: str, db: int) -> None:
+        """So loud what is said in that call is to be at the place. Harmless when there is none. Raises NoStream."""
+        if self.runs:
+            await self._ask("be_loud", {"name": name, "db": db}, SAY_S)
+
     async def state(self, name: str) -> Document | None:
         """What is so now; None when there is no call of that name (any more)."""
         try:

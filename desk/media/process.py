@@ -202,6 +202,12 @@ class Calls:
         call = self._calls.get(asked["name"])
         return {"state": call.state() if call is not None else None}
 
+    async def be_loud(self, asked: Document) -> Document:
+        """So loud what is said to that place is to be, by all who look at it."""
+        if (call := self._calls.get(asked["name"])) is not None:
+            call.be_loud(asked["db"])
+        return {}
+
     async def stop(self) -> None:
         everybody = [*self._calls.values(), *self._copies.values()]
         await asyncio.gather(self.recorders.stop(), *(one.close() for one in everybody))
@@ -369,7 +375,7 @@ async def _serve() -> None:
     ways: dict[str, Callable[[Document], Awaitable[Document]]] = {
         "call": calls.call, "copy": calls.copy, "listen": calls.listen, "prove": calls.prove,
         "register": calls.register,
-        "hang_up": calls.hang_up, "state": calls.state,
+        "hang_up": calls.hang_up, "state": calls.state, "be_loud": calls.be_loud,
         "hold": recorders.hold, "record": recorders.record, "unrecord": recorders.unrecord,
         "recordings": recorders.recordings,
     }  # fmt: skip

@@ -17,6 +17,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 from av.audio.resampler import AudioResampler
 
+from desk.media.loudness import Loudness
 from desk.media.shared import Shared
 from desk.media.source import SOUND_HZ
 from desk.media.track import Track
@@ -80,6 +81,7 @@ class Intercom(Shared[tuple[Ear, Mouth]]):
         super().__init__(forget)
         self._both = both
         self._peer, self._may_send, self._switchboard = peer, may_send, switchboard
+        self.loudness = Loudness()
         self._talk: Conversation | None = None
         self._state = "calling"
         self._trouble: NoCall | None = None
@@ -159,7 +161,8 @@ class Intercom(Shared[tuple[Ear, Mouth]]):
         self._talk, self._state, self._trouble = talk, "talking", None
 
     def _said(self) -> bytes | None:
-        return mixed(mouth for _, mouth in self._members.values())
+        block = mixed(mouth for _, mouth in self._members.values())
+        return self.loudness(block) if block is not None else None
 
 
 def mixed(mouths: Iterable[Mouth]) -> bytes | None:

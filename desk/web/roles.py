@@ -103,6 +103,7 @@ REQUESTS: Mapping[str, Who] = {
     "GET /api/whep/{call}": DUTY,  # keeps it open
     "DELETE /api/whep/{call}": DUTY,
     "POST /api/whep/{call}/copy": DUTY,
+    "POST /api/whep/{call}/loudness": DUTY,
     # A column.
     f"POST {_COLUMN}/command": DUTY,
     RESTART: CHIEFS,  # it raises no alarm meanwhile

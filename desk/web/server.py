@@ -107,6 +107,7 @@ class Server:
                 web.post(one + "/cameras/{camera}/whep", self.watching.call_camera),
                 web.get("/api/whep/{call}", self.watching.how),
                 web.delete("/api/whep/{call}", self.watching.hang_up),
+                web.post("/api/whep/{call}/loudness", self.watching.be_loud),
                 web.post("/api/whep/{call}/copy", self.watching.copy),
                 web.get(one + "/recordings", self.recording.listed),
                 web.post(one + "/hold", self.recording.hold),

@@ -21,6 +21,8 @@ from aiohttp import web
 
 from desk.batch import UNHEARD, Change
 from desk.duty import wall_ms
+from desk.loudness import Loudnesses, wanted
+from desk.media.trouble import NoStream
 from desk.media.whep import SDP, SDP_MAX_BYTES
 from desk.openings import ASKED, CALL_CLOSED, DESK_STOPPED, GONE, Opening, Openings, needs_reason
 from desk.openings import REASON_MAX as LONGEST
@@ -54,6 +56,8 @@ class Look:
     device_id: str
     is_around: bool = False
     """Whether the voices go around the desk: from the browser to the camera."""
+    is_own: bool = False
+    """Whether it is at the column's own camera and intercom, and none of the city's."""
     copy: str = ""
     """The name of a copy of them that comes to the desk."""
 
@@ -67,6 +71,7 @@ class Watching:
     ) -> None:  # fmt: skip
         self._desk, self._player, self._openings, self._person = desk, player, openings, person
         self._is_recorded = is_recorded
+        self._loudness = Loudnesses(desk.register.path.parent)
         self._looks: dict[str, Look] = {}
         self._shut_by_desk: deque[str] = deque(maxlen=SHUT_MAX)
         """The latest; their pages end them as well."""
@@ -136,6 +141,7 @@ class Watching:
         said = await self._player.state(name)
         if said.get("state") == "ended":
             await self._end(name, GONE)
+        said |= {"loudness_db": self._loudness.of(look.device_id)} if look is not None and look.is_own else {}
         return web.json_response({**said, "copy": look is not None and not look.copy and self._wants_copy(look)})
 
     async def copy(self, request: web.Request) -> web.StreamResponse:
@@ -153,6 +159,22 @@ class Watching:
         if look not in self._looks.values():  # it ended meanwhile
             await self._player.hang_up(look.copy)
         return web.Response(status=201, body=answer, content_type=SDP)
+
+    async def be_loud(self, request: web.Request) -> web.StreamResponse:
+        """So loud officers are to be at that column from now on."""
+        db = wanted(await asking.document(request, "db"))
+        look = self._looks.get(request.match_info["call"])
+        if look is None or not look.is_own:
+            raise Refusal(409, "nobody speaks there")
+        await asyncio.to_thread(self._loudness.choose, look.device_id, db)
+        for name in [name for name, one in self._looks.items() if one.is_own and one.device_id == look.device_id]:
+            await self._tell_loudness(name, look.device_id)
+        return web.json_response({"loudness_db": db})
+
+    async def _tell_loudness(self, name: str, device_id: str) -> None:
+        """To the gateway, where the voices go through it; else the browser does it."""
+        if not self._looks[name].is_around:
+            await self._player.gateway.be_loud(name, self._loudness.of(device_id))
 
     def _wants_copy(self, look: Look) -> bool:
         return look.is_heard and look.is_around and self._is_recorded(look.incident_id)
@@ -182,8 +204,10 @@ class Watching:
         now_s = asyncio.get_running_loop().time()
         within, own = not opening.reason, not opening.camera
         look = Look(number, opening.incident_id, within, within and own, now_s, wall_ms(), opening.device_id)
-        look.is_around = answer.way == AROUND
+        look.is_around, look.is_own = answer.way == AROUND, own
         self._looks[answer.name] = look
+        with contextlib.suppress(NoStream):
+            await self._tell_loudness(answer.name, opening.device_id)
         if await self._is_over(opening):  # the call was closed meanwhile
             await self._shut(answer.name, CALL_CLOSED)
             raise Refusal(409, "the call is over", code="call-over")

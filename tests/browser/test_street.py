@@ -85,6 +85,15 @@ def test_from_the_press_to_everything_closed(street: City, visitor: Visitor, fil
     expect(pillar.get("sign")).to_be_visible()
     desk.get("mic").click()
     expect(desk.get("mic")).to_contain_text("They hear you")
+    expect(desk.get("loudness")).to_be_hidden()
+    desk.get("louder").click()
+    expect(desk.get("loudness")).to_have_text("+6 dB there")
+    desk.page.keyboard.press("Equal")
+    expect(desk.get("loudness")).to_have_text("+12 dB there")
+    expect(desk.get("louder")).to_be_disabled()
+    for _ in range(2):
+        desk.page.keyboard.press("Minus")
+    expect(desk.get("loudness")).to_be_hidden()
     intercom.do("hangup")  # they do not, for a while: and the page says so
     expect(desk.get("mic")).to_contain_text("Nobody hears you yet")
     expect(desk.get("media-notes")).to_contain_text("The intercom: it has hung up")

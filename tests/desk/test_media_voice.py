@@ -20,6 +20,7 @@ from rtsp_camera import STREAMS
 from seeing import Seeing, advances, at, names, voice_is
 
 from desk.media.credentials import read
+from desk.media.loudness import CEILING
 from desk.media.track import Track
 from desk.media.voice import Ear, copied
 from desk.media.voice import Intercom as Caller
@@ -97,6 +98,50 @@ def test_the_picture_by_rtsp_and_the_sound_by_sip(desk: DeskRig, camera: RtspCam
             await hears(two, INTERCOM_HZ)
             assert intercom.open_calls == 1
             assert await two.hang_up() == 204
+            await closed(intercom)
+
+    run(look())
+
+
+def test_the_officer_is_as_loud_there_as_somebody_wants(desk: DeskRig, intercom: Intercom) -> None:
+    """As baresip's loudspeaker says it: four times softer, louder up to what can be said, and still a tone; in the next
+    call, too. Red where the gateway is not told, and where what is too loud is cut off instead of limited."""
+    names(desk, sip=intercom.address)
+
+    def peak() -> float:
+        said = np.array(intercom.said(), np.float64)
+        return float(np.max(np.abs(said))) if len(said) == 4000 else 0.0
+
+    def crest() -> float:
+        said = np.array(intercom.said(), np.float64)
+        return float(np.max(np.abs(said)) / np.sqrt(np.mean(said**2)))
+
+    async def wants(seeing: Seeing, db: int) -> int:
+        where = f"{desk.origin}{seeing.session}/loudness"
+        async with seeing._http.post(where, json={"db": db}) as answer:
+            return answer.status
+
+    async def look() -> None:
+        async with at(desk) as seeing:
+            assert await seeing.call(Voice(OFFICER_HZ), video=False) == 201, seeing.text
+            await there(intercom, OFFICER_HZ)
+            before = peak()
+            assert CEILING / 4 < before < CEILING / 1.2
+            assert (await seeing.state())["loudness_db"] == 0
+            assert [await wants(seeing, db) for db in (7, 18, -12)] == [400, 400, 200]
+            await until(lambda: peak() == pytest.approx(before / 4, rel=0.15), "four times softer")
+            assert await wants(seeing, 12) == 200
+            await until(lambda: peak() == pytest.approx(CEILING, rel=0.05), "as loud as can be")
+            await until(lambda: crest() == pytest.approx(np.sqrt(2), rel=0.1), "still a tone, and none that is cut off")
+            assert await seeing.hang_up() == 204
+            await closed(intercom)
+        async with at(desk) as seeing:
+            assert await seeing.call(Voice(OFFICER_HZ), video=False) == 201, seeing.text
+            assert (await seeing.state())["loudness_db"] == 12
+            await there(intercom, OFFICER_HZ)
+            await until(lambda: peak() == pytest.approx(CEILING, rel=0.05), "as loud in the next call")
+            assert await wants(seeing, 0) == 200
+            assert await seeing.hang_up() == 204
             await closed(intercom)
 
     run(look())

@@ -345,6 +345,34 @@ def test_a_copy_is_asked_for_where_the_desk_records_and_the_voices_go_around_it(
     wait_for(lambda: "copy-3" in stage.hung_up, "the end of the copy")
 
 
+def test_how_loud_officers_are_is_the_columns_affair(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every page of it is told, the next call's too; the gateway where the voice goes through it. Red where it
+    is that of one officer's call."""
+    told: list[tuple[str, int]] = []
+
+    async def be_loud(name: str, db: int) -> None:
+        told.append((name, db))
+
+    monkeypatch.setattr(stage.rig.server.player.gateway, "be_loud", be_loud)
+    first, second = stage.look("loud-1-1"), stage.look("loud-1-1")
+    where = first.headers["Location"]
+    assert stage.rig.get(where).json["loudness_db"] == 0
+    for wrong in (5, 18, "6", None):
+        assert stage.rig.post(where + "/loudness", {"db": wrong}).status == 400
+    assert stage.rig.post(where + "/loudness", {"db": 6}).json == {"loudness_db": 6}
+    assert stage.rig.post("/api/whep/nobody/loudness", {"db": 6}).status == 409
+    assert stage.rig.get(second.headers["Location"]).json["loudness_db"] == 6 and told == [], "the browser does it"
+    stage.rig.server.watching._looks[where.rpartition("/")[2]].is_around = False  # ... by SIP
+    assert stage.rig.post(second.headers["Location"] + "/loudness", {"db": -12}).status == 200
+    assert told == [(where.rpartition("/")[2], -12)]
+    for page in (first, second):
+        stage.hangs_up(page)
+    again = stage.look("loud-2-1")
+    assert stage.rig.get(again.headers["Location"]).json["loudness_db"] == -12
+    assert stage.rig.post(again.headers["Location"] + "/loudness", {"db": 0}).status == 200
+    stage.hangs_up(again)
+
+
 @pytest.mark.mosquitto
 def test_of_two_desks_the_one_that_still_listens_says_so_when_the_other_stops(
     mosquitto: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

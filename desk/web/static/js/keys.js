@@ -4,11 +4,12 @@ import { el } from "./dom.js";
 import { t } from "./i18n.js";
 
 const KEPT = "sos-keys";
-const SHOWN = [["A", "accept"], ["D", "dispatch"], ["C", "close"], ["P", "play"], ["M", "mic"], ["T", "hold"], ["7 8 9", "cameras"], ["N", "next"], ["J / K", "walk"],
+const SHOWN = [["A", "accept"], ["D", "dispatch"], ["C", "close"], ["P", "play"], ["M", "mic"], ["T", "hold"], ["- =", "loudness"], ["7 8 9", "cameras"], ["N", "next"], ["J / K", "walk"],
   ["/", "filter"], ["1 2 3 4 5", "views"], ["6", "rollouts-view"], ["S", "sound"], ["?", "help"], ["Esc", "leave"]];
 const PLACES = { KeyA: "accept", KeyD: "dispatch", KeyC: "close", KeyP: "play", KeyM: "mic", KeyN: "next", KeyJ: "down", KeyK: "up",
   KeyS: "sound", Digit1: "board", Digit2: "register", Digit3: "statistics", Digit4: "upkeep", Digit5: "audit", Digit6: "rollouts",
-  Digit7: "camera0", Digit8: "camera1", Digit9: "camera2" };
+  Digit7: "camera0", Digit8: "camera1", Digit9: "camera2",
+  Minus: "quieter", Equal: "louder" };
 
 const typing = (target) => target instanceof Element && target.closest("input:not([type=radio]), select, textarea, dialog[open]") !== null;
 

@@ -239,7 +239,8 @@ function wire() {
   sound.onSound(showSound);
   keys.listen({
     accept: () => panel.press("accept"), dispatch: () => panel.press("dispatch"), close: () => panel.press("close"),
-    play: panel.play, mic: panel.talk, next, down: () => walk(1), up: () => walk(-1), filter: focusFilter, help: openHelp,
+    play: panel.play, mic: panel.talk, quieter: () => panel.amplify(-1), louder: () => panel.amplify(1),
+    next, down: () => walk(1), up: () => walk(-1), filter: focusFilter, help: openHelp,
     camera0: () => panel.camera(0), camera1: () => panel.camera(1), camera2: () => panel.camera(2), audit: () => go("audit"),
     board: () => go("board"), register: () => go("register"), statistics: () => go("statistics"), upkeep: () => go("upkeep"), sound: toggleSound, leave,
     rollouts: () => { if (rollouts.mayRead()) go("rollouts"); },

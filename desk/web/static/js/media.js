@@ -49,7 +49,7 @@ function held(node, start, end) {
   node.addEventListener("contextmenu", (event) => event.preventDefault()); // a long touch
 }
 
-/** Makes `parts.media` and gives { toggle, toggleTalk, hold, stop, update }. */
+/** Makes `parts.media` and gives { toggle, toggleTalk, hold, amplify, stop, update }. */
 export function media(incidentId, parts) {
   const video = el("video", { testid: "video", playsinline: true, "data-t-label": "media.label" });
   const words = el("p", { class: "media-state", testid: "media-state", role: "status" });
@@ -60,11 +60,12 @@ export function media(incidentId, parts) {
   const mic = button({ class: "do mic", testid: "mic", "aria-keyshortcuts": "m", "aria-pressed": "false" }, toggleTalk, el("span"), key("M"));
   const holder = button({ class: "do mic", testid: "hold", "aria-keyshortcuts": "t", "aria-pressed": "false" }, () => {}, el("span"), key("T"));
   held(holder, () => hold(true), () => hold(false));
-  const louder = button({ class: "quiet", testid: "louder", "aria-pressed": "false", "data-t": "mic.louder", text: t("mic.louder") },
-    () => player.amplify(!player.louder));
+  const quieter = button({ class: "quiet", testid: "quieter", "aria-keyshortcuts": "-" }, () => player.amplify(-1), el("span"), key("-"));
+  const louder = button({ class: "quiet", testid: "louder", "aria-keyshortcuts": "=" }, () => player.amplify(1), el("span"), key("="));
+  const loudness = el("span", { class: "loudness", testid: "loudness", role: "status" });
   const why = reasonForm("reason", play);
   parts.media = el("section", { class: "media" }, el("div", { class: "screen" }, video, words),
-    el("div", { class: "media-row" }, play, mic, holder, louder, place, own), why.node, notes);
+    el("div", { class: "media-row" }, play, mic, holder, quieter, louder, loudness, place, own), why.node, notes);
   const player = new Player(video, draw, showPlace, showOwn);
   let open = true;
   let isCall = true; // somebody asks for help there: else a look needs a reason
@@ -109,8 +110,13 @@ export function media(incidentId, parts) {
       setAttribute(node, "aria-pressed", String(on));
       node.classList.toggle("live", on && player.heard);
     }
-    louder.hidden = !visible || !open || !may(LOOK);
-    setAttribute(louder, "aria-pressed", String(player.louder));
+    for (const [node, steps, name] of [[quieter, -1, "quieter"], [louder, 1, "louder"]]) {
+      setText(node.firstChild, t(`mic.${name}`));
+      node.hidden = !visible || !open || !may(LOOK);
+      node.disabled = !player.canAmplify(steps);
+    }
+    loudness.hidden = louder.hidden || !player.loudness;
+    setText(loudness, t("mic.loudness", { db: `${player.loudness > 0 ? "+" : ""}${player.loudness}` }));
   }
 
   /** Talk for as long as it is held. */
@@ -151,5 +157,9 @@ export function media(incidentId, parts) {
     if (isCall) why.hide();
     draw();
   }
-  return { toggle, toggleTalk, hold, update, stop: () => player.stop() };
+  /** So many steps louder there, or quieter. */
+  function amplify(steps) {
+    if (!louder.hidden) player.amplify(steps);
+  }
+  return { toggle, toggleTalk, hold, amplify, update, stop: () => player.stop() };
 }

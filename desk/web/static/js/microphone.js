@@ -3,7 +3,6 @@
 import { audio, rms } from "./sound.js";
 
 const LEVEL_EVERY_MS = 100;
-const LOUDER = 3; // some 10 dB; a limiter keeps it within what can be sent
 const LIMITER = { threshold: -6, knee: 0, ratio: 20, attack: 0.003, release: 0.1 };
 
 export class Microphone {
@@ -14,8 +13,9 @@ export class Microphone {
     this.#level = level;
   }
 
-  /** The track to be sent. Raises what getUserMedia raises. */
-  async open(louder) {
+  /** The track to be sent, made louder or quieter by `db`; a limiter keeps it within what can be sent. Raises what
+   * getUserMedia raises. */
+  async open(db) {
     if (!this.#own || this.#own.readyState !== "live") {
       const heard = await navigator.mediaDevices.getUserMedia({
         audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
@@ -23,11 +23,11 @@ export class Microphone {
       this.close();
       [this.#own] = heard.getAudioTracks();
     }
-    this.#measure(louder);
+    this.#measure(db);
     return this.#sent;
   }
 
-  #measure(louder) {
+  #measure(db) {
     this.quiet();
     const context = audio();
     const source = context.createMediaStreamSource(new MediaStream([this.#own]));
@@ -36,9 +36,9 @@ export class Microphone {
     this.#nodes = [source, analyser];
     this.#sent = this.#own;
     let last = source;
-    if (louder && context.state === "running") { // else the browser would send silence
+    if (db && context.state === "running") { // else the browser would send silence
       const gain = context.createGain();
-      gain.gain.value = LOUDER;
+      gain.gain.value = 10 ** (db / 20);
       const limiter = context.createDynamicsCompressor();
       for (const [name, value] of Object.entries(LIMITER)) limiter[name].value = value;
       const out = context.createMediaStreamDestination();

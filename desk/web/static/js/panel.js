@@ -281,6 +281,7 @@ export function press(what) {
 export const play = () => shown?.player.toggle();
 export const talk = () => shown?.player.toggleTalk();
 export const hold = (on) => shown?.player.hold(on);
+export const amplify = (steps) => shown?.player.amplify(steps);
 export function stopMedia() {
   shown?.player.stop();
   shown?.cameras.stop();

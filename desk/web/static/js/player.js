@@ -4,12 +4,14 @@ import { Copy } from "./copy.js";
 import { gathered } from "./gathering.js";
 import { Microphone } from "./microphone.js";
 import { audio, rms } from "./sound.js";
-import { Refused, get, send } from "./api.js";
+import { Refused, get, post, send } from "./api.js";
 
 const LEVEL_EVERY_MS = 100;
 const LOOK_EVERY_MS = 500;
 const ASK_EVERY_MS = 1000;
 const ANSWER_MS = 30000; // all ways to the camera, one after the other
+const STEP_DB = 6; // of the loudness, up to:
+const MOST_DB = 12;
 const STALLED_MS = 2000; // without a new picture: what is seen is the past
 
 export class Player {
@@ -17,6 +19,7 @@ export class Player {
   #copy = new Copy(); #place = null; // of the voices, where a desk that records wants one; the place's track
   #copying = false;
   #holds = false; // whether somebody talks by holding
+  #chosen = 0; // counts what was chosen of the loudness, and what was told of it
   #wanted = 0; // counts what was asked of the microphone: only the latest counts
 
   /** `changed()` is called whenever something below differs; `level(0..1)` hears how loud the place is, `ownLevel` how
@@ -33,7 +36,7 @@ export class Player {
     this.stalled = false; // whether the picture stands still
     this.live = false; // whether the microphone is open
     this.held = false; // ... as long as a key is held
-    this.louder = false;
+    this.loudness = 0; // how loud we are wanted there, dB
     this.voice = null; // of the intercom that the desk calls: { state, code }
     this.pictured = true; // whether there is a way to a picture
     this.refusal = ""; // why there is no microphone: "insecure", "denied", "deaf"
@@ -128,6 +131,7 @@ export class Player {
   #follow(peer, resource) {
     clearInterval(this.#ask);
     this.#ask = setInterval(async () => {
+      const chosen = this.#chosen;
       const said = await get(resource).catch(() => null);
       if (!said || peer !== this.#peer) return;
       if (said.state === "ended") {
@@ -137,6 +141,7 @@ export class Player {
         return;
       }
       if (said.copy === true) this.#copyTo(`${resource}/copy`);
+      if (chosen === this.#chosen) this.#beLoud(said.loudness_db); // else it is the answer of before
       const away = said.state === "away" ? String(said.code) : "";
       const voice = said.voice ? { state: String(said.voice.state), code: String(said.voice.code) } : null;
       if (away === this.away && said.converted === this.converted && JSON.stringify(voice) === JSON.stringify(this.voice)) return;
@@ -192,7 +197,7 @@ export class Player {
     else if (this.#sender) {
       const sender = this.#sender;
       try {
-        const track = await this.#microphone.open(this.louder);
+        const track = await this.#microphone.open(this.voice ? 0 : this.loudness); // the desk does it where the voice goes through it
         if (sender !== this.#sender || this.deaf) this.#microphone.close();
         else if (wanted === this.#wanted) {
           await sender.replaceTrack(track);
@@ -215,14 +220,27 @@ export class Player {
     this.talk(on);
   }
 
-  /** Says it louder there, without going beyond what can be sent. */
-  async amplify(on) {
-    this.louder = on;
+  /** Whether it can be so much louder there, or quieter. */
+  canAmplify(steps) {
+    return this.state === "playing" && !this.deaf && this.#resource !== null && Math.abs(this.loudness + steps * STEP_DB) <= MOST_DB;
+  }
+
+  /** Says it louder there by some steps, or quieter: at that column, by whoever speaks there, also in the next call. */
+  async amplify(steps) {
+    if (!this.canAmplify(steps)) return;
+    this.#beLoud(this.loudness + steps * STEP_DB); // at once: the next press counts from here
+    this.#chosen++;
+    await post(`${this.#resource}/loudness`, { db: this.loudness }).catch(() => {}); // what is so says the desk when it is asked
+    this.#chosen++;
+  }
+
+  #beLoud(db) {
+    if (!Number.isInteger(db) || db === this.loudness) return;
+    this.loudness = db;
     this.#changed();
-    if (this.live) {
-      this.#microphone.close();
-      await this.talk(true);
-    }
+    if (!this.live || this.voice) return;
+    this.#microphone.close();
+    this.talk(true);
   }
 
   /** A microphone that is talked into by holding stays open for the browser, so that the first word is not lost. */
