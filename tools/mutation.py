@@ -1,10 +1,9 @@
 """`make mutation`: how many small changes of the firmware the fast tests notice, and which they do not.
 
-mutmut changes one thing at a time (an operator, a number, an argument, a constant) in the modules and runs the tests
-that `[tool.mutmut]` of pyproject.toml names, on a copy of the tree under build/. A change that no test notices is a
-survivor: it has to stand in docs/mutation-survivors.toml, with the reason why nobody could tell the difference.
-Changes of nothing but words for people (WORDS) are neither run nor counted. What a change makes endless is noticed by
-the CPU time that a test takes (mutation_plugin.py), so a busy machine hides no survivor.
+mutmut changes one thing at a time (an operator, a number, an argument, a constant) in the modules, on a copy of the
+tree under build/; mutation_plugin.py runs the tests that `[tool.mutation]` of pyproject.toml names. A change that none
+of them notices is a survivor: it has to stand in docs/mutation-survivors.toml, with the reason why nobody could tell
+the difference. Changes of nothing but words for people (WORDS) are neither run nor counted.
 
 Exit status: 0, or 1 when a survivor is not listed, when the list holds something that is not a survivor, or when a
 module's score is below SCORE_MIN.
@@ -16,11 +15,13 @@ import difflib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,14 +35,22 @@ SURVIVORS = ROOT / "docs" / "mutation-survivors.toml"
 COPIED = ("boot.py", "common", "contract", "desk", "field", "firmware", "hal", "lib", "sim", "tests", "tools",
           "pyproject.toml")  # fmt: skip
 SCORE_MIN = 0.9
-LEFT = "MUTATION_LEFT"  # set in the environment by `--left`: the list of survivors
+WANTED, PROCESSES = "MUTATION_WANTED", "MUTATION_PROCESSES"  # in the environment of the tests
 # Calls whose texts only people read, and how many of their first arguments are something else.
 WORDS = {"log": 0, "LinkLost": 0, "BadPacket": 0, "ValueError": 0, "_cached": 0, "_on_fault": 1}
-# What mutmut writes down: the exit status of pytest, or of a process that was stopped because it took too long.
-_SURVIVED = {0, 33}  # of 33 no test runs the function
-_SKIPPED, _TIMED_OUT_EXIT = 34, 152
-_TIMED_OUT = {-24, 24, _TIMED_OUT_EXIT, 36, 255}
-_KILLED = {1, 3, -9, -11} | _TIMED_OUT
+# What is noted of a change: the status of the process that ran its tests.
+SURVIVED, NOTICED, NO_TEST = 0, 1, 33
+_SURVIVED = {SURVIVED, NO_TEST}
+_TIMED_OUT = {-signal.SIGXCPU, -signal.SIGKILL, -signal.SIGALRM}
+_NOTICED = {NOTICED, -signal.SIGSEGV, -signal.SIGABRT} | _TIMED_OUT
+_GENERATE = """
+from mutmut import __main__ as mutmut
+mutmut.set_mutant_under_test("mutant_generation")
+mutmut.makedirs("mutants", exist_ok=True)
+mutmut.copy_src_dir()
+mutmut.copy_also_copy_files()
+mutmut.create_mutants(%d)
+"""
 
 
 class Survivor(NamedTuple):
@@ -86,8 +95,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         copy_tree(keep=arguments.again or arguments.left)
-        everything = ["firmware.*"] if arguments.left else []
-        run(arguments.names or everything, arguments.processes, left=arguments.left)
+        generate(arguments.processes)
+        names = wanted(arguments.names or ["*"], arguments.again, listed(SURVIVORS) if arguments.left else None)
+        run(names, arguments.processes)
         scores = {module_of(path): score(path) for path in metas()}
     except MutationError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -109,21 +119,56 @@ def copy_tree(keep: bool) -> None:
             shutil.copy2(source, COPY / name)
 
 
-def run(names: Iterable[str], processes: int, *, left: bool = False) -> None:
-    # CI makes hypothesis deterministic: each mutant meets the same examples, with no memory of others.
-    environment = os.environ | {"CI": "1", "SEED": "1"} | ({LEFT: str(SURVIVORS)} if left else {})
-    mutmut = str(Path(sys.executable).with_name("mutmut"))
-    command = [mutmut, "run", "--max-children", str(processes), *names]
-    log = COPY / "mutmut.log"
-    with log.open("wb") as file:  # its progress is for a terminal: in a file it is a megabyte
-        output = None if sys.stdout.isatty() else file
-        ended = subprocess.run(command, cwd=COPY, env=environment, stdout=output, stderr=output, check=False)
+def generate(processes: int) -> None:
+    """Of a function that has not changed, what was noted stays."""
+    _call([sys.executable, "-c", _GENERATE % processes], COPY, {})
+
+
+def wanted(patterns: list[str], again: bool, known: Counter[Survivor] | None) -> list[str]:
+    """The names of changes to be run. `again`: what has not been run yet; `known` (`--left`): what nobody has noticed
+    yet, but for what is listed."""
+    found = []
+    left: Counter[Survivor] = Counter() if known is None else known.copy()
+    for meta in metas():
+        for one in changes(meta):
+            if one.is_words() or not any(fnmatch(one.name, pattern) for pattern in patterns):
+                continue
+            survivor = one.survivor(module_of(meta))
+            is_listed = left[survivor] > 0
+            left[survivor] -= is_listed
+            is_done = one.status is not None and (again or known is not None and one.status not in _SURVIVED)
+            if not is_done and not is_listed:
+                found.append(one.name)
+    return found
+
+
+def run(names: list[str], processes: int) -> None:
+    if not names:
+        return
+    tests = tomllib.loads((COPY / "pyproject.toml").read_text())["tool"]["mutation"]["tests"]
+    command = [sys.executable, "-m", "pytest", "-qs", "--rootdir=.", "--noconftest", "-p", "tools.mutation_plugin"]
+    command += ["-p", "no:xdist", "-p", "no:cacheprovider", *tests]
+    # CI makes hypothesis deterministic: each change meets the same examples, with no memory of others.
+    more = {"CI": "1", "SEED": "1", WANTED: json.dumps(names), PROCESSES: str(processes)}
+    _call(command, MUTANTS.parent, more)
+
+
+def _call(command: list[str], folder: Path, more: dict[str, str]) -> None:
+    ended = subprocess.run(command, cwd=folder, env=os.environ | more, capture_output=True, text=True, check=False)
     if ended.returncode:
-        raise MutationError(f"mutmut ended with status {ended.returncode}; what it says is above or in {log}")
+        raise MutationError(f"status {ended.returncode}:\n{ended.stdout[-4000:]}{ended.stderr[-4000:]}")
+
+
+def note(changed: Path, name: str, status: int) -> None:
+    """What became of a change, in the folder of the changed tree."""
+    meta = changed / (name.rpartition(".")[0].replace(".", "/") + ".py.meta")
+    noted = json.loads(meta.read_text())
+    noted["exit_code_by_key"][name] = status
+    meta.write_text(json.dumps(noted))
 
 
 def statuses(meta: Path) -> dict[str, int | None]:
-    """Of each change's name, what mutmut noted; None: it was not asked for."""
+    """Of each change's name, what was noted; None: it has not been run."""
     noted: dict[str, int | None] = json.loads(meta.read_text())["exit_code_by_key"]
     return noted
 
@@ -137,8 +182,7 @@ def metas() -> list[Path]:
 
 def module_of(meta: Path) -> str:
     """`startup.restoring` of .../firmware/startup/restoring.py.meta."""
-    parts = meta.absolute().parts
-    return ".".join(parts[len(parts) - parts[::-1].index(MUTANTS.name) :]).removesuffix(".py.meta")
+    return ".".join(meta.relative_to(MUTANTS).parts).removesuffix(".py.meta")
 
 
 class Change(NamedTuple):
@@ -163,32 +207,16 @@ def changes(meta: Path) -> Iterator[Change]:
         yield Change(name, status, functions[original], functions[mangled(name)])
 
 
-def without_run(meta: Path, known: Counter[Survivor] | None) -> dict[str, int]:
-    """The changes that need no run, and what mutmut is to note of them: those of nothing but words; with the list of
-    those that are known (`--left`) also what is listed, and what was noticed before."""
-    found: dict[str, int] = {}
-    left: Counter[Survivor] = Counter() if known is None else known.copy()
-    for one in changes(meta):
-        if one.is_words():
-            found[one.name] = _SKIPPED
-        elif known is not None and one.status in _KILLED:
-            found[one.name] = _TIMED_OUT_EXIT if one.status in _TIMED_OUT else 1
-        elif left[survivor := one.survivor(module_of(meta))]:
-            left[survivor] -= 1
-            found[one.name] = _SKIPPED
-    return found
-
-
 def score(meta: Path) -> Score:
     """What mutmut noted of one module. Raises MutationError for a mutant whose tests could not be run."""
     module = module_of(meta)
     killed, words, timed_out, survivors = 0, 0, 0, []
     for one in changes(meta):
-        if one.status is None or one.status == _SKIPPED and not one.is_words():
-            continue  # not asked for
         if one.is_words():
             words += 1
-        elif one.status in _KILLED:
+        elif one.status is None:
+            continue  # not asked for
+        elif one.status in _NOTICED:
             killed += 1
             timed_out += one.status in _TIMED_OUT
         elif one.status in _SURVIVED:

@@ -1,103 +1,191 @@
-"""A pytest plugin that makes each of mutmut's runs short: `make mutation` has some three thousand of them.
+"""A pytest plugin in which `make mutation` runs the tests: collected once, run once as they are, to see which functions
+each of them calls and how long it takes; then, for each change, in a process forked for it, those that call the changed
+function. What noticed other changes of that function goes first, then the quick ones; the first failure ends it.
 
-mutmut puts every function behind one that asks, at each call, which version of it is meant. Within a run that never
-changes, so methods are replaced by the version that is meant. What noticed other changes of the function goes first,
-then the quick tests: the first failure ends the run. What needs no run has none. A test that takes
-ENDLESS_S more of the CPU than it took before is endless; a clock would call it so on a busy machine, too.
+mutmut puts every function behind one that asks, at each call, which version of it is meant. Within a process that never
+changes, so methods are replaced by the version that is meant. A test that takes ENDLESS_S more of the CPU than it took
+before is endless; a clock would call it so on a busy machine, too.
 """
 
-import functools
+import gc
+import json
 import os
 import resource
+import signal
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
+from _pytest.runner import runtestprotocol
 from mutmut.mutation import trampoline
 from mutmut.state import state
 
 from tools import mutation
 
-NOTICED = Path("noticed.txt")  # in the folder that mutmut runs pytest in: a line for each change, function and test
+TESTS = Path("tests.json")  # in the folder of the changed tree: test -> (seconds, functions that it calls)
 ENDLESS_S = 5
+WAITS_S = 300  # by the clock, for what waits for ever
 NOTICED_WEIGHT = 20
-_dispatchers: dict[tuple[type, str], Callable[..., Any]] = {}  # what mutmut had put there
+_NAME_MAX = 4096
+AS_IT_IS = "stats"  # mutmut's word for a run that records the calls of functions that are as they were
 
 
-def mutant_under_test() -> str:
-    return os.environ["MUTANT_UNDER_TEST"]
+class Known(NamedTuple):
+    """Of a test, from its run on what was not changed."""
+
+    took_s: float
+    calls: frozenset[str]
 
 
-def function_under_test() -> str:
-    """Empty: nothing is changed in this run."""
-    return mutant_under_test().rpartition("__mutmut_")[0]
+class Running(NamedTuple):
+    """A forked process: which change it is about, and where it says which test noticed it."""
+
+    name: str
+    said: int
 
 
-@functools.cache
-def without_run() -> dict[str, int]:
-    """Found in mutmut's first run, which the others are forked from."""
-    known = mutation.listed(Path(os.environ[mutation.LEFT])) if mutation.LEFT in os.environ else None
-    found: dict[str, int] = {}
-    for meta in Path("firmware").rglob("*.py.meta"):
-        found |= mutation.without_run(meta, known)
+def function_of(change: str) -> str:
+    return change.rpartition("__mutmut_")[0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool:
+    wanted, processes = json.loads(os.environ[mutation.WANTED]), int(os.environ[mutation.PROCESSES])
+    known = as_they_are(session, {function_of(name) for name in wanted})
+    if not session.testsfailed:
+        Changes(session, known).run(wanted, processes)
+    return True
+
+
+# -- as they are
+
+
+def as_they_are(session: pytest.Session, functions: set[str]) -> dict[str, Known]:
+    """Runs what is not known yet, and what calls one of the functions: it has to pass, and what it makes once (such as
+    keys) is there in the forked processes, too."""
+    found = read_tests()
+    items = [item for item in session.items if item.nodeid not in found or found[item.nodeid].calls & functions]
+    mean(AS_IT_IS)
+    for number, item in enumerate(items):
+        state()._stats.clear()
+        began_s = time.process_time()
+        following = items[number + 1] if number + 1 < len(items) else None
+        if any(report.failed for report in runtestprotocol(item, nextitem=following)):
+            session.testsfailed += 1
+            return found
+        found[item.nodeid] = Known(time.process_time() - began_s, frozenset(state()._stats))
+    TESTS.write_text(json.dumps({name: (one.took_s, sorted(one.calls)) for name, one in found.items()}))
     return found
 
 
-def took_s(item: pytest.Item) -> float:
-    """In mutmut's first run, which is five times slower than the others."""
-    return state().duration_by_test.get(item.nodeid, 0.0)
+def read_tests() -> dict[str, Known]:
+    noted = json.loads(TESTS.read_text()) if TESTS.exists() else {}
+    return {name: Known(took_s, frozenset(calls)) for name, (took_s, calls) in noted.items()}
 
 
-def pytest_cmdline_main() -> int | None:
-    return without_run().get(mutant_under_test())
+# -- changed
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    lines = NOTICED.read_text().splitlines() if NOTICED.exists() else []
-    noticed = Counter(line.partition(" ")[2] for line in lines if line.partition(" ")[0] == function_under_test())
-    items.sort(key=lambda item: took_s(item) / (1 + NOTICED_WEIGHT * noticed[item.nodeid]))
-    mutant = mutant_under_test()
-    trampoline.get_mutant_under_test = lambda: mutant
-    for module in [module for name, module in sys.modules.items() if name.startswith("firmware.")]:
-        settle(module, mutant)
+class Changes:
+    def __init__(self, session: pytest.Session, known: dict[str, Known]) -> None:
+        self._known = known
+        self._calling: dict[str, list[pytest.Item]] = defaultdict(list)
+        for item in session.items:
+            for function in known[item.nodeid].calls:
+                self._calling[function].append(item)
+        self._noticed: Counter[tuple[str, str]] = Counter()  # (function, test)
+        self._running: dict[int, Running] = {}
+
+    def run(self, names: Iterable[str], processes: int) -> None:
+        """Those that have the quickest tests first."""
+        gc.collect()
+        gc.freeze()  # shared with the forked processes
+        for name in sorted(names, key=self._took_s):
+            while len(self._running) >= processes:
+                self._end_one()
+            if self._calling[function_of(name)]:
+                self._begin(name, sorted(self._calling[function_of(name)], key=partial(self._cost, name)))
+            else:
+                mutation.note(Path(), name, mutation.NO_TEST)
+        while self._running:
+            self._end_one()
+
+    def _took_s(self, name: str) -> float:
+        return sum(self._known[one.nodeid].took_s for one in self._calling[function_of(name)])
+
+    def _cost(self, name: str, item: pytest.Item) -> float:
+        return self._known[item.nodeid].took_s / (1 + NOTICED_WEIGHT * self._noticed[function_of(name), item.nodeid])
+
+    def _begin(self, name: str, tests: list[pytest.Item]) -> None:
+        said, saying = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            status = mutation.NOTICED
+            try:
+                mean(name)
+                noticed_by = first_red(tests, self._known)
+                status = mutation.SURVIVED if noticed_by is None else mutation.NOTICED
+                os.write(saying, (noticed_by or "").encode())
+            finally:  # whatever ended the run, such as an exception that pytest does not catch, was noticed
+                os._exit(status)
+        os.close(saying)
+        self._running[pid] = Running(name, said)
+
+    def _end_one(self) -> None:
+        pid, status = os.wait()
+        name, said = self._running.pop(pid)
+        if test := os.read(said, _NAME_MAX).decode():
+            self._noticed[function_of(name), test] += 1
+        os.close(said)
+        mutation.note(Path(), name, os.waitstatus_to_exitcode(status))
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if function_under_test():
-        ends_s = int(time.process_time() + ENDLESS_S + took_s(item)) + 1
+def first_red(tests: list[pytest.Item], known: dict[str, Known]) -> str | None:
+    """In the forked process: the test that fails; None: all pass."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    for number, item in enumerate(tests):
+        ends_s = int(time.process_time() + ENDLESS_S + known[item.nodeid].took_s) + 1
         resource.setrlimit(resource.RLIMIT_CPU, (ends_s, resource.getrlimit(resource.RLIMIT_CPU)[1]))
+        signal.alarm(WAITS_S)
+        following = tests[number + 1] if number + 1 < len(tests) else None
+        if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
+            return item.nodeid
+    return None
 
 
-def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    if report.failed and function_under_test():
-        with NOTICED.open("a") as file:
-            file.write(f"{function_under_test()} {report.nodeid}\n")
+# -- which version of each function is meant
 
 
-def settle(module: ModuleType, mutant: str) -> None:
+def mean(change: str) -> None:
+    trampoline.get_mutant_under_test = lambda: change
+    for module in [module for name, module in sys.modules.items() if name.startswith("firmware.")]:
+        settle(module, change)
+
+
+def settle(module: ModuleType, change: str) -> None:
     """Replace the module's methods; the dictionary `mutants_xǁClassǁmethod__mutmut` has the versions of one."""
     for key, versions in list(vars(module).items()):
         if key.startswith("mutants_xǁ"):
             mangled = key.removeprefix("mutants_").removesuffix("__mutmut")
             _, owner, method = mangled.split("ǁ")
             made: type = getattr(module, owner)
-            dispatcher = _dispatchers.setdefault((made, method), vars(made)[method])
-            setattr(made, method, _meant(f"{module.__name__}.{mangled}", versions, mutant) or dispatcher)
+            setattr(made, method, _meant(f"{module.__name__}.{mangled}", versions, change))
 
 
-def _meant(name: str, versions: dict[str, Callable[..., Any]], mutant: str) -> Callable[..., Any] | None:
-    """The version to run, None for mutmut's own function."""
+def _meant(name: str, versions: dict[str, Callable[..., Any]], change: str) -> Callable[..., Any]:
+    """The version to run."""
     original = versions["_mutmut_orig"]
-    if mutant == "fail":  # mutmut's proof that the tests run what it changed
-        return None
-    if mutant == "stats":  # which tests call it?
+    if change == AS_IT_IS:
         return _recorded(name, original)
-    return versions[mutant.rpartition(".")[2]] if mutant.rpartition("__mutmut_")[0] == name else original
+    return versions[change.rpartition(".")[2]] if function_of(change) == name else original
 
 
 def _recorded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:

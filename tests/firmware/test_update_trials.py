@@ -191,6 +191,7 @@ def test_a_flash_that_refuses_to_keep_it_is_asked_again_later(street: Street) ->
     street.flash.files[resets.ACTIVE_FILE] = b"b"
     street.flash.mode = FlashMode.WRITE_ERROR
     assert street.task.step() == 20_000 and street.column.update == "set" and street.events == []
+    assert street.board.logged == ["update: [Errno 5] flash write"]
     street.flash.mode = FlashMode.OK
     assert not street.turn() and street.noted() == (state.KEPT, None)
 

@@ -11,8 +11,7 @@ from tools import mutation
 from tools.mutation import MutationError, Score, Survivor, changed_lines, complaints, function_name, listed
 
 ORIGINAL = "x_twice__mutmut_orig"
-KILLED, SURVIVED, TIMEOUT, NO_TEST, SKIPPED, UNKNOWN = 1, 0, -24, 33, 34, 77
-NAME = "firmware.double.x_twice__mutmut_"
+KILLED, SURVIVED, TIMEOUT, NO_TEST, UNKNOWN = 1, 0, -24, 33, 77
 CHANGED = """
 def x_twice__mutmut_orig(n):
     board.log('doubles %d' % n)
@@ -78,19 +77,29 @@ def test_a_run_that_broke_is_no_result(tmp_path: Path) -> None:
         mutation.score(noted(tmp_path, m1=UNKNOWN))
 
 
-def test_a_change_of_nothing_but_words_has_no_run(tmp_path: Path) -> None:
-    """None can notice it. Red when the plugin lets it run every test of its function."""
-    meta = noted(tmp_path, m1=None, m2=None, m3=None)
-    assert mutation.without_run(meta, None) == {f"{NAME}2": SKIPPED}
+def test_what_is_run(tmp_path: Path) -> None:
+    """Red when words are run, which nobody can notice; when `--again` runs what has been run; and when `--left` runs
+    what was noticed, or a row of the list."""
+    noted(tmp_path, m1=SURVIVED, m2=None, m3=KILLED)
+    noted(tmp_path, "other", m1=NO_TEST, m2=SURVIVED, m3=None)
+    double, other = "firmware.double.x_twice__mutmut_", "firmware.other.x_twice__mutmut_"
+
+    def wanted(*patterns: str, again: bool = False, known: Counter[Survivor] | None = None) -> list[str]:
+        return mutation.wanted(list(patterns), again, known)
+
+    assert wanted("*") == [double + "1", double + "3", other + "1", other + "3"]
+    assert wanted("firmware.o*", "firmware.none") == [other + "1", other + "3"]
+    assert wanted("*", again=True) == [other + "3"]
+    assert wanted("*", known=Counter()) == [double + "1", other + "1", other + "3"]
+    assert wanted("*", known=Counter([SURVIVOR])) == [other + "1", other + "3"]
 
 
-def test_what_is_left_is_what_nobody_has_noticed_and_is_not_listed(tmp_path: Path) -> None:
-    """Red when what was noticed, or a row of the list, is run once more by `--left`; and when it passes for noticed."""
-    meta = noted(tmp_path, m1=SURVIVED, m2=None, m3=KILLED)
-    assert mutation.without_run(meta, Counter()) == {f"{NAME}2": SKIPPED, f"{NAME}3": KILLED}
-    assert mutation.without_run(meta, Counter([SURVIVOR]))[f"{NAME}1"] == SKIPPED
-    assert mutation.without_run(noted(tmp_path, m3=TIMEOUT), Counter()) == {f"{NAME}3": 152}
-    assert mutation.score(noted(tmp_path, m1=SKIPPED, m2=SKIPPED, m3=152)) == Score(1, [], 1, 1)
+def test_what_became_of_a_change_is_noted(tmp_path: Path) -> None:
+    meta = noted(tmp_path, "startup/double", m1=None, m3=KILLED)
+    name = "firmware.startup.double.x_twice__mutmut_1"
+    meta.write_text(meta.read_text().replace("startup/double", "startup.double"))
+    mutation.note(tmp_path, name, SURVIVED)
+    assert mutation.statuses(meta) == {name: SURVIVED, "firmware.startup.double.x_twice__mutmut_3": KILLED}
 
 
 def test_what_was_not_asked_for_is_not_counted(tmp_path: Path) -> None:
