@@ -222,6 +222,8 @@ class Origins:
             return NO_KEY
         if voice.said_without:
             return UNSIGNED
+        if voice.boot is None and not voice.seen:  # the process before has heard it
+            return NO_KEY
         return PROVEN if voice.boot == voice.heard_boot else UNCONFIRMED
 
 

@@ -504,6 +504,7 @@ def test_what_was_proven_and_how_much_was_said_outlive_the_desk(liar: Liar, tmp_
     desk.now_ms -= year_ms
     desk.air.sent.clear()
     with desk:
+        assert desk.duty.origin(ME) == origin.NO_KEY, "nothing has been heard yet"
         desk.deliver(topic_of(ME, "heartbeat"), json.dumps(example("heartbeat")[1]).encode())
         desk.run(1000)
         assert any(origin.UNSIGNED in line["why"] for line in desk.register.violations())
