@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
@@ -18,8 +19,10 @@ from desk.media.track import Track
 from desk.media.trouble import NoStream
 from desk.media.voice import Ear, Intercom, listen
 
+LOOK_S = 2.0  # between two looks whether everything flows
 PLAIN_MODE = "1"  # packetization-mode: pictures in several packets
 
+log = logging.getLogger(__name__)
 Kind = Literal["audio", "video"]
 
 
@@ -45,6 +48,7 @@ class Call(Answered):
         self._source = Source(target, threads, slots) if target is not None else None
         self._intercom, self._back = intercom, back
         self._found: Found | None = None
+        self._tracks: list[Track] = []
         self.ways: list[str] = []
         self.tried: list[str] = []
 
@@ -70,7 +74,15 @@ class Call(Answered):
         if self._source is not None:
             self._source.go()
         self._start(self._give_up())
+        self._start(self._watch())
         return answer
+
+    async def _watch(self) -> None:
+        """A sender of aiortc's that has failed says nothing: then the call ends, and the page says so."""
+        while not any(track.is_stuck for track in self._tracks):
+            await asyncio.sleep(LOOK_S)
+        log.error("what is sent to a browser is not taken any more: its call ends")
+        await self.close()
 
     async def _look(self) -> Found:
         """Raises NoStream."""
@@ -123,6 +135,7 @@ class Call(Answered):
 
     def _send(self, kind: Kind, codec: str, direction: str = "sendonly") -> Track:
         track = Track(kind)
+        self._tracks.append(track)
         transceiver = self._connection.addTransceiver(track, direction=direction)
         known = RTCRtpSender.getCapabilities(kind).codecs
         wanted = (codec.lower(), "rtx")

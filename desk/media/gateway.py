@@ -224,10 +224,12 @@ class Gateway:
             await self._ask("be_loud", {"name": name, "db": db}, SAY_S)
 
     async def state(self, name: str) -> Document | None:
-        """What is so now; None when there is no call of that name (any more)."""
+        """What is so now; None when there is no call of that name (any more). Raises NoStream when nobody can tell."""
         try:
-            done = await self._ask("state", {"name": name}, SAY_S) if self._process is not None else {}
-        except NoStream:
+            done = await self._ask("state", {"name": name}, SAY_S) if self.runs else {}
+        except NoStream as trouble:
+            if self.runs:  # it is only slow: its calls go on
+                raise trouble
             return None
         return done.get("state")
 

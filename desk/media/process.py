@@ -210,7 +210,10 @@ class Calls:
 
     async def stop(self) -> None:
         everybody = [*self._calls.values(), *self._copies.values()]
-        await asyncio.gather(self.recorders.stop(), *(one.close() for one in everybody))
+        ending = (self.recorders.stop(), *(one.close() for one in everybody))
+        for error in await asyncio.gather(*ending, return_exceptions=True):
+            if isinstance(error, Exception):  # the others end all the same
+                log.error("something did not end in order", exc_info=error)
         if self._registration is not None:
             await self._registration.stop()
         if self._switchboard is not None:
@@ -334,7 +337,9 @@ class Recorders:
     async def stop(self) -> None:
         everybody = {*self._held.values(), *self._running.values()}
         ending = [recorder.stop() for recorder in everybody] + [one.files.stop() for one in self._spoken.values()]
-        await asyncio.gather(*ending)
+        for error in await asyncio.gather(*ending, return_exceptions=True):
+            if isinstance(error, Exception):
+                log.error("a recording did not end in order", exc_info=error)
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _begin_rtsp(self, target: Target) -> RtspRecorder:

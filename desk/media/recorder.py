@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,7 @@ from typing import Any
 import av
 from av.audio.resampler import AudioResampler
 
-from desk.media.files import NoRoom, Part, Room, create, part_of, reason
+from desk.media.files import NOT_WRITTEN, NoRoom, Part, Room, create, part_of, reason
 from desk.media.relay import Relay, Target
 from desk.media.reopened import Reopened
 from desk.media.source import OPEN_S, OPTIONS, SILENT_S, packets, read
@@ -34,6 +35,7 @@ BEFORE_S = 10.0  # that the ring holds
 RING_BYTES = 12 * 1024 * 1024
 ROOM_EVERY_S = 1.0  # between two looks at the disk
 RETRY_S = 10.0  # when the disk is full
+STUCK_S = 12.0  # without a packet that was written, and without a word why: a disk that hangs
 JUMP_S = 1.0  # a camera's clock that jumps further than that is not followed
 TICK = Fraction(1, 90_000)
 MP4 = {"movflags": "hybrid_fragmented+frag_keyframe+default_base_moof", "flush_packets": "1",
@@ -92,12 +94,14 @@ class Recorder(Reopened):
         self._idle = asyncio.Event()  # no file is open
         self._idle.set()
         self._disk = ""  # why it is not kept
+        self._kept_s = time.monotonic()  # when something was, or could have been
         self.ring = Ring()
         self.heard: Callable[[bytes], None] | None = None
         """Gets in the loop what the microphone hears, as an intercom's sound is."""
 
     def record(self, incident_id: str, room: Room) -> None:
         """From now on into files of that incident."""
+        self._kept_s = time.monotonic()
         with self._lock:
             self._wanted = incident_id, room
 
@@ -117,7 +121,11 @@ class Recorder(Reopened):
     @property
     def trouble_code(self) -> str:
         """Why nothing comes from the camera now, or why it is not kept."""
-        return self._disk or (self.trouble.code if self.trouble else "")
+        if code := self._disk or (self.trouble.code if self.trouble else ""):
+            return code
+        if time.monotonic() - self._kept_s > STUCK_S:  # whatever the reason: it is not recorded
+            return "timeout" if self._idle.is_set() else NOT_WRITTEN
+        return ""
 
     @property
     def before_s(self) -> float:
@@ -132,6 +140,7 @@ class Recorder(Reopened):
         with self._lock:
             wanted = self._wanted
         writing.put(packet, wanted)
+        self._kept_s = time.monotonic()
 
     def tell(self, code: str) -> None:
         """Whether it can be kept: NoRoom's code, or ""."""

@@ -67,8 +67,10 @@ class Spoken:
 
     def put(self, heard: bytes, said: bytes) -> None:
         """20 ms more. Waits for nobody: what a disk that hangs cannot take is missing, and another file begins."""
-        with contextlib.suppress(queue.Full):
+        try:
             self._blocks.put_nowait(Block(time.monotonic(), heard, said))
+        except queue.Full:
+            self.trouble_code = NOT_WRITTEN
 
     async def stop(self) -> None:
         """... and hashed."""

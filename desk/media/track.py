@@ -12,6 +12,7 @@ from typing import Any, Literal
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 
 ITEMS_MAX, BYTES_MAX = 256, 8 * 1024 * 1024
+STUCK_S = 10.0
 LIVE_MAX = 3  # decoded pictures that may wait: the newest
 
 
@@ -30,6 +31,13 @@ class Track(MediaStreamTrack):
         self._start_s = time.monotonic()
         self._last = -1
         self.samples = 0  # of decoded sound, so far
+        self._was_taken = False
+        self._waits_s: float | None = None  # since when something waits
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether there was somebody who took what is put here, and nobody does so any more."""
+        return self._was_taken and self._waits_s is not None and time.monotonic() - self._waits_s > STUCK_S
 
     def elapsed_s(self) -> float:
         return time.monotonic() - self._start_s
@@ -53,6 +61,7 @@ class Track(MediaStreamTrack):
             if not self._skips:
                 self._items.append((item, size))
                 self._bytes += size
+                self._waits_s = time.monotonic() if self._waits_s is None else self._waits_s
             wakes = len(self._items) == 1
         if wakes:
             self._home.call_soon_threadsafe(self._ready.set)
@@ -65,6 +74,7 @@ class Track(MediaStreamTrack):
             with self._lock:
                 if self._items:
                     item, size = self._items.popleft()
+                    self._was_taken, self._waits_s = True, time.monotonic() if self._items else None
                     self._bytes -= size
                     return item
                 self._ready.clear()

@@ -118,7 +118,8 @@ class Player:
         return True
 
     async def state(self, name: str) -> dict[str, Any]:
-        """How a call is. Of one that the camera answered by itself only the browser knows."""
+        """How a call is. Of one that the camera answered by itself only the browser knows. Raises NoStream when nobody
+        can tell just now."""
         if name in self._calls:
             return {"way": "webrtc", "state": None}
         return await self.gateway.state(name) or {"way": None, "state": "ended"}

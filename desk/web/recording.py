@@ -83,6 +83,8 @@ class Recording:
         self._ahead: dict[str, str] = {}
         """The cameras that were asked for, for these; and when."""
         self._ahead_s = 0.0
+        self._heard_s = 0.0
+        """When the gateway last said what it records."""
         self._entered: list[str] = []
         """Files that the gateway need not tell of any more."""
         self._codes: dict[str, str] = {}
@@ -245,8 +247,12 @@ class Recording:
         """Files that are complete; why there is nothing of the others."""
         try:
             said = await self._gateway.recordings(self._entered)
-        except NoStream:
+        except NoStream as trouble:
+            if time.monotonic() - self._heard_s > AGAIN_S:  # nobody knows whether anything is recorded
+                self._codes.update(dict.fromkeys(self._running, trouble.code))
+                self._spoken.clear()
             return
+        self._heard_s = time.monotonic()
         self._entered = []
         for part in said["parts"]:
             try:

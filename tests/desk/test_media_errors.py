@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import math
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,16 +22,21 @@ from pillar_rig import until
 from virtual_loop import run_virtual
 
 from common.webrtc import Answered
-from desk.media import back_channel, gateway, spoken
+from desk.media import back_channel, gateway, recorder, spoken
+from desk.media import call as call_module
+from desk.media import track as track_module
 from desk.media.back_channel import BackChannel, _Session
+from desk.media.call import Call
 from desk.media.credentials import Credentials
 from desk.media.files import NOT_WRITTEN, Part, Room
 from desk.media.gateway import Gateway
 from desk.media.hosts import Hosts
 from desk.media.overheard import Overheard
 from desk.media.process import Recorders
+from desk.media.recorder import Recorder
 from desk.media.relay import Relay, Request, Target
 from desk.media.shared import AGAIN_S
+from desk.media.source import Slots
 from desk.media.spoken import Spoken
 from desk.media.track import Track
 from desk.media.trouble import NoStream
@@ -239,7 +245,111 @@ def test_a_file_is_told_of_until_it_was_entered() -> None:
     asyncio.run(look())
 
 
+class Still(Recorder):
+    """A recorder whose camera says nothing."""
+
+    async def _once(self) -> None:
+        await asyncio.Event().wait()
+
+
+def test_a_recording_that_gets_nothing_is_none_whatever_the_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A disk that hangs says no word, and holds up the thread that would. Red where the page says "recorded" then."""
+    now = [1000.0]
+    monkeypatch.setattr(recorder, "time", SimpleNamespace(monotonic=lambda: now[0]))
+
+    async def look() -> list[str]:
+        still = Still(ThreadPoolExecutor(1), lambda _: None)
+        still.record(INCIDENT, Room(tmp_path, 10**9, 0))
+        codes = [still.trouble_code]
+        now[0] += recorder.STUCK_S + 1
+        codes.append(still.trouble_code)
+        still._idle.clear()  # a file is open
+        codes.append(still.trouble_code)
+        still.keep(cast(Any, None), cast(Any, SimpleNamespace(put=lambda packet, wanted: None)))
+        codes.append(still.trouble_code)
+        still.trouble = NoStream("refused", "nobody listens there")
+        return [*codes, still.trouble_code]
+
+    assert asyncio.run(look()) == ["", "timeout", NOT_WRITTEN, "", "refused"]
+
+
+def test_a_conversation_that_waits_for_the_disk_is_not_being_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spoken, "WAITING_MAX", 2)
+    hangs = threading.Event()
+    monkeypatch.setattr(spoken._File, "put", lambda file, block: hangs.wait(30))
+
+    async def look() -> str:
+        files = Spoken(INCIDENT, Room(tmp_path, 10**9, 0), ThreadPoolExecutor(1), lambda _: None)
+        files.put(SILENCE, SILENCE)
+        await until(lambda: files.runs, "that it hangs")
+        for _ in range(5):
+            files.put(SILENCE, SILENCE)
+        code = files.trouble_code
+        hangs.set()
+        await files.stop()
+        return code
+
+    assert asyncio.run(look()) == NOT_WRITTEN
+
+
+# -- what nobody takes
+
+
+def test_a_sender_that_has_failed_ends_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    """aiortc's says nothing of it. Red where the page says "They hear you" and shows a level, and nothing is sent. A
+    camera that was away for a minute is no such case, nor a browser that has not come yet."""
+    now = [1000.0]
+    monkeypatch.setattr(track_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(call_module, "LOOK_S", 0.0)
+
+    async def look() -> None:
+        over: list[str] = []
+        call = Call(None, None, None, ThreadPoolExecutor(1), Slots(0), lambda: over.append("over"))
+        track = call._send("audio", "opus")
+        for _ in range(300):  # nobody has come yet
+            track.put("sound", 1, is_key=True)
+        now[0] += 60
+        assert not track.is_stuck
+        while track._items:
+            await track.recv()
+        now[0] += 60  # the camera was away
+        track.put("sound", 1, is_key=True)
+        assert not track.is_stuck
+        await track.recv()
+        call._start(call._watch())
+        for _ in range(700):  # more than it holds
+            track.put("sound", 1, is_key=True)
+            now[0] += 0.02
+        assert track.is_stuck
+        await until(lambda: over, "the end of the call")
+
+    asyncio.run(look())
+
+
 # -- the gateway's process
+
+
+def test_a_gateway_that_is_slow_has_ended_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red where no answer within three seconds is the end of a call: the page drops the picture, the audit list says
+    that it is over, and it goes on."""
+
+    async def look() -> None:
+        ours = a_gateway()
+
+        async def ask(*_: Any) -> Any:
+            raise NoStream("timeout", "no picture in 3 s")
+
+        monkeypatch.setattr(ours, "_ask", ask)
+        assert await ours.state("a call") is None, "there is no process: there are no calls"
+        ours._process = cast(Any, SimpleNamespace(returncode=None))
+        with pytest.raises(NoStream, match="no picture"):
+            await ours.state("a call")
+
+    asyncio.run(look())
 
 
 def a_gateway() -> Gateway:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import av
@@ -155,6 +156,7 @@ class Asked:
         self.entered: list[list[str]] = []
         self.cameras: dict[str, str] = {}
         self.unreached: set[str] = set()
+        self.is_slow = False
         self.asked_ahead: list[dict[str, str]] = []
 
     async def record(self, incident_id: str, stream: dict[str, Any], *_: Any) -> None:
@@ -183,6 +185,8 @@ class Asked:
         return [{"device_id": name, "info": {"stream": {"rtsp": one}}} for name, one in self.cameras.items()]
 
     async def recordings(self, entered: list[str]) -> dict[str, Any]:
+        if self.is_slow:
+            raise NoStream("timeout", "no answer in 3 s")
         self.entered.append(list(entered))
         return {"parts": [vars(part) for part in self.parts], "codes": self.codes, "spoken": []}
 
@@ -293,6 +297,23 @@ def test_an_error_of_ours_with_one_call_keeps_no_other_from_being_recorded() -> 
     asked.look(times=2)
     assert asked.recording.code_of("petropavl-01-1-1") == "no-gateway"
     assert asked.recording.code_of(INCIDENT) == "" and asked.recorded == [INCIDENT]
+
+
+def test_a_gateway_that_says_nothing_any_more_is_not_believed_to_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer that comes too late is no trouble. Red where its last word holds for ever."""
+    asked, now = Asked(), [1000.0]
+    monkeypatch.setattr(recording, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    asked.calls = [{"id": INCIDENT, "device_id": "a", "alarm": {"stream": {"sip": "sip:a@b.example"}}}]
+    asked.look()
+    asked.is_slow = True
+    asked.look()
+    assert asked.recording.code_of(INCIDENT) == ""
+    now[0] += recording.AGAIN_S + 1
+    asked.look()
+    assert asked.recording.code_of(INCIDENT) == "timeout"
+    asked.is_slow, asked.codes = False, {INCIDENT: ""}
+    asked.look()
+    assert asked.recording.code_of(INCIDENT) == ""
 
 
 def test_a_gateway_that_does_not_run_fills_no_audit_list() -> None:
