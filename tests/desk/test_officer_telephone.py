@@ -15,6 +15,7 @@ from duty_rig import ROOT, alarm_of, until
 
 from desk.ledger import Incident
 from desk.officers import Call, NotTold, OfficerError, make, sip
+from desk.page import Page
 from desk.rungs import Telling
 from desk.sip.under_way import UnderWay
 from desk.telling import call_of
@@ -95,12 +96,18 @@ def seen(telephone: Intercom, kind: str, times: int = 1) -> None:
 
 
 @pytest.mark.baresip
-@pytest.mark.parametrize(("answers", "under_way"), [(False, "CALL_INCOMING"), (True, "CALL_ESTABLISHED")])
+@pytest.mark.parametrize(
+    ("answers", "under_way", "heard"),
+    [(False, "CALL_INCOMING", False), (False, "CALL_INCOMING", True), (True, "CALL_ESTABLISHED", True)],
+    ids=["left", "rings", "listens"],
+)
 def test_what_a_killed_desk_has_left_ringing_is_ended_by_the_next(
-    answers: bool, under_way: str, tmp_path: Path
+    answers: bool, under_way: str, heard: bool, tmp_path: Path
 ) -> None:
-    """Red where nothing is noted before the call leaves, where only the one or only the other is ended, and where the
-    next call does not wait for it (busy). The control is a desk without the notes: with it the telephone rings on."""
+    """Killed before it had heard anything of the call (CANCEL alone ends that), while it rang, and while somebody
+    listened (BYE alone ends that). Red where nothing is noted before the call leaves, where only the one or only the
+    other is said, and where the next call does not wait for it (busy). The control is a desk without the notes: with it
+    the telephone rings on."""
     need("baresip")
     telephone = Intercom("duty-officer", answers=answers)
     with telephone:
@@ -115,6 +122,9 @@ def test_what_a_killed_desk_has_left_ringing_is_ended_by_the_next(
         assert isinstance(forgetful, sip.Telephone)
         forgetful._ending.join()
         assert ENDS not in [one["type"] for one in telephone.events]
+        if not heard:
+            page = Page(tmp_path / "officer-duty.notes", "")
+            page.write([{**page.read()[0], "heard": ""}])
         way = make("duty", settings, tmp_path)
         seen(telephone, ENDS)
         assert isinstance(way, sip.Telephone)
