@@ -77,6 +77,18 @@ def test_what_was_open_when_the_desk_was_killed_is_ended_by_the_next_start(regis
         ]  # fmt: skip
 
 
+def test_what_was_left_open_is_ended_as_soon_as_there_is_room_and_nothing_else(register: Register) -> None:
+    """A desk that begins on a full disk opens pictures before it can end what the one before had left."""
+    kept = Openings(register, now_ms=lambda: 99_000)
+    before = kept.begin(LOOK)
+    register.put_alive(100_000)
+    left = kept.left()
+    now = kept.begin(LOOK)
+    register.put_alive(200_000)
+    kept.recover(left)
+    assert {one["n"]: one["ended_ms"] for one in kept.listed()} == {before: 100_000, now: None}
+
+
 def test_the_list_is_bounded_and_what_is_open_stays(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openings, "OPENINGS_MAX", 3)
     kept = Openings(register)

@@ -189,11 +189,15 @@ def test_neither_of_two_desks_has_room(tmp_path: Path) -> None:
 @pytest.mark.parametrize("lasts_s", [30, 200])
 def test_begun_while_the_disk_is_full(lasts_s: int, tmp_path: Path) -> None:
     """It takes the steps of the calls that it has, and of those that come; what it had begun before it was killed is
-    uncertain. Red where a start waits for room, and where what the process before had begun is not looked at then."""
+    uncertain. Red where a start waits for room, where what the process before had begun is not looked at then, and
+    where a column counts as heard for as long as nothing could be written."""
     with desks(tmp_path) as (made, disk):
         first = made.press()
         made.run_s(25)
         room = made.rooms[0]
+        assert room.register is not None
+        room.register.put_presence("petropavl-09", "up", room.now_ms)
+        down_ms = room.now_ms + 20_000
         room._down_us = lambda: 20 * US_PER_S
         made.dies = lambda room, at: at == "after-telling" and not room.deaths
         made.run_s(10)
@@ -204,6 +208,8 @@ def test_begun_while_the_disk_is_full(lasts_s: int, tmp_path: Path) -> None:
         assert told(made, first) == ["duty", "duty", "chief"] and ("step-uncertain", "duty") in made.said(first)
         assert told(made, second) == OFFICERS and row_of(made, second)["state"] == "received"
         assert room.duty is not None and room.duty.why.code == "" and is_whole(made)
+        (up,) = room.register.presence("petropavl-09")
+        assert up["to_ms"] is not None and up["to_ms"] < down_ms
 
 
 # -- negative controls: what breaks the promises above is noticed
