@@ -12,6 +12,8 @@ from desk.exercises import Exercises
 from desk.ledger import BY_MAX, LedgerError
 from desk.limits import NOTE_MAX, wording
 from desk.mqtt_client import utc
+from desk.register import Register
+from desk.trouble import Trouble
 
 COMMANDS = ("report", "identify", "selftest", "drill", "restart")
 COMMAND_VALID_MS = 30_000
@@ -22,6 +24,8 @@ class Operators(DutyPart):
 
     _batch: Batch
     _exercises: Exercises
+    _disk_trouble: Trouble
+    register: Register
 
     def accept(self, incident_id: str, by: str) -> None:
         """A person has taken the incident. Raises LedgerError, as all of these do, when that cannot be."""
@@ -91,6 +95,7 @@ class Operators(DutyPart):
     ) -> None:
         by = wording(by, "name", BY_MAX)
         with self._changing():
+            self._refuse_unwritten(incident_id)
             now_ms = self._now_ms()
             self._ledger.advance(incident_id, state, by, outcome, now_ms, misuse)
             said = {"outcome": outcome, "note": note, "misuse": misuse}
@@ -100,3 +105,10 @@ class Operators(DutyPart):
             if note:
                 self._batch.notes.append((incident_id, note))
             self._commit()
+
+    def _refuse_unwritten(self, incident_id: str) -> None:
+        """While the register takes nothing, of a call that it does not have: what is decided there would be undone, and
+        its ladder would have ended in between. Raises LedgerError."""
+        code = self._disk_trouble.code
+        if code and not self.register.ask("SELECT 1 FROM incident WHERE id = ?", incident_id):
+            raise LedgerError("nothing was done, the register takes nothing", code="register-write", why=code)

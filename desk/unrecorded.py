@@ -27,6 +27,8 @@ SUFFIX = ".unrecorded"
 KEPT_MS = 24 * 3_600_000
 """A step of a call that never came into the register is forgotten after that."""
 MARK = "unrecorded"
+HEARD = "step-heard"
+"""Another desk says it, with each connection anew: once is enough."""
 Entry = tuple[str, int, str, str, dict[str, Any]]
 LOST = "after a restart an officer may be told again without notice"
 
@@ -189,8 +191,10 @@ class Unrecorded:
     def _keep(self, rungs: Iterable[Rung], entries: Iterable[Entry] = ()) -> None:
         kept = {_key(rung): replace(rung) for rung in rungs}
         self._rungs |= kept
-        steps = (entry for entry in entries if entry[2].startswith("step-"))
-        self._entries += [(*entry[:4], {**entry[4], MARK: True}) for entry in steps]
+        for incident_id, at_ms, kind, by, detail in entries:
+            is_known = kind == HEARD and any((incident_id, kind, by) == (one[0], *one[2:4]) for one in self._entries)
+            if kind.startswith("step-") and not is_known:
+                self._entries.append((incident_id, at_ms, kind, by, {**detail, MARK: True}))
         if kept:
             self._note()
 

@@ -149,12 +149,6 @@ class Desk:
             raise Refusal(404, f"no incident {incident_id[:80]!r} in the register", code="no-incident")
         return {**self._shown(row, self.recorded()), "timeline": row["timeline"]}
 
-    def refuse_held(self, incident_id: str) -> None:
-        """Of a call that is in no register nothing can be decided: no other desk would hear of it. Raises Refusal."""
-        if self.register.incident(incident_id) is None and self._found(incident_id) is not None:
-            why = f"nothing was done, the register could not be written: {self.duty.trouble}"
-            raise Refusal(503, why, code="register-write", why=self.duty.why.code)
-
     def nearest(self, incident_id: str) -> list[tuple[Camera, float]]:
         """The city's cameras that are nearest to the place, with their distances in metres. Raises Refusal."""
         location = self.incident(incident_id)["location"]

@@ -226,7 +226,6 @@ class Server:
 
         def decide_and_look() -> dict[str, Any]:
             self.desk.incident(incident_id)  # 404 before 409
-            self.desk.refuse_held(incident_id)
             decide(incident_id, *arguments)
             return self.desk.incident(incident_id)
 

@@ -96,7 +96,7 @@ def test_what_was_not_written_did_not_happen(
         duty._failed_ms = 0  # a while later
         hear(duty, "alarm", 2, alarm_of(seq=9))
         assert wire.sent == [] and "disk is full" in duty.trouble
-    with pytest.raises(LedgerError, match="no incident"):
+    with pytest.raises(LedgerError, match="the register takes nothing"):
         duty.accept(alarm_of(seq=9)["id"], "operator 4")
     duty.accept(INCIDENT, "operator 5")
     row = register.incident(INCIDENT)

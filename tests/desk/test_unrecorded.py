@@ -21,6 +21,7 @@ from ladder_rig import Street, street
 from pager import Pager, paging
 
 from desk import evidence
+from desk.ledger import LedgerError
 from desk.page import PAGE_BYTES, Page
 from desk.register import Reading
 from desk.unrecorded import LOST, MARK, Unrecorded
@@ -162,7 +163,30 @@ def test_of_two_desks_one_has_no_room(tmp_path: Path) -> None:
         disk.is_full = False
         made.run_s(120)
         assert len(made.told) == 4 and is_whole(made) and is_whole(made, 1)
+        heard = [made.timeline_of(one).count(("step-heard", "desks")) for one in (first, second, third)]
+        assert max(heard) <= 2, heard  # without room, and as it is entered; not with each connection
         assert row_of(made, third)["state"] == "accepted"
+
+
+def test_what_is_decided_of_a_call_that_cannot_be_entered_is_refused(tmp_path: Path) -> None:
+    """It would be undone, and the ladder stood still meanwhile: it came back as accepted by somebody who had been told
+    that nothing was done. Red without the refusal. Found by a year of the city."""
+    with desks(tmp_path) as (made, disk):
+        disk.is_full = True
+        call = made.press()
+        refused = []
+        for _ in range(80):  # whenever it is tried: also before the next look begins anew from the register
+            made.run_s(0.25)
+            try:
+                made.accept(call)
+            except LedgerError as error:
+                refused.append((error.code, error.values.get("why")))
+        made.run_s(80)
+        assert set(refused) == {("register-write", "disk-full")} and len(refused) == 80
+        assert told(made, call) == OFFICERS
+        disk.is_full = False
+        made.run_s(5)
+        assert row_of(made, call)["state"] == "received"
 
 
 def test_neither_of_two_desks_has_room(tmp_path: Path) -> None:

@@ -299,8 +299,10 @@ class City:
             self.after(wait_s, lambda: self._close(room, incident.id, who, errs=errs))
 
         has_room = True
-        with contextlib.suppress(LedgerError):
+        try:
             has_room = room.do(accept)
+        except LedgerError as refused:
+            has_room = refused.code != "register-write"
         if (room.duty is None or not has_room) and not errs:
             self.after(60, lambda: self._accept(room, incident, who, errs=False))
 
