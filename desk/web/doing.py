@@ -12,6 +12,7 @@ from desk import trouble
 from desk.ledger import LedgerError
 from desk.web.refusal import Refusal
 
+NOT_WRITTEN = "register-write"
 T = TypeVar("T")
 
 
@@ -21,7 +22,8 @@ async def done(change: Callable[[], T], register: Path) -> T:
     try:
         return await asyncio.to_thread(change)
     except LedgerError as error:
-        raise Refusal(409, str(error), None, code=error.code, **error.values) from None
+        status = 503 if error.code == NOT_WRITTEN else 409
+        raise Refusal(status, str(error), None, code=error.code, **error.values) from None
     except sqlite3.Error as error:
         why = f"nothing was done, the register could not be written: {error}"
-        raise Refusal(503, why, code="register-write", why=trouble.code_of(error, register)) from None
+        raise Refusal(503, why, code=NOT_WRITTEN, why=trouble.code_of(error, register)) from None
