@@ -55,19 +55,22 @@ def document(cells: dict[str, str], shared: dict[str, Any]) -> tuple[tuple[dict[
     if cells["device_id"] in RESERVED:
         troubles.append(("device_id", f"{cells['device_id']!r} is a name of the broker's own files; take another"))
     link = _link(cells["link"], shared, troubles)
-    link |= {key: cells[name] for name, key in OF_LINK.items() if cells.get(name)}
     chip, wiring = _pins(cells["pins"], shared, troubles)
     stream = _stream(cells["stream"], troubles)
     known = {name for name, _ in troubles}
+    # A profile that is not there says nothing of the link; and without its chip no pin of a link is right or wrong.
+    blind = {"link"} if known & {"link", "pins"} else set[str]()
+    link = dict(_A_LINK) if blind else link
+    link |= {key: cells[name] for name, key in OF_LINK.items() if cells.get(name)}
     made = _assemble(_stood_in(cells, known), shared, link, wiring, stream if "stream" not in known else _A_STREAM)
-    while errors := _errors(made, chip, cells, known):
+    while errors := _errors(made, chip, cells, known | blind):
         fresh = [(name, error) for name, error in errors if name not in known or (name, error) not in troubles]
         troubles += [one for one in fresh if one not in troubles]
         wrong = {name for name, _ in errors}
         if wrong <= known:
             break  # it comes from what all columns share, or from a profile: nothing can stand in for that
         known |= wrong
-        link = {"type": "ethernet"} if "link" in known else link
+        link = dict(_A_LINK) if "link" in known else link
         wiring = pins.defaults(chip) if "pins" in known else wiring
         stream = _A_STREAM if "stream" in known else stream
         made = _assemble(_stood_in(cells, known), shared, link, wiring, stream)
@@ -80,6 +83,7 @@ def _errors(made: dict[str, Any], chip: str, cells: dict[str, str], known: set[s
     return [one for one in found if one[0] != "link" or "link" not in known]
 
 
+_A_LINK = {"type": "ethernet"}
 _A_STREAM = {"rtsp": _STAND_INS["stream"]}
 
 

@@ -48,6 +48,38 @@ def test_all_troubles_are_told_at_once(table: Tables) -> None:
     assert len(error.value.troubles) == 3
 
 
+SPI_LINK = """
+[links.spi]
+type = "ethernet"
+phy = "PHY_W5500"
+phy_addr = 0
+spi = 1
+sck = 13
+mosi = 11
+miso = 12
+cs = 14
+int = 10
+reset = 9
+"""
+
+
+@pytest.mark.parametrize(
+    ("link", "pins", "where"),
+    [
+        ("spii", "esp32s3", "fleet.csv:2:10 (link): found 'spii', must be one of wifi, spi"),
+        ("carrier-pigeon", "esp32", "fleet.csv:2:10 (link): found 'carrier-pigeon'"),
+        ("spi", "esp32s33", "fleet.csv:2:11 (pins): found 'esp32s33'"),
+    ],
+)
+def test_a_mistyped_profile_is_one_mistake(table: Tables, link: str, pins: str, where: str) -> None:
+    """A name with a wrong letter is told as that, and nothing that only follows from it: no Wi-Fi that has no name, no
+    pins of a chip that nobody chose. Goes red if `rows.document` judges the link without `blind`."""
+    row = GOOD.replace("wifi", link).replace("esp32", pins)
+    with pytest.raises(fleet.FleetError) as error:
+        fleet.read(table(HEADER, row, toml=TOML + SPI_LINK))
+    assert len(error.value.troubles) == 1 and error.value.troubles[0].startswith(where)
+
+
 def test_addresses_of_their_own(table: Tables) -> None:
     toml = TOML + 'country = "KZ"\nnetmask = "255.255.255.0"\ngateway = "10.0.0.1"\ndns = "10.0.0.2"\n'
     wide, rest = HEADER + ",ip,hostname", GOOD.replace("one", "two")
