@@ -1,6 +1,6 @@
 """Checks the evidence of one incident, as a desk exports it: offline, with nothing but Python's standard library.
 
-    python evidence.py FILE [--desk FINGERPRINT] [--column-key HEX] [--lang en|ru|kk]
+    python3 evidence.py FILE [--desk FINGERPRINT] [--column-key HEX] [--lang en|ru|kk]
 
 Exit status 0: every link is as it was made, none is missing, none was put in. 1: what is wrong is named. 2: no file.
 
@@ -36,7 +36,9 @@ SAID = {
                "не продолжает звено перед ним: то изменено", "алдыңғы буынды жалғастырмайды: ол өзгертілген"),
     "unproven": ("the column's proof does not fit: another key, or it never said so",
                  "с ключом колонны не сходится: другой ключ или слова", "баған кілтіне сай емес: кілт не сөз басқа"),
-    "print": ("its fingerprint is {}, and should be {}", "отпечаток {}, а должен быть {}", "цифрлық із {}, керегі {}"),
+    "print": ("its fingerprint is {}, not {}: another desk's file, or a slip", "отпечаток {}, а не {}: файл другого "
+              "пульта или опечатка", "цифрлық із {}, {} емес: басқа пульт файлы не қате терілген"),
+    "form": ("no desk's export, or no key", "не выгрузка пульта или не ключ", "пульт файлы емес не кілт емес"),
     "vouch": ("changed: the desk does not vouch for it", "изменён: пульт за него не ручается",
               "өзгертілген: пульт оған кепіл емес"),
     "damaged": ("changed: it is not as a desk writes it", "изменено: пульт так не пишет", "бүлінген: пульттікі емес"),
@@ -118,6 +120,8 @@ def check(
     """Everything that is wrong, in words; none: it is whole."""
     say, before, expected = speaker(language), "", 1
     keys, wrong = _keys(evidence, desk, say)
+    if not keys:
+        return wrong  # whose links they are is not known, so nothing can be said of them
     for link in evidence["links"]:
         name = say("link", link["k"], link["kind"], link["by"] or say("nobody"))
         if link["incident"] != evidence["incident"]:
@@ -148,7 +152,7 @@ def check(
 def _keys(evidence: Document, desk: str | None, say: Callable[..., str]) -> tuple[dict[str, bytes], list[str]]:
     """The keys that the desk's own vouches for, and what is wrong with them."""
     root = evidence["keys"]["desk"]
-    if desk is not None and fingerprint(root["public"]) != desk:
+    if desk is not None and fingerprint(root["public"]) != desk.replace(" ", "").lower():
         return {}, [f"{say('desk')}: {say('print', fingerprint(root['public']), desk)}"]
     keys, wrong = {}, []
     for signer, key in evidence["keys"].items():
@@ -182,7 +186,7 @@ def main(argv: list[str]) -> int:
         evidence = json.loads(Path(argv[0]).read_text("utf-8"))
         key = bytes.fromhex(options["--column-key"]) if "--column-key" in options else None
     except (OSError, ValueError) as error:
-        print(f"{argv[0]}: {say('unread')} ({error})", file=sys.stderr)
+        print(f"{argv[0]}: {say('unread') if isinstance(error, OSError) else say('form')}", file=sys.stderr)
         return 2
     try:
         wrong = check(evidence, options.get("--desk"), key, language)

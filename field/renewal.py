@@ -72,7 +72,7 @@ def pack(out: Path, now: datetime.datetime) -> list[str]:
     fresh = sum(columns[name] != before.get(name) for name in columns)
     return [
         f"{len(columns)} columns in {file}, {fresh} of them with something new",
-        f"bring it to the desk's machine; there: python -m desk.rollout start --renewals {FILE} ...",
+        f"bring it to the desk's machine; there: .venv/bin/python -m desk.rollout start --renewals {FILE} ...",
     ]
 
 

