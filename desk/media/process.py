@@ -116,7 +116,7 @@ class Calls:
             raise NoStream("busy", f"{CALLS_MAX} conversations are being copied already")
         name, device_id = secrets.token_urlsafe(16), asked["device_id"]
         if device_id not in self._overheard:
-            both = partial(self.recorders.spoken, device_id)
+            both = partial(self.recorders.spoken, device_id, second_hand=True)
             self._overheard[device_id] = Overheard(both, partial(self._overheard.pop, device_id, None))
         copy = self._copies[name] = Copy(self._overheard[device_id], lambda: self._forget(name))
         try:
@@ -238,11 +238,11 @@ class Conversation:
         self._heard_s = time.monotonic()
         self._place.put(samples)
 
-    def put(self, heard: bytes | None, said: bytes) -> None:
-        """20 ms. `heard`: of the place, as somebody else heard it; that counts while the desk itself does not hear it.
-        None: only the camera hears it."""
+    def put(self, heard: bytes | None, said: bytes, *, second_hand: bool) -> None:
+        """20 ms. `heard`: of the place, None where only its camera hears it; `second_hand`: that is a browser's word,
+        which counts while the desk itself does not hear the place."""
         own = self._place()
-        if heard is None or time.monotonic() - self._heard_s < OWN_EAR_S:
+        if heard is None or (second_hand and time.monotonic() - self._heard_s < OWN_EAR_S):
             heard = own or SILENCE
         self.files.put(heard, said)
 
@@ -301,12 +301,12 @@ class Recorders:
             return self._begin(WhepRecorder, there)
         return None
 
-    def spoken(self, whom: str, heard: bytes | None, said: bytes) -> None:
-        """20 ms of a conversation. `whom`: an intercom's address, or a column's name. `heard` is None where the camera
-        hears it."""
+    def spoken(self, whom: str, heard: bytes | None, said: bytes, *, second_hand: bool = False) -> None:
+        """20 ms of a conversation. `whom`: an intercom's address, or a column's name. `heard`, `second_hand`: as of
+        Conversation.put."""
         for one in self._spoken.values():
             if whom in (one.intercom, one.device_id):
-                one.put(heard, said)
+                one.put(heard, said, second_hand=second_hand)
 
     async def unrecord(self, asked: Document) -> Document:
         """That incident is over; when it returns, its files are complete."""

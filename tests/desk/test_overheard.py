@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -76,6 +76,8 @@ def test_a_browsers_copy_is_the_recording(tmp_path: Path) -> None:
             await until(lambda: any(one.stat().st_size > 12_000 for one in tmp_path.iterdir()), "two seconds of it")
             said = await calls.recorders.recordings({})
             assert said["spoken"] == [INCIDENT] and said["codes"][INCIDENT] == ""
+            told = cast(Any, calls._overheard[DEVICE]._both).keywords
+            assert told == {"second_hand": True}, "what the desk itself hears of the place goes before it"
             assert (await calls.hang_up({"name": name}))["found"] and not calls._overheard
             await calls.recorders.unrecord({"incident_id": INCIDENT})
             await asyncio.sleep(0)  # the last is told in the loop

@@ -25,7 +25,7 @@ from column_probe import CONFIG
 from pillar_rig import DEVICE, IdleColumn, TestTown, idle_pillar, pitch_of, run, until, wait_until
 from virtual_loop import run_virtual
 
-from desk.media import whep_recorder
+from desk.media import whep, whep_recorder
 from desk.media.files import Part, Room
 from desk.media.hosts import Hosts
 from desk.media.process import OWN_EAR_S, Conversation
@@ -273,12 +273,12 @@ def test_what_a_camera_should_not_answer_is_said_in_words(
     run(look())
 
 
-async def answered(offer: str, change: Callable[[str], str]) -> bytes:
+async def answered(offer: str, change: Callable[[str], str], direction: str = "inactive") -> bytes:
     """An answer to it by somebody who has changed their mind."""
     peer = RTCPeerConnection()
     await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
     for transceiver in peer.getTransceivers():
-        transceiver.direction = "inactive"
+        transceiver.direction = direction
     await peer.setLocalDescription(await peer.createAnswer())
     answer = change(peer.localDescription.sdp)
     await peer.close()
@@ -304,6 +304,40 @@ def test_nothing_is_recorded_from_a_camera_that_sends_nothing_or_sends_the_desk_
             gate.reply = reply
             async with recording(gate.url, tmp_path) as studio:
                 await studio.fails(code)
+
+    run(look())
+
+
+def test_a_camera_that_answers_and_whose_picture_has_no_way_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a firewall lets HTTP through and no UDP; and one that does not answer at all."""
+    monkeypatch.setattr(whep_recorder, "OPEN_S", 0.5)
+    monkeypatch.setattr(whep, "TIMEOUT_S", 0.5)
+    silent = asyncio.Event()
+
+    async def reply(request: web.Request) -> web.Response:
+        def away(sdp: str) -> str:
+            return re.sub(r"(a=candidate:(?:\S+ ){4})\S+", r"\g<1>192.0.2.1", sdp)
+
+        body = await answered((await request.read()).decode(), away, "sendonly")
+        return web.Response(status=201, body=body, content_type="application/sdp")
+
+    async def nothing(_: web.Request) -> web.Response:
+        await silent.wait()
+        return web.Response(status=500)
+
+    async def look() -> None:
+        for answers, code, why in (
+            (reply, "no-route", "no way for its picture"),
+            (nothing, "timeout", "did not answer"),
+        ):
+            async with Gate("") as gate:
+                gate.reply = answers
+                async with recording(gate.url, tmp_path) as studio:
+                    assert why in await studio.fails(code)
+                if answers is nothing:
+                    silent.set()
 
     run(look())
 
@@ -414,21 +448,28 @@ class Kept:
 
 
 def test_what_the_desk_itself_hears_goes_before_what_a_browser_says_it_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And the browser's word counts while the desk hears nothing. Red where either is lost, or both are mixed."""
+    """And the browser's word counts while the desk hears nothing. Red where either is lost, or both are mixed, and
+    where a camera's microphone drowns an intercom."""
     now = [100.0]
     monkeypatch.setattr("desk.media.process.time", type("Clock", (), {"monotonic": staticmethod(lambda: now[0])}))
-    files, (of_browser, of_desk) = Kept(), (next(tone(hz, 0.02, 0.3)) for hz in (300, 900))
+    files = Kept()
+    of_browser, of_desk, of_intercom = (next(tone(hz, 0.02, 0.3)) for hz in (300, 900, 600))
     talk = Conversation("", DEVICE, cast(Any, files))
-    talk.put(of_browser, SILENCE)
+
+    def browser() -> None:
+        talk.put(of_browser, SILENCE, second_hand=True)
+
+    browser()
     talk.hears(of_desk)
     talk.hears(of_desk)
-    talk.put(of_browser, SILENCE)
-    talk.put(of_browser, SILENCE)
-    talk.put(of_browser, SILENCE)  # it hears that nobody says anything
+    for _ in range(3):  # then it hears that nobody says anything
+        browser()
+    talk.put(of_intercom, SILENCE, second_hand=False)  # that the desk hears itself, too
     now[0] += OWN_EAR_S
-    talk.put(of_browser, SILENCE)
-    talk.put(None, SILENCE)
-    assert [heard for heard, _ in files.blocks] == [of_browser, of_desk, of_desk, SILENCE, of_browser, SILENCE]
+    browser()
+    talk.put(None, SILENCE, second_hand=False)
+    heard = [heard for heard, _ in files.blocks]
+    assert heard == [of_browser, of_desk, of_desk, SILENCE, of_intercom, of_browser, SILENCE]
 
 
 class Faulty(Reopened):
