@@ -3,20 +3,7 @@ after a restart that begins nothing (network_wlan.c keeps the request and the re
 
 import network
 
-
-def attempt(step, *arguments):
-    """Whether the driver did it. It raises RuntimeError for errors that have no text."""
-    try:
-        step(*arguments)
-        return True
-    except (OSError, RuntimeError) as error:
-        print("link: %s" % error)
-        return False
-
-
-def switch_on(nic):
-    if not attempt(nic.active, True):
-        raise OSError("the interface does not start")
+from hal.esp32_attempt import attempt, switch_on
 
 
 class WifiLink:

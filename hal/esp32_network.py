@@ -1,6 +1,10 @@
 """Makes the board's network, as it starts: forgotten afterwards. Only the kind of link that is used takes heap."""
 
+import machine
 import network
+
+_SPI_BAUD = 20000000
+_LAN_PINS = ("mdc", "mdio", "power", "reset", "ref_clk", "cs", "int")
 
 
 def make_network(config, make_tls):
@@ -29,7 +33,28 @@ def _make_link(config, secrets):
         return WifiLink(secrets["wifi_ssid"], secrets["wifi_password"], address)
     from hal.esp32_ethernet import EthernetLink
 
-    return EthernetLink(config, address)
+    return EthernetLink(_lan(config), address)
+
+
+def _lan(config):
+    """An RMII PHY (ESP32 only: mdc, mdio) or a W5500 on SPI (every chip: spi, its pins, cs, int).
+
+    Made once a boot: a second `network.LAN` fails, as `esp_netif_new` refuses the same key.
+    """
+    options = {"phy_addr": config["phy_addr"] or 0}
+    for name in _LAN_PINS:
+        if config[name] is not None:
+            options[name] = machine.Pin(config[name])
+    if config["ref_clk"] is not None:
+        options["ref_clk_mode"] = machine.Pin.OUT if config["ref_clk_out"] else machine.Pin.IN
+    if config["spi"] is not None:
+        bus = {k: machine.Pin(config[k]) for k in ("sck", "mosi", "miso") if config[k] is not None}
+        options["spi"] = machine.SPI(config["spi"], baudrate=_SPI_BAUD, **bus)  # type: ignore[call-overload]
+    name = config["phy"] or "PHY_LAN8720"
+    if not hasattr(network, name):
+        raise ValueError("link.phy: this board's MicroPython has no %s" % name)
+    options["phy_type"] = getattr(network, name)
+    return network.LAN(**options)
 
 
 def _no_link(failure):

@@ -21,8 +21,10 @@ from firmware.telemetry import Telemetry
 from firmware.uplink import Uplink
 
 _RENEWAL_FILE = const("tls.new")  # see renewed.py
-# Of free heap before the first session: what that and an alarm take, and besides:
+# Of free heap before the first session: what that, an alarm and a broker's restart take, and besides:
 _DRILLS_BYTES = const(6000)
+_DRILLS_IN_PLACE_BYTES = const(2500)  # code in place: what is loaded for a moment takes less, and the heap could grow
+_GROWS_BYTES = const(98304)  # of the system's heap: then MicroPython's has not grown yet
 _CONSOLE_BYTES = const(12000)
 _LOOKS_BYTES = const(13500)
 
@@ -120,7 +122,7 @@ def _comforts(column, board, config):
     free, tasks, lacks = board.heap(), [], []
     if _is_safe(column):
         pass
-    elif free < _DRILLS_BYTES:
+    elif free < (_DRILLS_BYTES if board.system_heap() < _GROWS_BYTES else _DRILLS_IN_PLACE_BYTES):
         lacks.append("drills")
     else:
         from firmware.drills import Drills

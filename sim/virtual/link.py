@@ -176,13 +176,13 @@ def _hal() -> list[Any]:
     for name in lent:
         sys.modules[name] = ModuleType(name)
     try:
-        return [importlib.import_module(f"hal.esp32_{name}") for name in ("network", "link", "ethernet")]
+        return [importlib.import_module(f"hal.esp32_{name}") for name in ("network", "link", "attempt")]
     finally:
         for name in lent:
             del sys.modules[name]
 
 
-esp32_network, esp32_link, esp32_ethernet = _hal()
+esp32_network, esp32_link, esp32_attempt = _hal()
 
 
 def make(
@@ -203,9 +203,9 @@ def make(
     module: Any = SimpleNamespace(STA_IF=0, PHY_LAN8720=1, PHY_W5500=102, LAN=lambda **_: Ethernet(*shared))
     module.WLAN = type("WLAN", (), {"PM_NONE": 0, "__new__": lambda cls, _: Wifi(clock, *shared)})
     module.hostname = module.country = lambda *_: None
-    vars(esp32_network).update(network=module)
-    vars(esp32_link).update(network=module, print=say)
-    vars(esp32_ethernet).update(network=module, machine=_Machine)
+    vars(esp32_network).update(network=module, machine=_Machine)
+    vars(esp32_link).update(network=module)
+    vars(esp32_attempt).update(print=say)
     link: interface.Link = esp32_network.make_network(config, make_tls)[0]
     return link
 

@@ -12,7 +12,7 @@ from firmware.startup.config import validate
 HAL = Path(__file__).resolve().parents[2] / "hal"
 FILES: dict[str, str | bytes] = {
     f"hal/{name}.py": (HAL / f"{name}.py").read_text()
-    for name in ("esp32_start", "esp32_network", "esp32_link", "esp32_ethernet", "esp32_nolink")
+    for name in ("esp32_start", "esp32_network", "esp32_attempt", "esp32_link", "esp32_ethernet", "esp32_nolink")
 }
 STATIC = {"address": "10.20.0.15", "netmask": "255.255.255.0", "gateway": "10.20.0.1", "dns": "10.20.0.53"}
 W5500 = {"type": "ethernet", "phy": "PHY_W5500", "spi": 1, "sck": 13, "mosi": 11, "miso": 12, "cs": 14, "int": 10}

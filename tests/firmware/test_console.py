@@ -204,6 +204,21 @@ def test_what_an_alarm_does_not_need_is_left_out_where_memory_is_scarce(
     assert bool(rig.said("alarm")) is ("drills" in has)
 
 
+@pytest.mark.parametrize(
+    ("free", "system_free", "drills"), [(2_499, 98_304, 0), (2_500, 98_304, 1), (2_500, 98_303, 0)]
+)
+def test_code_in_place_leaves_room_for_drills_earlier(
+    monkeypatch: pytest.MonkeyPatch, free: int, system_free: int, drills: int
+) -> None:
+    class Small(TypingBoard):
+        def __init__(self, *args: Any, **changes: Any) -> None:
+            super().__init__(*args, **changes)
+            self.heap_free, self.system_free = free, system_free
+
+    monkeypatch.setattr(column_rig, "FakeBoard", Small)
+    assert bool(Rig().column.drills) is bool(drills)
+
+
 def test_a_board_that_only_shows_has_no_console() -> None:
     rig = Rig().up()
     assert "console" not in [entry.task.name for entry in rig.column.supervisor._entries]
