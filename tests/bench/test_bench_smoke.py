@@ -90,7 +90,7 @@ def test_memory_is_weighed(tools: None, capsys: pytest.CaptureFixture[str], monk
     assert found["smallest_heap_bytes"] is not None, "it runs in some heap"
     assert found["smallest_heap_bytes"] > MUCH_TOO_SMALL_BYTES and found["ms_per_alarm"] > 0
     report.show({"memory": found})
-    assert "inside --heap 100k" in capsys.readouterr().out
+    assert "inside --heap 102k" in capsys.readouterr().out
 
 
 @pytest.mark.micropython
