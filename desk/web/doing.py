@@ -26,4 +26,4 @@ async def done(change: Callable[[], T], register: Path) -> T:
         raise Refusal(status, str(error), None, code=error.code, **error.values) from None
     except sqlite3.Error as error:
         why = f"nothing was done, the register could not be written: {error}"
-        raise Refusal(503, why, code=NOT_WRITTEN, why=trouble.code_of(error, register)) from None
+        raise Refusal(503, why, code="register-write", why=trouble.code_of(error, register)) from None

@@ -34,6 +34,8 @@ WITHOUT_WORDS = {
     "gateway.py:call": IS_A_PROGRAMS,
     "gateway.py:_say": IS_A_PROGRAMS,
     "watching.py:hang_up": "the page hangs up without waiting for an answer",
+    "loudness.py:wanted": IS_A_PROGRAMS,
+    "watching.py:be_loud": "the buttons go with the voice: only a call that has ended meanwhile meets it",
     "watching.py:copy": "the page sends copies by itself, and again when the desk asks for one",
     "server.py:_close": IS_A_PROGRAMS,  # the kind of a call that is not false
     "operators.py:_order": IS_A_PROGRAMS,
