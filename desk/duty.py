@@ -438,7 +438,7 @@ class Duty(Running, Operators, Office):
         with contextlib.suppress(sqlite3.Error), self._changing():
             now_ms = self._now_ms()
             if self._lacks_room(now_ms):
-                self._escalate(self._ledger.open_incidents(), now_ms)
+                self._escalate(self._ledger.asking(), now_ms)
                 return
             delivered = list(self._answers.delivered())
             self._batch.answered += delivered
@@ -448,7 +448,7 @@ class Duty(Running, Operators, Office):
             for column in self._silence.look(list(self._ledger.columns.values()), now_ms):
                 self._enter_presence(column.device_id)
             self.keeper.look(self._ledger.columns, self._silence.presence, now_ms, listening=self._listening)
-            open_ = self._ledger.open_incidents()  # once: there are thousands in memory, and an alarm waits meanwhile
+            open_ = self._ledger.asking()  # once: there are thousands in memory, and an alarm waits meanwhile
             self._escalate(open_, now_ms)
             self._exercise(open_, now_ms)
             self._look_around(open_, now_ms)

@@ -46,7 +46,7 @@ class Exercises:
         self._name, self._a_week, self._dice = name, a_week, dice or random.Random()
 
     def end(self, batch: Batch, ledger: Ledger, open_: Sequence[Incident], now_ms: int) -> None:
-        """Those that nobody has accepted, and all when a person calls. `open_`: the ledger's open incidents."""
+        """Those that nobody has accepted, and all when a person calls. `open_`: what asks somebody."""
         calls = any(one.actual for one in open_)
         for incident in filter(is_exercise, open_):
             waits = incident.state in (NEW, "received")

@@ -300,6 +300,14 @@ class Ledger:
         """Incidents that are not closed, oldest first."""
         return [incident for incident in self.incidents.values() if incident.is_open]
 
+    def asking(self) -> list[Incident]:
+        """Those of them that ask somebody: no drills. Nobody closes these, and in a year there are thousands."""
+        return [
+            incident
+            for incident in self.incidents.values()
+            if incident.state != "closed" and (incident.actual or incident.alarm["status"] != "test")
+        ]
+
     def of(self, device_id: str) -> list[Incident]:
         """All incidents of one column, oldest first."""
         return list(self._by_column.get(device_id, {}).values())

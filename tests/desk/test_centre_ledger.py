@@ -43,6 +43,22 @@ def test_another_id_is_another_incident(ledger: Ledger) -> None:
     assert (first.late, second.late) == (False, True)
 
 
+def test_a_drill_asks_nobody_and_an_exercise_does(ledger: Ledger) -> None:
+    """Nobody closes drills: a year has thousands, and the desk looks at what asks somebody ten times a second."""
+    made = {
+        status: alarm(ledger, id=f"petropavl-01-{number}-1", status=status, event_type=event_type)
+        for number, (status, event_type) in enumerate((("actual", "sos"), ("test", "drill"), ("exercise", "drill")), 1)
+    }
+    for incident in made.values():
+        ledger.advance(incident.id, "received", "desk 1")
+    assert ledger.open_incidents() == list(made.values())
+    assert ledger.asking() == [made["actual"], made["exercise"]]
+    ledger.advance(made["actual"].id, "closed", "desk 1", "criminal")
+    assert ledger.asking() == [made["exercise"]]
+    alarm(ledger, id=made["test"].id, press=2)  # a person at a column that was being tried
+    assert ledger.asking() == [made["test"], made["exercise"]]
+
+
 def test_an_incident_only_moves_forward(ledger: Ledger) -> None:
     incident = alarm(ledger)
     for state in ("received", "accepted", "dispatched"):
