@@ -51,7 +51,7 @@ class Trial:
             pass  # the column certifies it as soon as it ran for long enough
         elif since_ms >= _PROOF_MS:
             self._go_back()
-        elif column.uplink.is_up() and not column.incidents.count() and not self._again.left_ms(0):
+        elif column.uplink.is_up() and not column.incidents.count() and self._again.expired():
             self._again.start(_AGAIN_MS)
             column.incidents.start_drill()
             column.supervisor.hurry()

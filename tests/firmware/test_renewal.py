@@ -414,7 +414,12 @@ def test_the_certificates_on_flash_decide_not_the_note_about_them() -> None:
     """Red when the note comes before the restart is on its way: its error would begin the work again, and after eight
     of them the certificates would be refused, and be on trial."""
     column = RenewedColumn(flash=Noteless())
+    board = column.rig.board
     column.send_package(column.package())
+    column.until(lambda: NEW in column.flash.files, step_ms=50)
+    entry: Any = renewed.read(column.flash, NEW)
+    assert column.boots == 1 and entry["tries"] == 0, "no boot has been tried with them"
+    assert board.logged[-2:] == ["certificates: new ones are on trial", "certificates: [Errno 5] flash"]
     column.until(lambda: column.state() == "kept", SESSION_MS)
     assert column.boots == 2 and column.in_force() == column.fingerprint
     assert [one["at"] for one in column.asked] == list(range(0, len(column.release.manifest), 512))

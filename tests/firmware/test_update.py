@@ -10,6 +10,8 @@ from update_rig import (
     NEW,
     NEW_FILES,
     OLD_FILES,
+    PATIENCE_MS,
+    SOON_MS,
     UpdatedColumn,
     flashed,
     floored,
@@ -29,7 +31,8 @@ QUARTER_MS = 900_000
 
 def told(column: UpdatedColumn, how: str) -> dict[str, Any]:
     """What the birth message says, once it says so."""
-    column.until(lambda: bool(column.infos) and column.infos[-1].get("update", {}).get("state") == how)
+    ms = PATIENCE_MS if how == state.RETURNED else SOON_MS
+    column.until(lambda: bool(column.infos) and column.infos[-1].get("update", {}).get("state") == how, ms)
     return dict(column.infos[-1]["update"])
 
 

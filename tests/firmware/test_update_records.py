@@ -229,6 +229,12 @@ def test_a_line_without_an_end_is_refused(line: str) -> None:
         list(manifest.entries(with_manifest(b"head\n" + line.encode()), 5, "a"))
 
 
+@pytest.mark.parametrize("line", ["", "aa  1 firmware/x.mpy", "aa 1 firmware/x.mpy ", "aa 1"])
+def test_a_line_of_other_than_three_words_is_refused(line: str) -> None:
+    with pytest.raises(ValueError, match="values to unpack"):
+        entries(line)
+
+
 def board(flash: FakeFlash, micropython: str = "1.26.0") -> Any:
     return SimpleNamespace(flash=flash, chip="esp32", micropython=micropython)
 
@@ -248,6 +254,8 @@ def test_what_a_release_needs_and_no_more() -> None:
     assert objection(in_force()) is None
     assert objection(in_force(), micropython="1.26.0") is None, "the very version"
     assert objection(in_force(), micropython="1.26.1") == "needs MicroPython 1.26.1, this is 1.26.0"
+    there = manifest.objection(board(in_force()), head(version=VERSION), "a")
+    assert there == f"version {VERSION} is in force already"
     assert objection(in_force(), chips=["esp32s3"]) == "not for this chip, esp32"
     flash = in_force()
     flash.files[state.FLOOR_FILE] = floored(NEXT)

@@ -29,7 +29,7 @@ from firmware.update import state
 PROJECT = Path(__file__).resolve().parents[2]
 BOOT_PY = compile((PROJECT / "boot.py").read_text(), "boot.py", "exec")
 NEW = "99.0.0"
-PATIENCE_MS = 1_200_000
+SOON_MS, PATIENCE_MS = 120_000, 1_200_000  # without trouble; what the slowest way back takes
 
 
 @cache
@@ -260,7 +260,7 @@ class UpdatedColumn:
         self._check()
         return self
 
-    def until(self, is_so: Callable[[], bool], ms: int = PATIENCE_MS, step_ms: int = 250) -> Self:
+    def until(self, is_so: Callable[[], bool], ms: int = SOON_MS, step_ms: int = 250) -> Self:
         for _ in range(ms // step_ms):
             if is_so():
                 return self
