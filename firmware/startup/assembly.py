@@ -25,7 +25,7 @@ _RENEWAL_FILE = const("tls.new")  # see renewed.py
 _DRILLS_BYTES = const(6000)
 _DRILLS_IN_PLACE_BYTES = const(2500)  # code in place: what is loaded for a moment takes less, and the heap could grow
 _GROWS_BYTES = const(98304)  # of the system's heap: then MicroPython's has not grown yet
-_CONSOLE_BYTES = const(12000)
+_CONSOLE_BYTES = const(11750)
 _LOOKS_BYTES = const(13500)
 
 

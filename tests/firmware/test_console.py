@@ -179,7 +179,7 @@ def test_an_alarm_takes_back_what_an_answer_has(rig: Rig, command: bytes, free: 
 @pytest.mark.parametrize(
     ("free", "has"),
     [
-        (5_999, []), (6_000, ["drills"]), (11_999, ["drills"]), (12_000, ["drills", "console"]),
+        (5_999, []), (6_000, ["drills"]), (11_749, ["drills"]), (11_750, ["drills", "console"]),
         (13_499, ["drills", "console"]), (13_500, ["drills", "console", "looks"]),
     ],
 )  # fmt: skip
