@@ -140,7 +140,7 @@ shell: needs-field ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the col
 	@$(PY) -m field.shell "$(PORT)" $(if $(MINUTES),--minutes $(MINUTES)) --out "$(OUT)" $(SPEAK)
 
 code: needs-field ## DEVICE=ID CHALLENGE=16777300-1, or PORT=/dev/ttyUSB0 [CODE=12345678] [OUT=provisioned]: a technician's one-time code
-	@test -n "$(PORT)" -o -n "$(DEVICE)" -a -n "$(CHALLENGE)" || { echo "error / ошибка / қате: make code DEVICE=petropavl-07 CHALLENGE=16777300-1"; exit 2; }
+	@test -n "$(PORT)" -o -n "$(DEVICE)" -a -n "$(CHALLENGE)" || { echo "error / ошибка / қате: make code PORT=/dev/ttyUSB0 | make code DEVICE=petropavl-07 CHALLENGE=16777300-1"; exit 2; }
 	@$(PY) -m field.code $(if $(PORT),--port "$(PORT)" $(if $(CODE),--code "$(CODE)"),"$(DEVICE)" "$(CHALLENGE)") --out "$(OUT)" $(SPEAK)
 
 bench: tools needs-live needs-dev ## measure, side by side with stock umqtt.simple

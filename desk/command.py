@@ -150,7 +150,7 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
         try:
             assert runner.server is not None
             listener = Listener(runner.server, encryption)
-            await listener.start(*arguments.listen)
+            await _listen(listener, *arguments.listen)
             await asyncio.to_thread(duty.start)
             checking = _voice_proof(arguments, duty, player)
             try:
@@ -215,6 +215,14 @@ def _elsewhere(file: Path | None) -> dict[Endpoint, Endpoint]:
         raise SetupError(f"--connect-to {error}") from None
 
 
+async def _listen(listener: Listener, host: str, port: int) -> None:
+    """Raises SetupError with the address: there may be several desks on this machine."""
+    try:
+        await listener.start(host, port)
+    except OSError as error:
+        raise SetupError(f"--listen {host}:{port}: {error.strerror}") from error
+
+
 def _cameras(arguments: argparse.Namespace) -> list[Camera]:
     """Raises CamerasError, and SetupError for cameras that the desk may not call."""
     if arguments.cameras is None:
@@ -240,6 +248,8 @@ def _rules(arguments: argparse.Namespace) -> Rules | None:
 def _steering(arguments: argparse.Namespace) -> Steering:
     """Raises SetupError, ReleaseError and OSError."""
     load_public_keys(arguments.release_keys or ())
+    if arguments.releases is not None and not arguments.releases.exists():
+        raise SetupError(f"--releases {arguments.releases}: there is no such folder")
     if arguments.releases is not None and not arguments.releases.is_dir():
         raise SetupError(f"--releases {arguments.releases}: is no folder")
     shelf, keys, broker = arguments.releases, arguments.release_keys or (), broker_options.passed_on(arguments)
@@ -296,6 +306,8 @@ def _folder(path: Path) -> Path:
 
 
 def _account(arguments: argparse.Namespace, sentences: Sentences) -> int:
+    if arguments.action != "add" and not arguments.folder.is_dir():  # and none is made: its name may be mistyped
+        raise SetupError(f"--folder {arguments.folder}: there is no such folder")
     accounts = Accounts(_folder(arguments.folder))
     if arguments.action == "list":
         for account in accounts.all():
@@ -310,6 +322,9 @@ def _account(arguments: argparse.Namespace, sentences: Sentences) -> int:
             raise SetupError(f"{arguments.name!r} has no second factor")
     else:
         accounts.add(arguments.name, _new_password(sentences), arguments.role)
+        if not (arguments.folder / REGISTER_FILE).exists():
+            note = f"no desk has run in {arguments.folder} yet: the account counts for one that gets this --folder"
+            print(sentences.said(note), file=sys.stderr)
     return 0
 
 

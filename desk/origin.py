@@ -82,9 +82,7 @@ class Origins:
     """Judges each message once, in the order of arrival. `proven`: columns that have ever proven something, and the
     mark of the key with which they did; `count`: of what was said to columns last. Of the processes before."""
 
-    def __init__(
-        self, keys: ColumnKeys | None = None, proven: Mapping[str, str] | None = None, count: int = 0
-    ) -> None:
+    def __init__(self, keys: ColumnKeys | None = None, proven: Mapping[str, str] | None = None, count: int = 0) -> None:
         self.keys = keys or ColumnKeys()
         self._key_of = self.keys.of
         self._voices = {name: Voice(proven_with=mark) for name, mark in (proven or {}).items()}

@@ -97,7 +97,10 @@ def load_private_key(file: Path, password: bytes | None = None) -> rsa.RSAPrivat
     """Raises ReleaseError: none of 3,072 bits."""
     try:
         key = serialization.load_pem_private_key(file.read_bytes(), password)
-    except (ValueError, TypeError) as error:
+    except TypeError as error:  # cryptography's, of a key that wants a password
+        why = f"{file} is under a password; sign with openssl, which asks for it: see docs/updates.md"
+        raise ReleaseError(why) from error
+    except ValueError as error:
         raise ReleaseError(f"{file}: no private key in PEM that can be read: {error}") from error
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != release.KEY_BITS:
         raise ReleaseError(f"{file}: must be an RSA key of {release.KEY_BITS} bits")

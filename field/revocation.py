@@ -78,6 +78,8 @@ class Revoked:
 def revoke(out: Path, device_id: str) -> list[str]:
     """What was done, in lines. Raises KeepError or OSError; then nothing has changed."""
     folder, broker, now = out / "columns" / device_id, out / "broker", laptop.now()
+    if not (folder / f"{device_id}.pem").is_file() and device_id in Revoked(out).names:
+        raise KeepError(f"{device_id} is revoked already; what it had is in {out / 'revoked'}")
     if not (folder / f"{device_id}.pem").is_file():
         raise KeepError(f"{folder} holds no certificate: which column was stolen? Its name is its folder's")
     serial = certificates.serial((folder / f"{device_id}.pem").read_bytes())

@@ -13,7 +13,7 @@ from common.arguments import whole
 from field.board import Board
 from field.code import add_out, letting_in
 from field.telling import in_words
-from field.words import asked_for, tool_parser
+from field.words import Trouble, asked_for, tool_parser
 
 MINUTES = 30
 MINUTES_MAX = 240
@@ -44,6 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=whole("minutes", 1, MINUTES_MAX), default=MINUTES, help=help_text)
     add_out(parser)
     arguments = parser.parse_args(argv)
+    if not sys.stdin.isatty() and Path(arguments.port).exists():  # a port that is not there is told first
+        raise Trouble("shell.no-terminal")
     said = words("shell.off-duty", minutes=arguments.minutes)
     return shell(arguments.port, arguments.minutes, arguments.out, lambda: print(said, flush=True))
 

@@ -28,6 +28,7 @@ _BY_NUMBER = {
     errno.EDQUOT: "file.full",
     errno.EROFS: "file.read-only",
     errno.EISDIR: "file.folder",
+    errno.EEXIST: "file.in-the-way",
 }
 
 

@@ -20,6 +20,7 @@ from field.telling import in_words
 from field.words import Trouble, Words, asked_for, tool_parser
 
 EVERY_S = 1.0
+KB = 1024
 LOG_LINES = 8
 STYLES = {
     "ready": "green",
@@ -48,7 +49,7 @@ def rows(status: dict[str, Any], words: Words) -> list[tuple[str, str]]:
         "faults": ", ".join(status["faults"]) or words("watch.none"),
         "clock": f"{words.said(clock['source'])} {_or(clock['now'], '')}",
         "supply": words("watch.unmeasured") if supply_mv is None else words("watch.millivolts", supply_mv=supply_mv),
-        "free": words("watch.free.is", heap=f"{health['heap_free']:,}", flash=f"{health['flash_free']:,}"),
+        "free": words("watch.free.is", heap=health["heap_free"] // KB, flash=health["flash_free"] // KB),
         "up": words("watch.up.is", seconds=uptime_s, boot=status["firmware"]["boot"]),
     }
     return [(words(f"watch.{what}"), how) for what, how in shown.items()]

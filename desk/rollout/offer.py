@@ -85,8 +85,10 @@ class Renewals:
                 str(name): Package(str(one["certificates"]), str(one["package"]).encode())
                 for name, one in document["columns"].items()
             }
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ReleaseError(f"{file}: {error}; make renew writes it") from error
+        except OSError as error:
+            raise ReleaseError(f"{file}: {error.strerror}; make renew writes it") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ReleaseError(f"{file}: it is not what make renew writes: renewals.json") from error
         self.digest = hashlib.sha256(raw).hexdigest()
 
     def is_for(self, device_id: str) -> bool:

@@ -82,9 +82,7 @@ class Registration:
         for address in self._peer.addresses:
             line = self._switchboard.line_to(address, self._peer.port_there or self._peer.port, self._call_id)
             try:
-                response = await asked(
-                    lambda: self._request(lasts_s), line.ask, self._peer.user, self._peer.password
-                )
+                response = await asked(lambda: self._request(lasts_s), line.ask, self._peer.user, self._peer.password)
                 if response.code >= 300:
                     raise of_status(response.code)
                 return self._granted_s(response)

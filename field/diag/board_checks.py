@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from field.diag.absence import ERRORS_SHOWN
-from field.diag.finding import Finding, Untold, fails, passes, untested, warns
+from field.diag.finding import Finding, Untold, Verdict, fails, passes, untested, warns
 from field.diag.interview import Column, untold
 from field.words import listed
 
@@ -196,7 +196,7 @@ def clock(column: Column, so_far: SoFar) -> Finding:
     if found["source"] == "none":
         if "server" in found and found["server"] is None:
             return fails("clock", "serverless")
-        if so_far["link"].says == "down":
+        if so_far["link"].verdict is Verdict.FAIL:
             raise Untold("blocked", because="link")
         if "clock" in so_far["lookup"].values.get("lost", ()):
             raise Untold("blocked", because="lookup")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from field.diag.board_checks import SoFar
 from field.diag.dates import Dates, dates_of
-from field.diag.finding import Finding, Untold, fails, passes, warns
+from field.diag.finding import Finding, Untold, Verdict, fails, passes, warns
 from field.diag.interview import Column, untold
 from field.words import listed
 
@@ -90,6 +90,8 @@ def _session(column: Column) -> None:
 
 def link(column: Column, _: SoFar) -> Finding:
     found = column.status["link"]
+    if not found["up"] and found["kind"] == "ethernet":
+        return fails("link", "unplugged", kind=found["kind"], status=found["status"])  # of no Wi-Fi is said a word
     if not found["up"]:
         return fails("link", "down", kind=found["kind"], status=found["status"])
     signal = found["rssi_dbm"]
@@ -201,7 +203,7 @@ def access(column: Column, _: SoFar) -> Finding:
 
 
 def stream(column: Column, so_far: SoFar) -> Finding:
-    if so_far["link"].says == "down":
+    if so_far["link"].verdict is Verdict.FAIL:
         raise Untold("blocked", because="link")
     why = column.fault("stream-down")
     answer = column.answers.get("stream")

@@ -152,6 +152,19 @@ def test_accounts_are_made_listed_and_removed(tmp_path: Path) -> None:
     assert "characters" in account(tmp_path, "add", "short", password="short").stderr
 
 
+def test_an_account_in_a_folder_of_no_desk_is_told(tmp_path: Path) -> None:
+    """A mistyped --folder was made, and listed as a desk without accounts; an account in it lets nobody in. Red
+    without the look at the folder, and without the note."""
+    for action in (("list",), ("remove", "Ержан"), ("reset-second-factor", "Ержан")):
+        ended = account(tmp_path / "mistyped", *action)
+        assert ended.returncode == EXIT_USAGE and "there is no such folder" in ended.stderr
+        assert not (tmp_path / "mistyped").exists()
+    made = account(tmp_path / "new", "add", "Айгүл")
+    assert made.returncode == 0 and "no desk has run in" in made.stderr
+    (tmp_path / "new" / "register.sqlite").touch()
+    assert account(tmp_path / "new", "add", "Ержан").stderr == ""
+
+
 # -- what it does not start with
 
 
@@ -188,7 +201,8 @@ def test_a_folder_and_a_port_have_one_desk(tmp_path: Path) -> None:
     with desk(tmp_path / "one", None) as running:
         assert "another desk" in refused(tmp_path / "one", "--listen", "127.0.0.1:0")
         taken = running.url.rpartition(":")[2]
-        assert "address already in use" in refused(tmp_path / "two", "--listen", f"127.0.0.1:{taken}").lower()
+        why = refused(tmp_path / "two", "--listen", f"127.0.0.1:{taken}")
+        assert f"--listen 127.0.0.1:{taken}: address already in use" in why.lower()
         assert running.end(signal.SIGINT) == 0
     with desk(tmp_path / "one", None) as again:
         assert again.ask("GET", "/api/me")[0] == 200

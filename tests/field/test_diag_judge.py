@@ -118,6 +118,8 @@ BREAKS: list[tuple[str, Break, str]] = [
     ("supply low", lambda it: it.status("supply_mv", value=9900).fault("supply"), "supply.low"),
     ("boot loop", lambda it: it.status("firmware", mode="safe").fault("boot-loop"), "duty.safe"),
     ("no link", lambda it: it.away("the link is down", "lookup").status("link", up=False, rssi_dbm=None), "link.down"),
+    ("no cable", lambda it: it.away("the link is down", "lookup").status(
+        "link", up=False, rssi_dbm=None, kind="ethernet"), "link.unplugged"),
     ("broker's name unknown", lambda it: it.away("no address for broker.example: -2", "lookup"), "lookup.lost"),
     ("centre silent", lambda it: it.refuse("test", "the centre did not answer within 10000 ms",
      {"id": "x", "sent_ms": 1, "broker_ms": 2, "centre_ms": 10000}).fault("drill-unanswered"), "alarm.unanswered"),

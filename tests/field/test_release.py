@@ -119,6 +119,16 @@ def test_keys_that_are_none(tmp_path: Path) -> None:
         release.trusted_keys(release.trusted([key(0).public_key()])[:-1])
 
 
+def test_a_key_under_a_password_is_told_from_none(tmp_path: Path) -> None:
+    """As the page says to make it. It was called no private key, and nothing said what signs with it."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024)
+    locked = serialization.BestAvailableEncryption(b"abcd")
+    form = serialization.PrivateFormat.TraditionalOpenSSL
+    (tmp_path / "locked.key").write_bytes(key.private_bytes(serialization.Encoding.PEM, form, locked))
+    with pytest.raises(ReleaseError, match=r"locked\.key is under a password; sign with openssl"):
+        made.load_private_key(tmp_path / "locked.key")
+
+
 def test_trusted_keys_are_what_columns_read() -> None:
     data = release.trusted([key(0).public_key(), key(1).public_key()])
     numbers = [one.public_numbers().n for one in release.trusted_keys(data)]

@@ -147,10 +147,14 @@ def test_pieces_are_of_its_own_package_and_within_it(out: Path) -> None:
         assert offer.piece("two", file, at, count) is None
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"v": 2, "columns": {}}', '{"v": 1, "columns": {"one": {}}}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{}", '{"v": 2, "columns": {}}', '{"v": 1, "columns": {"one": {}}}', '{"v": 1, "columns": {"one": "x"}}'],
+)
 def test_a_file_that_is_none_is_named(tmp_path: Path, text: str) -> None:
+    """The last is as keys.json, which lies beside it: "string indices must be integers" helped nobody."""
     (tmp_path / renewal.FILE).write_text(text)
-    with pytest.raises(ReleaseError, match=r"renewals\.json"):
+    with pytest.raises(ReleaseError, match=r"renewals\.json: it is not what make renew writes"):
         Renewals(tmp_path / renewal.FILE)
 
 

@@ -72,7 +72,8 @@ def test_what_was_revoked_stays_so(out: Path, capsys: pytest.CaptureFixture[str]
     assert revoke(out, "two") == 0
     rows = json.loads((out / "ca" / revocation.FILE).read_text())["certificates"]
     assert [row["device_id"] for row in rows] == ["one", "two"] and len({row["serial"] for row in rows}) == 2
-    assert revoke(out, "one") == EXIT_FAILED and "which column was stolen" in capsys.readouterr().err
+    assert revoke(out, "one") == EXIT_FAILED and "one is revoked already" in capsys.readouterr().err
+    assert revoke(out, "three") == EXIT_FAILED and "which column was stolen" in capsys.readouterr().err
     (out / "ca" / revocation.FILE).write_text("damaged")
     before = snapshot(out)
     assert make(Tables(out.parent)(HEADER, GOOD), out) == EXIT_FAILED

@@ -34,6 +34,7 @@ KINDS = {
     errno.ENOSPC: "file.full",
     errno.EROFS: "file.read-only",
     errno.EISDIR: "file.folder",
+    errno.EEXIST: "file.in-the-way",
     errno.EIO: "file.fails",
 }
 
@@ -89,6 +90,15 @@ def test_a_shell_that_did_not_open_takes_nobody_off_duty(tmp_path: Path, capsys:
     assert shell.main([str(tmp_path / "none"), "--lang", "en"]) == EXIT_FAILED
     out, err = capsys.readouterr()
     assert out == "" and "there is no such port" in err
+
+
+def test_a_shell_without_a_terminal_is_refused_in_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """mpremote answered with a traceback, and the column had gone off duty for it. Red without the look at the
+    terminal: then the port is opened."""
+    (tmp_path / "port").touch()
+    assert shell.main([str(tmp_path / "port"), "--lang", "en"]) == EXIT_FAILED
+    out, err = capsys.readouterr()
+    assert out == "" and "a prompt needs a terminal" in err
 
 
 def test_watching_a_board_without_a_configuration_says_so(capsys: pytest.CaptureFixture[str]) -> None:

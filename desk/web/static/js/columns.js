@@ -3,7 +3,7 @@
 import { Refused, post } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { columnEvents } from "./events.js";
-import { apply, has, t } from "./i18n.js";
+import { apply, decimal, has, t } from "./i18n.js";
 import { gate, may, mayNot } from "./rights.js";
 import { isOpen, on, select, store } from "./store.js";
 import { ageText, momentText, nowMs, spanText } from "./time.js";
@@ -110,7 +110,7 @@ function facts(column) {
   return [
     ["heard", given(column.heard_ms, (ms) => t("fact.heard", { time: momentText(ms), age: ageText(nowMs() - ms) }))],
     ["link", given(column.link, linkText) + given(column.rssi_dbm, (dbm) => `, ${t("unit.dbm", { n: dbm })}`)],
-    ["supply", given(column.supply_mv, (mv) => t("unit.v", { n: (mv / 1000).toFixed(1) }))],
+    ["supply", given(column.supply_mv, (mv) => t("unit.v", { n: decimal(mv / 1000, 1) }))],
     ["clock", given(column.clock, (clock) => t(`clock.${["ntp", "kept"].includes(clock) ? clock : "none"}`))],
     ["uptime", given(heartbeat.uptime_s, (s) => spanText(s * 1000))],
     ["reset", given(info.reset?.cause, resetText) + given(info.reset?.culprit, (culprit) => ` (${plain(culprit, 40)})`)],

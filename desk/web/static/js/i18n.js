@@ -23,6 +23,8 @@ let wish = FALLBACK; // whoever chooses twice gets the second, in whatever order
 const listeners = [];
 
 export const current = () => language;
+/** A number with a point in English, with a comma in Russian and Kazakh. */
+export const decimal = (number, digits) => number.toFixed(digits).replace(".", language === "en" ? "." : ",");
 export const onLanguage = (listener) => listeners.push(listener);
 
 /** The reader chooses in `select`. Resolves when the page has words; rejects when they cannot be fetched. */

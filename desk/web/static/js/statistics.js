@@ -2,7 +2,7 @@
 
 import { asker, get, query } from "./api.js";
 import { el, plain } from "./dom.js";
-import { t } from "./i18n.js";
+import { decimal, t } from "./i18n.js";
 import { on, store } from "./store.js";
 import { momentText, nowMs, spanText, stampText } from "./time.js";
 import { misuseText, outcomeText, placeOf, refusalText, siteText } from "./words.js";
@@ -41,7 +41,7 @@ function times(title, values, testid) {
 function share(value) {
   if (value === null || value === undefined) return "–";
   const digits = value > 0.99 && value < 1 ? 3 : 1;
-  return `${(Math.floor(value * 100 * 10 ** digits) / 10 ** digits).toFixed(value === 1 ? 0 : digits)} %`;
+  return `${decimal(Math.floor(value * 100 * 10 ** digits) / 10 ** digits, value === 1 ? 0 : digits)} %`;
 }
 
 function availability(list) {

@@ -1,6 +1,6 @@
 // Times and durations in words. All times are milliseconds since 1970 in UTC; shown in the browser's time zone.
 
-import { current, t } from "./i18n.js";
+import { current, decimal, t } from "./i18n.js";
 
 const NEAR_MS = 12 * 60 * 60 * 1000;
 let offsetMs = 0;
@@ -62,8 +62,7 @@ export function spanText(ms) {
   const span = Math.abs(Math.round(ms));
   if (span < 1000) return t("unit.ms", { n: span });
   if (span < 10000) {
-    const seconds = (span / 1000).toFixed(1).replace(".", current() === "en" ? "." : ",");
-    return t("unit.s", { n: seconds });
+    return t("unit.s", { n: decimal(span / 1000, 1) });
   }
   const whole = Math.floor(span / 1000) * 1000;
   const first = UNITS.findIndex(([, size]) => whole >= size);

@@ -2,7 +2,7 @@
 
 import { Refused, asker, get, post } from "./api.js";
 import { button, el, plain, setText, table } from "./dom.js";
-import { current, has, t } from "./i18n.js";
+import { current, decimal, has, t } from "./i18n.js";
 import { gate, mayNot } from "./rights.js";
 import { on, store } from "./store.js";
 import { momentText, nowMs, spanText, stampText } from "./time.js";
@@ -128,7 +128,7 @@ function monthTable() {
     ...names.map((name) => el("option", { value: name, text: name, selected: name === chosen })));
   const causes = CAUSES.filter((cause) => month?.total?.[cause]);
   const span = (minutes) => (minutes ? spanText(minutes * MINUTE_MS) : "–");
-  const row = (name, one) => el("tr", {}, el("th", { scope: "row", text: name }), el("td", { class: "number", text: one.availability === null ? "–" : `${(Math.floor(one.availability * 10000) / 100).toFixed(2)} %` }),
+  const row = (name, one) => el("tr", {}, el("th", { scope: "row", text: name }), el("td", { class: "number", text: one.availability === null ? "–" : `${decimal(Math.floor(one.availability * 10000) / 100, 2)} %` }),
     ...["presumed", "down", ...causes].map((key) => el("td", { class: "number", text: span(one[key]) })),
     el("td", { class: "number", text: t("upkeep.of", { n: one.lost, of: one.lost + one.heartbeats }) }), ...["dropped", "restarts"].map((key) => el("td", { class: "number", text: String(one[key]) })));
   const heads = [t("statistics.column"), t("life.proven"), t("life.presumed"), t("life.down"), ...causes.map(causeText), ...["lost", "dropped", "restarts"].map((key) => t(`upkeep.${key}`))];
