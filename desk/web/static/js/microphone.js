@@ -3,6 +3,7 @@
 import { audio, rms } from "./sound.js";
 
 const LEVEL_EVERY_MS = 100;
+const MAKEUP = 0.6; // of what the limiter takes from the loudest sound the browser adds to everything (Web Audio API)
 const LIMITER = { threshold: -6, knee: 0, ratio: 20, attack: 0.003, release: 0.1 };
 
 export class Microphone {
@@ -39,16 +40,24 @@ export class Microphone {
     if (db && context.state === "running") { // else the browser would send silence
       const gain = context.createGain();
       gain.gain.value = 10 ** (db / 20);
-      const limiter = context.createDynamicsCompressor();
-      for (const [name, value] of Object.entries(LIMITER)) limiter[name].value = value;
       const out = context.createMediaStreamDestination();
-      source.connect(gain).connect(limiter).connect(out);
-      this.#nodes.push(gain, limiter, out);
+      this.#nodes.push(gain, out);
+      last = source.connect(gain);
+      if (db > 0) last = this.#limited(context, gain);
+      last.connect(out);
       [this.#sent] = out.stream.getAudioTracks();
-      last = limiter;
     }
     last.connect(analyser);
     this.#timer = setInterval(() => this.#level(rms(analyser)), LEVEL_EVERY_MS);
+  }
+
+  #limited(context, source) {
+    const limiter = context.createDynamicsCompressor();
+    for (const [name, value] of Object.entries(LIMITER)) limiter[name].value = value;
+    const back = context.createGain();
+    back.gain.value = 10 ** (LIMITER.threshold * (1 - 1 / LIMITER.ratio) * MAKEUP / 20);
+    this.#nodes.push(limiter, back);
+    return source.connect(limiter).connect(back);
   }
 
   /** Nothing is measured or made louder; it stays open. */
