@@ -324,9 +324,7 @@ class City:
         fate = draw.choices(list(FATES), list(FATES.values()))[0]
         self.fired[f"telling {fate}"] += 1
         if fate in ("sent", "unsure"):
-            self.calls[telling.incident_id, telling.opening].told[telling.step].append(
-                (self.timeline.now_us, room.name)
-            )
+            self._call_of(incident, telling.opening).told[telling.step].append((self.timeline.now_us, room.name))
             comes, soonest_s, latest_s = COMES[telling.tell]
             if draw.random() < comes:
                 to = draw.choice(self.rooms)
@@ -336,6 +334,16 @@ class City:
         state = {"sent": SENT, "failed": FAILED}.get(fate, UNCERTAIN)
         takes_s = 10 if state == UNCERTAIN else draw.uniform(0.1, 4)
         self.after(takes_s, lambda: on_told(telling, state, "" if state == SENT else fate))
+
+    def _call_of(self, incident: Incident, opening: int) -> Call:
+        """Also of an opening that nobody has planned: a desk closed the call without having heard the last press, and
+        since it has heard that the call is open again."""
+        if (incident.id, opening) not in self.calls:
+            assert incident.waiting is not None
+            since_us = (incident.waiting.since_ms - EPOCH_MS) * US_PER_S // 1000
+            site = incident.alarm["location"]["site"]
+            self.calls[incident.id, opening] = Call(incident.id, incident.device_id, site, opening, since_us)
+        return self.calls[incident.id, opening]
 
     # What the desks have written
 
