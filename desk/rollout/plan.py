@@ -129,7 +129,8 @@ class Plan:
         update = body.get("update") or {}
         offer, name = self.offer, column.device_id
         if update.get("release") != (offer.digest_of(name) if offer else self.digest)[:RELEASE_DIGITS]:
-            if column.state == WAITING and (offer.is_there(name, body) if offer else body["fw"] == self.version):
+            is_there = offer.is_there(name, body) if offer else body["fw"] == self.version
+            if column.state == WAITING and is_there and update.get("state") != TRIAL:  # what it tries it may give back
                 self._put(column, KEPT, now_ms, "it had that version")
             return
         state, why = str(update["state"]), str(update.get("why") or "")

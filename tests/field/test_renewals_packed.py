@@ -136,6 +136,20 @@ def test_only_who_lacks_them_is_told_and_each_of_its_own(out: Path) -> None:
     assert plan.state == rules.DONE
 
 
+def test_who_only_tries_them_does_not_have_them_yet(out: Path) -> None:
+    """Of another rollout that was given up: it may go back, and the old certificates may be worth nothing by then. Red
+    when `certificates` alone counts."""
+    assert renewal.main(["--out", str(out)]) == 0
+    offer = Renewals(out / "centre" / renewal.FILE)
+    plan = Plan(offer.digest, offer.version, Limits(watch_s=0))
+    plan.offer = offer
+    for state, wanted in (("trial", rules.WAITING), ("kept", rules.KEPT)):
+        update = {"state": state, "release": "0" * 16, "version": None, "why": None}
+        said = info(certificates=packed(out)["one"]["certificates"], update=update)
+        plan.heard("nko", "one", "info", said, 0, kept=False)
+        assert plan.columns["one"].state == wanted
+
+
 def test_pieces_are_of_its_own_package_and_within_it(out: Path) -> None:
     assert renewal.main(["--out", str(out)]) == 0
     offer = Renewals(out / "centre" / renewal.FILE)

@@ -3,8 +3,9 @@ PARTS=renewals` performs as many of the fleet's 10,000 columns as its budget let
 
 import pytest
 
+from field import renewal
 from sim.search.renewals import search
-from sim.search.renewals.column import Renewed, steps
+from sim.search.renewals.column import ROOT, Renewed, steps
 
 SAMPLE = 6
 SEED = 1
@@ -28,6 +29,17 @@ def test_each_control_is_red_and_can_be_replayed(control: str) -> None:
     assert findings.violations, "the control is none any more"
     number = findings.violations[0].replay.split("renewals:")[1].split()[0]
     assert search.replay(number, control) == 1
+
+
+def test_a_column_that_only_tries_is_left_behind_by_nobody() -> None:
+    """Columns 612 and 714 were: their sessions were seconds old when the city went on, and they went back to
+    certificates that counted no more. Red when what a column tries counts as what it has."""
+    column = Renewed(SEED)
+    column.step = steps()[1]
+    has = renewal.fingerprint(column.step.wanted.ca, column.step.wanted.cert)
+    for state, is_there in (("trial", False), ("kept", True)):
+        column.world.centre.latest[ROOT + "info"] = {"certificates": has, "update": {"state": state}}
+        assert column.is_there() == is_there
 
 
 def test_a_city_that_drops_its_authority_too_early_loses_columns() -> None:

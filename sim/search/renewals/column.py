@@ -174,9 +174,10 @@ class Renewed:
         self.world.centre.command(ROOT, "renew", expires, renewal=wanted)
 
     def is_there(self) -> bool:
+        """What it tries it may give back: only what is kept counts, as for a rollout."""
         info = self.world.centre.latest.get(ROOT + "info", {})
-        wanted = self.step.wanted
-        return bool(info.get("certificates") == renewal.fingerprint(wanted.ca, wanted.cert))
+        wanted, is_tried = self.step.wanted, (info.get("update") or {}).get("state") == "trial"
+        return not is_tried and bool(info.get("certificates") == renewal.fingerprint(wanted.ca, wanted.cert))
 
     # -- the city
 
