@@ -93,9 +93,9 @@ def of_closing(said: str) -> Trouble:
     """The broker ended the connection before it answered the login; `said`: the last error of the connection."""
     if "CERTIFICATE" in said.upper() or "ALERT" in said.upper():
         return Trouble("own-certificate", f"the broker refuses this desk's certificate ({said}): look at --cert, --key")
-    return Trouble(
-        "closed", f"the broker ended the connection before it answered the login{f' ({said})' if said else ''}"
-    )
+    why = f" ({said})" if said else ""
+    ask = "is that the right port, and does it want TLS (--ca, --cert, --key)?"
+    return Trouble("closed", f"the broker ended the connection before it answered the login{why}: {ask}")
 
 
 def of_opening(error: OSError, path: Path) -> Trouble:

@@ -6,9 +6,10 @@ nothing is made of half a table.
 
 import csv
 import io
+import math
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -91,6 +92,22 @@ def read(table: Path) -> Fleet:
     spots = {name: _spot(cells) for name, (_, cells) in seen.items()}
     warnings = [_far(table, *seen[stray.column], stray) for stray in strays(spots)]
     return Fleet(columns, chips, common, warnings, table.parent)
+
+
+def places(columns: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Where each region stands, in lines. Where all of a table's latitudes and longitudes are exchanged, no column is
+    far from the others: only a person sees that."""
+    regions: dict[str, list[tuple[float, float]]] = {}
+    for one in columns.values():
+        lat, lon = one["location"]["geo"].removeprefix("geo:").partition(";")[0].split(",")
+        regions.setdefault(one["region"], []).append((float(lat), float(lon)))
+    lines = []
+    for region, spots in sorted(regions.items()):
+        lat, lon = (f"{math.fsum(found) / len(spots):.2f}" for found in zip(*spots, strict=True))
+        lines.append(
+            f"region {region}: {len(spots)} columns around latitude {lat}, longitude {lon}; is that the place?"
+        )
+    return lines
 
 
 def _spot(cells: dict[str, str]) -> Spot:

@@ -95,6 +95,7 @@ class Provisioning:
         page = labels.page(found.columns, self._public(found))
         self._batch.write(self._out / "labels.html", page, is_secret=False)
         self._batch.commit()
+        self._lines += fleet.places(found.columns)
         self._lines.append(f"{len(found.columns)} columns in {self._out}/columns; labels: {self._out}/labels.html")
         self._name_strangers(found)
         return self._lines

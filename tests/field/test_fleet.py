@@ -80,6 +80,16 @@ def test_a_mistyped_profile_is_one_mistake(table: Tables, link: str, pins: str, 
     assert len(error.value.troubles) == 1 and error.value.troubles[0].startswith(where)
 
 
+def test_where_a_region_stands_is_told(table: Tables) -> None:
+    """All of a table's latitudes and longitudes exchanged: each column is near the others, in the Arctic. Nothing
+    could tell but a person who is shown the figures. Red without `fleet.places`."""
+    swapped = HEADER.replace("lat,lon", "lon,lat")
+    found = fleet.read(table(swapped, GOOD, GOOD.replace("one", "two")))
+    assert found.warnings == []
+    told = "region nko: 2 columns around latitude 69.16, longitude 54.88; is that the place?"
+    assert fleet.places(found.columns) == [told]
+
+
 def test_addresses_of_their_own(table: Tables) -> None:
     toml = TOML + 'country = "KZ"\nnetmask = "255.255.255.0"\ngateway = "10.0.0.1"\ndns = "10.0.0.2"\n'
     wide, rest = HEADER + ",ip,hostname", GOOD.replace("one", "two")
