@@ -39,17 +39,14 @@ SAID = {
     "print": ("its fingerprint is {}, not {}: another desk's file, or a slip", "отпечаток {}, а не {}: файл другого "
               "пульта или опечатка", "цифрлық із {}, {} емес: басқа пульт файлы не қате терілген"),
     "form": ("no desk's export, or no key", "не выгрузка пульта или не ключ", "пульт файлы емес не кілт емес"),
-    "vouch": ("changed: the desk does not vouch for it", "изменён: пульт за него не ручается",
-              "өзгертілген: пульт оған кепіл емес"),
+    "vouch": ("changed: the desk does not vouch for it", "изменён: пульт не ручается", "өзгерген: пульт кепіл емес"),
     "damaged": ("changed: it is not as a desk writes it", "изменено: пульт так не пишет", "бүлінген: пульттікі емес"),
-    "whole": ("whole: every link is as it was made", "цело: каждое звено такое, каким было создано",
-              "бүтін: әр буын жасалған күйінде"),
+    "whole": ("whole: every link is as it was made", "цело: каждое звено как было", "бүтін: әр буын жасалған күйінде"),
 }  # fmt: skip
 
 # Ed25519, straight from RFC 8032, section 6: slow, short, and for verifying only.
 P, Q = 2**255 - 19, 2**252 + 27742317777372353535851937790883648493
-D = -121665 * pow(121666, P - 2, P) % P
-ROOT = pow(2, (P - 1) // 4, P)
+D, ROOT = -121665 * pow(121666, P - 2, P) % P, pow(2, (P - 1) // 4, P)
 Point = tuple[int, int, int, int]
 
 
@@ -177,8 +174,7 @@ def _is_columns(alarm: Document, key: bytes) -> bool:
 
 def main(argv: list[str]) -> int:
     options = dict(zip(argv[1::2], argv[2::2], strict=False))
-    language = options.get("--lang") or (os.environ.get("LC_ALL") or os.environ.get("LANG") or "")[:2]
-    say = speaker(language)
+    say = speaker(language := options.get("--lang") or (os.environ.get("LC_ALL") or os.environ.get("LANG") or "")[:2])
     if not argv or set(options) - {"--desk", "--column-key", "--lang"} or len(argv) % 2 == 0:
         print(__doc__, file=sys.stderr)
         return 2

@@ -118,7 +118,7 @@ def test_everything_that_happened_is_a_link_signed_by_who_caused_it(told: Story)
 
 def test_the_tool_is_short_and_needs_nothing(told: Story, tmp_path: Path) -> None:
     """By a stranger: another folder, no package of the project, isolated from the environment."""
-    assert len(TOOL.read_text().splitlines()) < 210
+    assert len(TOOL.read_text().splitlines()) < 200
     (tmp_path / "evidence.py").write_bytes(TOOL.read_bytes())
     (tmp_path / "call.json").write_bytes(packed(told.export()))
     desk = tool.fingerprint(Signers(told.path.parent).public(DESK))

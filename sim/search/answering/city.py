@@ -315,7 +315,9 @@ class City:
             return
         with contextlib.suppress(LedgerError):
             room.do(lambda duty: duty.close(incident_id, "false" if errs else "help-given", who))
-        if errs:  # whoever needs help presses again, before the closing has reached the column
+        known = room.duty._ledger.find(incident_id) if room.duty else None  # a desk that died over it has none
+        if errs and known and known.state == "closed":
+            # Whoever needs help presses again, before the closing has reached the column.
             self.fired["closed by mistake, and pressed again"] += 1
             self._press(incident_id, known.press)
 
@@ -339,10 +341,12 @@ class City:
         """Also of an opening that nobody has planned: a desk closed the call without having heard the last press, and
         since it has heard that the call is open again."""
         if (incident.id, opening) not in self.calls:
-            assert incident.waiting is not None
+            assert incident.waiting is not None and opening < self._presses[incident.id]["press"]
             since_us = (incident.waiting.since_ms - EPOCH_MS) * US_PER_S // 1000
             site = incident.alarm["location"]["site"]
-            self.calls[incident.id, opening] = Call(incident.id, incident.device_id, site, opening, since_us)
+            call = Call(incident.id, incident.device_id, site, opening, since_us)
+            self.calls[incident.id, opening] = call
+            self._last[incident.id] = max(self._last[incident.id], call, key=lambda one: one.opening)
         return self.calls[incident.id, opening]
 
     # What the desks have written

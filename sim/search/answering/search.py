@@ -39,7 +39,6 @@ CONTROLS = {
     "ladder-forgets": Control("after a restart a step that was begun counts as done, whether it left or not", TRUE),
     "ladder-twice": Control("a desk does not tell the others which steps it takes", ONCE),
     "full-silent": Control("while its disk is full a desk tells nobody", IN_TIME),
-    "full-twice": Control("two desks that told the same person while neither had room keep quiet about it", ONCE),
 }
 
 
@@ -112,7 +111,6 @@ BREAKS: dict[str, tuple[type, str, Any]] = {
     "ladder-forgets": (Escalation, "recall", _forgets),
     "ladder-twice": (Escalation, "_say", lambda *_: None),
     "full-silent": (Unrecorded, "take", lambda *_: []),
-    "full-twice": (Escalation, "words", lambda *_: []),
 }
 
 
