@@ -21,7 +21,7 @@ TELLING_MS = 1_000  # what the column says of itself comes another way than its 
 SHOWN = 60  # events in the message of a failed test
 DEVICE_ROOT = "sos/v1/nko/{}/"
 ANSWERED_LAMPS = ("answered", "help-coming")
-RUNTIMES = ("virtual", "cpython", "micropython", "micropython32", "micropython32-newest")
+RUNTIMES = ("virtual", "cpython", "micropython32", "micropython32-newest")  # 64 bits: test_power.py and others
 TASKS = (
     *("button", "uplink", "incidents", "column", "lamp", "relay", "link"),
     *("telemetry", "clock", "commands", "drills", "looks"),

@@ -159,7 +159,7 @@ def test_a_check_up_never_takes_the_memory_of_an_alarm(tmp_path: Path, heap_byte
             asking = threading.Thread(target=asks, args=(desk.board.port,))
             asking.start()
             try:
-                for number in range(8):
+                for number in range(6):
                     desk.board.press(120)
                     one = raised(centre, number)
                     time.sleep(0.25)
