@@ -30,7 +30,7 @@ ENGLISH_ONLY = {
     "flashing.md": {"Your own image"},
 }
 # Sections that one language has already and another does not have yet; the last to come empties this.
-TO_FOLLOW = {("kk", "desk.md"): {"For those who run it"}}
+TO_FOLLOW: dict[tuple[str, str], set[str]] = {}
 # Rows of README's table for those who build and change things; all others are for people in the street and the centre.
 BUILDERS = (
     "build a control centre", "change the code, or find where something lives", "break a simulated column on purpose",
