@@ -29,8 +29,6 @@ ENGLISH_ONLY = {
     "first-board.md": {"What is believed of the chip, and who holds it to that"},
     "flashing.md": {"Your own image"},
 }
-# Sections that one language has already and another does not have yet; the last to come empties this.
-TO_FOLLOW: dict[tuple[str, str], set[str]] = {}
 # Rows of README's table for those who build and change things; all others are for people in the street and the centre.
 BUILDERS = (
     "build a control centre", "change the code, or find where something lives", "break a simulated column on purpose",
@@ -154,13 +152,9 @@ def kept(page: str, left: set[str]) -> list[Section]:
     return [one for one in sections(place.read_text("utf-8"), place) if one.title not in left]
 
 
-def left_in_english(page: str, place: Path) -> set[str]:
-    return ENGLISH_ONLY.get(page, set()) | TO_FOLLOW.get((place.parent.name, page), set())
-
-
 def out_of_step(page: str, text: str, place: Path) -> list[str]:
     """Where a translation says something else than its English page, in words."""
-    english, own = kept(page, left_in_english(page, place)), sections(text, place)
+    english, own = kept(page, ENGLISH_ONLY.get(page, set())), sections(text, place)
     if [one.level for one in english] != [one.level for one in own]:
         return [f"headings: {[one.title for one in english]} are {[one.title for one in own]}"]
     found = []
@@ -240,15 +234,6 @@ def test_a_translated_page_is_translated_and_its_links_lead_somewhere(page: str,
         assert [line for line in text.splitlines() if KAZAKH.search(line.replace("Қазақша", ""))] == []
     assert [target for target, _ in LINK.findall(text) if not (place.parent / target).resolve().exists()] == []
     assert lead_away(text, place) == [], "there is such a page in this language"
-
-
-def test_a_section_that_is_to_follow_is_not_there_yet() -> None:
-    """Red when an entry of TO_FOLLOW names a section that has come, or a heading that no English page has."""
-    for (language, page), titles in TO_FOLLOW.items():
-        english = [one.title for one in kept(page, ENGLISH_ONLY.get(page, set()))]
-        there = (DOCS / language / page).read_text("utf-8")
-        assert titles <= set(english)
-        assert len(headings(there)) == len(english) - len(titles), "take the entry out: the page has the section"
 
 
 def drawn(svg: str) -> tuple[str, list[str]]:
