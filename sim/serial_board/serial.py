@@ -184,11 +184,14 @@ class SerialBoard(RealColumn):
             sources.append(terminal)
         return sources
 
-    def _listen(self) -> None:
+    def _look_for_listener(self) -> None:
         listener = self._port.has_listener()
         if listener and not self._had_listener and "noise" in self._faults:
             self._noise()
         self._had_listener = listener
+
+    def _listen(self) -> None:
+        self._look_for_listener()
         while not self._waiting and (data := self._port.read()):
             self._take_in(data)
 
@@ -300,7 +303,8 @@ class SerialBoard(RealColumn):
             self._emit("console", now_us(), state=state)
 
     def _show(self, data: bytes) -> None:
-        """From the chip to the port."""
+        """From the chip to the port. Whoever has just opened it hears that first."""
+        self._look_for_listener()
         one_in = self._faults.number("garbage")
         if one_in is not None:
             spoilt = bytearray(data)

@@ -133,6 +133,17 @@ def test_noise_before_the_prompt_is_survived(tmp_path: Path) -> None:
         assert desk.does("exec", "print(1)") == "1\n"
 
 
+def test_noise_of_an_opening_comes_before_what_the_chip_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when only a look for what was typed notices the opening: on a busy machine the prompt came first."""
+    with bench(tmp_path, faults=["noise"], seed=3) as desk:
+        desk.seen.wait("console", state="friendly")
+        monkeypatch.setattr(desk.board, "_listen", lambda: None)
+        with Typist(desk.board.port) as typist:
+            desk.board._show(b"said")
+            shown = typist.until(b"said")
+        assert any(byte > 127 for byte in shown)
+
+
 def test_garbage_on_the_line_ends_a_copy_or_is_noticed(tmp_path: Path, big: str) -> None:
     with bench(tmp_path, faults=["garbage=100"], seed=5) as desk:
         assert desk.mpremote("fs", "cp", big, ":big", timeout_s=40).returncode != 0
