@@ -27,8 +27,7 @@ from av.audio.resampler import AudioResampler
 from desk.media.files import NOT_WRITTEN, NoRoom, Part, Room, create, part_of, reason
 from desk.media.relay import Relay, Target
 from desk.media.reopened import Reopened
-from desk.media.source import OPEN_S, OPTIONS, SILENT_S, packets, read
-from desk.media.trouble import NoStream
+from desk.media.source import OPEN_S, SILENT_S, opened, packets, read
 from desk.sip.g711 import BLOCK, RATE_HZ
 
 BEFORE_S = 10.0  # that the ring holds
@@ -177,11 +176,7 @@ class RtspRecorder(Recorder):
     # In a thread
 
     def _read(self, url: str) -> None:
-        with av.open(url, format="rtsp", options=dict(OPTIONS), timeout=(OPEN_S, SILENT_S)) as container:
-            video = next(iter(container.streams.video), None)
-            audio = next(iter(container.streams.audio), None)
-            if video is None and audio is None:
-                raise NoStream("codec", "the camera sends neither picture nor sound that the desk knows")
+        with opened(url) as (container, video, audio):
             writing = Writing(self, video, audio)
             try:
                 self._take(container, writing)

@@ -43,6 +43,7 @@ OPTIONS = {
 }
 WHOLE, PARAMETERS = 5, 7  # kinds of NAL units: a picture that needs no other; how to read them
 SOUND_HZ = 48000  # of decoded sound
+NOTHING_KNOWN = "the camera sends neither picture nor sound that the desk knows"
 G711 = {"pcm_mulaw": "PCMU", "pcm_alaw": "PCMA"}
 
 
@@ -139,11 +140,7 @@ class Source(Reopened):
     # In a thread
 
     def _read(self, url: str) -> None:
-        with av.open(url, format="rtsp", options=dict(OPTIONS), timeout=(OPEN_S, SILENT_S)) as container:
-            video = next(iter(container.streams.video), None)
-            audio = next(iter(container.streams.audio), None)
-            if video is None and audio is None:
-                raise NoStream("codec", "the camera sends neither picture nor sound that the desk knows")
+        with opened(url) as (container, video, audio):
             found = Found(_codec(video), _codec(audio), _plain_video(video), _plain_audio(audio))
             self._loop.call_soon_threadsafe(self._tell, found)
             self._go.wait()
@@ -201,6 +198,17 @@ async def read(relay: Relay, threads: ThreadPoolExecutor, reading: Callable[[str
         if runs is not None:
             with contextlib.suppress(Exception, asyncio.CancelledError):
                 await asyncio.wait([runs], timeout=OPEN_S)
+
+
+@contextlib.contextmanager
+def opened(url: str) -> Iterator[tuple[Any, Any, Any]]:
+    """A camera's container, picture and sound; one of the two may be None. Raises NoStream, and what PyAV raises."""
+    with av.open(url, format="rtsp", options=dict(OPTIONS), timeout=(OPEN_S, SILENT_S)) as container:
+        video = next(iter(container.streams.video), None)
+        audio = next(iter(container.streams.audio), None)
+        if video is None and audio is None:
+            raise NoStream("codec", NOTHING_KNOWN)
+        yield container, video, audio
 
 
 def packets(container: Any, stopping: threading.Event, *, has_picture: bool) -> Iterator[tuple[Any, float]]:

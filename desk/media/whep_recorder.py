@@ -28,7 +28,7 @@ from common.webrtc import CANDIDATES_MAX
 from desk.media.files import Part
 from desk.media.hosts import Hosts
 from desk.media.recorder import Kept, Recorder, Writing
-from desk.media.source import OPEN_S, PARAMETERS, SILENT_S, WHOLE, WHOLE_WAIT_S, nal_units
+from desk.media.source import NOTHING_KNOWN, OPEN_S, PARAMETERS, SILENT_S, WHOLE, WHOLE_WAIT_S, nal_units
 from desk.media.trouble import NoStream
 from desk.media.whep import PORTS, Whep, WhepEndpoint
 
@@ -223,7 +223,7 @@ class _Watching:
         sound = await self._agree(_permitted(self._session.answer, self._target.hosts, addresses))
         self.has_picture = picture.currentDirection == "recvonly"
         if not (self.has_picture or sound):
-            raise NoStream("codec", "the camera sends neither picture nor sound that the desk knows")
+            raise NoStream("codec", NOTHING_KNOWN)
         await self._connect()
         return sound
 
