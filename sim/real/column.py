@@ -252,7 +252,7 @@ class RealColumn:
         level, coming = self._inputs.contact.at(now_us())
         wiring = self._wiring
         settings: dict[str, object] = {
-            "flash": self.flash_path.resolve(),
+            "flash": self._flash_link(),
             "registers": self._registers.path,
             "cause": self._cause,
             "chip": self._chip_name,
@@ -271,6 +271,14 @@ class RealColumn:
         self._chip = self._process(settings)
         if coming:
             self._send_edges(coming)
+
+    def _flash_link(self) -> Path:
+        """Of the same length wherever the flash lies: the name is in the chip's heap, and a long one would be taken
+        from the firmware's."""
+        link = Path(self._scratch.name, "flash")
+        link.unlink(missing_ok=True)
+        link.symlink_to(self.flash_path.resolve())
+        return link
 
     def _told_of_heaps(
         self, runtime: str, chip: str, heap_bytes: int | None, psram: bool, figures: Mapping[str, float] | None

@@ -50,6 +50,20 @@ def test_the_reset_button_starts_the_chip_again(column: RealColumn, seen: Record
     seen.wait("boot", boot=2, cause="hard")
 
 
+def test_a_long_name_of_the_flash_takes_nothing_from_the_firmwares_heap(
+    probe: Path, tmp_path: Path, seen: Recorder
+) -> None:
+    """Red when the chip is given the name as it is, which then lies in its heap."""
+    folder = tmp_path / ("a" * 100)
+    folder.mkdir()
+    with RealColumn(CONFIG, flash_path=folder / "flash.img", sources=probe, on_event=seen) as column:
+        column.power_on()
+        seen.wait("boot", boot=1)
+        given = Path(f"/proc/{chip_pid(column)}/cmdline").read_bytes().split(b"\0")
+    (flash,) = (argument for argument in given if argument.startswith(b"flash="))
+    assert str(folder).encode() not in flash
+
+
 def test_a_press_is_seen_and_a_power_cut_is_dark(column: RealColumn, seen: Recorder) -> None:
     column.power_on()
     assert seen.wait("boot")["boot"] == 1
