@@ -228,6 +228,7 @@ LEAD = {"lead_from": 18, "lead_to": 23}
 WITH_LEAD = Wish(edges_s=0.5, jumper=(18, 23))
 
 
+@pytest.mark.alone  # it times edges, to 2 ms
 @pytest.mark.parametrize(
     ("changed", "told"),
     [({}, set()), ({"wake_us": 9000}, {"wake_us"}), ({"counter_filter_us": 0}, {"counter_filter_us"})],
