@@ -1,5 +1,5 @@
 """A socket that loses packets: Linux drops this share of what arrives before TCP sees it, as a bad network would. So it
-is TCP's own recovery that is tried, without root; the dice are the kernel's, and cannot be seeded.
+is TCP's own recovery that is tried; the filter may want root, and the dice are the kernel's, and cannot be seeded.
 """
 
 from __future__ import annotations

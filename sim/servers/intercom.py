@@ -207,4 +207,3 @@ def _netstring(data: bytes) -> tuple[bytes, bytes] | None:
     if not colon or len(rest) <= int(length):
         return None
     return rest[: int(length)], rest[int(length) + 1 :]
-
