@@ -15,6 +15,7 @@ import getpass
 import ipaddress
 import json
 import logging
+import os
 import re
 import signal
 import sqlite3
@@ -31,7 +32,7 @@ from common.arguments import EXIT_USAGE, Parser, add_language, described, number
 from common.connect_to import Endpoint
 from common.home import DESK_COMMAND
 from common.release import ReleaseError, load_public_keys
-from common.sentences import Sentences
+from common.sentences import Sentences, choose
 from desk import broker_options, cameras, evidence_command, ladder
 from desk.broker_options import Address, SetupError
 from desk.cameras import Camera, CamerasError
@@ -56,7 +57,7 @@ from desk.rollout.steering import Steering
 from desk.sip.conversation import Peer
 from desk.sip.line import UDP
 from desk.sip.trouble import NoCall
-from desk.spoken import spoken
+from desk.spoken import begin_log, spoken
 from desk.telling import Officers
 from desk.upkeep import receiver, roster
 from desk.upkeep.chain import BUTTON_DAYS
@@ -105,7 +106,7 @@ REFUSALS = (
 
 def main(argv: list[str]) -> int:
     """Run the desk until SIGTERM or Ctrl-C, or change its accounts; returns the exit status."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    begin_log(argv)
     sentences = spoken(argv)
     try:
         if argv[:1] == ["account"]:
@@ -174,8 +175,7 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
     login = broker_options.login(arguments)
     plan = Plan() if arguments.ladder is None else ladder.read(arguments.ladder)
     if not plan.reaches_beyond_desks:
-        said = spoken(["--lang", arguments.lang] if arguments.lang else ()).said  # advice to who starts it
-        log.warning(said("some calls that nobody accepts are told to desks only: give officers with --ladder FILE"))
+        log.warning("some calls that nobody accepts are told to desks only: give officers with --ladder FILE")
     return Duty(
         *(register, login.host, login.port),
         name=arguments.name, tls=login.tls, user=login.user, password=login.password, on_change=on_change,
@@ -202,7 +202,8 @@ def _player(arguments: argparse.Namespace) -> Player:
             hosts.allowed(server.replace(DEVICE_ID, "a"), {**WHEP_PORTS, **STREAM_PORTS})
         except NoStream as trouble:
             raise SetupError(f"--media-server {server}: {trouble.text}") from None
-    return Player(Gateway(hosts, known, arguments.sip_listen, arguments.sip_register), server)
+    language = choose(arguments.lang, os.environ)
+    return Player(Gateway(hosts, known, arguments.sip_listen, arguments.sip_register, language), server)
 
 
 def _elsewhere(file: Path | None) -> dict[Endpoint, Endpoint]:

@@ -276,7 +276,7 @@ class Duty(Running, Operators, Office):
         try:
             self._on_change(change)
         except Exception:  # whoever listens must not end the duty
-            log.exception("desk %s: told of %s", self.name, change)
+            log.exception("desk %s: its page was not told of %s", self.name, change)
 
     def _start_over(self, error: sqlite3.Error) -> None:
         """The register did not take it. What it has taken is the truth; the rest comes again over new connections."""
@@ -431,7 +431,7 @@ class Duty(Running, Operators, Office):
                 self._show_floods()
                 self._looked_s = time.monotonic()
             except Exception:  # one bad look must not be the last
-                log.exception("desk %s: tick", self.name)
+                log.exception("desk %s: an error of its own at one of its looks; it goes on", self.name)
 
     def tick(self) -> None:
         """What time alone brings about; called often."""

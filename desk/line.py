@@ -230,7 +230,7 @@ class Line:
         if level in (LogLevel.MQTT_LOG_ERR, LogLevel.MQTT_LOG_WARNING):
             self._said = text
             if text.startswith("Caught exception"):
-                log.error("%s: %s", self._proof_topic, text)
+                log.error("%s: the MQTT library has caught an error: %s", self._proof_topic, text)
 
     def _fall(self, why: Trouble) -> None:
         changed = self.stands or self.renews or why != self._trouble

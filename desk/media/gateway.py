@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from common.home import ROOT
+from common.sentences import LANGUAGES
 from desk.daily_voice_proof import NotNow, Unreached
 from desk.media.credentials import Credential, Credentials
 from desk.media.hosts import Hosts
@@ -58,12 +59,18 @@ class Answered:
 
 class Gateway:
     """For one event loop. `hosts`: whom it may call; `credentials`: what it says there; `listen`: (host, port) for
-    the calls of intercoms; `name`: the desk's at an exchange that brings them, sip:NAME@EXCHANGE."""
+    the calls of intercoms; `name`: the desk's at an exchange that brings them, sip:NAME@EXCHANGE; `language`: of the
+    process's log."""
 
     def __init__(
-        self, hosts: Hosts, credentials: Credentials, listen: tuple[str, int] | None = None, name: str | None = None
+        self,
+        hosts: Hosts,
+        credentials: Credentials,
+        listen: tuple[str, int] | None = None,
+        name: str | None = None,
+        language: str = LANGUAGES[0],
     ) -> None:
-        self._listen, self._name = listen, name
+        self._listen, self._name, self._language = listen, name, language
         self._registering: asyncio.subprocess.Process | None = None
         self._keeping: asyncio.Task[None] | None = None
         self.listening: int | None = None  # the port
@@ -103,7 +110,7 @@ class Gateway:
                 said = trouble.text
             except Exception as error:  # it must go on looking
                 if repr(error) != said:
-                    log.exception("no intercom can call this desk")
+                    log.exception("no intercom can call this desk, through an error of its own")
                 said = repr(error)
             await asyncio.sleep(LOOK_S)
 
@@ -331,7 +338,7 @@ class Gateway:
             path = f"{ROOT}{os.pathsep}{inherited}" if inherited else str(ROOT)
             try:
                 process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "desk.media.process",
+                    sys.executable, "-m", "desk.media.process", "--lang", self._language,
                     stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_MAX,
                     env={**os.environ, "PYTHONPATH": path}, start_new_session=True,
                 )  # fmt: skip

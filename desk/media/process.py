@@ -44,6 +44,7 @@ from desk.sip.sound import Mouth
 from desk.sip.switchboard import Switchboard
 from desk.sip.trouble import NoCall
 from desk.sip.voice_figures import Figures, verdict
+from desk.spoken import begin_log
 
 CALLS_MAX, CAMERA_MAX, CONVERTED_MAX = 12, 4, 2
 RECORDERS_MAX = 48  # cameras, and as many conversations
@@ -367,7 +368,7 @@ async def _handle(do: Callable[[Document], Awaitable[Document]], asked: Document
     except BadOffer as error:
         return {"id": asked["id"], "code": "offer", "text": str(error)}
     except Exception:
-        log.exception("a request failed")
+        log.exception("a request to the media gateway failed through an error of its own")
         return {"id": asked["id"], "code": "no-gateway", "text": "the media gateway failed at this; its log says where"}
 
 
@@ -398,7 +399,7 @@ async def _serve() -> None:
 
 def main() -> None:
     """Until the desk closes the pipe."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    begin_log(sys.argv[1:])
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would have passwords in it
     os.nice(NICENESS)
     with contextlib.suppress(OSError):  # when memory runs out, a picture goes, and not the desk

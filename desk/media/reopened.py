@@ -52,7 +52,7 @@ class Reopened(ABC):
                 self.trouble = trouble
             except Exception as error:  # one of ours must not end it without a word
                 if repr(error) != said:
-                    log.exception("a camera's connection failed")
+                    log.exception("an error of its own at a camera's connection")
                 said = repr(error)
                 self.trouble = NoStream("no-gateway", "the media gateway failed at this; its log says where")
             if self._is_final(self.trouble):

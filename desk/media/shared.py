@@ -35,7 +35,7 @@ class Shared(ABC, Generic[M]):
                 await self._run()
                 return
             except Exception:
-                log.exception("%s failed", type(self).__name__)
+                log.exception("%s failed through an error of its own; it begins again", type(self).__name__)
                 self._broke()
                 await asyncio.sleep(AGAIN_S)
 

@@ -38,7 +38,7 @@ from desk.rollout.book import FILE, Book
 from desk.rollout.offer import Offer, OneRelease, Renewals
 from desk.rollout.plan import Limits, Plan
 from desk.rollout.service import Service, wall_ms
-from desk.spoken import spoken
+from desk.spoken import begin_log, spoken
 
 EXIT_STOPPED = 1
 WISHES = ("pause", "resume", "abort")
@@ -48,6 +48,7 @@ Said = Callable[[str], str]  # in the language of whoever typed the command
 
 def main(argv: list[str]) -> int:
     """Exit status of `start`: 0 all columns have it, 1 it stopped or was aborted, 2 it could not begin."""
+    begin_log(argv)
     sentences = spoken(argv, WORDS)
     arguments = _parser(sentences).parse_args(argv)
     try:

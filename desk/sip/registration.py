@@ -72,8 +72,10 @@ class Registration:
         """Each trouble once, and its end."""
         said = "" if self.trouble is None else self.trouble.text
         if said != self._said:
-            how = f"does not know this desk: {said}" if said else "knows this desk again"
-            log.warning("the exchange at %s %s", self._peer.uri.host, how)
+            if said:
+                log.warning("the exchange at %s does not know this desk: %s", self._peer.uri.host, said)
+            else:
+                log.warning("the exchange at %s knows this desk again", self._peer.uri.host)
         self._said = said
 
     async def _register(self, lasts_s: int) -> float:

@@ -169,7 +169,7 @@ class Sound(asyncio.DatagramProtocol):
         try:
             await pace(self._tick)
         except Exception:  # of whoever hears or speaks: then nothing is heard or said any more
-            log.exception("the sound of a call failed")
+            log.exception("the sound of a call failed through an error of its own")
             self._failed = True
 
     def silent_s(self) -> float:

@@ -234,10 +234,10 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
             raise
         return web.json_response(Refusal(error.status, error.reason).document, status=error.status)
     except sqlite3.Error as error:
-        log.exception("%s %s", request.method, request.path)
+        log.exception("a request failed, for the register cannot be read: %s %s", request.method, request.path)
         unread = Refusal(503, "the register could not be read", code="register-read", why=trouble.code_of(error))
         return web.json_response(unread.document, status=unread.status)
     except Exception:
-        log.exception("%s %s", request.method, request.path)
+        log.exception("a request failed through an error of its own: %s %s", request.method, request.path)
         failed = Refusal(500, "the desk failed at this; its log says where", code="failed")
         return web.json_response(failed.document, status=failed.status)

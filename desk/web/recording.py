@@ -153,7 +153,7 @@ class Recording:
             try:
                 await self._look()
             except Exception:  # one bad look must not be the last
-                log.exception("recording")
+                log.exception("an error of its own in recording")
 
     async def _look(self) -> None:
         """Begin and end what is to be recorded, enter what is complete, and see what is wrong."""
@@ -194,7 +194,7 @@ class Recording:
                 return
             self._blind.add(incident_id)
         except Exception:  # an error of ours: told, and no reason to leave the others out
-            log.exception("recording %s", incident_id)
+            log.exception("an error of its own in recording %s", incident_id)
             self._codes[incident_id] = "no-gateway"
             return
         if incident_id not in self._running:
@@ -225,7 +225,10 @@ class Recording:
         for device_id in held - self._held.keys():
             self._held[device_id] = await self._write(Opening(device_id, "", RING, self._desk.name))
         if (left := wanted.keys() - held) != missing:
-            log.warning("the seconds before a call are not kept of: %s", ", ".join(sorted(left)) or "none")
+            if left:
+                log.warning("the seconds before a call are not kept of: %s", ", ".join(sorted(left)))
+            else:
+                log.warning("the seconds before a call are kept of all columns again")
 
     async def _begin_anew(self) -> None:
         """The gateway has failed: what it had written is entered, and the next look records again."""
@@ -281,7 +284,7 @@ class Recording:
             try:
                 await asyncio.to_thread(self._kept.sweep)
             except Exception as error:  # one bad look must not be the last
-                log.error("old recordings: %s", error)
+                log.error("old recordings cannot be looked through: %s", error)
             await asyncio.sleep(SWEEP_S)
 
     # Requests

@@ -257,7 +257,7 @@ class Watching:
             try:
                 await self._look_once()
             except Exception:  # one bad look must not be the last
-                log.exception("looking after pictures")
+                log.exception("an error of its own in looking after pictures")
 
     async def _look_once(self) -> None:
         """What nobody looks at any more ends, and what should have ended with its call."""
@@ -323,7 +323,7 @@ class Watching:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("looking after pictures", exc_info=error)
+            log.error("an error of its own in looking after pictures", exc_info=error)
 
 
 def _reason(request: web.Request, incident: dict[str, Any]) -> str:

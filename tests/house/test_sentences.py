@@ -3,22 +3,35 @@
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import json
+import logging
 import re
+import socket
+import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from field_tools import MAINS
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 from sentences import FILLED, all_texts, docstrings, fields, said_by
 
 from common import sentences
 from common.sentences import COMMON, LANGUAGES, Sentences, pattern
-from desk import command, evidence_command
+from desk import command, evidence_command, unrecorded
+from desk import trouble as trouble_module
+from desk.media import process
+from desk.media.trouble import NoStream
 from desk.register import Register
 from desk.rollout import command as rollout
-from desk.spoken import spoken
+from desk.sip import under_way
+from desk.spoken import LINE_MAX, LOG_WORDS, LineInWords, begin_log, spoken
 from field import release
 from field.telling import Main
 from field.words import Words
@@ -52,6 +65,15 @@ ROLLOUT = {
     "desk/rollout/command.py": "", "desk/broker_options.py": "", "desk/rollout/plan.py": "|return|_stop|_put",
     "common/release.py": "",
 }  # fmt: skip
+# What the log says besides its own lines: why the broker is not heard, an intercom does not call, an officer was not
+# told. What else is raised in desk/ goes to the page, by its code.
+LOGGED = {
+    "desk/trouble.py": "^Trouble$", "desk/page.py": "^OSError$", "desk/web/listener.py": "_tell$",
+    **dict.fromkeys(("desk/media/gateway.py", "desk/media/process.py", "desk/media/hosts.py"), "NoStream$|return"),
+    **{str(path.relative_to(ROOT)): "NoCall$" for path in (ROOT / "desk" / "sip").glob("*.py")},
+    **{str(path.relative_to(ROOT)): "NotTold$|RuntimeError$" for path in (ROOT / "desk" / "officers").glob("*.py")},
+}  # fmt: skip
+LOG = r"^log\."
 # Names, which are the same in every language: options, keys, files, examples of what to type.
 NAMES = re.compile(
     r"\[\w+\] \w+|account add\|remove\|list\|reset-second-factor|--[a-z-]+|[a-z]+://\S+|\w+=\S*"
@@ -76,6 +98,15 @@ def sayings(files: dict[str, str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+@cache
+def logged() -> list[str]:
+    """The lines of the desk's log, its processes' and its rollouts', and what they say after a colon."""
+    found = [text for path in sorted((ROOT / "desk").rglob("*.py")) for text in said_by(path, LOG)]
+    found += [text for path, sayers in LOGGED.items() for text in said_by(ROOT / path, sayers)]
+    found += [under_way.LOST, unrecorded.LOST, *trouble_module.REFUSED_LOGIN]
+    return list(dict.fromkeys(re.sub("%[sdr]", FILLED, text) for text in found))
+
+
 def register_troubles() -> list[str]:
     """Of desk/trouble.py those with which a desk does not start; the others are the page's, by their codes."""
     both = said_by(ROOT / "desk/trouble.py", r"^Trouble$")
@@ -95,6 +126,7 @@ def columns_reasons() -> list[str]:
 SPEAKERS: dict[str, tuple[Callable[[], list[str]], Callable[[str], Callable[[str], str]]]] = {
     "field": (lambda: sayings(FIELD), lambda language: Words(language).said),
     "desk": (lambda: sayings(DESK) + register_troubles(), lambda language: spoken(["--lang", language]).said),
+    "log": (lambda: logged() + register_troubles(), lambda language: spoken(["--lang", language], LOG_WORDS).said),
     "rollout": (
         lambda: sayings(ROLLOUT) + columns_reasons(),
         lambda language: spoken(["--lang", language], rollout.WORDS).said,
@@ -192,13 +224,99 @@ def test_a_wrong_command_line_is_told_in_the_language(
 
 
 def test_who_starts_a_desk_without_officers_is_advised_in_the_language(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The one line of the log that is for the person at the keyboard. Red when it is logged as it stands."""
-    arguments = command.parse(["--broker", "127.0.0.1:1", "--folder", str(tmp_path), "--lang", "kk"])
+    """Through the one handler that the desk's processes have. Red when a line is logged as it stands."""
+    argv = ["--broker", "127.0.0.1:1", "--folder", str(tmp_path), "--lang", "kk"]
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    begin_log(argv)
     with Register(tmp_path / "register.sqlite") as register:
-        command._duty(arguments, register, lambda change: None)
-    assert "--ladder FILE" in caplog.text and KAZAKH.search(caplog.text) and "officers" not in caplog.text
+        command._duty(command.parse(argv), register, lambda change: None)
+    said = capsys.readouterr().err
+    assert said.startswith("НАЗАР desk: ") and "--ladder FILE" in said and "officers" not in said
+
+
+def line_of(language: str, text: str, *values: object, name: str = "desk.duty") -> str:
+    record = logging.LogRecord(name, logging.ERROR, "", 0, text, values, None)
+    return LineInWords(spoken(["--lang", language], LOG_WORDS)).format(record)
+
+
+def test_a_line_of_the_log_is_of_one_language_to_its_end() -> None:
+    """Also what a system, a broker and SQLite say in it. Red where a value is left as it is."""
+    why = trouble_module.of_connecting(socket.gaierror(-2, "Name or service not known"), "b.example", 1883)
+    assert line_of("ru", "desk %s: %s", "desk-1", why.text) == (
+        "ОШИБКА desk.duty: пульт desk-1: брокер недоступен: b.example:1883: имя не найдено (такого имени нет): "
+        "проверьте --broker и сервер имён"
+    )
+    said = [
+        line_of("kk", "desk %s: %s", "desk-1", trouble_module.of_refusal(ReasonCode(PacketTypes.CONNACK, name)).text)
+        for name in trouble_module.REFUSED_LOGIN
+    ]
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    register = trouble_module.of_register(full, Path("/srv/desk/register.sqlite")).text
+    said.append(
+        line_of("kk", "desk %s: the register cannot be written: %s; starting over from what is in it", "d", register)
+    )
+    said.append(line_of("kk", "%s: an officer was not told: %s", "p-1-1", "HTTP 500"))
+    said.append(line_of("kk", "%s: %s: %s", "/srv/page", OSError(28, "No space left on device"), unrecorded.LOST))
+    assert [line for line in said if english_left(line.partition(": ")[2])] == []
+    assert all(line.startswith("ҚАТЕ desk.duty: ") and KAZAKH.search(line) for line in said)
+
+
+def test_what_is_for_a_report_stays_as_it_is() -> None:
+    """A traceback, a library's line, somebody else's long text. A file name with a percent sign ends nothing."""
+    record = logging.LogRecord("desk", logging.ERROR, "", 0, "desk %s: a message that cannot be written", ("d",), None)
+    try:
+        raise ValueError("the message that was wrong")
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    first, *rest = LineInWords(spoken(["--lang", "ru"], LOG_WORDS)).format(record).splitlines()
+    assert first == "ОШИБКА desk: пульт d: сообщение, которое не записывается"
+    assert rest[0].startswith("Traceback") and rest[-1] == "ValueError: the message that was wrong"
+    assert line_of("ru", "Task was destroyed but it is pending!", name="asyncio").endswith("it is pending!")
+    assert line_of("ru", "%s: the MQTT library has caught an error: x", "a" * LINE_MAX).endswith("an error: x")
+
+
+def test_the_desks_other_processes_log_in_its_language(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red where the media gateway is started without the language, and where a process begins no log in words."""
+    started: list[object] = []
+
+    async def no_process(*words: object, **options: object) -> None:
+        started.extend(words)
+        raise OSError(12, "Cannot allocate memory")
+
+    argv = ["--broker", "127.0.0.1:1", "--folder", str(tmp_path), "--lang", "kk"]
+    gateway = command._player(command.parse(argv)).gateway
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", no_process)
+    monkeypatch.setattr("desk.media.gateway.NEEDS", ())
+    with pytest.raises(NoStream, match="does not start"):
+        asyncio.run(gateway._running())
+    assert started[-2:] == ["--lang", "kk"]
+    for main in (command.main, rollout.main, process.main):
+        assert "begin_log(" in inspect.getsource(main)
+
+
+WRITES = r"\bprint\(|basicConfig|StreamHandler|std(out|err)\.write|lastResort"
+"""What in desk/ may write for a person or a program: see desk/spoken.py."""
+
+
+def test_the_desk_writes_in_one_place() -> None:
+    """Red for a print past the words, and for a process with a log of its own."""
+    found = [
+        line.strip()
+        for path in sorted((ROOT / "desk").rglob("*.py"))
+        for line in path.read_text("utf-8").splitlines()
+        if re.search(WRITES, line) and not re.search(r"said\(|json\.dumps\(", line)
+    ]
+    assert found == [
+        'print(f"{account.role}\\t{account.name}{factor}")',
+        "print(fingerprint(Signers(path.parent).public(DESK)))",
+        'print(path.with_name(path.name + HEAD_SUFFIX).read_text("ascii").strip())',
+        "print(f\"{time.strftime('%H:%M:%S')} {text}\", flush=True)",
+        "handler = logging.StreamHandler()",
+        "logging.basicConfig(level=logging.WARNING, handlers=[handler])",
+    ]
 
 
 def test_a_release_is_told_in_the_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,7 +331,7 @@ def test_a_release_is_told_in_the_language(tmp_path: Path, capsys: pytest.Captur
 
 # What a library says in English or in numbers, and a sentence of ours says better.
 DROPPED = {"number", "what", "char", "codec", "byte", "why", "kind"}
-TABLES = [COMMON, ROOT / "desk" / "words", rollout.WORDS, ROOT / "field" / "words" / "sentences"]
+TABLES = [COMMON, ROOT / "desk" / "words", LOG_WORDS, rollout.WORDS, ROOT / "field" / "words" / "sentences"]
 
 
 @pytest.mark.parametrize("folder", TABLES, ids=lambda path: str(path.relative_to(ROOT)))
