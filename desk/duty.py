@@ -183,13 +183,14 @@ class Duty(Running, Operators, Office):
     def _lines(self, client_id: str) -> tuple[Line, Line]:
         """The line for calls keeps the client id of the former single line, which heard everything."""
         calls = Line(
-            *(client_id, self._login, CALLS, self._on_message, self._on_line),
+            *(client_id, self._login, CALLS, self._admits, self._enter, self._on_line),
             on_taken=self._answers.on_taken,
             past=[EVERYTHING],
             make=self._make_client,
         )
         telemetry = f"{client_id}-telemetry"
-        return calls, Line(telemetry, self._login, TELEMETRY, self._on_message, self._on_line, make=self._make_client)
+        hears = self._admits, self._enter, self._on_line
+        return calls, Line(telemetry, self._login, TELEMETRY, *hears, make=self._make_client)
 
     # Life
 
@@ -525,15 +526,14 @@ class Duty(Running, Operators, Office):
             self._batch.columns.add(device_id)
             self._batch.presences.append((device_id, presence.kind, presence.since_ms if now_ms is None else now_ms))
 
-    def _on_message(self, line: Line, message: mqtt.MQTTMessage) -> None:
-        topic, payload = message.topic, bytes(message.payload)
+    def _admits(self, topic: str, payload: bytes) -> bool:
+        """Whether a message is not too much. In a flood most is, and then there is nothing to write."""
         with self._lock:
-            admitted = self._intake.admits(self._batch, topic, payload, self._now_ms())
-        if not admitted:  # there is nothing to write: the broker may forget it at once
-            line.flooded()
-            if message.qos:
-                line.acknowledge(message.mid, message.qos)
-            return
+            return self._intake.admits(self._batch, topic, payload, self._now_ms())
+
+    def _enter(self, line: Line, message: mqtt.MQTTMessage) -> None:
+        """A message that was admitted."""
+        topic, payload = message.topic, bytes(message.payload)
         with contextlib.suppress(sqlite3.Error), self._changing():
             now_ms = self._now_ms()
             if message.qos:

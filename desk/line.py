@@ -62,14 +62,17 @@ class Receipt(NamedTuple):
 class Line:
     """The session `client_id`, which hears `topics` and, no more, what it heard in `past`.
 
-    `on_message(line, message)` and `on_change(line)` (it stands, it fell, another trouble) are called in the line's own
-    thread, the latter in that of `look`, too. `on_taken(mid)` comes under a lock of paho's: it must not wait."""
+    `admits(topic, payload)`: whether a message is not too much; asked once for each, before anything else.
+    `on_message(line, message)`, for what is admitted, and `on_change(line)` (it stands, it fell, another trouble) are
+    called in the line's own thread, the latter in that of `look`, too. `on_taken(mid)` comes under a lock of paho's: it
+    must not wait."""
 
     def __init__(
         self,
         client_id: str,
         login: Login,
         topics: Sequence[str],
+        admits: Callable[[str, bytes], bool],
         on_message: Callable[[Line, mqtt.MQTTMessage], None],
         on_change: Callable[[Line], None],
         *,
@@ -78,7 +81,7 @@ class Line:
         make: MakeClient = make_client,
     ) -> None:
         self._login, self._topics, self._past = login, tuple(topics), tuple(past)
-        self._on_message_of, self._on_change = on_message, on_change
+        self._admits_of, self._on_message_of, self._on_change = admits, on_message, on_change
         self._proof_topic = f"sos/desk/{client_id}/proof"
         self._proof, self._proving = Proof(), threading.Lock()
         self.stands = False
@@ -96,6 +99,7 @@ class Line:
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
         self._client.on_subscribe = self._on_subscribe
+        self._client.admits = self._admits
         self._client.on_message = self._on_message
         self._client.on_publish = lambda client, data, mid, *_: on_taken(mid)
         self._client.on_log = self._on_log
@@ -131,6 +135,13 @@ class Line:
     def acknowledge(self, mid: int, qos: int) -> None:
         """The broker may forget this message."""
         self._client.ack(mid, qos)
+
+    def hear(self, message: mqtt.MQTTMessage) -> None:
+        """One message, as from the broker: for whoever carries it here in another way."""
+        if self._admits(message.topic, bytes(message.payload), message.qos):
+            self._on_message(self._client, None, message)
+        elif message.qos:
+            self.acknowledge(message.mid, message.qos)
 
     def hang_up(self) -> None:
         """End the connection; a new one follows, with all that has not been acknowledged. Any thread."""
@@ -175,15 +186,25 @@ class Line:
 
     # What paho calls, in the line's thread
 
+    def _admits(self, topic: str, payload: bytes, qos: int) -> bool:
+        if topic == self._proof_topic or self._admits_of(topic, payload):
+            return True
+        self._hears(qos)
+        self.flooded()
+        return False
+
+    def _hears(self, qos: int) -> None:
+        if qos:
+            with self._proving:
+                self._proof.heard(monotonic_ms())
+
     def _on_message(self, client: mqtt.Client, userdata: object, message: mqtt.MQTTMessage) -> None:
         if message.topic == self._proof_topic:
             with self._proving:
                 self._proof.returned(bytes(message.payload), monotonic_ms())
             self.acknowledge(message.mid, message.qos)
             return
-        if message.qos:
-            with self._proving:
-                self._proof.heard(monotonic_ms())
+        self._hears(message.qos)
         self._on_message_of(self, message)
 
     def _on_connect(

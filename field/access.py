@@ -19,6 +19,11 @@ BROKER_USER = "mosquitto"  # what it becomes when root starts it
 PACKET_MAX_BYTES = 20480  # the contract's longest message is an alarm, 1,024 bytes, and a birth message twice as long
 MEMORY_MAX_BYTES = 256 * 1024 * 1024
 QUEUED_MAX, QUEUED_MAX_BYTES = 10000, 16 * 1024 * 1024  # for a desk that is away
+LIMITS = f"""max_packet_size {PACKET_MAX_BYTES}
+memory_limit {MEMORY_MAX_BYTES}
+max_queued_messages {QUEUED_MAX}
+max_queued_bytes {QUEUED_MAX_BYTES}
+"""
 CONNECTIONS_SPARE = 1000  # beside two for each column: idle ones of a stranger must not keep columns out
 CENTRE_CONNECTIONS = 100
 
@@ -68,11 +73,7 @@ autosave_interval 60
 persistent_client_expiration 30d
 
 # Nobody brings the broker down, or what others wait for. A larger packet ends its sender's session, unread.
-max_packet_size {PACKET_MAX_BYTES}
-memory_limit {MEMORY_MAX_BYTES}
-max_queued_messages {QUEUED_MAX}
-max_queued_bytes {QUEUED_MAX_BYTES}
-
+{LIMITS}
 # Columns: the name in a column's certificate is its user and its client id, whatever it says itself. So nobody speaks,
 # hears or takes a session in another's name, and one certificate is one session.
 listener {port}

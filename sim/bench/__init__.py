@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     """All sections that were asked for, by name. Raises ToolMissing, ColumnFailed or TimeoutError."""
-    from sim.bench import debounce, latency, memory, proof, recovery, rig, speed
+    from sim.bench import debounce, flood, latency, memory, proof, recovery, rig, speed
 
     for tool in ("umqtt", "micropython", "micropython32", "mosquitto"):
         toolbox.require(tool)
@@ -52,6 +52,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             "recovery": lambda: list(recovery.measure(workbench, arguments.rounds, rig.robust_library())),
             "proof": proof.measure,
             "media": lambda: _media(arguments.clicks),
+            "flood": lambda: list(flood.measure(workbench, arguments.flood, arguments.flood_seconds)),
             "memory": lambda: memory.measure(workbench, arguments.alarms, arguments.chip_alarms),
         }
         results: dict[str, Any] = {"machine": f"{platform.platform()}, Python {platform.python_version()}"}
@@ -88,6 +89,8 @@ def _parser(sections: Sequence[str]) -> argparse.ArgumentParser:
     add("--clicks", type=_count, default=20, metavar="N", help="on a picture (default: %(default)s)")
     add("--contacts", type=_count, default=2000, metavar="N", help="for each debouncer (default: %(default)s)")
     add("--chip-alarms", type=_count, default=100, metavar="N", help="on each chip (default: %(default)s)")
+    add("--flood", type=_count, default=8000, metavar="N", help="messages a second of a column (default: %(default)s)")
+    add("--flood-seconds", type=float, default=4.0, metavar="S", help="of each flood (default: %(default)s)")
     add("--seconds", type=float, default=4.0, metavar="S", help="of each pace of virtual time (default: %(default)s)")
     add("--only", nargs="+", choices=sections, default=sections, metavar="SECTION", help=", ".join(sections))
     add("--json", action="store_true", help="JSON instead of tables")

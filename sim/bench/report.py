@@ -183,6 +183,29 @@ def _proof(figures: Mapping[str, Any]) -> list[Table]:
     return [_table("Proof from end to end on 32-bit MicroPython", ("what", "figure"), cells, note)]
 
 
+def _flood(rows: Sequence[Mapping[str, Any]]) -> list[Table]:
+    cells = [
+        [
+            row["kind"],
+            str(row["busy"]),
+            f"{row['per_second']:,.0f}",
+            f"{row['wait']['median_ms']:.0f} / {row['worst_ms']:.0f}",
+            f"{row['afterwards_worst_ms']:.0f}",
+            f"{row['desk_ms_per_1000']:.0f} / {row['broker_ms_per_1000']:.0f}",
+            "yes" if row["named"] else "NO",
+        ]
+        for row in rows
+    ]
+    note = (
+        f"n = {min(row['wait']['count'] for row in rows)} and more. Mutual TLS, and the limits of the broker's files "
+        "that provisioning writes; on this machine are also the flooder, the broker and what measures. 'busy': so many "
+        "processes beside them claim a whole processor each. 'ms for 1,000': of the processor, desk / broker, for as "
+        "many messages sent."
+    )
+    columns = ("a column floods", "busy", "a second", "median / worst", "after it", "ms for 1,000", "named")
+    return [_table("How long another column's call waits for its answer, ms", columns, cells, note)]
+
+
 def _media(figures: Mapping[str, Any]) -> list[Table]:
     ten, delays = figures["ten"], figures["delays"]
     rows = [
@@ -215,6 +238,7 @@ _SECTIONS: dict[str, Callable[[Any], list[Table]]] = {
     "memory": _memory,
     "proof": _proof,
     "media": _media,
+    "flood": _flood,
     "debounce": _debounce,
     "sizes": _sizes,
     "virtual_time": _virtual_time,

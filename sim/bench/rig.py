@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -66,12 +66,17 @@ class Workbench:
     def __exit__(self, *_: object) -> None:
         self._scratch.cleanup()
 
-    def broker(self, transport: str, *, persistence: bool = False) -> Mosquitto:
+    def broker(self, transport: str, *, persistence: bool = False, extra: Sequence[str] = ()) -> Mosquitto:
         """mosquitto, not started yet."""
-        return Mosquitto(tls=Tls(self._authority) if transport != "plain" else None, persistence=persistence)
+        tls = Tls(self._authority) if transport != "plain" else None
+        return Mosquitto(tls=tls, persistence=persistence, extra=extra)
 
     def desk_identity(self, transport: str) -> Identity | None:
-        return self._authority.client("bench-desk") if transport != "plain" else None
+        return self.client("bench-desk") if transport != "plain" else None
+
+    def client(self, name: str) -> Identity:
+        """A client's certificate."""
+        return self._authority.client(name)
 
     def server_identity(self) -> Identity:
         """For a broker of one's own on this machine."""

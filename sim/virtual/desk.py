@@ -121,7 +121,7 @@ class VirtualDesk:
         self._mid += 1
         message.qos, message.retain, message.payload = validator.delivery(kind)[0], retain, payload
         line = self.duty._calls if kind in ("alarm", "ack") else self.duty._telemetry
-        self.duty._on_message(line, message)
+        line.hear(message)
 
     def answer(self, incident_id: str) -> dict[str, Any] | None:
         """The latest answer to an alarm, which the broker takes now; None: there was none."""

@@ -8,7 +8,7 @@ import pytest
 from column_probe import need
 
 from sim import bench
-from sim.bench import memory, proof, report
+from sim.bench import flood, memory, proof, report
 from sim.bench.debounce import TICKS_MS, WAYS
 from sim.bench.rig import OURS, RUNTIMES, TRANSPORTS, BenchColumn, ColumnFailed, Workbench, robust_library
 from sim.bench.stats import slope, spread
@@ -75,6 +75,22 @@ def test_recovery_has_a_row_for_each_contender(tools: None, capsys: pytest.Captu
             assert row["answered"]["median_ms"] >= row["puback"]["median_ms"] - 1  # the lamp's time has whole ms
     report.show({"recovery": rows})
     assert "answered" in capsys.readouterr().out
+
+
+@pytest.mark.mosquitto
+@pytest.mark.timeout(ONE_RUN_S)
+def test_a_flood_has_a_row(tools: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over the limit of one column, so that it is named; of one kind, beside other work. The others go the same way."""
+    monkeypatch.setattr(flood, "KINDS", flood.KINDS[:1])
+    monkeypatch.setattr(flood, "BUSY", (1,))
+    monkeypatch.setattr(flood, "AFTERWARDS_S", 0.1)
+    rows = run(capsys, "--only", "flood", "--flood", "800", "--flood-seconds", "0.5")["flood"]
+    assert [(row["kind"], row["busy"], row["named"]) for row in rows] == [(flood.KINDS[0].name, 1, True)]
+    (row,) = rows
+    assert 0 < row["wait"]["median_ms"] <= row["worst_ms"] and row["afterwards_worst_ms"] > 0
+    assert row["desk_ms_per_1000"] > 0 and row["per_second"] > 0
+    report.show({"flood": rows})
+    assert "ms for 1,000" in capsys.readouterr().out
 
 
 @pytest.mark.micropython

@@ -16,7 +16,6 @@ import pytest
 from column_probe import need
 from contract_examples import example, packed
 from duty_rig import PATIENCE_S, Street, alarm_of, topic_of, until
-from flood import flood
 from paho.mqtt.client import MQTTMessage
 
 from desk import line
@@ -27,6 +26,7 @@ from desk.mqtt_client import EVERYTHING, make_client
 from desk.register import Register
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls
+from sim.servers.thief import flood
 
 pytestmark = [pytest.mark.mosquitto, pytest.mark.alone]
 HOSTILE, OTHER = "hostile-01", "petropavl-01"

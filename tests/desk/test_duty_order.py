@@ -35,7 +35,7 @@ def duty(register: Register, wire: Wire) -> Duty:
 def hear(duty: Duty, kind: str, mid: int, document: dict[str, Any] | None = None) -> None:
     message = mqtt.MQTTMessage(mid, topic_of(DEVICE, kind).encode())
     message.qos, message.payload = 1, packed(document or example(kind)[1])
-    duty._on_message(duty._calls if kind == "alarm" else duty._telemetry, message)
+    (duty._calls if kind == "alarm" else duty._telemetry).hear(message)
 
 
 def test_receipts_and_then_the_answer_in_the_order_of_the_messages(duty: Duty, wire: Wire) -> None:

@@ -85,7 +85,7 @@ def hear(duty: Duty, device_id: str, **changes: Any) -> str:
     alarm = alarm_of(device_id, **changes)
     message = mqtt.MQTTMessage(1, topic_of(device_id, "alarm").encode())
     message.qos, message.payload = 1, packed(alarm)
-    duty._on_message(duty._calls, message)
+    duty._calls.hear(message)
     return str(alarm["id"])
 
 

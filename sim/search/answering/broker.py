@@ -69,9 +69,15 @@ class Broker:
             self._deliver(client, message)
 
     def _deliver(self, client: VirtualClient, message: Message) -> None:
+        def hear() -> None:
+            if client.admits(message.topic, message.payload, message.qos):
+                client.on_message(client, None, message)
+            else:
+                client.ack(message.mid, message.qos)
+
         def arrive() -> None:
             if client.connected:
-                client.guard(lambda: client.on_message(client, None, message))
+                client.guard(hear)
 
         self.timeline.after(DELAY_US, arrive)
 
@@ -84,6 +90,7 @@ class VirtualClient:
     on_disconnect: Callable[..., None]
     on_subscribe: Callable[..., None]
     on_message: Callable[..., None]
+    admits: Callable[[str, bytes, int], bool]
     on_publish: Callable[..., None]
     on_log: Callable[..., None]
 

@@ -53,6 +53,10 @@ class Mosquitto(Broker):
         return self._process is not None
 
     @property
+    def pid(self) -> int | None:
+        return self._process.pid if self._process is not None else None
+
+    @property
     def log_path(self) -> Path:
         """Where its log is."""
         return self.folder / "mosquitto.log"

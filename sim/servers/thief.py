@@ -1,5 +1,5 @@
 """A thief with one column's rights: a burst of messages as fast as, or as many a second as, is wanted. A process of its
-own (`python flood.py OPTIONS`), so that it does not share the desk's interpreter; bounded, on this machine only.
+own (`python thief.py OPTIONS`), so that it does not share the desk's interpreter; bounded, on this machine only.
 
 `options`: {"port", "device", "kind", "count", "per_second" (0: no pause), "qos1_every" (0: none), "qos1_from", "bytes",
 "payload" (a file; "@@@@@@" in it becomes the number, "@@name@@" the column), "ids" (as so many columns), "tls" ([ca,
