@@ -47,6 +47,7 @@ def test_alarm_of_exactly_1024_bytes_is_accepted() -> None:
 GOOD = [
     ("alarm.location.geo", "geo:-90,180"),
     ("alarm.location.geo", "geo:54.8753,69.1628,142.5;crs=wgs84;u=0.5"),
+    ("alarm.location.geo", "geo:1,2;u=5;c;cr;cru=1;crsx;usr=a,b;x"),
     ("alarm.stream", {"ok_at": None}),
     ("alarm.stream.rtsp", "rtsps://viewer@[2001:db8::1]:322/live?channel=1"),
     ("alarm.stream.sip", "sip:+77152000000@pbx.example:5060;transport=tcp"),
@@ -145,6 +146,7 @@ BAD_GEOS: list[Any] = [
     "geo: 1,2",
 ]
 BAD_GEOS += ["geo:54,8753,69,1628", "geo:1,2;u=-5", "geo:1,2;crs=nad27", "geo:1,2\n", "", 5]
+BAD_GEOS += ["geo:1,2;x=1;u=5", "geo:1,2;u=5;crs=wgs84", "geo:1,2;u=5;u=6", "geo:1,2;u", "geo:1,2;crs"]
 PASSWORDS = [
     ("rtsp", "rtsp://admin:s3cret@camera.example/1"),
     ("rtsp", "rtsp://admin:s3c/ret@camera.example/1"),
