@@ -27,7 +27,7 @@ NEAREST = 3
 CAMERAS_MAX, SIZE_MAX, NAME_MAX = 10_000, 4 * 1024 * 1024, 80
 TROUBLES_SHOWN = 20
 ID = re.compile(r"[A-Za-z0-9._-]{1,32}")
-NUMBER = re.compile(r"-?\d{1,3}(\.\d{1,12})?")
+NUMBER = re.compile(r"-?[0-9]{1,3}(\.[0-9]{1,12})?")
 
 
 class CamerasError(ValueError):

@@ -135,8 +135,7 @@ def _place(table: Path, line: int, cells: dict[str, str], name: str) -> Cell:
 
 def _lines(table: Path, text: str, troubles: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """(number of its first line, cells by name) of every row with as many cells as the header has."""
-    first = text.splitlines()[0] if text else ""
-    delimiter = max(DELIMITERS, key=first.count)
+    delimiter = _delimiter(text.splitlines()[0] if text else "")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     line = 1
@@ -172,12 +171,24 @@ def _wrong_in_header(table: Path, header: list[str]) -> list[str]:
 
 
 def _text(file: Path) -> str:
+    """Raises FleetError where it is in another encoding; a zero byte is UTF-16 that looks like UTF-8."""
     data = file.read_bytes()
     try:
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise FleetError([f"{file.name}:{line}: not UTF-8 (byte {error.start}); save it as 'CSV UTF-8'"]) from error
+        at = error.start
+    else:
+        if (at := data.find(b"\0")) < 0:
+            return text
+    *above, here = (data[:at] + b"-").decode("utf-8-sig", "replace").splitlines()
+    if file.name == SHARED_FILE:
+        raise FleetError([f"{file.name}:{len(above) + 1}:{len(here)}: not UTF-8 (byte {at}); save it as UTF-8"])
+    cell = len(next(csv.reader([here], delimiter=_delimiter(above[0] if above else here))))
+    raise FleetError([f"{file.name}:{len(above) + 1}:{cell}: not UTF-8 (byte {at}); save it as 'CSV UTF-8'"])
+
+
+def _delimiter(header: str) -> str:
+    return max(DELIMITERS, key=header.count)
 
 
 def _shared(file: Path, text: str) -> tuple[dict[str, Any], list[str]]:

@@ -97,7 +97,7 @@ def _numbers(cells: dict[str, str]) -> list[Trouble]:
         cell = cells.get(name) or ""
         if not cell and not COLUMNS[name]:
             continue
-        if not re.fullmatch(r"-?\d+(\.\d+)?", cell):
+        if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell):
             troubles.append((name, f"found {cell!r}, must be a number with a point, such as 54.8753"))
         elif abs(float(cell)) > (limit := LIMITS.get(name, math.inf)):
             troubles.append((name, f"found {cell}, must be degrees from -{limit} to {limit}"))

@@ -1,6 +1,7 @@
 """The fleet's table and fleet.toml: every trouble of both in one run, each with its place, and nothing is written."""
 
 import json
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -280,6 +281,87 @@ def test_a_bad_header_or_shared_file_is_named(table: Tables, lines: list[str], t
     assert text in str(error.value)
 
 
-def test_a_table_in_another_encoding_is_named_by_its_line(table: Tables) -> None:
-    with pytest.raises(fleet.FleetError, match="fleet.csv:2: not UTF-8"):
-        fleet.read(table(HEADER, GOOD.replace("Somewhere", "Абай"), encoding="cp1251"))
+# -- files as spreadsheets and editors save them
+
+ADDRESS = "Петропавл, Абай көшесі 1"
+SHEET = f"{HEADER}\n{GOOD}\n".replace("Somewhere 1", f'"{ADDRESS}"')
+
+
+def delimited(delimiter: str) -> str:
+    return SHEET.replace(f'"{ADDRESS}"', "@").replace(",", delimiter).replace("@", f'"{ADDRESS}"')
+
+
+SAVED = {
+    "byte order mark": SHEET.encode("utf-8-sig"),
+    "semicolons": delimited(";").encode(),
+    "tabs": delimited("\t").encode(),
+    "CR LF": SHEET.replace("\n", "\r\n").encode(),
+    "CR": SHEET.replace("\n", "\r").encode(),
+    "no-break spaces": SHEET.replace(",nko,", ",\u00a0nko\u00a0,").replace(",5,", ",5\u00a0,").encode(),
+    "letters in two parts": unicodedata.normalize("NFD", SHEET).encode(),
+    "empty lines": f"\n{SHEET}\n\n,,,,,,,,,,\n".encode(),
+}
+
+
+@pytest.mark.parametrize("saved", SAVED.values(), ids=list(SAVED))
+def test_a_table_is_read_however_it_was_saved(table: Tables, saved: bytes) -> None:
+    """Red without the look for a delimiter, with line feeds alone, or where a cell keeps its blanks."""
+    file = table(HEADER, GOOD)
+    wanted = fleet.read(file).columns["one"]
+    file.write_bytes(saved)
+    found = fleet.read(file).columns["one"]
+    assert unicodedata.normalize("NFC", found["location"].pop("address")) == ADDRESS
+    assert wanted["location"].pop("address") and found == wanted
+
+
+RUSSIAN = SHEET.replace("көшесі", "көшесi").replace("ө", "о")
+REFUSED = {
+    "CP1251": (RUSSIAN.encode("cp1251"), "fleet.csv:2:3: not UTF-8"),
+    "CP1251, other signs": (RUSSIAN.replace(",", ";").replace("\n", "\r").encode("cp1251"), "fleet.csv:2:3: not UTF-8"),
+    "UTF-16": (SHEET.encode("utf-16"), "fleet.csv:1:1: not UTF-8"),
+    "UTF-16 without its mark": (f"{HEADER}\n{GOOD}\n".encode("utf-16-le"), "fleet.csv:1:1: not UTF-8"),
+}  # fmt: skip
+ALIKE = {
+    "device_id": ("\none,", "\n\u043ene,", "fleet.csv:2:1 (device_id)"),
+    "region": (",nko,", ",nk\u043e,", "fleet.csv:2:2 (region)"),
+    "site": (",public,", ",\u0440ublic,", "fleet.csv:2:7 (site)"),
+    "link": (",wifi,", ",w\u0456fi,", "fleet.csv:2:10 (link)"),
+    "pins": (",esp32", ",\u0435sp32", "fleet.csv:2:11 (pins)"),
+    "a host": ("cameras.", "c\u0430meras.", "fleet.csv:2:9 (stream)"),
+    "a header": ("region", "r\u0435gion", "fleet.csv:1:2: unknown column"),
+    "a wide digit": ("54.8753", "\uff154.8753", "fleet.csv:2:4 (lat): found '\uff154.8753', must be a number"),
+    "a digit of another script": (",1.0,", ",\u0661.0,", "fleet.csv:2:8 (height_m): found '\u0661.0', must be"),
+    "a letter O": (",5,", ",O,", "fleet.csv:2:6 (uncertainty_m): found 'O', must be a number"),
+}
+
+
+@pytest.mark.parametrize(("saved", "told"), REFUSED.values(), ids=list(REFUSED))
+def test_a_table_in_another_encoding_is_named_by_line_and_column(table: Tables, saved: bytes, told: str) -> None:
+    """Red when the line alone is told, or when UTF-16 of plain letters passes for a table with strange names."""
+    file = table(HEADER, GOOD)
+    file.write_bytes(saved)
+    with pytest.raises(fleet.FleetError) as error:
+        fleet.read(file)
+    (one,) = error.value.troubles
+    assert one.startswith(told)
+
+
+def test_the_shared_file_in_another_encoding_is_named_by_line_and_column(table: Tables) -> None:
+    file = table(HEADER, GOOD)
+    file.with_name("fleet.toml").write_bytes('[wifi]\nssid = "Абай"\n'.encode("cp1251"))
+    with pytest.raises(fleet.FleetError, match=r"^fleet\.toml:2:9: not UTF-8 \(byte 15\); save it as UTF-8$"):
+        fleet.read(file)
+
+
+@pytest.mark.parametrize(("right", "alike", "told"), ALIKE.values(), ids=list(ALIKE))
+def test_a_letter_that_only_looks_right_is_refused_with_line_and_column(
+    table: Tables, right: str, alike: str, told: str
+) -> None:
+    """Red where `\\d` or `isdigit` take the digits of all scripts: the figure is then called no RFC 5870 URI, twice."""
+    file = table(HEADER, GOOD)
+    assert SHEET.count(right) == 1
+    file.write_text(SHEET.replace(right, alike), "utf-8")
+    with pytest.raises(fleet.FleetError) as error:
+        fleet.read(file)
+    assert len(error.value.troubles) == (2 if right == "region" else 1)
+    assert error.value.troubles[-1].startswith(told)
