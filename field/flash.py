@@ -375,7 +375,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--log", type=Path, default=Path("provisioned/flashed.csv"), help=log_help)
     arguments = parser.parse_args(argv)
     jobs = jobs_of(arguments.boards)
-    columns = TextColumn("{task.fields[port]}"), BarColumn(), TextColumn("{task.description}")
+    texts = [TextColumn(f"{{task.{what}}}", markup=False) for what in ("fields[port]", "description")]
+    columns = texts[0], BarColumn(), texts[1]
     with Progress(*columns) as progress:
         verdicts = Bench(jobs, arguments.log, words, progress, force=arguments.force).flash()
     for is_good, text in verdicts:

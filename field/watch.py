@@ -14,6 +14,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
+from rich.text import Text
 
 from field.console import Console, Refused
 from field.telling import in_words
@@ -35,12 +36,11 @@ STYLES = {
 
 
 def rows(status: dict[str, Any], words: Words) -> list[tuple[str, str]]:
-    """(what, how it stands), in the order in which a technician looks."""
+    """(what, how it stands), in the order in which a technician looks; the lamp first."""
     journal, queue, health = status["journal"], status["queue"], status["health"]
     clock, supply_mv, uptime_s = status["clock"], status["supply_mv"], status["uptime_s"]
-    lamp = words(f"watch.lamp.{status['lamp']}")
     shown = {
-        "lamp": f"[{STYLES.get(status['lamp'], 'default')}]{lamp}[/]",
+        "lamp": words(f"watch.lamp.{status['lamp']}"),
         "button": _button(status["button"], words),
         "link": _link(status["link"], words),
         "broker": _broker(status["broker"], words),
@@ -86,17 +86,20 @@ def _or(value: Any, otherwise: str) -> str:
 
 
 def picture(port: str, status: dict[str, Any], log: collections.deque[str], words: Words) -> Group:
+    """All that the column says is text: what it has in brackets is no order to the terminal."""
     table = Table.grid(padding=(0, 2))
+    style = STYLES.get(status["lamp"], "default")
     try:
         for what, how in rows(status, words):
-            table.add_row(f"[bold]{what}[/]", how)
+            table.add_row(Text(what, "bold"), Text(how, style))
+            style = "default"
     except KeyError as missing:
         raise Trouble("column.older", what=missing) from missing
     firmware = status["firmware"]
     mode, folder = words.said(firmware["mode"]), firmware["folder"] or "/"
     title = words("watch.title", port=port, version=firmware["version"], folder=folder, mode=mode)
-    said = Panel("\n".join(log) or " ", title=words("watch.console"), highlight=False)
-    return Group(Panel(table, title=title), said)
+    said = Panel(Text("\n".join(log) or " "), title=words("watch.console"), highlight=False)
+    return Group(Panel(table, title=Text(title)), said)
 
 
 @in_words
