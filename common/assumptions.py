@@ -51,7 +51,7 @@ def on_chip(chip: str, card: Path | None = None) -> dict[str, float]:
     try:
         document = json.loads(card.read_text("utf-8"))
         measured, of = dict(document["figures"]), document["chip"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
         advice = "make one with: make accept PORT=... JSON=1"
         raise AssumptionError(f"{card}: no card of a board ({error}); {advice}") from None
     if document.get("v") != CARD_VERSION or of != chip:

@@ -88,7 +88,7 @@ def header(text: bytes) -> dict[str, Any]:
     try:
         found = json.loads(lines[1])
         is_whole = all(_VERSION.fullmatch(found[key]) for key in ("version", "floor"))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         is_whole = False
     if not is_whole:
         raise ReleaseError("the manifest's header has no version and floor such as 1.2.0")

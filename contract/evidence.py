@@ -181,7 +181,7 @@ def main(argv: list[str]) -> int:
     try:
         evidence = json.loads(Path(argv[0]).read_text("utf-8"))
         key = bytes.fromhex(options["--column-key"]) if "--column-key" in options else None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         print(f"{argv[0]}: {say('unread') if isinstance(error, OSError) else say('form')}", file=sys.stderr)
         return 2
     try:

@@ -48,5 +48,5 @@ def _read(path: Path) -> tuple[dict[str, bytes], frozenset[str]]:
         if document["v"] != 1 or not all(KEY.fullmatch(key) for key in keys.values()):
             raise ValueError
         return {name: bytes.fromhex(key) for name, key in keys.items()}, frozenset(map(str, revoked))
-    except (ValueError, KeyError, TypeError, AttributeError):  # its text may quote a key
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):  # its text may quote a key
         raise PrivateFileError(f"{path}: is no file of columns' keys; make provision writes it as keys.json") from None

@@ -138,7 +138,7 @@ class DailyVoiceProof:
             return {name: Known(**one) for name, one in json.loads(self._path.read_text("utf-8")).items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError, TypeError, AttributeError) as error:
             log.warning("%s cannot be read, the columns' usual figures are learnt anew: %s", self._path, error)
             return {}
 

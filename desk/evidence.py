@@ -70,7 +70,7 @@ class Signers:
         try:
             found = json.loads(self._file.read_text("ascii")) if self._file.exists() else {}
             return {name: Ed25519PrivateKey.from_private_bytes(bytes.fromhex(key)) for name, key in found.items()}
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, RecursionError, TypeError, AttributeError):
             log.error("%s is damaged and put aside; the desk signs with new keys", self._file)
             self._file.replace(self._file.with_name(self._file.name + ".damaged"))
             return {}
@@ -187,7 +187,7 @@ def _links(db: sqlite3.Connection, path: Path, first: int) -> Iterator[str]:
             name = f"link {n} ({link['kind']} of {link['incident']})"
             is_whole = digest(link).hex() == known and (link["n"], link["previous"]) == (n, previous)
             signers.verify(link)
-        except (ValueError, KeyError, TypeError, InvalidSignature):
+        except (ValueError, RecursionError, KeyError, TypeError, InvalidSignature):
             name, is_whole = f"link {n}", False
         if n != expected:
             yield f"missing before {name}: {expected} to {n - 1}"

@@ -46,7 +46,7 @@ class Loudnesses:
             return {str(name): wanted({"db": db}) for name, db in found.items()}
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError, AttributeError, Refusal) as error:
+        except (OSError, ValueError, RecursionError, AttributeError, Refusal) as error:
             log.warning("%s cannot be read, voices are as loud as they come: %s", self._path, error)
             return {}
 

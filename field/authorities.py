@@ -57,7 +57,7 @@ class Authorities:
                 found = json.loads(self._file.read_text("utf-8"))["trusted"]
                 if not found or not all(isinstance(stem, str) and Path(stem).name == stem for stem in found):
                     raise ValueError("no names of files")
-            except (ValueError, KeyError, TypeError) as error:
+            except (ValueError, RecursionError, KeyError, TypeError) as error:
                 raise KeepError(f"{self._file} is damaged ({error}); bring it back") from error
             self.stems = tuple(found)
 

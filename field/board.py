@@ -217,7 +217,7 @@ class Board:
         answer = self.run(code)
         try:
             return dict(json.loads(answer))
-        except (ValueError, TypeError) as error:
+        except (ValueError, RecursionError, TypeError) as error:
             heard = f"{error}; {len(answer)} bytes, {answer[:_SHOWN_BYTES]!r}"
             raise BoardError(self.port, "board.garbled", error=heard) from error
 

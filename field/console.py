@@ -183,7 +183,7 @@ def _parsed(text: bytes) -> Line | None:
         return None
     try:
         line = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return line if isinstance(line, dict) else None
 

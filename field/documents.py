@@ -36,6 +36,8 @@ def _json(file: Path) -> dict[str, Any]:
         found = json.loads(file.read_text("utf-8-sig"))
     except json.JSONDecodeError as error:
         raise DocumentError("document.no-json", file=file, line=error.lineno, column=error.colno) from error
+    except RecursionError:
+        raise DocumentError("document.none", file=file) from None
     except UnicodeDecodeError as error:
         raise DocumentError("document.no-utf8", file=file, at=error.start) from error
     if not isinstance(found, dict):

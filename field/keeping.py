@@ -74,7 +74,7 @@ def read_secrets(file: Path) -> dict[str, Any]:
     check_owner(file)
     try:
         return dict(json.loads(file.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, RecursionError, TypeError) as error:
         raise KeepError(
             f"{file} is damaged ({type(error).__name__}); mend it, or remove it to get new passwords"
         ) from error

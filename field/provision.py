@@ -376,7 +376,7 @@ def _rows_of(roster: Path) -> dict[str, dict[str, Any]]:
     """By column, as the run before wrote them; a file that is none says nothing."""
     try:
         return {row["device_id"]: dict(row) for row in json.loads(roster.read_text("utf-8"))["columns"]}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, RecursionError, KeyError, TypeError):
         return {}
 
 

@@ -84,7 +84,7 @@ def _before(file: Path) -> tuple[dict[str, Any], datetime.datetime]:
         return columns, datetime.datetime.fromtimestamp(max(numbers, default=0) / MS, datetime.UTC)
     except FileNotFoundError:
         return {}, datetime.datetime.fromtimestamp(0, datetime.UTC)
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, OverflowError) as error:
         raise KeepError(f"{file} is damaged ({error}); remove it, and all columns get new packages") from error
 
 

@@ -43,7 +43,7 @@ class Revoked:
                 for row in json.loads(self.file.read_text("utf-8"))["certificates"]
             ]
             self._serials()
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError) as error:
             why = f"{self.file} is damaged ({error}); bring it back: without it the thief is let in"
             raise KeepError(why) from error
 

@@ -87,7 +87,7 @@ class Renewals:
             }
         except OSError as error:
             raise ReleaseError(f"{file}: {error.strerror}; make renew writes it") from error
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise ReleaseError(f"{file}: it is not what make renew writes: renewals.json") from error
         self.digest = hashlib.sha256(raw).hexdigest()
 

@@ -247,7 +247,7 @@ def _start_of(path: Path) -> Start | None:
     """None: it was started by hand."""
     try:
         return Start(**json.loads((path / START_FILE).read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, RecursionError, TypeError):
         return None
 
 

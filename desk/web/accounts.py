@@ -107,7 +107,7 @@ class Accounts:
         try:
             entries = json.loads(self._path.read_bytes()) if found else []
             known = {entry["name"]: _account(entry) for entry in entries}
-        except (OSError, ValueError, TypeError, KeyError) as error:
+        except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
             raise AccountError(f"{self._path}: cannot be read as accounts ({error!r}); restore or remove it") from error
         self._known, self._stamp = known, found
 

@@ -156,7 +156,7 @@ def _entry(line: bytes) -> dict[str, Any] | None:
     try:
         entry: dict[str, Any] = json.loads(line)
         return entry if type(entry["n"]) is int and isinstance(entry["before"], str) else None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         return None
 
 
@@ -164,7 +164,7 @@ def _is_of_before(line: bytes) -> bool:
     """As desks wrote them that had no chain."""
     try:
         return set(json.loads(line)) == {"at", "what", "name", "from"}
-    except (ValueError, TypeError):
+    except (ValueError, RecursionError, TypeError):
         return False
 
 

@@ -149,7 +149,7 @@ class SecondFactors:
         try:
             entries = json.loads(self._path.read_bytes()) if found else {}
             self._known = {str(name): _factor(**entry) for name, entry in entries.items()}
-        except (OSError, ValueError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError, TypeError, AttributeError) as error:
             why = f"{self._path}: cannot be read as second factors ({error!r}); restore or remove it"
             raise SecondFactorError(why) from error
         self._stamp = found

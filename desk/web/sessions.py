@@ -158,7 +158,7 @@ class Sessions:
         try:
             found = json.loads(self._path.read_bytes())
             return {str(key): _session(*entry) for key, entry in found.items()}
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, RecursionError, TypeError, AttributeError):
             return {}  # everybody logs in again
 
     def _write(self) -> None:
