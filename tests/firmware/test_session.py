@@ -29,6 +29,7 @@ def test_it_connects_and_subscribes_one_topic_after_the_other() -> None:
         (4, "user or password"),
         (5, "not authorised"),
         (77, "code 77"),
+        (135, "code 135"),
     ],
 )
 def test_a_refusal_is_told_in_words(code: int, words: str) -> None:
