@@ -14,16 +14,16 @@ from field.diag.finding import LINES, Finding, Verdict
 from field.diag.words import Words
 from field.words import LANGUAGES
 
-SMALL = {"width": 40, "height": 10, "force_terminal": True, "color_system": None}
+WIDTH, HEIGHT = 40, 10
 SHORT = 9
 LOG = ["uplink: [Errno 104] ECONNRESET", "wrote [/config.json] of [red]", "a [/] b", "[link]x"]
 
 
 def shown(*parts: object) -> list[str]:
-    """The lines, without the frames."""
-    terminal = Console(file=io.StringIO(), **SMALL)  # type: ignore[arg-type]
-    terminal.print(*parts)
-    return terminal.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    """The lines."""
+    screen = io.StringIO()
+    Console(file=screen, width=WIDTH, height=HEIGHT, force_terminal=True, color_system=None).print(*parts)
+    return screen.getvalue().splitlines()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -33,7 +33,7 @@ def test_watching_on_the_smallest_terminal_shows_what_the_column_said(language: 
     words = Words(language)
     status = {**STATUS, "broker": {**STATUS["broker"], "session": False, "error": "[/x] failed"}}
     lines = shown(watch.picture("/dev/[red] 1", status, collections.deque(LOG), words))
-    assert max(map(len, lines)) <= SMALL["width"]
+    assert max(map(len, lines)) <= WIDTH
     seen = " ".join(" ".join(lines).split())
     assert [text for text in ("[red]", "[/x]", *LOG) if text not in seen] == []
     said = [word for row in watch.rows(status, words) for text in row for word in text.split()]
@@ -43,10 +43,11 @@ def test_watching_on_the_smallest_terminal_shows_what_the_column_said(language: 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_check_up_on_the_smallest_terminal_loses_no_word(language: str) -> None:
     words = Words(language)
-    terminal = Console(file=io.StringIO(), highlight=False, markup=False, **SMALL)  # type: ignore[arg-type]
+    screen = io.StringIO()
+    terminal = Console(file=screen, width=WIDTH, height=HEIGHT, highlight=False, markup=False)
     found = [Finding(line, Verdict.UNTESTED, "locked", {}) for line in LINES]
     table.show(found, words, terminal)
-    said = terminal.file.getvalue()  # type: ignore[attr-defined]
+    said = screen.getvalue()
     assert all(
         words.line(one) in said and words.text(finding) in said for one, finding in zip(LINES, found, strict=True)
     )
