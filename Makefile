@@ -8,6 +8,8 @@ SETS := run live field dev stubs
 PROVIDE := $(PYTHON) -I tools/environment.py
 # What a shell exports for other Pythons is none of these targets' business.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONSTARTUP PYTHONOPTIMIZE PYTHONINSPECT PYTHONUSERBASE
+# What is imported keeps its bytecode: without it each of a test's processes compiles all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 # Most tests wait for a process or a clock, so more workers than cores: tests/rigs/groups.py has who does what.
 WORKERS ?= --numprocesses 6 --dist loadgroup
 # What mypy checks against the ESP32 stubs: what runs on MicroPython. The rest of sim/chip is the host's.
@@ -21,7 +23,7 @@ LINK ?= build/board
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell code bench campaign soak mutation lock clean
+.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types types-host types-device build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell code bench campaign soak mutation lock clean
 
 help: ## list the targets
 	@$(PYTHON) tools/targets.py $(firstword $(MAKEFILE_LIST)) $(SPEAK)
@@ -46,7 +48,8 @@ desk: needs-live ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the 
 pictures: needs-dev tools ## docs/img anew: the desk, a pillar (by their tests)
 	@$(PY) -m pytest -q tests/browser/test_pictures.py --pictures docs/img
 
-test: lint types tools ## lint, types and all tests; STRICT=1: a missing runtime is a failure
+test: ## lint, types and all tests; STRICT=1: a missing runtime is a failure
+	@$(MAKE) --no-print-directory --jobs 4 lint types tools
 	@failed=0; \
 	$(PY) -m pytest -m alone $(PYTEST_ARGS) || failed=1; \
 	$(PY) -m pytest $(WORKERS) -m "not alone" $(PYTEST_ARGS) || failed=1; \
@@ -61,8 +64,12 @@ quick: lint ## lint and the fast tests, in less than a minute on two cores
 lint: needs-dev ## ruff
 	$(PY) -m ruff check .
 
-types: needs-dev needs-stubs ## mypy: the host's code, then the device's against the ESP32 stubs
+types: types-host types-device ## mypy: the host's code, and the device's against the ESP32 stubs
+
+types-host: needs-dev needs-stubs
 	$(PY) -m mypy
+
+types-device: needs-dev needs-stubs
 	$(if $(ON_DEVICE),$(PY) -m mypy --config-file mypy-device.ini $(ON_DEVICE))
 
 build: needs-field ## build/bundle: what a board gets, with a manifest of hashes and a size budget
