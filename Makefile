@@ -64,7 +64,7 @@ quick: lint ## lint and the fast tests, in less than a minute on two cores
 lint: needs-dev ## ruff
 	$(PY) -m ruff check .
 
-types: types-host types-device ## mypy: the host's code, and the device's against the ESP32 stubs
+types: types-host types-device ## mypy: the host's code, then the device's against the ESP32 stubs
 
 types-host: needs-dev needs-stubs
 	$(PY) -m mypy

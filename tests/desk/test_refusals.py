@@ -135,7 +135,8 @@ def test_a_refusal_without_words_is_noticed(source: str, wrong: str) -> None:
 
 def test_there_are_no_words_for_what_is_never_refused() -> None:
     pages = "".join(path.read_text() for path in (STATIC / "js").glob("*.js"))
-    used = {code for one in everywhere() for code in one.codes} | set(re.findall(r'code: "([\w-]+)"', pages)) - set(STATUS)
+    raised = {code for one in everywhere() for code in one.codes}
+    used = raised | set(re.findall(r'code: "([\w-]+)"', pages)) - set(STATUS)
     assert {key.removeprefix("refusal.") for key in words("en") if key.startswith("refusal.")} == used - {""}
 
 
