@@ -20,12 +20,11 @@ from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
-# In English, Russian and Kazakh.
-SAID = {
-    "link": ("link {} ({} by {})", "звено {} ({}, {})", "{}-буын ({}, {})"),
+SAID = {  # in English, Russian and Kazakh
+    "link": ("link {} ({} by {})", "звено {} ({}, {})", "{}-буын ({}, {})"), "wrong": ("WRONG", "НЕВЕРНО", "ҚАТЕ"),
     "nobody": ("nobody", "никто", "ешкім"), "end": ("the end", "конец", "соңы"), "desk": ("desk", "пульт", "пульт"),
     "key": ("the key of {}", "ключ {}", "{} кілті"), "signed": ("signed by {}", "подписал {}", "қол қойған {}"),
-    "wrong": ("WRONG", "НЕВЕРНО", "ҚАТЕ"), "unread": ("cannot be read", "не читается", "оқылмайды"),
+    "unread": ("cannot be read", "не читается", "оқылмайды"), "operator": ("operator", "оператор", "оператор"),
     "other": ("inserted: it belongs to {}", "вставлено: относится к {}", "қосылған: {} шақыруынікі"),
     "place": ("inserted, or in the wrong place", "вставлено или не на своём месте", "қосылған не өз орнында емес"),
     "gap": ("missing before it: link {}", "перед ним не хватает звена {}", "оның алдында {}-буын жоқ"),
@@ -69,13 +68,11 @@ def _times(scalar: int, point: Point) -> Point:
 def _point(data: bytes) -> Point | None:
     """A point as it is written; None: there is none."""
     sign, y = divmod(int.from_bytes(data, "little"), 1 << 255)
-    if y >= P:
-        return None
     square = (y * y - 1) * pow(D * y * y + 1, P - 2, P) % P
     x = pow(square, (P + 3) // 8, P)
     if (x * x - square) % P:
         x = x * ROOT % P
-    if (x * x - square) % P or (x == 0 and sign):
+    if y >= P or (x * x - square) % P or (x == 0 and sign):
         return None
     x = P - x if x & 1 != sign else x
     return x, y, 1, x * y % P
@@ -108,14 +105,17 @@ def fingerprint(public: str) -> str:
 
 def speaker(language: str) -> Callable[..., str]:
     at = {"ru": 1, "kk": 2}.get(language, 0)
-    return lambda key, *values: SAID[key][at].format(*values)
+
+    def shown(value: object) -> str:  # a signer is `desk`, or `operator` and a name
+        kind, blank, name = str(value).partition(" ")
+        return SAID[kind][at] + blank + name if kind in ("desk", "operator") else str(value)
+
+    return lambda key, *values: SAID[key][at].format(*map(shown, values))
 
 
-def check(
-    evidence: Document, desk: str | None = None, column_key: bytes | None = None, language: str = "en"
-) -> list[str]:
+def check(evidence: Document, desk: str | None = None, column_key: bytes | None = None, lang: str = "en") -> list[str]:
     """Everything that is wrong, in words; none: it is whole."""
-    say, before, expected = speaker(language), "", 1
+    say, before, expected = speaker(lang), "", 1
     keys, wrong = _keys(evidence, desk, say)
     if not keys:
         return wrong  # whose links they are is not known, so nothing can be said of them
