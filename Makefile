@@ -89,9 +89,9 @@ revoke: needs-field ## DEVICE=ID [OUT=provisioned]: a stolen column is cut off a
 	@test -n "$(DEVICE)" || { echo "error / ошибка / қате: make revoke DEVICE=petropavl-07"; exit 2; }
 	@$(PY) -m field.revocation "$(DEVICE)" --out "$(OUT)" $(SPEAK)
 
-authority: needs-field ## DO=add|switch|drop [NAME=...] [OUT=provisioned]: another authority takes the place of the one that is there
+authority: needs-field ## DO=add|switch|drop [NAME=...] [ROLLOUT=status.json] [FORCE=1] [OUT=provisioned]: another authority takes the place of the one that is there
 	@test -n "$(DO)" || { echo "error / ошибка / қате: make authority DO=add -> DO=switch -> DO=drop: docs/provisioning.md"; exit 2; }
-	@$(PY) -m field.authorities "$(DO)" $(if $(NAME),--name "$(NAME)") --out "$(OUT)" $(SPEAK)
+	@$(PY) -m field.authorities "$(DO)" $(if $(NAME),--name "$(NAME)") $(if $(ROLLOUT),--rollout "$(ROLLOUT)") $(if $(FORCE),--force) --out "$(OUT)" $(SPEAK)
 
 renew: needs-field ## [OUT=provisioned]: what provisioning made anew, sealed for each column: to be sent by python -m desk.rollout
 	@$(PY) -m field.renewal --out "$(OUT)" $(SPEAK)

@@ -5,6 +5,10 @@ out in between. For an authority that nears its end, or whose key may be in othe
   switch   the second one signs from the next `make provision` on. Not before every column trusts both
   drop     the one that signs no more is trusted no more. Not before every column has a certificate of the other
 
+switch and drop are refused while a column is not known to have what the step before made for it: it would be off the
+air for good. A column is known to have it once it was flashed (OUT/flashed.csv), or when ROLLOUT, which is what
+`.venv/bin/python -m desk.rollout status --json` printed, says so. FORCE=1 leaves the others to a cable.
+
 Each is one step of docs/provisioning.md, Another authority. What it writes in OUT (default: provisioned/):
   ca/authorities.json      which of the authorities signs, and which are trusted; without it there is one, ca
   ca/ca-2.pem, ca-2.key    the second one, ca-3 the third and so on
@@ -18,7 +22,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from field import certificates, laptop
+from field import certificates, laptop, reached
 from field.keeping import PROVISIONED, KeepError, check_owner, keep_key, write
 from field.telling import in_words
 from field.words import asked_for, tool_parser
@@ -27,6 +31,8 @@ FILE = "authorities.json"
 FIRST = "ca"
 YEARS = 30
 NAME = "SOS columns CA"
+SHOWN = 5
+"""So many names in a message."""
 
 
 class Authority(NamedTuple):
@@ -51,15 +57,18 @@ class Authorities:
         self._file = self.folder / FILE
         self.stems = (FIRST,)
         """Who is trusted; the first one signs."""
+        self._step = ""
+        """The last one, if that is known."""
         if self._file.exists():
             check_owner(self._file)
             try:
-                found = json.loads(self._file.read_text("utf-8"))["trusted"]
+                noted = json.loads(self._file.read_text("utf-8"))
+                found = noted["trusted"]
                 if not found or not all(isinstance(stem, str) and Path(stem).name == stem for stem in found):
                     raise ValueError("no names of files")
             except (ValueError, RecursionError, KeyError, TypeError) as error:
                 raise KeepError(f"{self._file} is damaged ({error}); bring it back") from error
-            self.stems = tuple(found)
+            self.stems, self._step = tuple(found), str(noted.get("step", ""))
 
     @property
     def is_there(self) -> bool:
@@ -97,32 +106,53 @@ class Authorities:
             raise KeepError(f"the authority that is there has the name {name!r} already; give another one: NAME=...")
         pem = new(self.folder, stem, name, now).pem
         write(self.folder / f"{stem}.pem", pem, is_secret=False)
-        self._note(trusted[0].stem, stem)
+        self._note("add", trusted[0].stem, stem)
         end = certificates.expires(pem)
         return [
             f"new authority {name!r}, until {end:%Y-%m-%d}: {self.folder}/{stem}.pem; keep {stem}.key offline",
             "now make provision; then the new ca.pem to the broker, the desk and every column, and only then: switch",
         ]
 
-    def switch(self) -> list[str]:
+    def switch(self, out: Path, rollout: Path | None, *, force: bool) -> list[str]:
+        """Columns that do not trust the other one yet refuse the broker's next certificate. Back again nobody does."""
         signs, other = self._only(2, "there is one authority only: add another one first")
-        self._note(other.stem, signs.stem)
+        if self._step != "switch" and not force:
+            self._check_reached("switch", [signs, other], out, rollout)
+        self._note("switch", other.stem, signs.stem)
         return [
             f"{certificates.common_name(other.pem)!r} signs from now on",
             "now make provision; then its certificates to every column, the broker and the desk, and only then: drop",
         ]
 
-    def drop(self, out: Path) -> list[str]:
+    def drop(self, out: Path, rollout: Path | None, *, force: bool) -> list[str]:
+        """Columns that have no certificate of the one that signs yet are refused by the broker from then on. Nobody has
+        one of another that was only added."""
         signs, other = self._only(2, "there is one authority only, which signs")
         issued = [file for file in _issued(out) if certificates.issued_by(file.read_bytes(), other.pem)]
         if issued:
-            shown = ", ".join(str(file.relative_to(out)) for file in issued[:5])
+            shown = ", ".join(str(file.relative_to(out)) for file in issued[:SHOWN])
             raise KeepError(f"{len(issued)} certificates are of that authority still ({shown}): make provision first")
-        self._note(signs.stem)
+        if self._step != "add" and not force:
+            self._check_reached("drop", [signs, other], out, rollout)
+        self._note("drop", signs.stem)
         return [
             f"{certificates.common_name(other.pem)!r} is trusted no more; destroy {self.folder}/{other.stem}.key",
             "now make provision; then the new ca.pem to the broker, the desk and every column",
         ]
+
+    def _check_reached(self, step: str, trusted: Sequence[Authority], out: Path, rollout: Path | None) -> None:
+        """Raises KeepError when a column is not known to have what the step before made for it."""
+        for name in reached.names(out):
+            if not all(one.pem.decode() in reached.tls(out, name)["ca"] for one in trusted):
+                raise KeepError(f"{step}: {name} is to trust both first: make provision, then bring it to the columns")
+        if left := reached.unreached(out, rollout):
+            shown = ", ".join(left[:SHOWN]) + (" ..." if len(left) > SHOWN else "")
+            raise KeepError(
+                f"{step}: {len(left)} of {len(reached.names(out))} columns are not known to have what make provision"
+                f" made last ({shown}), and would be off the air until somebody comes with a cable: make flash for"
+                " each, or make renew and its rollout, whose status --json is given with ROLLOUT=FILE; FORCE=1 leaves"
+                " them behind"
+            )
 
     def _only(self, count: int, otherwise: str) -> list[Authority]:
         found = self.read()
@@ -137,9 +167,9 @@ class Authorities:
             number += 1
         return f"{FIRST}-{number}"
 
-    def _note(self, *trusted: str) -> None:
+    def _note(self, step: str, *trusted: str) -> None:
         """One file, replaced in one step: there is nothing half done."""
-        write(self._file, json.dumps({"v": 1, "trusted": trusted}) + "\n", is_secret=True)
+        write(self._file, json.dumps({"v": 1, "trusted": trusted, "step": step}) + "\n", is_secret=True)
 
 
 def bundle(authorities: Sequence[Authority]) -> bytes:
@@ -160,12 +190,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("what", choices=("add", "switch", "drop"))
     parser.add_argument("--name", help="of the one that is added")
     parser.add_argument("--out", type=Path, default=PROVISIONED, help="(default: %(default)s)")
+    parser.add_argument("--rollout", type=Path, help="what desk.rollout status --json printed: who has it over the air")
+    parser.add_argument("--force", action="store_true", help="also columns that are not known to be reached")
     arguments = parser.parse_args(argv)
     found = Authorities(arguments.out)
     if arguments.what == "add":
         lines = found.add(arguments.name, laptop.now())
     else:
-        lines = found.switch() if arguments.what == "switch" else found.drop(arguments.out)
+        step = found.switch if arguments.what == "switch" else found.drop
+        lines = step(arguments.out, arguments.rollout, force=arguments.force)
     print(*map(words.said, lines), sep="\n")
     return 0
 

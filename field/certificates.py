@@ -6,6 +6,7 @@ Pure: from keys and names to bytes. Who keeps them in which file is the caller's
 from __future__ import annotations
 
 import datetime
+import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 
@@ -194,3 +195,8 @@ def _general_name(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+def fingerprint(ca: str, cert: str) -> str:
+    """What a column that trusts those and has that certificate says in its birth message."""
+    return hashlib.sha256((ca + cert).encode()).hexdigest()[:16]

@@ -18,8 +18,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from field import laptop
+from field import laptop, reached
 from field.authorities import Authorities
+from field.certificates import fingerprint as fingerprint
 from field.keeping import PROVISIONED, KeepError, read_secrets, write
 from field.telling import in_words
 from field.words import asked_for, tool_parser
@@ -27,7 +28,7 @@ from firmware.proven import Proven
 from firmware.update.order import RENEWAL_MAX_BYTES
 from firmware.update.renewal import KEY_OF, TOPIC
 
-FILE = "renewals.json"
+FILE = reached.RENEWALS
 MS = 1000  # in a second: a package's number is the time at which it was made
 
 
@@ -41,11 +42,6 @@ def package(device_id: str, tls_key: str, ca: str, cert: str, number: int) -> by
     body = {"v": 1, "device_id": device_id, "number": number, "ca": ca, "cert": cert}
     text = bytearray(json.dumps(body, separators=(",", ":")).encode())
     return bytes(Proven(sealing_key(tls_key), 0).seal(TOPIC + device_id.encode(), text))
-
-
-def fingerprint(ca: str, cert: str) -> str:
-    """What a column that has them says in its birth message."""
-    return hashlib.sha256((ca + cert).encode()).hexdigest()[:16]
 
 
 def pack(out: Path, now: datetime.datetime) -> list[str]:

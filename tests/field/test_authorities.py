@@ -1,7 +1,10 @@
 """Another authority takes the place of the one that is there: at a real mosquitto from the files as they are made, with
 a column on real MicroPython, and nobody is left out in between."""
 
+import datetime
+import hashlib
 import json
+import os
 import socket
 import ssl
 from pathlib import Path
@@ -13,7 +16,7 @@ from fleet_rig import GOOD, HEADER, TOML, Tables, make, snapshot
 from whole_rig import succeeds
 
 from common.ports import free_port
-from field import authorities, certificates, revocation
+from field import authorities, certificates, flashed, reached, renewal, revocation
 from field.authorities import Authorities
 from field.keeping import KeepError
 from field.telling import EXIT_FAILED
@@ -49,8 +52,36 @@ class Fleet:
         return Identity(tls["ca"].encode(), tls["cert"].encode(), (column / "one.key").read_bytes(), document)
 
     def step(self, what: str, *more: str) -> Identity:
+        """And every column is flashed, as far as the log says."""
         assert authorities.main([what, "--out", str(self.out), *more]) == 0
-        return self.provision()
+        made = self.provision()
+        self.flashed("one", "two")
+        return made
+
+    def flashed(self, *names: str, after_s: float = 1.0, result: str = flashed.OK) -> None:
+        """So long after its configuration was written."""
+        for name in names:
+            written_s = self._config(name).stat().st_mtime
+            at = datetime.datetime.fromtimestamp(written_s + after_s, datetime.UTC).isoformat(timespec="seconds")
+            entry = flashed.Entry(at, f"board of {name}", name, "1.0.0", "/dev/x", result)
+            flashed.note(self.out / reached.LOG, entry)
+
+    def an_hour_later(self) -> None:
+        """It was provisioned so long after everything else."""
+        for name in ("one", "two"):
+            written_s = self._config(name).stat().st_mtime + 3600
+            os.utime(self._config(name), (written_s, written_s))
+
+    def _config(self, name: str) -> Path:
+        return self.out / "columns" / name / "config.json"
+
+    def rolled_out(self, states: dict[str, str]) -> Path:
+        """What `desk.rollout status --json` says of the rollout of `make renew`'s file."""
+        assert renewal.main(["--out", str(self.out)]) == 0
+        digest = hashlib.sha256((self.out / "centre" / renewal.FILE).read_bytes()).hexdigest()
+        columns = {name: {"state": state, "why": ""} for name, state in states.items()}
+        (self.folder / "status.json").write_text(json.dumps({"release": digest, "columns": columns}))
+        return self.folder / "status.json"
 
     def is_in(self, who: Identity) -> bool:
         """Does a session begin with that identity?"""
@@ -135,6 +166,9 @@ def test_no_step_out_of_turn_and_no_step_half(fleet: Fleet, capsys: pytest.Captu
     refused("add", "has the name", "--name", authorities.NAME)
     assert "offline" in succeeds("authority", DO="add", OUT=fleet.out)
     refused("add", "two already")
+    refused("switch", "one is to trust both first: make provision")
+    fleet.provision()
+    fleet.flashed("one", "two")
     assert authorities.main(["switch", "--out", str(fleet.out)]) == 0
     refused("drop", "make provision first")  # nobody has a certificate of the new one yet
     fleet.provision()
@@ -144,11 +178,54 @@ def test_no_step_out_of_turn_and_no_step_half(fleet: Fleet, capsys: pytest.Captu
     assert list(Authorities(fleet.out).stems) == ["ca-2", "ca-3"]
 
 
+def test_no_column_is_left_behind_unawares(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    """`DO=drop` right behind `DO=switch` left columns without a session for good. Red when a step believes that what
+    was made was also brought there: without the look at the log of flashes, at the rollout, at how old each is."""
+
+    def refused(what: str, why: str, *more: str) -> None:
+        before = snapshot(fleet.out)
+        assert authorities.main([what, "--out", str(fleet.out), *more]) == EXIT_FAILED
+        assert why in capsys.readouterr().err and snapshot(fleet.out) == before
+
+    assert authorities.main(["add", "--out", str(fleet.out)]) == 0
+    fleet.provision()
+    fleet.flashed("one", "two", after_s=-60)  # with what was there before
+    refused("switch", "2 of 2 columns are not known to have what make provision made last (one, two)")
+    fleet.flashed("one", "two")
+    fleet.flashed("two", result="it does not answer")
+    assert authorities.main(["switch", "--out", str(fleet.out)]) == 0, "a good flash counts until a newer good one"
+    old = fleet.rolled_out({"one": "kept", "two": "kept"})  # before provision: certificates of the old authority
+    fleet.provision()
+    fleet.an_hour_later()
+    refused("drop", "2 of 2 columns are not known")
+    refused("drop", "2 of 2 columns are not known", "--rollout", str(old))
+    status = fleet.rolled_out({"one": "kept", "two": "returned", "stranger": "kept"})
+    refused(
+        "drop", "1 of 2 columns are not known to have what make provision made last (two)", "--rollout", str(status)
+    )
+    refused("drop", "FORCE=1")
+    fleet.flashed("two")
+    assert authorities.main(["drop", "--out", str(fleet.out), "--rollout", str(status)]) == 0
+
+
+def test_a_status_that_is_none_is_no_proof(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    """Red when the status of another rollout, or a text in its place, counts."""
+    assert authorities.main(["add", "--out", str(fleet.out)]) == 0
+    fleet.provision()
+    status = fleet.rolled_out({"one": "kept", "two": "kept"})
+    for text, why in (("[]", "not what"), ("kept", "not what"), ('{"release": "0", "columns": {}}', "another rollout")):
+        status.write_text(text)
+        assert authorities.main(["switch", "--out", str(fleet.out), "--rollout", str(status)]) == EXIT_FAILED
+        assert why in capsys.readouterr().err
+    assert authorities.main(["switch", "--out", str(fleet.out), "--force"]) == 0, "who knows better may"
+    assert authorities.main(["switch", "--out", str(fleet.out)]) == 0, "back again leaves nobody out"
+
+
 def test_a_name_in_the_table_is_the_first_authoritys(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     """Red when provisioning says at every run that the second one keeps its name."""
     table = Tables(fleet.folder)(HEADER, GOOD, toml=f'{TOML}[authority]\nname = "Ours"\n')
     for step, told in (("", True), ("add", True), ("switch", False)):
-        assert not step or authorities.main([step, "--out", str(fleet.out)]) == 0
+        assert not step or authorities.main([step, "--force", "--out", str(fleet.out)]) == 0
         capsys.readouterr()
         assert make(table, fleet.out) == 0
         assert ("keeps its name" in capsys.readouterr().out) == told, step

@@ -67,7 +67,7 @@ def test_a_new_one_ends_no_sooner_than_the_one_before(
     old, before, street.patch = street.pems(), street.ends(), monkeypatch
     for what in ("add", "switch"):
         monkeypatch.setattr(laptop, "now", lambda: NOW + 30 * DAY)
-        assert authorities.main([what, "--out", str(street.out)]) == 0
+        assert authorities.main([what, "--out", str(street.out), "--force"]) == 0
         street.provision(NOW + 30 * DAY)
     after = street.ends()
     assert not set(old) & set(street.pems())

@@ -23,6 +23,7 @@ from fleet_rig import GOOD, HEADER, TOML, Tables, make
 from common.identity import Identity
 from common.ports import free_port
 from field import authorities, certificates, renewal
+from field.telling import EXIT_FAILED
 from sim.fleet.broker import ProvisionedBroker
 from sim.real.column import RealColumn
 from sim.real.flash_image import PROJECT
@@ -46,8 +47,13 @@ class City:
     def provision(self) -> None:
         assert make(self._table, self.out) == 0
 
-    def step(self, what: str) -> None:
-        assert authorities.main([what, "--out", str(self.out)]) == 0
+    def step(self, what: str, rollout: str = "") -> None:
+        """`rollout`: the one before, without whose status no column is known to have what it brought."""
+        command = [what, "--out", str(self.out)]
+        if rollout:
+            assert authorities.main(command) == EXIT_FAILED
+            command += ["--rollout", str(self._status(rollout))]
+        assert authorities.main(command) == 0
         self.provision()
         assert renewal.main(["--out", str(self.out)]) == 0
 
@@ -84,6 +90,12 @@ class City:
         done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def _status(self, name: str) -> Path:
+        file = self.folder / f"{name}.json"
+        command = [sys.executable, "-m", "desk.rollout", "status", "--json", "--folder", str(self.folder / name)]
+        file.write_bytes(subprocess.run(command, cwd=PROJECT, capture_output=True, check=True).stdout)
+        return file
 
     def centre(self) -> Centre:
         """Answers calls, as the desk does."""
@@ -156,12 +168,12 @@ def test_a_stolen_authority_is_replaced_without_a_ladder(tmp_path: Path) -> None
         city.step("add")
         with city.broker():
             assert told(city.rollout("both")) == {*COLUMNS}
-        city.step("switch")  # the broker shows a certificate of the new one from here on
+        city.step("switch", "both")  # the broker shows a certificate of the new one from here on
         with city.broker():
             assert told(city.rollout("new")) == {*COLUMNS}
             assert thief.is_in()
         assert thief.fools_a_column(), "they trust both"
-        city.step("drop")
+        city.step("drop", "new")
         with city.broker(), city.centre():
             cut_off_s = time.monotonic() - began_s
             assert not thief.is_in(), "from here on"

@@ -46,7 +46,7 @@ FIELD = {
     "field/provision.py": "", "field/fleet.py": "|return", "field/rows.py": "", "field/keeping.py": "",
     "field/authorities.py": "|return|_only$",
     "field/certificates.py": "", "field/shared.py": "|yield", "field/laptop.py": "", "field/release.py": "",
-    "field/renewal.py": "|return", "common/console_code.py": "",
+    "field/renewal.py": "|return", "field/reached.py": "", "common/console_code.py": "",
     "field/revocation.py": "|return", "common/release.py": "", "firmware/startup/config.py": "|return",
     "firmware/startup/pins.py": "|return", "firmware/startup/addresses.py": "|return",
 }  # fmt: skip
@@ -83,7 +83,7 @@ NAMES = re.compile(
     r"|\b(?:make (?:provision|release|flash)|open = true|chmod 600|sudo chown|chown -R|mosquitto|mqtt\w*|webrtc|rtsps?"
     r"|sip|http|https|null|believed|desks|email|after_s|steps|host|user|root|device|password|chip|port|lat|lon|secrets|broker"
     r"|tls|region|site|officer|ladder|column|link|pins|location|stream|mdc|spi|phy|start|resume|status|pause|abort|export"
-    r"|switch|drop|authority|NAME|operator|chief|auditor"
+    r"|switch|drop|renew|authority|NAME|operator|chief|auditor"
     r"|check|head|key|add|true|false|public|school|Wi-Fi|X-Forwarded-For|ADC\d|GPIO\w+|gateway|address|centre|token|url"
     r"|language|how|to|timeout_s|ring_s|name|fleet|tell|geo|configuration|account|desk-1|openssl|esptool|ruff|mypy|make|sos|v|line|step)\b"
 )
