@@ -36,7 +36,7 @@ from common.sentences import Sentences, choose
 from desk import broker_options, cameras, evidence_command, ladder
 from desk.broker_options import Address, SetupError
 from desk.cameras import Camera, CamerasError
-from desk.column_keys import ColumnKeys
+from desk.column_keys import TAKEN_FILE, ColumnKeys
 from desk.daily_voice_proof import DailyVoiceProof
 from desk.duty import Change, Duty
 from desk.exercises import DISGUISE_S
@@ -184,7 +184,7 @@ def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable
         answer_key=None if arguments.answer_key is None else receiver.read_key(arguments.answer_key),
         button_days=arguments.button_days,
         exercises_a_week=arguments.exercises,
-        keys=ColumnKeys(arguments.column_keys),
+        keys=ColumnKeys(arguments.column_keys, arguments.folder),
     )  # fmt: skip
 
 
@@ -253,7 +253,9 @@ def _steering(arguments: argparse.Namespace) -> Steering:
         raise SetupError(f"--releases {arguments.releases}: there is no such folder")
     if arguments.releases is not None and not arguments.releases.is_dir():
         raise SetupError(f"--releases {arguments.releases}: is no folder")
-    shelf, keys, broker = arguments.releases, arguments.release_keys or (), broker_options.passed_on(arguments)
+    shelf, keys = arguments.releases, arguments.release_keys or ()
+    taken = None if arguments.column_keys is None else arguments.folder / TAKEN_FILE
+    broker = broker_options.passed_on(argparse.Namespace(**{**vars(arguments), "column_keys": taken}))
     return Steering(arguments.folder / rollouts.FOLDER, shelf, keys, broker)
 
 

@@ -5,12 +5,12 @@ Pure: no network, no disk, no clock. What is asked of a column (`challenges`) th
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from common.key_mark import mark_of
 from contract import authentic, validator
 from contract.authentic import Number
 from desk.column_keys import ColumnKeys
@@ -34,7 +34,6 @@ UNANSWERED_MS = 120_000
 """For how long words in doubt show that a column lives while it does not answer: its own, of a boot before, can be said
 again for as long as somebody likes."""
 CHALLENGE_BYTES = 12
-MARK_OF, MARK_CHARS = b"the mark of a column's key\0", 16
 SEEN_MAX = 256
 
 
@@ -223,11 +222,6 @@ class Origins:
         if voice.boot is None and not voice.seen:  # the process before has heard it
             return NO_KEY
         return PROVEN if voice.boot == voice.heard_boot else UNCONFIRMED
-
-
-def mark_of(key: bytes) -> str:
-    """Names a key, and does not tell it."""
-    return hashlib.sha256(MARK_OF + key).hexdigest()[:MARK_CHARS]
 
 
 def better(one: str, other: str) -> str:

@@ -13,14 +13,19 @@ Version = tuple[int, int, int]
 
 class WatchedFile(Generic[T]):
     """`read` gives what is in the file, and raises a ValueError that says what is wrong with it; the first time this
-    goes to whoever makes the object."""
+    goes to whoever makes the object, unless there is something good of `before`."""
 
-    def __init__(self, path: Path, read: Callable[[Path], T]) -> None:
+    def __init__(self, path: Path, read: Callable[[Path], T], before: T | None = None) -> None:
         self._path, self._read = path, read
         self._version = _version(path)
-        self.content = read(path)
         self.trouble = ""
         """Why the file that lies there now was not taken."""
+        try:
+            self.content = read(path)
+        except ValueError as error:
+            if before is None:
+                raise
+            self.content, self.trouble = before, str(error)
 
     def look(self) -> bool:
         """Whether the content or the trouble is another than before. Cheap; call it often."""

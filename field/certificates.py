@@ -5,6 +5,7 @@ Pure: from keys and names to bytes. Who keeps them in which file is the caller's
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import ipaddress
@@ -118,10 +119,20 @@ def revocation_list(
     issuer = x509.load_pem_x509_certificate(authority_pem)
     builder = x509.CertificateRevocationListBuilder().issuer_name(issuer.subject)
     builder = builder.last_update(min(now, VALID_FROM)).next_update(issuer.not_valid_after_utc)
+    builder = builder.add_extension(x509.CRLNumber(len(revoked)), critical=False)  # it is never shortened
     for number, at in sorted(revoked.items()):
         one = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(at).build()
         builder = builder.add_revoked_certificate(one)
     return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+def listed(pem: bytes) -> set[int]:
+    """The serials on all lists of a file, whoever signed them; what is no list counts for nothing."""
+    found: set[int] = set()
+    for one in lists(pem):
+        with contextlib.suppress(ValueError):
+            found |= {each.serial_number for each in x509.load_pem_x509_crl(one)}
+    return found
 
 
 def lists(pem: bytes) -> list[bytes]:

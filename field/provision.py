@@ -208,13 +208,13 @@ class Provisioning:
         self._batch.write(folder / "centre.json", _json(login), is_secret=True)
         # The desk takes the password alone (--password-file).
         self._batch.write(folder / "centre.password", f"{password}\n".encode(), is_secret=True)
-        self._batch.write(folder / "keys.json", _json(self._column_keys(found)), is_secret=True)
+        self._batch.write(folder / "keys.json", self._column_keys(folder / "keys.json", found), is_secret=True)
         return password
 
-    def _column_keys(self, found: fleet.Fleet) -> dict[str, Any]:
+    def _column_keys(self, file: Path, found: fleet.Fleet) -> str:
         """For the desk. A stolen column that was replaced has a new key, and is none of the revoked any more."""
         gone = sorted(self._revoked.names - set(found.columns))
-        return {"v": 1, "columns": self._auth_keys, "revoked": gone}
+        return revocation.keys_document(file, self._auth_keys, gone, self._revoked.retired, self._now)
 
     def _kept_answer_key(self) -> bytes:
         """With which the desk signs its answers to drills. Raises KeepError."""

@@ -16,46 +16,76 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from common.key_mark import mark_of
 from field import access, certificates, laptop
 from field.authorities import Authorities, Authority
-from field.keeping import PROVISIONED, Batch, KeepError, check_owner, made_private
+from field.keeping import PROVISIONED, Batch, KeepError, check_owner, made_private, read_secrets
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 
 LIST = "revoked.crl"
 FILE = "revoked.json"
+ROW, MARK = ("device_id", "serial", "at"), "key_mark"
+SHOWN = 5
+MS = 1000  # in a second
 
 
 class Revoked:
     """The certificates that count no more, as earlier runs noted them in ca/. Raises KeepError."""
 
     def __init__(self, out: Path) -> None:
-        self.file = out / "ca" / FILE
+        self.file, self._out = out / "ca" / FILE, out
         self._rows: list[dict[str, str]] = []
-        if not self.file.exists():
-            return
-        check_owner(self.file)
-        try:
-            self._rows = [
-                {key: str(row[key]) for key in ("device_id", "serial", "at")}
-                for row in json.loads(self.file.read_text("utf-8"))["certificates"]
-            ]
-            self._serials()
-        except (ValueError, RecursionError, KeyError, TypeError) as error:
-            why = f"{self.file} is damaged ({error}); bring it back: without it the thief is let in"
-            raise KeepError(why) from error
+        if self.file.exists():
+            check_owner(self.file)
+            try:
+                self._rows = [
+                    {key: str(row.get(key, "")) if key == MARK else str(row[key]) for key in (*ROW, MARK)}
+                    for row in json.loads(self.file.read_text("utf-8"))["certificates"]
+                ]
+                self._serials()
+            except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+                why = f"{self.file} is damaged ({error}); bring it back: without it the thief is let in"
+                raise KeepError(why) from error
+        self._check_it_is_the_newest()
+
+    def _check_it_is_the_newest(self) -> None:
+        """Raises KeepError when something else here knows of a theft that this file does not: it was put back."""
+        known = {f"{serial:x}" for serial in self._serials()}
+        listed = {f"{one:x}" for one in certificates.listed(self._crl.read_bytes())} if self._crl.exists() else set()
+        folder = self._out / "revoked"
+        kept = {one.name.rpartition("-")[2] for one in folder.iterdir()} if folder.is_dir() else set()
+        if lost := sorted((listed | kept) - known):
+            raise KeepError(
+                f"{self.file} does not know the revoked {', '.join(lost[:SHOWN])}, which {self._crl} or {folder} has:"
+                " it was put back to before a theft; bring the newest copy back: without it the thief is let in"
+            )
+
+    @property
+    def _crl(self) -> Path:
+        return self._out / "broker" / LIST
+
+    @property
+    def retired(self) -> list[str]:
+        """The marks of the stolen columns' own keys."""
+        return sorted({mark for row in self._rows if (mark := row[MARK] or self._mark_of_before(row))})
+
+    def _mark_of_before(self, row: dict[str, str]) -> str:
+        """As revoked columns have it whose row has none."""
+        file = self._out / "revoked" / f"{row['device_id']}-{row['serial']}" / "secrets.json"
+        return _mark(read_secrets(file).get("auth_key")) if file.exists() else ""
 
     @property
     def names(self) -> set[str]:
         """The columns that were revoked at any time."""
         return {row["device_id"] for row in self._rows}
 
-    def add(self, device_id: str, serial: int, at: datetime.datetime) -> None:
-        """A further certificate; one that is there already stays."""
+    def add(self, device_id: str, serial: int, at: datetime.datetime, key: object = None) -> None:
+        """A further certificate, and the column's own key; one that is there already stays."""
         if serial not in self._serials():
-            self._rows.append({"device_id": device_id, "serial": f"{serial:x}", "at": at.isoformat(timespec="seconds")})
+            row = {"device_id": device_id, "serial": f"{serial:x}", "at": at.isoformat(timespec="seconds")}
+            self._rows.append({**row, MARK: _mark(key)})
 
     def text(self) -> str:
         return json.dumps({"v": 1, "certificates": self._rows}, indent=1) + "\n"
@@ -63,8 +93,8 @@ class Revoked:
     def pem(self, trusted: Sequence[Authority], now: datetime.datetime) -> bytes:
         """For the broker: a list of each authority, or it lets nobody in whose authority has none. One that is there
         stays, if it says the same."""
-        file, serials = self.file.parent.parent / "broker" / LIST, self._serials()
-        kept = certificates.lists(file.read_bytes()) if file.exists() else []
+        serials = self._serials()
+        kept = certificates.lists(self._crl.read_bytes()) if self._crl.exists() else []
         made = []
         for one in trusted:
             same = (pem for pem in kept if certificates.revokes(pem, one.pem) == set(serials))
@@ -84,13 +114,16 @@ def revoke(out: Path, device_id: str) -> list[str]:
         raise KeepError(f"{folder} holds no certificate: which column was stolen? Its name is its folder's")
     serial = certificates.serial((folder / f"{device_id}.pem").read_bytes())
     revoked, batch = Revoked(out), Batch()
-    revoked.add(device_id, serial, now)
+    keys = out / "centre" / "keys.json"
+    trusted = read_secrets(keys)
+    revoked.add(device_id, serial, now, trusted["columns"].pop(device_id, None))
     batch.write(revoked.file, revoked.text(), is_secret=True)
     crl = revoked.pem(Authorities(out).read(), now)
     batch.write(broker / LIST, crl, is_secret=False, is_the_folders=True)
     rights = access.without((broker / "acl").read_text("utf-8"), device_id)
     batch.write(broker / "acl", rights, is_secret=True, is_the_folders=True)
-    batch.write(out / "centre" / "keys.json", _without(out / "centre" / "keys.json", device_id), is_secret=True)
+    gone = sorted({*trusted.get("revoked", []), device_id})
+    batch.write(keys, keys_document(keys, trusted["columns"], gone, revoked.retired, now), is_secret=True)
     kept = made_private(out / "revoked") / f"{device_id}-{serial:x}"
     batch.commit()
     shutil.move(folder, kept)
@@ -101,13 +134,22 @@ def revoke(out: Path, device_id: str) -> list[str]:
     ]
 
 
-def _without(file: Path, device_id: str) -> str:
-    """keys.json without that column's key, and with its name among the revoked."""
-    check_owner(file)
-    document: dict[str, Any] = json.loads(file.read_text("utf-8"))
-    document["columns"].pop(device_id, None)
-    document["revoked"] = sorted({*document.get("revoked", []), device_id})
-    return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
+def keys_document(
+    file: Path, columns: dict[str, str], gone: list[str], retired: list[str], now: datetime.datetime
+) -> str:
+    """keys.json, with a number above that of the file that is there, unless it says the same. The number is the time:
+    it rises too where the file of before is lost."""
+    said = {"v": 1, "columns": columns, "revoked": gone, "retired": retired}
+    before = read_secrets(file) if file.exists() else {}
+    number = before.pop("number", 0)
+    if before != said or not number:
+        number = max(round(now.timestamp() * MS), number + 1)
+    return json.dumps({**said, "number": number}, ensure_ascii=False, indent=1) + "\n"
+
+
+def _mark(key: object) -> str:
+    """Of a column's own key, if it has one."""
+    return mark_of(bytes.fromhex(key)) if isinstance(key, str) and key else ""
 
 
 @in_words

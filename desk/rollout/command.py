@@ -79,7 +79,7 @@ def _start(arguments: argparse.Namespace, said: Said) -> int:
             raise SetupError(f"{arguments.folder}: a rollout runs there already") from error
         book = Book(arguments.folder)
         plan = _plan(arguments, offer, book, said)
-        keys = ColumnKeys(arguments.column_keys)
+        keys = ColumnKeys(arguments.column_keys, arguments.folder)
         service = Service(plan, offer, book, login, lambda text: _say(said(text)), keys)
         state = service.run(over.is_set)
         book.close()

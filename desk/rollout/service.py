@@ -88,6 +88,7 @@ class Service:
 
     def turn(self, wait_s: float) -> None:
         """What was heard, and what follows from it."""
+        self._keys.look()  # a column may be stolen meanwhile
         sends: list[Send] = self._obey(self._book.take_wish())
         end_s = time.monotonic() + wait_s
         while (left_s := end_s - time.monotonic()) > 0:

@@ -44,12 +44,14 @@ class Office(DutyPart):
             found = report.overview(self.keeper, self._ledger.columns, now_ms)
             columns, first = dict(self._ledger.columns), dict(self.keeper.first)
         refused = self._roster_file.trouble if self._roster_file is not None else ""
-        found["roster_refused"] = refused
+        found["roster_refused"], found["keys_refused"] = refused, self._origins.keys.trouble
         return report.with_findings(found, findings(self._roster, columns, now_ms, first))
 
     def look_at_files(self) -> None:
         """Read again what has changed: the columns' keys, the roster. A bad one changes nothing but what is said."""
-        keys, file = self._origins.keys.look(), self._roster_file
+        known, file = self._origins.keys, self._roster_file
+        before = known.trouble
+        keys = known.look() or known.trouble != before
         is_new = file is not None and file.look()
         if file is not None and is_new and file.trouble:
             log.error("desk %s: the new roster is refused, the old one stays: %s", self.name, file.trouble)

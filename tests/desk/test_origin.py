@@ -9,6 +9,7 @@ import pytest
 from contract_examples import example
 from duty_rig import PureDesk, alarm_of, topic_of
 
+from common.key_mark import mark_of
 from contract import authentic
 from contract.authentic import Number
 from desk import origin
@@ -280,7 +281,7 @@ def test_a_desk_that_begins_again_believes_no_word_without_proof(liar: Liar) -> 
     liar.begin()
     for key, is_taken in ((KEY, False), (OTHER, True)):
         liar.file.write_text(json.dumps({"v": 1, "columns": {ME: key.hex()}}))
-        again = PureDesk("desk-1", ColumnKeys(liar.file), {ME: origin.mark_of(KEY)})
+        again = PureDesk("desk-1", ColumnKeys(liar.file), {ME: mark_of(KEY)})
         again.take(topic_of(ME, "heartbeat"), example("heartbeat")[1], liar.now_ms)
         assert (ME in again.ledger.columns) == is_taken == (again.refused == [])
 

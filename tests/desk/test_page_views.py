@@ -42,7 +42,8 @@ ASK = """async () => {
 }"""
 
 UPKEEP = {
-    "columns": [], "findings": [], "orders": [], "roster": True, "roster_refused": "", "button_days": 30,
+    "columns": [], "findings": [], "orders": [], "roster": True, "roster_refused": "", "keys_refused": "",
+    "button_days": 30,
     "share": {"proven": 0, "call_proven": 0, "total": 0},
 }  # fmt: skip
 MONTH = {"availability": None, **dict.fromkeys(("presumed", "down", "lost", "heartbeats", "dropped", "restarts"), 0)}

@@ -34,7 +34,7 @@ class Rollout:
     """The real service without its network; what it would send is kept."""
 
     def __init__(self, folder: Path, *names: str) -> None:
-        file = folder / "keys.json"
+        file = self.file = folder / "keys.json"
         keys = {"v": 1, "columns": dict.fromkeys(names or (ME,), KEY.hex()), "revoked": ["petropavl-07"]}
         file.write_text(json.dumps(keys))
         file.chmod(0o600)
@@ -188,3 +188,14 @@ def test_who_proves_nothing_is_left_out_and_named(tmp_path: Path) -> None:
     assert list(rollout.plan.columns) == ["petropavl-02"]
     rollout.hear("info", rollout.info())
     assert set(rollout.plan.columns) == {ME, "petropavl-02"}
+
+
+def test_a_column_that_is_stolen_meanwhile_counts_no_more(tmp_path: Path) -> None:
+    """A rollout takes days. Red while its list of keys was the one with which it began."""
+    rollout = Rollout(tmp_path)
+    rollout.hear("info", rollout.info())
+    heard_ms = rollout.plan.columns[ME].heard_ms
+    rollout.file.write_text(json.dumps({"v": 1, "columns": {}, "revoked": [ME]}))
+    rollout.look()
+    rollout.hear("info", rollout.info(boot=BOOT + 1))
+    assert rollout.plan.columns[ME].heard_ms == heard_ms is not None

@@ -205,6 +205,7 @@ def test_a_trouble_is_told_once_and_its_end(caplog: pytest.LogCaptureFixture) ->
 
 def test_many_intercoms_ring_from_an_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
     """They all come from its address. Red where it has the place of one intercom."""
+
     async def ring() -> None:
         book = Book(lambda _: None)
         monkeypatch.setattr(book, "sendto", lambda *_: None)

@@ -2,14 +2,17 @@
 tests/field/test_provisioned_broker.py."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from duty_rig import alarm_of, topic_of
 from fleet_rig import GOOD, HEADER, Tables, make, snapshot
 from whole_rig import succeeds
 
+from common.key_mark import mark_of
 from contract import authentic
 from contract.authentic import Number
 from desk.batch import Batch
@@ -19,6 +22,7 @@ from desk.ledger import Ledger
 from desk.origin import Origins
 from desk.silence import Silence
 from field import revocation
+from field.keeping import write
 from field.telling import EXIT_FAILED
 
 
@@ -80,10 +84,79 @@ def test_what_was_revoked_stays_so(out: Path, capsys: pytest.CaptureFixture[str]
     assert snapshot(out) == before and "damaged" in capsys.readouterr().err
 
 
+def test_a_folder_put_back_to_before_a_theft_is_noticed(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """ca/revoked.json of a backup, or none: the next run wrote a shorter list for the broker, and the thief was in
+    again. Red without the look at the other places that know of the theft."""
+    revoked = out / "ca" / revocation.FILE
+    assert revoke(out, "one") == 0
+    older = revoked.read_text()
+    assert make(Tables(out.parent)(HEADER, GOOD, GOOD.replace("one", "two")), out) == 0 and revoke(out, "one") == 0
+    newest = revoked.read_text()
+    for put_back in (lambda: revoked.write_text(older), revoked.unlink):
+        put_back()
+        before = snapshot(out)
+        assert make(Tables(out.parent)(HEADER, GOOD), out) == EXIT_FAILED
+        assert revoke(out, "two") == EXIT_FAILED
+        assert snapshot(out) == before and capsys.readouterr().err.count("put back to before a theft") == 2
+    write(revoked, newest, is_secret=True)
+    assert make(Tables(out.parent)(HEADER, GOOD), out) == 0
+
+
+def test_the_number_of_the_lists_rises(out: Path) -> None:
+    """Which of two is older, can be seen at either host. Red without CRLNumber, or with one number for all."""
+    keys_numbers, crl_numbers = [], []
+    for name in (None, "one", "two"):
+        assert name is None or revoke(out, name) == 0
+        listed = x509.load_pem_x509_crl((out / "broker" / revocation.LIST).read_bytes())
+        crl_numbers.append(listed.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number)
+        keys_numbers.append(keys(out)["number"])
+    assert crl_numbers == [0, 1, 2] and keys_numbers == sorted(set(keys_numbers))
+    before = snapshot(out / "centre")["keys.json"]
+    for _ in range(2):
+        assert make(Tables(out.parent)(HEADER, GOOD), out) == 0
+    assert keys(out)["number"] > json.loads(before)["number"], "other columns by now"
+    same = keys(out)["number"]
+    assert make(Tables(out.parent)(HEADER, GOOD), out) == 0 and keys(out)["number"] == same, "and nothing new"
+
+
+def test_the_desk_takes_no_key_back(out: Path, tmp_path: Path) -> None:
+    """A copy of before the theft, and a provisioning folder that was put back as a whole and made a file with a higher
+    number: both trusted the thief again. Red without the number, and without the marks of the stolen keys."""
+    file, desks = out / "centre/keys.json", tmp_path / "desk"
+    desks.mkdir()
+    copy = shutil.copytree(out, tmp_path / "backup")
+    stolen = bytes.fromhex(keys(out)["columns"]["one"])
+    desk = ColumnKeys(file, desks)
+    assert revoke(out, "one") == 0 and desk.look() and desk.of("one") is None
+    assert make(Tables(out.parent)(HEADER, GOOD, GOOD.replace("one", "two")), out) == 0
+    assert desk.look() and desk.of("one") not in (None, stolen)
+    good = file.read_text()
+    write(file, (copy / "centre/keys.json").read_text(), is_secret=True)
+    for known in (desk, ColumnKeys(file, desks)):
+        assert not known.look() and "older than the one" in known.trouble and known.of("one") != stolen
+    assert make(Tables(out.parent)(HEADER, GOOD, GOOD.replace("one", "two").replace("two", "three")), copy) == 0
+    assert keys(copy)["number"] > json.loads(good)["number"]
+    write(file, (copy / "centre/keys.json").read_text(), is_secret=True)
+    for known in (desk, ColumnKeys(file, desks)):
+        assert not known.look() and "the revoked key of one again" in known.trouble and known.of("one") != stolen
+    write(file, good, is_secret=True)
+    assert desk.look() and not desk.trouble
+
+
+def test_a_revoked_column_of_before_has_its_mark(out: Path) -> None:
+    """Revoked by a version that noted none: its folder still has the key. Red without that look."""
+    key = bytes.fromhex(keys(out)["columns"]["one"])
+    assert revoke(out, "one") == 0
+    file = out / "ca" / revocation.FILE
+    document = json.loads(file.read_text())
+    document["certificates"][0].pop("key_mark")
+    file.write_text(json.dumps(document))
+    assert make(Tables(out.parent)(HEADER, GOOD), out) == 0
+    assert keys(out)["retired"] == [mark_of(key)]
+
+
 def test_the_list_does_not_end_before_the_authority(out: Path) -> None:
     """A list that has ended keeps everybody out. Red with a shorter next update."""
-    from cryptography import x509
-
     listed = x509.load_pem_x509_crl((out / "broker" / revocation.LIST).read_bytes())
     authority = x509.load_pem_x509_certificate((out / "ca/ca.pem").read_bytes())
     assert listed.next_update_utc == authority.not_valid_after_utc and len(listed) == 0

@@ -60,6 +60,7 @@ function headline() {
     el("p", { text: t("upkeep.call-share", { n: share.call_proven, total: share.total }) }),
     el("p", { class: "none", text: t("upkeep.share-note", { days: found.button_days }) }),
     found.roster_refused ? el("p", { class: "wrong", role: "alert", testid: "roster-refused", text: t("upkeep.roster-refused", { why: plain(found.roster_refused, 500) }) }) : "",
+    found.keys_refused ? el("p", { class: "wrong", role: "alert", testid: "keys-refused", text: t("upkeep.keys-refused", { why: plain(found.keys_refused, 500) }) }) : "",
     found.roster ? "" : el("p", { class: "wrong", text: t("upkeep.no-roster") }),
     el("p", { class: "files" }, el("a", { class: "file", href: "/wall", text: t("upkeep.wall") }),
       el("a", { class: "file", href: "/api/upkeep.csv", download: "", text: t("register.csv"), testid: "upkeep-csv" })));
