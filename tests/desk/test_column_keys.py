@@ -12,7 +12,7 @@ import pytest
 from upkeep_rig import Desk
 
 from common.key_mark import mark_of
-from desk import column_keys
+from desk.web import files
 from desk.column_keys import TAKEN_FILE, ColumnKeys
 
 STOLEN, NEW, OTHER = bytes(range(32)), b"n" * 32, b"o" * 32
@@ -85,17 +85,17 @@ def test_a_full_disk_keeps_nobody_from_being_revoked(
 ) -> None:
     """It counts at once, is told once, and is on the disk as soon as there is room. Red when a write that failed is
     forgotten: the next start would trust the column again."""
-    desk, replace = city.desk(), column_keys.replace
+    desk, replace = city.desk(), files.replace
 
     def full(path: Path, text: str) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(column_keys, "replace", full)
+    monkeypatch.setattr("desk.column_keys.replace", full)
     city.bring(3, (ME, "sos-02"))
     assert desk.look() and "sos-02" in desk.revoked
     assert not desk.look() and not desk.look()
     assert len([one for one in caplog.records if "No space left" in one.getMessage()]) == 1
-    monkeypatch.setattr(column_keys, "replace", replace)
+    monkeypatch.setattr("desk.column_keys.replace", replace)
     desk.look()
     city.bring(2, (ME,), sos_02=OTHER)
     assert "sos-02" in city.desk().revoked
