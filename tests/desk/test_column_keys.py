@@ -12,8 +12,8 @@ import pytest
 from upkeep_rig import Desk
 
 from common.key_mark import mark_of
-from desk.web import files
 from desk.column_keys import TAKEN_FILE, ColumnKeys
+from desk.web import files
 
 STOLEN, NEW, OTHER = bytes(range(32)), b"n" * 32, b"o" * 32
 ME = "sos-01"
