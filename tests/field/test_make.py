@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -17,15 +18,28 @@ from sim.real.flash_image import PROJECT
 pytestmark = pytest.mark.slow
 
 
-def make(target: str, *variables: str, **environment: str) -> "subprocess.CompletedProcess[str]":
+NAME = "Жоба SOS (1) [2]"
+NOT_COPIED = (".*", "build", "docs", "provisioned", "sim", "tests", "__pycache__")
+
+
+def make(target: str, *variables: str, cwd: Path = PROJECT, **environment: str) -> "subprocess.CompletedProcess[str]":
     command = [*MAKE, target, *variables]
-    return subprocess.run(command, cwd=PROJECT, env={**os.environ, **environment}, capture_output=True, text=True)
+    environment = {**os.environ, **environment}
+    return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, encoding="utf-8")
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    made = tmp_path / "Жоба SOS (1) [2]"
+    made = tmp_path / NAME
     made.mkdir()
+    return made
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """One of such a name, with the programs of this one. tests/tools/test_environment.py makes a .venv in another."""
+    made: Path = shutil.copytree(PROJECT, tmp_path / NAME, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    (made / ".venv").symlink_to(PROJECT / ".venv")
     return made
 
 
@@ -56,9 +70,13 @@ def test_the_language_behind_make_beats_the_environments(target: str, folder: Pa
     assert "ашылмайды" in done.stderr, "without it the environment's order holds"
 
 
-def test_build_tells_in_the_language_too(folder: Path) -> None:
-    done = make("build", "LANG=kk")
-    assert done.returncode == 0 and "нұсқа" in done.stdout
+@pytest.mark.parametrize("locale", ["C", "xx_XX.KOI8-R"])
+def test_build_tells_in_the_language_too(checkout: Path, locale: str) -> None:
+    """In a checkout whose name has blanks and letters, with a locale that has none and with one that is not there. Red
+    where a target's path stands without quotes, or a program's output goes by the locale."""
+    done = make("build", "LANG=kk", "PROVIDE=true", cwd=checkout, LC_ALL=locale)
+    assert done.returncode == 0 and "нұсқа" in done.stdout, done.stderr
+    assert (checkout / "build" / "bundle" / "boot.py").exists()
 
 
 def needless_questions(makefile: str) -> set[str]:
@@ -101,6 +119,7 @@ def test_a_port_that_cannot_be_opened_says_why_and_what_to_do(
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr("serial.Serial.open", refuse)
+    monkeypatch.setattr("field.ports._LEAVING_S", 0.0)
     said = Words(language)(PORTS[number], group=port.group())
     assert logs.main([str(port), "--lang", language]) == EXIT_FAILED
     assert said in capsys.readouterr().err

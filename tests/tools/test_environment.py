@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -45,7 +46,7 @@ class Checkout:
     """A small one: the tool, and requirements/ of packages that lie in a folder beside it."""
 
     def __init__(self, folder: Path) -> None:
-        self.root = folder / "checkout"
+        self.root = folder / "Жоба SOS (1)"
         self.wheels = folder / "wheels"
         self.home = folder / "home"
         for made in (self.root / "tools", self.root / "requirements", self.wheels, self.home):
@@ -172,7 +173,8 @@ def copy(made: Checkout, tmp_path: Path) -> Checkout:
     copied.root, copied.wheels, copied.home = tmp_path / "checkout", made.wheels, made.home
     shutil.copytree(made.root, copied.root, symlinks=True)
     state = copied.root / ".venv" / ".installed.json"
-    state.write_text(state.read_text().replace(str(made.root), str(copied.root)))
+    here, there = (json.dumps(str(root))[1:-1] for root in (made.root, copied.root))
+    state.write_text(state.read_text().replace(here, there))
     assert Environment(copied.root).why_unsound() is None
     return copied
 
