@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -208,7 +209,9 @@ def test_a_folder_and_a_port_have_one_desk(tmp_path: Path) -> None:
         assert again.ask("GET", "/api/me")[0] == 200
 
 
-def test_what_the_desk_keeps_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_what_the_desk_keeps_is_for_its_owner_only(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Whatever the shell that starts it leaves open."""
+    request.addfinalizer(partial(os.umask, os.umask(0)))
     folder = tmp_path / "desk"
     with desk(folder, None):
         assert folder.stat().st_mode & 0o077 == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import sqlite3
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from sim.servers.broker import Mosquitto, Tls
 
 pytestmark = pytest.mark.mosquitto
 DEVICE = "petropavl-01"
+HELD_MS = 50  # a commit waits for the file
 TEN = [f"column-{number:02}" for number in range(10)]
 
 
@@ -237,6 +239,25 @@ def test_a_full_disk_is_not_answered_and_nothing_is_lost(
     for incident_id in many:
         street.wait_for(incident_id, "received")
     assert {row["id"] for row in register.incidents()} == {first, *many}
+    until(lambda: duty.connected and duty.trouble == "", "a desk that is well again")
+
+
+def test_a_register_that_another_program_holds_is_said_and_loses_nothing(
+    duty: Duty, register: Register, street: Street
+) -> None:
+    """A backup that locks the file for longer than a commit waits for it. Red when the desk ends, answers what it has
+    not written, or calls the register damaged."""
+    register._db.execute(f"PRAGMA busy_timeout = {HELD_MS}")
+    with contextlib.closing(sqlite3.connect(register.path, isolation_level=None)) as holder:
+        holder.execute("BEGIN IMMEDIATE")
+        call = street.press()
+        until(lambda: duty.why.code == "disk-locked", "trouble with the lock")
+        assert "another program holds the file" in duty.trouble and not street.has(call, "received", times=1)
+        with pytest.raises((sqlite3.OperationalError, LedgerError)):
+            duty.accept(call, "operator 4")
+        holder.execute("ROLLBACK")
+    street.wait_for(call, "received")
+    assert [row["id"] for row in register.incidents()] == [call]
     until(lambda: duty.connected and duty.trouble == "", "a desk that is well again")
 
 

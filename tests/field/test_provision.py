@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 import shutil
 import stat
@@ -20,7 +21,7 @@ from firmware.startup import config
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "petropavl"
 PATIENCE_S = 10.0
-SECRETS = {"secrets.json", "passwords", "centre.json", "centre.password", "keys.json"}
+SECRETS = {"secrets.json", "passwords", "centre.json", "centre.password", "keys.json", "answer.key", "acl"}
 
 
 # -- a good table
@@ -139,15 +140,24 @@ def test_a_certificate_of_another_authority_is_made_anew(tmp_path: Path, table: 
     assert document["broker"]["tls"]["cert"] == (out / "columns/one/one.pem").read_text()
 
 
-def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Tables) -> None:
+@pytest.mark.parametrize("umask", [0, 0o077], ids=oct)
+def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Tables, umask: int) -> None:
+    """Whatever the shell forbids by itself. Red where a file or a folder is made without its mode; with a strict shell,
+    where the broker's user cannot read the configuration that stands beside its secrets."""
     out = tmp_path / "out"
-    make(table(HEADER, GOOD), out)
+    before = os.umask(umask)
+    try:
+        make(table(HEADER, GOOD), out)
+    finally:
+        os.umask(before)
     for path in out.rglob("*"):
         content = b"" if path.is_dir() else path.read_bytes()
         is_secret = b"PRIVATE KEY" in content or path.name in SECRETS
         if path.is_dir() or is_secret:
             assert not stat.S_IMODE(path.stat().st_mode) & 0o077, path
     assert "PRIVATE KEY" not in (out / "columns/one/config.json").read_text()
+    public = ("broker/mosquitto.conf", "broker/ca.pem", "centre/roster.json", "labels.html")
+    assert [name for name in public if stat.S_IMODE((out / name).stat().st_mode) != 0o644] == []
 
 
 def named_by_the_desks_command(text: str) -> set[str]:
