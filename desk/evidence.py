@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contract.evidence import digest
+from desk.web.files import replace
 
 KEYS_FILE = "evidence-keys.json"
 HEAD_SUFFIX = ".head"
@@ -76,13 +76,7 @@ class Signers:
             return {}
 
     def _keep(self, keys: dict[str, str]) -> None:
-        fresh = self._file.with_name(self._file.name + ".new")
-        fresh.unlink(missing_ok=True)
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
-            json.dump(keys, stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(self._file)
+        replace(self._file, json.dumps(keys))
 
 
 class Chain:
@@ -91,6 +85,9 @@ class Chain:
     def __init__(self, db: sqlite3.Connection, path: Path) -> None:
         self._db, self._head = db, path.with_name(path.name + HEAD_SUFFIX)
         self._signers = Signers(path.parent)
+        if not (path.parent / KEYS_FILE).exists() and self._last("SELECT n, hash FROM link LIMIT 1")[0]:
+            log.error("%s: %s is missing and made anew: bring it from the backup, or nobody can check what was signed "
+                      "before", path.parent, KEYS_FILE)  # fmt: skip
         self._signers.public(DESK)  # made now, when somebody looks on: later its lack would be a call's
         self._grown = False
 
@@ -186,14 +183,24 @@ def _links(db: sqlite3.Connection, path: Path, first: int) -> Iterator[str]:
             link = json.loads(body)
             name = f"link {n} ({link['kind']} of {link['incident']})"
             is_whole = digest(link).hex() == known and (link["n"], link["previous"]) == (n, previous)
-            signers.verify(link)
-        except (ValueError, RecursionError, KeyError, TypeError, InvalidSignature):
+        except (ValueError, RecursionError, KeyError, TypeError):
             name, is_whole = f"link {n}", False
         if n != expected:
             yield f"missing before {name}: {expected} to {n - 1}"
         elif not is_whole:
             yield f"changed: {name}"
+        elif not _is_signed(signers, link):
+            yield f"signed with a key that is not in {KEYS_FILE}: {name}"
         expected, previous = n + 1, known
+
+
+def _is_signed(signers: Signers, link: Link) -> bool:
+    """With a key that is here. Whoever put a register back without its keys has changed nothing."""
+    try:
+        signers.verify(link)
+    except (ValueError, KeyError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _rows_agree(db: sqlite3.Connection) -> list[str]:

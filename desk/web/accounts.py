@@ -6,8 +6,8 @@ at once. A file that cannot be read keeps the accounts of before: a slip of an e
 
 from __future__ import annotations
 
-import contextlib
 import json
+import logging
 import re
 import threading
 from dataclasses import asdict, dataclass
@@ -16,7 +16,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from desk.web.files import Stamp, replace, stamp
+from desk.web.files import Stamp, replace, stamp, unreadable
 from desk.web.roles import CHIEF, OPERATOR, ROLES
 from desk.web.second_factor import SecondFactors
 
@@ -25,6 +25,8 @@ FORMER_ROLES = {"admin": CHIEF}  # as files of before have them
 ACCOUNTS_MAX = 200
 NAME = re.compile(r"[^\W_](?:[\w .@-]{0,30}[^\W_])?")  # in any script; it is shown, and sent to the columns as `by`
 PASSWORD_MIN, PASSWORD_MAX = 10, 128  # characters
+
+log = logging.getLogger("desk")
 
 
 class AccountError(ValueError):
@@ -50,6 +52,7 @@ class Accounts:
         self.factors = SecondFactors(folder)
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
+        self._refused: Stamp | None = None
         self._known: dict[str, Account] = {}
         self._decoy = self._hasher.hash("nobody's password")
         self._read()
@@ -57,9 +60,9 @@ class Accounts:
     def all(self) -> list[Account]:
         """Everybody, by name."""
         with self._lock:
-            if stamp(self._path) != self._stamp:
-                with contextlib.suppress(AccountError):
-                    self._read()
+            now = stamp(self._path)
+            if now != self._stamp:
+                self._look_again(now)
             return sorted(self._known.values(), key=lambda account: account.name)
 
     def find(self, name: str) -> Account | None:
@@ -102,12 +105,23 @@ class Accounts:
         if self.factors.left(name) is not None:
             self.factors.remove(name)  # not for the next of that name
 
+    def _look_again(self, now: Stamp | None) -> None:
+        """The file has changed. That it cannot be read is said once: else somebody waits in vain for a new account."""
+        try:
+            self._read()
+        except AccountError as error:
+            if now != self._refused:
+                log.error("%s; the accounts of before go on counting", error)
+            self._refused = now
+
     def _read(self) -> None:
         found = stamp(self._path)
         try:
             entries = json.loads(self._path.read_bytes()) if found else []
             known = {entry["name"]: _account(entry) for entry in entries}
-        except (OSError, ValueError, RecursionError, TypeError, KeyError) as error:
+        except OSError as error:
+            raise AccountError(unreadable(self._path, error)) from error
+        except (ValueError, RecursionError, TypeError, KeyError) as error:
             raise AccountError(f"{self._path}: cannot be read as accounts ({error!r}); restore or remove it") from error
         self._known, self._stamp = known, found
 

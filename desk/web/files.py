@@ -1,4 +1,5 @@
-"""Small files of the desk's folder: replaced whole or not at all, readable by their owner only."""
+"""Small files of the desk's folder: replaced whole or not at all, readable by their owner only, who is the desk's user
+also where root has typed the command."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 Stamp = tuple[int, int, int]
+ROOT = 0
 
 
 def stamp(path: Path) -> Stamp | None:
@@ -23,6 +25,7 @@ def replace(path: Path, text: str) -> None:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)  # made with mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            leave_to_the_desk(file.fileno(), path)
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
@@ -30,3 +33,17 @@ def replace(path: Path, text: str) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def leave_to_the_desk(handle: int, path: Path) -> None:
+    """What root makes belongs to the user who had it, else to the folder's: the desk could not read what is root's."""
+    if os.geteuid() != ROOT:
+        return
+    owners = [place.stat() for place in (path, path.parent) if place.exists()]
+    owner = next((one for one in owners if one.st_uid != ROOT), owners[-1])
+    os.fchown(handle, owner.st_uid, owner.st_gid)
+
+
+def unreadable(path: Path, error: OSError) -> str:
+    """Why one of them cannot be had, and what to do."""
+    return f"{path}: {error.strerror}: let this user read and write {path.parent}: see its owner and mode"

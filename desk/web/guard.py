@@ -114,11 +114,11 @@ class Guard:
         """Whether somebody of that name has been logged in with this browser."""
         return self.key.is_signed(name, request.cookies.get(KNOWN_COOKIE, ""))
 
-    def mark_known(self, response: web.StreamResponse, account: Account) -> None:
+    def mark_known(self, request: web.Request, response: web.StreamResponse, account: Account) -> None:
         """Mark this browser as known: strangers' attempts do not make it wait."""
         response.set_cookie(
             *(KNOWN_COOKIE, self.key.sign(account.name)),
-            max_age=KNOWN_S, path="/api/login", secure=self.encrypted, httponly=True, samesite="Strict",
+            max_age=KNOWN_S, path="/api/login", secure=self.is_encrypted(request), httponly=True, samesite="Strict",
         )  # fmt: skip
 
     def middlewares(self) -> list[Any]:

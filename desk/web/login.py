@@ -64,7 +64,7 @@ class Login:
         self._audit.enter("login", name, self._guard.address(request))
         response = web.Response(status=204)
         await self._open(request, response, account)
-        self._guard.mark_known(response, account)
+        self._guard.mark_known(request, response, account)
         return response
 
     async def proven(self, request: web.Request, name: str, password: str) -> Account | None:

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import pyotp
 
-from desk.web.files import Stamp, replace, stamp
+from desk.web.files import Stamp, leave_to_the_desk, replace, stamp, unreadable
 
 FILE, LOCK_FILE = "second-factors.json", "second-factors.lock"
 STEP_S = 30
@@ -124,6 +124,7 @@ class SecondFactors:
         """What is so now; what is changed in it is on the disk afterwards, if it has to. One at a time, other processes
         too. Raises OSError."""
         with self._lock, self._lock_path.open("w") as lock:
+            leave_to_the_desk(lock.fileno(), self._lock_path)
             fcntl.flock(lock, fcntl.LOCK_EX)
             before = self._all()
             known = dict(before)
@@ -149,7 +150,9 @@ class SecondFactors:
         try:
             entries = json.loads(self._path.read_bytes()) if found else {}
             self._known = {str(name): _factor(**entry) for name, entry in entries.items()}
-        except (OSError, ValueError, RecursionError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise SecondFactorError(unreadable(self._path, error)) from error
+        except (ValueError, RecursionError, TypeError, AttributeError) as error:
             why = f"{self._path}: cannot be read as second factors ({error!r}); restore or remove it"
             raise SecondFactorError(why) from error
         self._stamp = found

@@ -21,6 +21,7 @@ from upkeep_rig import roster_document
 
 from common.ports import HOST, free_port
 from desk.command import parse
+from desk.web.guard import KNOWN_COOKIE
 from desk.web.sessions import COOKIE
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto
@@ -114,7 +115,7 @@ def test_behind_the_real_nginx(proxy: Proxy, desk: DeskRig, broker: Mosquitto, t
                 assert page.status == 200 and "<html" in await page.text()
             async with browser.post(proxy.url + "/api/login", json={"name": NAME, "password": PASSWORD}) as login:
                 assert login.status == 204, await login.text()
-                assert login.cookies[COOKIE]["secure"]
+                assert all(login.cookies[name]["secure"] for name in (COOKIE, KNOWN_COOKIE))
             async with browser.ws_connect(proxy.url + "/api/feed") as feed:
                 incident_id = await asyncio.to_thread(street.press)
                 while json.loads((await feed.receive(WAIT_S)).data).get("incident", {}).get("id") != incident_id:

@@ -302,7 +302,22 @@ def test_keys_are_their_owners_and_damage_ends_no_duty(story: Story, caplog: pyt
     file.write_text("damaged")
     story.tell(f"{ME}-17-4")
     assert "put aside" in caplog.text and tool.check(story.export(f"{ME}-17-4")) == []
-    assert "changed: link 1" in story.check()[0]
+    assert f"signed with a key that is not in {evidence.KEYS_FILE}: link 1" in story.check()[0]
+
+
+def test_a_register_that_was_put_back_without_its_keys_is_no_forgery(
+    told: Story, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each link was called "changed", by a desk whose disk had died. Red too when nothing is said at all."""
+    keys = told.path.parent / evidence.KEYS_FILE
+    kept = keys.read_bytes()
+    keys.unlink()
+    with Register(told.path):
+        assert f"{evidence.KEYS_FILE} is missing" in caplog.text and "backup" in caplog.text
+    wrong = told.check()
+    assert wrong and all(line.startswith("signed with a key that is not in") for line in wrong), wrong
+    keys.write_bytes(kept)
+    assert told.check() == []
 
 
 def test_the_command(told: Story, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
