@@ -24,6 +24,7 @@ from common.identity import Identity
 from desk import trouble
 from desk.line_proof import Proof
 from desk.mqtt_client import Client, make_client
+from desk.rival import Rival
 from desk.trouble import Trouble
 
 KEEPALIVE_S = 15
@@ -92,6 +93,7 @@ class Line:
         """Between when and when, on this connection, far too much came over it."""
         self.renews = False
         """Whether it connects again of its own accord: it stands again in a moment, and nothing is wrong."""
+        self._rival, self._is_contested = Rival(), False
         self._said = ""
         """The last error of the present connection, as paho logs it."""
         self._client = make(client_id, login.tls, login.user, login.password)
@@ -107,6 +109,8 @@ class Line:
     @property
     def trouble(self) -> Trouble:
         """What is wrong with it; NONE when nothing is."""
+        if self._is_contested and self._trouble in (trouble.NONE, trouble.GONE):
+            return trouble.CONTESTED
         if self.stands and self._late:
             return self._deafness
         return self._trouble
@@ -159,9 +163,12 @@ class Line:
 
     def look(self) -> None:
         """Send the next proof, and judge the last ones; call it often."""
+        now_ms = monotonic_ms()
+        if self._is_contested and not self._rival.is_there(now_ms):
+            self._is_contested = False
+            self._on_change(self)
         if not self.stands:
             return
-        now_ms = monotonic_ms()
         with self._proving:
             self._proof.look(now_ms)
             payload, late, stuck = self._proof.next(now_ms), self._proof.is_late, self._proof.is_stuck
@@ -242,6 +249,9 @@ class Line:
             self.stands = False
             self._on_change(self)
         elif self.stands:
+            now_ms = monotonic_ms()
+            self._rival.ended(now_ms)
+            self._is_contested = self._rival.is_there(now_ms)
             self._fall(self._deafness if self._late else trouble.GONE)
         elif not self._answered:
             self._fall(trouble.of_closing(self._said))

@@ -29,6 +29,11 @@ CONNECTING = Trouble("connecting", "connecting")
 STOPPED = Trouble("stopped", "stopped")
 STALLED = Trouble("stalled", "this desk does not get on: it waits for its disk, or its machine has too much to do")
 GONE = Trouble("gone", "the broker has gone: the connection ended")
+CONTESTED = Trouble(
+    "contested",
+    "the broker ends this desk's connections one after the other: another desk runs on a copy of this desk's folder, "
+    "under the same name there, and calls reach the one or the other; end one of the two",
+)
 DEAF = Trouble(
     "deaf", "the desk's own message does not come back from the broker: calls may not reach this desk; connecting again"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import re
+import shutil
 import socket
 import sqlite3
 import ssl
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from desk_page_probe import STATIC
+from desk_rig import wait_for
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
@@ -24,6 +26,7 @@ from desk import trouble
 from desk.duty import QUIET, Duty
 from desk.register import Register, RegisterError
 from desk.register_file import damaged
+from desk.rival import QUIET_MS, Rival
 from sim.servers.authority import Authority
 from sim.servers.broker import Mosquitto, Tls
 
@@ -234,6 +237,39 @@ def test_the_page_has_words_for_each() -> None:
     for language in ("en", "ru", "kk"):
         words = json.loads((STATIC / "i18n" / f"{language}.json").read_text())
         assert {f"why.{code}" for code in codes} <= set(words), language
+
+
+@pytest.mark.mosquitto
+def test_two_desks_on_copies_of_one_folder_say_so(
+    tmp_path: Path, broker: Mosquitto, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A backup that was tried beside the desk took its session, and half of its calls: the log had "the connection
+    ended" twice a second, the page nothing. Red without desk/rival.py, and where it is said twice or never ends."""
+    monkeypatch.setattr("desk.rival.QUIET_MS", 1500)
+    paths = [tmp_path / name / "register.sqlite" for name in ("one", "two")]
+    with Register(paths[0]) as register:
+        register.desk_id()
+    shutil.copytree(paths[0].parent, paths[1].parent)
+
+    with Register(paths[0]) as one, Register(paths[1]) as two, Duty(one, broker.host, broker.port, name="one") as stays:
+        with Duty(two, broker.host, broker.port, name="two") as copy:
+            wait_for(lambda: {stays.why.code, copy.why.code} == {"contested"}, "both say so")
+            assert not stays.connected and not copy.connected
+        wait_for(lambda: stays.connected, "the one that stays")
+        assert stays.why == trouble.NONE
+    said = [text for text in caplog.messages if "desk one:" in text]
+    assert "copy of this desk's folder" in said[-2] and "is heard again" in said[-1], said
+
+
+def test_a_broker_that_starts_again_is_no_other_desk() -> None:
+    """Three times within ten seconds, or as often as it likes at ease."""
+    for pause_ms, ends, is_there in ((3_000, 3, False), (4_000, 100, False), (500, 4, True)):
+        found, now_ms = Rival(), 1_000_000
+        for _ in range(ends):
+            now_ms += pause_ms
+            found.ended(now_ms)
+        assert found.is_there(now_ms) is is_there, (pause_ms, ends)
+        assert not found.is_there(now_ms + QUIET_MS + 1)
 
 
 def reason(register: Register, host: str, port: int, wanted: str, **login: object) -> str:
