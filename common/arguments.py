@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from common.home import COLUMN_COMMAND, DESK_COMMAND
+from common.numbers import must_be
 from common.sentences import LANGUAGES, Sentences
 
 EXIT_USAGE = 2
@@ -50,7 +51,7 @@ def number(must: str, accepts: Callable[[float], bool]) -> Callable[[str], float
         except ValueError:
             found = math.nan  # which no comparison takes
         if not accepts(found):
-            raise argparse.ArgumentTypeError(f"found {text!r}, must be {must}")
+            raise argparse.ArgumentTypeError(f"found {text!r}, must be {must_be(text, must)}")
         return found
 
     return parsed

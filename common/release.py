@@ -142,8 +142,14 @@ def is_signed(text: bytes, signature: bytes, keys: Sequence[rsa.RSAPublicKey]) -
 
 
 def load_public_keys(files: Iterable[Path]) -> list[rsa.RSAPublicKey]:
-    """Raises ReleaseError and OSError."""
-    return [load_public_key(file.read_bytes()) for file in files]
+    """Raises ReleaseError, which names the file, and OSError."""
+    found = []
+    for file in files:
+        try:
+            found.append(load_public_key(file.read_bytes()))
+        except ReleaseError as error:
+            raise ReleaseError(f"{file}: {error}") from error
+    return found
 
 
 def load_public_key(pem: bytes) -> rsa.RSAPublicKey:

@@ -118,4 +118,7 @@ def first_line(path: Path) -> str:
         raise SetupError(f"--password-file {path}: its first line is empty, and should be the password")
     if lines[0].startswith("{"):
         raise SetupError(f"--password-file {path}: that is JSON; it should be the password alone, in the first line")
+    if lines[0].startswith("-----BEGIN"):
+        why = "that is a key or a certificate; it should be the password alone, in the first line"
+        raise SetupError(f"--password-file {path}: {why}")
     return lines[0]

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from yarl import URL
 
+from common.numbers import must_be
 from common.places import apart_m
 
 FIELDS = ("id", "name", "lat", "lon", "stream")
@@ -118,6 +119,8 @@ def _rows(text: str) -> Iterator[tuple[int, Camera | None, Wrong]]:
 
 
 def _head(names: list[str]) -> Wrong:
+    if 2 * len({*FIELDS} & {*names}) < len(FIELDS):
+        return [("all columns", f"is no table of cameras: the first line must have the names {','.join(FIELDS)}")]
     wrong = [(f"column {name}", "is missing in the first line") for name in FIELDS if name not in names]
     unknown = sorted({name for name in names if name not in FIELDS or names.count(name) > 1})
     return wrong + [(f"column {name or '(empty)'}", f"must be one of {','.join(FIELDS)}, once") for name in unknown]
@@ -125,7 +128,7 @@ def _head(names: list[str]) -> Wrong:
 
 def _camera(names: list[str], cells: list[str]) -> tuple[Camera | None, Wrong]:
     if len(cells) != len(names):
-        why = f"found {len(cells)} cells, must be {len(names)}: is a comma without quotes in one?"
+        why = f"found {len(cells)} cells, must be {len(names)}: is a comma without quotes in one, or in a number?"
         return None, [("all columns", why)]
     row = {name: cell.strip() for name, cell in zip(names, cells, strict=True)}
     wrong: Wrong = []
@@ -135,7 +138,8 @@ def _camera(names: list[str], cells: list[str]) -> tuple[Camera | None, Wrong]:
         wrong.append(("name", f"found {row['name'][:40]!r}, must be 1 to {NAME_MAX} characters of text"))
     for name, limit in LIMITS.items():
         if not NUMBER.fullmatch(row[name]):
-            wrong.append((name, f"found {row[name][:40]!r}, must be a number with a point, such as 54.8753"))
+            right = must_be(row[name][:40], "a number with a point, such as 54.8753")
+            wrong.append((name, f"found {row[name][:40]!r}, must be {right}"))
         elif abs(float(row[name])) > limit:
             wrong.append((name, f"found {row[name]}, must be degrees from -{limit:.0f} to {limit:.0f}"))
     stream, more = _stream(row["stream"])

@@ -13,6 +13,7 @@ from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
 from firmware.startup.pins import CHIPS
 from firmware.update.state import KEYS_FILE as KEYS_FILE
 
+ANY_KEY = {"device_id", "region", "location", "broker", "link", "pins"}  # of which a configuration has one at least
 CHIP_FILE = "chip"  # in a column's folder: the chip that it was provisioned for
 
 
@@ -25,6 +26,8 @@ def read_document(path: Path) -> dict[str, Any]:
     that is missing or cannot be read."""
     file = path / CONFIG_FILE if path.is_dir() else path
     document = _json(file)
+    if not ANY_KEY & document.keys():  # another file of provisioning, perhaps
+        raise DocumentError("document.none", file=file)
     beside = file.with_name(SECRETS_FILE)
     if "secrets" not in document and beside.exists():
         document["secrets"] = _json(beside)
@@ -86,11 +89,17 @@ def is_fleet(path: Path) -> bool:
     return path.is_dir() and not (path / CONFIG_FILE).exists()
 
 
-def of_fleet(path: Path, carried: str | None) -> Path:
-    """The folder in a fleet's of the column that the board is already. Raises DocumentError."""
+def columns_of(path: Path) -> list[str]:
+    """The columns in a fleet's folder. Raises DocumentError when there is none."""
     known = sorted(entry.name for entry in path.iterdir() if (entry / CONFIG_FILE).exists())
     if not known:
         raise DocumentError("fleet.empty", path=path)
+    return known
+
+
+def of_fleet(path: Path, carried: str | None) -> Path:
+    """The folder in a fleet's of the column that the board is already. Raises DocumentError."""
+    known = columns_of(path)
     if carried is None:
         raise DocumentError("fleet.blank-board", path=path, first=known[0])
     if carried not in known:

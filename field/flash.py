@@ -294,7 +294,9 @@ def jobs_of(texts: Sequence[str]) -> list[Job]:
             raise FlashError("flash.one-port", ports=", ".join(same))
     columns: dict[str, list[str]] = {}
     for job in jobs:
-        if not documents.is_fleet(job.config):
+        if documents.is_fleet(job.config):
+            documents.columns_of(job.config)
+        else:
             columns.setdefault(str(documents.read_document(job.config).get("device_id")), []).append(job.port)
     for column, ports in columns.items():
         if len(ports) > 1:

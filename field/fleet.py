@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common.numbers import WITH_COMMA, must_be
 from common.places import Spot, Stray, strays
 from field import rows, shared
 from field.rows import COLUMNS
 
 DELIMITERS = ",;\t"  # a spreadsheet set to Russian writes semicolons
-SHARED_FILE = "fleet.toml"
+SHARED_FILE, TABLE_FILE = "fleet.toml", "fleet.csv"
+HEAD_BYTES = 1000
 
 
 class FleetError(ValueError):
@@ -59,6 +61,8 @@ def read(table: Path) -> Fleet:
     """The fleet of a CSV file and of the fleet.toml beside it. Raises FleetError with all that is wrong in both, and
     OSError when a file is missing."""
     text = _text(table)
+    if what := _no_table(table, text):
+        raise FleetError([what])
     beside = table.with_name(SHARED_FILE)
     shared_text = _text(beside)
     common, troubles = _shared(beside, shared_text)
@@ -150,13 +154,34 @@ def _lines(table: Path, text: str, troubles: list[str]) -> Iterator[tuple[int, d
                     troubles += wrong
                     return
             elif len(cells) != len(header):
+                hint = ": is a comma without quotes in one, or in a number?" if delimiter == "," else ""
                 troubles.append(
-                    f"{table.name}:{start}: found {len(cells)} cells, must be {len(header)} as in the header"
+                    f"{table.name}:{start}: found {len(cells)} cells, must be {len(header)} as in the header{hint}"
                 )
             else:
                 yield start, dict(zip(header, cells, strict=True))
     except csv.Error as error:
         troubles.append(f"{table.name}:{reader.line_num}: {error}; must be a CSV table")
+
+
+def _no_table(file: Path, text: str) -> str:
+    """What else it is, when its first line has few of the names: told once, not for each name."""
+    needed = [name for name, is_needed in COLUMNS.items() if is_needed]
+    head = next((line for line in text.splitlines() if line.strip()), "")
+    names = {cell.strip().strip('"') for cell in head.split(_delimiter(head))}
+    if not head or 2 * len(names & {*needed}) >= len(needed):
+        return ""
+    if file.suffix == ".toml" or _is_toml(text):
+        beside = [one for one in sorted(file.parent.glob("*.csv")) if b"device_id" in one.read_bytes()[:HEAD_BYTES]]
+        return f"{file.name}: these are the settings; the table is another file: FLEET={[*beside, Path(TABLE_FILE)][0]}"
+    return f"{file.name}:1: is no table of columns: its first line must have the names {', '.join(needed)}"
+
+
+def _is_toml(text: str) -> bool:
+    try:
+        return any(isinstance(value, dict) for value in tomllib.loads(text).values())
+    except tomllib.TOMLDecodeError:
+        return False
 
 
 def _wrong_in_header(table: Path, header: list[str]) -> list[str]:
@@ -198,6 +223,9 @@ def _shared(file: Path, text: str) -> tuple[dict[str, Any], list[str]]:
     except tomllib.TOMLDecodeError as error:
         place = re.search(r"line (\d+), column (\d+)", str(error))
         where = f"{file.name}:{place[1]}:{place[2]}" if place else file.name
+        line = text.split("\n")[int(place[1]) - 1] if place else ""
+        if comma := re.search(rf"=\s*({WITH_COMMA.pattern})\s*(#|$)", line):
+            raise FleetError([f"{where}: found {comma[1]!r}, must be {must_be(comma[1], '')}"]) from error
         raise FleetError([f"{where}: {error}; must be TOML"]) from error
     wrong = shared.check(found)
     for keys, _ in wrong:  # it is told once, not again for each row

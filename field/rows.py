@@ -7,6 +7,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from common.numbers import must_be
 from field.access import CENTRE
 from field.shared import WIFI_OF_LINK
 from firmware.startup import config, hosts, pins
@@ -98,7 +99,8 @@ def _numbers(cells: dict[str, str]) -> list[Trouble]:
         if not cell and not COLUMNS[name]:
             continue
         if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell):
-            troubles.append((name, f"found {cell!r}, must be a number with a point, such as 54.8753"))
+            right = must_be(cell, "a number with a point, such as 54.8753")
+            troubles.append((name, f"found {cell!r}, must be {right}"))
         elif abs(float(cell)) > (limit := LIMITS.get(name, math.inf)):
             troubles.append((name, f"found {cell}, must be degrees from -{limit} to {limit}"))
     return troubles

@@ -27,7 +27,8 @@ def read_key(path: Path) -> bytes:
         why = error.strerror if isinstance(error, OSError) else error
         raise KeyFileError(f"{path}: {why}: give the answer.key that provisioning writes into centre/") from None
     if not KEY.fullmatch(text):
-        raise KeyFileError(f"{path}: found {len(text)} characters, must be 64 hexadecimal digits")
+        why = f"found {len(text)} characters, must be 64 hexadecimal digits"
+        raise KeyFileError(f"{path}: {why}: give the answer.key that provisioning writes into centre/")
     return bytes.fromhex(text)
 
 

@@ -97,7 +97,8 @@ def parse(document: Any, name: str) -> Roster:
     rows = document.get("columns") if isinstance(document, dict) and document.get("v") == VERSION else None
     if not isinstance(rows, list) or not 0 < len(rows) <= COLUMNS_MAX:
         found = type(document).__name__ if not isinstance(document, dict) else f"v {document.get('v')!r}"
-        raise RosterError(f"{name}: found {found}, must be v {VERSION} with a list of 1 to {COLUMNS_MAX} columns")
+        why = f"found {found}, must be v {VERSION} with a list of 1 to {COLUMNS_MAX} columns"
+        raise RosterError(f"{name}: {why}: give the roster.json that provisioning writes into centre/")
     wrong, entries = [], {}
     centre = document.get("centre", "")
     if not isinstance(centre, str) or len(centre) > CENTRE_MAX:

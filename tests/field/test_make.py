@@ -123,7 +123,8 @@ def test_a_port_that_cannot_be_opened_says_why_and_what_to_do(
     said = Words(language)(PORTS[number], group=port.group())
     assert logs.main([str(port), "--lang", language]) == EXIT_FAILED
     assert said in capsys.readouterr().err
-    (tmp_path / "columns").mkdir()
+    (tmp_path / "columns" / "one").mkdir(parents=True)
+    (tmp_path / "columns" / "one" / "config.json").touch()
     log = tmp_path / "log.csv"
     assert flash.main([f"{port}={tmp_path}/columns", "--lang", language, "--log", str(log)]) == EXIT_FAILED
     assert said in capsys.readouterr().err
