@@ -21,6 +21,7 @@ SERVERS ?= build/servers
 LINK ?= build/board
 # LANG as it was typed behind make; the one of the environment comes with LC_ALL and the rest.
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
+TOOLBOX = $(PY) -m tools.toolbox $(SPEAK)
 
 .DEFAULT_GOAL := help
 .PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types types-host types-device build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell code bench campaign soak mutation lock clean
@@ -31,15 +32,15 @@ help: ## list the targets
 venv: needs-run needs-live needs-field needs-dev needs-stubs ## make .venv with all pinned packages
 
 $(SETS:%=needs-%): needs-%:
-	@$(PROVIDE) $*
+	@$(PROVIDE) $* $(SPEAK)
 
 tools: needs-run ## fetch and check MicroPython, mosquitto and the device libraries
-	@$(PY) -m tools.toolbox
+	@$(TOOLBOX)
 
 run: needs-run ## three columns and the desk in the browser; UI=script (in a pipe); RUNTIME=micropython
-	@if test -t 0 -a -t 1 -a -z "$$CI" -o -n "$(filter-out script,$(UI))"; then $(PROVIDE) live; fi
-	@$(PY) -m tools.toolbox umqtt
-	@$(PY) -m sim demo $(if $(UI),--ui $(UI)) $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(FOLDER),--folder "$(FOLDER)")
+	@if test -t 0 -a -t 1 -a -z "$$CI" -o -n "$(filter-out script,$(UI))"; then $(PROVIDE) live $(SPEAK); fi
+	@$(TOOLBOX) umqtt
+	@$(PY) -m sim demo $(if $(UI),--ui $(UI)) $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(FOLDER),--folder "$(FOLDER)") $(SPEAK)
 
 desk: needs-live ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk for columns elsewhere
 	@test -n "$(BROKER)" -a -n "$(FOLDER)" || { echo "error / ошибка / қате: make desk BROKER=HOST:PORT FOLDER=register"; exit 2; }
@@ -58,7 +59,7 @@ test: ## lint, types and all tests; STRICT=1: a missing runtime is a failure
 # What needs no other program than Python: the firmware, its world in virtual time, the contract, the rules of the house.
 QUICK = tests/firmware tests/virtual tests/contract tests/house tests/chip tests/field
 quick: lint ## lint and the fast tests, in less than a minute on two cores
-	@$(PY) -m tools.toolbox umqtt
+	@$(TOOLBOX) umqtt
 	$(PY) -m pytest --quiet --numprocesses 3 -m "not slow and not alone and not program" $(QUICK)
 
 lint: needs-dev ## ruff
@@ -73,11 +74,11 @@ types-device: needs-dev needs-stubs
 	$(if $(ON_DEVICE),$(PY) -m mypy --config-file mypy-device.ini $(ON_DEVICE))
 
 build: needs-field ## build/bundle: what a board gets, with a manifest of hashes and a size budget
-	@$(PY) -m tools.toolbox umqtt > /dev/null
+	@$(TOOLBOX) umqtt > /dev/null
 	@$(PY) -m field.bundle $(SPEAK)
 
 release: needs-field ## [OUT=build/release KEYS="a.pem b.pem" FLOOR=1.2.0 KEY=private.pem]: files, manifest and SBOM of an update over the air
-	@$(PY) -m tools.toolbox umqtt > /dev/null
+	@$(TOOLBOX) umqtt > /dev/null
 	@$(PY) -m field.release make --out "$(if $(findstring command,$(origin OUT)),$(OUT),build/release)" \
 	  $(if $(KEYS),--keys $(KEYS)) $(if $(FLOOR),--floor "$(FLOOR)") $(if $(KEY),--key "$(KEY)") $(SPEAK)
 
@@ -97,16 +98,16 @@ renew: needs-field ## [OUT=provisioned]: what provisioning made anew, sealed for
 	@$(PY) -m field.renewal --out "$(OUT)" $(SPEAK)
 
 servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"] [STAND_INS=1]: broker, centre, cameras, intercoms and clock of that fleet, for boards and a desk
-	@$(PY) -m tools.toolbox mosquitto > /dev/null
-	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)") $(if $(STAND_INS),--stand-ins)
+	@$(TOOLBOX) mosquitto > /dev/null
+	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)") $(if $(STAND_INS),--stand-ins) $(SPEAK)
 
 board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1 FAULT="deaf" CARD=file]: a virtual board, its serial port is LINK
 	@test -n "$(CONFIG)" || { echo "error / ошибка / қате: make board CONFIG=provisioned/columns/ID"; exit 2; }
-	@$(PY) -m tools.toolbox micropython umqtt > /dev/null
+	@$(TOOLBOX) micropython umqtt > /dev/null
 	@mkdir -p "$$(dirname "$(LINK)")"
 	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SERVERS)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
 	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)") $(if $(NO_PSRAM),--no-psram) \
-	  $(foreach name,$(FAULT),--fault "$(name)") $(if $(CARD),--card "$(CARD)")
+	  $(foreach name,$(FAULT),--fault "$(name)") $(if $(CARD),--card "$(CARD)") $(SPEAK)
 
 image: needs-field ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
 	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error / ошибка / қате: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }
@@ -116,17 +117,17 @@ FLASH = $(PY) -m field.flash --log "$(OUT)/flashed.csv" $(if $(FORCE),--force) $
 
 flash: needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID [FORCE=1]: bring a board up to date; OUT/flashed.csv is the log
 	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error / ошибка / қате: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }
-	@$(PY) -m tools.toolbox umqtt > /dev/null
+	@$(TOOLBOX) umqtt > /dev/null
 	@$(FLASH) "$(PORT)=$(CONFIG)"
 
 flash-all: needs-field ## BOARDS="PORT=CONFIG 'PORT=A FOLDER'", or PORTS="PORT PORT" of columns that OUT provisioned [FORCE=1]: several at once
 	@test -n "$(BOARDS)$(PORTS)" || { echo 'error / ошибка / қате: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG" | PORTS="PORT PORT"'; exit 2; }
-	@$(PY) -m tools.toolbox umqtt > /dev/null
+	@$(TOOLBOX) umqtt > /dev/null
 	@$(FLASH) $(BOARDS) $(foreach port,$(PORTS),"$(port)=$(OUT)/columns")
 
 diag: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
 	@test -n "$(PORT)" || { echo "error / ошибка / қате: make diag PORT=/dev/ttyUSB0"; exit 2; }
-	@$(PY) -m tools.toolbox umqtt > /dev/null
+	@$(TOOLBOX) umqtt > /dev/null
 	@$(PY) -m field.diag "$(PORT)" $(if $(JSON),--json) --out "$(OUT)" $(SPEAK)
 
 logs: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: last reset, faults and journal of a column on duty
@@ -151,7 +152,7 @@ code: needs-field ## DEVICE=ID CHALLENGE=16777300-1, or PORT=/dev/ttyUSB0 [CODE=
 	@$(PY) -m field.code $(if $(PORT),--port "$(PORT)" $(if $(CODE),--code "$(CODE)"),"$(DEVICE)" "$(CHALLENGE)") --out "$(OUT)" $(SPEAK)
 
 bench: tools needs-live needs-dev ## measure, side by side with stock umqtt.simple
-	@$(PY) -m tools.toolbox gstreamer baresip chromium > /dev/null
+	@$(TOOLBOX) gstreamer baresip chromium > /dev/null
 	@$(PY) -m sim bench
 
 CAMPAIGN = $(PY) -m sim campaign $(if $(CONTROL),--control $(CONTROL)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))

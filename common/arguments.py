@@ -18,13 +18,14 @@ _DIGITS_MAX = 9
 _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 
 
-def lists(tables: Mapping[str, Mapping[str, str]]) -> str:
-    """Titles with tables of names and what they mean, for the end of a help text."""
+def lists(tables: Mapping[str, Mapping[str, str]], said: Callable[[str], str] = str) -> str:
+    """Titles with tables of names and what they mean, for the end of a help text; `said` turns a text into the
+    person's language."""
     width = max(len(name) for table in tables.values() for name in table)
     parts = []
     for title, table in tables.items():
-        lines = "\n".join(f"{name:{width}}  {text}" for name, text in table.items())
-        parts.append(f"{title}\n{textwrap.indent(lines, '  ')}")
+        lines = "\n".join(f"{name:{width}}  {said(text)}" for name, text in table.items())
+        parts.append(f"{said(title)}\n{textwrap.indent(lines, '  ')}")
     return "\n\n".join(parts)
 
 

@@ -9,7 +9,9 @@ the same key. What fills a hole is turned too, and so is what stands behind a pl
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -46,6 +48,13 @@ def language_of(argv: Sequence[str], environment: Mapping[str, str]) -> str:
         elif word == "--lang" and at + 1 < len(argv):
             asked = argv[at + 1]
     return choose(asked, environment)
+
+
+def any_letters() -> None:
+    """Standard input and output in UTF-8: a missing locale must not stop anybody."""
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 class Sentences:
@@ -88,6 +97,11 @@ class Sentences:
                 values = {name: self.said(value) for name, value in found.groupdict().items()}
                 return turned.format(**values)
         return None
+
+
+def spoken(argv: Sequence[str], *folders: Path) -> Sentences:
+    """By `--lang`, else by the environment: what more than one product says, and the tables of `folders`."""
+    return Sentences(language_of(argv, os.environ), COMMON, *folders)
 
 
 @cache

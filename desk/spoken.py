@@ -9,12 +9,11 @@ their codes). So does what is for a report of an error: tracebacks, and what lib
 from __future__ import annotations
 
 import logging
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.sentences import COMMON, Sentences, language_of
+from common import sentences
+from common.sentences import Sentences, any_letters
 
 WORDS = Path(__file__).with_name("words")
 LOG_WORDS = WORDS / "log"
@@ -24,7 +23,7 @@ LINE_MAX = 500
 
 def spoken(argv: Sequence[str], *more: Path) -> Sentences:
     """By `--lang`, else by the environment. `more`: folders with a command's own sentences."""
-    return Sentences(language_of(argv, os.environ), COMMON, WORDS, *more)
+    return sentences.spoken(argv, WORDS, *more)
 
 
 class LineInWords(logging.Formatter):
@@ -41,9 +40,7 @@ class LineInWords(logging.Formatter):
 
 def begin_log(argv: Sequence[str]) -> None:
     """From now on this process logs warnings and errors on standard error, in the language that `argv` asks for."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a missing locale must not garble anything
-            stream.reconfigure(encoding="utf-8", errors="replace")
+    any_letters()
     handler = logging.StreamHandler()
     handler.setFormatter(LineInWords(spoken(argv, LOG_WORDS)))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])

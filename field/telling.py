@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from common.release import ReleaseError
+from common.sentences import any_letters
 from field.keeping import KeepError
 from field.laptop import ClockError
 from field.words import English, Trouble, Words, asked_for
@@ -47,9 +48,7 @@ def in_words(main: Callable[[Sequence[str] | None], int]) -> Main:
 
     @functools.wraps(main)
     def told(argv: Sequence[str] | None = None) -> int:
-        for stream in (sys.stdin, sys.stdout, sys.stderr):
-            if hasattr(stream, "reconfigure"):  # a missing locale must not stop anybody
-                stream.reconfigure(encoding="utf-8", errors="replace")
+        any_letters()
         words = asked_for(argv, os.environ)
         try:
             return main(argv)

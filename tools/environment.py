@@ -1,6 +1,7 @@
 """Makes .venv and keeps it sound: `python3 -I tools/environment.py SET ...` installs those sets of requirements/.
 
-Runs on the machine's own Python before anything else is there, so the standard library has to do. What is installed
+Runs on the machine's own Python before anything else is there, so the standard library has to do, and what of
+common/ needs no more. What is installed
 stays until its file changes. A .venv that was made elsewhere, or whose interpreter is gone or has another version, is
 made anew. Settings of the shell or of pip that send packages elsewhere (PIP_USER, PIP_TARGET, PYTHONPATH, ...) do not
 count here.
@@ -15,10 +16,17 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # run as a file
+
+from common.arguments import Parser, add_language  # noqa: E402
+from common.sentences import any_letters  # noqa: E402
+from tools.spoken import spoken  # noqa: E402
+
 OLDEST = (3, 11)
 STUBS = "stubs"
 """The ESP32's modules as type checkers see them. They would hide the standard library's own, so they lie beside it."""
@@ -40,10 +48,10 @@ class EnvironmentBroken(RuntimeError):
 
 
 class Environment:
-    """The .venv of the checkout at `root`, with the stubs beside it in .tools."""
+    """The .venv of the checkout at `root`, with the stubs beside it in .tools. `say` is told of what takes long."""
 
-    def __init__(self, root: Path = ROOT) -> None:
-        self._root = root
+    def __init__(self, root: Path = ROOT, say: Callable[[str], None] = print) -> None:
+        self._root, self._say = root, say
         self._venv = root / ".venv"
         self._stubs = root / ".tools" / STUBS
         self._state = self._venv / ".installed.json"
@@ -61,7 +69,7 @@ class Environment:
             state = self._look()
             wanted = [name for name in sets if name not in state["sets"]]
             if wanted:
-                print(f"== .venv: pinned Python packages ({', '.join(wanted)})", flush=True)
+                self._say(f"== .venv: pinned Python packages ({', '.join(wanted)})")
                 self._install([files[name] for name in wanted if name != STUBS])
                 if STUBS in wanted:
                     shutil.rmtree(self._stubs, ignore_errors=True)
@@ -82,7 +90,7 @@ class Environment:
         why = self.why_unsound()
         if why is not None:
             if self._venv.exists():
-                print(f"== .venv: {why}; made anew", flush=True)
+                self._say(f"== .venv: {why}; made anew")
             self._make()
         return dict(json.loads(self._state.read_text()))
 
@@ -154,15 +162,20 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def main(sets: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """Returns the exit status: 1 when there is no such environment to be had."""
-    if sys.version_info < OLDEST:
-        print(f"error: {sys.executable} is older than 3.11; run: make PYTHON=/path/to/python3.11", file=sys.stderr)
-        return 1
+    any_letters()
+    words = spoken(argv)
+    parser = Parser(words, "tools/environment.py")
+    parser.add_argument("sets", nargs="*")
+    add_language(parser)
+    arguments = parser.parse_args(argv)
     try:
-        Environment().provide(sets)
-    except EnvironmentBroken as error:
-        print(f"error: {error}", file=sys.stderr)
+        if sys.version_info < OLDEST:
+            raise EnvironmentBroken(f"{sys.executable} is older than 3.11; run: make PYTHON=/path/to/python3.11")
+        Environment(say=lambda line: print(words.said(line), flush=True)).provide(arguments.sets)
+    except (EnvironmentBroken, OSError) as error:
+        print(words.said(f"error: {error}"), file=sys.stderr)
         return 1
     return 0
 

@@ -14,7 +14,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))  # run as a file, before anything is installed
 
-from common.sentences import LANGUAGES, language_of  # noqa: E402
+from common.sentences import LANGUAGES, any_letters, language_of  # noqa: E402
 
 TARGET = re.compile(r"^([a-z-]+):.*?## (.*)$", re.M)
 WIDTH = 9
@@ -37,8 +37,7 @@ def lines(makefile: str, language: str) -> list[str]:
 
 
 def main(argv: list[str]) -> int:
-    if hasattr(sys.stdout, "reconfigure"):  # a missing locale must not stop anybody
-        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    any_letters()
     try:
         print(*lines(Path(argv[0]).read_text("utf-8"), language_of(argv[1:], os.environ)), sep="\n", flush=True)
     except BrokenPipeError:  # whoever read it, `head` perhaps, has seen enough

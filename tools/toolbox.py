@@ -2,7 +2,7 @@
 
 Each is looked for on PATH first, then fetched into the git-ignored folder .tools (device libraries: into
 lib) once; after that no network is needed. `python -m tools.toolbox [NAME ...]` fetches and checks all, or
-those named, and prints a table.
+those named, and prints a table; what nothing works without is told on standard error.
 """
 
 import fcntl
@@ -23,9 +23,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from common.arguments import Parser, add_language
 from common.home import INSTALLED, LIB, LOCK, TOOLS
 from common.ports import free_port
+from common.sentences import Sentences, any_letters
 from tools import chromium, debian, gstreamer
+from tools.spoken import spoken
 
 STRICT = os.environ.get("STRICT", "") not in ("", "0")
 """True when a missing runtime or broker is a failure instead of a loudly printed skip."""
@@ -80,10 +83,11 @@ class ToolMissing(RuntimeError):
     """A tool is neither here nor to be had; the message says why and how to get it by hand."""
 
 
-def missing(error: ToolMissing | str) -> int:
-    """Say on standard error that a command cannot run without a tool; its exit status."""
+def missing(error: ToolMissing | str, said: Callable[[str], str] = str) -> int:
+    """Say on standard error that a command cannot run without a tool; its exit status. `said` turns a text into the
+    person's language."""
     how = "by themselves, at their first use" if INSTALLED else "by: make tools"
-    print(f"error: {error}\nAll tools are fetched, without root, {how}", file=sys.stderr)
+    print(said(f"error: {error}\nAll tools are fetched, without root, {how}"), file=sys.stderr)
     return EXIT_MISSING_TOOL
 
 
@@ -159,7 +163,10 @@ def _unpack_library(entry: dict[str, str], archive: Path, lib: Path, lock: Path)
 
 def _download(name: str, version: str, archive: Path) -> None:
     """Fetch the source archive as pip would. Raises ToolMissing."""
-    done = _output([sys.executable, "-I", str(PIP_ARCHIVE), name, version, str(archive)], DOWNLOAD_TIMEOUT_S)
+    try:
+        done = _output([sys.executable, "-I", str(PIP_ARCHIVE), name, version, str(archive)], DOWNLOAD_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        raise ToolMissing(f"{name} {version} did not come within {DOWNLOAD_TIMEOUT_S} s: is the network up?") from None
     if done.returncode:
         unreached = re.findall(r"^Could not fetch .*", done.stdout, re.MULTILINE)
         why = "\n".join([*unreached, done.stderr.strip()[-DOWNLOAD_ERROR_TAIL:]])
@@ -405,23 +412,35 @@ def _check_accepts(argv: list[str]) -> None:
         broker.wait()
 
 
-def main(names: list[str]) -> int:
+def main(argv: list[str]) -> int:
     """Fetch and check the named tools (default: all); print a table.
 
     Returns 1 when a device library is missing, or under STRICT anything; 2 for an unknown name.
     """
+    any_letters()
+    sentences = spoken(argv)
+    said, names = sentences.said, _parser(sentences).parse_args(argv).names
     if unknown := sorted(set(names) - set(TOOL_NAMES)):
-        print(f"error: no tool {', '.join(unknown)}; there are {', '.join(TOOL_NAMES)}", file=sys.stderr)
+        print(said(f"error: no tool {', '.join(unknown)}; there are {', '.join(TOOL_NAMES)}"), file=sys.stderr)
         return 2
     failed = False
     for name in names or TOOL_NAMES:
         started = time.monotonic()
         try:
-            print(f"{name:17} {check(name):36} {time.monotonic() - started:5.1f} s", flush=True)
-        except ToolMissing as error:
-            print(f"{name:17} MISSING: {error}", flush=True)
-            failed |= STRICT or name == "umqtt"
+            print(f"{name:17} {said(check(name)):36} {time.monotonic() - started:5.1f} s", flush=True)
+        except (ToolMissing, OSError) as error:
+            needed = STRICT or name == "umqtt"
+            told = f"{name:17} {said('MISSING')}: {said(str(error))}"
+            print(told, file=sys.stderr if needed else sys.stdout, flush=True)
+            failed |= needed
     return int(failed)
+
+
+def _parser(sentences: Sentences) -> Parser:
+    parser = Parser(sentences, "python -m tools.toolbox")
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    add_language(parser)
+    return parser
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from common.sentences import choose as choose
 
 FOLDER = Path(__file__).parent
 _SAID = "said."  # keys of what columns say by themselves
-_SENTENCES = FOLDER / "sentences"  # those that tools and the firmware's validator say in English
+SENTENCES = FOLDER / "sentences"  # those that tools and the firmware's validator say in English
 # MicroPython where it has no words: (-29312, 'MBEDTLS_ERR_SSL_CONN_EOF'), a bare -29312, [Errno 104] ECONNRESET.
 _TLS_NUMBER = re.compile(r"\(-(\d{4,5}), '[^']*'\)|(?<![\w.:-])-(\d{4,5})(?!\w)")
 _ERRNO = re.compile(r"\[Errno \d+\] ([A-Z]+)")
@@ -124,7 +124,7 @@ def load(language: str) -> Mapping[str, str]:
 @cache
 def sentences(language: str) -> Sentences:
     """Those of the tools, and those that every program on a host says."""
-    return Sentences(language, COMMON, _SENTENCES)
+    return Sentences(language, COMMON, SENTENCES)
 
 
 @cache

@@ -6,9 +6,11 @@ import socket
 import sys
 import time
 import webbrowser
+from collections.abc import Callable
 from pathlib import Path
 
 from common.ports import HOST
+from common.sentences import Sentences
 from sim.demo.city import City
 from sim.demo.columns import COLUMNS
 from sim.demo.desk_process import has_display
@@ -19,31 +21,39 @@ from tools import toolbox
 DESK_PORT, PILLAR_PORT = 8080, 8090
 LOOK_S = 0.5
 
+Say = Callable[[str], None]
 
-def run(runtime: str, folder: Path) -> int:
+
+def run(runtime: str, folder: Path, sentences: Sentences) -> int:
     """Print where the pages are, show the desk if there is a screen; returns when interrupted (KeyboardInterrupt)."""
-    broker, with_street = _broker(), _street()
+
+    def say(line: str) -> None:
+        print(sentences.said(line), flush=True)
+
+    broker, with_street = _broker(), _street(say)
     with City(
-        broker, folder, runtime=runtime, desk_port=_free(DESK_PORT), pillar_port=_free(PILLAR_PORT), street=with_street
-    ) as city:
-        _tell(city, broker, folder)
+        broker, folder, runtime=runtime, desk_port=_free(DESK_PORT), pillar_port=_free(PILLAR_PORT),
+        desk_arguments=("--lang", sentences.language), street=with_street,
+    ) as city:  # fmt: skip
+        _tell(city, broker, folder, say)
         if has_display():
             webbrowser.open(city.desk.url)
         while True:
             time.sleep(LOOK_S)
             if not city.desk.running:
-                print("The desk has ended; here it comes again, with everything it had.", flush=True)
+                say("The desk has ended; here it comes again, with everything it had.")
                 city.desk.start()
 
 
-def _tell(city: City, broker: Broker, folder: Path) -> None:
-    print("Three columns in Petropavlovsk and their desk. Press a button on a pillar's page, answer on the desk's.\n")
-    print(f"  desk      {city.desk.url}")
+def _tell(city: City, broker: Broker, folder: Path, say: Say) -> None:
+    say("Three columns in Petropavlovsk and their desk. Press a button on a pillar's page, answer on the desk's.\n")
+    say(f"  desk      {city.desk.url}")
     for number, place in enumerate(COLUMNS):
-        print(f"  {'' if number else 'pillars':8}  {city.page(place.device_id):42} {place.name}")
-        print(f"  {'':8}  {'':42} {' + '.join(city.equipment(place))}")
-    print(f"  broker    {type(broker).__name__} on {broker.host}:{broker.port}")
-    print(f"  register  {folder}\n\nCtrl-C ends it.", flush=True)
+        page = f"{city.page(place.device_id):42} {place.name}"
+        say(f"            {page}" if number else f"  pillars   {page}")
+        print(f"{'':54} {' + '.join(city.equipment(place))}")
+    say(f"  broker    {type(broker).__name__} on {broker.host}:{broker.port}")
+    say(f"  register  {folder}\n\nCtrl-C ends it.")
 
 
 def _broker() -> Broker:
@@ -51,14 +61,14 @@ def _broker() -> Broker:
     return Mosquitto(persistence=True) if toolbox.at_hand("mosquitto") else EmbeddedBroker()
 
 
-def _street() -> bool:
+def _street(say: Say) -> bool:
     """Whether two columns get a camera and an intercom as a city buys them: other people's programs, fetched once,
     if somebody looks on."""
     if not street.at_hand() and not sys.stdout.isatty():
         return False
-    missing = street.missing(lambda line: print(line, flush=True))
+    missing = street.missing(say)
     for why in list(missing.values())[:1]:
-        print(f"All three columns speak WHEP; no camera by RTSP, no intercom by SIP: {why}\n", flush=True)
+        say(f"All three columns speak WHEP; no camera by RTSP, no intercom by SIP: {why}\n")
     return not missing
 
 

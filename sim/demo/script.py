@@ -92,7 +92,7 @@ class Scenario:
             step.play(*([step.post] if step.post else []))
         except (StepFailed, TimeoutError, OSError) as error:
             self.failed += 1
-            self._say(f"FAIL {step.title}: {error}")
+            self._say(f"FAIL {step.title} ({error})")
             self._mend()
         else:
             self.passed += 1

@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
 
+from common.sentences import LANGUAGES
 from contract import validator
 from desk.ledger import STATES
 from sim.demo.columns import COLUMNS, DemoColumn, configuration
@@ -82,13 +83,18 @@ class Post:
 class Town:
     """A context manager: inside, everything runs. All methods may be called from any thread.
 
-    `patience` multiplies every timeout of `wait_for`. Raises DeskError when the desk does not start.
+    `patience` multiplies every timeout of `wait_for`; `language`: of the desk's log. Raises
+    DeskError when the desk does not start.
     """
 
     def __init__(
-        self, places: Sequence[DemoColumn] = COLUMNS, make_column: ColumnMaker | None = None, patience: float = 1.0
+        self,
+        places: Sequence[DemoColumn] = COLUMNS,
+        make_column: ColumnMaker | None = None,
+        patience: float = 1.0,
+        language: str = LANGUAGES[0],
     ) -> None:
-        self.patience = patience
+        self.patience, self._language = patience, language
         self.false_answers: list[str] = []
         self.breaches: list[str] = []
         self.posts: list[Post] = []
@@ -102,7 +108,9 @@ class Town:
         with contextlib.ExitStack() as life:
             folder = Path(life.enter_context(tempfile.TemporaryDirectory(prefix="sos-town-")))
             self.broker = life.enter_context(EmbeddedBroker(on_publish=self._on_publish))
-            self.desk = life.enter_context(DeskProcess(folder, self.broker.host, self.broker.port))
+            said = ("--lang", self._language)
+            desk = DeskProcess(folder, self.broker.host, self.broker.port, arguments=said)
+            self.desk = life.enter_context(desk)
             self.register = DeskClient(self.desk.url)
             for place in self._places:
                 life.callback(self._build(place).real.close)

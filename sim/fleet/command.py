@@ -8,15 +8,16 @@ import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from common.arguments import lists
+from common.arguments import Parser, add_language, lists
 from common.commands import add_no_input, command_lines
 from common.home import COLUMN_COMMAND
+from common.sentences import Sentences, any_letters
 from common.signals import exit_on
 from sim.fleet.surroundings import BREAKS, FleetServers, FleetServersError
-from sim.real.command import print_event
+from sim.real.command import Tell, printer
 from sim.servers.broker import BrokerError
+from sim.spoken import spoken
 from tools import toolbox
 
 EXIT_USAGE = 2
@@ -45,65 +46,66 @@ EVENTS = {
 
 def main(argv: list[str]) -> int:
     """Run the servers until `quit`; returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    any_letters()
+    sentences = spoken(argv)
+    arguments = _parser(sentences).parse_args(argv)
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
-        street = not arguments.stand_ins
-        with FleetServers(arguments.provisioned, arguments.state, print_event, street=street) as servers:
+        tell = printer(sentences.said)
+        with FleetServers(
+            arguments.provisioned, arguments.state, tell, street=not arguments.stand_ins, said=sentences.said
+        ) as servers:
             desk = f"localhost:{servers.broker.centre_port}"
-            report(event="ready", servers=str(servers.table), columns=len(servers.columns), desk=desk)
+            tell({"event": "ready", "servers": str(servers.table), "columns": len(servers.columns), "desk": desk})
             for what in arguments.broken:
-                _obey(servers, ["break", what])
-            _listen(servers, command_lines(no_input=arguments.no_input))
+                _obey(servers, ["break", what], tell)
+            _listen(servers, command_lines(no_input=arguments.no_input), tell)
     except (FleetServersError, BrokerError, TimeoutError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(sentences.said(f"error: {error}"), file=sys.stderr)
         return EXIT_FAILED
     except toolbox.ToolMissing as error:
-        return toolbox.missing(error)
+        return toolbox.missing(error, sentences.said)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
 
 
-def _listen(servers: FleetServers, lines: Iterable[str]) -> None:
+def _listen(servers: FleetServers, lines: Iterable[str], tell: Tell) -> None:
     for line in lines:
         words = line.split()
         if words == ["quit"]:
             return
         try:
             if words:
-                _obey(servers, words)
+                _obey(servers, words, tell)
         except (FleetServersError, BrokerError) as error:
-            report(event="error", text=str(error))
+            tell({"event": "error", "text": str(error)})
 
 
-def _obey(servers: FleetServers, words: list[str]) -> None:
+def _obey(servers: FleetServers, words: list[str], tell: Tell) -> None:
     match words:
         case ["break", what]:
             servers.break_(what)
-            report(event="broken", what=what)
+            tell({"event": "broken", "what": what})
         case ["mend", what]:
             servers.mend(what)
-            report(event="mended", what=what)
+            tell({"event": "mended", "what": what})
         case ["expire", device_id]:
-            report(event="expired", config=str(servers.expire(device_id)))
+            tell({"event": "expired", "config": str(servers.expire(device_id))})
         case ["close"]:
-            report(event="closed", count=servers.close_incidents())
+            tell({"event": "closed", "count": servers.close_incidents()})
         case ["help"]:
             for command, text in {**COMMANDS, **BREAKS}.items():
-                report(event="help", command=command, text=text)
+                tell({"event": "help", "command": command, "text": text})
         case _:
             raise FleetServersError(f"unknown command {' '.join(words)!r}: must be one of {', '.join(COMMANDS)}")
 
 
-def report(**event: Any) -> None:
-    print_event(event)
-
-
-def _parser() -> argparse.ArgumentParser:
+def _parser(sentences: Sentences) -> Parser:
     layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} servers", formatter_class=layout)
-    parser.description = (__doc__ or "").partition("`: ")[2]
+    description = (__doc__ or "").partition("`: ")[2]
+    parser = Parser(sentences, f"{COLUMN_COMMAND} servers", description, formatter_class=layout)
+    add_language(parser)
     add = parser.add_argument
     add("provisioned", type=Path, help="what provisioning made; it is not changed")
     help_text = "folder for the servers' own files (default: %(default)s)"
@@ -116,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
             "names of what can be broken:": BREAKS,
             "commands, one a line on standard input:": COMMANDS,
             "events, one JSON object a line:": EVENTS,
-        }
+        },
+        sentences.said,
     )
     return parser

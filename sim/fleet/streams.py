@@ -38,9 +38,16 @@ class Streams:
     """
 
     def __init__(
-        self, configured: Mapping[str, Mapping[str, str]], ports: Mapping[str, int], tell: Tell, *, real: bool
+        self,
+        configured: Mapping[str, Mapping[str, str]],
+        ports: Mapping[str, int],
+        tell: Tell,
+        *,
+        real: bool,
+        said: Callable[[str], str] = str,
     ) -> None:
-        self._tell, self._ports, self._real = tell, ports, real
+        """`said` turns a text into the person's language."""
+        self._tell, self._ports, self._real, self._said = tell, ports, real, said
         self._asked: dict[Endpoint, dict[str, str]] = {}  # by column, what is asked for at a place
         for device_id, streams in configured.items():
             for uri in streams.values():
@@ -49,7 +56,7 @@ class Streams:
 
     def start(self) -> None:
         """Everything, where it was the last time. Raises OSError."""
-        missing = street.missing(lambda line: print(line, file=sys.stderr, flush=True)) if self._real else {}
+        missing = street.missing(self._say) if self._real else {}
         left = dict.fromkeys(street.TOOLS, MOST)
         for place, uris in self._asked.items():
             kind = _kind(uris) if self._real else ""
@@ -60,6 +67,9 @@ class Streams:
                 left[kind] -= 1
             self.servers[place] = self._server(kind, uris, self._ports.get(text(place), 0))
         self.mend()
+
+    def _say(self, line: str) -> None:
+        print(self._said(line), file=sys.stderr, flush=True)
 
     def mend(self) -> None:
         """Whatever was broken is back, at the same port."""

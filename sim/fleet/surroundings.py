@@ -31,6 +31,7 @@ BREAKS = {
 }
 TABLE, PORTS = "connect-to", "ports.json"
 NTP_PORT = 123
+INCOMPLETE = "not as provisioning makes it, so make it anew with make provision FLEET=... OUT=..."
 
 Event = dict[str, Any]
 
@@ -50,9 +51,10 @@ class FleetServers:
         on_event: Callable[[Event], None] = lambda _: None,
         *,
         street: bool = False,
+        said: Callable[[str], str] = str,
     ) -> None:
         """`provisioned`: what provisioning wrote, read only; `state`: a folder for the servers' own files; `street`:
-        with cameras and intercoms that show and say something.
+        with cameras and intercoms that show and say something; `said` turns a text into the person's language.
 
         Raises FleetServersError when something is not there; toolbox.ToolMissing and BrokerError from `__enter__`.
         """
@@ -64,10 +66,10 @@ class FleetServers:
         try:
             self.broker = ProvisionedBroker(provisioned, before.get("broker"), before.get("centre"))
         except OSError as error:
-            raise FleetServersError(f"{error}; make it anew with: make provision FLEET=... OUT=...") from error
+            raise FleetServersError(f"{INCOMPLETE}: {error}") from error
         self._endpoints = dict(part for document in self.columns.values() for part in endpoints(document))
         configured = {name: document["stream"] for name, document in self.columns.items()}
-        self.streams = Streams(configured, before, on_event, real=street)
+        self.streams = Streams(configured, before, on_event, real=street, said=said)
         self.clock = TimeServer(before.get("clock", 0))
         self.centre = self._centre()
         self._stack = ExitStack()
@@ -118,7 +120,7 @@ class FleetServers:
         try:
             pem = ended(self._provisioned, key, document["broker"]["tls"]["cert"].encode("ascii"))
         except OSError as error:
-            raise FleetServersError(f"{error}: only with the authority's key can a certificate be made") from error
+            raise FleetServersError(f"only with the authority's key can a certificate be made: {error}") from error
         document["broker"]["tls"]["cert"] = pem.decode("ascii")
         write(folder / "config.json", json.dumps(document, ensure_ascii=False), is_secret=False)
         for name in ("secrets.json", "chip"):
@@ -158,7 +160,7 @@ class FleetServers:
             case "centre":
                 self.centre.auto = None if broken else "received"
             case _:
-                raise FleetServersError(f"found {what!r}, must be one of: {', '.join(BREAKS)}")
+                raise FleetServersError(f"found {what!r}, must be one of {', '.join(BREAKS)}")
 
     def _note(self, names: set[str], device_id: str, broken: bool) -> None:
         """Mended without a column's id: of all columns."""
@@ -169,8 +171,11 @@ class FleetServers:
         (names.add if broken else names.discard)(device_id)
 
     def _check(self, device_id: str) -> None:
+        known = ", ".join(self.columns)
+        if not device_id:
+            raise FleetServersError(f"no column is named; there are {known}")
         if device_id not in self.columns:
-            raise FleetServersError(f"found {device_id or 'no column'}, must be one of: {', '.join(self.columns)}")
+            raise FleetServersError(f"found {device_id}, must be one of {known}")
 
     def _ports_before(self) -> dict[str, int]:
         """Those of the last time, if nobody has them now: boards that are on stay where they are."""
@@ -225,4 +230,4 @@ def _document(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / "config.json").read_text("utf-8")))
     except (OSError, ValueError) as error:
-        raise FleetServersError(f"{folder}/config.json: {error}; make it anew with: make provision") from error
+        raise FleetServersError(f"{folder}/config.json: {INCOMPLETE}: {error}") from error

@@ -19,6 +19,8 @@ from sim.real.column import RealColumn
 LONGEST_MS = 86_400_000
 EXIT_USAGE = 2
 
+Tell = Callable[[dict[str, Any]], None]
+
 COMMANDS = {
     "press MS": "close the button's contact for MS milliseconds",
     "hold": "close the contact and keep it closed",
@@ -41,6 +43,7 @@ EVENTS = {
     "error": "text: what is wrong with a command",
     "help": "command, text",
 }
+FOR_PEOPLE = ("text", "why")  # keys of events
 
 
 class CommandError(ValueError):
@@ -117,6 +120,11 @@ _HANDLERS: dict[str, Callable[..., None]] = {
 }
 
 
+def unreadable(error: OSError) -> str:
+    """What is told of a configuration that is not there."""
+    return f"error: --config: cannot be read, make one with {COLUMN_COMMAND} config --help: {error}"
+
+
 def main(
     config_path: Path,
     *,
@@ -134,7 +142,7 @@ def main(
     try:
         config = config_path.read_bytes()
     except OSError as error:
-        print(f"error: --config: {error}; make one with: {COLUMN_COMMAND} config --help", file=sys.stderr)
+        print(unreadable(error), file=sys.stderr)
         return EXIT_USAGE
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
@@ -163,6 +171,17 @@ def main(
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
+
+
+def printer(said: Callable[[str], str]) -> Tell:
+    """`print_event`, with what is meant for a person turned by `said`; a column's own lines stay as they are."""
+
+    def print_turned(event: dict[str, Any]) -> None:
+        is_columns = event["event"] == "log" and not event["text"].startswith("simulator: ")
+        keys = () if is_columns else FOR_PEOPLE
+        print_event({key: said(value) if key in keys else value for key, value in event.items()})
+
+    return print_turned
 
 
 def print_event(event: dict[str, Any]) -> None:

@@ -10,18 +10,21 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from common.arguments import byte_count, lists
+from common.arguments import Parser, add_language, byte_count, lists
 from common.assumptions import on_chip
 from common.commands import add_no_input, command_lines
 from common.home import COLUMN_COMMAND
+from common.sentences import Sentences, any_letters
 from common.signals import exit_on
 from field.telling import explained
+from field.words import Trouble, Words
 from sim.chip.options import CHIPS
 from sim.real import command
-from sim.real.command import print_event
+from sim.real.command import Tell, printer
 from sim.serial_board.faults import FAULTS
 from sim.serial_board.serial import SerialBoard
 from sim.serial_board.wiring import wired_for
+from sim.spoken import spoken
 from tools import toolbox
 
 EXIT_USAGE = 2
@@ -38,12 +41,14 @@ EVENTS = {
 
 def main(argv: list[str]) -> int:
     """Run one board until `quit`; returns the exit status."""
-    parser = _parser()
-    arguments = parser.parse_args(argv)
+    any_letters()
+    sentences = spoken(argv)
+    said, tell = sentences.said, printer(sentences.said)
+    arguments = _parser(sentences).parse_args(argv)
     try:
         config = None if arguments.config is None else arguments.config.read_bytes()
     except OSError as error:
-        print(f"error: --config: {error}; make one with: {COLUMN_COMMAND} config --help", file=sys.stderr)
+        print(said(command.unreadable(error)), file=sys.stderr)
         return EXIT_USAGE
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
@@ -64,22 +69,26 @@ def main(argv: list[str]) -> int:
             figures=on_chip(chip, arguments.card),
             faults=arguments.fault,
             usb_powered=arguments.usb_powered,
-            on_event=print_event,
+            on_event=tell,
         ) as board:
-            _obey(board, command_lines(no_input=arguments.no_input))
-    except (ValueError, OSError) as error:
-        print(f"error: {explained(error) if isinstance(error, OSError) else error}", file=sys.stderr)
+            _obey(board, command_lines(no_input=arguments.no_input), tell)
+    except (Trouble, OSError) as error:
+        words = Words(sentences.language)
+        print(words("error", why=explained(error) if isinstance(error, OSError) else error), file=sys.stderr)
+        return EXIT_USAGE
+    except ValueError as error:
+        print(said(f"error: {error}"), file=sys.stderr)
         return EXIT_USAGE
     except toolbox.ToolMissing as error:
-        return toolbox.missing(error)
+        return toolbox.missing(error, said)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
 
 
-def _obey(board: SerialBoard, lines: Iterable[str]) -> None:
+def _obey(board: SerialBoard, lines: Iterable[str], tell: Tell) -> None:
     def report(event: str, **details: Any) -> None:
-        print_event({"t_ms": board.now_ms(), "event": event, **details})
+        tell({"t_ms": board.now_ms(), "event": event, **details})
 
     report("port", path=board.port)
     board.power_on()
@@ -100,10 +109,11 @@ def _without_the_cables(board: SerialBoard, lines: Iterable[str], report: Callab
             yield line
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(sentences: Sentences) -> Parser:
     layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} board", formatter_class=layout)
-    parser.description = (__doc__ or "").partition("`: ")[2]
+    description = (__doc__ or "").partition("`: ")[2]
+    parser = Parser(sentences, f"{COLUMN_COMMAND} board", description, formatter_class=layout)
+    add_language(parser)
     add = parser.add_argument
     add(
         "--config",
@@ -129,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
             "faults:": FAULTS,
             "commands, one a line on standard input:": {**COMMANDS, **command.COMMANDS},
             "events, one JSON object a line:": {**EVENTS, **command.EVENTS},
-        }
+        },
+        sentences.said,
     )
     return parser

@@ -52,7 +52,7 @@ class Faults:
         for text in texts:
             name, equals, number = text.partition("=")
             if name not in FAULTS:
-                raise ValueError(f"fault {name!r} is unknown, must be one of: {', '.join(FAULTS)}")
+                raise ValueError(f"fault {name!r} is unknown, must be one of {', '.join(FAULTS)}")
             if equals and (name not in _DEFAULTS or not re.fullmatch(r"[1-9]\d{0,8}", number)):
                 wanted = f"{name}=N with a whole number from 1" if name in _DEFAULTS else f"{name} alone"
                 raise ValueError(f"fault {text!r}: must be {wanted}")

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from field.documents import CHIP_FILE, DocumentError, read_document
+from field.documents import CHIP_FILE, read_document
 from firmware.startup import config as firmware_config
 from sim.chip.options import CHIPS
 
@@ -11,14 +11,11 @@ from sim.chip.options import CHIPS
 def wired_for(path: Path, chip: str | None = None) -> tuple[str, dict[str, Any]]:
     """(chip, validated configuration) of a document or of a folder made by provisioning, which names the chip.
 
-    Raises ValueError when it is no configuration for that chip, OSError when there is none.
+    Raises DocumentError or ValueError when it is no configuration for that chip, OSError when there is none.
     """
     named = path / CHIP_FILE
     chip = chip or (named.read_text("ascii").strip() if named.exists() else CHIPS[0])
-    try:
-        made, errors = firmware_config.validate(read_document(path), chip)
-    except DocumentError as error:
-        raise ValueError(str(error)) from error
+    made, errors = firmware_config.validate(read_document(path), chip)
     if made is None or errors:
         raise ValueError(f"{path} is no valid configuration for an {chip} (--chip):\n  " + "\n  ".join(errors))
     return chip, made

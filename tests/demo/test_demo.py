@@ -4,6 +4,7 @@ it."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ END_TIMEOUT_S = 15
 
 
 class Started(NamedTuple):
-    """The demonstration without a terminal. `mark` is in the environment of all its processes."""
+    """The demonstration without a terminal, in Kazakh. `mark` is in the environment of all its processes."""
 
     process: subprocess.Popen[str]
     mark: str
@@ -43,7 +44,7 @@ def started() -> Iterator[Started]:
     with subprocess.Popen(
         COMMAND,
         cwd=ROOT,
-        env={**os.environ, name: value},
+        env={**os.environ, name: value, "LC_ALL": "kk_KZ.UTF-8"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
@@ -57,17 +58,18 @@ def started() -> Iterator[Started]:
 def test_without_a_terminal_it_plays_the_script_and_passes(started: Started) -> None:
     output, _ = started.process.communicate(timeout=TIMEOUT_S)
     *lines, last = output.splitlines()
-    steps = [line for line in lines if line.startswith(("PASS ", "FAIL "))]
+    steps = [line for line in lines if line.startswith(("ДҰРЫС ", "АҚАУ "))]
     assert started.process.returncode == 0, output
-    assert last == f"{len(steps)} passed, 0 failed"
+    assert last == f"дұрыс {len(steps)}, ақау 0"
     assert len(steps) >= 14
+    assert [line for line in lines if not re.search("[әғқңөұүһі]", line)] == [], "every line is in the language"
     assert not started.running()
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_stopped_midway_it_leaves_nothing_behind(started: Started, number: signal.Signals, status: int) -> None:
     assert started.process.stdout is not None
-    while not started.process.stdout.readline().startswith("PASS"):
+    while not started.process.stdout.readline().startswith("ДҰРЫС"):
         pass
     assert len(started.running()) == 5, "the demonstration, its desk and three chips"
     started.process.send_signal(number)
@@ -88,4 +90,4 @@ def test_a_failed_step_is_told_and_is_the_exit_status(
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     assert main(["--ui", "script"]) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-2:] == ["FAIL lost: an alarm was lost", "1 passed, 1 failed"]
+    assert lines[-2:] == ["FAIL lost (an alarm was lost)", "1 passed, 1 failed"]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import socket
 import ssl
 from collections.abc import Iterator
@@ -123,7 +124,7 @@ def test_a_wrong_password_and_the_right_one_again(servers: FleetServers, provisi
     assert not accepted(servers, provisioned)
     servers.mend("password")  # of all columns
     assert accepted(servers, provisioned)
-    with pytest.raises(FleetServersError, match="must be one of"):
+    with pytest.raises(FleetServersError, match="no column is named"):
         servers.break_("password")
 
 
@@ -190,24 +191,33 @@ def test_the_clock_is_silent_and_the_streams_refuse(servers: FleetServers) -> No
 def test_what_is_not_understood_is_told_with_what_would_be_right(
     provisioned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """... in the language that was asked for; events and their keys are programs', and the same in each. Red when
+    `help`, or a mistake, is told in English."""
     need("mosquitto")
     lines = ["break nothing", "break password=nobody", "break password", "frob", "close", "help", "quit", "close"]
     monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
-    assert command.main([str(provisioned), "--state", str(tmp_path), "--stand-ins", "--break", "stream"]) == 0
+    asked = ["--state", str(tmp_path), "--stand-ins", "--break", "stream", "--lang", "ru"]
+    assert command.main([str(provisioned), *asked]) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     desk = events[0].pop("desk")
     assert events[0] == {"event": "ready", "servers": str(tmp_path / "connect-to"), "columns": 19}
     assert desk.startswith("localhost:"), "for which the example's broker has a certificate"
     assert events[1] == {"event": "broken", "what": "stream"}
     errors = [event["text"] for event in events if event["event"] == "error"]
-    for text, wanted in zip(errors, ["one of: broker,", "petropavl-01", "petropavl-01", "break NAME"], strict=True):
+    right = ["'nothing', а нужно: одно из: broker,", "одно из: petropavl-01", "колонна не указана; есть: petropavl-01",
+             "команды 'frob' нет; есть: break NAME"]  # fmt: skip
+    for text, wanted in zip(errors, right, strict=True):
         assert wanted in text
+    helps = {event["command"]: event["text"] for event in events if event["event"] == "help"}
+    assert helps["broker"] == "брокера нет" and all(re.search("[а-я]", text) for text in helps.values())
     assert [event for event in events if event["event"] == "closed"] == [{"event": "closed", "count": 0}]
 
 
 def test_no_provisioned_fleet_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command.main([str(tmp_path / "nothing"), "--state", str(tmp_path / "state")]) == command.EXIT_FAILED
-    assert "make provision" in capsys.readouterr().err
+    asked = [str(tmp_path / "nothing"), "--state", str(tmp_path / "state"), "--lang", "kk"]
+    assert command.main(asked) == command.EXIT_FAILED
+    told = "онда бірде-бір баған жоқ; іске қосыңыз: make provision FLEET=... OUT=..."
+    assert capsys.readouterr().err == f"қате: {tmp_path}/nothing/columns: {told}\n"
     with pytest.raises(FleetServersError):
         FleetServers(tmp_path / "nothing", tmp_path / "state")
 

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from sentences import all_texts
 
+import sim.spoken
+import tools.spoken
 from common.arguments import described
 from common.sentences import COMMON, LANGUAGES, Sentences, pattern, texts
 from desk.rollout import command as rollout
@@ -30,9 +32,12 @@ SPEAKERS: dict[Path, tuple[str, ...]] = {
     DESK: ("desk", "common"),
     rollout.WORDS: ("desk", "common", "firmware/update", "firmware"),
     FIELD: ("field", "common", "firmware/startup"),
+    tools.spoken.WORDS: ("tools", "common"),
+    sim.spoken.WORDS: ("sim", "tools", "common"),
 }
 BESIDE = {COMMON: (COMMON, FIELD), DESK: (COMMON, DESK), rollout.WORDS: (COMMON, DESK, rollout.WORDS),
-          FIELD: (COMMON, FIELD)}  # fmt: skip
+          FIELD: (COMMON, FIELD), tools.spoken.WORDS: (COMMON, tools.spoken.WORDS),
+          sim.spoken.WORDS: (COMMON, FIELD, tools.spoken.WORDS, sim.spoken.WORDS)}  # fmt: skip
 SOURCES = ("serial.serialposix", "serial.serialutil", "mpremote.transport", "mpremote.transport_serial")
 # What no source in Python says as it stands: the C libraries' (macOS's too), Rust's in `cryptography`, Python's own
 # exceptions as text, and what is joined from parts.

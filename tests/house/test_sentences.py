@@ -1,5 +1,6 @@
-"""No command speaks half a language: what provisioning, revoking, releases, the desk's and the rollout's commands and
-`make help` say is taken from the source and turned; what is left of the English is found."""
+"""No command speaks half a language: what provisioning, revoking, releases, the desk's and the rollout's commands,
+`make run`, `board` and `servers`, what installs and fetches before them, and `make help` say is taken from the source
+and turned; what is left of the English is found."""
 
 from __future__ import annotations
 
@@ -22,6 +23,8 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 from sentences import FILLED, all_texts, docstrings, fields, said_by
 
+import sim.spoken
+import tools.spoken
 from common import sentences
 from common.sentences import COMMON, LANGUAGES, Sentences, pattern
 from desk import command, evidence_command, unrecorded
@@ -34,8 +37,14 @@ from desk.sip import under_way
 from desk.spoken import LINE_MAX, LOG_WORDS, LineInWords, begin_log, spoken
 from field import release
 from field.telling import Main
+from field.words import SENTENCES as FIELD_SENTENCES
 from field.words import Words
-from tools import targets
+from sim import demo
+from sim.fleet import command as fleet
+from sim.fleet import surroundings
+from sim.real import command as column
+from sim.serial_board import command as board
+from tools import targets, toolbox
 
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = LANGUAGES[1:]
@@ -84,9 +93,41 @@ NAMES = re.compile(
     r"|rtsps?|sip|http|https|null|believed|desks|email|after_s|steps|host|user|root|device|password|chip|port|lat|lon|secrets"
     r"|broker|tls|region|site|officer|ladder|column|link|pins|location|stream|mdc|spi|phy|start|resume|status|pause|abort"
     r"|export|switch|drop|renew|authority|NAME|operator|chief|auditor"
+    r"|pip config list|make tools|pip|apt-get|venv|python3-venv|Python|Debian|main|noexec|sha256|amd64|unix|LittleFS"
+    r"|micropython(?:32)?|cpython|chromium(?:-headless-shell)?|nginx|kamailio|opensc|softhsm2|pkcs11-tool|gstreamer|baresip"
+    r"|amqtt|esp32|(?:press|hang|wave|simulator)(?=: )"
     r"|check|head|key|add|true|false|public|school|Wi-Fi|X-Forwarded-For|ADC\d|GPIO\w+|gateway|address|centre|token|url"
     r"|language|how|to|timeout_s|ring_s|name|fleet|tell|geo|configuration|account|desk-1|openssl|esptool|ruff|mypy|make|sos|v|line|step)\b"
 )
+TOOLS_FILES = {
+    "tools/environment.py": "|_say$|Broken$|return", "tools/toolbox.py": "|Missing$|return", "tools/debian.py": "",
+    "tools/chromium.py": "", "tools/pip_archive.py": "", "common/arguments.py": "|return",
+}  # fmt: skip
+SIM = {
+    "sim/fleet/command.py": "", "sim/fleet/surroundings.py": "", "sim/fleet/streams.py": "",
+    "sim/servers/street.py": "|^say$", "sim/servers/broker/mosquitto.py": "|return", "sim/servers/broker/base.py": "",
+    "sim/servers/broker/embedded.py": "", "sim/servers/intercom.py": "", "sim/servers/centre.py": "",
+    "sim/serial_board/command.py": "", "sim/serial_board/faults.py": "", "sim/serial_board/port.py": "",
+    "sim/serial_board/serial.py": "|_log$", "sim/serial_board/wiring.py": "", "sim/real/command.py": "|return",
+    "sim/real/column.py": "|_log$", "sim/real/runtimes.py": "", "sim/real/flash_image.py": "",
+    "sim/demo/__init__.py": "|^say$", "sim/demo/live.py": "|^say$",
+    "sim/demo/script.py": "|^require$|_wait$|^Step$|_say$", "sim/demo/watch.py": "|^require$|wait_for$",
+    "sim/demo/town.py": r"|false_answers\.append$", "sim/demo/desk_process.py": "", "sim/demo/columns.py": "",
+    "common/connect_to.py": "", "common/assumptions.py": "",
+}  # fmt: skip
+# Whom only a developer reads: what a chip's modules say, and calls that no command makes.
+DEVELOPERS = {"bits is 7; MicroPython comes in 64 and 32", "7: 7 calls open, not 7: 7"}
+
+
+def by_hand() -> list[str]:
+    """What to do where a tool cannot be fetched."""
+    return [*toolbox._BY_HAND.values()]
+
+
+def shown_on_help() -> list[str]:
+    """What `help` answers, typed at a board or at servers."""
+    tables = (fleet.COMMANDS, surroundings.BREAKS, board.COMMANDS, column.COMMANDS)
+    return [text for table in tables for text in table.values()]
 
 
 def english_left(text: str) -> list[str]:
@@ -95,7 +136,12 @@ def english_left(text: str) -> list[str]:
 
 def sayings(files: dict[str, str]) -> list[str]:
     found = [text for path, more in files.items() for text in said_by(ROOT / path, ERRORS + more)]
-    return list(dict.fromkeys(found))
+    return [text for text in dict.fromkeys(found) if text not in DEVELOPERS]
+
+
+def parse_wave_says() -> list[str]:
+    """Of sim/chip/contact.py what a command of a board can hear; the rest is the chip's own."""
+    return [text for text in said_by(ROOT / "sim/chip/contact.py", "Error$") if text.startswith("wave: ")]
 
 
 @cache
@@ -130,6 +176,14 @@ SPEAKERS: dict[str, tuple[Callable[[], list[str]], Callable[[str], Callable[[str
     "rollout": (
         lambda: sayings(ROLLOUT) + columns_reasons(),
         lambda language: spoken(["--lang", language], rollout.WORDS).said,
+    ),
+    "tools": (
+        lambda: sayings(TOOLS_FILES) + by_hand(),
+        lambda language: tools.spoken.spoken(["--lang", language]).said,
+    ),
+    "sim": (
+        lambda: sayings(SIM) + parse_wave_says() + shown_on_help(),
+        lambda language: sim.spoken.spoken(["--lang", language]).said,
     ),
 }
 
@@ -187,6 +241,11 @@ HELPS: dict[str, Callable[[Sentences], str]] = {
     "desk evidence": lambda spoken: evidence_command._parser(spoken).format_help(),
     "desk.rollout": lambda spoken: rollout._parser(spoken).format_help(),
 }
+SIM_HELPS: dict[str, Callable[[Sentences], str]] = {
+    "make run": lambda spoken: demo._parser(spoken).format_help(),
+    "make board": lambda spoken: board._parser(spoken).format_help(),
+    "make servers": lambda spoken: fleet._parser(spoken).format_help(),
+}
 
 
 def left_in_help(text: str) -> list[str]:
@@ -202,6 +261,17 @@ def test_help_is_turned(name: str, language: str) -> None:
     text = HELPS[name](spoken(["--lang", language], rollout.WORDS))
     assert left_in_help(text) == []
     assert len(CYRILLIC.findall(text)) > 100
+
+
+@pytest.mark.parametrize("language", OTHERS)
+@pytest.mark.parametrize("name", SIM_HELPS)
+def test_a_simulators_help_is_turned(name: str, language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when a command of the simulator's that technicians use gets an option, a command, an event, or a thing to
+    break, in English only."""
+    monkeypatch.setenv("COLUMNS", "200")
+    text = SIM_HELPS[name](sim.spoken.spoken(["--lang", language]))
+    assert left_in_help(text) == []
+    assert len(CYRILLIC.findall(text)) > 200
 
 
 @pytest.mark.parametrize(
@@ -331,7 +401,8 @@ def test_a_release_is_told_in_the_language(tmp_path: Path, capsys: pytest.Captur
 
 # What a library says in English or in numbers, and a sentence of ours says better.
 DROPPED = {"number", "what", "char", "codec", "byte", "why", "kind"}
-TABLES = [COMMON, ROOT / "desk" / "words", LOG_WORDS, rollout.WORDS, ROOT / "field" / "words" / "sentences"]
+TABLES = [COMMON, ROOT / "desk" / "words", LOG_WORDS, rollout.WORDS, FIELD_SENTENCES, tools.spoken.WORDS,
+          sim.spoken.WORDS]  # fmt: skip
 
 
 @pytest.mark.parametrize("folder", TABLES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -359,7 +430,30 @@ def test_a_hole_with_the_same_name_is_the_same() -> None:
     assert pattern("{a} or {a}").fullmatch("x or x") and not pattern("{a} or {a}").fullmatch("x or y")
 
 
-# -- make help
+# -- make
+
+SPEAKING = ("run", "servers", "board", "flash", "flash-all", "diag", "logs", "watch", "accept", "shell", "code",
+            "image", "desk", "provision", "revoke", "authority", "renew", "release", "build", "tools")  # fmt: skip
+TYPED = ("PORT=p", "CONFIG=c", "BOARDS=p=c", "IMAGE=i", "BROKER=b:1", "FOLDER=f", "FLEET=t", "DEVICE=d", "DO=add")
+
+
+def speechless(makefile: Path) -> list[str]:
+    """What make would run for a person that does not hear which language was typed."""
+    argv = ["make", "--no-print-directory", "--dry-run", "--file", str(makefile), *SPEAKING, *TYPED, "LANG=kk"]
+    done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = done.stdout.replace("\\\n", " ").splitlines()
+    ours = [line for line in lines if re.search(r"tools/environment\.py|-m (tools|sim|field|desk)\b", line)]
+    assert len(ours) > len(SPEAKING)
+    return [line for line in ours if '--lang "kk"' not in line]
+
+
+def test_what_a_target_runs_is_told_the_language(tmp_path: Path) -> None:
+    """LANG=kk behind make beats the locale in the downloads before a program too. Red without $(SPEAK) in one line."""
+    assert speechless(ROOT / "Makefile") == []
+    without = tmp_path / "Makefile"
+    without.write_text(makefile().replace("tools.toolbox $(SPEAK)", "tools.toolbox"), "utf-8")
+    assert speechless(without)
+
 
 
 def makefile() -> str:

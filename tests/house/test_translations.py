@@ -35,7 +35,8 @@ BUILDERS = (
 )  # fmt: skip
 # In English alone, and README says why.
 NOT_TRANSLATED = {"configuration.md", "compliance.md", "SECURITY.md"}
-TABLES = ("common/words", "desk/words", "desk/rollout/words", "field/words", "field/words/sentences")
+TABLES = ("common/words", "desk/words", "desk/rollout/words", "field/words", "field/words/sentences",
+          "sim/words", "tools/words")  # fmt: skip
 # It tells of a section that is in English alone: "Your own image".
 OF_AN_ENGLISH_SECTION = {"flash.little-memory"}
 PAGES = sorted(path.name for path in (DOCS / LANGUAGES[0]).glob("*.md"))

@@ -161,7 +161,7 @@ def test_a_killed_program_takes_its_board_along(program: Program, tmp_path: Path
 def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
     need("micropython")
     fault = run_sim("board", "--fault", "rust")
-    assert fault.returncode == 2 and "must be one of: unplugged" in fault.stderr
+    assert fault.returncode == 2 and "must be one of unplugged" in fault.stderr
     missing = run_sim("board", "--config", str(tmp_path / "none.json"))
     assert missing.returncode == 2 and "python -m sim config --help" in missing.stderr
     shown = run_sim("board", "--help").stdout

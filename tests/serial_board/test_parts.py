@@ -10,6 +10,7 @@ from littlefs import LittleFSError
 
 from sim.chip.readline import Line
 from sim.real.flash_image import BLOCK_BYTES, Image
+from sim.serial_board import command
 from sim.serial_board.faults import FAULTS, Faults, fill
 from sim.serial_board.port import Port
 from sim.serial_board.wire import Unframer
@@ -170,7 +171,7 @@ def test_faults_have_names_and_numbers() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("rust", "is unknown, must be one of: unplugged, "),
+        ("rust", "is unknown, must be one of unplugged, "),
         ("unplugged=0", "unplugged=N with a whole number from 1"),
         ("unplugged=", "unplugged=N"),
         ("deaf=3", "must be deaf alone"),
@@ -180,6 +181,29 @@ def test_a_wrong_fault_is_explained(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         Faults.parse([text])
     assert text not in FAULTS
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (["--fault", "rust"], "қате: 'rust' деген ақау жоқ; барлары: unplugged, "),
+        (["--wired-for", "nowhere"], "қате: nowhere: мұндай файл немесе қалта жоқ; атын тексеріңіз"),
+        (["--heap", "much"], "--heap: 'much' деп жазылған, керегі байт саны"),
+        (["--config", "nowhere.json"], "қате: --config: оқылмайды; баптаулар файлын жасау: "),
+    ],
+)
+def test_what_a_board_refuses_is_told_in_the_language(
+    asked: list[str], told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make board LANG=kk`, or a locale. Red when one of them is printed as it was raised."""
+    monkeypatch.setattr(command, "exit_on", lambda *_: None)
+    monkeypatch.setenv("LC_ALL", "kk_KZ.UTF-8")
+    try:
+        status = command.main(asked)
+    except SystemExit as refused:
+        status = int(str(refused.code))
+    assert status == command.EXIT_USAGE and told in capsys.readouterr().err
+
 
 
 def test_a_flash_is_filled_but_for_so_many_blocks(tmp_path: Path) -> None:

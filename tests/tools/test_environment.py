@@ -16,10 +16,16 @@ import pytest
 from requirement_sets import pins
 
 from common.home import ROOT
+from common.sentences import LANGUAGES
 from tools.environment import INCLUDED, Environment
 
 TIMEOUT_S = 100
 pytestmark = pytest.mark.xdist_group("environment")  # making a venv takes its time
+# All of the project that it may need: it runs before anything is installed.
+NEEDED = (
+    "tools/environment.py", "tools/spoken.py", "common/arguments.py", "common/home.py", "common/sentences.py",
+    *(f"{folder}/words/{language}.json" for folder in ("common", "tools") for language in LANGUAGES),
+)  # fmt: skip
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 
 
@@ -51,7 +57,9 @@ class Checkout:
         self.home = folder / "home"
         for made in (self.root / "tools", self.root / "requirements", self.wheels, self.home):
             made.mkdir(parents=True)
-        shutil.copy(ROOT / "tools" / "environment.py", self.root / "tools")
+        for name in NEEDED:
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, self.root / name)
         for name in ("pip", "one", "two"):
             self.require(name, wheel(self.wheels, f"package_{name}", "1.0"))
 
@@ -122,10 +130,26 @@ def test_what_pips_own_file_says_sends_no_package_elsewhere(made: Checkout, tmp_
 
 
 def _installs_two(checkout: Checkout, exported: Mapping[str, str]) -> None:
+    """... and says so in the language of who waits for it."""
     _forget(checkout, "two")
-    done = checkout.provide("two", **exported)
+    done = checkout.provide("two", LANG="ru_RU.UTF-8", **exported)
     assert done.returncode == 0, done.stdout
+    assert done.stdout == "== .venv: пакеты Python закреплённых версий (two)\n"
     assert "package_two" in checkout.packages()
+
+
+def test_what_cannot_be_is_told_in_the_language(made: Checkout) -> None:
+    """What was typed beats the locale. Red with a text that tools/words has not, and with a traceback for a file that
+    is in the way of a folder."""
+    done = made.provide("nonsense", "--lang", "kk", LC_ALL="ru_RU.UTF-8")
+    assert (done.returncode, done.stdout) == (1, "қате: 'nonsense' жиыны жоқ; барлары: one, pip, two\n")
+    tools = made.root / ".tools"
+    tools.rename(made.root / "aside")
+    tools.write_text("")
+    done = made.provide("one", "--lang", "ru")
+    tools.unlink()
+    (made.root / "aside").rename(tools)
+    assert (done.returncode, done.stdout) == (1, f"ошибка: '{tools}': такой файл уже есть\n")
 
 
 def _forget(checkout: Checkout, name: str) -> None:

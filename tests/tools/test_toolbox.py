@@ -211,7 +211,24 @@ def test_strict_makes_a_missing_runtime_a_failure(
     fake_interpreter(tmp_path, "", monkeypatch)
     monkeypatch.setattr(toolbox, "STRICT", strict)
     assert toolbox.main(["micropython"]) == status
-    assert "MISSING" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "MISSING" in (said.err if strict else said.out)
+
+
+@pytest.mark.parametrize(("language", "told"), [("ru", "НЕТ: umqtt"), ("kk", "ЖОҚ: umqtt")])
+def test_what_a_technicians_target_cannot_do_without_is_told_where_it_is_seen(
+    language: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make flash` throws the table away and has to end in more than make's own word. Red when it is only in there, and
+    when the reason stays English."""
+
+    def cut_off() -> list[str]:
+        raise toolbox.ToolMissing("umqtt 1.0 did not come within 180 s: is the network up?")
+
+    monkeypatch.setitem(toolbox._FINDERS, "umqtt", cut_off)
+    assert toolbox.main(["umqtt", "--lang", language]) == 1
+    said = capsys.readouterr()
+    assert said.out == "" and told in said.err and "180 с" in said.err and "network" not in said.err
 
 
 def test_unknown_tool_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
