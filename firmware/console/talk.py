@@ -100,7 +100,7 @@ class Talk:
         if typed:
             raise ValueError("unknown command; type: help")
         if lock and not lock.is_open() and word not in _OPEN:
-            raise ValueError("a technician's code is needed; type: code")
+            raise ValueError("a technician's code is needed; type: code; or at a laptop: make code PORT=...")
         return run(self._board, self._column)
 
     def _go_on(self):

@@ -132,7 +132,7 @@ def test_a_column_with_another_key_than_the_folder_says_what_to_do(out: Path, tm
 
 def test_a_check_up_says_what_is_locked() -> None:
     """Red when the console's words and the tool's go apart."""
-    why = "a technician's code is needed; type: code"
+    why = "a technician's code is needed; type: code; or at a laptop: make code PORT=..."
     assert why in Path(str(talk.__file__)).read_text("utf-8")
     found = Recorded().refuse("access", why).refuse("test", why).judged()
     assert {found[line].key for line in ("access", "alarm")} == {"any.locked"}

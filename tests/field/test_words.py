@@ -25,7 +25,7 @@ FIRMWARE = FIELD.parent / "firmware"
 # What is said here is turned in whole sentences, for which tests/house/test_sentences.py looks.
 IN_SENTENCES = {"authorities.py", "renewal.py", "provision.py", "fleet.py", "rows.py", "keeping.py",
                 "certificates.py", "access.py", "labels.py", "places.py", "shared.py", "laptop.py", "release.py",
-                "revocation.py"}  # fmt: skip
+                "reached.py", "revocation.py"}  # fmt: skip
 MAKERS = {"passes": False, "untested": False, "warns": True, "fails": True}  # name -> has it cause and next step?
 # What is the same in all languages: figures and names.
 SAME = {"chip.ok", "configuration.ok", "verdict.-"}
@@ -375,6 +375,18 @@ def test_watch_and_logs_are_in_one_language(language: str) -> None:
     shown = [text for row in watch.rows(STATUS, said) for text in row] + list(logs.text(LOGS, said))
     left = {text: english_left(re.sub(r"\[/?\w*\]|Wi-Fi|Ethernet", "", text)) for text in shown}
     assert {text: found for text, found in left.items() if found} == {}
+
+
+@pytest.mark.parametrize("language", words.LANGUAGES)
+def test_a_locked_console_names_both_ways_to_give_a_code(language: str) -> None:
+    """Who sits at a laptop types no `code`, but `make code`; who sits at a terminal the other way round. Red when the
+    column's own words are not the table's, or a language names one of the two."""
+    talk = (FIRMWARE / "console" / "talk.py").read_text("utf-8")
+    english = texts("en")["said.code-needed"]
+    assert f'ValueError("{english}")' in talk
+    said = Words(language).said(f"lamp: {english}")
+    assert "make code PORT=..." in said and said.endswith(": code") or language == "en"
+    assert "type: code;" in english and "make code PORT=..." in english
 
 
 def test_a_record_that_nobody_knows_is_shown_as_it_is() -> None:

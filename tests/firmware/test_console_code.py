@@ -22,7 +22,7 @@ from firmware.startup.config import validate
 KEY = bytes(range(32))
 ASKED: dict[str, Any] = {"access__code": True, "secrets__auth_key": KEY.hex()}
 ACTS = {"access", "lamp", "button", "test"}
-NEEDED = "a technician's code is needed; type: code"
+NEEDED = "a technician's code is needed; type: code; or at a laptop: make code PORT=..."
 OPEN_MS = 60_000  # instead of half an hour
 DAY_MS = 24 * 3600 * 1000
 WRONG = b"code 13579246\n"  # distinct from any digits that a column says anyway
