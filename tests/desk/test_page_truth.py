@@ -14,6 +14,7 @@ PARK = ("park-01", "park-02")
 
 CALL = "park-01-17-1"
 HOUR_MS = 3_600_000
+EDGE_PX = 60
 WIDE: ViewportSize = {"width": 1280, "height": 800}
 
 
@@ -154,6 +155,32 @@ def test_on_the_map_no_text_lies_over_a_column(server: FakeDesk, visitor: Visito
     (ring,), labels = settled(desk, ".marker[data-status=alarm] .shape", ".marker .label")
     for label in labels:
         assert apart(label, ring), (label, ring)
+
+
+def test_a_column_does_not_vanish_behind_the_panel_that_it_opens(server: FakeDesk, visitor: Visitor) -> None:
+    """Fitted, and where somebody has moved the map. Red where the panel lies over the map, or without `reveal`."""
+    for name, lon in (("park-01", 69.10), ("park-02", 69.20)):
+        server.columns[name] |= {"geo": {"lat": 54.87, "lon": lon}}
+    desk = visitor.desk(server.url, WIDE)
+    marker = desk.get("marker-park-02")
+    for moved in (False, True):
+        if moved:
+            desk.page.keyboard.press("Escape")
+            expect(desk.get("column-panel")).to_be_hidden()
+            desk.page.locator("#zoom-in").click()
+            (frame,), (shape,) = settled(desk, "#map-host", "[data-testid=marker-park-02] .shape")
+            desk.page.mouse.move(frame["x"] + frame["width"] / 2, frame["y"] + frame["height"] / 2)
+            desk.page.mouse.down()
+            right = frame["x"] + frame["width"] - EDGE_PX - shape["x"]
+            desk.page.mouse.move(frame["x"] + frame["width"] / 2 + right, frame["y"] + frame["height"] / 2)
+            desk.page.mouse.up()
+        marker.focus()
+        desk.page.keyboard.press("Enter")
+        expect(desk.get("column-panel")).to_have_attribute("data-id", "park-02")
+        (panel,), (frame,), (shape,) = settled(
+            desk, "[data-testid=column-panel]", "#map-host", "[data-testid=marker-park-02] .shape"
+        )
+        assert apart(panel, shape) and frame["x"] <= shape["x"] <= frame["x"] + frame["width"], (panel, frame, shape)
 
 
 LATIN = re.compile(r"[A-Za-z]{3,}")
