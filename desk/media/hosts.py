@@ -18,6 +18,9 @@ from common.connect_to import Endpoint
 from desk.media.trouble import NoStream
 
 LOOKUP_S = 5.0
+# IPv6 addresses whose last 32 bits are an IPv4 address, to which somebody on the way translates them.
+CARRIERS = tuple(map(ipaddress.IPv6Network, ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96")))
+IPV4_BITS = 32
 
 
 class Hosts:
@@ -63,9 +66,7 @@ class Hosts:
 
     def check(self, address: str) -> None:
         """Raises NoStream when it is not one that a camera can have."""
-        found = ipaddress.ip_address(address.partition("%")[0])
-        mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-        found = mapped or found
+        found = _meant(ipaddress.ip_address(address.partition("%")[0]))
         if found.is_unspecified or found.is_multicast or found.is_link_local:
             raise NoStream("not-allowed", f"the desk does not call {found}: no camera has that address")
         if found.is_loopback and not self.local:
@@ -93,3 +94,12 @@ class Hosts:
         for address in addresses:
             self.check(address)
         return addresses
+
+
+def _meant(found: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Where it ends: the IPv4 address inside, if there is one."""
+    if isinstance(found, ipaddress.IPv4Address) or found.is_loopback or found.is_unspecified:
+        return found
+    if any(found in carrier for carrier in CARRIERS):
+        return ipaddress.IPv4Address(int(found) % (1 << IPV4_BITS))
+    return found.sixtofour or found

@@ -47,10 +47,14 @@ def refused(hosts: Hosts, address: str) -> str:
         "//cameras/x",
         "rtsp://user:password@cameras.example/x", "rtsp://cameras.example:99999/x", "rtsp://[", "rtsp://0.0.0.0/x",
         "rtsp://[::]/x", "rtsp://169.254.169.254/x", "rtsp://224.0.0.1/x", "rtsp://[fe80::1]/x",
-        "rtsp://[::ffff:169.254.169.254]/x", "rtsp://[ff02::1]/x",
+        "rtsp://[::ffff:169.254.169.254]/x", "rtsp://[ff02::1]/x", "rtsp://[::ffff:a9fe:a9fe]/x",
+        "rtsp://[64:ff9b::a9fe:a9fe]/x", "rtsp://[2002:a9fe:a9fe::]/x", "rtsp://[::169.254.169.254]/x",
+        "rtsp://[::ffff:0:169.254.169.254]/x", "rtsp://[fe80::1%25eth0]/x",
+        "rtsp://\u2461\u2462\u2463.0.0.1/x", "rtsp://\uff10.\uff10.\uff10.\uff10/x", "rtsp://169\u3002254.169.254/x",
     ],
 )  # fmt: skip
 def test_addresses_that_no_camera_has(address: str) -> None:
+    """Red where an IPv4 address within one of IPv6 is not looked at."""
     assert refused(Hosts(None, local=True), address) == "not-allowed"
 
 
@@ -64,14 +68,15 @@ def test_stream_hosts_are_all_that_may_be_called() -> None:
 
 
 def test_a_desk_that_others_can_reach_calls_nothing_on_its_own_machine() -> None:
-    for host in ("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "127.8.8.8"):
+    for host in ("127.0.0.1", "[::1]", "[::ffff:127.0.0.1]", "127.8.8.8", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
+                 "[::127.0.0.1]", "\uff11\uff12\uff17.0.0.1", "[0:0:0:0:0:0:0:1]"):  # fmt: skip
         assert not refused(Hosts(None, local=True), f"rtsp://{host}/x")
         assert refused(Hosts(None, local=False), f"rtsp://{host}/x") == "not-allowed"
 
 
 def hold_names(look: Callable[[str], str]) -> None:
     """A name that stands for this machine is no way around; nor are other spellings of its address."""
-    for name in ("localhost", "127.1", "0x7f000001", "2130706433"):
+    for name in ("localhost", "LOCALHOST", "127.1", "0177.0.0.1", "0x7f.0.0.1", "0x7f000001", "2130706433", "0"):
         assert look(name) in ("not-allowed", "no-route"), name
     assert look("localhost") == "not-allowed"
 
