@@ -137,6 +137,18 @@ def test_a_mail_says_the_same_in_a_language_and_with_a_key(post: tuple[Post, dic
     assert "31 с бойы" in mail.get_content()
 
 
+def test_an_address_with_line_ends_forges_no_header(post: tuple[Post, dict[str, Any]]) -> None:
+    """A column says where it stands, and a mail's subject repeats it. Red when it is not made one line: then the mail
+    has one more receiver, or none gets it at all."""
+    handler, settings = post
+    made = incident()
+    place = {**made.alarm["location"], "address": "Abay 1\r\nBcc: thief@example.org\u2028X: 1\0\x1b[2J"}
+    made.alarm = {**made.alarm, "location": place}
+    assert make("duty", settings)(call_of(TELLING, made, "desk-1", NOW_MS, "ru")) == "250 taken"
+    (mail,) = handler.mails
+    assert mail["Bcc"] is None and mail["X"] is None and "Abay 1 Bcc: thief@example.org X: 1" in mail["Subject"]
+
+
 @pytest.mark.parametrize(
     ("change", "refuses", "why"),
     [

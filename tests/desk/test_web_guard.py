@@ -244,6 +244,20 @@ def test_nothing_but_the_page_is_served(desk: DeskRig, path: str) -> None:
     assert answer.status in (400, 403, 404) and b"import" not in answer.body and b"root:" not in answer.body
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/x{}", "/static/{}", "/public/{}?key={}", "/api/incidents/{}", "/api/incidents.csv?device_id={}",
+        "/api/columns/{}/events", "/api/life.csv?month={}", "/api/{}",
+    ],
+)  # fmt: skip
+def test_no_line_end_in_a_request_makes_a_header(desk: DeskRig, path: str) -> None:
+    """Red where something of the request stands in a header of the answer as it came: a place to go to, a file's name."""
+    line = "%0d%0aX-Forged:%201%0d%0a%0d%0a"
+    answer = desk.get(path.replace("{}", line))
+    assert 200 <= answer.status < 500 and "X-Forged" not in answer.headers and b"X-Forged: 1\r\n" not in answer.body
+
+
 def test_errors_are_json_that_names_nothing_to_run(desk: DeskRig) -> None:
     answer = desk.get("/api/incidents?%3Cscript%3Ealert(1)%3C/script%3E=1")
     assert answer.status == 400 and answer.headers["Content-Type"].startswith("application/json")

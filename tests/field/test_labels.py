@@ -19,6 +19,7 @@ CSS_DPI, DPI = 96, 110  # of a cheap printer or an old scanner
 MM_PER_INCH = 25.4
 QR_MM = 20  # what the codes' readers' makers ask for at arm's length
 A4_PX = (794, 1123)
+PUBLIC = "https://sos.petropavl-oblys.gov.example/desk/public/{name}?key={key}"
 
 
 def chromium(*arguments: str) -> None:
@@ -52,9 +53,12 @@ def codes(picture: Image.Image) -> dict[str, float]:
 
 @pytest.mark.chromium
 def test_every_labels_code_is_read_at_110_dpi(tmp_path: Path, columns: dict[str, dict[str, Any]]) -> None:
+    """A column's topic, and the long address of its public status: more modules in the same box."""
     need("chromium")
-    found = codes(printed(labels.page(columns), tmp_path))
-    assert set(found) == {f"sos/v1/{document['region']}/{name}" for name, document in columns.items()}
+    public = {name: PUBLIC.format(name=name, key="0123456789abcdef") for name in list(columns)[::2]}
+    found = codes(printed(labels.page(columns, public), tmp_path))
+    topics = {name: f"sos/v1/{document['region']}/{name}" for name, document in columns.items()}
+    assert set(found) == set({**topics, **public}.values())
     assert min(found.values()) >= QR_MM, found
 
 
