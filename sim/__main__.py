@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from common.arguments import byte_count, described, lists
@@ -39,21 +40,28 @@ def main(argv: list[str] | None = None) -> int:
 
 def _column(arguments: argparse.Namespace) -> int:
     from sim.real import command
+    from sim.servers.own_time import own_time
     from tools import toolbox
 
     try:
-        return command.main(
-            arguments.config,
-            runtime=arguments.runtime,
-            flash_path=arguments.flash,
-            heap_bytes=arguments.heap,
-            psram=not arguments.no_psram,
-            in_place=arguments.in_place,
-            seed=arguments.seed,
-            chip=arguments.chip,
-            card=arguments.card,
-            no_input=arguments.no_input,
-        )
+        config = arguments.config.read_bytes()
+    except OSError as error:
+        print(command.unreadable(error), file=sys.stderr)
+        return command.EXIT_USAGE
+    try:
+        with own_time(config) if arguments.clock else nullcontext(config) as config:
+            return command.main(
+                config,
+                runtime=arguments.runtime,
+                flash_path=arguments.flash,
+                heap_bytes=arguments.heap,
+                psram=not arguments.no_psram,
+                in_place=arguments.in_place,
+                seed=arguments.seed,
+                chip=arguments.chip,
+                card=arguments.card,
+                no_input=arguments.no_input,
+            )
     except toolbox.ToolMissing as error:
         return toolbox.missing(error)
 
@@ -62,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     from sim.chip.options import CHIPS
     from sim.real import command, configuration
     from sim.real.runtimes import RUNTIMES
+    from sim.servers import own_time
 
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(
@@ -82,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--in-place", action="store_true", help="code in the chip's image, as in one of your own; needs MicroPython")
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance (default: %(default)s)")
     add("--chip", choices=CHIPS, default="esp32", help="(default: %(default)s)")
+    add("--clock", action="store_true", help=own_time.HELP)
     add("--card", type=Path, metavar="FILE", help="figures of a board (make accept JSON=1): the chip is as that one")
     add_no_input(column)
     column.epilog = lists(

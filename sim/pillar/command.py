@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from sim.pillar.pillar import Pillar
 from sim.pillar.server import PillarServer
 from sim.real.command import print_event
 from sim.real.runtimes import RUNTIMES
+from sim.servers.own_time import HELP as OWN_TIME_HELP
+from sim.servers.own_time import own_time
 from tools import toolbox
 
 EXIT_USAGE = 2
@@ -32,10 +35,13 @@ def main(argv: list[str]) -> int:
     arguments = _parser().parse_args(argv)
     exit_on(signal.SIGTERM, signal.SIGINT, status=0)
     try:
-        config = json.loads(arguments.config.read_bytes())
+        given = arguments.config.read_bytes()
         host, port = arguments.listen
-        with PillarServer(host, port, public_url=arguments.public_url) as server:
-            _serve(server, config, arguments)
+        with (
+            own_time(given) if arguments.clock else nullcontext(given) as config,
+            PillarServer(host, port, public_url=arguments.public_url) as server,
+        ):
+            _serve(server, json.loads(config), arguments)
         return 0
     except (OSError, ValueError) as error:
         print(f"error: {error}; make a configuration with: {COLUMN_COMMAND} config --help", file=sys.stderr)
@@ -64,6 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--listen", type=_endpoint, default=("127.0.0.1", 8090), metavar="HOST:PORT", help="(default: 127.0.0.1:8090)")
     add("--public-url", metavar="URL", help="how others reach it, if not as it listens: http://HOST:PORT")
     add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one)")
+    add("--clock", action="store_true", help=OWN_TIME_HELP)
     add("--seed", type=int, default=0, metavar="N", help="of the chip's chance (default: %(default)s)")
     return parser
 

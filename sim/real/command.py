@@ -126,7 +126,7 @@ def unreadable(error: OSError) -> str:
 
 
 def main(
-    config_path: Path,
+    config: bytes,
     *,
     runtime: str,
     flash_path: Path | None,
@@ -139,11 +139,6 @@ def main(
     card: Path | None = None,
 ) -> int:
     """Run one column until `quit`; returns the exit status."""
-    try:
-        config = config_path.read_bytes()
-    except OSError as error:
-        print(unreadable(error), file=sys.stderr)
-        return EXIT_USAGE
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
         figures = None if card is None else on_chip(chip, card)

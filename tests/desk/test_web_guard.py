@@ -252,7 +252,7 @@ def test_nothing_but_the_page_is_served(desk: DeskRig, path: str) -> None:
     ],
 )  # fmt: skip
 def test_no_line_end_in_a_request_makes_a_header(desk: DeskRig, path: str) -> None:
-    """Red where something of the request stands in a header of the answer as it came: a place to go to, a file's name."""
+    """Red where something of the request stands in a header of the answer as it came, as a file's name may."""
     line = "%0d%0aX-Forged:%201%0d%0a%0d%0a"
     answer = desk.get(path.replace("{}", line))
     assert 200 <= answer.status < 500 and "X-Forged" not in answer.headers and b"X-Forged: 1\r\n" not in answer.body

@@ -245,7 +245,7 @@ def test_the_tests_that_are_named_are_there() -> None:
 
 # -- typed as it stands
 
-SHOWN = "sos-column column --config test-01.json --no-input > test-01.log & column=$!"
+SHOWN = "sos-column column --config test-01.json --clock --no-input > test-01.log & column=$!"
 
 
 @pytest.fixture
@@ -267,9 +267,10 @@ def shell(text: str, folder: Path) -> str:
 
 
 def test_an_integrators_session(typed: Path) -> None:
+    """Its column has a clock. Red without one: all times stay null, and commands are refused."""
     configured = next(one for one in DOCUMENTED if one.startswith("sos-column config"))
     assert SHOWN in DOCUMENTED
-    wait = "until grep -q armed test-01.log; do sleep 0.1; done; kill $column"
+    wait = "until grep -q 'clock-unset cleared' test-01.log; do sleep 0.1; done; kill $column"
     shell(f"{configured}\n{SHOWN}\n{wait}", typed)
     assert '"event": "boot"' in (typed / "test-01.log").read_text()
 
@@ -284,4 +285,5 @@ def test_a_copy_of_the_register(tmp_path: Path) -> None:
         assert place in command
         command = command.replace(place, str(here))
     shell(command, tmp_path)
-    assert b"CREATE TABLE incident" in (tmp_path / "backup" / "register.sqlite").read_bytes()
+    made = tmp_path / "backup" / "register.sqlite"
+    assert b"CREATE TABLE incident" in made.read_bytes() and made.stat().st_mode & 0o077 == 0, "calls are in it"
