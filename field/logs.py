@@ -24,7 +24,7 @@ def text(logs: dict[str, Any], words: Words) -> Iterator[str]:
     faults = logs.get("faults", [])
     yield words("logs.faults", count=len(faults)) if faults else words("logs.no-faults")
     for one in faults:
-        since = one["since"] or words("logs.no-clock")
+        since = words("logs.since", at=one["since"]) if one["since"] else words("logs.no-clock")
         yield "  " + words("logs.fault", id=one["id"], detail=words.said(str(one["detail"])), since=since)
     for key in ("journal", "quarantine"):
         records = logs.get(key, [])
