@@ -199,13 +199,15 @@ def _micropython(bits: int) -> list[str]:
             raise ToolMissing(f"{CHOSEN[bits]}={chosen} cannot be used: {why}")
         return [chosen]
     on_path = shutil.which("micropython")
-    why = f" ({on_path} cannot be used: {_unfit([on_path], bits)})" if on_path else ""
-    if on_path and _unfit([on_path], bits) is None:
+    why = _unfit([on_path], bits) if on_path else None
+    if on_path and why is None:
         return [on_path]
     try:
         return _debians_micropython(bits, MICROPYTHON_VERSION, debian.SUITE)
     except debian.DebianError as error:
-        raise debian.DebianError(f"{error}{why}") from error
+        if on_path is None:
+            raise
+        raise debian.DebianError(f"{on_path} cannot be used ({why}), and {error}") from error
 
 
 def _newest_micropython(bits: int) -> list[str]:

@@ -42,6 +42,8 @@ class ProvisionedBroker(Mosquitto):
         self._probe_context.check_hostname = False  # the probe asks "does it answer?", not "is it genuine?"
         self._probe_context.verify_mode = ssl.CERT_NONE
         centre = provisioned / "centre" / access.CENTRE
+        for end in ("pem", "key"):
+            Path(f"{centre}.{end}").read_bytes()  # which names the one that is missing
         self._probe_context.load_cert_chain(f"{centre}.pem", f"{centre}.key")
         self.other_password: set[str] = set()
         self.open_access: set[str] = set()

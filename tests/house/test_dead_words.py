@@ -38,10 +38,12 @@ SPEAKERS: dict[Path, tuple[str, ...]] = {
 BESIDE = {COMMON: (COMMON, FIELD), DESK: (COMMON, DESK), rollout.WORDS: (COMMON, DESK, rollout.WORDS),
           FIELD: (COMMON, FIELD), tools.spoken.WORDS: (COMMON, tools.spoken.WORDS),
           sim.spoken.WORDS: (COMMON, FIELD, tools.spoken.WORDS, sim.spoken.WORDS)}  # fmt: skip
-SOURCES = ("serial.serialposix", "serial.serialutil", "mpremote.transport", "mpremote.transport_serial")
+SOURCES = ("pip._internal.index.collector", "serial.serialposix", "serial.serialutil", "mpremote.transport",
+           "mpremote.transport_serial")  # fmt: skip
 # What no source in Python says as it stands: the C libraries' (macOS's too), Rust's in `cryptography`, Python's own
 # exceptions as text, and what is joined from parts.
 SAMPLES = {
+    "Failed to resolve IP address for '7' (7)", "Temporary failure in name resolution",
     "[Errno 7] 7: '7'", "[Errno 7] 7", "(7, '7')", "Name or service not known", "Device not configured",
     "'utf-8' codec can't decode byte 0x7 in position 7: 7", "7: line 7 column 7 (char 7)",
     "Unable to load PEM file. 7", "Could not deserialize key data. 7",

@@ -156,7 +156,7 @@ def test_micropython_on_path_that_will_not_do(
     program = fake_interpreter(tmp_path, answer, monkeypatch)
     with pytest.raises(toolbox.ToolMissing, match=r"micropython: .* By hand: put a 64-bit micropython") as raised:
         toolbox.require("micropython")
-    assert f"({program} cannot be used: {UNFIT[answer]})" in str(raised.value)
+    assert f"{program} cannot be used ({UNFIT[answer]}), and no Debian source" in str(raised.value)
     assert toolbox.micropython(64) is None
     assert "!!! MISSING micropython: " in capsys.readouterr().err
     toolbox.find.cache_clear()
