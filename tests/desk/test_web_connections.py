@@ -18,6 +18,7 @@ from sim.servers.authority import Authority
 
 NAME = "admin"
 IDLE = 5000
+LEFT = 900  # files for everything else in this process
 OPENS_S = 1.0
 
 
@@ -31,17 +32,23 @@ def desk(tmp_path: Path) -> Iterator[DeskRig]:
 
 @contextlib.contextmanager
 def idle(rig: DeskRig, number: int) -> Iterator[list[socket.socket]]:
-    """So many connections, as far as this machine's limit goes, on which nothing is said."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """So many connections, as far as this machine's limit goes, on which nothing is said. The desk, which is in this
+    process too, has reckoned with the limit that there was at its start; so few that all of them may stay would tell
+    nothing."""
+    before = soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = soft + number if hard == resource.RLIM_INFINITY else min(soft + number, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     address = urlsplit(rig.origin)
     opened: list[socket.socket] = []
     try:
-        for _ in range(min(number, soft - 900)):  # the desk is in this process, too
+        for _ in range(min(number, wanted - LEFT)):
             opened.append(socket.create_connection((address.hostname or "", address.port or 0), 10))
+        assert len(opened) >= min(number, 2 * listener.STRANGERS_MAX), "this machine's limit of open files is too low"
         yield opened
     finally:
         for one in opened:
             one.close()
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def has_ended(one: socket.socket) -> bool:
