@@ -66,6 +66,18 @@ def test_a_page_that_calls_a_line_or_a_lamp_otherwise_is_noticed() -> None:
     assert lamp_of_page(text.replace("Вызов передаётся.", "Вызов отправлен."))["sent"] == "Вызов отправлен."
 
 
+SYSTEMS = {"Linux": ("/dev/serial/by-id", "usermod -aG dialout"), "macOS": ("/dev/cu.",), "Windows": ("COM3", "usbipd")}
+
+
+@pytest.mark.parametrize("language", ["", *LANGUAGES[1:]])
+def test_the_page_on_flashing_names_each_systems_ports(language: str) -> None:
+    """Whoever has no permission, or a `COM3`, reads what to do. Red with a row or a language that lacks it."""
+    text = (DOCUMENT.parent / language / "flashing.md").read_text("utf-8")
+    rows = {cells(line)[0]: line for line in text.splitlines() if line.startswith("| ") and len(cells(line)) == 3}
+    lacking = [name for name, words in SYSTEMS.items() if not all(word in rows.get(name, "") for word in words)]
+    assert lacking == []
+
+
 def lamp_of_document() -> dict[str, list[str]]:
     """State -> what it says in the three languages."""
     rows = [cells(line) for line in DOCUMENT.read_text("utf-8").splitlines() if line.startswith("| ")]
