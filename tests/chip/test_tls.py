@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chip_net_rig import Echo, Make, chips
+from chip_net_rig import Echo, Make, chips, old_tls
 from column_probe import need
 from cryptography import x509
 
@@ -202,6 +202,17 @@ def test_tls_without_the_certificate_that_the_server_wants_fails(
     files = _files(authority.client("column-1"))
     one = chip(_settings(tls_echo.port, "localhost", with_cert=False) + TLS, files).start()
     one.wait("failed OSError")
+
+
+@pytest.mark.parametrize("server", ["TLS 1.1", "no TLS"])
+def test_nothing_is_said_to_a_server_with_old_tls_or_none(chip: Make, authority: Authority, server: str) -> None:
+    """What speaks TLS 1.1 or plain TCP may be anybody: a column's password must not get there. Red where the handshake
+    is done with it."""
+    context = old_tls(authority) if server == "TLS 1.1" else None
+    with contextlib.closing(Echo(context)) as echo:
+        one = chip(_settings(echo.port, "localhost") + TLS, _files(authority.client("column-1"))).start()
+        one.wait("failed (OSError|ValueError)")
+        assert b"hello" not in echo.heard
 
 
 UNUSABLE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import re
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from chip_net_rig import Echo, old_tls
 from desk_page_probe import STATIC
 from desk_rig import wait_for
 from paho.mqtt.packettypes import PacketTypes
@@ -279,6 +281,17 @@ def reason(register: Register, host: str, port: int, wanted: str, **login: objec
         while duty.why.code != wanted and time.monotonic() < deadline_s:
             time.sleep(0.02)
         return duty.why.code
+
+
+@pytest.mark.parametrize("server", ["TLS 1.1", "no TLS"])
+def test_a_password_goes_to_no_server_with_old_tls_or_none(tmp_path: Path, server: str) -> None:
+    """Red where the desk's encryption may be TLS 1.1, or where it goes on without."""
+    authority = Authority(tmp_path)
+    context = old_tls(authority) if server == "TLS 1.1" else None
+    with contextlib.closing(Echo(context)) as echo, Register(tmp_path / "register.sqlite") as register:
+        login = {"user": "desk", "password": "geheim-17", "tls": authority.client("desk")}
+        assert reason(register, HOST, echo.port, "tls", **login) == "tls"
+        assert b"geheim-17" not in echo.heard and (server == "TLS 1.1" or echo.heard)
 
 
 @pytest.mark.mosquitto

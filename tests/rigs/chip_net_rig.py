@@ -4,10 +4,13 @@ import contextlib
 import socket
 import ssl
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chip_rig import Chip
+
+from sim.servers.authority import Authority
 
 Make = Callable[..., Chip]
 
@@ -41,6 +44,17 @@ def chips(folder: Path, runtime: str, begins: str = JOIN) -> Iterator[Make]:
         one.kill()
 
 
+def old_tls(authority: Authority) -> ssl.SSLContext:
+    """A server's, that speaks TLS 1.0 and 1.1 alone."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings(action="ignore"):
+        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    identity = authority.server()
+    context.load_cert_chain(identity.cert, identity.key)
+    return context
+
+
 class Echo:
     """A server that sends back what it gets in angle brackets, over TLS when it has a context."""
 
@@ -49,6 +63,7 @@ class Echo:
         self.port = int(self._listener.getsockname()[1])
         self._context = context
         self.peers: list[str] = []
+        self.heard = bytearray()
         self._thread = threading.Thread(target=self._accept, daemon=True)
         self._thread.start()
 
@@ -67,6 +82,7 @@ class Echo:
                 self.peers.append(str(stream.getpeercert()))
             with stream:
                 while data := stream.recv(65536):
+                    self.heard += data
                     stream.sendall(b"<" + data + b">")
         except OSError:
             connection.close()
