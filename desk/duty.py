@@ -61,6 +61,8 @@ RETOLD_MS = 3_600_000  # steps as old as that are said again to other desks afte
 SETTLE_MS = 10_000  # at the start: so long the ladder waits for what other desks have done meanwhile
 ALIVE_MS = 10_000
 RETRY_MS = 1_000  # between two tries to write, once one has failed
+TOGETHER_MAX = 50  # calls that are written together
+ONE_BY_ONE_MS = 10_000  # ... and not, once something among them could not be written
 RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones after 20
 STALLED_S = 5.0  # without a tick: this process waits for its disk, or for its machine
 QUIET = ("not-started", "connecting", "stopped")
@@ -133,6 +135,8 @@ class Duty(Running, Operators, Office):
         self._disk_trouble, self._failed_ms = register.trouble, now_ms()
         if register.trouble.code:
             log.error("desk %s: begins without room: %s", name, register.trouble.text)
+        self._unwritable_ms = -ONE_BY_ONE_MS
+        """When something came that could not be written."""
         self._looked_s = time.monotonic()
         self._floods = Floods(name)
         self._stopping = threading.Event()
@@ -182,14 +186,14 @@ class Duty(Running, Operators, Office):
 
     def _lines(self, client_id: str) -> tuple[Line, Line]:
         """The line for calls keeps the client id of the former single line, which heard everything."""
+        hears = self._admits, self._enter, self._write_together, self._on_line
         calls = Line(
-            *(client_id, self._login, CALLS, self._admits, self._enter, self._on_line),
+            *(client_id, self._login, CALLS, *hears),
             on_taken=self._answers.on_taken,
             past=[EVERYTHING],
             make=self._make_client,
         )
         telemetry = f"{client_id}-telemetry"
-        hears = self._admits, self._enter, self._on_line
         return calls, Line(telemetry, self._login, TELEMETRY, *hears, make=self._make_client)
 
     # Life
@@ -310,6 +314,11 @@ class Duty(Running, Operators, Office):
                 raise  # the disk's fault, not the messages'
             log.exception("desk %s: a message that cannot be written", self.name)
             self._load()
+            if batch.receipts and not self._is_wary(now_ms):  # they come again, and each is written by itself
+                self._unwritable_ms = now_ms
+                for line in {receipt.line for receipt in batch.receipts}:
+                    line.hang_up()
+                return
             batch = Batch(receipts=batch.receipts, violations=[(now_ms, "", f"cannot be written: {error!r}")])
             batch.write(self.register, self._ledger, self._silence, now_ms)
         self._batch = Batch()
@@ -543,7 +552,21 @@ class Duty(Running, Operators, Office):
             except Exception as error:  # unacknowledged, it would be redelivered for ever and block all others
                 log.exception("desk %s: a message that cannot be entered", self.name)
                 self._batch.violations.append((now_ms, "", f"cannot be entered: {error!r}"))
-            if (self._batch.is_urgent or len(self._batch.receipts) >= RECEIPTS_MAX) and not self._lacks_room(now_ms):
+            many = len(self._batch.incidents) >= TOGETHER_MAX or self._is_wary(now_ms)
+            if many and not self._lacks_room(now_ms):
+                self._commit()
+
+    def _is_wary(self, now_ms: int) -> bool:
+        return 0 <= now_ms - self._unwritable_ms < ONE_BY_ONE_MS
+
+    def _write_together(self) -> None:
+        """What came together is written together: each writing waits for the disk, and whoever called waits behind all
+        that came before."""
+        with self._lock:
+            if not self._batch.is_urgent and len(self._batch.receipts) < RECEIPTS_MAX:
+                return
+        with contextlib.suppress(sqlite3.Error), self._changing():
+            if not self._lacks_room(self._now_ms()):
                 self._commit()
 
     def _on_line(self, line: Line) -> None:

@@ -64,9 +64,9 @@ class Line:
     """The session `client_id`, which hears `topics` and, no more, what it heard in `past`.
 
     `admits(topic, payload)`: whether a message is not too much; asked once for each, before anything else.
-    `on_message(line, message)`, for what is admitted, and `on_change(line)` (it stands, it fell, another trouble) are
-    called in the line's own thread, the latter in that of `look`, too. `on_taken(mid)` comes under a lock of paho's: it
-    must not wait."""
+    `on_message(line, message)`, for what is admitted, `on_lull()`, when all that had come was given, and
+    `on_change(line)` (it stands, it fell, another trouble) are called in the line's own thread, the latter in that of
+    `look`, too. `on_taken(mid)` comes under a lock of paho's: it must not wait."""
 
     def __init__(
         self,
@@ -75,6 +75,7 @@ class Line:
         topics: Sequence[str],
         admits: Callable[[str, bytes], bool],
         on_message: Callable[[Line, mqtt.MQTTMessage], None],
+        on_lull: Callable[[], None],
         on_change: Callable[[Line], None],
         *,
         on_taken: Callable[[int], None] = lambda mid: None,
@@ -83,6 +84,7 @@ class Line:
     ) -> None:
         self._login, self._topics, self._past = login, tuple(topics), tuple(past)
         self._admits_of, self._on_message_of, self._on_change = admits, on_message, on_change
+        self._on_lull = on_lull
         self._proof_topic = f"sos/desk/{client_id}/proof"
         self._proof, self._proving = Proof(), threading.Lock()
         self.stands = False
@@ -103,6 +105,7 @@ class Line:
         self._client.on_subscribe = self._on_subscribe
         self._client.admits = self._admits
         self._client.on_message = self._on_message
+        self._client.on_lull = on_lull
         self._client.on_publish = lambda client, data, mid, *_: on_taken(mid)
         self._client.on_log = self._on_log
 
@@ -144,6 +147,7 @@ class Line:
         """One message, as from the broker: for whoever carries it here in another way."""
         if self._admits(message.topic, bytes(message.payload), message.qos):
             self._on_message(self._client, None, message)
+            self._on_lull()
         elif message.qos:
             self.acknowledge(message.mid, message.qos)
 

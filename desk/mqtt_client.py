@@ -37,10 +37,13 @@ class Client(mqtt.Client):
     admits: Callable[[str, bytes, int], bool]
     """Whether to deliver a message with this topic, payload and QoS. Asked once for each; what is not delivered, the
     broker may forget."""
+    on_lull: Callable[[], None]
+    """Called when all that had come has been delivered."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.admits = lambda topic, payload, qos: True
+        self.on_lull = lambda: None
         self._unread = bytearray()
 
     def reconnect(self) -> MQTTErrorCode:
@@ -89,6 +92,10 @@ class Client(mqtt.Client):
             self._easy_log(LogLevel.MQTT_LOG_ERR, "malformed packet: %s", error)
             code, at = MQTTErrorCode.MQTT_ERR_PROTOCOL, len(unread)
         self._unread[:0] = unread[at:]
+        try:
+            self.on_lull()
+        except Exception as error:  # as paho does with those of a message: the network's thread must outlive them
+            self._easy_log(LogLevel.MQTT_LOG_ERR, "Caught exception in on_lull: %r", error)
         if receipts:
             self._packet_queue(PUBACK[0], receipts, 0, 1)
         with self._msgtime_mutex:

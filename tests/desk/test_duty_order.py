@@ -33,9 +33,20 @@ def duty(register: Register, wire: Wire) -> Duty:
 
 
 def hear(duty: Duty, kind: str, mid: int, document: dict[str, Any] | None = None) -> None:
+    (duty._calls if kind == "alarm" else duty._telemetry).hear(said(kind, mid, document))
+
+
+def hear_together(duty: Duty, *messages: mqtt.MQTTMessage) -> None:
+    """Calls that one read has brought."""
+    for message in messages:
+        duty._enter(duty._calls, message)
+    duty._write_together()
+
+
+def said(kind: str, mid: int, document: dict[str, Any] | None = None) -> mqtt.MQTTMessage:
     message = mqtt.MQTTMessage(mid, topic_of(DEVICE, kind).encode())
     message.qos, message.payload = 1, packed(document or example(kind)[1])
-    (duty._calls if kind == "alarm" else duty._telemetry).hear(message)
+    return message
 
 
 def test_receipts_and_then_the_answer_in_the_order_of_the_messages(duty: Duty, wire: Wire) -> None:
@@ -111,3 +122,44 @@ def test_without_a_connection_the_answer_is_owed(duty: Duty, register: Register,
     assert wire.sent == [] and register.unanswered() == [INCIDENT]
     wire.stand(duty, True)
     assert wire.sent == [("answer", topic_of(DEVICE, "ack"))]
+
+
+def test_what_comes_together_is_written_together(
+    duty: Duty, wire: Wire, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each writing waits for the disk, and a call waits for all that came before it. Red where each call is written by
+    itself, or where receipts leave before the register has all of them."""
+    wire._only, written = "", []
+    commit = register._commit
+
+    def note() -> None:
+        written.append(list(wire.sent))
+        commit()
+
+    monkeypatch.setattr(register, "_commit", note)
+    hear_together(duty, *(said("alarm", mid, alarm_of(seq=mid)) for mid in range(1, 9)))
+    assert written[0] == [] and len(written) <= 2  # the second one: that the answers are evidence
+    assert wire.sent == [("receipt", mid) for mid in range(1, 9)] + [("answer", topic_of(DEVICE, "ack"))] * 8
+
+
+def test_what_cannot_be_written_takes_nothing_else_along(
+    duty: Duty, wire: Wire, register: Register, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of what came with it has a receipt, so it comes again, and then each is written by itself. Red where all
+    of them are thrown away, which is what becomes of one that is alone."""
+    wire._only, gone = "", []
+    put = Register.put_incident
+
+    def refuse(self: Register, incident: Any, **options: Any) -> None:
+        if incident.id == alarm_of(seq=2)["id"]:
+            raise ValueError("it cannot be written")
+        put(self, incident, **options)
+
+    monkeypatch.setattr(Register, "put_incident", refuse)
+    monkeypatch.setattr(duty._calls, "hang_up", lambda: gone.append("hung up"))
+    calls = [said("alarm", mid, alarm_of(seq=mid)) for mid in (1, 2, 3)]
+    hear_together(duty, *calls)
+    assert wire.sent == [] and gone == ["hung up"]
+    hear_together(duty, *calls)
+    assert [mid for what, mid in wire.sent if what == "receipt"] == [1, 2, 3] and gone == ["hung up"]
+    assert [register.incident(alarm_of(seq=seq)["id"]) is not None for seq in (1, 2, 3)] == [True, False, True]

@@ -29,8 +29,11 @@ class Peer:
         self.client._sock = ours
         self.delivered: list[tuple[str, bytes, int]] = []
         self.asked: list[str] = []
+        self.lulls: list[int] = []
+        """How much had been delivered each time that no more was at hand."""
         self.client.on_message = lambda client, data, message: self.hear(message)
         self.client.admits = self.admits
+        self.client.on_lull = lambda: self.lulls.append(len(self.delivered))
 
     def hear(self, message: MQTTMessage) -> None:
         self.delivered.append((message.topic, bytes(message.payload), message.mid))
@@ -75,6 +78,7 @@ def test_what_is_too_much_gets_its_receipt_in_one_piece_and_nothing_else(peer: P
     assert peer.read(traffic()) == MQTTErrorCode.MQTT_ERR_SUCCESS
     assert peer.delivered == CALLS
     assert peer.said() == RECEIPTS  # and none for the call: that one is given when it is in the register
+    assert peer.lulls == [2]
     assert peer.asked == [FLOOD] * 3 + [CALL, FLOOD, CALL, FLOOD]
 
 

@@ -72,6 +72,7 @@ class Broker:
         def hear() -> None:
             if client.admits(message.topic, message.payload, message.qos):
                 client.on_message(client, None, message)
+                client.on_lull()
             else:
                 client.ack(message.mid, message.qos)
 
@@ -90,6 +91,7 @@ class VirtualClient:
     on_disconnect: Callable[..., None]
     on_subscribe: Callable[..., None]
     on_message: Callable[..., None]
+    on_lull: Callable[[], None]
     admits: Callable[[str, bytes, int], bool]
     on_publish: Callable[..., None]
     on_log: Callable[..., None]
