@@ -19,7 +19,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from desk import mqtt_client, proven, trouble
 from desk.answers import Answered, Answers
 from desk.attendance import NO_BROWSER, Attendance
 from desk.batch import STATUS, Batch, Change
+from desk.climbing import Climbing
 from desk.column_keys import ColumnKeys
 from desk.escalation import Escalation
 from desk.exercises import Exercises
@@ -44,7 +45,7 @@ from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.operators import COMMAND_VALID_MS, COMMANDS, Operators
 from desk.origin import CHALLENGE
 from desk.register import Register
-from desk.rungs import Rung, Telling, Word, rungs_of
+from desk.rungs import Rung, rungs_of
 from desk.silence import UP, Limits, Presence, Silence
 from desk.telling import Nobody, Tells
 from desk.trouble import Trouble
@@ -58,7 +59,6 @@ from desk.watched_file import WatchedFile
 CONNECT_TIMEOUT_S = 10.0
 TICK_S = 0.1
 RETOLD_MS = 3_600_000  # steps as old as that are said again to other desks after a connection was lost
-SETTLE_MS = 10_000  # at the start: so long the ladder waits for what other desks have done meanwhile
 ALIVE_MS = 10_000
 RETRY_MS = 1_000  # between two tries to write, once one has failed
 TOGETHER_MAX = 50  # calls that are written together
@@ -77,7 +77,7 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Duty(Running, Operators, Office):
+class Duty(Running, Climbing, Operators, Office):
     """A desk named `name` at the broker `host`:`port`. All methods may be called from any thread.
 
     `tls`: the desk's own certificate, for mutual TLS, or only the authority that the broker's must be from.
@@ -379,13 +379,6 @@ class Duty(Running, Operators, Office):
         self._said[incident.id] = said
         self._batch.links.append((incident.id, self._now_ms(), "answer", self.name, document))
 
-    def _announce(self, word: Word) -> None:
-        """To the other desks. What they do not hear they do themselves."""
-        incident = self._ledger.find(word.incident_id)
-        if incident is not None and incident.state != NEW and self._calls.stands:
-            document = {**ack(incident), "ladder": word.ladder}
-            self._publish(incident.region, incident.device_id, "ack", document)
-
     def listens(self, incident_id: str, seconds: int) -> None:
         """Tell the column that somebody hears the place: for so long, unless it is told again; 0: nobody does any more.
         It is not told without a broker, nor of a call that is closed. Raises sqlite3.Error."""
@@ -394,23 +387,6 @@ class Duty(Running, Operators, Office):
             if incident is not None and incident.is_open and incident.state != NEW and self._calls.stands:
                 document = {**ack(incident), "listening_s": seconds}
                 self._publish(incident.region, incident.device_id, "ack", document)
-
-    def _tell_officers(self, tellings: Iterable[Telling]) -> None:
-        for telling in tellings:
-            incident = self._unrecorded.calls.get(telling.incident_id) or self._ledger.find(telling.incident_id)
-            assert incident is not None, telling
-            self._officers.tell(telling, incident, self.name, self._now_ms(), self._officer_told)
-
-    def _officer_told(self, telling: Telling, state: str, why: str) -> None:
-        """In the thread of the telling: how it ended."""
-        with contextlib.suppress(sqlite3.Error), self._changing():
-            if self._disk_trouble.code:
-                apart = Batch()
-                self._escalation.told(apart, telling, state, why, self._now_ms())
-                self._tell_officers(self._unrecorded.take(apart, self._ledger, self.register))
-                return
-            self._escalation.told(self._batch, telling, state, why, self._now_ms())
-            self._commit()
 
     def _publish(
         self, region: str, device_id: str, kind: str, document: dict[str, Any], boot: int | None = None
@@ -471,39 +447,6 @@ class Duty(Running, Operators, Office):
                 self._alive_ms = now_ms
                 self._has_room()
                 self.register.share()
-
-    def _escalate(self, open_: list[Incident], now_ms: int) -> None:
-        """Let calls that nobody accepts climb the ladder."""
-        if not self.connected and 0 <= now_ms - self._began_ms < SETTLE_MS:
-            return
-        waiting = [one for one in open_ if one.first_s * 1000 >= self._ladder_from_ms]
-        if self._disk_trouble.code:
-            self._climb_unrecorded(waiting, now_ms)
-            return
-        self._escalation.look(self._batch, waiting, now_ms, together=self._calls.stands)
-        if self._unrecorded.calls:
-            self._climb_unrecorded([], now_ms)
-
-    def _climb_unrecorded(self, waiting: list[Incident], now_ms: int) -> None:
-        """The register takes nothing, or does not have these calls yet: they climb all the same."""
-        self._tell_officers(self._unrecorded.climb(self._escalation, waiting, now_ms, self._ledger, self.register))
-        self._told += [Change("incident", name) for name in self._unrecorded.news()]
-        if self._calls.stands:
-            words, louder = self._unrecorded.to_say(self._ledger)
-            for word in words:
-                self._announce(word)
-            for incident_id in louder:
-                self._answer(incident_id, None)
-                self._told.append(Change("incident", incident_id))
-
-    def held(self) -> list[Incident]:
-        """Calls that the register could not take."""
-        with self._lock:
-            return list(self._unrecorded.calls.values())
-
-    def unanswered_s(self, incident_id: str) -> int:
-        """For how long nobody has accepted a call, as far as the register could not take that."""
-        return self._unrecorded.unanswered_s(incident_id)
 
     def _exercise(self, open_: list[Incident], now_ms: int) -> None:
         """End exercises that are over, and begin one when the dice say so."""
