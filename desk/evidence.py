@@ -21,6 +21,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from contract.evidence import digest
+from desk import agreement
 from desk.web.files import replace
 
 KEYS_FILE = "evidence-keys.json"
@@ -96,6 +97,19 @@ class Chain:
         row = self._db.execute("SELECT status FROM incident WHERE id = ?", (incident_id,)).fetchone()
         if row is None or row[0] != "actual":
             return
+        if not self._last("SELECT k, hash FROM link WHERE incident_id = ? LIMIT 1", incident_id)[0]:
+            self._add_earlier(incident_id, (at_ms, kind, by))
+        self._link(incident_id, at_ms, kind, by, detail)
+
+    def _add_earlier(self, incident_id: str, now: tuple[int, str, str]) -> None:
+        """What stands in the timeline of a call that is evidence from now on: it began as a drill, or before there were
+        links."""
+        rows = 'SELECT at_ms, kind, "by", detail FROM entry WHERE incident_id = ? ORDER BY n'
+        for row in self._db.execute(rows, (incident_id,)).fetchall():
+            if tuple(row[:3]) != now:
+                self._link(incident_id, row[0], row[1], row[2], json.loads(row[3]))
+
+    def _link(self, incident_id: str, at_ms: int, kind: str, by: str, detail: dict[str, Any]) -> None:
         signer = f"operator {by}" if kind in BY_OPERATORS and "heard_ms" not in detail else DESK
         n, previous = self._last("SELECT n, hash FROM link ORDER BY n DESC LIMIT 1")
         k, before = self._last("SELECT k, hash FROM link WHERE incident_id = ? ORDER BY k DESC LIMIT 1", incident_id)
@@ -130,12 +144,20 @@ class Chain:
 # Checking
 
 
-def export(db: sqlite3.Connection, folder: Path, incident_id: str, at_ms: int) -> Link | None:
-    """One call's evidence, for contract/evidence.py; None: there is no such call."""
+class NotWhole(ValueError):
+    """The desk does not sign that these are all links of a call; says why."""
+
+
+def export(db: sqlite3.Connection, path: Path, incident_id: str, at_ms: int) -> Link | None:
+    """One call's evidence, from the register at `path`, for contract/evidence.py; None: there is no such call. Raises
+    NotWhole: links that somebody took out would be missing, and the desk's own signature would say that none is."""
     links = [json.loads(row[0]) for row in _rows(db, "WHERE incident_id = ? ORDER BY k", incident_id)]
     if not links:
         return None
-    signers = Signers(folder)
+    wrong = [*_heads(db, path, None), *_links(db, path, links[0]["n"])]
+    if wrong:
+        raise NotWhole(f"{incident_id}: the evidence is not whole since its first link: {wrong[0]}")
+    signers = Signers(path.parent)
     last = {"incident": incident_id, "count": len(links), "last": digest(links[-1]).hex(), "at_ms": at_ms}
     who = {DESK, *(link["signer"] for link in links)}
     return {
@@ -154,7 +176,7 @@ def check(db: sqlite3.Connection, path: Path, *, whole: bool = True, head: str |
     (count,) = db.execute("SELECT coalesce(max(n), 0) FROM link").fetchone()
     first = 1 if whole else max(1, count - LOOKED_AT + 1)
     wrong += _links(db, path, first)
-    return wrong + (_rows_agree(db) if whole else [])
+    return wrong + (agreement.check(db) if whole else [])
 
 
 def _heads(db: sqlite3.Connection, path: Path, noted: str | None) -> Iterator[str]:
@@ -177,12 +199,13 @@ def _links(db: sqlite3.Connection, path: Path, first: int) -> Iterator[str]:
     """Each link: its place, its hash, its signature."""
     row = db.execute("SELECT hash FROM link WHERE n = ?", (first - 1,)).fetchone()
     expected, previous, signers = first, row[0] if row else "", Signers(path.parent)
-    for row in db.execute("SELECT n, hash, body FROM link WHERE n >= ? ORDER BY n", (first,)):
-        n, known, body = row
+    for row in db.execute("SELECT n, hash, body, incident_id, k FROM link WHERE n >= ? ORDER BY n", (first,)):
+        n, known, body, *place = row
         try:
             link = json.loads(body)
             name = f"link {n} ({link['kind']} of {link['incident']})"
             is_whole = digest(link).hex() == known and (link["n"], link["previous"]) == (n, previous)
+            is_whole &= [link["incident"], link["k"]] == place  # else an export would lack it
         except (ValueError, RecursionError, KeyError, TypeError):
             name, is_whole = f"link {n}", False
         if n != expected:
@@ -201,46 +224,6 @@ def _is_signed(signers: Signers, link: Link) -> bool:
     except (ValueError, KeyError, TypeError, InvalidSignature):
         return False
     return True
-
-
-def _rows_agree(db: sqlite3.Connection) -> list[str]:
-    """The timeline and the outcome that the page shows, against the chain."""
-    shown: dict[tuple[Any, ...], str] = {}
-    for row in db.execute(
-        'SELECT incident_id, at_ms, kind, entry."by", detail FROM entry JOIN incident ON incident.id = incident_id'
-        " WHERE status = 'actual' AND incident_id IN (SELECT incident_id FROM link)"
-    ):
-        shown[tuple(row[:4])] = row[4]
-    wrong: list[str] = []
-    outcomes: dict[str, set[str]] = {}
-    kept: dict[str, set[tuple[str, str]]] = {}
-    for (body,) in db.execute("SELECT body FROM link ORDER BY n"):
-        link = json.loads(body)
-        key = link["incident"], link["at_ms"], link["kind"], link["by"]
-        if link["kind"] in APART:
-            continue
-        found = shown.pop(key, None)
-        if found is None or json.loads(found) != link["detail"]:
-            what = "is missing in" if found is None else "was changed in"
-            wrong.append(f"{link['kind']} of {link['incident']} at {link['at_ms']} {what} the timeline")
-        if link["kind"] == "closed":
-            outcomes.setdefault(link["incident"], set()).add(link["detail"].get("outcome"))
-            said = kept.setdefault(link["incident"], set())
-            said |= {(key, link["detail"].get(key, "")) for key in ("note", "misuse")}
-    begun = {row[0]: row[1] for row in db.execute("SELECT incident_id, min(n) FROM link GROUP BY incident_id")}
-    wrong += [f"{key[2]} of {key[0]} at {key[1]} was put into the timeline" for key in shown if key[0] in begun]
-    for row in db.execute(
-        "SELECT id, outcome, note, misuse FROM incident WHERE status = 'actual' AND state = 'closed'"
-    ):
-        name, outcome, *more = row
-        added = {(key, text) for key, text in zip(("note", "misuse"), more, strict=True) if text}
-        if name in outcomes and (outcome not in outcomes[name] or not added <= kept[name]):
-            wrong.append(f"the outcome or the note of {name} was changed")
-    return wrong
-
-
-APART = ("alarm", "answer")
-"""Links that are no lines of the timeline: what was said by the column, and to it, byte for byte."""
 
 
 def _rows(db: sqlite3.Connection, where: str, *values: str) -> Iterator[Mapping[int, Any]]:

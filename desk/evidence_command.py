@@ -18,7 +18,7 @@ from common.home import DESK_COMMAND
 from common.sentences import Sentences
 from contract.evidence import fingerprint
 from desk import evidence
-from desk.evidence import DESK, HEAD_SUFFIX, Signers
+from desk.evidence import DESK, HEAD_SUFFIX, NotWhole, Signers
 from desk.spoken import spoken
 from desk.web import audit
 
@@ -34,6 +34,9 @@ def main(argv: list[str]) -> int:
         db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         with db:
             return _run(arguments, db, path, sentences.said)
+    except NotWhole as error:
+        print(sentences.said(f"WRONG {error}"), file=sys.stderr)
+        return EXIT_WRONG
     except (sqlite3.Error, OSError, ValueError) as error:
         print(sentences.said(f"error: {path}: {error}"), file=sys.stderr)
         return EXIT_USAGE
@@ -52,7 +55,7 @@ def _run(arguments: argparse.Namespace, db: sqlite3.Connection, path: Path, said
         )
         return EXIT_WRONG if wrong else 0
     else:
-        found = evidence.export(db, path.parent, arguments.incident or "", time.time_ns() // 1_000_000)
+        found = evidence.export(db, path, arguments.incident or "", time.time_ns() // 1_000_000)
         if found is None:
             why = f"there is no evidence of {arguments.incident!r}: give an incident's id"
             print(said(f"error: {why}"), file=sys.stderr)

@@ -260,10 +260,21 @@ class Intake:
         if kind == "press":
             sent = {"topic": heard.topic, "payload": heard.payload.decode()}
             batch.links.append((incident.id, now_ms, "alarm", incident.device_id, sent))
+        if before == (0, 0):
+            self._enter_early(batch, incident, now_ms)
         if incident.reopened > reopened:
             batch.entries.append((incident.id, now_ms, "reopened", incident.device_id, {"press": incident.press}))
         self._receive(batch, incident, now_ms)
         batch.answer(incident.id)
+
+    def _enter_early(self, batch: Batch, incident: Incident, now_ms: int) -> None:
+        """What other desks decided before the call came here stands in its timeline, too."""
+        for (_, state), decision in incident.decisions.items():
+            told = {"outcome": decision.outcome, "misuse": decision.misuse}
+            detail = {key: text for key, text in told.items() if text}
+            line = (incident.id, decision.at_ms, state, decision.by, {**detail, "heard_ms": now_ms})
+            if line[:4] not in [one[:4] for one in batch.entries]:
+                batch.entries.append(line)
 
     def _receive(self, batch: Batch, incident: Incident, now_ms: int) -> None:
         """An incident that nobody has answered is received now."""

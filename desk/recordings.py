@@ -20,6 +20,7 @@ DAY_MS = 24 * 3600 * 1000
 GB = 1_000_000_000
 SPARE_BYTES = GB // 2  # of the disk: the register's
 HELD, RELEASED, DELETED = "held", "released", "recording-deleted"  # kinds of a timeline's entries
+RECORDED = "recorded"  # of a link of the evidence
 log = logging.getLogger("desk")
 
 
@@ -59,12 +60,15 @@ class Recordings:
         return len(found)
 
     def enter(self, part: Part) -> None:
-        """A file that is complete; the same again changes nothing."""
-        self._register.change(
-            "INSERT OR IGNORE INTO recording (incident_id, file, from_ms, to_ms, size, sha256)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            *(part.incident_id, part.file, part.from_ms, part.to_ms, part.size, part.sha256),
-        )
+        """A file that is complete; the same again changes nothing. Its hash is evidence."""
+        said = {name: getattr(part, name) for name in ("file", "from_ms", "to_ms", "size", "sha256")}
+        with self._register.transaction():
+            if not self._register.ask("SELECT 1 FROM recording WHERE file = ?", part.file):
+                self._register.change(
+                    f"INSERT OR IGNORE INTO recording (incident_id, {', '.join(said)}) VALUES (?, ?, ?, ?, ?, ?)",
+                    *(part.incident_id, *said.values()),
+                )
+                self._register.put_link(part.incident_id, self._now_ms(), RECORDED, "", said)
         self._notify(Change("incident", part.incident_id))
 
     def of(self, incident_id: str) -> list[dict[str, Any]]:

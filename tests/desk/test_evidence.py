@@ -24,6 +24,8 @@ from desk.batch import Batch
 from desk.evidence import DESK, Signers
 from desk.intake import Intake
 from desk.ledger import Ledger
+from desk.media.files import Part
+from desk.recordings import Recordings
 from desk.register import Register
 from desk.silence import Silence
 
@@ -84,7 +86,7 @@ class Story:
         return evidence.check(self.db(), self.path, head=head)
 
     def export(self, incident_id: str = ID) -> Evidence:
-        found = evidence.export(self.db(), self.path.parent, incident_id, self.now_ms)
+        found = evidence.export(self.db(), self.path, incident_id, self.now_ms)
         assert found is not None
         return found
 
@@ -246,14 +248,12 @@ def test_who_makes_everything_anew_has_another_fingerprint(told: Story, tmp_path
 
 
 def test_an_edited_register_is_noticed(story: Story) -> None:
-    """With SQLite's own tools, and no key. Red without `_rows_agree`, `_links` or the global numbers."""
+    """With SQLite's own tools, and no key. Red without the timeline in desk/agreement.py, `_links`, or the numbers."""
     assert story.check() == []
-    story.change("UPDATE incident SET outcome = 'false' WHERE id = ?", ID)
-    assert story.check() == [f"the outcome or the note of {ID} was changed"]
-    story.change("UPDATE incident SET outcome = 'help-given', misuse = 'prank' WHERE id = ?", ID)
-    assert story.check() == [f"the outcome or the note of {ID} was changed"]
+    for misuse, outcome in (("", "false"), ("prank", "help-given")):
+        story.change("UPDATE incident SET outcome = ?, misuse = ? WHERE id = ?", outcome, misuse, ID)
+        assert story.check() == [f"{ID} was changed in the register: outcome, note, misuse"]
     story.change("UPDATE incident SET misuse = '' WHERE id = ?", ID)
-    story.change("UPDATE incident SET outcome = 'help-given' WHERE id = ?", ID)
     story.change('UPDATE entry SET "by" = ? WHERE kind = ?', "Nobody", "accepted")
     assert [line.split(" ")[0] for line in story.check()] == ["accepted", "accepted"]
     story.change('UPDATE entry SET "by" = ? WHERE kind = ?', "Айгүл", "accepted")
@@ -263,6 +263,114 @@ def test_an_edited_register_is_noticed(story: Story) -> None:
     assert [line for line in story.check() if line.startswith("changed: link 8")]
     story.change("DELETE FROM link WHERE k = 5")
     assert [line for line in story.check() if line.startswith("missing before link 6")]
+
+
+UNTOLD = {
+    "incident": {
+        # of later transmissions, which are no links, and of this desk's own work
+        *("late", "transmissions", "reopened", "last_ms", "registered_ms", "answered_ms", "unanswered"),
+        *("waiting_opening", "waiting_ms", "unanswered_s", "origin"),
+    },
+    "decision": {"press"},  # of how many a person knew
+    "entry": {"n"},  # the order of lines of one time
+    "recording": {"n", "from_ms", "to_ms", "size", "deleted_ms"},  # the hash names the file
+}
+"""Columns that the chain says nothing of. Everything else that an edit changes is named."""
+
+
+@pytest.mark.parametrize("table", ["incident", "decision", "entry", "link", "recording"])
+def test_no_cell_of_a_call_is_edited_unnoticed(story: Story, table: str) -> None:
+    """Who accepted and when, the address, the outcome: red while only the timeline and the outcome were looked at. A
+    new column is looked at, or stands in UNTOLD. And a row that is taken out."""
+    with Register(story.path) as register:
+        Recordings(register, None).enter(Part(ID, "a.webm", 1, 2, 3, "ab" * 32))
+    db = story.db()
+    db.isolation_level = None
+    columns = [(row[1], row[2]) for row in db.execute(f"PRAGMA table_info({table})")]
+    (last,) = db.execute(f"SELECT max(rowid) FROM {table}").fetchone()
+    unnoticed = set()
+    for name, kind in columns:
+        db.execute("BEGIN")
+        (old,) = db.execute(f'SELECT "{name}" FROM {table} WHERE rowid = ?', (last,)).fetchone()
+        new = (old or 0) + 99 if kind == "INTEGER" else old.replace(":", ":1", 1) if old[:1] == "{" else f"{old}x"
+        db.execute(f'UPDATE {table} SET "{name}" = ? WHERE rowid = ?', (new, last))
+        unnoticed |= {name} if not evidence.check(db, story.path) else set()
+        db.execute("ROLLBACK")
+    assert unnoticed == UNTOLD.get(table, set())
+    assert story.check() == []
+    story.change(f"DELETE FROM {table} WHERE rowid = ?", last)
+    assert story.check()
+
+
+def test_a_call_that_was_put_in_is_noticed(story: Story) -> None:
+    """Red when only calls that have links are looked at."""
+    columns = [row[1] for row in story.db().execute("PRAGMA table_info(incident)")]
+    names = ", ".join(f'"{name}"' for name in columns)
+    values = ", ".join("'invented'" if name == "id" else f'"{name}"' for name in columns)
+    story.change(f"INSERT INTO incident ({names}) SELECT {values} FROM incident")
+    assert story.check() == []  # as old as the chain: of before there was one, as far as anybody knows
+    story.change("UPDATE incident SET received_ms = received_ms + 60000 WHERE id = 'invented'")
+    assert story.check() == ["invented was put into the register: there is no evidence of it"]
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "DELETE FROM link WHERE k > 10",
+        "DELETE FROM link WHERE k = 11",
+        "UPDATE link SET incident_id = 'x' WHERE k > 10",
+        "UPDATE link SET body = replace(body, 'two children', 'a dog')",
+    ],
+)
+def test_the_desk_does_not_sign_what_is_not_whole(story: Story, edit: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Links that were taken out, or given to another call: the export lacked them, and its end was signed over what was
+    left, so that the stranger's tool said "whole". Red without the look before the signature."""
+    story.change(edit)
+    assert evidence_command.main(["export", ID, "--folder", str(story.path.parent)]) == evidence_command.EXIT_WRONG
+    out, err = capsys.readouterr()
+    assert not out and "not whole since its first link" in err
+
+
+def test_a_call_that_began_as_a_drill_is_whole(tmp_path: Path) -> None:
+    """Its first lines had no links, and were taken for inserted ones. Red without `_add_earlier`."""
+    story = Story(tmp_path)
+    with Register(story.path) as register:
+        ledger = register.restore()
+        intake, topic = Intake(ledger, Silence(), "desk-1"), topic_of(ME, "alarm")
+        for press, status in ((1, "test"), (2, "actual")):
+            alarm = packed(alarm_of(ME, 17, 3, press=press, status=status))
+            story._write(register, ledger, lambda batch, alarm=alarm: intake.take(  # type: ignore[misc]
+                batch, topic, alarm, retain=False, now_ms=story.now_ms
+            ))  # fmt: skip
+    assert [link["kind"] for link in story.export()["links"]][:3] == ["press", "received", "press"]
+    assert story.check() == []
+
+
+def test_a_recordings_hash_is_evidence(story: Story) -> None:
+    """Red while it stood in the register's table alone. The same file again is no further link."""
+    part = Part(ID, "a.webm", 1, 2, 3, "ab" * 32)
+    with Register(story.path) as register:
+        for _ in range(2):
+            Recordings(register, None).enter(part)
+    last = story.export()["links"][-1]
+    assert (last["k"], last["kind"], last["signer"]) == (13, "recorded", DESK) and last["detail"]["sha256"] == "ab" * 32
+    assert story.check() == [] and tool.check(story.export()) == []
+
+
+def test_what_another_desk_decided_before_the_call_came_is_evidence(tmp_path: Path) -> None:
+    """The register said who had accepted, and neither timeline nor chain did. Red without `_enter_early`."""
+    story = Story(tmp_path)
+    with Register(story.path) as register:
+        ledger, batch = register.restore(), Batch()
+        intake, topic = Intake(ledger, Silence(), "desk-1"), topic_of(ME, "alarm")
+        ack = {"v": 1, "id": ID, "state": "accepted", "by": "Serik", "press": 1, "at": "2027-01-15T08:00:00.000Z"}
+        intake.take(batch, topic_of(ME, "ack"), packed(ack), retain=False, now_ms=story.now_ms)
+        assert ID in batch.early
+        story._write(register, ledger, lambda batch: intake.take(
+            batch, topic, packed(alarm_of(ME, 17, 3)), retain=False, now_ms=story.now_ms
+        ))  # fmt: skip
+    accepted = [link for link in story.export()["links"] if link["kind"] == "accepted"]
+    assert [(link["by"], link["signer"]) for link in accepted] == [("Serik", DESK)] and story.check() == []
 
 
 def test_a_register_that_was_put_back_is_noticed(story: Story, caplog: pytest.LogCaptureFixture) -> None:
@@ -292,7 +400,7 @@ def test_drills_are_no_evidence(story: Story) -> None:
         drill = packed(alarm_of(ME, 17, 9, status="test", event_type="drill"))
         intake.take(batch, topic_of(ME, "alarm"), drill, retain=False, now_ms=story.now_ms)
         batch.write(register, ledger, Silence(), story.now_ms)
-    assert evidence.export(story.db(), story.path.parent, f"{ME}-17-9", 0) is None and story.check() == []
+    assert evidence.export(story.db(), story.path, f"{ME}-17-9", 0) is None and story.check() == []
 
 
 def test_keys_are_their_owners_and_damage_ends_no_duty(story: Story, caplog: pytest.LogCaptureFixture) -> None:
