@@ -42,7 +42,7 @@ def _by_cable(out: Path, name: str) -> bool:
     good = [one.at for one in flashed.read(out / LOG) if one.column == name and one.result == flashed.OK]
     try:
         return bool(good) and datetime.datetime.fromisoformat(good[-1]).timestamp() >= written_s
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
@@ -53,7 +53,7 @@ def _by_air(out: Path, rollout: Path) -> set[str]:
         status = json.loads(rollout.read_text("utf-8"))
         kept = {name for name, one in status["columns"].items() if one["state"] == KEPT}
         release = str(status["release"])
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
         raise KeepError(f"{rollout}: it is not what .venv/bin/python -m desk.rollout status --json prints") from error
     if not sent.exists() or hashlib.sha256(sent.read_bytes()).hexdigest() != release:
         raise KeepError(f"{rollout}: it is the status of another rollout, and not of that of {sent}")
