@@ -90,7 +90,7 @@ class Line:
         self.stands = False
         """Whether the broker has confirmed the subscription on the present connection."""
         self._trouble = trouble.NOT_STARTED
-        self._late = self._answered = self._stopping = False
+        self._late = self._answered = self._hung_up = self._stopping = False
         self._flooded_ms: tuple[int, int] | None = None
         """Between when and when, on this connection, far too much came over it."""
         self.renews = False
@@ -155,6 +155,7 @@ class Line:
         """End the connection; a new one follows, with all that has not been acknowledged. Any thread."""
         connection: Any = self._client.socket()
         if connection is not None:
+            self._hung_up = True
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -254,12 +255,13 @@ class Line:
             self._on_change(self)
         elif self.stands:
             now_ms = monotonic_ms()
-            self._rival.ended(now_ms)
+            if not self._hung_up:
+                self._rival.ended(now_ms)
             self._is_contested = self._rival.is_there(now_ms)
             self._fall(self._deafness if self._late else trouble.GONE)
         elif not self._answered:
             self._fall(trouble.of_closing(self._said))
-        self._answered, self._said = False, ""
+        self._answered, self._hung_up, self._said = False, False, ""
 
     def _on_log(self, client: mqtt.Client, userdata: object, level: int, text: str) -> None:
         if level in (LogLevel.MQTT_LOG_ERR, LogLevel.MQTT_LOG_WARNING):
