@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from browser_probe import MARKS, PHONE, PRESS_MS, WIDE, DeskPage, Visitor
+from desk_words import words
 from playwright.sync_api import Locator, Page, ViewportSize, expect
+
+from sim.demo.columns import COLUMNS
 
 if TYPE_CHECKING:
     from sim.demo.city import City
@@ -16,6 +19,7 @@ pytestmark = [*MARKS, pytest.mark.timeout(240)]
 TARGET_PX = 44
 SMALL: ViewportSize = {"width": 1024, "height": 768}
 TAB_LIMIT = 60
+EXERCISE = words("en")["kind.exercise"]
 
 
 def fits(page: Page) -> bool:
@@ -70,6 +74,47 @@ def test_a_whole_call_by_keyboard_alone(city: City, visitor: Visitor) -> None:
     expect(desk.get("help")).to_be_visible()
     keyboard.press("Escape")
     expect(desk.get("help")).not_to_be_visible()
+
+
+def test_an_exercise_by_keyboard_alone(city: City, visitor: Visitor) -> None:
+    """From the chief who begins it to the statistics. Red where D asks to send somebody (the desk refuses it), where
+    Enter does not keep what was read back, and where the focus is lost with the button for accepting."""
+    device_id, desk = "petropavl-02", visitor.desk(city.desk.url)
+    keyboard = desk.page.keyboard
+    keyboard.press("/")
+    keyboard.type(device_id)
+    tab_to(desk, desk.get(f"column-{device_id}").get_by_role("button"))
+    keyboard.press("Enter")
+    tab_to(desk, desk.get("command-exercise"))
+    keyboard.press("Enter")
+    exercise = desk.call_from(device_id)
+    desk.until(desk.is_ringing, "the bell")
+    keyboard.press("n")
+    panel = desk.get("incident", id=exercise)
+    expect(panel).to_be_visible()
+    expect(panel).not_to_contain_text(EXERCISE)
+    tab_to(desk, desk.get("accept"))
+    keyboard.press("Enter")
+    desk.becomes(exercise, "accepted")
+    expect(panel).to_contain_text(EXERCISE)
+    expect(desk.get("close")).to_be_focused()
+    keyboard.press("d")  # nobody is sent to an exercise
+    tab_to(desk, desk.get("readback"))
+    address = next(one.address for one in COLUMNS if one.device_id == device_id)
+    keyboard.type(address)
+    keyboard.press("Enter")
+    expect(panel.get_by_test_id("timeline")).to_contain_text(f"named the place rightly: {address}")
+    desk.becomes(exercise, "accepted")
+    tab_to(desk, desk.get("close"))
+    keyboard.press("Enter")
+    keyboard.press("5")
+    expect(desk.get("outcome-other")).to_be_checked()
+    keyboard.press("Enter")
+    desk.becomes(exercise, "closed")
+    keyboard.press("Escape")
+    keyboard.press("3")
+    last = desk.get("exercises").locator("tbody tr").first.locator("td:nth-last-child(-n+3)")
+    expect(last).to_have_text(["1", "0", "0"])  # rightly, wrongly, missed
 
 
 def test_the_button_is_held_as_long_as_the_key(city: City, visitor: Visitor) -> None:

@@ -77,6 +77,7 @@ function build(id) {
   parts.note = el("textarea", { testid: "note", rows: "1", maxlength: String(NOTE_MAX), "data-t-placeholder": "note.placeholder", "data-t-label": "note.placeholder" });
   parts.readback = el("input", { testid: "readback", maxlength: String(NOTE_MAX), "data-t-placeholder": "readback.placeholder", "data-t-label": "readback.placeholder" });
   parts.readbackSave = button({ class: "quiet", testid: "readback-save", "data-t": "readback.save" }, () => save("readback"));
+  parts.readback.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.isComposing) save("readback"); });
   parts.readbackRow = el("div", { class: "note-row", hidden: true }, parts.readback, parts.readbackSave);
   parts.noteSave = button({ class: "quiet", testid: "note-save", "data-t": "note.save" }, () => save("note"));
   for (const what of Object.keys(STEPS)) parts[what] = actionButton(what);
@@ -98,7 +99,7 @@ function build(id) {
 
 function updateSteps(incident, parts) {
   const rank = RANK[incident.state] ?? 0;
-  const next = rank < 2 ? "accept" : rank < 3 ? "dispatch" : "close";
+  const next = rank < 2 ? "accept" : rank < 3 && !isRevealed(incident) ? "dispatch" : "close"; // nobody is sent to an exercise
   for (const [what, state] of Object.entries(STEPS)) {
     const past = rank >= RANK[state];
     const at = incident[`${state}_ms`];
@@ -273,6 +274,8 @@ async function save(what) {
 export function press(what) {
   const incident = selectedIncident();
   if (!shown || !incident || shown.parts[what].disabled) return;
+  const hidden = shown.parts[what].hidden && (what !== "close" || shown.parts.form.hidden); // the form hides its own button
+  if (hidden) return;
   if (what === "close") closing(shown.parts.form.hidden);
   else act(incident.id, what);
 }
