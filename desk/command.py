@@ -33,7 +33,7 @@ from common.connect_to import Endpoint
 from common.home import DESK_COMMAND
 from common.release import ReleaseError, load_public_keys
 from common.sentences import Sentences, choose
-from desk import broker_options, cameras, evidence_command, ladder
+from desk import backup_command, broker_options, cameras, evidence_command, ladder
 from desk.broker_options import Address, SetupError
 from desk.cameras import Camera, CamerasError
 from desk.column_keys import TAKEN_FILE, ColumnKeys
@@ -92,6 +92,7 @@ RATE = number(f"from 0 to {EXERCISES_MAX:.0f} a week", lambda found: 0 <= found 
 WITHOUT_FACTOR = "reset-second-factor"
 CHOSEN, REQUIRED = "chosen", "required"
 ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list|{WITHOUT_FACTOR} [NAME] --folder DIR [--role ROLE]"
+BACKUP_USAGE = f"{DESK_COMMAND} backup --folder DIR --to DIR"
 
 log = logging.getLogger("desk")
 OnRequest = Callable[[tuple[Any, ...], bool], None]
@@ -113,6 +114,8 @@ def main(argv: list[str]) -> int:
             return _account(_account_parser(sentences).parse_args(argv[1:]), sentences)
         if argv[:1] == ["evidence"]:
             return evidence_command.main(argv[1:])
+        if argv[:1] == ["backup"]:
+            return backup_command.main(argv)
         asyncio.run(_run(parse(argv)))
         return 0
     except (*REFUSALS, OSError) as error:
@@ -356,7 +359,7 @@ def _parser(sentences: Sentences) -> Parser:
         sentences,
         prog=DESK_COMMAND,
         description=described(__doc__).partition(": ")[2],
-        epilog=sentences.said(f"accounts: {ACCOUNT_USAGE}"),
+        epilog="\n".join(map(sentences.said, (f"accounts: {ACCOUNT_USAGE}", f"a copy: {BACKUP_USAGE}"))),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_language(parser)

@@ -189,15 +189,18 @@ def test_what_the_unit_starts_is_the_desk(tmp_path: Path, broker: Mosquitto) -> 
     python, *words = exec_start()
     assert python == "/opt/sos/.venv/bin/python" and words[:2] == ["-m", "desk"]
     assert parse(words[2:]).trusted_proxy
-    for file in ("centre.password", "ca.pem", "centre.pem", "centre.key", "roster.json", "answer.key"):
+    for file in ("centre.password", "ca.pem", "centre.pem", "centre.key", "roster.json", "answer.key", "keys.json"):
         assert f"/etc/sos-desk/{file}" in words
     authority = Authority(tmp_path)
     own = authority.client("centre")
     (tmp_path / "centre.password").write_text("\ufeffsecret\r\n", "utf-8")
     (tmp_path / "roster.json").write_text(json.dumps(roster_document()))
     (tmp_path / "answer.key").write_text(bytes(32).hex())
+    (tmp_path / "keys.json").write_text(json.dumps({"v": 1, "columns": {"petropavl-01": bytes(32).hex()}}))
+    (tmp_path / "keys.json").chmod(0o600)
     here = {
         "/etc/sos-desk/roster.json": tmp_path / "roster.json", "/etc/sos-desk/answer.key": tmp_path / "answer.key",
+        "/etc/sos-desk/keys.json": tmp_path / "keys.json",
         "/etc/sos-desk/centre.password": tmp_path / "centre.password", "/etc/sos-desk/ca.pem": authority.ca_path,
         "/etc/sos-desk/centre.pem": own.cert, "/etc/sos-desk/centre.key": own.key,
         "/var/lib/sos-desk": tmp_path / "desk", "127.0.0.1:8080": f"{HOST}:0", "broker.example:8884": f"{HOST}:1",

@@ -1,6 +1,8 @@
 """A call's evidence: what is changed, missing or put in is named, by a tool that knows nothing of the desk."""
 
+import errno
 import json
+import os
 import random
 import re
 import sqlite3
@@ -19,7 +21,7 @@ from common.arguments import EXIT_USAGE
 from contract import authentic
 from contract import evidence as tool
 from contract.authentic import Number
-from desk import evidence, evidence_command
+from desk import backup_command, evidence, evidence_command
 from desk.batch import Batch
 from desk.evidence import DESK, Signers
 from desk.intake import Intake
@@ -28,6 +30,7 @@ from desk.media.files import Part
 from desk.recordings import Recordings
 from desk.register import Register
 from desk.silence import Silence
+from desk.web import audit
 
 TOOL = Path(tool.__file__)
 ME, KEY = "petropavl-01", bytes(range(32))
@@ -439,3 +442,46 @@ def test_the_command(told: Story, capsys: pytest.CaptureFixture[str], tmp_path: 
     assert evidence_command.main(["key", *folder]) == 0
     assert evidence_command.main(["export", "nothing", *folder]) == EXIT_USAGE
     assert evidence_command.main(["check", "--folder", str(tmp_path / "none")]) == EXIT_USAGE
+
+
+# -- a copy of the desk's folder
+
+
+def test_a_copy_made_beside_the_desk_is_whole(told: Story, tmp_path: Path) -> None:
+    """Register, keys and heads fit each other, so that a desk can begin on it. The documented way was SQLite's alone:
+    it left the keys behind, and a file that everybody could read. Red where one of them is left out, and where the
+    copy holds what an old one must not do again."""
+    folder, to = told.path.parent, tmp_path / "copies" / "monday"
+    audit.Audit(folder).enter("login", "Айгүл", "127.0.0.1")
+    for name in ("sessions.json", "officer-night.notes", "second-factors.lock", ".accounts.json-x"):
+        (folder / name).touch()
+    with Register(told.path):
+        assert backup_command.main(["backup", "--folder", str(folder), "--to", str(to)]) == 0
+    assert {path.name for path in to.iterdir()} == {
+        "register.sqlite", "register.sqlite.head", evidence.KEYS_FILE, "audit.log", "audit.log.head",
+    }  # fmt: skip
+    assert {path.stat().st_mode & 0o777 for path in to.iterdir()} == {0o600} and to.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_uid for path in (to, *to.iterdir())} == {folder.stat().st_uid}
+    assert evidence_command.main(["check", "--folder", str(to)]) == 0
+    with Register(to / told.path.name) as register:
+        assert register.restore().incidents[ID].state == "closed"
+
+
+def test_of_a_copy_there_is_all_or_nothing(
+    told: Story, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    folder, to = told.path.parent, tmp_path / "copy"
+    for source, where, why in (
+        (tmp_path, to, "there is no register"),
+        (folder, tmp_path, "is there already"),
+        (folder, folder / "copies" / "monday", "the desk's own folder"),
+    ):
+        assert backup_command.main(["backup", "--folder", str(source), "--to", str(where)]) == EXIT_USAGE
+        assert why in capsys.readouterr().err
+    monkeypatch.setattr("desk.backup_command._copy_register", full)
+    assert backup_command.main(["backup", "--folder", str(folder), "--to", str(to)]) == EXIT_USAGE
+    assert "No space left" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [] and not (folder / "copies").exists()

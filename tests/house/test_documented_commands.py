@@ -187,7 +187,6 @@ NOT_RUN = {
     "make lock": "asks the registry for newer packages",
     "make -C": "another project's Makefile, with Espressif's compiler",
     "pytest": "one test of those that run here",
-    "python -c": "typed below",
     "serial.tools.miniterm": "pyserial's own terminal: a person types in it, and the console's tests type the same",
 }
 
@@ -195,7 +194,7 @@ NOT_RUN = {
 def runs(command: str) -> str:
     """The key in RUN_BY or NOT_RUN of what a command runs."""
     for program in (
-        "pytest", "python -c", "mpremote", "tools.mutation", "field.console", "field.diag", "field.release",
+        "pytest", "mpremote", "tools.mutation", "field.console", "field.diag", "field.release",
         "desk.rollout", "pip install", "mosquitto",
     ):  # fmt: skip
         if re.search(rf"(^|[ /]){re.escape(program)}( |$)", command):
@@ -275,15 +274,15 @@ def test_an_integrators_session(typed: Path) -> None:
     assert '"event": "boot"' in (typed / "test-01.log").read_text()
 
 
-def test_a_copy_of_the_register(tmp_path: Path) -> None:
-    (command,) = [one for one in DOCUMENTED if "python -c" in one]
+def test_a_copy_of_the_desks_folder(tmp_path: Path) -> None:
+    (command,) = [one for one in DOCUMENTED if "desk backup --folder /srv/desk" in one]
     (tmp_path / "srv").mkdir()
-    (tmp_path / "backup").mkdir()
     Register(tmp_path / "srv" / "register.sqlite").close()
-    places = {"/srv/desk": tmp_path / "srv", "/backup": tmp_path / "backup", ".venv/bin/python": sys.executable}
+    python = f'PYTHONPATH="{ROOT}" {sys.executable}'
+    places = {"/srv/desk": tmp_path / "srv", "/backup": tmp_path / "backup", ".venv/bin/python": python}
     for place, here in places.items():
         assert place in command
         command = command.replace(place, str(here))
     shell(command, tmp_path)
-    made = tmp_path / "backup" / "register.sqlite"
+    made = tmp_path / "backup" / "desk-monday" / "register.sqlite"
     assert b"CREATE TABLE incident" in made.read_bytes() and made.stat().st_mode & 0o077 == 0, "calls are in it"

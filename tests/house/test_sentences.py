@@ -27,7 +27,7 @@ import sim.spoken
 import tools.spoken
 from common import sentences
 from common.sentences import COMMON, LANGUAGES, Sentences, pattern
-from desk import command, evidence_command, unrecorded
+from desk import backup_command, command, evidence_command, unrecorded
 from desk import trouble as trouble_module
 from desk.media import process
 from desk.media.trouble import NoStream
@@ -66,7 +66,7 @@ DESK = {
     "desk/upkeep/receiver.py": "", "desk/officers/__init__.py": "", "desk/officers/email.py": "",
     "desk/officers/sip.py": "", "desk/officers/webhook.py": "", "desk/web/accounts.py": "",
     "desk/web/second_factor.py": "", "desk/column_keys.py": "",
-    "desk/register.py": "", "desk/register_file.py": "", "desk/evidence_command.py": "",
+    "desk/register.py": "", "desk/register_file.py": "", "desk/evidence_command.py": "", "desk/backup_command.py": "",
     "desk/agreement.py": "|yield|return", "desk/evidence.py": "|yield|return|NotWhole$", "desk/web/audit.py": "|yield",
     "common/arguments.py": "|return", "common/release.py": "",
 }  # fmt: skip
@@ -92,7 +92,7 @@ NAMES = re.compile(
     r"|\b(?:make (?:provision|revoke|release|flash)|open = true|chmod 600|sudo chown|chown -R|mosquitto|mqtt\w*|webrtc"
     r"|rtsps?|sip|http|https|null|believed|desks|email|after_s|steps|host|user|root|device|password|chip|port|lat|lon|secrets"
     r"|broker|tls|region|site|officer|ladder|column|link|pins|location|stream|mdc|spi|phy|start|resume|status|pause|abort"
-    r"|export|switch|drop|renew|authority|NAME|operator|chief|auditor"
+    r"|export|switch|drop|renew|authority|NAME|operator|chief|auditor|backup"
     r"|pip config list|make tools|pip|apt-get|venv|python3-venv|Python|Debian|main|noexec|sha256|amd64|unix|LittleFS"
     r"|micropython(?:32)?|cpython|chromium(?:-headless-shell)?|nginx|kamailio|opensc|softhsm2|pkcs11-tool|gstreamer|baresip"
     r"|amqtt|esp32|(?:press|hang|wave|simulator)(?=: )"
@@ -238,6 +238,7 @@ def test_a_tools_help_is_turned(
 HELPS: dict[str, Callable[[Sentences], str]] = {
     "desk": lambda spoken: command._parser(spoken).format_help(),
     "desk account": lambda spoken: command._account_parser(spoken).format_help(),
+    "desk backup": lambda spoken: backup_command._parser(spoken).format_help(),
     "desk evidence": lambda spoken: evidence_command._parser(spoken).format_help(),
     "desk.rollout": lambda spoken: rollout._parser(spoken).format_help(),
 }

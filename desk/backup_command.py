@@ -1,0 +1,103 @@
+"""`python -m desk backup --folder DIR --to DIR`: the desk's whole memory in a new folder, beside the running desk.
+
+What is there afterwards is a folder that a desk can be started on, once the other has ended: register, keys of the
+evidence, accounts, audit log. Not in it: who is logged in; what is under way just now (a telephone that rings, steps
+that wait for room), which an old copy must not do again; and recordings, which have a folder of their own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+
+from common.arguments import EXIT_USAGE, Parser, add_language, described
+from common.home import DESK_COMMAND
+from common.sentences import Sentences
+from desk.evidence import HEAD_SUFFIX, KEYS_FILE
+from desk.spoken import spoken
+from desk.web import audit
+
+REGISTER_FILE = "register.sqlite"
+FIRST = (REGISTER_FILE + HEAD_SUFFIX, audit.HEAD_FILE)
+"""Of what grows meanwhile the end is noted first, so that the copy is never behind it."""
+LAST = (KEYS_FILE,)
+"""All that signed what is in the copy of the register."""
+LEFT = ("register.sqlite*", "sessions.json", "*.lock", "*.notes", "*.room", ".*")
+PRIVATE = 0o700
+
+
+class BackupError(ValueError):
+    """There is no copy; says why."""
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status."""
+    sentences = spoken(argv)
+    arguments = _parser(sentences).parse_args(argv[1:])
+    try:
+        backup(arguments.folder, arguments.to)
+    except (BackupError, sqlite3.Error, OSError) as error:
+        print(sentences.said(f"error: {error}"), file=sys.stderr)
+        return EXIT_USAGE
+    return 0
+
+
+def _parser(sentences: Sentences) -> Parser:
+    parser = Parser(sentences, prog=f"{DESK_COMMAND} backup", description=described(__doc__))
+    add_language(parser)
+    parser.add_argument("--folder", type=Path, required=True, metavar="DIR", help="the desk's")
+    parser.add_argument("--to", type=Path, required=True, metavar="DIR", help="the copy's: a new one")
+    return parser
+
+
+def backup(folder: Path, to: Path) -> None:
+    """All of it or nothing. Raises BackupError, sqlite3.Error and OSError."""
+    if not (folder / REGISTER_FILE).is_file():
+        raise BackupError(f"{folder}: there is no register")
+    if to.exists():
+        raise BackupError(f"{to}: is there already: each copy has a folder of its own")
+    if folder.resolve() in to.resolve().parents:
+        raise BackupError(f"{to}: lies in the desk's own folder, which it is to outlive")
+    to.parent.mkdir(parents=True, exist_ok=True)
+    made = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))  # its owner's only
+    try:
+        _copy(folder, made)
+        made.rename(to)
+    except BaseException:
+        shutil.rmtree(made, ignore_errors=True)
+        raise
+
+
+def _copy(folder: Path, to: Path) -> None:
+    names = [path.name for path in folder.iterdir() if not any(path.match(pattern) for pattern in LEFT)]
+    between = [name for name in sorted(names) if name not in (*FIRST, *LAST)]
+    for name in FIRST:
+        _copy_one(folder / name, to / name)
+    _copy_register(folder / REGISTER_FILE, to / REGISTER_FILE)
+    for name in (*between, *LAST):
+        _copy_one(folder / name, to / name)
+    for path in (to, *to.rglob("*")):
+        owner = folder.stat()
+        path.chmod(PRIVATE if path.is_dir() else PRIVATE & ~0o111)
+        if os.geteuid() == 0:  # the desk could not read what is root's
+            os.chown(path, owner.st_uid, owner.st_gid)
+
+
+def _copy_register(path: Path, to: Path) -> None:
+    source, copy = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True), sqlite3.connect(to)
+    try:
+        source.backup(copy)
+    finally:
+        source.close()
+        copy.close()
+
+
+def _copy_one(path: Path, to: Path) -> None:
+    if path.is_dir():
+        shutil.copytree(path, to, ignore=shutil.ignore_patterns(*LEFT))
+    elif path.is_file():  # not every desk has each of them
+        shutil.copyfile(path, to)
