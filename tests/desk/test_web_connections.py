@@ -18,6 +18,7 @@ from sim.servers.authority import Authority
 
 NAME = "admin"
 IDLE = 5000
+MOST_S = 10.0  # for TLS and a first request
 LEFT = 900  # files for everything else in this process
 OPENS_S = 1.0
 
@@ -81,6 +82,8 @@ def test_who_is_logged_in_is_not_ended_for_strangers(desk: DeskRig) -> None:
 
 
 def test_a_connection_on_which_nobody_speaks_ends(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert listener.HANDSHAKE_S <= listener.SPEAK_S <= MOST_S
+    assert listener.STRANGERS_MAX + listener.MEMBERS_MAX + listener.FILES_KEPT <= listener.FILES_MAX
     monkeypatch.setattr(listener, "SPEAK_S", 0.2)
     with idle(desk, 2) as (silent, slow):
         slow.sendall(b"GET / HTTP/1.1\r\nHost: x")

@@ -13,7 +13,7 @@ from fleet_rig import GOOD, HEADER, TOML, Tables, make, snapshot
 
 from common.receiver import key_of, label_key
 from desk.upkeep import receiver, roster
-from field import fleet, labels, rows
+from field import access, fleet, labels, rows
 from field.provision import Provisioning
 from field.telling import EXIT_FAILED
 from firmware.startup import config
@@ -21,6 +21,7 @@ from firmware.startup import config
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "petropavl"
 PATIENCE_S = 10.0
+ALARM_BYTES = 1024  # at most: the contract
 SECRETS = {"secrets.json", "passwords", "centre.json", "centre.password", "keys.json", "answer.key", "acl"}
 
 
@@ -200,6 +201,39 @@ def test_a_fleet_can_be_told_not_to_believe_its_broker(tmp_path: Path, table: Ta
     out = tmp_path / "out"
     assert make(table(HEADER, GOOD, toml=TOML.replace("[broker]", "[broker]\nbelieved = false")), out) == 0
     assert json.loads((out / "columns/one/config.json").read_text())["broker"]["believed"] is False
+
+
+def conf_of(text: str) -> list[dict[str, str]]:
+    """What holds for the broker, then what holds for each of its ports."""
+    found: list[dict[str, str]] = [{}]
+    for line in text.splitlines():
+        name, _, value = line.partition(" ")
+        if name == "listener":
+            found.append({})
+        if name and name != "#":
+            found[-1][name] = value
+    return found
+
+
+@pytest.mark.parametrize("columns", [1, 19, 5000])
+def test_the_brokers_file_bounds_memory_queues_and_connections(columns: int) -> None:
+    """What one column can fill is bounded, and a fleet of any size gets in. Red without a line of these limits; what
+    they do is tried on mosquitto (test_provisioned_broker.py), but for 256 MB and thousands of connections."""
+    broker, street, centre = conf_of(access.configuration(8883, 8884, columns))
+    memory, packet = int(broker["memory_limit"]), int(broker["max_packet_size"])
+    queue, queue_bytes = int(broker["max_queued_messages"]), int(broker["max_queued_bytes"])
+    assert (
+        packet >= 2 * ALARM_BYTES and 4 * queue_bytes < memory <= 512 << 20 and 0 < queue * ALARM_BYTES <= queue_bytes
+    )
+    assert int(street["max_connections"]) >= 2 * columns + 100, (
+        "each comes again before the broker noticed that it left"
+    )
+    assert 10 <= int(centre["max_connections"]) <= 1000
+    assert broker["allow_anonymous"] == "false" and broker["persistence"] == "true"
+    for port in (street, centre):
+        assert port["require_certificate"] == "true" and port["crlfile"] == "revoked.crl"
+    assert street["use_identity_as_username"] == street["use_username_as_clientid"] == "true"
+    assert not {"use_identity_as_username", "use_username_as_clientid"} & set(centre)
 
 
 def test_labels_show_markup_as_text() -> None:
