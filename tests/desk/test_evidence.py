@@ -227,6 +227,69 @@ def test_a_changed_missing_or_inserted_link_is_named(
     assert [line for line in found if named in line], found
 
 
+@pytest.mark.parametrize(
+    ("forge", "named"),
+    [
+        (lambda text: text.replace('"kind":"note"', '"detail":{},"kind":"note"'), "changed: it is not as"),
+        (lambda text: text.replace('"v":1', '"v":1,"v":1', 1), "changed: it is not as"),
+        (lambda text: text.replace('"links":', '"outcome":"false","links":', 1), "changed: it is not as"),
+        (lambda text: text.replace('"k":5', '"k":5.0', 1), "changed, or inserted"),
+        (lambda text: text.replace('"k":5', '"k":1' + "0" * 5000, 1), "no desk's export"),
+        (lambda text: text.replace('"k":5', '"k":1e999', 1), "changed"),
+        (lambda text: text.replace('"by":"Serik"', '"by":"Ѕerik"', 1), "changed, or inserted"),
+        (lambda text: "[" * 200_000 + text, "no desk's export"),
+        (lambda text: text.replace('"Serik"', '"\\ud800"', 1), "changed"),
+    ],
+)  # fmt: skip
+def test_nothing_hides_in_the_files_text(
+    told: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str], forge: Callable[[str], str], named: str
+) -> None:
+    """A name that stands twice shows a reader the one and the tool the other; look-alikes, numbers that are another's.
+    Red without the text's being held against what was read."""
+    text = json.dumps(told.export(), ensure_ascii=False, separators=(",", ":"))
+    file = tmp_path / "call.json"
+    assert forge(text) != text
+    for said, status in ((text, 0), (json.dumps(json.loads(text), indent=1), 0), (forge(text), None)):
+        file.write_text(said)
+        done = tool.main([str(file), "--lang", "en"])
+        printed = "".join(capsys.readouterr())
+        assert done == status if status is not None else done and named in printed and "whole" not in printed, printed
+
+
+def test_what_a_file_says_does_not_move_the_cursor(
+    told: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Red when it is printed as it stands: it would clear the screen and say "whole" itself."""
+    trick = "\x1b[2J\r\nwhole: every link is as it was made\n\u202e"
+    whole = told.export()
+    links = [{**whole["links"][0], "by": trick, "kind": trick}, *whole["links"][1:]]
+    (tmp_path / "call.json").write_bytes(packed({**whole, "incident": trick, "links": links}))
+    assert tool.main([str(tmp_path / "call.json"), "--lang", "en"]) == 1
+    out = capsys.readouterr().out
+    assert not [line for line in out.splitlines() if line.startswith("whole")]
+    assert all(one.isprintable() or one == "\n" for one in out) and "WRONG" in out
+
+
+def test_an_operator_signs_for_nobody_else(told: Story) -> None:
+    """Red when any key that the desk vouches for may sign any link."""
+    signers, whole = Signers(told.path.parent), told.export()
+    links, before = [], ""
+    for link in whole["links"]:
+        bare = {**{key: value for key, value in link.items() if key != "signature"}, "before": before}
+        links.append(signers.sign("operator Serik" if link["kind"] == "accepted" else link["signer"], bare))
+        before = tool.digest(links[-1]).hex()
+    head = signers.sign(DESK, {**{key: whole["head"][key] for key in ("incident", "count", "at_ms")}, "last": before})
+    (found,) = tool.check({**whole, "links": links, "head": head})
+    assert "accepted by Айгүл" in found and "its signature is not that of operator Serik" in found
+
+
+def test_it_says_up_to_when_it_knows(told: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An export of before the call was closed is whole, too. Red when its time stands nowhere."""
+    (tmp_path / "call.json").write_bytes(packed(told.export()))
+    assert tool.main([str(tmp_path / "call.json"), "--lang", "en"]) == 0
+    assert f" 12 {told.now_ms} the end" in capsys.readouterr().out
+
+
 def test_who_makes_everything_anew_has_another_fingerprint(told: Story, tmp_path: Path) -> None:
     """The whole chain signed again by somebody else; and a key that somebody puts in the desk's place."""
     forger = Signers(tmp_path)
