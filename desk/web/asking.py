@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
 
+from common.sentences import LANGUAGES
 from desk.ledger import OUTCOMES
+from desk.spoken import reasons
 from desk.web.refusal import JSON_MAX_BYTES, Refusal, number, one_of, parse_object
 
 BODY_TIMEOUT_S = 10.0
@@ -47,6 +50,11 @@ def wanted(request: web.Request, *, limit: int = LIMIT, known: tuple[str, ...] =
             found[key] = value
     found.setdefault("limit", limit)
     return found
+
+
+def in_language(request: web.Request) -> Callable[[str], str]:
+    """Turns reasons that have no code into the language in the query, if it names one. Raises Refusal."""
+    return reasons(one_of(request.query.get("language", LANGUAGES[0]), "language", LANGUAGES))
 
 
 def incident_id(request: web.Request) -> str:

@@ -18,7 +18,7 @@ from desk.misuse import FALSE, MISUSES
 from desk.openings import Openings
 from desk.recordings import Recordings, Rules
 from desk.rollout.steering import FOLDER, Steering
-from desk.web import asking, roles
+from desk.web import asking, roles, views
 from desk.web.access import Access
 from desk.web.api import Desk
 from desk.web.audit import Audit
@@ -40,6 +40,7 @@ STATIC = Path(__file__).resolve().parent / "static"
 NAME_MAX, NOTE_MAX = 32, 2000  # characters
 RESTART_COMMAND = "restart"
 KEEPALIVE_S = 60.0
+REFUSED = ("result", "command-refused")  # events in which a column says why it does not obey
 RECOVER_S = 10.0  # between two tries to write, while the disk is full
 
 T = TypeVar("T")
@@ -174,13 +175,19 @@ class Server:
         return web.json_response(await asyncio.to_thread(self.desk.columns))
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(await asyncio.to_thread(self.desk.events, asking.device_id(request)))
+        found = await asyncio.to_thread(self.desk.events, asking.device_id(request))
+        said = asking.in_language(request)
+        with_reason = (views.with_reason(one, said) if one["event"] in REFUSED else one for one in found)
+        return web.json_response([*with_reason])
 
     async def _incidents(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(await asyncio.to_thread(self.desk.incidents, asking.wanted(request)))
 
     async def _incident(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(await asyncio.to_thread(self.desk.incident, asking.incident_id(request)))
+        found = await asyncio.to_thread(self.desk.incident, asking.incident_id(request))
+        said, timeline = asking.in_language(request), found["timeline"]
+        with_reason = (views.with_reason(one, said) if one["kind"].startswith("step-") else one for one in timeline)
+        return web.json_response({**found, "timeline": [*with_reason]})
 
     # What an operator does
 

@@ -103,7 +103,9 @@ class Upkeep:
         return self._desk.duty.overview(now_ms())
 
     async def _overview(self, request: web.Request) -> web.StreamResponse:
-        return web.json_response(await asyncio.to_thread(self.overview))
+        said, found = asking.in_language(request), await asyncio.to_thread(self.overview)
+        refused = {name: said(found[name]) for name in ("roster_refused", "keys_refused")}
+        return web.json_response({**found, **refused})
 
     async def _roster_csv(self, request: web.Request) -> web.StreamResponse:
         found = await asyncio.to_thread(self.overview)

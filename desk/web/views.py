@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from desk.misuse import FALSE
@@ -103,3 +103,12 @@ def _faults(row: Row) -> list[tuple[str, Mapping[str, Any]]]:
 
 def _between(from_ms: int | None, to_ms: int | None) -> int | None:
     return None if from_ms is None or to_ms is None else max(0, to_ms - from_ms)
+
+
+def with_reason(row: Row, said: Callable[[str], str]) -> Document:
+    """A step of the timeline, or a column's event, with why it failed or was refused turned by `said`."""
+    detail = row["detail"]
+    if isinstance(detail, dict):
+        turned = {key: said(detail[key]) for key in ("why", "error") if isinstance(detail.get(key), str)}
+        detail = {**detail, **turned}
+    return {**row, "detail": detail}

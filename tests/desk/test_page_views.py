@@ -117,7 +117,7 @@ def test_what_was_read_for_a_lost_connection_counts_no_more(server: FakeDesk, de
 
 def test_a_chosen_month_is_shown_while_its_field_has_the_focus(desk: DeskPage) -> None:
     """And stays: red when it waits until somebody leaves the field, or when an older answer comes over it."""
-    desk.page.route("**/api/upkeep", lambda route: route.fulfill(json=UPKEEP))
+    desk.page.route("**/api/upkeep?*", lambda route: route.fulfill(json=UPKEEP))
     desk.page.route("**/api/life?*", lambda route: route.fulfill(json={"columns": [], "total": MONTH, "repair": {}}))
     desk.page.route("**/api/life.svg?*", lambda route: route.fulfill(path=STATIC / "calm.svg"))
     desk.page.keyboard.press("4")

@@ -9,6 +9,7 @@ import json
 import xml.etree.ElementTree
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,9 @@ from desk_rig import Answer, DeskRig, Speaker, wait_for
 from desk_words import LANGUAGES, words
 
 from common.receiver import label_key
+from desk.spoken import reasons
 from desk.upkeep.life import CAUSES, DOWN
+from desk.web.views import with_reason
 from sim.servers.broker import Mosquitto
 
 pytestmark = pytest.mark.mosquitto
@@ -148,3 +151,40 @@ def test_a_passer_by_learns_what_the_label_lets_them_learn(desk: DeskRig) -> Non
     finally:
         desk._link = link
         desk._browser.cookie_jar.update_cookies({one.key: one for one in cookies})
+
+
+def test_why_something_is_refused_comes_in_the_pages_language(desk: DeskRig, own_broker: Mosquitto) -> None:
+    """A new roster, a command: the page had English within its own sentence. Red when a reason is given as it stands;
+    a program that asks for no language gets it so. A column's own text that is no reason stays."""
+    file = Path(desk.server.desk.register.path).parent.parent / "roster.json"
+    good = file.read_text()
+    file.write_text(good.replace('"site": "public"', '"site": "moon"', 1))
+    wait_for(lambda: desk.get("/api/upkeep").json["roster_refused"], "the new roster is refused")
+    refused = {one: desk.get(f"/api/upkeep?language={one}").json["roster_refused"] for one in LANGUAGES}
+    file.write_text(good)
+    assert "must be public or school" in refused["en"] == desk.get("/api/upkeep?language=en").json["roster_refused"]
+    assert "указано 'moon', а нужно: public или school" in refused["ru"]
+    assert "must" not in refused["kk"] and len({*refused.values()}) == 3
+
+    speaker, path = Speaker(own_broker), f"/api/columns/{HERE}/events"
+    speaker.say("result", HERE, ok=False, error="refused: a drill is under way")
+    wait_for(lambda: any(one["event"] == "result" for one in desk.get(path).json), "the answer at the desk")
+    speaker.close()
+    said = {
+        one: next(row["detail"]["error"] for row in desk.get(f"{path}?language={one}").json if row["event"] == "result")
+        for one in LANGUAGES
+    }
+    assert said["en"] == "refused: a drill is under way" and said["ru"] == "не выполнено: идёт пробный вызов"
+    assert said["kk"].startswith("орындалмады: ")
+    for one in (f"{path}?language=xx", "/api/upkeep?language=xx"):
+        assert desk.get(one).status == 400
+
+
+def test_why_a_step_failed_is_turned_and_nothing_else_of_it() -> None:
+    detail = {"tell": "Dana", "why": "timeout: nobody answers within 6 s"}
+    step = {"kind": "step-failed", "by": "desk", "detail": detail}
+    shown = with_reason(step, reasons("ru"))
+    assert shown["detail"] == {"tell": "Dana", "why": "нет ответа: за 6 с никто не отвечает"}
+    assert detail["why"].startswith("timeout"), "the register's own stays as it is"
+    assert with_reason({"detail": "text"}, reasons("ru")) == {"detail": "text"}
+    assert reasons("ru")("HTTP 500 " * 100) == "HTTP 500 " * 100

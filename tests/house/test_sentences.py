@@ -164,9 +164,11 @@ def columns_reasons() -> list[str]:
     found: set[str] = set()
     for path in (ROOT / "firmware/update").glob("*.py"):
         found |= all_texts(path) - docstrings(path)
-    found |= all_texts(ROOT / "firmware/orders.py", within="_objection")
-    shown = {text.removeprefix("refused: ") for text in found if " " in text and "%" not in text}
-    return sorted(text for text in shown if not re.match(f"(update|certificates): |{FILLED}?$", text))
+    shown = {text.removeprefix("refused: ") for text in found}
+    for name in ("orders", "proven", "commands"):
+        shown |= all_texts(path := ROOT / f"firmware/{name}.py") - docstrings(path) - {"v or id"}
+    whole = (text for text in shown if " " in text and "%" not in text)
+    return sorted(text for text in whole if not re.match(f"(update|certificates): |{FILLED}?$", text))
 
 
 SPEAKERS: dict[str, tuple[Callable[[], list[str]], Callable[[str], Callable[[str], str]]]] = {

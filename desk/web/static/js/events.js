@@ -2,7 +2,7 @@
 
 import { get } from "./api.js";
 import { el, keyed, plain, setAttribute, setText } from "./dom.js";
-import { has, t } from "./i18n.js";
+import { current, has, t } from "./i18n.js";
 import { store } from "./store.js";
 import { momentText, nowMs } from "./time.js";
 import { ownWords, term } from "./words.js";
@@ -46,7 +46,7 @@ export function columnEvents(id) {
   const rows = el("ol", { class: "timeline", testid: "events" });
   const none = el("p", { class: "none" });
   let [events, readMs, failed] = [null, 0, false];
-  let [reading, again] = [false, false];
+  let [reading, again, language] = [false, false, ""];
 
   function draw() {
     const last = events && lastCommand(events, readMs);
@@ -70,6 +70,7 @@ export function columnEvents(id) {
     const last = draw();
     // Silence is told only by what was read when the time was over, never because this page could not read.
     if (last?.state === "waiting" && nowMs() - last.sent.at_ms >= ANSWER_LIMIT_MS && store.server) read();
+    else if (language && language !== current()) read(); // a column's reasons come in the language that is asked for
   }
 
   /** A change while it is read makes it be read again. */
@@ -80,7 +81,8 @@ export function columnEvents(id) {
     do {
       again = false;
       const atMs = nowMs();
-      const found = await get(`/api/columns/${encodeURIComponent(id)}/events`).catch(() => null);
+      language = current();
+      const found = await get(`/api/columns/${encodeURIComponent(id)}/events?language=${current()}`).catch(() => null);
       failed = !Array.isArray(found);
       if (!failed) [events, readMs] = [found, atMs];
     } while (again);

@@ -3,7 +3,7 @@
 import { act, failure, isBusy } from "./actions.js";
 import { get, incidentPath } from "./api.js";
 import { button, el, fill, keyed, plain, setAttribute, setText } from "./dom.js";
-import { apply, t } from "./i18n.js";
+import { apply, current, t } from "./i18n.js";
 import { media } from "./media.js";
 import { nearby } from "./nearby.js";
 import { recordings } from "./recordings.js";
@@ -212,7 +212,7 @@ async function readTimeline() {
   mine.reading = true;
   do {
     mine.again = false;
-    const whole = await get(incidentPath(mine.id)).catch(() => null);
+    const whole = await get(incidentPath(mine.id, `?language=${current()}`)).catch(() => null);
     if (Array.isArray(whole?.timeline)) mine.timeline = whole.timeline;
   } while (mine.again);
   mine.reading = false;
@@ -237,7 +237,10 @@ function show() {
 }
 
 /** Draws everything anew, in the present language. */
-export const render = update;
+export function render() {
+  if (shown) readTimeline(); // why a step failed is the server's, in the language that is asked for
+  update();
+}
 
 // -- what the officer does
 

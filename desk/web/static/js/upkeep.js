@@ -239,7 +239,7 @@ async function readDowntime(deviceId) {
 const readMonth = (name) => askMonth(async () => ({ name, ...(await get(`/api/life?month=${name}`)) }));
 
 async function read() {
-  await askAll(() => get("/api/upkeep"));
+  await askAll(() => get(`/api/upkeep?language=${current()}`));
   if (found && !month) await readMonth(monthName(0));
 }
 
