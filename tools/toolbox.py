@@ -335,6 +335,8 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "pkcs11-tool": _pkcs11_tool,
 }
 TOOL_NAMES = tuple(_FINDERS)
+RUN = ("mosquitto", "mosquitto_passwd", "nginx", "micropython", "micropython32")
+"""Those that are worth a command of one's own: they lie deep in .tools, with a loader and libraries beside them."""
 _BY_HAND = {
     "umqtt": "unpack micropython-umqtt.simple into lib/ (see lib/README.md)",
     "micropython": "put a 64-bit micropython >= 1.24 (unix port) on PATH",
@@ -415,11 +417,14 @@ def _check_accepts(argv: list[str]) -> None:
 
 
 def main(argv: list[str]) -> int:
-    """Fetch and check the named tools (default: all); print a table.
+    """Fetch and check the named tools (default: all); print a table. With `run` in front: become the one that is named,
+    with all that follows.
 
     Returns 1 when a device library is missing, or under STRICT anything; 2 for an unknown name.
     """
     any_letters()
+    if argv[:1] == ["run"]:
+        return _run(argv[1:], spoken([]))
     sentences = spoken(argv)
     said, names = sentences.said, _parser(sentences).parse_args(argv).names
     if unknown := sorted(set(names) - set(TOOL_NAMES)):
@@ -436,6 +441,19 @@ def main(argv: list[str]) -> int:
             print(told, file=sys.stderr if needed else sys.stdout, flush=True)
             failed |= needed
     return int(failed)
+
+
+def _run(argv: list[str], sentences: Sentences) -> int:
+    """Returns only when that cannot be: 2."""
+    name = next(iter(argv), "")
+    try:
+        if name not in RUN:
+            raise ToolMissing(f"no tool {name}; there are {', '.join(RUN)}")
+        command = [*require(name), *argv[1:]]
+        os.execv(command[0], command)
+    except (ToolMissing, OSError) as error:
+        print(sentences.said(f"error: {error}"), file=sys.stderr)
+    return 2
 
 
 def _parser(sentences: Sentences) -> Parser:

@@ -14,8 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from desk_rig import Speaker
 
 from desk.register import Register
+from sim.servers.broker import Mosquitto
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -178,6 +180,7 @@ RUN_BY = {
     "mosquitto": "real/test_cli_alarm.py::test_the_lamp_tells_the_truth_all_the_way",
     "pip install": "house/test_installed.py::test_a_column_from_another_folder_raises_an_alarm",
     "tools.mutation": "tools/test_mutation.py::test_what_no_test_notices_or_runs_survives",
+    "tools.toolbox": "tools/test_toolbox.py::test_a_tool_that_was_fetched_is_run_by_its_name",
 }
 # These are not run, and why.
 NOT_RUN = {
@@ -194,7 +197,7 @@ NOT_RUN = {
 def runs(command: str) -> str:
     """The key in RUN_BY or NOT_RUN of what a command runs."""
     for program in (
-        "pytest", "mpremote", "tools.mutation", "field.console", "field.diag", "field.release",
+        "pytest", "mpremote", "tools.mutation", "tools.toolbox", "field.console", "field.diag", "field.release",
         "desk.rollout", "pip install", "mosquitto",
     ):  # fmt: skip
         if re.search(rf"(^|[ /]){re.escape(program)}( |$)", command):
@@ -272,6 +275,34 @@ def test_an_integrators_session(typed: Path) -> None:
     wait = "until grep -q 'clock-unset cleared' test-01.log; do sleep 0.1; done; kill $column"
     shell(f"{configured}\n{SHOWN}\n{wait}", typed)
     assert '"event": "boot"' in (typed / "test-01.log").read_text()
+
+
+@pytest.mark.mosquitto
+def test_the_centre_that_integrators_are_shown(broker: Mosquitto, tmp_path: Path) -> None:
+    """As it stands there: it answers an alarm with what it has heard of, and says what is wrong with a message. Red
+    where it no longer fits the schemas, or the schemas no longer fit each other."""
+    (program,) = re.findall(r"^```python\n(.*?)^```", (ROOT / "docs/integrating.md").read_text("utf-8"), re.M | re.S)
+    (tmp_path / "centre.py").write_text(program, "utf-8")
+    words = [sys.executable, "centre.py", broker.host, str(broker.port), str(ROOT / "contract/schema")]
+    street, centre = Speaker(broker), subprocess.Popen(words, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+    try:
+        assert centre.stdout is not None
+        street.say("state")  # retained: it comes whenever the centre has subscribed
+        assert centre.stdout.readline().endswith("state is valid\n")
+        call = street.press()
+        assert street.hears("ack", id=call) == {"v": 1, "id": call, "state": "received", "by": "my centre", "heard": 1}
+        street.press(press=2)
+        assert street.hears("ack", id=call)["heard"] == 2
+        for kind, payload in (("heartbeat", b"{}"), ("heartbeat", b"{"), ("fault/tamper", b"")):
+            street.publish(f"sos/v1/nko/petropavl-01/{kind}", payload)
+        said = [centre.stdout.readline() for _ in range(7)]
+    finally:
+        centre.kill()
+        centre.communicate()
+        street.close()
+    told = "".join(line for line in said if "/ack " not in line)
+    assert told.count("alarm is valid") == 2 and "'v' is a required property" in told, told
+    assert "heartbeat is no JSON" in told and "fault/tamper is over" in told, told
 
 
 def test_a_copy_of_the_desks_folder(tmp_path: Path) -> None:

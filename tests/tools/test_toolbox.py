@@ -65,6 +65,19 @@ def test_mosquitto_accepts_a_connection() -> None:
     assert toolbox.check("mosquitto").startswith("2.")
 
 
+@pytest.mark.mosquitto
+def test_a_tool_that_was_fetched_is_run_by_its_name() -> None:
+    """`mosquitto -p 1883`, which README showed, is no command on a machine where `make tools` has fetched it. Red where
+    its loader is left out, and where a name that is none ends without a word."""
+    argv_of("mosquitto")
+    command = [sys.executable, "-m", "tools.toolbox", "run"]
+    done = subprocess.run([*command, "mosquitto", "--help"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "mosquitto version 2." in done.stdout, done.stderr
+    for name in ("mosquito", "umqtt"):
+        wrong = subprocess.run([*command, name], cwd=ROOT, capture_output=True, text=True, check=False)
+        assert wrong.returncode == 2 and name in wrong.stderr and "nginx" in wrong.stderr
+
+
 def test_mosquitto_that_does_not_start_is_noticed() -> None:
     with pytest.raises(toolbox.ToolMissing, match="did not accept a connection"):
         toolbox._check_accepts([sys.executable, "-c", "pass"])
