@@ -155,7 +155,7 @@ bench: tools needs-live needs-dev ## measure, side by side with stock umqtt.simp
 	@$(TOOLBOX) gstreamer baresip chromium > /dev/null
 	@$(PY) -m sim bench
 
-CAMPAIGN = $(PY) -m sim campaign $(if $(CONTROL),--control $(CONTROL)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json $(JSON))
+CAMPAIGN = $(PY) -m sim campaign $(if $(CONTROL),--control $(CONTROL)) $(if $(SEED),--seed $(SEED)) $(if $(JSON),--json "$(JSON)")
 
 campaign: tools ## search for broken promises; BUDGET=minutes PARTS="storms year power_cuts" CONTROL=name SEED=n JSON=file
 	@$(CAMPAIGN) $(if $(BUDGET),--budget $(BUDGET)) $(if $(PARTS),--parts "$(PARTS)")

@@ -93,6 +93,33 @@ def test_what_a_target_asks_for_has_no_value_of_its_own() -> None:
     assert needless_questions(makefile + "DEVICE := boot.py\n") == {"DEVICE"}
 
 
+PATHS = (
+    "BROKER", "CARD", "CONFIG", "DEVICE", "FLEET", "FOLDER", "IMAGE", "JSON", "KEY", "LINK", "NAME", "OUT", "PORT",
+    "ROLLOUT", "SERVERS", "WIFI",
+)  # fmt: skip
+
+
+def unquoted(makefile: str) -> list[str]:
+    """Places where what a person typed for a path or a name reaches the shell without quotes around it."""
+    text = re.sub(r"\$\((?:if|origin|foreach \w+,) ?\$?\(?\w+\)?", "", makefile)
+    text = text.replace('"$$(dirname "', '"')  # quotes within a command's own
+    found = []
+    for line in text.splitlines():
+        for match in re.finditer(rf"\$\(({'|'.join(PATHS)})\)", line):
+            if line[: match.start()].count('"') % 2 == 0 and "'" not in line[: match.start()]:
+                found.append(line.strip())
+    return found
+
+
+def test_a_path_or_a_name_stands_in_quotes_in_every_target() -> None:
+    """The targets that were tried with blanks above are some; this holds for all. Red with `--json $(JSON)`."""
+    makefile = (PROJECT / "Makefile").read_text("utf-8")
+    assert unquoted(makefile) == []
+    for wrong in ("--out $(OUT)", '--link "a" $(LINK)', "$(if $(CARD),--card $(CARD))"):
+        assert unquoted(f"board:\n\t@$(PY) -m sim {wrong}\n"), wrong
+    assert makefile.count('"$(OUT)"') > 5, "the Makefile is not understood any more"
+
+
 def test_a_fault_for_a_board_is_one_that_there_is(folder: Path) -> None:
     fleet = Tables(folder)(HEADER, GOOD)
     assert make("provision", f"FLEET={fleet}", f"OUT={folder}/out").returncode == 0
