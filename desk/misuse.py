@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from desk.export import BOM, cell, line, utc
+from common.spreadsheet import BOM, cell, line
+from desk.export import utc
 from desk.statistics import DAY_MS, pressed_ms
 
 Row = Mapping[str, Any]

@@ -1,5 +1,6 @@
 """The log of what went onto which board: one line of CSV for each flash. Who has a board in hand can look up which
-column it was, and a column that goes onto a second board is noticed."""
+column it was, and a column that goes onto a second board is noticed. It opens in a spreadsheet program of any language
+(common/spreadsheet.py); one that was begun with commas goes on so."""
 
 from __future__ import annotations
 
@@ -9,9 +10,11 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from common.spreadsheet import BOM, SEPARATOR, cell, line, unsafe
 from field.keeping import PRIVATE_FILE, made_private
 
 OK = "ok"
+OF_BEFORE = ","
 
 
 class Entry(NamedTuple):
@@ -33,9 +36,15 @@ def read(file: Path) -> list[Entry]:
     """Oldest first; lines that are none are passed over. Raises OSError."""
     if not file.exists():
         return []
-    with file.open(newline="", encoding="utf-8", errors="replace") as stream:
-        rows = [row for row in csv.reader(stream) if len(row) == len(Entry._fields)]
-    return [Entry(*row) for row in rows if tuple(row) != Entry._fields]
+    with file.open(newline="", encoding="utf-8-sig", errors="replace") as stream:
+        rows = [row for row in csv.reader(stream, delimiter=_separator(file)) if len(row) == len(Entry._fields)]
+    return [Entry(*map(unsafe, row)) for row in rows if tuple(row) != Entry._fields]
+
+
+def _separator(file: Path) -> str:
+    """Of a file that is there. Raises OSError."""
+    with file.open(encoding="utf-8-sig", errors="replace") as stream:
+        return OF_BEFORE if OF_BEFORE.join(Entry._fields) in stream.readline() else SEPARATOR
 
 
 def elsewhere(file: Path, board: str, column: str) -> Entry | None:
@@ -48,8 +57,9 @@ def note(file: Path, entry: Entry) -> None:
     """Append one line, which one program writes in one go. Raises OSError."""
     if not file.parent.exists():
         made_private(file.parent)
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE), "a", newline="") as stream:
-        writer = csv.writer(stream)
+    separator = _separator(file) if file.exists() else SEPARATOR
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
+    with os.fdopen(descriptor, "a", newline="", encoding="utf-8") as stream:
         if not stream.tell():
-            writer.writerow(Entry._fields)
-        writer.writerow(entry)
+            stream.write(BOM + line(Entry._fields, separator))
+        stream.write(line(map(cell, entry), separator))

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any
 
-from desk.export import BOM, cell, line, utc
+from common.spreadsheet import BOM, cell, line
+from desk.export import utc
 from desk.ledger import Column
 from desk.upkeep import chain, life, orders
 from desk.upkeep.chain import Link

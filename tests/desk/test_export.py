@@ -13,6 +13,7 @@ from contract_examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from common import spreadsheet
 from desk import export
 
 # What a spreadsheet takes for the beginning of a formula, and what it drops in front of one.
@@ -32,7 +33,7 @@ FORMULAS = (
     "＠x",
 )
 SOUTH = "-54.8753"  # a latitude, which is a number
-SAFE = export.safe
+SAFE = spreadsheet.safe
 texts = st.one_of(
     st.text(max_size=30),
     st.text(alphabet="=+-@'\t\r\n\",; \u200b\ufeffа0", max_size=8),
@@ -83,13 +84,16 @@ def test_a_table_is_read_as_it_was_written() -> None:
 
 
 def test_it_opens_in_columns_where_the_list_separator_is_a_semicolon() -> None:
-    text = written(incident(address="Abay 1;=1+1;x")).removeprefix(export.BOM)
+    text = written(incident(address="Abay 1;=1+1;x")).removeprefix(spreadsheet.BOM)
     head, row = csv.reader(io.StringIO(text, newline=""), delimiter=";")
     assert tuple(head) == export.FIELDS and len(row) == len(head)
 
 
 def test_what_is_a_formula_behind_a_separator_is_none_any_more() -> None:
-    assert export.safe("Abay 1;=1+1;x") == "Abay 1;'=1+1;x" and export.unsafe("Abay 1;'=1+1;x") == "Abay 1;=1+1;x"
+    assert (
+        spreadsheet.safe("Abay 1;=1+1;x") == "Abay 1;'=1+1;x"
+        and spreadsheet.unsafe("Abay 1;'=1+1;x") == "Abay 1;=1+1;x"
+    )
 
 
 def hold_round_trip(safe: Callable[[str], str]) -> None:
@@ -97,13 +101,13 @@ def hold_round_trip(safe: Callable[[str], str]) -> None:
     @given(texts, texts)
     def check(note: str, by: str) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(export, "safe", safe)
+            patch.setattr(spreadsheet, "safe", safe)
             text = written(incident(note=note, by=by), incident())
         rows = export.read_csv(text)
         kept = [each.replace("\0", "\ufffd") for each in (note, by)]
         assert [rows[0]["note"], rows[0]["by"]] == kept and rows[1]["note"] == ""
         for separator in ";,\t|":
-            for cells in csv.reader(io.StringIO(text.removeprefix(export.BOM), newline=""), delimiter=separator):
+            for cells in csv.reader(io.StringIO(text.removeprefix(spreadsheet.BOM), newline=""), delimiter=separator):
                 wrong = runs if separator == ";" else is_formula
                 assert [cell for cell in cells if wrong(cell) and cell != SOUTH] == [], separator
 
@@ -111,7 +115,7 @@ def hold_round_trip(safe: Callable[[str], str]) -> None:
 
 
 def test_any_text_comes_back_and_none_is_a_formula() -> None:
-    hold_round_trip(export.safe)
+    hold_round_trip(spreadsheet.safe)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +123,7 @@ def test_any_text_comes_back_and_none_is_a_formula() -> None:
     [
         lambda text: text,
         lambda text: "'" + text if text[:1] in ("=", "+", "-", "@") else text,  # spaces in front, and apostrophes
-        lambda text: "'" + text if text[:1] in export.DANGEROUS else text,  # nothing behind a separator
+        lambda text: "'" + text if text[:1] in spreadsheet.DANGEROUS else text,  # nothing behind a separator
         lambda text: "'" + text if SAFE(text) != text and text[:1] != "'" else text,  # an apostrophe of its own
     ],
     ids=["none", "first-character-only", "first-cell-only", "own-apostrophe-lost"],
@@ -131,7 +135,7 @@ def test_a_cell_that_is_not_made_safe_is_noticed(safe: Callable[[str], str]) -> 
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_formulas_are_texts(text: str) -> None:
-    assert runs(text) and not runs(export.safe(text))
+    assert runs(text) and not runs(spreadsheet.safe(text))
 
 
 def test_what_no_file_can_hold_is_replaced() -> None:

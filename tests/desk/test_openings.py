@@ -15,6 +15,7 @@ from urllib.parse import quote
 import pytest
 from desk_rig import Answer, DeskRig, Speaker, wait_for
 
+from common.spreadsheet import BOM
 from desk import export, openings
 from desk.batch import Change
 from desk.openings import CALL_CLOSED, DESK_STOPPED, GONE, Opening, Openings
@@ -423,7 +424,7 @@ def test_the_list_as_files(stage: Stage) -> None:
     rows = export.read_csv(stage.rig.get("/api/openings.csv").body.decode())
     assert list(rows[0]) == list(export.OPENING_FIELDS)
     assert (rows[0]["reason"], rows[0]["closed"], rows[0]["incident_id"]) == ("=1+1; формула", "", "drill-3-1")
-    raw = stage.rig.get("/api/openings.csv").body.decode().removeprefix(export.BOM)
+    raw = stage.rig.get("/api/openings.csv").body.decode().removeprefix(BOM)
     cells = next(itertools.islice(csv.DictReader(io.StringIO(raw), delimiter=";"), 0, None))
     assert cells["reason"].startswith("'="), "a spreadsheet would run it"
     document = stage.rig.get(f"/api/openings.json?device_id={DEVICE}").json

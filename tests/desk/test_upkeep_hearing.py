@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from upkeep_rig import DAY, MINUTE, START_MS, Desk, S
 
-from desk.export import BOM
+from common.spreadsheet import BOM
 from desk.upkeep import report, store
 from desk.upkeep.hearing import BOOTS_MAX, Heard, Hearing
 

@@ -213,6 +213,24 @@ def test_what_went_onto_which_board_is_written_down(run: Any, columns: Path) -> 
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+FAILED = flashed.Entry("2026-01-02T03:04:05+00:00", "240a", "one", "1.0.0", "/dev/x", "не открывается; =1+1")
+
+
+@pytest.mark.parametrize("before", ["", "at,board,column,version,port,result\r\n"], ids=["new", "begun before"])
+def test_the_log_opens_in_a_spreadsheet_program(tmp_path: Path, before: str) -> None:
+    """In columns and with its letters, also where the list separator is a semicolon, and no text of a board's is a
+    formula. Red with commas alone, or without the mark. A log that has commas already keeps them, and is read."""
+    log = tmp_path / "flashed.csv"
+    if before:
+        log.write_bytes(before.encode())
+    flashed.note(log, FAILED)
+    flashed.note(log, FAILED._replace(result=flashed.OK))
+    assert flashed.read(log) == [FAILED, FAILED._replace(result=flashed.OK)]
+    text = log.read_bytes().decode()
+    assert text.startswith(before or "\ufeffat;board;column;version;port;result\r\n") and "; =1" not in text
+    assert flashed.elsewhere(log, "other", "one") == flashed.read(log)[1]
+
+
 def test_a_column_on_a_second_board_is_pointed_out(run: Any, columns: Path) -> None:
     BOARDS.update(b1=Script(), b2=Script())
     assert "warning" not in run(f"b1={columns}/one")[1]
