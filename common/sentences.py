@@ -2,7 +2,8 @@
 
 Programs raise and print plain English: a log, a programmer and a test read it as it stands. Where it reaches a person,
 `Sentences.said` turns it by a table: en.json has each sentence with holes, ru.json and kk.json the same sentence under
-the same key. What fills a hole is turned too, and so is what stands behind a place ("fleet.csv:2:4 (lat): ...").
+the same key. What fills a hole is turned too, and so is what stands behind a place ("fleet.csv:2:4 (lat): ..."). A key
+that begins with "place-" says that its sentence is one, and ends where the next colon stands: "camera {name}".
 `tests/house/test_sentences.py` takes the sentences from the source and finds those that nobody has turned.
 """
 
@@ -21,6 +22,7 @@ COMMON = Path(__file__).with_name("words")  # what more than one product says
 _HOLE = re.compile(r"\{(\w+)\}")
 _BEHIND = ": "
 _IN_PLACE = r"(?:(?!: ).)*?"
+_PLACE = "place-"
 
 
 @cache
@@ -63,14 +65,14 @@ class Sentences:
     def __init__(self, language: str, *folders: Path) -> None:
         self.language = language
         known = [
-            (english, texts(folder, language)[key])
+            (english, texts(folder, language)[key], key.startswith(_PLACE))
             for folder in folders
             for key, english in texts(folder, LANGUAGES[0]).items()
             if language != LANGUAGES[0]
         ]
         # First those that begin with a word of their own, and of these the one that says most of what it fits.
-        known.sort(key=lambda pair: (pair[0].startswith("{"), -len(_HOLE.sub("", pair[0]))))
-        self._patterns = [(pattern(english), turned) for english, turned in known]
+        known.sort(key=lambda one: (one[0].startswith("{"), -len(_HOLE.sub("", one[0]))))
+        self._patterns = [(pattern(english, is_place=is_place), turned) for english, turned, is_place in known]
 
     def said(self, text: str) -> str:
         """In this language, as far as it is known: all of it, or line by line."""
@@ -105,8 +107,9 @@ def spoken(argv: Sequence[str], *folders: Path) -> Sentences:
 
 
 @cache
-def pattern(sentence: str) -> re.Pattern[str]:
-    """Finds a sentence whatever fills its holes; a hole at its beginning holds no place and what is said of it."""
+def pattern(sentence: str, *, is_place: bool = False) -> re.Pattern[str]:
+    """Finds a sentence whatever fills its holes; a hole at its beginning holds no place and what is said of it, and a
+    place holds nothing of what is said of it."""
     parts, seen = _HOLE.split(sentence), set[str]()
     found = ""
     for at, part in enumerate(parts):
@@ -116,5 +119,5 @@ def pattern(sentence: str) -> re.Pattern[str]:
             found += f"(?P={part})"
         else:
             seen.add(part)
-            found += f"(?P<{part}>{_IN_PLACE if at == 1 and not parts[0] else '.*?'})"
+            found += f"(?P<{part}>{_IN_PLACE if is_place or (at == 1 and not parts[0]) else '.*?'})"
     return re.compile(found, re.DOTALL)

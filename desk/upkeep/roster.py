@@ -105,9 +105,9 @@ def parse(document: Any, name: str) -> Roster:
         wrong.append(f"{name}: centre: found {centre!r:.80}, must be a name of at most {CENTRE_MAX} characters")
     for number, row in enumerate(rows, 1):
         troubles = list(_wrong(row))
-        wrong += [f"{name}: column {number}: {trouble}" for trouble in troubles]
+        wrong += [f"{name}: entry {number}: {trouble}" for trouble in troubles]
         if not troubles and row["device_id"] in entries:
-            wrong.append(f"{name}: column {number}: {row['device_id']} is there twice")
+            wrong.append(f"{name}: entry {number}: {row['device_id']} is there twice")
         elif not troubles:
             entries[row["device_id"]] = _entry(row)
     if wrong:

@@ -108,7 +108,7 @@ def test_all_that_is_wrong_with_a_roster_is_told_at_once(tmp_path: Path) -> None
         read(tmp_path / "roster.json")
     lines = str(wrong.value).splitlines()
     assert [line.split(": ")[1:3] for line in lines] == [
-        ["column 1", "device_id"], ["column 1", "geo"], ["column 2", "site"], ["column 3", "certificate_ends"],
+        ["entry 1", "device_id"], ["entry 1", "geo"], ["entry 2", "site"], ["entry 3", "certificate_ends"],
     ]  # fmt: skip
 
 

@@ -429,6 +429,25 @@ def test_whatever_fills_a_hole_stays_and_is_turned_itself() -> None:
     assert Words("en").said("found 1, must be 2") == "found 1, must be 2"
 
 
+@pytest.mark.parametrize("language", OTHERS)
+def test_a_place_ends_where_the_next_colon_stands(language: str) -> None:
+    """In Kazakh a place's own word stands behind its name, and stood at the end of the line: "duty: ... кезекшісі".
+    Red when the last hole of a place takes what is said of it, too."""
+    said, words = spoken(["--lang", language]).said, sentences.texts(ROOT / "desk" / "words", language)
+    told = said("error: ladder.toml: ladder 1: step 2: after_s: found 'x', must be a whole number from 0 to 9")
+    places = words["place-ladder"].format(n=1), words["place-step"].format(n=2)
+    assert f": ladder.toml: {places[0]}: {places[1]}: after_s: " in told and english_left(told) == []
+    what = words["h-named"].format(host="h")
+    assert said("--cameras c.csv: camera x: the desk may not call h: --stream-hosts does not name it") == (
+        f"--cameras c.csv: {words['place-camera'].format(name='x')}: {what}"
+    )
+    ends = {key for key, text in sentences.texts(ROOT / "desk" / "words", "en").items() if PLACE.fullmatch(text)}
+    assert ends == {key for key in words if re.match("place-(?!all|line)", key)}, "a place that is called none"
+
+
+PLACE = re.compile(r"(?:camera|officer|ladder|step|column|role|line|entry) \{\w+\}")
+
+
 def test_a_hole_with_the_same_name_is_the_same() -> None:
     assert pattern("{a} or {a}").fullmatch("x or x") and not pattern("{a} or {a}").fullmatch("x or y")
 
