@@ -17,6 +17,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from desk.web.files import Stamp, replace, stamp, unreadable
+from desk.web.retired import Retired, RetiredError
 from desk.web.roles import CHIEF, OPERATOR, ROLES
 from desk.web.second_factor import SecondFactors
 
@@ -49,10 +50,11 @@ class Accounts:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
         self._hasher = PasswordHasher()
-        self.factors = SecondFactors(folder)
+        self.factors, self._retired = SecondFactors(folder), Retired(folder)
         self._lock = threading.Lock()
         self._stamp: Stamp | None = None
         self._refused: Stamp | None = None
+        self._put_back: Stamp | None = None
         self._known: dict[str, Account] = {}
         self._decoy = self._hasher.hash("nobody's password")
         self._read()
@@ -90,18 +92,23 @@ class Accounts:
             )
         with self._lock:
             self._read()
+            before = self._known.get(name)
             self._known[name] = Account(name, role, self._hasher.hash(password))
             if len(self._known) > ACCOUNTS_MAX:
                 raise AccountError(f"there are {ACCOUNTS_MAX} accounts already: remove one")
             self._write()
+            if before is not None:
+                self._retired.add(before.hash)
 
     def remove(self, name: str) -> None:
         """Take an account away; its sessions end with it. Raises AccountError."""
         with self._lock:
             self._read()
-            if self._known.pop(name, None) is None:
+            gone = self._known.pop(name, None)
+            if gone is None:
                 raise AccountError(f"no account {name!r}; there are: {', '.join(sorted(self._known)) or 'none'}")
             self._write()
+            self._retired.add(gone.hash)
         if self.factors.left(name) is not None:
             self.factors.remove(name)  # not for the next of that name
 
@@ -119,11 +126,22 @@ class Accounts:
         try:
             entries = json.loads(self._path.read_bytes()) if found else []
             known = {entry["name"]: _account(entry) for entry in entries}
+            retired = self._retired.among(account.hash for account in known.values())
+        except RetiredError as error:
+            raise AccountError(str(error)) from error
         except OSError as error:
             raise AccountError(unreadable(self._path, error)) from error
         except (ValueError, RecursionError, TypeError, KeyError) as error:
             raise AccountError(f"{self._path}: cannot be read as accounts ({error!r}); restore or remove it") from error
-        self._known, self._stamp = known, found
+        self._known = {name: one for name, one in known.items() if one.hash not in retired}
+        self._stamp = found
+        if retired and found != self._put_back:
+            names = ", ".join(sorted(known.keys() - self._known.keys()))
+            log.error(
+                "%s: put back to an older state; passwords that were changed or removed since do not count: of %s; "
+                "give new ones: account add", self._path, names,
+            )  # fmt: skip
+        self._put_back = found if retired else None
 
     def _write(self) -> None:
         replace(self._path, json.dumps([asdict(account) for account in self._known.values()], indent=1))

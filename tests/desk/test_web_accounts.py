@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from desk_rig import PASSWORD, Answer, DeskRig, add_account, audited
 
 from desk.evidence import DESK, Signers
-from desk.web import roles
+from desk.web import retired, roles
 from desk.web.accounts import AccountError, Accounts
 from desk.web.guard import KNOWN_COOKIE, Guard
 from desk.web.key import Key
@@ -403,6 +403,34 @@ def test_a_new_password_and_a_removed_account(folder: Path) -> None:
     assert sessions.find(token) is None and accounts.all() == []
     with pytest.raises(AccountError, match="no account"):
         accounts.remove(NAME)
+
+
+def test_a_file_of_accounts_that_was_put_back_lets_nobody_in_again(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Out of a backup: who was removed, and the password that was changed, count no more; the others do. Red without
+    the list of those that are over; and the door is no wider open for it."""
+    desk = accounts_in(folder)
+    for name in ("leaver", "changer", "stayer"):
+        add_account(folder, name)
+    file = folder / "accounts.json"
+    old = file.read_bytes()
+    Accounts(folder).remove("leaver")
+    Accounts(folder).add("changer", "another password")
+    assert [one.name for one in desk.all()] == ["changer", "stayer"]
+    file.write_bytes(old)
+    for accounts in (desk, Accounts(folder)):
+        for _ in range(3):
+            assert [one.name for one in accounts.all()] == ["stayer"]
+        assert accounts.check("leaver", PASSWORD) is None and accounts.check("changer", PASSWORD) is None
+        assert accounts.check("stayer", PASSWORD) is not None
+    said = [one.getMessage() for one in caplog.records if "put back" in one.getMessage()]
+    assert len(said) == 2 and all("of changer, leaver;" in one for one in said)
+    Accounts(folder).add("changer", "another password")
+    assert desk.check("changer", "another password") is not None
+    (folder / retired.FILE).write_text("{")
+    with pytest.raises(AccountError, match="restore or remove it"):
+        Accounts(folder)
 
 
 def test_a_session_is_over_in_time(folder: Path) -> None:
