@@ -12,8 +12,8 @@ import pytest
 from cryptography import x509
 from fleet_rig import GOOD, HEADER, TOML, Tables, make, snapshot
 
-from field import certificates, laptop, provision, rows
-from field.telling import EXIT_FAILED
+from field import authorities, certificates, laptop, provision, renewal, revocation, rows
+from field.telling import EXIT_FAILED, Main
 from firmware import clock
 
 # -- what only the first run knew
@@ -144,6 +144,37 @@ def test_a_full_disk_changes_nothing_that_was_there(
     after = snapshot(out)
     assert {name: after[name] for name in before} == before and not [name for name in after if name.endswith(".new")]
     assert {name: modes(out)[name] for name in mode_before} == mode_before
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments"), [(revocation.main, ["one"]), (renewal.main, []), (authorities.main, ["add"])],
+    ids=["revoke", "renew", "authority"],
+)  # fmt: skip
+def test_a_full_disk_changes_nothing_whatever_the_command(
+    tmp_path: Path, table: Tables, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    main: Main, arguments: list[str],
+) -> None:  # fmt: skip
+    """At each of its writes. Red where one of them replaces a file before the others are written."""
+    out, real = tmp_path / "out", os.fsync
+    make(table(HEADER, GOOD), out)
+    before, mode_before = snapshot(out), modes(out)
+
+    def full(descriptor: int) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OSError(28, "No space left on device", "the disk")
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", full)
+    for at in range(1, 20):
+        left = [at]
+        if main([*arguments, "--out", str(out)]) == 0:
+            break
+        assert "the disk is full" in capsys.readouterr().err
+        after = snapshot(out)
+        assert {name: after[name] for name in before} == before
+        assert {name: modes(out)[name] for name in mode_before} == mode_before
+    assert 1 < at < 19, "each of its writes has failed once, and then none"
 
 
 def test_every_file_that_is_replaced_goes_through_one_function() -> None:
