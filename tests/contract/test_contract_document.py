@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 
 from contract.validator import KINDS, SCHEMA_DIR, delivery, topic_kind, validate
 
+DETAIL = re.compile(r"""\bevent\("([a-z-]+)", \{([^}]*)\}""")
+
 
 @pytest.mark.parametrize(("topic", "qos", "retain", "document"), EXAMPLES)
 def test_example_in_the_document_is_valid(topic: str, qos: int, retain: bool, document: dict[str, Any]) -> None:
@@ -87,10 +89,20 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 def test_every_event_that_the_firmware_sends_is_in_the_table() -> None:
-    """Red with an event in firmware/ that no row explains, as `button-test` was."""
+    """Red with an event in firmware/ that no row explains, as `button-test` was, and with a key of its detail that no
+    row names, or an example that has others: `boot` was shown with `boot`, and columns send `number`."""
     table = CONTRACT.partition("## `event`")[2].partition("\n## ")[0]
     explained = set(re.findall(r"^\| `([a-z-]+)` \|", table, re.M))
     firmware = Path(__file__).resolve().parents[2] / "firmware"
     sources = "".join(path.read_text() for path in firmware.rglob("*.py"))
     sent = set(re.findall(r"\bevent\(\s*\"([a-z-]+)\"", sources))
     assert sent and sent <= explained
+    said = {name: set(re.findall(r'"(\w+)":', detail)) for name, detail in DETAIL.findall(sources)}
+    assert len(said) > 5, "the source is not understood any more"
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", table, re.M))
+    unexplained = {name: [key for key in keys if f"{key}`" not in rows[name]] for name, keys in said.items()}
+    assert [f"{name}: {key}" for name, keys in unexplained.items() for key in keys] == []
+    shown = {each[3]["event"]: each[3]["detail"] for each in EXAMPLES if topic_kind(each[0]).kind == "event"}
+    assert len(shown) > 1 and {name: set(detail) for name, detail in shown.items()} == {
+        name: said[name] for name in shown
+    }
