@@ -19,6 +19,7 @@ from common.home import DESK_COMMAND
 from common.sentences import Sentences
 from desk.evidence import HEAD_SUFFIX, KEYS_FILE
 from desk.spoken import spoken
+from desk.trouble import in_words
 from desk.web import audit
 
 REGISTER_FILE = "register.sqlite"
@@ -41,7 +42,7 @@ def main(argv: list[str]) -> int:
     try:
         backup(arguments.folder, arguments.to)
     except (BackupError, sqlite3.Error, OSError) as error:
-        print(sentences.said(f"error: {error}"), file=sys.stderr)
+        print(sentences.said(f"error: {in_words(error)}"), file=sys.stderr)
         return EXIT_USAGE
     return 0
 

@@ -59,6 +59,7 @@ from desk.sip.line import UDP
 from desk.sip.trouble import NoCall
 from desk.spoken import begin_log, spoken
 from desk.telling import Officers
+from desk.trouble import in_words
 from desk.upkeep import receiver, roster
 from desk.upkeep.chain import BUTTON_DAYS
 from desk.upkeep.receiver import KeyFileError
@@ -119,7 +120,7 @@ def main(argv: list[str]) -> int:
         asyncio.run(_run(parse(argv)))
         return 0
     except (*REFUSALS, OSError) as error:
-        print(sentences.said(f"error: {error}"), file=sys.stderr)
+        print(sentences.said(f"error: {in_words(error)}"), file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

@@ -4,6 +4,7 @@ happened, where, and what to do next."""
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import sqlite3
 import ssl
@@ -104,7 +105,7 @@ def of_closing(said: str) -> Trouble:
 
 
 def of_opening(error: OSError, path: Path) -> Trouble:
-    """The register's file or folder cannot be had."""
+    """A file or a folder of the desk's, such as the register, cannot be had."""
     text, folder = f"{path}: {error.strerror}", path.parent
     if error.errno in NO_ROOM:
         return Trouble(DISK_FULL, f"{text}: the disk is full: make room on the disk of {folder}")
@@ -113,6 +114,13 @@ def of_opening(error: OSError, path: Path) -> Trouble:
     if error.errno in (errno.EACCES, errno.EPERM):
         return Trouble("disk-unreadable", f"{text}: let this user read and write {folder}: see its owner and mode")
     return Trouble("disk-unreadable", f"{text}: is {folder} the folder that you mean?")
+
+
+def in_words(error: Exception) -> str:
+    """Of any error with which a command ends: Python's own text names a number before it says what is wrong."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return of_opening(error, Path(os.fsdecode(error.filename))).text
+    return str(error)
 
 
 def code_of(error: sqlite3.Error, path: Path | None = None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import configparser
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples" / "desk"
 UNIT, SITE = EXAMPLES / "sos-desk.service", EXAMPLES / "nginx.conf"
 NAME, SERVER = "chief", "desk.example"
+SYSTEMDS_BURST = 5
 
 
 class Proxy:
@@ -182,6 +184,17 @@ def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     assert verified(unit) == (0, "")
     unit.write_text(text + "\nNonsense=1\n")  # the control
     assert "Nonsense" in verified(unit)[1]
+
+
+def test_the_unit_never_gives_up() -> None:
+    """systemd's own limit, five starts within ten seconds, left a desk off duty for ever whose disk was full for a
+    moment. Red where the unit keeps it."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment,method-assign]
+    unit.read_string(UNIT.read_text().replace("\\\n", " "))
+    limit_s, again_s = unit["Unit"].get("StartLimitIntervalSec", "10"), float(unit["Service"]["RestartSec"])
+    assert unit["Service"]["Restart"] == "always"
+    assert limit_s == "0" or again_s * SYSTEMDS_BURST > float(limit_s)
 
 
 def test_what_the_unit_starts_is_the_desk(tmp_path: Path, broker: Mosquitto) -> None:

@@ -25,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from common.ports import HOST, free_port
 from desk import trouble
+from desk.command import main
 from desk.duty import QUIET, Duty
 from desk.register import Register, RegisterError
 from desk.register_file import damaged
@@ -203,6 +204,22 @@ def test_an_error_of_the_disk_is_none_of_room(tmp_path: Path) -> None:
 )
 def test_what_the_system_says_of_the_file(number: int, code: str, tmp_path: Path) -> None:
     assert trouble.of_opening(OSError(number, "words"), tmp_path / "r").code == code
+
+
+def test_a_file_of_the_folder_that_cannot_be_had_is_said_in_words(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A `key` of somebody else's ended the start with "[Errno 13]". Red where Python's own text is printed."""
+    (tmp_path / "key").mkdir()
+    for argv in (["--broker", f"{HOST}:1"], ["backup", "--to", str(tmp_path / "key" / "copy")]):
+        (tmp_path / "register.sqlite").mkdir(exist_ok=True)
+        assert main([*argv, "--folder", str(tmp_path)]) == 2
+        said = capsys.readouterr().err
+        assert said.startswith(f"error: {tmp_path}") and "Errno" not in said, said
+    denied = PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "key"))
+    assert trouble.in_words(denied) == (
+        f"{tmp_path}/key: Permission denied: let this user read and write {tmp_path}: see its owner and mode"
+    )
 
 
 @pytest.mark.parametrize(
