@@ -73,7 +73,7 @@ def _check(column, session):
     if column.incidents.count():
         raise ValueError("an alarm is open: the session is the alarm's; ask again when it is closed")
     if session is None or not session.is_up:
-        raise ValueError("no session with the broker; see status")
+        raise ValueError("no session with the broker; see status; at a laptop: make watch")
     if column.uplink.session is not session:
         raise ValueError("the session ended during the test; ask again")
 

@@ -7,9 +7,9 @@ _PUBACK_MS = const(1000)
 
 def run(board, column):
     if column.boot["mode"] == "safe":
-        raise ValueError("no drills in safe mode: the column restarted too often; see logs")
+        raise ValueError("no drills in safe mode: the column restarted too often; see logs; at a laptop: make logs")
     if not column.uplink.is_up():
-        raise ValueError("no session with the broker; see status")
+        raise ValueError("no session with the broker; see status; at a laptop: make watch")
     incidents = column.incidents
     yield {"limit_s": incidents.config["answer_s"]}
     incidents.start_drill()

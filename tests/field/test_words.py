@@ -187,7 +187,7 @@ def test_the_language_is_what_was_asked_for_or_the_systems(
 
 # What technicians type or read on the board, in every language: names, not words.
 NAMES = re.compile(
-    r"\{\w+\}|make(?: (?:build|diag|flash|image|logs|provision|shell|tools|help))?"
+    r"\{\w+\}|make(?: (?:build|diag|flash|image|logs|provision|shell|tools|help|watch))?"
     r"|(?:PORT|CONFIG|FORCE|LANG|SHA256|IMAGE|OUT|CODE)(?:=[\w./-]*)?"
     r"|[\w-]+\.[\w.*-]+(?:/\w+)?|provisioned/columns/[\w-]+|/dev/\w+|sudo usermod -aG \S+ \$USER|ls -l|Ctrl-\]"
     r"|\bID\b|null"
@@ -377,16 +377,23 @@ def test_watch_and_logs_are_in_one_language(language: str) -> None:
     assert {text: found for text, found in left.items() if found} == {}
 
 
+BOTH_WAYS = {"said.code-needed": "code", "said.sessionless": "status", "said.no-drills": "logs"}
+
+
 @pytest.mark.parametrize("language", words.LANGUAGES)
-def test_a_locked_console_names_both_ways_to_give_a_code(language: str) -> None:
+@pytest.mark.parametrize("key", BOTH_WAYS)
+def test_what_a_column_advises_is_for_a_terminal_and_for_a_laptop(key: str, language: str) -> None:
     """Who sits at a laptop types no `code`, but `make code`; who sits at a terminal the other way round. Red when the
-    column's own words are not the table's, or a language names one of the two."""
-    talk = (FIRMWARE / "console" / "talk.py").read_text("utf-8")
-    english = texts("en")["said.code-needed"]
-    assert f'ValueError("{english}")' in talk
+    column's own words are not the table's, a language names one of the two, or a new advice names a command alone."""
+    source = "".join(path.read_text("utf-8") for path in sorted((FIRMWARE / "console").glob("*.py")))
+    english = texts("en")[key]
+    assert f'ValueError("{english}")' in source
     said = Words(language).said(f"lamp: {english}")
-    assert "make code PORT=..." in said and said.endswith(": code") or language == "en"
-    assert "type: code;" in english and "make code PORT=..." in english
+    assert "make " in said and re.search(rf"(?<!make )\b{BOTH_WAYS[key]}\b", said)
+    advice = {
+        name for name, text in texts("en").items() if name.startswith("said.") and re.search(r"; (see|type)", text)
+    }
+    assert advice == {*BOTH_WAYS, "said.unknown-command"}  # which no tool ever types
 
 
 def test_a_record_that_nobody_knows_is_shown_as_it_is() -> None:

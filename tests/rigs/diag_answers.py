@@ -134,8 +134,8 @@ class Recorded:
         """There is no session, and why; then nothing that needs one is answered."""
         self.status("broker", session=False, error=error, failed_in=failed_in)
         self.lines["certs"] = [line for line in self.lines["certs"] if "broker" not in line] + [{"broker": None}]
-        self.refuse("access", "no session with the broker; see status")
-        return self.refuse("test", "no session with the broker; see status")
+        self.refuse("access", "no session with the broker; see status; at a laptop: make watch")
+        return self.refuse("test", "no session with the broker; see status; at a laptop: make watch")
 
     def says(self, word: str, *lines: dict[str, Any]) -> "Recorded":
         self.lines[word] = list(lines)
