@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from desk.web.files import leave_to_the_desk
+
 FILE = "running.lock"
 PATIENCE_S, AGAIN_S = 2.0, 0.1  # for whoever only looks, who holds it for an instant
 
@@ -17,6 +19,7 @@ def alone(folder: Path) -> Iterator[None]:
     """Raises BlockingIOError: another process is at it."""
     until_s = time.monotonic() + PATIENCE_S
     with (folder / FILE).open("w") as lock:
+        leave_to_the_desk(lock.fileno(), folder / FILE)
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,6 +19,7 @@ from argon2 import PasswordHasher
 from desk_rig import PASSWORD, Answer, DeskRig, add_account, audited
 
 from desk.evidence import DESK, Signers
+from desk.rollout.alone import alone
 from desk.web import retired, roles
 from desk.web.accounts import AccountError, Accounts
 from desk.web.guard import KNOWN_COOKIE, Guard
@@ -354,8 +355,9 @@ def test_passwords_are_kept_as_argon2_and_by_their_owner_only(folder: Path, monk
         lambda folder: Accounts(folder).add(NAME, PASSWORD),
         lambda folder: SecondFactors(folder).remove(NAME),
         lambda folder: Signers(folder).public(DESK),
+        lambda folder: alone(folder).__enter__(),
     ],
-    ids=["accounts", "second-factors", "evidence-keys"],
+    ids=["accounts", "second-factors", "evidence-keys", "rollout"],
 )
 def test_what_root_typed_the_desk_can_read(
     work: Callable[[Path], object], folder: Path, monkeypatch: pytest.MonkeyPatch
