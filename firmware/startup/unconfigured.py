@@ -95,7 +95,7 @@ def _goes_on(work, board, again):
 
 def _load(word):
     if word != "status":
-        raise ValueError("there is no usable configuration; see status")
+        raise ValueError("there is no usable configuration; see status; at a laptop: make diag")
     return _status
 
 

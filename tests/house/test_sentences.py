@@ -92,7 +92,7 @@ NAMES = re.compile(
     r"|\b(?:make (?:provision|revoke|release|flash)|open = true|chmod 600|sudo chown|chown -R|mosquitto|mqtt\w*|webrtc"
     r"|rtsps?|sip|http|https|null|believed|desks|email|after_s|steps|host|user|root|device|password|chip|port|lat|lon|secrets"
     r"|broker|tls|region|site|officer|ladder|column|link|pins|location|stream|mdc|spi|phy|start|resume|status|pause|abort"
-    r"|export|switch|drop|renew|authority|NAME|operator|chief|auditor|backup"
+    r"|export|switch|drop|renew|diag|authority|NAME|operator|chief|auditor|backup"
     r"|pip config list|make tools|pip|apt-get|venv|python3-venv|Python|Debian|main|noexec|sha256|amd64|unix|LittleFS"
     r"|micropython(?:32)?|cpython|chromium(?:-headless-shell)?|nginx|kamailio|opensc|softhsm2|pkcs11-tool|gstreamer|baresip"
     r"|amqtt|esp32|(?:press|hang|wave|simulator)(?=: )"
@@ -159,6 +159,15 @@ def register_troubles() -> list[str]:
     return [text for text in both if text.startswith(f"{FILLED}: {FILLED}: ")]
 
 
+def without_configuration() -> list[str]:
+    """Why a column is off duty, as it answers `status` and the console's other commands; not what it logs."""
+    found: set[str] = set()
+    for name in ("config_files", "certificate", "configure", "unconfigured", "wiped"):
+        found |= all_texts(path := ROOT / f"firmware/startup/{name}.py") - docstrings(path)
+    logged = "boot|configuration|certificates|tamper|-----BEGIN CERTIFICATE-----"
+    return sorted(text for text in found if " " in text and "%" not in text and not re.match(logged, text))
+
+
 def columns_reasons() -> list[str]:
     """Why a column takes no update, or went back: what its firmware says behind no part's name."""
     found: set[str] = set()
@@ -172,7 +181,7 @@ def columns_reasons() -> list[str]:
 
 
 SPEAKERS: dict[str, tuple[Callable[[], list[str]], Callable[[str], Callable[[str], str]]]] = {
-    "field": (lambda: sayings(FIELD), lambda language: Words(language).said),
+    "field": (lambda: sayings(FIELD) + without_configuration(), lambda language: Words(language).said),
     "desk": (lambda: sayings(DESK) + register_troubles(), lambda language: spoken(["--lang", language]).said),
     "log": (lambda: logged() + register_troubles(), lambda language: spoken(["--lang", language], LOG_WORDS).said),
     "rollout": (
