@@ -1,0 +1,80 @@
+"""Whatever lies where a tool wants a file or a folder: one line says what is wrong, and no traceback."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from field_tools import MAINS
+from fleet_rig import GOOD, HEADER, Tables, make
+
+from contract import evidence
+from desk.rollout import command as rollout
+
+CONTENTS = {
+    "empty": b"", "chance": bytes(range(256)), "deep": b"[" * 100_000, "number": b"3", "text": b'"x"',
+    "list": b"[1, {}]",
+    "object": b'{"v": 1, "columns": [1, {"a": []}], "links": 3, "trusted": 7, "certificates": [1]}',
+    "CP1251": "Абай".encode("cp1251"),
+}  # fmt: skip
+FILES = ("missing", "folder", "within a file", *CONTENTS)
+BROKER = ["--broker", "127.0.0.1:1"]
+
+
+class Place:
+    """A provisioned fleet, a table, and the bad files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.table = str(Tables(folder)(HEADER, GOOD))
+        self.out = str(folder / "out")
+        self.rollout = ["--folder", f"{self.out}/rollout"]
+        assert make(Path(self.table), Path(self.out)) == 0
+        (folder / "folder").mkdir()
+        for name, content in CONTENTS.items():
+            (folder / name).write_bytes(content)
+            (folder / name).chmod(0o600)
+
+    def bad(self, name: str) -> str:
+        return str(self.folder / (name if name != "within a file" else "empty/x"))
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("bad files"))
+
+
+Wanted = Callable[[Place, str], Sequence[str]]
+TOOLS: dict[str, tuple[str, Wanted]] = {
+    "table": ("provision", lambda at, bad: [bad]),
+    "configuration": ("flash", lambda at, bad: [f"/dev/null={bad}", "--log", f"{at.out}/flashed.csv"]),
+    "log": ("flash", lambda at, bad: [f"/dev/null={at.out}/columns/one", "--log", bad]),
+    "image": ("image", lambda at, bad: ["/dev/null", bad, "--sha256", "0" * 64]),
+    "revoked in": ("revocation", lambda at, bad: ["one", "--out", bad]),
+    "renewed in": ("renewal", lambda at, bad: ["--out", bad]),
+    "trusted in": ("authorities", lambda at, bad: ["switch", "--out", bad]),
+    "status": ("authorities", lambda at, bad: ["switch", "--out", at.out, "--rollout", bad]),
+    "codes of": ("code", lambda at, bad: ["one", "16777300-1", "--out", bad]),
+    "release": ("rollout", lambda at, bad: ["start", *BROKER, *at.rollout, "--release", bad, "--keys", bad]),
+    "renewals": ("rollout", lambda at, bad: ["start", *BROKER, *at.rollout, "--renewals", bad]),
+    "rollout": ("rollout", lambda at, bad: ["status", "--folder", bad]),
+    "evidence": ("evidence", lambda at, bad: [bad]),
+}  # fmt: skip
+
+
+def ended(tool: str, arguments: Sequence[str]) -> int | str | None:
+    try:
+        return {**MAINS, "rollout": rollout.main, "evidence": evidence.main}[tool](list(arguments))
+    except SystemExit as left:
+        return left.code
+
+
+@pytest.mark.parametrize("file", FILES)
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_bad_file_is_told_in_words(tool: str, file: str, place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    """Red for a tool that catches one error of a file and not another: its traceback is the test's."""
+    name, arguments = TOOLS[tool]
+    before = sorted(place.folder.iterdir())
+    status = ended(name, arguments(place, place.bad(file)))
+    said = "".join(capsys.readouterr())
+    assert status and said.strip() and "Error(" not in said
+    assert sorted(place.folder.iterdir()) == before
