@@ -113,7 +113,7 @@ def _as_called(row: dict[str, Any], told: Told) -> list[str]:
         alarm, first = _document(row["alarm"]), told.alarms[0]
         if (row["region"], row["device_id"]) not in told.region_and_device:
             columns.append("region, device_id")
-        if _lasting(alarm) not in map(_lasting, told.alarms):
+        if lasting(alarm) not in map(lasting, told.alarms):
             columns.append("alarm")
         if row["site"] not in [one["location"]["site"] for one in told.alarms]:
             columns.append("site")
@@ -160,7 +160,8 @@ def _document(text: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {"damaged": text}
 
 
-def _lasting(alarm: dict[str, Any]) -> dict[str, Any]:
+def lasting(alarm: dict[str, Any]) -> dict[str, Any]:
+    """What all transmissions of a press have in common."""
     return {key: value for key, value in alarm.items() if key not in PASSING}
 
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from contract import validator
 from desk import limits, proven
 from desk.admission import read
+from desk.agreement import lasting
 from desk.batch import Batch
 from desk.escalation import Escalation
 from desk.ledger import BY_MAX, NEW, Incident, Ledger, key_of, milliseconds, misuse_of
@@ -224,6 +225,7 @@ class Intake:
         known = self._ledger.find(document["id"]) if parts.kind == "alarm" else None
         speaks_itself = known is not None and known.origin in DOUBTFUL and heard.word in AUTHENTIC
         before = (known.press, known.reopened) if known and not speaks_itself else (0, 0)
+        was = known.alarm if known else None
         watched = parts.device_id in self._ledger.columns or self._has_place(batch, now_ms)
         is_old = retain or not self._origins.is_sign(parts, heard.word, now_ms)  # it counts, and is no sign of life
         incident = self._ledger.enter(parts, document, now_ms / 1000, retain=is_old, watched=watched, word=heard.word)
@@ -235,6 +237,8 @@ class Intake:
                 self._keeper.heard(parts, said, retain=retain, now_ms=now_ms)
         if incident is not None:
             self._press(batch, incident, document, before, now_ms, heard)
+            if was is not None and incident.press == before[0] and lasting(incident.alarm) != lasting(was):
+                self._link(batch, incident, now_ms, heard)  # a repeat that says something else, and is shown
         elif parts.kind == "event":
             event = document["event"][:EVENT_MAX]
             name = f"event-{event}" if event in DESKS_OWN else event
@@ -258,14 +262,18 @@ class Intake:
             detail["origin"] = heard.word
         batch.entries.append((incident.id, now_ms, kind, incident.device_id, detail))
         if kind == "press":
-            sent = {"topic": heard.topic, "payload": heard.payload.decode()}
-            batch.links.append((incident.id, now_ms, "alarm", incident.device_id, sent))
+            self._link(batch, incident, now_ms, heard)
         if before == (0, 0):
             self._enter_early(batch, incident, now_ms)
         if incident.reopened > reopened:
             batch.entries.append((incident.id, now_ms, "reopened", incident.device_id, {"press": incident.press}))
         self._receive(batch, incident, now_ms)
         batch.answer(incident.id)
+
+    def _link(self, batch: Batch, incident: Incident, now_ms: int, heard: Heard) -> None:
+        """The alarm byte for byte."""
+        sent = {"topic": heard.topic, "payload": heard.payload.decode()}
+        batch.links.append((incident.id, now_ms, "alarm", incident.device_id, sent))
 
     def _enter_early(self, batch: Batch, incident: Incident, now_ms: int) -> None:
         """What other desks decided before the call came here stands in its timeline, too."""

@@ -412,6 +412,22 @@ def test_a_call_that_began_as_a_drill_is_whole(tmp_path: Path) -> None:
     assert story.check() == []
 
 
+def test_a_repeat_that_says_something_else_is_evidence(tmp_path: Path) -> None:
+    """A broker that alters the address of a call that is sent again: the page shows it, and no link had it. Red without
+    a link for what is shown. A repeat as it should be has none."""
+    story = Story(tmp_path)
+    with Register(story.path) as register:
+        ledger = register.restore()
+        intake, topic = Intake(ledger, Silence(), "desk-1"), topic_of(ME, "alarm")
+        for change in ({}, {"age_ms": 900}, {"location": {**alarm_of(ME, 17, 3)["location"], "address": "elsewhere"}}):
+            alarm = packed({**alarm_of(ME, 17, 3), **change})
+            story._write(register, ledger, lambda batch, alarm=alarm: intake.take(  # type: ignore[misc]
+                batch, topic, alarm, retain=False, now_ms=story.now_ms
+            ))  # fmt: skip
+    said = [link["detail"]["payload"] for link in story.export()["links"] if link["kind"] == "alarm"]
+    assert len(said) == 2 and "elsewhere" in said[1] and story.check() == []
+
+
 def test_a_recordings_hash_is_evidence(story: Story) -> None:
     """Red while it stood in the register's table alone. The same file again is no further link."""
     part = Part(ID, "a.webm", 1, 2, 3, "ab" * 32)
