@@ -13,6 +13,7 @@ that exist are kept, certificates too unless they are about to end, and everythi
 nothing: keys are added, and all else is replaced together at the end.
 """
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -80,6 +81,7 @@ class Provisioning:
     def make(self, found: fleet.Fleet) -> list[str]:
         """Returns what was done, in lines. Raises KeepError or OSError; what existed before is kept then."""
         self._revoked = revocation.Revoked(self._out)
+        self._earlier = revocation.Earlier(self._out)
         self._there = Authorities(self._out)
         self._check(found)
         self._release_keys = _release_keys(found)
@@ -89,6 +91,8 @@ class Provisioning:
         self._answer_key = self._kept_answer_key()
         for name in found.columns:
             self._column(name, found)
+        if self._earlier:
+            self._batch.write(self._earlier.file, self._earlier.text(), is_secret=True)
         self._broker(found, self._centre(found))
         self._roster(found)
         self._media_server(found)
@@ -319,6 +323,9 @@ class Provisioning:
         self._lines.append(f"certificate of {name}: {'renewed' if file.exists() else 'made'}, until {end:%Y-%m-%d}")
         self._batch.write(file, cert, is_secret=False, is_the_folders=usage == certificates.SERVER)
         self._made.add(file)
+        if file.exists() and folder.parent == self._out / "columns":
+            with contextlib.suppress(ValueError):  # it was none
+                self._earlier.add(name, certificates.serial(file.read_bytes()))
         return key, cert
 
     def _end(self, file: Path, name: str) -> datetime.datetime:

@@ -25,7 +25,7 @@ from field.telling import in_words
 from field.words import asked_for, tool_parser
 
 LIST = "revoked.crl"
-FILE = "revoked.json"
+FILE, EARLIER = "revoked.json", "earlier.json"
 ROW, MARK = ("device_id", "serial", "at"), "key_mark"
 SHOWN = 5
 MS = 1000  # in a second
@@ -105,6 +105,37 @@ class Revoked:
         return {int(row["serial"], 16): datetime.datetime.fromisoformat(row["at"]) for row in self._rows}
 
 
+class Earlier:
+    """The certificates whose places newer ones took, by column. A thief may have one of these: not every column has
+    been given what was made for it last. Raises KeepError."""
+
+    def __init__(self, out: Path) -> None:
+        self.file = out / "ca" / EARLIER
+        self._serials: dict[str, list[str]] = {}
+        if self.file.exists():
+            check_owner(self.file)
+            try:
+                for name, found in json.loads(self.file.read_text("utf-8"))["serials"].items():
+                    self._serials[name] = [f"{int(one, 16):x}" for one in found]
+            except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+                why = f"{self.file} is damaged ({error}); bring it back: without it the thief is let in"
+                raise KeepError(why) from error
+
+    def __bool__(self) -> bool:
+        return bool(self._serials)
+
+    def of(self, device_id: str) -> list[int]:
+        return [int(one, 16) for one in self._serials.get(device_id, [])]
+
+    def add(self, device_id: str, serial: int) -> None:
+        known = self._serials.setdefault(device_id, [])
+        if f"{serial:x}" not in known:
+            known.append(f"{serial:x}")
+
+    def text(self) -> str:
+        return json.dumps({"v": 1, "serials": self._serials}, indent=1) + "\n"
+
+
 def revoke(out: Path, device_id: str) -> list[str]:
     """What was done, in lines. Raises KeepError or OSError; then nothing has changed."""
     folder, broker, now = out / "columns" / device_id, out / "broker", laptop.now()
@@ -116,7 +147,9 @@ def revoke(out: Path, device_id: str) -> list[str]:
     revoked, batch = Revoked(out), Batch()
     keys = out / "centre" / "keys.json"
     trusted = read_secrets(keys)
-    revoked.add(device_id, serial, now, trusted["columns"].pop(device_id, None))
+    own_key = trusted["columns"].pop(device_id, None)
+    for one in (serial, *Earlier(out).of(device_id)):
+        revoked.add(device_id, one, now, own_key)
     batch.write(revoked.file, revoked.text(), is_secret=True)
     crl = revoked.pem(Authorities(out).read(), now)
     batch.write(broker / LIST, crl, is_secret=False, is_the_folders=True)

@@ -38,7 +38,7 @@ from desk.rollout.book import FILE, Book
 from desk.rollout.offer import Offer, OneRelease, Renewals
 from desk.rollout.plan import Limits, Plan
 from desk.rollout.service import Service, wall_ms
-from desk.spoken import begin_log, spoken
+from desk.spoken import LOG_WORDS, begin_log, spoken
 
 EXIT_STOPPED = 1
 WISHES = ("pause", "resume", "abort")
@@ -49,7 +49,7 @@ Said = Callable[[str], str]  # in the language of whoever typed the command
 def main(argv: list[str]) -> int:
     """Exit status of `start`: 0 all columns have it, 1 it stopped or was aborted, 2 it could not begin."""
     begin_log(argv)
-    sentences = spoken(argv, WORDS)
+    sentences = spoken(argv, WORDS, LOG_WORDS)
     arguments = _parser(sentences).parse_args(argv)
     try:
         if arguments.what == "start":
@@ -128,7 +128,7 @@ def _status(arguments: argparse.Namespace, said: Said) -> int:
         document = {"release": plan.digest, "version": plan.version, "state": plan.state, "why": plan.why}
         print(json.dumps({**document, "stage": plan.stage + 1, "columns": columns}, ensure_ascii=False))
         return 0
-    head = f"{plan.version} ({plan.digest[:16]}): {plan.state}, stage {plan.stage + 1}"
+    head = f"{said(plan.version)} ({plan.digest[:16]}): {plan.state}, stage {plan.stage + 1}"
     print(said(head + (f": {plan.why}" * bool(plan.why))))
     for state, count in sorted(Counter(one.state for one in plan.columns.values()).items()):
         print(f"  {count:5} {said(state)}")

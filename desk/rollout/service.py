@@ -24,6 +24,7 @@ from desk.line import Login
 from desk.mqtt_client import introduce, utc
 from desk.rollout import plan as rules
 from desk.rollout.book import Book
+from desk.rollout.connection import Connection
 from desk.rollout.offer import Offer
 from desk.rollout.plan import Plan, Send
 from desk.rollout.proof import Proof
@@ -68,7 +69,7 @@ class Service:
         self._client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"rollout-{uuid.uuid4().hex[:8]}")
         introduce(self._client, login.tls, login.user, login.password)
         self._client.reconnect_delay_set(1, 10)
-        self._client.on_connect = lambda client, *_: client.subscribe(list(TOPICS))
+        self._connection = Connection(self._client, login, TOPICS)
         self._client.on_message = self._on_message
         self._client.connect_async(login.host, login.port, keepalive=KEEPALIVE_S)
 
@@ -97,6 +98,8 @@ class Service:
             except queue.Empty:
                 break
             self._take(message)
+        if news := self._connection.news():
+            self._say(news)
         is_connected = self._client.is_connected()
         if is_connected and not self._was_connected:
             self.plan.connected(self._now_ms())

@@ -21,7 +21,7 @@ from desk.intake import Intake
 from desk.ledger import Ledger
 from desk.origin import Origins
 from desk.silence import Silence
-from field import revocation
+from field import authorities, certificates, revocation
 from field.keeping import write
 from field.telling import EXIT_FAILED
 
@@ -82,6 +82,21 @@ def test_what_was_revoked_stays_so(out: Path, capsys: pytest.CaptureFixture[str]
     before = snapshot(out)
     assert make(Tables(out.parent)(HEADER, GOOD), out) == EXIT_FAILED
     assert snapshot(out) == before and "damaged" in capsys.readouterr().err
+
+
+def test_all_certificates_of_a_stolen_column_are_revoked(out: Path) -> None:
+    """Its board has the one of before the authority changed: made anew here is not yet on the street. Red where
+    only the newest certificate is revoked: the thief's session opened."""
+    on_the_street = certificates.serial((out / "columns/one/one.pem").read_bytes())
+    assert authorities.main(["add", "--out", str(out)]) == 0
+    assert make(Tables(out.parent)(HEADER, GOOD, GOOD.replace("one", "two")), out) == 0
+    assert authorities.main(["switch", "--force", "--out", str(out)]) == 0
+    assert make(Tables(out.parent)(HEADER, GOOD, GOOD.replace("one", "two")), out) == 0
+    newest = certificates.serial((out / "columns/one/one.pem").read_bytes())
+    assert newest != on_the_street and revoke(out, "one") == 0
+    assert set(certificates.listed((out / "broker" / revocation.LIST).read_bytes())) == {on_the_street, newest}
+    assert make(Tables(out.parent)(HEADER, GOOD, GOOD.replace("one", "two")), out) == 0
+    assert set(certificates.listed((out / "broker" / revocation.LIST).read_bytes())) == {on_the_street, newest}
 
 
 def test_a_folder_put_back_to_before_a_theft_is_noticed(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
