@@ -19,7 +19,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from desk import mqtt_client, proven, trouble
 from desk.answers import Answered, Answers
 from desk.attendance import NO_BROWSER, Attendance
 from desk.batch import STATUS, Batch, Change
+from desk.bypass import Bypass, BypassLine, Copies
 from desk.climbing import Climbing
 from desk.column_keys import ColumnKeys
 from desk.escalation import Escalation
@@ -40,7 +41,7 @@ from desk.intake import Intake
 from desk.ladder import Plan
 from desk.ledger import NEW, Incident, LedgerError
 from desk.limits import INCIDENTS_IN_MEMORY
-from desk.line import Line, Login, MakeClient, Receipt
+from desk.line import Line, Login, MakeClient, Receipt, monotonic_ms
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.operators import COMMAND_VALID_MS, COMMANDS, Operators
 from desk.origin import CHALLENGE
@@ -148,6 +149,7 @@ class Duty(Running, Climbing, Operators, Office):
         self._ladder_from_ms = register.ladder_from_ms()
         self._me = register.desk_id()
         self._calls, self._telemetry = self._lines(f"desk-{self._me}")
+        self._bypass = Bypass(self._make_bypass)
         self._unrecorded = Unrecorded(register.path, now_ms())
         self._load()
         self._recall(now_ms())
@@ -196,6 +198,12 @@ class Duty(Running, Climbing, Operators, Office):
         telemetry = f"{client_id}-telemetry"
         return calls, Line(telemetry, self._login, TELEMETRY, *hears, make=self._make_client)
 
+    def _make_bypass(self, columns: Iterable[str], copies: Copies) -> Line:
+        topics = [f"sos/v1/+/{device_id}/alarm" for device_id in columns]
+        hears = self._admits_once, self._enter, self._write_together, self._forget_receipts
+        client_id = f"desk-{self._me}-bypass"
+        return BypassLine(client_id, self._login, topics, *hears, copies=copies, make=self._make_client)
+
     # Life
 
     def start(self) -> None:
@@ -219,6 +227,7 @@ class Duty(Running, Climbing, Operators, Office):
         self._telemetry.stop()
         if self._ticker.ident is not None:
             self._ticker.join()
+        self._bypass.stop()
 
     @property
     def connected(self) -> bool:
@@ -479,7 +488,12 @@ class Duty(Running, Climbing, Operators, Office):
             self._batch.presences.append((device_id, presence.kind, presence.since_ms if now_ms is None else now_ms))
 
     def _admits(self, topic: str, payload: bytes) -> bool:
-        """Whether a message is not too much. In a flood most is, and then there is nothing to write."""
+        """Whether a message is not too much, and did not come over the bypass. In a flood most is too much, and then
+        there is nothing to write."""
+        with self._lock:
+            return not self._bypass.copies.take((topic, payload)) and self._admits_once(topic, payload)
+
+    def _admits_once(self, topic: str, payload: bytes) -> bool:
         with self._lock:
             return self._intake.admits(self._batch, topic, payload, self._now_ms())
 
@@ -512,11 +526,16 @@ class Duty(Running, Climbing, Operators, Office):
             if not self._lacks_room(self._now_ms()):
                 self._commit()
 
+    def _forget_receipts(self, line: Line) -> None:
+        """Of a line that fell: they were of that connection."""
+        with self._lock:
+            if not line.stands:
+                self._batch.receipts = [receipt for receipt in self._batch.receipts if receipt.line is not line]
+
     def _on_line(self, line: Line) -> None:
         """A line stands, fell, or is in other trouble than before."""
         with contextlib.suppress(sqlite3.Error), self._changing():
-            if not line.stands:  # its receipts were of that connection
-                self._batch.receipts = [receipt for receipt in self._batch.receipts if receipt.line is not line]
+            self._forget_receipts(line)
             self._show_status()
             if line is self._telemetry:
                 self._listen(line.stands or line.renews)
@@ -546,6 +565,9 @@ class Duty(Running, Climbing, Operators, Office):
     def _show_floods(self) -> None:
         with self._lock:
             flooding = self._intake.flooding(self._now_ms())
+            calls = self._intake.flooding_with_calls(self._now_ms())
+            known = {*self._ledger.columns, *self._roster.entries} if calls else set()
+        self._bypass.look(calls, known, monotonic_ms())
         if self._floods.look(flooding):
             self._tell(STATUS)
 

@@ -20,6 +20,7 @@ from desk.upkeep.keeper import Keeper
 
 FLOOD_TOLD = (1, 1 / 60)
 """How often a flood is entered as a violation: once, and once a minute."""
+CALL_KINDS = ("alarm", "ack")  # what the line for calls brings
 FULL_MS = 1000
 MAKE_ROOM_MS = 1000  # between two looks for columns that may be forgotten
 INCIDENT_ID = re.compile(rb'"id"\s*:\s*"([a-z0-9-]{1,60})"')
@@ -124,6 +125,11 @@ class Intake:
     def flooding(self, now_ms: int) -> list[str]:
         """The device ids of the columns that say too much now."""
         return sorted({sender.split("/")[0] for sender in self._flood.flooding(now_ms)})
+
+    def flooding_with_calls(self, now_ms: int) -> set[str]:
+        """Those of them whose calls are too many."""
+        senders = (sender.partition("/") for sender in self._flood.flooding(now_ms))
+        return {device_id for device_id, _, kind in senders if kind in CALL_KINDS}
 
     def _is_new_call(self, sender: str, topic: str, payload: bytes, now_ms: int) -> bool:
         """A new call is admitted even from a flooding column: after a long outage of the desk everything arrives at

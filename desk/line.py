@@ -28,13 +28,14 @@ from desk.rival import Rival
 from desk.trouble import Trouble
 
 KEEPALIVE_S = 15
+TOPICS_AT_ONCE = 100  # the broker's files that provisioning writes allow packets of 20 KB
 RENEW_AFTER_MS = 2_000  # without anything too much
 RENEW_EVERY_MS = 10_000  # during a flood
 
 log = logging.getLogger(__name__)
 
 
-MakeClient = Callable[[str, Identity | Path | None, str | None, str | None], Client]
+MakeClient = Callable[[str, Identity | Path | None, str | None, str | None, bool], Client]
 """See make_client."""
 
 
@@ -68,6 +69,9 @@ class Line:
     `on_change(line)` (it stands, it fell, another trouble) are called in the line's own thread, the latter in that of
     `look`, too. `on_taken(mid)` comes under a lock of paho's: it must not wait."""
 
+    KEEPS = True
+    """Whether the broker keeps its session."""
+
     def __init__(
         self,
         client_id: str,
@@ -95,10 +99,12 @@ class Line:
         """Between when and when, on this connection, far too much came over it."""
         self.renews = False
         """Whether it connects again of its own accord: it stands again in a moment, and nothing is wrong."""
+        self._unconfirmed = 0
+        """Subscriptions."""
         self._rival, self._is_contested = Rival(), False
         self._said = ""
         """The last error of the present connection, as paho logs it."""
-        self._client = make(client_id, login.tls, login.user, login.password)
+        self._client = make(client_id, login.tls, login.user, login.password, self.KEEPS)
         self._client.on_connect = self._on_connect
         self._client.on_connect_fail = self._on_connect_fail
         self._client.on_disconnect = self._on_disconnect
@@ -228,14 +234,23 @@ class Line:
             return
         if self._past:
             client.unsubscribe(list(self._past))
-        client.subscribe([(topic, 1) for topic in (*self._topics, self._proof_topic)])
+        topics = [(topic, 1) for topic in (*self._topics, self._proof_topic)]
+        parts = [topics[at : at + TOPICS_AT_ONCE] for at in range(0, len(topics), TOPICS_AT_ONCE)]
+        self._unconfirmed = len(parts)
+        for part in parts:
+            client.subscribe(part)
 
     def _on_subscribe(
         self, client: mqtt.Client, userdata: object, mid: int, reasons: list[ReasonCode], properties: object
     ) -> None:
-        if any(reason.is_failure for reason in reasons[: len(self._topics)]):
+        self._unconfirmed -= 1
+        needed = reasons if self._unconfirmed else reasons[:-1]  # the last one is the proof's
+        if any(reason.is_failure for reason in needed):
             self._fall(trouble.NO_SUBSCRIPTION)
-            return
+        elif not self._unconfirmed:
+            self._stand()
+
+    def _stand(self) -> None:
         with self._proving:
             self._proof.begin(monotonic_ms())
         self._late = self.renews = False

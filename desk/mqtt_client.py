@@ -146,11 +146,15 @@ def packet_at(data: bytearray, at: int) -> tuple[int, int] | None:
 
 
 def make_client(
-    client_id: str, tls: Identity | Path | None = None, user: str | None = None, password: str | None = None
+    client_id: str,
+    tls: Identity | Path | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    keeps: bool = True,
 ) -> Client:
-    """A client whose session the broker keeps, and whose messages it keeps until they are acknowledged by hand. `tls`:
-    a certificate of its own, or only the authority that the broker's must be from."""
-    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=False, manual_ack=True)
+    """A client whose session the broker keeps (unless told not to), and whose messages it keeps until they are
+    acknowledged by hand. `tls`: a certificate of its own, or only the authority that the broker's must be from."""
+    client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=not keeps, manual_ack=True)
     introduce(client, tls, user, password)
     # paho counts in whole seconds by its types only; waiting less shortens every outage.
     client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)  # type: ignore[arg-type]
