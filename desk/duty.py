@@ -5,9 +5,10 @@ message for this desk's session; until the broker's PUBACK the register keeps th
 ends this process, at whatever point, the next one goes on from there.
 
 Two lines lead to the broker (see line.py): one for calls and answers, one for all else that columns say, so that no
-call stands in the same queue as a column's chatter. Each proves every second that it carries what it should.
+call stands in the same queue as a column's chatter. Each proves every second that it carries what it should. In a flood
+there is a third (see bypass.py).
 
-Four threads come here: those of the lines, a ticking one, and the operator's. One lock keeps them apart; nothing that
+Threads come here: those of the lines, a ticking one, and the operator's. One lock keeps them apart; nothing that
 waits for paho's own locks waits for it (see answers.py).
 """
 
