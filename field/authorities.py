@@ -29,6 +29,7 @@ from field.words import asked_for, tool_parser
 
 FILE = "authorities.json"
 FIRST = "ca"
+DROPPED = "dropped.pem"
 YEARS = 30
 NAME = "SOS columns CA"
 SHOWN = 5
@@ -73,7 +74,7 @@ class Authorities:
     @property
     def is_there(self) -> bool:
         """Whether there is one at all."""
-        return self._file.exists() or (self.folder / f"{FIRST}.pem").exists()
+        return any(one.exists() for one in (self._file, self.folder / f"{FIRST}.pem", self._dropped(FIRST)))
 
     @property
     def years(self) -> dict[Path, int]:
@@ -84,6 +85,11 @@ class Authorities:
         """All that are trusted; the first one signs."""
         found = []
         for stem in self.stems:
+            if self._dropped(stem).exists():
+                raise KeepError(
+                    f"{self._file} trusts {stem} again, which was dropped ({self._dropped(stem).name} is there): it was"
+                    " put back to an older state; bring the newest copy back, or thieves of that key are let in"
+                )
             pem, key = self.folder / f"{stem}.pem", self.folder / f"{stem}.key"
             if not key.exists() or not pem.exists():
                 raise KeepError(
@@ -135,6 +141,7 @@ class Authorities:
         if self._step != "add" and not force:
             self._check_reached("drop", [signs, other], out, rollout)
         self._note("drop", signs.stem)
+        (self.folder / f"{other.stem}.pem").replace(self._dropped(other.stem))
         return [
             f"{certificates.common_name(other.pem)!r} is trusted no more; destroy {self.folder}/{other.stem}.key",
             "now make provision; then the new ca.pem to the broker, the desk and every column",
@@ -163,9 +170,13 @@ class Authorities:
     def _free_stem(self) -> str:
         """Never one that was used before, of which copies may lie about."""
         number = 2
-        while any((self.folder / f"{FIRST}-{number}.{kind}").exists() for kind in ("pem", "key")):
+        while any((self.folder / f"{FIRST}-{number}.{kind}").exists() for kind in ("pem", "key", DROPPED)):
             number += 1
         return f"{FIRST}-{number}"
+
+    def _dropped(self, stem: str) -> Path:
+        """The certificate of one that is trusted no more: it stays, so that none is trusted again by an older list."""
+        return self.folder / f"{stem}.{DROPPED}"
 
     def _note(self, step: str, *trusted: str) -> None:
         """One file, replaced in one step: there is nothing half done."""

@@ -18,7 +18,7 @@ from whole_rig import succeeds
 from common.ports import free_port
 from field import authorities, certificates, flashed, reached, renewal, revocation
 from field.authorities import Authorities
-from field.keeping import KeepError
+from field.keeping import KeepError, write
 from field.telling import EXIT_FAILED
 from sim.fleet.broker import ProvisionedBroker
 from sim.real.column import RealColumn
@@ -235,6 +235,26 @@ def test_a_second_authority_that_nobody_wants_is_dropped_again(fleet: Fleet) -> 
     before = fleet.provision()
     fleet.step("add", "--name", "Another")
     assert fleet.step("drop") == before
+
+
+def test_a_list_that_was_put_back_trusts_nobody_again(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    """authorities.json of before the drop, or none: the next run trusted the stolen authority again, or made a new one
+    of its key. Red without the certificate that stays behind."""
+    fleet.provision()
+    file, lists = fleet.out / "ca" / authorities.FILE, []
+    for step in ("add", "switch"):
+        fleet.step(step)
+        lists.append(file.read_text())
+    fleet.step("drop")
+    newest = file.read_text()
+    table = fleet._table
+    for older in (*lists, None):
+        file.unlink() if older is None else file.write_text(older)
+        before = snapshot(fleet.out)
+        assert make(table, fleet.out) == EXIT_FAILED and snapshot(fleet.out) == before
+        assert "trusts ca again, which was dropped" in capsys.readouterr().err
+        write(file, newest, is_secret=True)
+    assert make(table, fleet.out) == 0
 
 
 def test_what_says_who_is_trusted_is_not_guessed(fleet: Fleet) -> None:
