@@ -12,6 +12,7 @@ Bring broker/ and centre/keys.json to their hosts and restart the broker there: 
 import datetime
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from field.words import asked_for, tool_parser
 LIST = "revoked.crl"
 FILE, EARLIER = "revoked.json", "earlier.json"
 ROW, MARK = ("device_id", "serial", "at"), "key_mark"
+KEPT = re.compile(r".+-([0-9a-f]{16,})")  # a folder of what a stolen column had; what else lies there says nothing
 SHOWN = 5
 MS = 1000  # in a second
 
@@ -55,7 +57,8 @@ class Revoked:
         known = {f"{serial:x}" for serial in self._serials()}
         listed = {f"{one:x}" for one in certificates.listed(self._crl.read_bytes())} if self._crl.exists() else set()
         folder = self._out / "revoked"
-        kept = {one.name.rpartition("-")[2] for one in folder.iterdir()} if folder.is_dir() else set()
+        names = [KEPT.fullmatch(one.name) for one in folder.iterdir()] if folder.is_dir() else []
+        kept = {name[1] for name in names if name}
         if lost := sorted((listed | kept) - known):
             raise KeepError(
                 f"{self.file} does not know the revoked {', '.join(lost[:SHOWN])}, which {self._crl} or {folder} has:"

@@ -114,6 +114,7 @@ def test_a_folder_put_back_to_before_a_theft_is_noticed(out: Path, capsys: pytes
         assert revoke(out, "two") == EXIT_FAILED
         assert snapshot(out) == before and capsys.readouterr().err.count("put back to before a theft") == 2
     write(revoked, newest, is_secret=True)
+    (out / "revoked/notes-of-the-police").mkdir()
     assert make(Tables(out.parent)(HEADER, GOOD), out) == 0
 
 
