@@ -18,11 +18,11 @@ from common.arguments import EXIT_USAGE, Parser, add_language, described
 from common.home import DESK_COMMAND
 from common.sentences import Sentences
 from desk.evidence import HEAD_SUFFIX, KEYS_FILE
+from desk.register_file import REGISTER_FILE
 from desk.spoken import spoken
 from desk.trouble import in_words
 from desk.web import audit
 
-REGISTER_FILE = "register.sqlite"
 FIRST = (REGISTER_FILE + HEAD_SUFFIX, audit.HEAD_FILE)
 """Of what grows meanwhile the end is noted first, so that the copy is never behind it."""
 LAST = (KEYS_FILE,)

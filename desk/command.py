@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import getpass
 import ipaddress
 import json
 import logging
@@ -33,7 +32,7 @@ from common.connect_to import Endpoint
 from common.home import DESK_COMMAND
 from common.release import ReleaseError, load_public_keys
 from common.sentences import Sentences, choose
-from desk import backup_command, broker_options, cameras, evidence_command, ladder
+from desk import account_command, backup_command, broker_options, cameras, evidence_command, ladder
 from desk.broker_options import Address, SetupError
 from desk.cameras import Camera, CamerasError
 from desk.column_keys import TAKEN_FILE, ColumnKeys
@@ -52,6 +51,7 @@ from desk.officers import OfficerError
 from desk.private_file import PrivateFileError
 from desk.recordings import GB, Rules
 from desk.register import Register, RegisterError
+from desk.register_file import REGISTER_FILE
 from desk.rollout import steering as rollouts
 from desk.rollout.steering import Steering
 from desk.sip.conversation import Peer
@@ -85,14 +85,11 @@ HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])-([01][0-9]|2[0-3]):([0-5][0
 TILES = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?/[^\s;,'\"]*")
 HOST = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
 MEDIA_SERVER = re.compile(r"(https?|rtsp)://[A-Za-z0-9.:\[\]-]+/[A-Za-z0-9._~/?=&{}-]*")
-REGISTER_FILE = "register.sqlite"
 DAYS_MAX = 3660
 DISGUISE_MAX_S = 3660
 POSITIVE = number("a number above 0", lambda found: 0 < found < 1e6)
 RATE = number(f"from 0 to {EXERCISES_MAX:.0f} a week", lambda found: 0 <= found <= EXERCISES_MAX)
-WITHOUT_FACTOR = "reset-second-factor"
 CHOSEN, REQUIRED = "chosen", "required"
-ACCOUNT_USAGE = f"{DESK_COMMAND} account add|remove|list|{WITHOUT_FACTOR} [NAME] --folder DIR [--role ROLE]"
 BACKUP_USAGE = f"{DESK_COMMAND} backup --folder DIR --to DIR"
 
 log = logging.getLogger("desk")
@@ -112,7 +109,7 @@ def main(argv: list[str]) -> int:
     sentences = spoken(argv)
     try:
         if argv[:1] == ["account"]:
-            return _account(_account_parser(sentences).parse_args(argv[1:]), sentences)
+            return account_command.main(argv[1:])
         if argv[:1] == ["evidence"]:
             return evidence_command.main(argv[1:])
         if argv[:1] == ["backup"]:
@@ -281,10 +278,11 @@ def _guard(arguments: argparse.Namespace, folder: Path, on_request: OnRequest = 
     accounts = Accounts(folder)
     outside, two_factors = not is_loopback(arguments.listen[0]), arguments.second_factor == REQUIRED
     if two_factors and not accounts.all():
-        raise SetupError(f"--second-factor {REQUIRED} needs accounts, made with: {ACCOUNT_USAGE}")
+        raise SetupError(f"--second-factor {REQUIRED} needs accounts, made with: {account_command.USAGE}")
     if outside and not accounts.all():
         raise SetupError(
-            f"--listen {arguments.listen[0]} is not this machine only: that needs accounts, made with: {ACCOUNT_USAGE}"
+            f"--listen {arguments.listen[0]} is not this machine only: that needs accounts, made with: "
+            f"{account_command.USAGE}"
         )
     if outside and arguments.tls_cert is None and not arguments.insecure_http:
         raise SetupError(
@@ -312,39 +310,6 @@ def _folder(path: Path) -> Path:
     return path
 
 
-def _account(arguments: argparse.Namespace, sentences: Sentences) -> int:
-    if arguments.action != "add" and not arguments.folder.is_dir():  # and none is made: its name may be mistyped
-        raise SetupError(f"--folder {arguments.folder}: there is no such folder")
-    accounts = Accounts(_folder(arguments.folder))
-    if arguments.action == "list":
-        for account in accounts.all():
-            factor = "" if accounts.factors.left(account.name) is None else "\ttotp"
-            print(f"{account.role}\t{account.name}{factor}")
-    elif arguments.name is None:
-        raise SetupError(f"whose account? {ACCOUNT_USAGE}")
-    elif arguments.action == "remove":
-        accounts.remove(arguments.name)
-    elif arguments.action == WITHOUT_FACTOR:
-        if not accounts.factors.remove(arguments.name):
-            raise SetupError(f"{arguments.name!r} has no second factor")
-    else:
-        accounts.add(arguments.name, _new_password(sentences), arguments.role)
-        if not (arguments.folder / REGISTER_FILE).exists():
-            note = f"no desk has run in {arguments.folder} yet: the account counts for one that gets this --folder"
-            print(sentences.said(note), file=sys.stderr)
-    return 0
-
-
-def _new_password(sentences: Sentences) -> str:
-    """Asked twice on a terminal, else the first line of the standard input."""
-    if not sys.stdin.isatty():
-        return sys.stdin.readline().rstrip("\r\n")
-    password = getpass.getpass(sentences.said("password: "))
-    if getpass.getpass(sentences.said("again: ")) != password:
-        raise SetupError("the two passwords differ: nothing was changed")
-    return password
-
-
 # The command line
 
 
@@ -360,7 +325,7 @@ def _parser(sentences: Sentences) -> Parser:
         sentences,
         prog=DESK_COMMAND,
         description=described(__doc__).partition(": ")[2],
-        epilog="\n".join(map(sentences.said, (f"accounts: {ACCOUNT_USAGE}", f"a copy: {BACKUP_USAGE}"))),
+        epilog="\n".join(map(sentences.said, (f"accounts: {account_command.USAGE}", f"a copy: {BACKUP_USAGE}"))),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_language(parser)
@@ -479,17 +444,3 @@ def _hosts(text: str) -> list[str]:
         if not HOST.fullmatch(host):
             raise argparse.ArgumentTypeError(f"found {host!r}, must be HOST or HOST:PORT, with commas between them")
     return hosts
-
-
-def _account_parser(sentences: Sentences) -> Parser:
-    parser = Parser(sentences, prog=f"{DESK_COMMAND} account", description="Who may use the desk.")
-    add_language(parser)
-    add = parser.add_argument
-    add("action", choices=("add", "remove", "list", WITHOUT_FACTOR), help="add also gives a new password")
-    add("name", nargs="?", metavar="NAME")
-    add("--folder", type=Path, required=True, metavar="DIR", help="the desk's")
-    role = "an auditor reads everything and changes nothing (default: %(default)s)"
-    add("--role", choices=roles.ROLES, default=roles.OPERATOR, help=role)
-    # As chiefs were called before.
-    add("--admin", dest="role", action="store_const", const=roles.CHIEF, help=argparse.SUPPRESS)
-    return parser

@@ -19,10 +19,10 @@ from common.sentences import Sentences
 from contract.evidence import fingerprint
 from desk import evidence
 from desk.evidence import DESK, HEAD_SUFFIX, NotWhole, Signers
+from desk.register_file import REGISTER_FILE
 from desk.spoken import spoken
 from desk.web import audit
 
-REGISTER_FILE = "register.sqlite"
 EXIT_WRONG = 1
 
 

@@ -12,6 +12,7 @@ from desk import trouble
 from desk.tables import STEPS
 from desk.trouble import Trouble
 
+REGISTER_FILE = "register.sqlite"
 BUSY_S = 10.0
 OPEN_BUSY_S = 2.0  # at the start: report another program that holds the file longer
 HOLDER_BYTES = 20  # of the process that has it

@@ -1,4 +1,5 @@
-"""Logins and login attempts, in a file of the desk's folder: JSON, one entry a line, the oldest are dropped.
+"""Logins, login attempts and changed accounts, in a file of the desk's folder: JSON, one entry a line, the oldest are
+dropped.
 
 Each line is numbered and names the hash of the line before, whichever file that is in; `audit.log.head` has number and
 hash of the last one. So a line that was changed, taken out or put in is named by `python -m desk evidence check`.
@@ -8,21 +9,25 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from desk.web.files import replace
+from desk.web.files import leave_to_the_desk, replace
 
 FILE = "audit.log"
 HEAD_FILE = f"{FILE}.head"
+LOCK_FILE = f"{FILE}.lock"
+LOCK_TRIES, LOCK_TRY_S = 100, 0.01
 FILE_MAX_BYTES, FILES = 1_000_000, 10
 
 log = logging.getLogger("desk")
@@ -54,7 +59,10 @@ class Audit:
         """Any thread; never raises: a full disk must not keep anybody from logging in. The register says what is wrong
         with it."""
         at = datetime.now(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        with self._lock, contextlib.suppress(OSError):
+        with self._lock, contextlib.suppress(OSError), _alone(self._folder):
+            found = _head(self._folder)
+            if found is not None and found.n > self._head.n:  # `account ...` has entered something beside the desk
+                self._head = found
             n, before = self._head
             entry = {"n": n + 1, "before": before, "at": at, "what": what, "name": name, "from": address}
             line = json.dumps(entry).encode()
@@ -71,6 +79,7 @@ class Audit:
                     _file(self._folder, number - 1).replace(_file(self._folder, number))
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
+            leave_to_the_desk(handle, path)
             size = os.fstat(handle).st_size
             is_torn = size > 0 and os.pread(handle, 1, size - 1) != b"\n"  # the power went there
             data = b"\n" * is_torn + line + b"\n"
@@ -79,6 +88,22 @@ class Audit:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         finally:
             os.close(handle)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """No other process enters anything meanwhile, unless it hangs with the lock in its hand."""
+    handle = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        leave_to_the_desk(handle, folder / LOCK_FILE)
+        for _ in range(LOCK_TRIES):
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(LOCK_TRY_S)
+        yield
+    finally:
+        os.close(handle)
 
 
 def check(folder: Path) -> list[str]:

@@ -1,6 +1,7 @@
 """The audit log is a chain: what was changed, taken out or put in is named, over rotations, restarts and full disks."""
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -13,8 +14,9 @@ import pytest
 
 from desk import evidence_command
 from desk.register import Register
+from desk.register_file import REGISTER_FILE
 from desk.web import audit
-from desk.web.audit import FILE, HEAD_FILE, Audit
+from desk.web.audit import FILE, HEAD_FILE, LOCK_FILE, Audit
 
 Lines = list[bytes]
 
@@ -43,6 +45,33 @@ def test_it_is_whole_also_over_restarts(folder: Path) -> None:
     entries = [json.loads(line) for line in lines(folder)]
     assert [entry["n"] for entry in entries] == [1, 2, 3, 4, 5, 6] and entries[0]["before"] == ""
     assert [stat.S_IMODE((folder / name).stat().st_mode) for name in (FILE, HEAD_FILE)] == [0o600] * 2
+
+
+def test_two_processes_make_one_chain(folder: Path) -> None:
+    """`python -m desk account` beside the desk. Red when each goes on from the head that it has in memory."""
+    desk, command = Audit(folder), Audit(folder)
+    for one in (command, desk, command, command, desk):
+        one.enter("account add, operator", "Айгүл", "command line, root")
+    assert audit.check(folder) == [] and json.loads(lines(folder)[-1])["n"] == 10
+
+
+def test_a_head_that_was_put_back_is_not_gone_on_from(folder: Path) -> None:
+    """Red when the head on the disk counts whatever its number is: what came behind it would be forgotten."""
+    log, head = Audit(folder), (folder / HEAD_FILE).read_bytes()
+    log.enter("logout", "Айгүл", "192.0.2.7")
+    (folder / FILE).write_bytes(b"".join(lines(folder)[:-1]))
+    (folder / HEAD_FILE).write_bytes(head)
+    log.enter("login", "Айгүл", "192.0.2.7")
+    assert audit.check(folder) == [f"{FILE}:6: missing before it: entries 6 to 6"]
+
+
+def test_a_lock_that_somebody_holds_keeps_nobody_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when it is waited for without an end."""
+    monkeypatch.setattr(audit, "LOCK_TRY_S", 0)
+    with (folder / LOCK_FILE).open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        entered(folder, "logout")
+    assert len(lines(folder)) == 6
 
 
 def other(line: bytes, **changes: Any) -> bytes:
@@ -92,7 +121,7 @@ def test_the_oldest_are_dropped_and_no_others(tmp_path: Path, monkeypatch: pytes
     for n in range(20):
         entered(tmp_path, f"login {n}")
         assert audit.check(tmp_path) == [], n
-    assert sorted(path.name for path in tmp_path.iterdir()) == [FILE, f"{FILE}.1", f"{FILE}.2", HEAD_FILE]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [*(FILE, f"{FILE}.1", f"{FILE}.2", HEAD_FILE, LOCK_FILE)]
     first = json.loads(lines(tmp_path, f"{FILE}.2")[0])
     assert first["n"] > 5
     middle = tmp_path / f"{FILE}.1"
@@ -144,7 +173,7 @@ def test_a_full_disk_keeps_nobody_out_and_breaks_no_chain(folder: Path, monkeypa
 
 
 def test_the_command_names_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Register(folder / evidence_command.REGISTER_FILE):
+    with Register(folder / REGISTER_FILE):
         pass
     assert evidence_command.main(["check", "--folder", str(folder)]) == 0
     (folder / FILE).write_bytes(b"".join(lines(folder)[:-1]))

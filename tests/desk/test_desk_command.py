@@ -20,7 +20,7 @@ from cli_probe import COMMAND, run_sim
 from column_probe import need
 from desk_rig import NOBODY, PASSWORD, WAIT_S, Speaker, add_account, wait_for
 
-from desk import command
+from desk import account_command, command
 from desk.broker_options import SetupError
 from desk.command import parse
 from sim.real.flash_image import PROJECT
@@ -151,6 +151,12 @@ def test_accounts_are_made_listed_and_removed(tmp_path: Path) -> None:
         ended = account(tmp_path, *wrong)
         assert ended.returncode == EXIT_USAGE and ended.stderr.startswith("error: ")
     assert "characters" in account(tmp_path, "add", "short", password="short").stderr
+    entries = [json.loads(line) for line in (tmp_path / "audit.log").read_text().splitlines()]
+    assert [(entry["what"], entry["name"]) for entry in entries] == [
+        *(("account add, operator", "Айгүл"), ("account add, auditor", "Ержан"), ("account add, chief", "admin")),
+        *(("account remove", "Ержан"), ("account remove", "admin")),
+    ], "what was refused is no entry"
+    assert {entry["from"] for entry in entries} == {f"command line, {account_command._user()}"}
 
 
 def test_an_account_in_a_folder_of_no_desk_is_told(tmp_path: Path) -> None:

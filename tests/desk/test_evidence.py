@@ -29,6 +29,7 @@ from desk.ledger import Ledger
 from desk.media.files import Part
 from desk.recordings import Recordings
 from desk.register import Register
+from desk.register_file import REGISTER_FILE
 from desk.silence import Silence
 from desk.web import audit
 
@@ -43,7 +44,7 @@ class Story:
     """A call from the press to its end, written as the duty writes it."""
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / evidence_command.REGISTER_FILE
+        self.path = folder / REGISTER_FILE
         self.now_ms = 1_800_000_000_000
 
     def tell(self, incident_id: str = ID, end: str = "help-given") -> None:

@@ -27,7 +27,7 @@ import sim.spoken
 import tools.spoken
 from common import sentences
 from common.sentences import COMMON, LANGUAGES, Sentences, pattern
-from desk import backup_command, command, evidence_command, unrecorded
+from desk import account_command, backup_command, command, evidence_command, unrecorded
 from desk import trouble as trouble_module
 from desk.media import process
 from desk.media.trouble import NoStream
@@ -251,7 +251,7 @@ def test_a_tools_help_is_turned(
 
 HELPS: dict[str, Callable[[Sentences], str]] = {
     "desk": lambda spoken: command._parser(spoken).format_help(),
-    "desk account": lambda spoken: command._account_parser(spoken).format_help(),
+    "desk account": lambda spoken: account_command._parser(spoken).format_help(),
     "desk backup": lambda spoken: backup_command._parser(spoken).format_help(),
     "desk evidence": lambda spoken: evidence_command._parser(spoken).format_help(),
     "desk.rollout": lambda spoken: rollout._parser(spoken).format_help(),

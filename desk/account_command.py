@@ -1,0 +1,84 @@
+"""`python -m desk account ...`: who may use the desk. It may run beside the desk; each change is in the audit log."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from pathlib import Path
+
+from common.arguments import Parser, add_language
+from common.home import DESK_COMMAND
+from common.sentences import Sentences
+from desk.broker_options import SetupError
+from desk.register_file import REGISTER_FILE
+from desk.spoken import spoken
+from desk.web import roles
+from desk.web.accounts import Accounts
+from desk.web.audit import Audit
+
+WITHOUT_FACTOR = "reset-second-factor"
+USAGE = f"{DESK_COMMAND} account add|remove|list|{WITHOUT_FACTOR} [NAME] --folder DIR [--role ROLE]"
+
+
+def main(argv: list[str]) -> int:
+    """Returns the exit status. Raises SetupError, AccountError, SecondFactorError and OSError."""
+    sentences = spoken(argv)
+    arguments = _parser(sentences).parse_args(argv)
+    folder, action, name = arguments.folder, arguments.action, arguments.name
+    if action != "add" and not folder.is_dir():  # and none is made: its name may be mistyped
+        raise SetupError(f"--folder {folder}: there is no such folder")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    accounts = Accounts(folder)
+    if action == "list":
+        for account in accounts.all():
+            factor = "" if accounts.factors.left(account.name) is None else "\ttotp"
+            print(f"{account.role}\t{account.name}{factor}")
+        return 0
+    if name is None:
+        raise SetupError(f"whose account? {USAGE}")
+    if action == "add":
+        accounts.add(name, _new_password(sentences), arguments.role)
+        if not (folder / REGISTER_FILE).exists():
+            note = f"no desk has run in {folder} yet: the account counts for one that gets this --folder"
+            print(sentences.said(note), file=sys.stderr)
+    elif action == "remove":
+        accounts.remove(name)
+    elif not accounts.factors.remove(name):
+        raise SetupError(f"{name!r} has no second factor")
+    role = f", {arguments.role}" if action == "add" else ""
+    Audit(folder).enter(f"account {action}{role}", name, f"command line, {_user()}")
+    return 0
+
+
+def _user() -> str:
+    """Who types: behind sudo its caller."""
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):  # none of this machine's list
+        return str(os.getuid())
+
+
+def _new_password(sentences: Sentences) -> str:
+    """Asked twice on a terminal, else the first line of the standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\r\n")
+    password = getpass.getpass(sentences.said("password: "))
+    if getpass.getpass(sentences.said("again: ")) != password:
+        raise SetupError("the two passwords differ: nothing was changed")
+    return password
+
+
+def _parser(sentences: Sentences) -> Parser:
+    parser = Parser(sentences, prog=f"{DESK_COMMAND} account", description="Who may use the desk.")
+    add_language(parser)
+    add = parser.add_argument
+    add("action", choices=("add", "remove", "list", WITHOUT_FACTOR), help="add also gives a new password")
+    add("name", nargs="?", metavar="NAME")
+    add("--folder", type=Path, required=True, metavar="DIR", help="the desk's")
+    role = "an auditor reads everything and changes nothing (default: %(default)s)"
+    add("--role", choices=roles.ROLES, default=roles.OPERATOR, help=role)
+    # As chiefs were called before.
+    add("--admin", dest="role", action="store_const", const=roles.CHIEF, help=argparse.SUPPRESS)
+    return parser
