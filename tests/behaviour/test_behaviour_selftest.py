@@ -148,3 +148,23 @@ def test_a_low_supply_is_a_fault_with_hysteresis(virtual_rig: VirtualRig) -> Non
         rig.world.hardware.supply_mv = supply_mv
         rig.pass_time(3_000)
         assert (rig.heard("fault/supply") is not None) is is_fault, supply_mv
+
+
+TAMPER_WITHIN_MS = 1000
+
+
+def test_an_opened_housing_is_told_within_a_second(virtual_rig: VirtualRig) -> None:
+    """Virtual time; also while a call waits for its answer. Red when a look around, or a fault's message, may wait for
+    the next heartbeat."""
+    rig = virtual_rig
+    rig.start()
+    for is_open in (True, False, True):
+        rig.world.tamper(is_open)
+        rig.pass_time(TAMPER_WITHIN_MS)
+        assert (rig.heard("fault/tamper") is not None) is is_open
+    rig.world.tamper(False)
+    rig.pass_time(TAMPER_WITHIN_MS)
+    press(rig)
+    rig.world.tamper(True)
+    rig.pass_time(TAMPER_WITHIN_MS)
+    assert rig.heard("fault/tamper") is not None
