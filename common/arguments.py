@@ -87,6 +87,8 @@ class Parser(argparse.ArgumentParser):
     def add_argument(self, *names: Any, **options: Any) -> argparse.Action:
         if isinstance(options.get("help"), str):
             options["help"] = self._sentences.said(options["help"])
+        if options.get("choices") and not names[0].startswith("-"):  # what is missing is named by what can be typed
+            options.setdefault("metavar", "|".join(map(str, options["choices"])))
         return super().add_argument(*names, **options)
 
     def format_usage(self) -> str:

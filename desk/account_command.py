@@ -31,7 +31,14 @@ def main(argv: list[str]) -> int:
         raise SetupError(f"--folder {folder}: there is no such folder")
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     accounts = Accounts(folder)
+
+    def note(text: str) -> None:
+        """Beside the output, which programs read."""
+        print(sentences.said(text), file=sys.stderr)
+
     if action == "list":
+        if not accounts.all():
+            note(f"no accounts in {folder} yet")
         for account in accounts.all():
             factor = "" if accounts.factors.left(account.name) is None else "\ttotp"
             print(f"{account.role}\t{account.name}{factor}")
@@ -40,12 +47,15 @@ def main(argv: list[str]) -> int:
         raise SetupError(f"whose account? {USAGE}")
     if action == "add":
         accounts.add(name, _new_password(sentences), arguments.role)
+        note(f"{name!r} can log in, role: {arguments.role}")
         if not (folder / REGISTER_FILE).exists():
-            note = f"no desk has run in {folder} yet: the account counts for one that gets this --folder"
-            print(sentences.said(note), file=sys.stderr)
+            note(f"no desk has run in {folder} yet: the account counts for one that gets this --folder")
     elif action == "remove":
         accounts.remove(name)
-    elif not accounts.factors.remove(name):
+        note(f"{name!r} is removed: it opens nothing any more")
+    elif accounts.factors.remove(name):
+        note(f"{name!r} logs in with the password alone until a new second factor is set up")
+    else:
         raise SetupError(f"{name!r} has no second factor")
     role = f", {arguments.role}" if action == "add" else ""
     Audit(folder).enter(f"account {action}{role}", name, f"command line, {_user()}")
@@ -64,8 +74,12 @@ def _new_password(sentences: Sentences) -> str:
     """Asked twice on a terminal, else the first line of the standard input."""
     if not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
-    password = getpass.getpass(sentences.said("password: "))
-    if getpass.getpass(sentences.said("again: ")) != password:
+    try:
+        password = getpass.getpass(sentences.said("password: "))
+        again = getpass.getpass(sentences.said("again: "))
+    except EOFError as error:
+        raise SetupError("no password was typed: nothing was changed") from error
+    if again != password:
         raise SetupError("the two passwords differ: nothing was changed")
     return password
 

@@ -114,6 +114,8 @@ def main(argv: list[str]) -> int:
             return evidence_command.main(argv[1:])
         if argv[:1] == ["backup"]:
             return backup_command.main(argv)
+        if argv and not argv[0].startswith("-"):
+            raise SetupError(f"there is no command {argv[0]!r}; docs/desk.md names those that there are")
         asyncio.run(_run(parse(argv)))
         return 0
     except (*REFUSALS, OSError) as error:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from common.letters import in_letters
 from field import bundle
 from field.words import English, Trouble, listed
 from firmware.startup import config as firmware_config
@@ -81,7 +82,7 @@ def device_id(path: Path) -> str:
 
 
 def _errors(document: dict[str, Any], chip: str) -> list[str]:
-    return list(firmware_config.validate(document, chip)[1])
+    return [in_letters(error) for error in firmware_config.validate(document, chip)[1]]
 
 
 def is_fleet(path: Path) -> bool:

@@ -127,6 +127,8 @@ def _far(table: Path, line: int, cells: dict[str, str], stray: Stray) -> str:
 def _in_shared(text: str, error: str) -> str:
     """Where in fleet.toml a key stands that the firmware's validator complains of."""
     keys = tuple(error.partition(":")[0].split("."))
+    if keys == ("secrets", "wifi_password"):
+        return rows.WIFI_PASSWORD
     if keys[0] == "secrets":
         return f"{SHARED_FILE}{shared.place(text, ('wifi',))}"
     return f"{SHARED_FILE}{shared.place(text, keys) or shared.place(text, ('common', *keys))}"
@@ -152,14 +154,15 @@ def _lines(table: Path, text: str, troubles: list[str]) -> Iterator[tuple[int, d
                 header = [cell.strip() for cell in cells]
                 if wrong := _wrong_in_header(table, header):
                     troubles += wrong
-                    return
+                    if not _names_all(header):
+                        return
             elif len(cells) != len(header):
                 hint = ": is a comma without quotes in one, or in a number?" if delimiter == "," else ""
                 troubles.append(
                     f"{table.name}:{start}: found {len(cells)} cells, must be {len(header)} as in the header{hint}"
                 )
             else:
-                yield start, dict(zip(header, cells, strict=True))
+                yield start, {name: cell for name, cell in zip(header, cells, strict=True) if name in COLUMNS}
     except csv.Error as error:
         troubles.append(f"{table.name}:{reader.line_num}: {error}; must be a CSV table")
 
@@ -182,6 +185,12 @@ def _is_toml(text: str) -> bool:
         return any(isinstance(value, dict) for value in tomllib.loads(text).values())
     except tomllib.TOMLDecodeError:
         return False
+
+
+def _names_all(header: list[str]) -> bool:
+    """Whether the rows can be read: a column too many keeps nobody from being told what is wrong in the rest."""
+    needed = {name for name, is_needed in COLUMNS.items() if is_needed}
+    return needed <= set(header) and len(set(header)) == len(header)
 
 
 def _wrong_in_header(table: Path, header: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ import json
 import os
 import pwd
 import secrets
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -305,7 +306,8 @@ class Provisioning:
         try:
             user = pwd.getpwnam(access.BROKER_USER)
         except KeyError:
-            self._lines.append(f"on the broker's host, as root: chown -R {access.BROKER_USER}: {folder}")
+            where = shlex.quote(str(folder))
+            self._lines.append(f"on the broker's host, as root: chown -R {access.BROKER_USER}: {where}")
         else:
             os.chown(folder, user.pw_uid, user.pw_gid)
 

@@ -13,6 +13,7 @@ import datetime
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Sequence
@@ -166,7 +167,7 @@ def revoke(out: Path, device_id: str) -> list[str]:
     return [
         f"{device_id}: certificate {serial:x} revoked; its folder is now {kept}",
         f"bring {broker} and {out / 'centre' / 'keys.json'} to their hosts, and restart the broker there",
-        f"for a new board of that name: make provision again, then make flash CONFIG={folder}",
+        f"for a new board of that name: make provision again, then make flash CONFIG={shlex.quote(str(folder))}",
     ]
 
 

@@ -7,6 +7,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from common.letters import in_letters
 from common.numbers import must_be
 from field.access import CENTRE
 from field.shared import WIFI_OF_LINK
@@ -80,7 +81,7 @@ def document(cells: dict[str, str], shared: dict[str, Any]) -> tuple[tuple[dict[
 
 def _errors(made: dict[str, Any], chip: str, cells: dict[str, str], known: set[str]) -> list[Trouble]:
     """What the firmware says of the document; nothing about a link that only stands in for a wrong one."""
-    found = [(_cell_of(error, cells), error) for error in config.validate(_trial(made), chip)[1]]
+    found = [(_cell_of(error, cells), in_letters(error)) for error in config.validate(_trial(made), chip)[1]]
     return [one for one in found if one[0] != "link" or "link" not in known]
 
 
@@ -103,6 +104,8 @@ def _numbers(cells: dict[str, str]) -> list[Trouble]:
             troubles.append((name, f"found {cell!r}, must be {right}"))
         elif abs(float(cell)) > (limit := LIMITS.get(name, math.inf)):
             troubles.append((name, f"found {cell}, must be degrees from -{limit} to {limit}"))
+        elif name == "uncertainty_m" and cell.startswith("-"):
+            troubles.append((name, f"found {cell!r}, must be a number with a point, such as {DEFAULT_UNCERTAINTY_M}"))
     return troubles
 
 

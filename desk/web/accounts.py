@@ -83,7 +83,8 @@ class Accounts:
     def add(self, name: str, password: str, role: str = OPERATOR) -> None:
         """Make an account, or give it a new password and role. Raises AccountError."""
         if not NAME.fullmatch(name):
-            raise AccountError(f"name {name!r}: use 1 to 32 letters, digits, spaces or . @ - _, a letter first")
+            right = "use 1 to 32 letters, digits, spaces or . @ - _, a letter or digit first and last"
+            raise AccountError(f"name {name!r}: {right}")
         if role not in ROLES:
             raise AccountError(f"role {role!r}: use one of {', '.join(ROLES)}")
         if not PASSWORD_MIN <= len(password) <= PASSWORD_MAX:

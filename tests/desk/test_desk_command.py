@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -169,7 +170,38 @@ def test_an_account_in_a_folder_of_no_desk_is_told(tmp_path: Path) -> None:
     made = account(tmp_path / "new", "add", "Айгүл")
     assert made.returncode == 0 and "no desk has run in" in made.stderr
     (tmp_path / "new" / "register.sqlite").touch()
-    assert account(tmp_path / "new", "add", "Ержан").stderr == ""
+    assert account(tmp_path / "new", "add", "Ержан").stderr.splitlines() == ["'Ержан' can log in, role: operator"]
+
+
+def test_the_account_command_says_what_it_did_or_why_not(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red for a traceback where somebody ends the question (Ctrl-D), for a name that is refused without the reason,
+    for silence, and where a mistyped command is taken for a desk without its --broker."""
+
+    def run(*words: str, password: str = "four long words here") -> tuple[int, str]:
+        monkeypatch.setattr("sys.stdin", io.StringIO(f"{password}\n"))
+        status = command.main([*words, "--folder", str(tmp_path), "--lang", "en"])
+        return status, capsys.readouterr().err
+
+    assert run("account", "list") == (0, f"no accounts in {tmp_path} yet\n")
+    assert run("account", "add", "Ivanova A.")[1].endswith("a letter or digit first and last\n")
+    assert "'Ivanova A' can log in, role: operator" in run("account", "add", "Ivanova A")[1]
+    assert run("account", "remove", "Ivanova A") == (0, "'Ivanova A' is removed: it opens nothing any more\n")
+    assert "there is no command 'acount'" in run("acount", "list")[1]
+
+    def ended(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("getpass.getpass", ended)
+    monkeypatch.setattr("sys.stdin", Terminal())
+    assert command.main(["account", "add", "A", "--folder", str(tmp_path), "--lang", "en"]) == EXIT_USAGE
+    assert capsys.readouterr().err == "error: no password was typed: nothing was changed\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
 
 # -- what it does not start with

@@ -281,6 +281,22 @@ def test_a_bad_header_or_shared_file_is_named(table: Tables, lines: list[str], t
     assert text in str(error.value)
 
 
+def test_a_trouble_is_told_where_it_is_in_the_letters_that_were_written(
+    table: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Red where a column too many hides the rows' mistakes, where letters come as json's escapes, where a wrong
+    uncertainty is told of the latitude, and the environment's password of fleet.toml."""
+    monkeypatch.setenv("SOS_WIFI_PASSWORD", "short")
+    bad = GOOD.replace(",5,public,", ",-5,улица,")
+    with pytest.raises(fleet.FleetError) as error:
+        fleet.read(table(HEADER + ",colour", bad + ",red"))
+    header, uncertainty, site, password = error.value.troubles
+    assert header.startswith("fleet.csv:1:12: unknown column 'colour'")
+    assert uncertainty.startswith("fleet.csv:2:6 (uncertainty_m): found '-5'")
+    assert site.startswith('fleet.csv:2:7 (site): location.site: found "улица", must be')
+    assert password.startswith("SOS_WIFI_PASSWORD: secrets.wifi_password: ")
+
+
 # -- files as spreadsheets and editors save them
 
 ADDRESS = "Петропавл, Абай көшесі 1"

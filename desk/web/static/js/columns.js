@@ -7,7 +7,7 @@ import { apply, decimal, has, t } from "./i18n.js";
 import { gate, may, mayNot } from "./rights.js";
 import { isOpen, on, select, store } from "./store.js";
 import { ageText, momentText, nowMs, spanText } from "./time.js";
-import { columnText, faultText, linkText, modeText, ownWords, placeText, refusalText, resetText, siteText, sourceText, statusText } from "./words.js";
+import { columnText, faultText, linkText, modeText, ownWords, placeText, refusalText, resetText, siteText, sourceText, statusText, taskText } from "./words.js";
 
 const URGENCY = { alarm: 0, silent: 1, offline: 1, fault: 2, ready: 3 };
 const COMMANDS = ["identify", "selftest", "report", "drill", "exercise", "restart"];
@@ -46,7 +46,7 @@ function renderList() {
   setText(none, all.length ? t("columns.no-match") : t("columns.none"));
 }
 
-/** "All 15 columns are ready." or what is not so; nothing while a call is open: the strips say it then. */
+/** "All 15 columns that were heard are ready." or what is not so; nothing while a call is open: the strips say it then. */
 function renderCalm() {
   const all = [...store.columns.values()];
   const open = [...store.incidents.values()].some((one) => isOpen(one) && one.status === "actual");
@@ -113,7 +113,7 @@ function facts(column) {
     ["supply", given(column.supply_mv, (mv) => t("unit.v", { n: decimal(mv / 1000, 1) }))],
     ["clock", given(column.clock, (clock) => t(`clock.${["ntp", "kept"].includes(clock) ? clock : "none"}`))],
     ["uptime", given(heartbeat.uptime_s, (s) => spanText(s * 1000))],
-    ["reset", given(info.reset?.cause, resetText) + given(info.reset?.culprit, (culprit) => ` (${plain(culprit, 40)})`)],
+    ["reset", given(info.reset?.cause, resetText) + given(info.reset?.culprit, (culprit) => ` (${taskText(culprit)})`)],
     ["queue", given(heartbeat.queue, (n) => String(n))],
     ["mode", given(column.mode, modeText)],
     ["origin", has(`fact.origin.${column.origin}`) ? t(`fact.origin.${column.origin}`) : t("fact.origin.none")],

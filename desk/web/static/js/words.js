@@ -31,6 +31,7 @@ export function term(kind, word) {
 }
 
 export const resetText = (cause) => term("reset", cause);
+export const taskText = (task) => term("task", task);
 export const modeText = (mode) => term("mode", mode);
 export const linkText = (link) => term("link", link);
 export const sourceText = (source) => term("source", source);
