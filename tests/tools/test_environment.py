@@ -23,9 +23,10 @@ TIMEOUT_S = 100
 pytestmark = pytest.mark.xdist_group("environment")  # making a venv takes its time
 # All of the project that it may need: it runs before anything is installed.
 NEEDED = (
-    "tools/environment.py", "tools/spoken.py", "common/arguments.py", "common/home.py", "common/sentences.py",
+    *("tools/environment.py", "tools/spoken.py"),
+    *(f"common/{name}.py" for name in ("arguments", "home", "numbers", "sentences")),
     *(f"{folder}/words/{language}.json" for folder in ("common", "tools") for language in LANGUAGES),
-)  # fmt: skip
+)
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
 
 
