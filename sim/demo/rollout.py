@@ -37,10 +37,11 @@ from field.documents import KEYS_FILE
 from firmware import VERSION
 from sim.demo.desk_client import DeskClient
 from sim.demo.desk_process import DeskProcess
+from sim.demo.presses import Seen, unheard_of, unknown
 from sim.fleet.broker import ProvisionedBroker
 from sim.real import flash_image
 from sim.real.changed import Change, changed_copy
-from sim.real.column import Event, RealColumn
+from sim.real.column import RealColumn
 from sim.real.flash_image import PROJECT
 from sim.servers.stand_ins import TimeServer
 from tools import toolbox
@@ -144,21 +145,8 @@ def _tell(town: Town, bad: Path, good: Path) -> Figures:
             raise RolloutFailed(f"the good release ended with {rolling.returncode}: {town.status('good')}")
     whole_s = time.monotonic() - began_s
     town.wait(lambda: all(town.fw(name) == GOOD for name in town.street), "the new firmware everywhere")
-    town.wait(lambda: town.answered() == town.pressed, f"an answer to each of {town.pressed} presses")
-    town.say(f"{town.pressed} presses, all at the desk and answered")
+    town.settle()
     return town.figures(whole_s, _needed_bytes(good))
-
-
-class Seen:
-    """What happened at each column, counted: presses that it took, and boots."""
-
-    def __init__(self) -> None:
-        self.taken: Counter[str] = Counter()
-        self.boots: Counter[str] = Counter()
-
-    def add(self, name: str, event: Event) -> None:
-        self.boots[name] += event["event"] == "boot"
-        self.taken[name] += event["event"] == "log" and event["text"].startswith("press: incident ")
 
 
 class Town:
@@ -170,7 +158,7 @@ class Town:
     ) -> None:  # fmt: skip
         self.street, self.say, self._desk, self._seen = street, say, desk, seen
         self._folder, self._out, self._port = folder, out, centre_port
-        self.pressed = 0
+        self.pressed: Counter[str] = Counter()  # contacts closed, by column
         self.dice = random.Random(1)
 
     def fw(self, name: str) -> str:
@@ -182,27 +170,56 @@ class Town:
         """What the column says of its last update."""
         return str((self._desk.column(name)["info"].get("update") or {}).get("state", ""))
 
-    def answered(self) -> int:
-        """Presses that the desk has."""
-        return sum(one.press for one in self._desk.incidents())
-
     def press(self) -> None:
-        """At some column, whatever it is doing; and the operator closes what there is. Whoever finds that the lamp goes
-        out instead has met a restart, in which nobody looks at the button: docs/reliability.md."""
+        """At some column, whatever it is doing; and the operator closes what there is.
+
+        Who finds that the lamp goes out instead has met a restart, in which nobody looks at the button. Whether such a
+        press counts only the column knows: one that is still held when it is armed does (docs/reliability.md)."""
         name = self.dice.choice(sorted(self.street))
         if not self._is_watching(name):
             return
-        taken, boots = self._seen.taken[name], self._seen.boots[name]
+        taken, boots = self._seen.count(name), self._seen.boots[name]
+        self.pressed[name] += 1
         self.street[name].press(PRESS_MS)
-        self.wait(lambda: (self._seen.taken[name], self._seen.boots[name]) != (taken, boots), f"the press at {name}")
-        if self._seen.taken[name] == taken:
-            self.say(f"a press of {PRESS_MS} ms at {name} fell into its restart")
+        self.wait(
+            lambda: (self._seen.count(name), self._seen.boots[name]) != (taken, boots),
+            f"a sign of press {self.pressed[name]} at {name}",
+        )
+        if self._seen.count(name) == taken:
+            self.say(f"a press of {PRESS_MS} ms at {name} met its restart")
             return
-        self.pressed += 1
-        self.wait(lambda: self.answered() >= self.pressed, f"press {self.pressed}, at {name}")
+        self.wait(lambda: not unknown(self._seen.taken, self._desk.incidents()), f"the last press at {name}")
+        self._close_all()
+
+    def _close_all(self) -> None:
         for one in self._desk.incidents():
             if one.is_open:
                 self._desk.close(one.id, "false")
+
+    def settle(self) -> None:
+        """Until the desk has what the columns took, that and no more, and each column knows how its incidents ended."""
+
+        def is_settled() -> bool:
+            self._close_all()
+            return not self._amiss()
+
+        self.wait(is_settled, f"an answer to each of {len(self._seen.taken)} presses")
+        for name, pressed in self.pressed.items():
+            if self._seen.count(name) > pressed:
+                raise RolloutFailed(
+                    f"{name} took more than the {pressed} presses that there were{self._what_is_known()}"
+                )
+        missed = self.pressed.total() - len(self._seen.taken)
+        self.say(f"{len(self._seen.taken)} presses, all at the desk and answered; {missed} fell into a restart")
+
+    def _amiss(self) -> list[str]:
+        """Presses of which a column and the desk do not say the same, each with what the desk has."""
+        incidents, taken = self._desk.incidents(), list(self._seen.taken)
+        has = {one.id: f"the desk has {one.press} of it, {one.state}" for one in incidents}
+        found = [("is not at the desk", one) for one in unknown(taken, incidents)]
+        found += [("is at the desk, but not taken", one) for one in unheard_of(taken, incidents)]
+        found += [("has no end at the column", one) for one in self._seen.waiting()]
+        return [f"{one} {what}; {has.get(one.incident, 'the desk knows no such incident')}" for what, one in found]
 
     def _is_watching(self, name: str) -> bool:
         """A column that restarts just now has no lamp, and nobody would take it for one that works."""
@@ -220,8 +237,18 @@ class Town:
         deadline_s = time.monotonic() + PATIENCE_S
         while not is_so():
             if time.monotonic() > deadline_s:
-                raise RolloutFailed(f"within {PATIENCE_S:.0f} s there was not: {what}")
+                raise RolloutFailed(f"within {PATIENCE_S:.0f} s there was not: {what}{self._what_is_known()}")
             time.sleep(POLL_S)
+
+    def _what_is_known(self) -> str:
+        """Lines for whoever has to find out what became of a press."""
+        lines = self._amiss()
+        for name in sorted(self.street):
+            presses = f"{self.pressed[name]} presses, {self._seen.count(name)} taken, {self._seen.boots[name]} boots"
+            lines.append(
+                f"{name}: {presses}; at the desk: {self.fw(name) or 'not connected'}; {self._seen.words(name)}"
+            )
+        return "".join(f"\n  {line}" for line in lines)
 
     @contextmanager
     def rollout(self, release_folder: Path, name: str) -> Iterator[subprocess.Popen[str]]:
@@ -257,7 +284,12 @@ class Town:
                 took_s.append((at_ms - told[name]) / 1000)
         heap_min = min(int(self._desk.column(name)["heartbeat"]["heap_min"]) for name in self.street)
         return Figures(
-            len(self.street), round(whole_s, 1), round(statistics.median(took_s), 1), bytes_each, heap_min, self.pressed
+            len(self.street),
+            round(whole_s, 1),
+            round(statistics.median(took_s), 1),
+            bytes_each,
+            heap_min,
+            len(self._seen.taken),
         )
 
 

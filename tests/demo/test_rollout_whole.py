@@ -18,6 +18,11 @@ def test_a_bad_release_stops_and_a_good_one_goes_through(tmp_path: Path) -> None
     need("micropython")
     need("mosquitto")
     said: list[str] = []
-    figures = rollout.perform(tmp_path, 2, "micropython", said.append)
+
+    def say(text: str) -> None:
+        said.append(text)
+        print(text)
+
+    figures = rollout.perform(tmp_path, 2, "micropython", say)
     assert figures.columns == 2 and figures.presses >= 1 and figures.bytes_each > 0, said
     assert any("back by itself" in text for text in said), said
