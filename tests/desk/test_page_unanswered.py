@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from browser_probe import DeskPage, Visitor
+from browser_probe import PHONE, DeskPage, Visitor
 from desk_page_probe import FakeDesk, incident, now_ms
 from playwright.sync_api import expect
 
@@ -85,3 +85,64 @@ def test_an_exercise_shows_what_it_is_when_its_time_is_over(server: FakeDesk, de
     server.disguise_s = 20
     desk.page.reload()
     expect(desk.page.locator(f'#strips > [data-id="{DRILL}"]')).to_contain_text("EXERCISE")
+
+
+def accepted(server: FakeDesk) -> list[str]:
+    return [path.split("/")[1] for path, _ in server.posts if path.endswith("/accept")]
+
+
+def test_the_key_accepts_the_real_call_while_the_ended_exercise_is_shown(server: FakeDesk, visitor: Visitor) -> None:
+    """Red where A is for the shown call alone (accepting.js takes `selectedIncident()`): the real call that ended the
+    exercise came while that one was open, so the panel stayed with it, and A did nothing. Red, too, where the field of
+    the exercise goes while somebody types in it: the letters left would be keys, and one of them accepts."""
+    desk = visitor.desk(server.url, PHONE)
+    at = now_ms()
+    taken = {"status": "exercise", "by": "anna", "accepted_ms": at, "at_ms": at - 4}
+    server.put(incident(DRILL, **taken, state="accepted"))
+    desk.open(DRILL)
+    desk.get("readback").focus()
+    server.put(incident(REAL, at_ms=at - 3))
+    line = desk.get("key-line")
+    expect(line).to_contain_text("Esc, then A accepts it")
+    server.put(incident(DRILL, **taken, state="closed", outcome="other", closed_ms=at))
+    expect(desk.get("incident", id=DRILL)).to_have_attribute("data-state", "closed")
+    desk.page.keyboard.press("a")
+    expect(desk.get("readback")).to_have_value("a")  # the field goes when it is left, not under the fingers
+    desk.page.keyboard.press("Escape")
+    expect(desk.get("readback")).to_be_hidden()
+    expect(desk.get("incident", id=DRILL)).to_be_visible()
+    expect(line).to_be_hidden()
+    assert accepted(server) == []
+    desk.page.keyboard.press("a")
+    desk.becomes(REAL, "accepted")
+    expect(desk.get("incident", id=REAL)).to_be_visible()
+    assert accepted(server) == [REAL]
+
+
+def test_the_key_takes_the_shown_call_else_the_longest_wait_and_says_when_none_waits(
+    server: FakeDesk, desk: DeskPage
+) -> None:
+    """Red where the longest wait goes before what is shown, where A twice takes two calls (SAME_PRESS_MS = 0), and
+    where an A that takes nothing says nothing."""
+    keyboard, at = desk.page.keyboard, now_ms()
+    keyboard.press("a")
+    expect(desk.get("key-line")).to_have_text("A: no call waits.")
+    third = "park-01-18-1"
+    server.put(*(incident(one, at_ms=at + n) for n, one in enumerate((CALL, REAL, third))))
+    desk.open(third)
+    twice = """() => new Promise((done) => {
+      const key = {code: "KeyA", key: "a", bubbles: true};
+      const press = () => document.body.dispatchEvent(new KeyboardEvent("keydown", key));
+      const strip = () => document.querySelector('#strips > [data-id="park-01-18-1"]').dataset.state;
+      press();
+      const look = (left) => (left && strip() !== "accepted" ? setTimeout(look, 10, left - 1) : (press(), done()));
+      look(1000);
+    })"""
+    desk.page.evaluate("() => { performance.now = () => 5000; }")
+    desk.page.evaluate(twice)
+    assert accepted(server) == [third]
+    desk.page.evaluate("() => { performance.now = () => 9000; }")
+    keyboard.press("a")
+    desk.becomes(CALL, "accepted")
+    expect(desk.get("incident", id=CALL)).to_be_visible()
+    assert accepted(server) == [third, CALL]

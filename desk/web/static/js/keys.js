@@ -11,7 +11,8 @@ const PLACES = { KeyA: "accept", KeyD: "dispatch", KeyC: "close", KeyP: "play", 
   Digit7: "camera0", Digit8: "camera1", Digit9: "camera2",
   Minus: "quieter", Equal: "louder" };
 
-const typing = (target) => target instanceof Element && target.closest("input:not([type=radio]), select, textarea, dialog[open]") !== null;
+/** Whether a key is for `target`: a field, or a window over the page. */
+export const typing = (target) => target instanceof Element && target.closest("input:not([type=radio]), select, textarea, dialog[open]") !== null;
 
 /** The action that a key event asks for, or null. */
 function actionOf(event) {

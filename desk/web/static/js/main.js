@@ -1,5 +1,6 @@
 // Puts the page together: language, login, feed, views, sound, keyboard.
 
+import * as accepting from "./accepting.js";
 import * as account from "./account.js";
 import { Refused, get, post, setUnauthorized } from "./api.js";
 import * as audit from "./audit.js";
@@ -206,7 +207,7 @@ async function login(event) {
 // -- the whole
 
 function translateAll() {
-  for (const part of [strips, columns, map, panel, register, statistics, upkeep, audit, rollouts]) part.render();
+  for (const part of [strips, accepting, columns, map, panel, register, statistics, upkeep, audit, rollouts]) part.render();
   shift.render();
   account.render();
   showDesk();
@@ -238,7 +239,7 @@ function wire() {
   window.addEventListener("pagehide", panel.stopMedia);
   sound.onSound(showSound);
   keys.listen({
-    accept: () => panel.press("accept"), dispatch: () => panel.press("dispatch"), close: () => panel.press("close"),
+    accept: accepting.accept, dispatch: () => panel.press("dispatch"), close: () => panel.press("close"),
     play: panel.play, mic: panel.talk, quieter: () => panel.amplify(-1), louder: () => panel.amplify(1),
     next, down: () => walk(1), up: () => walk(-1), filter: focusFilter, help: openHelp,
     camera0: () => panel.camera(0), camera1: () => panel.camera(1), camera2: () => panel.camera(2), audit: () => go("audit"),

@@ -78,6 +78,7 @@ function build(id) {
   parts.readback = el("input", { testid: "readback", maxlength: String(NOTE_MAX), "data-t-placeholder": "readback.placeholder", "data-t-label": "readback.placeholder" });
   parts.readbackSave = button({ class: "quiet", testid: "readback-save", "data-t": "readback.save" }, () => save("readback"));
   parts.readback.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.isComposing) save("readback"); });
+  parts.readback.addEventListener("blur", () => setTimeout(update));
   parts.readbackRow = el("div", { class: "note-row", hidden: true }, parts.readback, parts.readbackSave);
   parts.noteSave = button({ class: "quiet", testid: "note-save", "data-t": "note.save" }, () => save("note"));
   for (const what of Object.keys(STEPS)) parts[what] = actionButton(what);
@@ -113,7 +114,8 @@ function updateSteps(incident, parts) {
     parts[what].classList.toggle("primary", what === next && !past);
     parts[what].classList.toggle("done", done);
   }
-  parts.readbackRow.hidden = !isExercise(incident) || !isOpen(incident) || isUnanswered(incident);
+  const asks = isExercise(incident) && isOpen(incident) && !isUnanswered(incident);
+  parts.readbackRow.hidden = !asks && document.activeElement !== parts.readback; // else what is being typed would turn into keys
   if (!isOpen(incident) && !parts.form.hidden) {
     if (parts.form.contains(document.activeElement)) parts.leave.focus();
     parts.form.hidden = true;
