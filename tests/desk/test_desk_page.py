@@ -206,6 +206,7 @@ DOUBTS: list[tuple[dict[str, object], tuple[str, ...]]] = [
     ({"clock": "none", "raised_ms": None}, ("clock is not set",)),
     ({"clock": "kept"}, ("was not checked since its restart",)),
     ({"age_ms": 42_000}, ("the call waited 42 s",)),
+    ({"age_ms": 42_000, "press": 2}, ("or another centre had the call",)),  # red where it is said to have waited
     ({"faults": ["tamper", "x-new"]}, ("housing is open", "Fault: x-new.")),
     ({"stream": {"ok_at": None}}, ("no camera and no intercom",)),
     ({"stream": {"rtsp": "rtsp://a/b", "ok_at": None}}, ("not known whether the column reaches its camera",)),

@@ -125,12 +125,13 @@ export function statusText(status) {
   return term("status", status);
 }
 
+/** The age is that of the first press: who hears of a call at a later one cannot tell whether another centre had it. */
 function clockDoubts(incident) {
   const age = incident.legs?.contact_to_sent_ms ?? incident.age_ms ?? 0;
   const found = [];
   if (incident.late && incident.clock === "none") found.push(t("doubt.late-none", { age: spanText(age) }));
   else if (incident.late) found.push(t("doubt.late", { age: spanText(age) }));
-  else if (age > WAITED_MS) found.push(t("doubt.waited", { age: spanText(age) }));
+  else if (age > WAITED_MS) found.push(t(incident.press > 1 ? "doubt.waited-or-elsewhere" : "doubt.waited", { age: spanText(age) }));
   if (incident.clock === "none" && !incident.late) found.push(t("doubt.none"));
   if (incident.clock === "kept") found.push(t("doubt.kept"));
   return found;
