@@ -181,9 +181,9 @@ def check(db: sqlite3.Connection, path: Path, *, whole: bool = True, head: str |
 
 def _heads(db: sqlite3.Connection, path: Path, noted: str | None) -> Iterator[str]:
     file = path.with_name(path.name + HEAD_SUFFIX)
-    heads = {"noted elsewhere": noted} if noted else {}
+    heads = {"--head": noted} if noted else {}
     if file.exists():
-        heads[f"in {file.name}"] = file.read_text("ascii", "replace").strip()
+        heads[file.name] = file.read_text("ascii", "replace").strip()
     elif db.execute("SELECT 1 FROM link").fetchone():
         yield f"{file.name} is missing: nobody can tell whether the register was put back to an older state"
     for where, text in heads.items():

@@ -133,7 +133,7 @@ class Authorities:
     def drop(self, out: Path, rollout: Path | None, *, force: bool) -> list[str]:
         """Columns that have no certificate of the one that signs yet are refused by the broker from then on. Nobody has
         one of another that was only added."""
-        signs, other = self._only(2, "there is one authority only, which signs")
+        signs, other = self._only(2, "there is one authority only, which signs: there is none to drop")
         issued = [file for file in _issued(out) if certificates.issued_by(file.read_bytes(), other.pem)]
         if issued:
             shown = ", ".join(str(file.relative_to(out)) for file in issued[:SHOWN])

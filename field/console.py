@@ -176,6 +176,19 @@ def merge(answer: Line, line: Line) -> None:
             answer[key] = value
 
 
+def collect(answer: Line, line: Line) -> None:
+    """Like `merge`, for people: an object that says again what is there already is one more of its kind (a look, a
+    lookup), and they become a list."""
+    for key, value in line.items():
+        before = answer.get(key)
+        if isinstance(before, list) and isinstance(value, dict):
+            before.append(value)
+        elif isinstance(before, dict) and isinstance(value, dict) and before.keys() & value.keys():
+            answer[key] = [before, value]
+        else:
+            merge(answer, {key: value})
+
+
 def _parsed(text: bytes) -> Line | None:
     """A line of the console; None for all else. What another task had begun to say may stand before it."""
     _, found, body = text.partition(PREFIX)
@@ -198,8 +211,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("typed", nargs="?", default="", help="behind `code`: the code, or end")
     arguments = parser.parse_args(argv)
     try:
+        answer: Line = {}
         with Console(arguments.port) as console:
-            answer = console.ask(f"{arguments.command} {arguments.typed}".strip())
+            for line in console.lines(f"{arguments.command} {arguments.typed}".strip(), answer.clear):
+                collect(answer, line)
         print(json.dumps(answer, ensure_ascii=False, indent=1))
     except Refused as refusal:
         fail(words, refusal)
