@@ -194,7 +194,7 @@ NAMES = re.compile(
     r"|MicroPython|mbedTLS|mpy-cross|SHA-256|USB|MQTT|TLS|DNS|UDP|UTC|GPIO|PSRAM|docs/(?:(?:ru|kk)/)?|Linux|device_id|reset|RESET|BOOT|ESP|esptool"
     r"|0xE9|umqtt|lib/|hal/|acl|`stream`|PUBACK"
     r"|JSON|UTF-8|watchdog|status|logs|help|\bcode\b|\.mpy|\.bin|\.app-bin"
-    r"|ERASE=1|IDF|RTC|ppm|--json|Wi-Fi|Ethernet|machine\.reset\(\)"
+    r"|\[clock\]|\bserver\b|ERASE=1|IDF|RTC|ppm|--json|Wi-Fi|Ethernet|machine\.reset\(\)"
 )
 
 
