@@ -19,6 +19,7 @@ EXAMPLE = PROJECT / "examples" / "petropavl" / "fleet.csv"
 COLUMN = "petropavl-03"  # ESP32-S3, Ethernet, tamper switch and supply fitted
 PLANNED = {"RUNTIME": "micropython32", "HEAP": "120k"}  # docs/architecture.md: the heap to plan for
 PATIENCE_S = 60.0
+INSTALLED_S = 150.0  # make waits for whoever installs or fetches something just then: there is one lock
 ASKED_OF_A_PERSON = ["lamp", "button"]
 # What else takes minutes: a start counts as a good one, a button as stuck.
 IMPATIENT = "\n[common.watchdog]\nhealthy_s = 1\n\n[common.button]\nstuck_s = 5\n\n[common.supply]\nlow_mv = 900\n"
@@ -116,7 +117,7 @@ class Whole:
         where: dict[str, object] = {"SERVERS": folder / "servers"}
         stand_ins = {} if street else {"STAND_INS": 1}
         self.servers = self._running("servers", OUT=self.provisioned, **where, **stand_ins)
-        self.ready = self.servers.seen.wait("ready", PATIENCE_S)
+        self.ready = self.servers.seen.wait("ready", INSTALLED_S)
         self.board = self._running("board", CONFIG=self.config, LINK=self.port, **where, **(board or {}))
         self.board.seen.wait("port", PATIENCE_S, path=str(self.port))
 
