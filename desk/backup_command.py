@@ -38,7 +38,7 @@ class BackupError(ValueError):
 def main(argv: list[str]) -> int:
     """Returns the exit status."""
     sentences = spoken(argv)
-    arguments = _parser(sentences).parse_args(argv[1:])
+    arguments = _parser(sentences).parse_args(argv)
     try:
         backup(arguments.folder, arguments.to)
     except (BackupError, sqlite3.Error, OSError) as error:
@@ -81,8 +81,8 @@ def _copy(folder: Path, to: Path) -> None:
     _copy_register(folder / REGISTER_FILE, to / REGISTER_FILE)
     for name in (*between, *LAST):
         _copy_one(folder / name, to / name)
+    owner = folder.stat()
     for path in (to, *to.rglob("*")):
-        owner = folder.stat()
         path.chmod(PRIVATE if path.is_dir() else PRIVATE & ~0o111)
         if os.geteuid() == 0:  # the desk could not read what is root's
             os.chown(path, owner.st_uid, owner.st_gid)

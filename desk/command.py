@@ -113,7 +113,7 @@ def main(argv: list[str]) -> int:
         if argv[:1] == ["evidence"]:
             return evidence_command.main(argv[1:])
         if argv[:1] == ["backup"]:
-            return backup_command.main(argv)
+            return backup_command.main(argv[1:])
         if argv and not argv[0].startswith("-"):
             raise SetupError(f"there is no command {argv[0]!r}; docs/desk.md names those that there are")
         asyncio.run(_run(parse(argv)))

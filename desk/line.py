@@ -49,6 +49,10 @@ class Login(NamedTuple):
     user: str | None = None
     password: str | None = None
 
+    def why_unreached(self) -> Trouble:
+        """For paho's `on_connect_fail`, which is called where it has caught the error, and does not say which."""
+        return trouble.of_connecting(sys.exc_info()[1], self.host, self.port, encrypted=self.tls is not None)
+
 
 class Receipt(NamedTuple):
     """A message that the broker may forget once it is in the register."""
@@ -258,9 +262,7 @@ class Line:
         self._on_change(self)
 
     def _on_connect_fail(self, *_: object) -> None:
-        # paho calls this where it has caught the error, and does not say which.
-        host, port, tls = self._login[:3]
-        self._fall(trouble.of_connecting(sys.exc_info()[1], host, port, encrypted=tls is not None))
+        self._fall(self._login.why_unreached())
 
     def _on_disconnect(self, *_: object) -> None:
         if self._stopping:

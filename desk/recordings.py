@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from desk.agreement import RECORDED
 from desk.batch import Change
 from desk.duty import wall_ms
 from desk.media.files import Part, orphans
@@ -20,7 +21,6 @@ DAY_MS = 24 * 3600 * 1000
 GB = 1_000_000_000
 SPARE_BYTES = GB // 2  # of the disk: the register's
 HELD, RELEASED, DELETED = "held", "released", "recording-deleted"  # kinds of a timeline's entries
-RECORDED = "recorded"  # of a link of the evidence
 log = logging.getLogger("desk")
 
 

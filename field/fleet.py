@@ -22,6 +22,7 @@ from field.rows import COLUMNS
 DELIMITERS = ",;\t"  # a spreadsheet set to Russian writes semicolons
 SHARED_FILE, TABLE_FILE = "fleet.toml", "fleet.csv"
 HEAD_BYTES = 1000
+NEEDED = tuple(name for name, is_needed in COLUMNS.items() if is_needed)
 
 
 class FleetError(ValueError):
@@ -169,15 +170,14 @@ def _lines(table: Path, text: str, troubles: list[str]) -> Iterator[tuple[int, d
 
 def _no_table(file: Path, text: str) -> str:
     """What else it is, when its first line has few of the names: told once, not for each name."""
-    needed = [name for name, is_needed in COLUMNS.items() if is_needed]
     head = next((line for line in text.splitlines() if line.strip()), "")
     names = {cell.strip().strip('"') for cell in head.split(_delimiter(head))}
-    if not head or 2 * len(names & {*needed}) >= len(needed):
+    if not head or 2 * len(names & {*NEEDED}) >= len(NEEDED):
         return ""
     if file.suffix == ".toml" or _is_toml(text):
         beside = [one for one in sorted(file.parent.glob("*.csv")) if b"device_id" in one.read_bytes()[:HEAD_BYTES]]
         return f"{file.name}: these are the settings; the table is another file: FLEET={[*beside, Path(TABLE_FILE)][0]}"
-    return f"{file.name}:1: is no table of columns: its first line must have the names {', '.join(needed)}"
+    return f"{file.name}:1: is no table of columns: its first line must have the names {', '.join(NEEDED)}"
 
 
 def _is_toml(text: str) -> bool:
@@ -189,12 +189,11 @@ def _is_toml(text: str) -> bool:
 
 def _names_all(header: list[str]) -> bool:
     """Whether the rows can be read: a column too many keeps nobody from being told what is wrong in the rest."""
-    needed = {name for name, is_needed in COLUMNS.items() if is_needed}
-    return needed <= set(header) and len(set(header)) == len(header)
+    return {*NEEDED} <= set(header) and len(set(header)) == len(header)
 
 
 def _wrong_in_header(table: Path, header: list[str]) -> list[str]:
-    missing = [name for name, is_needed in COLUMNS.items() if is_needed and name not in header]
+    missing = [name for name in NEEDED if name not in header]
     troubles = [f"{table.name}:1: no column {name}" for name in missing]
     for number, name in enumerate(header, 1):
         if name not in COLUMNS:

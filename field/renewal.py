@@ -20,7 +20,7 @@ from typing import Any
 
 from field import laptop, reached
 from field.authorities import Authorities
-from field.certificates import fingerprint as fingerprint
+from field.certificates import fingerprint
 from field.keeping import PROVISIONED, KeepError, read_secrets, write
 from field.telling import in_words
 from field.words import asked_for, tool_parser

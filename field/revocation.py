@@ -9,6 +9,7 @@ What it writes in OUT (default: provisioned/):
 Bring broker/ and centre/keys.json to their hosts and restart the broker there: docs/provisioning.md, A stolen column.
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -16,8 +17,9 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from common.key_mark import mark_of
 from field import access, certificates, laptop
@@ -34,6 +36,16 @@ SHOWN = 5
 MS = 1000  # in a second
 
 
+@contextlib.contextmanager
+def _reading(file: Path) -> Iterator[dict[str, Any]]:
+    """What an earlier run noted. Raises KeepError, also for what is made of it within."""
+    check_owner(file)
+    try:
+        yield json.loads(file.read_text("utf-8"))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
+        raise KeepError(f"{file} is damaged ({error}); bring it back: without it the thief is let in") from error
+
+
 class Revoked:
     """The certificates that count no more, as earlier runs noted them in ca/. Raises KeepError."""
 
@@ -41,16 +53,12 @@ class Revoked:
         self.file, self._out = out / "ca" / FILE, out
         self._rows: list[dict[str, str]] = []
         if self.file.exists():
-            check_owner(self.file)
-            try:
+            with _reading(self.file) as noted:
                 self._rows = [
                     {key: str(row.get(key, "")) if key == MARK else str(row[key]) for key in (*ROW, MARK)}
-                    for row in json.loads(self.file.read_text("utf-8"))["certificates"]
+                    for row in noted["certificates"]
                 ]
                 self._serials()
-            except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-                why = f"{self.file} is damaged ({error}); bring it back: without it the thief is let in"
-                raise KeepError(why) from error
         self._check_it_is_the_newest()
 
     def _check_it_is_the_newest(self) -> None:
@@ -117,13 +125,8 @@ class Earlier:
         self.file = out / "ca" / EARLIER
         self._serials: dict[str, list[str]] = {}
         if self.file.exists():
-            check_owner(self.file)
-            try:
-                for name, found in json.loads(self.file.read_text("utf-8"))["serials"].items():
-                    self._serials[name] = [f"{int(one, 16):x}" for one in found]
-            except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-                why = f"{self.file} is damaged ({error}); bring it back: without it the thief is let in"
-                raise KeepError(why) from error
+            with _reading(self.file) as noted:
+                self._serials = {name: [f"{int(one, 16):x}" for one in all_] for name, all_ in noted["serials"].items()}
 
     def __bool__(self) -> bool:
         return bool(self._serials)

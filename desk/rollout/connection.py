@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,6 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from desk import trouble
 from desk.line import Login
-from desk.trouble import Trouble
 
 
 class Connection:
@@ -51,20 +49,15 @@ class Connection:
         self._trouble = trouble.NO_SUBSCRIPTION if refused else trouble.NONE
 
     def _on_connect_fail(self, *_: object) -> None:
-        # paho calls this where it has caught the error, and does not say which.
-        host, port, tls = self._login[:3]
-        self._note(trouble.of_connecting(sys.exc_info()[1], host, port, encrypted=tls is not None))
+        self._trouble = self._login.why_unreached()
 
     def _on_disconnect(self, *_: Any) -> None:
         if not self._answered:
-            self._note(trouble.of_closing(self._last_error))
+            self._trouble = trouble.of_closing(self._last_error)
         elif not self._trouble.text:
-            self._note(trouble.GONE)
+            self._trouble = trouble.GONE
         self._answered, self._last_error = False, ""
 
     def _on_log(self, client: mqtt.Client, userdata: object, level: int, text: str) -> None:
         if level in (LogLevel.MQTT_LOG_ERR, LogLevel.MQTT_LOG_WARNING):
             self._last_error = text
-
-    def _note(self, found: Trouble) -> None:
-        self._trouble = found

@@ -536,7 +536,7 @@ def test_a_copy_made_beside_the_desk_is_whole(told: Story, tmp_path: Path) -> No
     for name in ("sessions.json", "officer-night.notes", "second-factors.lock", ".accounts.json-x"):
         (folder / name).touch()
     with Register(told.path):
-        assert backup_command.main(["backup", "--folder", str(folder), "--to", str(to)]) == 0
+        assert backup_command.main(["--folder", str(folder), "--to", str(to)]) == 0
     assert {path.name for path in to.iterdir()} == {
         "register.sqlite", "register.sqlite.head", evidence.KEYS_FILE, "audit.log", "audit.log.head",
     }  # fmt: skip
@@ -559,9 +559,9 @@ def test_of_a_copy_there_is_all_or_nothing(
         (folder, tmp_path, "is there already"),
         (folder, folder / "copies" / "monday", "the desk's own folder"),
     ):
-        assert backup_command.main(["backup", "--folder", str(source), "--to", str(where)]) == EXIT_USAGE
+        assert backup_command.main(["--folder", str(source), "--to", str(where)]) == EXIT_USAGE
         assert why in capsys.readouterr().err
     monkeypatch.setattr("desk.backup_command._copy_register", full)
-    assert backup_command.main(["backup", "--folder", str(folder), "--to", str(to)]) == EXIT_USAGE
+    assert backup_command.main(["--folder", str(folder), "--to", str(to)]) == EXIT_USAGE
     assert "No space left" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [] and not (folder / "copies").exists()

@@ -188,6 +188,15 @@ def test_a_picture_comes_back_by_itself(desk: DeskRig, outage: str) -> None:
         run(look())
 
 
+@contextlib.contextmanager
+def busy_street(desk: DeskRig) -> Iterator[Proxy]:
+    """A camera that shows much, behind a network whose weather can be made."""
+    need("gstreamer")
+    with RtspCamera({"/busy": BUSY}) as camera, Proxy(camera.port, seed=1) as network:
+        names(desk, rtsp=f"rtsp://127.0.0.1:{network.port}/busy")
+        yield network
+
+
 def test_a_network_that_loses_a_third_of_all_packets(desk: DeskRig) -> None:
     """By TCP nothing is lost then, and on a long way everything is late: that is not shown as if it were now, and comes
     back by itself.
@@ -195,9 +204,7 @@ def test_a_network_that_loses_a_third_of_all_packets(desk: DeskRig) -> None:
     Red without desk/media/lag.py: it shows what was half a minute ago, and says that it plays. How the long way is
     pretended: sim/servers/proxy.py. With these dice no stall is so long that the picture stands still first.
     """
-    need("gstreamer")
-    with RtspCamera({"/busy": BUSY}) as camera, Proxy(camera.port, seed=1) as network:
-        names(desk, rtsp=f"rtsp://127.0.0.1:{network.port}/busy")
+    with busy_street(desk) as network:
 
         async def look() -> None:
             async with at(desk) as seeing:
@@ -216,9 +223,7 @@ def test_a_network_that_loses_a_third_of_all_packets(desk: DeskRig) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="!!! NOT TESTED: only root can have the kernel lose packets")
 def test_a_kernel_that_loses_a_third_of_all_packets(desk: DeskRig) -> None:
     """On a way of no length TCP mends it in time: the picture goes on."""
-    need("gstreamer")
-    with RtspCamera({"/busy": BUSY}) as camera, Proxy(camera.port, seed=1) as network:
-        names(desk, rtsp=f"rtsp://127.0.0.1:{network.port}/busy")
+    with busy_street(desk) as network:
 
         async def look() -> None:
             async with at(desk) as seeing:

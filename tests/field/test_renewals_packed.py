@@ -15,7 +15,7 @@ from desk.rollout import plan as rules
 from desk.rollout.command import main as rollout
 from desk.rollout.offer import Renewals
 from desk.rollout.plan import Limits, Plan
-from field import authorities, laptop, provision, renewal
+from field import authorities, certificates, laptop, provision, renewal
 from field.telling import EXIT_FAILED
 
 PLACE = {"geo": "geo:54.8753,69.1628;u=5"}
@@ -31,7 +31,7 @@ def test_it_packs_what_provisioning_made_and_nothing_twice(out: Path) -> None:
     assert "0 of them" in succeeds("renew", OUT=out) and snapshot(out) == first
     tls = json.loads((out / "columns/one/config.json").read_text())["broker"]["tls"]
     one = packed(out)["one"]
-    assert one["certificates"] == renewal.fingerprint(tls["ca"], tls["cert"])
+    assert one["certificates"] == certificates.fingerprint(tls["ca"], tls["cert"])
     body = json.loads(one["package"])
     assert (body["ca"], body["cert"], body["device_id"]) == (tls["ca"], tls["cert"], "one")
     assert authorities.main(["add", "--out", str(out)]) == 0

@@ -14,7 +14,7 @@ from fake_board import EPOCH_MS, FakeBoard, FlashMode
 from renewal_rig import DAY_MS, SESSION_MS, YEAR_MS, Package, RenewedColumn, Signer
 from update_rig import PROJECT, CutFlash
 
-from field import certificates, renewal
+from field import certificates
 from firmware.clock import EARLIEST_MS, FLOOR_FILE
 from firmware.record import frame
 from firmware.startup import renewed
@@ -281,7 +281,7 @@ def test_certificates_by_cable_win(column: RenewedColumn) -> None:
     content["broker"]["tls"]["cert"] = flashed
     column.flash.files["config.json"] = json.dumps(content, ensure_ascii=False).encode()
     column.boot()
-    assert column.in_force() == renewal.fingerprint(column.ca, flashed)
+    assert column.in_force() == certificates.fingerprint(column.ca, flashed)
 
 
 def test_a_press_beside_the_fetching_goes_first(column: RenewedColumn) -> None:

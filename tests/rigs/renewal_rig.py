@@ -66,7 +66,7 @@ class RenewedColumn(UpdatedColumn):
         self.old, self.new = Signer("Old CA"), Signer("New CA")
         self.key = certificates.new_key()
         self.ca, self.cert = self.old.pem, self.old.signs(self.key, EPOCH_MS + 5 * YEAR_MS)
-        self.known = {renewal.fingerprint(self.ca, self.cert)}
+        self.known = {certificates.fingerprint(self.ca, self.cert)}
         self.tls_key = certificates.key_pem(self.key).decode()
         flash = flash if flash is not None else FakeFlash()
         made = document(
@@ -104,7 +104,7 @@ class RenewedColumn(UpdatedColumn):
         ca = changes.pop("ca", self.old.pem + self.new.pem)
         cert = changes.pop("cert", None) or self.new.signs(self.key, EPOCH_MS + 10 * YEAR_MS)
         given = {"device_id": DEVICE, "tls_key": self.tls_key, "number": 1, **changes}
-        self.fingerprint = renewal.fingerprint(ca, cert)
+        self.fingerprint = certificates.fingerprint(ca, cert)
         return Package(renewal.package(ca=ca, cert=cert, **given))
 
     def send_package(self, package: Any, *, works: bool = True, **changes: Any) -> dict[str, Any]:

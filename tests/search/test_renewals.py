@@ -3,7 +3,7 @@ PARTS=renewals` performs as many of the fleet's 10,000 columns as its budget let
 
 import pytest
 
-from field import renewal
+from field import certificates
 from sim.search.renewals import search
 from sim.search.renewals.column import ROOT, Renewed, steps
 
@@ -36,7 +36,7 @@ def test_a_column_that_only_tries_is_left_behind_by_nobody() -> None:
     certificates that counted no more. Red when what a column tries counts as what it has."""
     column = Renewed(SEED)
     column.step = steps()[1]
-    has = renewal.fingerprint(column.step.wanted.ca, column.step.wanted.cert)
+    has = certificates.fingerprint(column.step.wanted.ca, column.step.wanted.cert)
     for state, is_there in (("trial", False), ("kept", True)):
         column.world.centre.latest[ROOT + "info"] = {"certificates": has, "update": {"state": state}}
         assert column.is_there() == is_there

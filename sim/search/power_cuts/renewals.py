@@ -24,7 +24,7 @@ class Pair(NamedTuple):
 
     @property
     def fingerprint(self) -> str:
-        return renewal.fingerprint(self.ca, self.cert)
+        return certificates.fingerprint(self.ca, self.cert)
 
 
 @cache

@@ -101,7 +101,7 @@ class Renewed:
         self.fired: set[str] = set()
         first = pair(("old",), "old", 5)
         self.step = Step("before", "old", ("old",), first)
-        self.known = {renewal.fingerprint(first.ca, first.cert): first}
+        self.known = {certificates.fingerprint(first.ca, first.cert): first}
         self.clock = self.dice.choice(CLOCKS)
         self.package = b""
         self.number = 0
@@ -177,14 +177,14 @@ class Renewed:
         """What it tries it may give back: only what is kept counts, as for a rollout."""
         info = self.world.centre.latest.get(ROOT + "info", {})
         wanted, is_tried = self.step.wanted, (info.get("update") or {}).get("state") == "trial"
-        return not is_tried and bool(info.get("certificates") == renewal.fingerprint(wanted.ca, wanted.cert))
+        return not is_tried and bool(info.get("certificates") == certificates.fingerprint(wanted.ca, wanted.cert))
 
     # -- the city
 
     def perform(self, step: Step) -> str:
         """One step of the change, with trouble and then without; what went wrong, or empty."""
         self.step, wanted, world = step, step.wanted, self.world
-        self.known[renewal.fingerprint(wanted.ca, wanted.cert)] = wanted
+        self.known[certificates.fingerprint(wanted.ca, wanted.cert)] = wanted
         self.number += 1
         key = certificates.key_pem(_key()).decode()
         self.package = renewal.package(DEVICE, key, wanted.ca, wanted.cert, self.number)
