@@ -1,10 +1,9 @@
 """Makes .venv and keeps it sound: `python3 -I tools/environment.py SET ...` installs those sets of requirements/.
 
 Runs on the machine's own Python before anything else is there, so the standard library has to do, and what of
-common/ needs no more. What is installed
-stays until its file changes. A .venv that was made elsewhere, or whose interpreter is gone or has another version, is
-made anew. Settings of the shell or of pip that send packages elsewhere (PIP_USER, PIP_TARGET, PYTHONPATH, ...) do not
-count here.
+common/ needs no more. What is installed stays until its file changes. A .venv that was made elsewhere, or whose
+interpreter is gone or has another version, is made anew. Settings of the shell or of pip that send packages elsewhere
+(PIP_USER, PIP_TARGET, PYTHONPATH, ...) do not count here.
 """
 
 from __future__ import annotations
@@ -21,13 +20,15 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+OLDEST = (3, 11)
+if sys.version_info < OLDEST:  # the rest of the project cannot even be read by some of those
+    sys.exit(f"error / ошибка / қате: {sys.executable}: Python < 3.11; make PYTHON=/path/to/python3.11")
 sys.path.insert(0, str(ROOT))  # run as a file
 
 from common.arguments import Parser, add_language  # noqa: E402
 from common.sentences import any_letters  # noqa: E402
 from tools.spoken import spoken  # noqa: E402
 
-OLDEST = (3, 11)
 STUBS = "stubs"
 """The ESP32's modules as type checkers see them. They would hide the standard library's own, so they lie beside it."""
 
@@ -171,8 +172,6 @@ def main(argv: list[str]) -> int:
     add_language(parser)
     arguments = parser.parse_args(argv)
     try:
-        if sys.version_info < OLDEST:
-            raise EnvironmentBroken(f"{sys.executable} is older than 3.11; run: make PYTHON=/path/to/python3.11")
         Environment(say=lambda line: print(words.said(line), flush=True)).provide(arguments.sets)
     except (EnvironmentBroken, OSError) as error:
         print(words.said(f"error: {error}"), file=sys.stderr)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -137,6 +138,14 @@ def _installs_two(checkout: Checkout, exported: Mapping[str, str]) -> None:
     assert done.returncode == 0, done.stdout
     assert done.stdout == "== .venv: пакеты Python закреплённых версий (two)\n"
     assert "package_two" in checkout.packages()
+
+
+def test_an_old_python_is_told_before_anything_of_the_project_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when the version is looked at behind the imports: Python 3.9 ended in a traceback, which names no way out."""
+    monkeypatch.setattr(sys, "version_info", (3, 9, 18))
+    monkeypatch.setitem(sys.modules, "common.arguments", None)
+    with pytest.raises(SystemExit, match="make PYTHON="):
+        runpy.run_path(str(ROOT / "tools" / "environment.py"), run_name="__main__")
 
 
 def test_what_cannot_be_is_told_in_the_language(made: Checkout) -> None:
