@@ -11,6 +11,7 @@ from pathlib import Path
 from common.arguments import Parser, add_language
 from common.home import DESK_COMMAND
 from common.sentences import Sentences
+from desk import own_folder
 from desk.broker_options import SetupError
 from desk.register_file import REGISTER_FILE
 from desk.spoken import spoken
@@ -27,8 +28,7 @@ def main(argv: list[str]) -> int:
     sentences = spoken(argv)
     arguments = _parser(sentences).parse_args(argv)
     folder, action, name = arguments.folder, arguments.action, arguments.name
-    if action != "add" and not folder.is_dir():  # and none is made: its name may be mistyped
-        raise SetupError(f"--folder {folder}: there is no such folder")
+    own_folder.check(folder, may_be_new=action == "add")  # no other makes one: its name may be mistyped
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     accounts = Accounts(folder)
 
@@ -53,7 +53,7 @@ def main(argv: list[str]) -> int:
     elif action == "remove":
         accounts.remove(name)
         note(f"{name!r} is removed: it opens nothing any more")
-    elif accounts.factors.remove(name):
+    elif accounts.known(name) and accounts.factors.remove(name):
         note(f"{name!r} logs in with the password alone until a new second factor is set up")
     else:
         raise SetupError(f"{name!r} has no second factor")

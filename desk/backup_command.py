@@ -17,6 +17,8 @@ from pathlib import Path
 from common.arguments import EXIT_USAGE, Parser, add_language, described
 from common.home import DESK_COMMAND
 from common.sentences import Sentences
+from desk import own_folder
+from desk.broker_options import SetupError
 from desk.evidence import HEAD_SUFFIX, KEYS_FILE
 from desk.register_file import REGISTER_FILE
 from desk.spoken import spoken
@@ -31,6 +33,12 @@ LEFT = ("register.sqlite*", "sessions.json", "*.lock", "*.notes", "*.room", ".*"
 PRIVATE = 0o700
 
 
+BESIDE = (
+    "keep beside it what is not in it: recordings (--record), provisioning's files, the certificates, the service's "
+    "unit; never start the copy while the desk runs"
+)
+
+
 class BackupError(ValueError):
     """There is no copy; says why."""
 
@@ -40,10 +48,12 @@ def main(argv: list[str]) -> int:
     sentences = spoken(argv)
     arguments = _parser(sentences).parse_args(argv)
     try:
-        backup(arguments.folder, arguments.to)
-    except (BackupError, sqlite3.Error, OSError) as error:
-        print(sentences.said(f"error: {in_words(error)}"), file=sys.stderr)
+        names = backup(arguments.folder, arguments.to)
+    except (BackupError, SetupError, sqlite3.Error, OSError) as error:  # SQLite's: the register was looked at before
+        print(sentences.said(f"error: {in_words(error, arguments.to)}"), file=sys.stderr)
         return EXIT_USAGE
+    for line in (f"{arguments.to}: the copy is whole: {', '.join(names)}", BESIDE):
+        print(sentences.said(line))
     return 0
 
 
@@ -55,10 +65,10 @@ def _parser(sentences: Sentences) -> Parser:
     return parser
 
 
-def backup(folder: Path, to: Path) -> None:
-    """All of it or nothing. Raises BackupError, sqlite3.Error and OSError."""
-    if not (folder / REGISTER_FILE).is_file():
-        raise BackupError(f"{folder}: there is no register")
+def backup(folder: Path, to: Path) -> list[str]:
+    """All of it or nothing: the names of what is in the copy. Raises BackupError, SetupError, sqlite3.Error and
+    OSError."""
+    own_folder.register_in(folder)
     if to.exists():
         raise BackupError(f"{to}: is there already: each copy has a folder of its own")
     if folder.resolve() in to.resolve().parents:
@@ -71,6 +81,7 @@ def backup(folder: Path, to: Path) -> None:
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
+    return sorted(path.name for path in to.iterdir())
 
 
 def _copy(folder: Path, to: Path) -> None:

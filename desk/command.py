@@ -32,7 +32,7 @@ from common.connect_to import Endpoint
 from common.home import DESK_COMMAND
 from common.release import ReleaseError, load_public_keys
 from common.sentences import Sentences, choose
-from desk import account_command, backup_command, broker_options, cameras, evidence_command, ladder
+from desk import account_command, backup_command, broker_options, cameras, evidence_command, ladder, own_folder
 from desk.broker_options import Address, SetupError
 from desk.cameras import Camera, CamerasError
 from desk.column_keys import TAKEN_FILE, ColumnKeys
@@ -139,6 +139,7 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
     """The whole desk, on duty and listening: its address and its server. `arguments`: see `parse`.
 
     Raises REFUSALS and OSError."""
+    own_folder.check(arguments.folder, may_be_new=True)
     guard = _guard(arguments, _folder(arguments.folder), lambda peer, member: listener.spoke(peer, member=member))
     encryption, known = _encryption(arguments), _cameras(arguments)
     with Register(arguments.folder / REGISTER_FILE) as register:

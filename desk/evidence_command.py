@@ -17,10 +17,12 @@ from common.arguments import EXIT_USAGE, Parser, add_language, described
 from common.home import DESK_COMMAND
 from common.sentences import Sentences
 from contract.evidence import fingerprint
-from desk import evidence
+from desk import evidence, own_folder
+from desk.broker_options import SetupError
 from desk.evidence import DESK, HEAD_SUFFIX, NotWhole, Signers
 from desk.register_file import REGISTER_FILE
 from desk.spoken import spoken
+from desk.trouble import in_words
 from desk.web import audit
 
 EXIT_WRONG = 1
@@ -29,15 +31,18 @@ EXIT_WRONG = 1
 def main(argv: list[str]) -> int:
     sentences = spoken(argv)
     arguments = _parser(sentences).parse_args(argv)
-    path = arguments.folder / REGISTER_FILE
     try:
+        path = own_folder.register_in(arguments.folder)
         db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
         with db:
             return _run(arguments, db, path, sentences.said)
     except NotWhole as error:
         print(sentences.said(f"WRONG {error}"), file=sys.stderr)
         return EXIT_WRONG
-    except (sqlite3.Error, OSError, ValueError) as error:
+    except (SetupError, sqlite3.Error, OSError) as error:
+        print(sentences.said(f"error: {in_words(error, arguments.folder / REGISTER_FILE)}"), file=sys.stderr)
+        return EXIT_USAGE
+    except ValueError as error:
         print(sentences.said(f"error: {path}: {error}"), file=sys.stderr)
         return EXIT_USAGE
 
@@ -46,7 +51,12 @@ def _run(arguments: argparse.Namespace, db: sqlite3.Connection, path: Path, said
     if arguments.action == "key":
         print(fingerprint(Signers(path.parent).public(DESK)))
     elif arguments.action == "head":
-        print(path.with_name(path.name + HEAD_SUFFIX).read_text("ascii").strip())
+        head = path.with_name(path.name + HEAD_SUFFIX)
+        if not head.exists():
+            why = "is missing: this desk has signed nothing yet, or the file was taken away"
+            print(said(f"error: {head}: {why}"), file=sys.stderr)
+            return EXIT_USAGE
+        print(head.read_text("ascii").strip())
     elif arguments.action == "check":
         wrong = evidence.check(db, path, head=arguments.head) + audit.check(path.parent)
         (count,) = db.execute("SELECT count(*) FROM link").fetchone()

@@ -116,8 +116,11 @@ def of_opening(error: OSError, path: Path) -> Trouble:
     return Trouble("disk-unreadable", f"{text}: is {folder} the folder that you mean?")
 
 
-def in_words(error: Exception) -> str:
-    """Of any error with which a command ends: Python's own text names a number before it says what is wrong."""
+def in_words(error: Exception, register: Path | None = None) -> str:
+    """Of any error with which a command ends: Python's own text names a number before it says what is wrong, and
+    SQLite's does not say which file. `register`: the one that SQLite had to do with."""
+    if isinstance(error, sqlite3.Error) and register is not None:
+        return of_register(error, register).text
     if isinstance(error, OSError) and error.filename and error.strerror:
         return of_opening(error, Path(os.fsdecode(error.filename))).text
     return str(error)

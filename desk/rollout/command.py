@@ -39,6 +39,7 @@ from desk.rollout.offer import Offer, OneRelease, Renewals
 from desk.rollout.plan import Limits, Plan
 from desk.rollout.service import Service, wall_ms
 from desk.spoken import LOG_WORDS, begin_log, spoken
+from desk.trouble import in_words
 
 EXIT_STOPPED = 1
 WISHES = ("pause", "resume", "abort")
@@ -58,7 +59,7 @@ def main(argv: list[str]) -> int:
             raise SetupError(f"{arguments.folder}: there is no rollout")
         return _status(arguments, sentences.said) if arguments.what == "status" else _wish(arguments, sentences.said)
     except (SetupError, ReleaseError, PrivateFileError, sqlite3.Error, OSError) as error:
-        print(sentences.said(f"error: {error}"), file=sys.stderr)
+        print(sentences.said(f"error: {in_words(error)}"), file=sys.stderr)
         return EXIT_USAGE
 
 

@@ -107,11 +107,23 @@ class Accounts:
             self._read()
             gone = self._known.pop(name, None)
             if gone is None:
-                raise AccountError(f"no account {name!r}; there are: {', '.join(sorted(self._known)) or 'none'}")
+                raise self._unknown(name)
             self._write()
             self._retired.add(gone.hash)
         if self.factors.left(name) is not None:
             self.factors.remove(name)  # not for the next of that name
+
+    def known(self, name: str) -> Account:
+        """The account of that name. Raises AccountError."""
+        account = self.find(name)
+        if account is None:
+            raise self._unknown(name)
+        return account
+
+    def _unknown(self, name: str) -> AccountError:
+        if not self._known:
+            return AccountError(f"no account {name!r}: there are none yet; make the first with: account add")
+        return AccountError(f"no account {name!r}; there are: {', '.join(sorted(self._known))}")
 
     def _look_again(self, now: Stamp | None) -> None:
         """The file has changed. That it cannot be read is said once: else somebody waits in vain for a new account."""

@@ -555,7 +555,7 @@ def test_of_a_copy_there_is_all_or_nothing(
 
     folder, to = told.path.parent, tmp_path / "copy"
     for source, where, why in (
-        (tmp_path, to, "there is no register"),
+        (tmp_path, to, "there is no register (register.sqlite): no desk has run"),
         (folder, tmp_path, "is there already"),
         (folder, folder / "copies" / "monday", "the desk's own folder"),
     ):

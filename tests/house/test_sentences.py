@@ -60,7 +60,7 @@ FIELD = {
     "firmware/startup/pins.py": "|return", "firmware/startup/addresses.py": "|return",
 }  # fmt: skip
 DESK = {
-    "desk/command.py": "", "desk/broker_options.py": "",
+    "desk/command.py": "", "desk/broker_options.py": "", "desk/own_folder.py": "",
     "desk/private_file.py": "", "desk/ladder.py": "", "desk/cameras.py": "|return",
     "desk/media/credentials.py": "", "desk/media/hosts.py": "", "desk/upkeep/roster.py": "|yield|return",
     "desk/upkeep/receiver.py": "", "desk/officers/__init__.py": "", "desk/officers/email.py": "",
@@ -397,7 +397,7 @@ def test_the_desk_writes_in_one_place() -> None:
     assert found == [
         'print(f"{account.role}\\t{account.name}{factor}")',
         "print(fingerprint(Signers(path.parent).public(DESK)))",
-        'print(path.with_name(path.name + HEAD_SUFFIX).read_text("ascii").strip())',
+        'print(head.read_text("ascii").strip())',
         "print(f\"{time.strftime('%H:%M:%S')} {text}\", flush=True)",
         "handler = logging.StreamHandler()",
         "logging.basicConfig(level=logging.WARNING, handlers=[handler])",
