@@ -1,14 +1,19 @@
 """The simulator's one command line: `python -m sim --help` lists everything."""
 
+from __future__ import annotations
+
 import argparse
+import functools
 import importlib
 import sys
 from contextlib import nullcontext
 from pathlib import Path
 
-from common.arguments import byte_count, described, lists
+from common.arguments import Parser, add_language, byte_count, described, lists
 from common.commands import add_no_input, occupy_standard_input
 from common.home import COLUMN_COMMAND
+from common.sentences import Sentences, any_letters
+from sim.spoken import spoken
 
 DELEGATED = {
     "board": ("sim.serial_board", "one board on a serial port, for mpremote"),
@@ -25,20 +30,28 @@ DELEGATED = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    argv = sys.argv[1:] if argv is None else argv
+    argv = _command_first(sys.argv[1:] if argv is None else argv)
     occupy_standard_input()
     if argv and argv[0] in DELEGATED:
         module = importlib.import_module(DELEGATED[argv[0]][0])
         return int(module.main(argv[1:]) or 0)
-    arguments = _parser().parse_args(argv)
+    any_letters()
+    sentences = spoken(argv)
+    arguments = _parser(sentences).parse_args(argv)
     if arguments.command == "config":
         from sim.real import configuration
 
-        return configuration.main(arguments)
-    return _column(arguments)
+        return configuration.main(arguments, sentences.said)
+    return _column(arguments, sentences)
 
 
-def _column(arguments: argparse.Namespace) -> int:
+def _command_first(argv: list[str]) -> list[str]:
+    """`--lang ru` before the command's name is the command's."""
+    ahead = 2 if argv[:1] == ["--lang"] else 1 if argv and argv[0].startswith("--lang=") else 0
+    return [*argv[ahead:], *argv[:ahead]] if argv[ahead:] else argv
+
+
+def _column(arguments: argparse.Namespace, sentences: Sentences) -> int:
     from sim.real import command
     from sim.servers.own_time import own_time
     from tools import toolbox
@@ -46,7 +59,7 @@ def _column(arguments: argparse.Namespace) -> int:
     try:
         config = arguments.config.read_bytes()
     except OSError as error:
-        print(command.unreadable(error), file=sys.stderr)
+        print(sentences.said(command.unreadable(error)), file=sys.stderr)
         return command.EXIT_USAGE
     try:
         with own_time(config) if arguments.clock else nullcontext(config) as config:
@@ -61,27 +74,42 @@ def _column(arguments: argparse.Namespace) -> int:
                 chip=arguments.chip,
                 card=arguments.card,
                 no_input=arguments.no_input,
+                said=sentences.said,
             )
     except toolbox.ToolMissing as error:
-        return toolbox.missing(error)
+        return toolbox.missing(error, sentences.said)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(sentences: Sentences) -> Parser:
+    """Of everything; each command's own is in it, or in its module."""
+    said, layout = sentences.said, argparse.RawDescriptionHelpFormatter
+    parser = Parser(sentences, COLUMN_COMMAND, described(__doc__), formatter_class=layout)
+    add_language(parser)
+    made = functools.partial(Parser, sentences)
+    commands = parser.add_subparsers(  # type: ignore[call-overload]
+        dest="command", required=True, metavar="COMMAND", parser_class=made
+    )
+    column = _add_column(commands, sentences)
+    config = _add_config(commands, sentences)
+    for name, (_, text) in DELEGATED.items():
+        commands.add_parser(name, help=said(text))
+    parser.epilog = f"{column.format_usage()}\n{column.epilog}\n\n{config.format_usage()}"
+    return parser
+
+
+def _add_column(commands: argparse._SubParsersAction[Parser], sentences: Sentences) -> Parser:
     from sim.chip.options import CHIPS
-    from sim.real import command, configuration
+    from sim.real import command
     from sim.real.runtimes import RUNTIMES
     from sim.servers import own_time
 
-    layout = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
-        prog=COLUMN_COMMAND,
-        description=described(__doc__),
-        formatter_class=layout,
+    column = commands.add_parser(
+        "column",
+        help=sentences.said("run one column in real time"),
+        description=(command.__doc__ or "").partition("`: ")[2],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    column = commands.add_parser("column", help="run one column in real time", formatter_class=layout)
-    column.description = (command.__doc__ or "").partition("`: ")[2]
+    add_language(column)
     add = column.add_argument
     add("--config", type=Path, required=True, metavar="FILE", help="configuration document (JSON)")
     add("--runtime", choices=RUNTIMES, default="cpython", help="(default: %(default)s)")
@@ -98,16 +126,23 @@ def _parser() -> argparse.ArgumentParser:
         {
             "commands, one a line on standard input:": command.COMMANDS,
             "events, one JSON object a line:": command.EVENTS,
-        }
+        },
+        sentences.said,
     )
+    return column
 
-    config = commands.add_parser("config", help="print a complete configuration for one column")
-    config.description = (configuration.__doc__ or "").partition("`: ")[2]
+
+def _add_config(commands: argparse._SubParsersAction[Parser], sentences: Sentences) -> Parser:
+    from sim.real import configuration
+
+    config = commands.add_parser(
+        "config",
+        help=sentences.said("print a complete configuration for one column"),
+        description=(configuration.__doc__ or "").partition("`: ")[2],
+    )
+    add_language(config)
     configuration.add_arguments(config)
-    for name, (_, text) in DELEGATED.items():
-        commands.add_parser(name, help=text)
-    parser.epilog = f"{column.format_usage()}\n{column.epilog}\n\n{config.format_usage()}"
-    return parser
+    return config
 
 
 if __name__ == "__main__":

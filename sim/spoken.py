@@ -1,6 +1,6 @@
-"""What the simulator says to technicians, in the language of the person who types: `make run`, `board` and `servers`.
+"""What the simulator says to technicians and integrators, in the language of the person who types.
 
-Everything else of `python -m sim` is for integrators and developers, and speaks English.
+`python -m sim campaign`, `renewals`, `city` and `bench` are for developers, and speak English.
 """
 
 from __future__ import annotations

@@ -27,26 +27,31 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from common import release
-from common.arguments import byte_count, described
+from common.arguments import Parser, add_language, byte_count, described, whole
 from common.home import COLUMN_COMMAND
 from common.ports import HOST
+from common.sentences import LANGUAGES, Sentences, any_letters
 from desk.rollout.book import Book
 from field import bundle, provision
 from field import release as releases
 from field.documents import KEYS_FILE
 from firmware import VERSION
 from sim.demo.desk_client import DeskClient
-from sim.demo.desk_process import DeskProcess
-from sim.demo.presses import Seen, unheard_of, unknown
+from sim.demo.desk_process import DeskError, DeskProcess
+from sim.demo.presses import Seen, Taken, unheard_of, unknown
 from sim.fleet.broker import ProvisionedBroker
 from sim.real import flash_image
 from sim.real.changed import Change, changed_copy
 from sim.real.column import RealColumn
 from sim.real.flash_image import PROJECT
+from sim.real.runtimes import RUNTIMES
+from sim.servers.broker import BrokerError
 from sim.servers.stand_ins import TimeServer
+from sim.spoken import spoken
 from tools import toolbox
 
 FLEET = PROJECT / "examples" / "petropavl"
+COLUMNS_MAX = 19  # the example has no more
 BAD, GOOD = "1.0.1", "1.0.2"
 PATIENCE_S = 300.0
 POLL_S = 0.2
@@ -75,35 +80,54 @@ class RolloutFailed(Exception):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} rollout", description=described(__doc__))
-    parser.add_argument("--columns", type=int, default=19, help="of the example fleet (default: %(default)s)")
-    parser.add_argument("--runtime", default="micropython", help="of the virtual boards (default: %(default)s)")
-    parser.add_argument("--heap", type=byte_count, metavar="BYTES", help="of MicroPython, that the firmware has")
-    arguments = parser.parse_args(argv)
+    any_letters()
+    argv = sys.argv[1:] if argv is None else argv
+    sentences = spoken(argv)
+    said, arguments = sentences.said, _parser(sentences).parse_args(argv)
+
+    def say(text: str) -> None:
+        print(said(text), flush=True)
+
     try:
         with tempfile.TemporaryDirectory(prefix="sos-rollout-") as folder:
-            found = perform(Path(folder), arguments.columns, arguments.runtime, _say, arguments.heap)
+            count, runtime = arguments.columns, arguments.runtime
+            found = perform(Path(folder), count, runtime, say, arguments.heap, language=sentences.language)
     except toolbox.ToolMissing as error:
-        return toolbox.missing(error)
-    except RolloutFailed as error:
-        print(f"FAILED: {error}", file=sys.stderr)
+        return toolbox.missing(error, said)
+    except (RolloutFailed, BrokerError, DeskError, OSError) as error:
+        print(said(f"FAILED: {error}"), file=sys.stderr)
         return 1
     print(json.dumps(found._asdict()))
     return 0
 
 
-def _say(text: str) -> None:
-    print(text, flush=True)
+def _parser(sentences: Sentences) -> Parser:
+    description = described(__doc__).partition("`: ")[2].strip()
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = Parser(sentences, f"{COLUMN_COMMAND} rollout", description, formatter_class=layout)
+    add_language(parser)
+    add, count = parser.add_argument, whole("columns", 1, COLUMNS_MAX)
+    add("--columns", type=count, default=COLUMNS_MAX, metavar="N", help="of the example fleet (default: %(default)s)")
+    help_text = "of the virtual boards (default: %(default)s)"
+    add("--runtime", choices=RUNTIMES, default="micropython", help=help_text)
+    add("--heap", type=byte_count, metavar="BYTES", help="of MicroPython, that the firmware has")
+    return parser
 
 
 def perform(
-    folder: Path, count: int, runtime: str, say: Callable[[str], None], heap_bytes: int | None = None
+    folder: Path,
+    count: int,
+    runtime: str,
+    say: Callable[[str], None],
+    heap_bytes: int | None = None,
+    *,
+    language: str = LANGUAGES[0],
 ) -> Figures:
-    """Raises RolloutFailed."""
+    """`say` gets English; `language` is what provisioning tells of itself in. Raises RolloutFailed."""
     key = rsa.generate_private_key(release.EXPONENT, release.KEY_BITS)
     table = _fleet(folder, count, key)
     out = folder / "provisioned"
-    if provision.main([str(table), "--out", str(out)]):
+    if provision.main([str(table), "--out", str(out), "--lang", language]):
         raise RolloutFailed("the fleet cannot be provisioned")
     bad = _release(folder / "bad", BAD, [_QUICK, _LEAVES, _DEAF], key)
     good = _release(folder / "good", GOOD, [_QUICK], key)
@@ -216,10 +240,14 @@ class Town:
         """Presses of which a column and the desk do not say the same, each with what the desk has."""
         incidents, taken = self._desk.incidents(), list(self._seen.taken)
         has = {one.id: f"the desk has {one.press} of it, {one.state}" for one in incidents}
-        found = [("is not at the desk", one) for one in unknown(taken, incidents)]
-        found += [("is at the desk, but not taken", one) for one in unheard_of(taken, incidents)]
-        found += [("has no end at the column", one) for one in self._seen.waiting()]
-        return [f"{one} {what}; {has.get(one.incident, 'the desk knows no such incident')}" for what, one in found]
+
+        def had(one: Taken) -> str:
+            return has.get(one.incident, "the desk knows no such incident")
+
+        found = [f"{one} is not at the desk; {had(one)}" for one in unknown(taken, incidents)]
+        found += [f"{one} is at the desk, but not taken; {had(one)}" for one in unheard_of(taken, incidents)]
+        found += [f"{one} has no end at the column; {had(one)}" for one in self._seen.waiting()]
+        return found
 
     def _is_watching(self, name: str) -> bool:
         """A column that restarts just now has no lamp, and nobody would take it for one that works."""

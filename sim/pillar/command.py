@@ -16,15 +16,17 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from common.arguments import described
+from common.arguments import Parser, add_language, described
 from common.home import COLUMN_COMMAND
+from common.sentences import Sentences, any_letters
 from common.signals import exit_on
 from sim.pillar.pillar import Pillar
 from sim.pillar.server import PillarServer
-from sim.real.command import print_event
+from sim.real.command import Tell, printer, unreadable
 from sim.real.runtimes import RUNTIMES
 from sim.servers.own_time import HELP as OWN_TIME_HELP
 from sim.servers.own_time import own_time
+from sim.spoken import spoken
 from tools import toolbox
 
 EXIT_USAGE = 2
@@ -32,37 +34,55 @@ EXIT_USAGE = 2
 
 def main(argv: list[str]) -> int:
     """Run it; returns the exit status."""
-    arguments = _parser().parse_args(argv)
+    any_letters()
+    sentences = spoken(argv)
+    said, arguments = sentences.said, _parser(sentences).parse_args(argv)
     exit_on(signal.SIGTERM, signal.SIGINT, status=0)
     try:
         given = arguments.config.read_bytes()
+    except OSError as error:
+        print(said(unreadable(error)), file=sys.stderr)
+        return EXIT_USAGE
+    try:
         host, port = arguments.listen
         with (
             own_time(given) if arguments.clock else nullcontext(given) as config,
             PillarServer(host, port, public_url=arguments.public_url) as server,
         ):
-            _serve(server, json.loads(config), arguments)
+            _serve(server, _document(config, arguments.config), arguments, printer(said))
         return 0
     except (OSError, ValueError) as error:
-        print(f"error: {error}; make a configuration with: {COLUMN_COMMAND} config --help", file=sys.stderr)
+        print(said(f"error: {error}"), file=sys.stderr)
         return EXIT_USAGE
     except toolbox.ToolMissing as error:
-        return toolbox.missing(error)
+        return toolbox.missing(error, said)
 
 
-def _serve(server: PillarServer, config: Any, arguments: argparse.Namespace) -> None:
-    if not isinstance(config, dict) or not isinstance(config.get("device_id"), str):
-        raise ValueError(f"{arguments.config}: must be a JSON object with a device_id")
+def _document(config: bytes, path: Path) -> dict[str, Any]:
+    """Raises ValueError."""
+    try:
+        document = json.loads(config)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path}: {error}") from None
+    if not isinstance(document, dict) or not isinstance(document.get("device_id"), str):
+        raise ValueError(f"{path}: must be a JSON object with a device_id")
+    return document
+
+
+def _serve(server: PillarServer, config: dict[str, Any], arguments: argparse.Namespace, tell: Tell) -> None:
     config = server.configured(config)
     column = {"runtime": arguments.runtime, "flash_path": arguments.flash, "seed": arguments.seed}
-    with server.add(Pillar(config, on_event=print_event, **column)) as pillar:
-        print_event({"t_ms": pillar.now_ms(), "event": "pillar", "url": server.page(pillar.device_id)})
+    with server.add(Pillar(config, on_event=tell, **column)) as pillar:
+        tell({"t_ms": pillar.now_ms(), "event": "pillar", "url": server.page(pillar.device_id)})
         pillar.power_on()
         threading.Event().wait()  # for a signal
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} pillar", description=described(__doc__))
+def _parser(sentences: Sentences) -> Parser:
+    description = described(__doc__).partition("`: ")[2].strip()
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = Parser(sentences, f"{COLUMN_COMMAND} pillar", description, formatter_class=layout)
+    add_language(parser)
     add = parser.add_argument
     add("--config", type=Path, required=True, metavar="FILE", help="configuration document (JSON); its stream.webrtc "
         "and stream.http are replaced by this pillar's own")  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -11,7 +12,7 @@ from typing import Any
 
 from common.assumptions import on_chip
 from common.commands import command_lines
-from common.home import COLUMN_COMMAND
+from common.home import COLUMN_TYPED
 from common.signals import exit_on
 from sim.chip.contact import parse_wave
 from sim.real.column import RealColumn
@@ -121,8 +122,20 @@ _HANDLERS: dict[str, Callable[..., None]] = {
 
 
 def unreadable(error: OSError) -> str:
-    """What is told of a configuration that is not there."""
-    return f"error: --config: cannot be read, make one with {COLUMN_COMMAND} config --help: {error}"
+    """What is told of a configuration that cannot be read, and what to do next: only what is missing can be made."""
+    path = error.filename
+    match error:
+        case FileNotFoundError() | NotADirectoryError():
+            arguments = "--device-id test-01 --region nko --broker 127.0.0.1:1883"
+            command = f"{COLUMN_TYPED} config {arguments} > {shlex.quote(str(path))}"
+            why = f"there is no such file; this makes one: {command}"
+        case PermissionError():
+            why = "you may not read it: its owner may, or whoever has chmod +r done to it"
+        case IsADirectoryError():
+            why = "it is a folder: name the file in it"
+        case _:
+            why = str(error.strerror)
+    return f"error: --config: {path}: {why}"
 
 
 def main(
@@ -137,9 +150,11 @@ def main(
     chip: str,
     no_input: bool,
     card: Path | None = None,
+    said: Callable[[str], str] = str,
 ) -> int:
-    """Run one column until `quit`; returns the exit status."""
+    """Run one column until `quit`; returns the exit status. `said` turns a text into the person's language."""
     exit_on(signal.SIGTERM, signal.SIGINT)
+    tell = printer(said)
     try:
         figures = None if card is None else on_chip(chip, card)
         with RealColumn(
@@ -152,16 +167,16 @@ def main(
             seed=seed,
             chip=chip,
             figures=figures,
-            on_event=print_event,
+            on_event=tell,
         ) as column:
             column.power_on()
             run(
                 column,
                 command_lines(no_input=no_input),
-                lambda event, **more: print_event({"t_ms": column.now_ms(), "event": event, **more}),
+                lambda event, **more: tell({"t_ms": column.now_ms(), "event": event, **more}),
             )
     except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(said(f"error: {error}"), file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
         return 128 + signal.SIGINT

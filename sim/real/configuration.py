@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -51,11 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--chip", choices=CHIPS, default="esp32", help="whose default pins to use (default: %(default)s)")
 
 
-def main(arguments: argparse.Namespace) -> int:
+def main(arguments: argparse.Namespace, said: Callable[[str], str] = str) -> int:
+    """`said` turns a text into the person's language."""
     try:
         document = make(arguments)
     except ConfigurationError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(said(f"error: {error}"), file=sys.stderr)
         return EXIT_USAGE
     _for_its_owner_only(sys.stdout)
     print(json.dumps(document, ensure_ascii=False, indent=2))

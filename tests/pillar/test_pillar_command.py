@@ -78,7 +78,7 @@ def test_a_broken_configuration_runs_and_names_the_key(tmp_path: Path) -> None:
         ("{}", "must be a JSON object with a device_id"),
         ("[1]", "must be a JSON object with a device_id"),
         ("{", "Expecting property name"),
-        (None, "No such file"),
+        (None, "there is no such file; this makes one: "),
     ],
 )
 def test_an_unusable_configuration_is_explained(tmp_path: Path, document: str | None, told: str) -> None:

@@ -163,7 +163,7 @@ def test_wrong_arguments_are_explained(tmp_path: Path) -> None:
     fault = run_sim("board", "--fault", "rust")
     assert fault.returncode == 2 and "must be one of unplugged" in fault.stderr
     missing = run_sim("board", "--config", str(tmp_path / "none.json"))
-    assert missing.returncode == 2 and "python -m sim config --help" in missing.stderr
+    assert missing.returncode == 2 and "python -m sim config --device-id test-01" in missing.stderr
     shown = run_sim("board", "--help").stdout
     for words in ("unplugged-at", "press MS", "unplug ", "console "):
         assert words in shown
