@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from browser_probe import PHONE, DeskPage, Visitor
-from desk_page_probe import FakeDesk, incident, now_ms
+from desk_page_probe import STATIC, FakeDesk, incident, now_ms
 from playwright.sync_api import expect
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
@@ -146,3 +148,48 @@ def test_the_key_takes_the_shown_call_else_the_longest_wait_and_says_when_none_w
     desk.becomes(CALL, "accepted")
     expect(desk.get("incident", id=CALL)).to_be_visible()
     assert accepted(server) == [third, CALL]
+
+
+DOES = {"Digit1", "Digit2", "Digit3", "Digit4", "Digit5", "Digit6", "KeyS"}
+"""Single keys that do something whatever is shown: views (the sixth for who may read it), and the sound."""
+
+
+def test_a_key_that_does_nothing_says_why(server: FakeDesk, desk: DeskPage) -> None:
+    """D and C did nothing without a word. Every single key of keys.js, where no call is: red for one that swallows its
+    press (give `press` in panel.js a bare return), and for a new key that says nothing. Then those of a call that is
+    over, and of one that is not taken up again."""
+    keys = (STATIC / "js" / "keys.js").read_text("utf-8")
+    codes = re.findall(r"(\w+): \"", keys.partition("PLACES = {")[2].partition("}")[0]) + ["KeyT"]
+    assert len(codes) > 18
+    line = desk.get("key-line")
+    for code in codes:
+        if code not in DOES:
+            desk.page.keyboard.press(code)
+            expect(line).to_have_text(re.compile(f"^{({'Minus': '-', 'Equal': '='}).get(code, code[-1])}: .{{8}}"))
+    desk.page.keyboard.press("1")
+    expect(line).to_be_hidden()
+    at = now_ms()
+    server.put(incident(CALL, state="closed", outcome="other", closed_ms=at, at_ms=at - 4))
+    server.put(incident(REAL, state="dispatched", by="anna", accepted_ms=at, dispatched_ms=at, at_ms=at - 3))
+    desk.open(REAL)
+    desk.page.keyboard.press("d")
+    expect(line).to_have_text("D: Help sent")
+    server.put(incident(REAL, state="closed", by="anna", outcome="other", closed_ms=at, at_ms=at - 3))
+    expect(desk.get("incident", id=REAL)).to_have_attribute("data-state", "closed")
+    for key in "dc":
+        desk.page.keyboard.press(key)
+        expect(line).to_have_text(f"{key.upper()}: this call is closed.")
+
+
+def test_closing_without_an_outcome_says_what_is_missing(server: FakeDesk, desk: DeskPage) -> None:
+    """Enter did nothing. Red where `confirmClose` returns before it has said so."""
+    server.put(incident(CALL, state="accepted", by="anna", accepted_ms=now_ms()))
+    desk.open(CALL)
+    desk.page.keyboard.press("c")
+    desk.page.keyboard.press("Enter")
+    expect(desk.get("close-missing")).to_have_text("Choose how it ended first: a digit from 1 to 5, or a click.")
+    assert server.posts == []
+    desk.page.keyboard.press("1")
+    expect(desk.get("close-missing")).to_have_text("")
+    desk.page.keyboard.press("Enter")
+    desk.becomes(CALL, "closed")

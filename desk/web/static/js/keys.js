@@ -29,9 +29,13 @@ export const enable = (on) => localStorage.setItem(KEPT, on ? "on" : "off");
 
 const HELD = { KeyT: "hold" };
 
+/** As it stands on the key. */
+const cap = ({ code, key }) => (code === "Minus" ? "-" : code === "Equal" ? "=" : /^(Key|Digit)./.test(code) ? code.at(-1) : key);
+
 /** Calls `actions[name]()` for each key; what it does with the event is then over. `held[name](on)` for keys that are
- * held: when they are pressed and when they are let go of, or the window is left. */
-export function listen(actions, held) {
+ * held: when they are pressed and when they are let go of, or the window is left. Each gives why it did nothing, "" if
+ * it did something: `said(key, why)` is for every key, so that none is pressed in vain without a word. */
+export function listen(actions, held, said) {
   let now = null; // the place of the key that is held
   const letGo = () => {
     if (now) held[HELD[now]](false);
@@ -42,7 +46,7 @@ export function listen(actions, held) {
     if (now || other || !HELD[event.code] || !enabled()) return;
     event.preventDefault();
     now = event.code;
-    held[HELD[now]](true);
+    said(cap(event), held[HELD[now]](true));
   });
   document.addEventListener("keyup", (event) => { if (event.code === now) letGo(); });
   window.addEventListener("blur", letGo);
@@ -51,7 +55,7 @@ export function listen(actions, held) {
     if (!name || !actions[name] || (!enabled() && name !== "leave")) return;
     if (name === "leave" && document.querySelector("dialog[open]")) return; // the dialog closes itself
     if (name !== "leave") event.preventDefault();
-    actions[name]();
+    said(cap(event), actions[name]());
   });
 }
 

@@ -8,6 +8,7 @@ import * as columns from "./columns.js";
 import { plain, setAttribute, setText } from "./dom.js";
 import * as feed from "./feed.js";
 import { chooseLanguage, has, onLanguage, t } from "./i18n.js";
+import * as keyLine from "./key-line.js";
 import * as keys from "./keys.js";
 import * as map from "./map.js";
 import * as panel from "./panel.js";
@@ -125,12 +126,14 @@ function next() {
   const pool = waiting.length ? waiting : calls;
   const at = pool.findIndex((one) => one.id === store.selected?.id);
   if (pool.length) select("incident", pool[(at + 1) % pool.length].id);
+  return pool.length ? "" : t("key.none-open");
 }
 
 function walk(step) {
   const order = [...document.querySelectorAll("#strips > .strip")].map((node) => node.dataset.id);
   const at = order.indexOf(store.selected?.id);
   if (order.length) select("incident", order[at < 0 ? 0 : (at + step + order.length) % order.length]);
+  return order.length ? "" : t("key.none-open");
 }
 
 function leave() {
@@ -207,7 +210,7 @@ async function login(event) {
 // -- the whole
 
 function translateAll() {
-  for (const part of [strips, accepting, columns, map, panel, register, statistics, upkeep, audit, rollouts]) part.render();
+  for (const part of [strips, keyLine, columns, map, panel, register, statistics, upkeep, audit, rollouts]) part.render();
   shift.render();
   account.render();
   showDesk();
@@ -238,14 +241,15 @@ function wire() {
   for (const event of ["pointerdown", "keydown"]) document.addEventListener(event, touched, { capture: true });
   window.addEventListener("pagehide", panel.stopMedia);
   sound.onSound(showSound);
+  const done = (act) => () => { act(); return ""; };
   keys.listen({
     accept: accepting.accept, dispatch: () => panel.press("dispatch"), close: () => panel.press("close"),
     play: panel.play, mic: panel.talk, quieter: () => panel.amplify(-1), louder: () => panel.amplify(1),
-    next, down: () => walk(1), up: () => walk(-1), filter: focusFilter, help: openHelp,
-    camera0: () => panel.camera(0), camera1: () => panel.camera(1), camera2: () => panel.camera(2), audit: () => go("audit"),
-    board: () => go("board"), register: () => go("register"), statistics: () => go("statistics"), upkeep: () => go("upkeep"), sound: toggleSound, leave,
-    rollouts: () => { if (rollouts.mayRead()) go("rollouts"); },
-  }, { hold: panel.hold });
+    next, down: () => walk(1), up: () => walk(-1), filter: done(focusFilter), help: done(openHelp),
+    camera0: () => panel.camera(0), camera1: () => panel.camera(1), camera2: () => panel.camera(2), sound: done(toggleSound), leave: done(leave),
+    ...Object.fromEntries(["audit", "board", "register", "statistics", "upkeep"].map((view) => [view, done(() => go(view))])),
+    rollouts: () => (rollouts.mayRead() ? done(() => go("rollouts"))() : t("key.no-releases")),
+  }, { hold: panel.hold }, keyLine.say);
 }
 
 async function begin() {

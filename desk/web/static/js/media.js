@@ -119,11 +119,18 @@ export function media(incidentId, parts) {
     setText(loudness, t("mic.loudness", { db: `${player.loudness > 0 ? "+" : ""}${player.loudness}` }));
   }
 
-  /** Talk for as long as it is held. */
+  /** Why nobody can look here, or (`talking`) speak; "": they can. */
+  function refused(talking) {
+    if (!visible) return t("media.none");
+    return mayNot(LOOK) || (talking && !open ? t("mic.closed") : "");
+  }
+
+  /** Talk for as long as it is held. Gives why not, else "". */
   function hold(on) {
-    if (on && (!visible || !open || player.live || !may(LOOK))) return;
-    if (on && !begun()) return;
-    player.hold(on);
+    const why = on && (refused(true) || (player.live ? t("key.talks") : ""));
+    if (why) return why;
+    if (!on || begun()) player.hold(on);
+    return "";
   }
 
   function begin() {
@@ -139,14 +146,17 @@ export function media(incidentId, parts) {
   }
 
   function toggle() {
-    if (!visible || !may(LOOK)) return;
+    const why = refused(false);
+    if (why) return why;
     if (player.running) player.stop();
     else begin();
+    return "";
   }
 
-  async function toggleTalk() {
-    if (!visible || !open || !may(LOOK)) return; // nobody is at the other end of a call that is over
-    if (begun()) await player.talk(!player.live);
+  function toggleTalk() {
+    const why = refused(true); // nobody is at the other end of a call that is over
+    if (!why && begun()) player.talk(!player.live);
+    return why;
   }
 
   function update(incident) {
@@ -157,9 +167,11 @@ export function media(incidentId, parts) {
     if (isCall) why.hide();
     draw();
   }
-  /** So many steps louder there, or quieter. */
+  /** So many steps louder there, or quieter. Gives why not, else "". */
   function amplify(steps) {
-    if (!louder.hidden) player.amplify(steps);
+    const why = refused(true) || (player.canAmplify(steps) ? "" : t(player.state === "playing" ? "key.as-loud" : "key.no-picture"));
+    if (!why) player.amplify(steps);
+    return why;
   }
   return { toggle, toggleTalk, hold, amplify, update, stop: () => player.stop() };
 }

@@ -5,7 +5,7 @@ import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { Player } from "./player.js";
 import { reasonForm } from "./reason.js";
-import { gate, may } from "./rights.js";
+import { gate, mayNot } from "./rights.js";
 import { isActual, isOpen, store } from "./store.js";
 import { whyNot } from "./words.js";
 
@@ -19,8 +19,8 @@ export function nearby(incidentId, parts) {
   const words = el("p", { class: "media-state", testid: "camera-state", role: "status" });
   const screen = el("div", { class: "screen", hidden: true }, video, words);
   const list = el("div", { class: "cameras", testid: "cameras" });
-  const why = reasonForm("camera-reason", list);
-  parts.nearby = el("section", { class: "part", hidden: true }, el("h3", { "data-t": "cameras.title", text: t("cameras.title") }), list, why.node, screen);
+  const reason = reasonForm("camera-reason", list);
+  parts.nearby = el("section", { class: "part", hidden: true }, el("h3", { "data-t": "cameras.title", text: t("cameras.title") }), list, reason.node, screen);
   const player = new Player(video, draw, () => {}, () => {}, false);
   let [cameras, shown, incident, asked] = [[], null, null, false];
 
@@ -50,22 +50,27 @@ export function nearby(incidentId, parts) {
 
   function stop() {
     player.stop();
-    why.hide();
+    reason.hide();
     shown = null;
     draw();
   }
 
-  /** Shows the camera of that number, or ends it. */
+  /** Shows the camera of that number, or ends it. Gives why not, else "". */
   function toggle(index) {
     const camera = cameras[index];
-    if (!camera || !may(LOOK)) return;
-    if (camera.id === shown && player.running) return stop();
-    const begin = (reason) => {
+    const why = camera ? mayNot(LOOK) : t("key.no-camera");
+    if (why) return why;
+    if (camera.id === shown && player.running) {
+      stop();
+      return "";
+    }
+    const begin = (given) => {
       shown = camera.id;
-      player.start(incidentPath(incidentId, `/cameras/${encodeURIComponent(camera.id)}/whep`), reason);
+      player.start(incidentPath(incidentId, `/cameras/${encodeURIComponent(camera.id)}/whep`), given);
     };
     if (isOpen(incident) && isActual(incident)) begin("");
-    else why.ask(begin);
+    else reason.ask(begin);
+    return "";
   }
 
   async function read() {

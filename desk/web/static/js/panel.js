@@ -33,14 +33,15 @@ function actionButton(what) {
 
 /** The close form: an outcome must be chosen, nothing is preset. Its keys: a digit chooses, Enter closes. */
 function closeForm(parts) {
-  parts.outcome = el("fieldset", { class: "outcome", testid: "outcome", on: { change: () => { updateOutcomes(parts); parts.confirm.disabled = !chosen(parts); }, keydown: chooseByKey } },
+  parts.outcome = el("fieldset", { class: "outcome", testid: "outcome", on: { change: () => { updateOutcomes(parts); setText(parts.missing, ""); parts.confirm.disabled = !chosen(parts); }, keydown: chooseByKey } },
     el("legend", { "data-t": "close.outcome" }));
   parts.misuse = el("select", { testid: "misuse", on: { keydown: (event) => { if (event.key === "Enter") { event.preventDefault(); confirmClose(); } } } });
   parts.misuseRow = el("label", { class: "misuse", hidden: true }, el("span", { "data-t": "close.misuse" }), parts.misuse);
   parts.confirm = button({ class: "do primary", testid: "close-confirm" }, () => confirmClose());
   parts.confirm.disabled = true;
   parts.cancel = button({ class: "quiet", testid: "close-cancel" }, () => closing(false));
-  return el("div", { class: "close-form", hidden: true }, parts.outcome, parts.misuseRow, parts.confirm, parts.cancel);
+  parts.missing = el("p", { class: "wrong", role: "alert", testid: "close-missing" });
+  return el("div", { class: "close-form", hidden: true }, parts.outcome, parts.misuseRow, parts.missing, parts.confirm, parts.cancel);
 }
 
 const radios = (parts) => [...parts.outcome.querySelectorAll("input")];
@@ -249,6 +250,7 @@ export function render() {
 function closing(open) {
   const { form, close } = shown.parts;
   form.hidden = !open;
+  setText(shown.parts.missing, "");
   update();
   if (open) radios(shown.parts)[0]?.focus();
   else close.focus();
@@ -257,6 +259,7 @@ function closing(open) {
 async function confirmClose() {
   const { parts, id } = shown;
   const outcome = chosen(parts);
+  setText(parts.missing, outcome ? "" : t("close.missing", { n: radios(parts).length }));
   if (!outcome) return;
   const misuse = outcome === "false" && parts.misuse.value ? { misuse: parts.misuse.value } : {};
   if (await act(id, "close", { outcome, note: parts.note.value.trim(), ...misuse })) {
@@ -275,28 +278,40 @@ async function save(what) {
   }
 }
 
-/** A step for the call that is shown: accept, dispatch, close (which asks for the outcome first). */
-export function press(what) {
-  const incident = selectedIncident();
-  if (!shown || !incident || shown.parts[what].disabled) return;
-  const hidden = shown.parts[what].hidden && (what !== "close" || shown.parts.form.hidden); // the form hides its own button
-  if (hidden) return;
-  if (what === "close") closing(shown.parts.form.hidden);
-  else act(incident.id, what);
+/** Why that step cannot be taken; "": it can. */
+function refused(what, incident) {
+  if (!isCall(incident)) return t("key.test");
+  if (!isOpen(incident)) return t("key.closed");
+  if (mayNot(right(what))) return mayNot(right(what));
+  if (what === "dispatch" && isRevealed(incident)) return t("key.exercise");
+  return (RANK[incident.state] ?? 0) >= RANK[STEPS[what]] ? t(`done.${what}`) : "";
 }
 
-/** Picture (p) and microphone (m) of the call that is shown. */
-export const play = () => shown?.player.toggle();
-export const talk = () => shown?.player.toggleTalk();
-export const hold = (on) => shown?.player.hold(on);
-export const amplify = (steps) => shown?.player.amplify(steps);
+/** A step for the call that is shown: accept, dispatch, close (which asks for the outcome first). Gives why it is not
+ * taken, else "". */
+export function press(what) {
+  const incident = selectedIncident();
+  const why = shown && incident ? refused(what, incident) : t("key.no-call");
+  if (why) return why;
+  if (what === "close") closing(shown.parts.form.hidden);
+  else act(incident.id, what);
+  return "";
+}
+
+const ofCall = (does) => (shown ? does(shown) : t("key.no-call"));
+
+/** Picture (p) and microphone (m) of the call that is shown; each gives why it does nothing, else "". */
+export const play = () => ofCall(({ player }) => player.toggle());
+export const talk = () => ofCall(({ player }) => player.toggleTalk());
+export const hold = (on) => (on || shown ? ofCall(({ player }) => player.hold(on)) : "");
+export const amplify = (steps) => ofCall(({ player }) => player.amplify(steps));
 export function stopMedia() {
   shown?.player.stop();
   shown?.cameras.stop();
   shown?.kept.stop();
 }
 /** The nearest of the city's cameras, the next, the one after it. */
-export const camera = (index) => shown?.cameras.toggle(index);
+export const camera = (index) => ofCall(({ cameras }) => cameras.toggle(index));
 
 on("selected", show);
 on("incidents", (id) => {
