@@ -19,7 +19,7 @@ from aiohttp import web
 
 from common.home import DESK_COMMAND
 from desk import trouble
-from desk.web import roles
+from desk.web import error_page, roles
 from desk.web.accounts import Account, Accounts
 from desk.web.key import Key
 from desk.web.refusal import Refusal
@@ -145,9 +145,10 @@ class Guard:
         if self.with_accounts:
             return
         if any(name in request.headers for name in PROXIED):
-            raise Refusal(403, f"a desk behind a proxy needs accounts: {DESK_COMMAND} account add NAME --folder DIR")
+            why = f"a desk behind a proxy needs accounts: {DESK_COMMAND} account add NAME --folder DIR"
+            raise Refusal(403, why, code="proxy-accounts")
         if not is_loopback(_split(f"//{request.host}").hostname or ""):
-            raise Refusal(403, "a desk without accounts answers to 127.0.0.1 and localhost only")
+            raise Refusal(403, "a desk without accounts answers to 127.0.0.1 and localhost only", code="own-machine")
 
     def _check_origin(self, request: web.Request) -> None:
         """Refuse other sites' pages; for changes and the feed also requests that do not name their origin."""
@@ -224,20 +225,27 @@ def is_loopback(host: str) -> bool:
 
 @web.middleware
 async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn refusals and failures into JSON that reveals nothing of the inside."""
+    """Turn refusals and failures into JSON, or a page where a browser would show it, that reveals nothing of the
+    inside."""
     try:
         return await handler(request)
     except Refusal as refusal:
-        return web.json_response(refusal.document, status=refusal.status, headers=refusal.headers)
+        return _answer(request, refusal)
     except web.HTTPException as error:
-        if error.status < 400 or not request.path.startswith("/api/"):
+        if error.status < 400 or not (error_page.is_wanted(request) or request.path.startswith("/api/")):
             raise
-        return web.json_response(Refusal(error.status, error.reason).document, status=error.status)
+        allowed = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else {}
+        return _answer(request, Refusal(error.status, error.reason, allowed))
     except sqlite3.Error as error:
         log.exception("a request failed, for the register cannot be read: %s %s", request.method, request.path)
-        unread = Refusal(503, "the register could not be read", code="register-read", why=trouble.code_of(error))
-        return web.json_response(unread.document, status=unread.status)
+        why = trouble.code_of(error)
+        return _answer(request, Refusal(503, "the register could not be read", code="register-read", why=why))
     except Exception:
         log.exception("a request failed through an error of its own: %s %s", request.method, request.path)
-        failed = Refusal(500, "the desk failed at this; its log says where", code="failed")
-        return web.json_response(failed.document, status=failed.status)
+        return _answer(request, Refusal(500, "the desk failed at this; its log says where", code="failed"))
+
+
+def _answer(request: web.Request, refusal: Refusal) -> web.Response:
+    if error_page.is_wanted(request):
+        return error_page.answer(request, refusal)
+    return web.json_response(refusal.document, status=refusal.status, headers=refusal.headers)

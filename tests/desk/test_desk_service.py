@@ -108,7 +108,8 @@ def answers(proxy: Proxy) -> bool:
 
 @pytest.mark.mosquitto
 def test_behind_the_real_nginx(proxy: Proxy, desk: DeskRig, broker: Mosquitto, tmp_path: Path) -> None:
-    """The page, a login whose cookie stays on https, the feed, a decision; and who came is known by address."""
+    """The page, a login whose cookie stays on https, the feed, a decision; and who came is known by address. While the
+    desk is away nginx says so in three languages."""
     street = Speaker(broker)
 
     async def work() -> None:
@@ -133,6 +134,13 @@ def test_behind_the_real_nginx(proxy: Proxy, desk: DeskRig, broker: Mosquitto, t
 
     asyncio.run(asyncio.wait_for(work(), 3 * WAIT_S))
     street.close()
+
+    async def alone() -> None:
+        async with await proxy.browser() as browser, browser.get(proxy.url + "/") as away:
+            assert away.status == 502 and away.charset == "utf-8" and "Пульт не отвечает" in await away.text()
+
+    desk.close()
+    asyncio.run(asyncio.wait_for(alone(), WAIT_S))
     entries = audited(tmp_path / "desk")
     assert [entry["what"] for entry in entries] == ["login", "wrong password"]
     assert {entry["from"] for entry in entries} == {HOST}

@@ -20,7 +20,6 @@ from desk.media.trouble import STATUS
 DESK = STATIC.parents[1]
 KINDS = ("Refusal", "LedgerError")
 IS_A_PROGRAMS = "the page makes this itself: only another program can get it wrong"
-NO_PAGE_YET = "whoever sets the desk up sees it, in place of the page"
 WITHOUT_WORDS = {
     "refusal.py:parse_object": IS_A_PROGRAMS,
     "refusal.py:text": IS_A_PROGRAMS,  # not a string; what a person may get wrong has a code
@@ -29,9 +28,8 @@ WITHOUT_WORDS = {
     "asking.py:wanted": IS_A_PROGRAMS,
     "asking.py:body": IS_A_PROGRAMS,
     "asking.py:_name": IS_A_PROGRAMS,
-    "guard.py:_check_host": NO_PAGE_YET,
     "guard.py:_check_origin": "a browser always says Origin; what it says wrongly has a code",
-    "guard.py:refusals": "of aiohttp: no such path, no such method",
+    "guard.py:refusals": "of aiohttp: no such path, no such method; in a browser the status has words",
     "gateway.py:call": IS_A_PROGRAMS,
     "gateway.py:_say": IS_A_PROGRAMS,
     "watching.py:hang_up": "the page hangs up without waiting for an answer",

@@ -95,6 +95,8 @@ class DeskRig:
         return asyncio.run_coroutine_threadsafe(doing, self._loop).result(timeout_s)
 
     def close(self) -> None:
+        if not self._thread.is_alive():
+            return
         self.run(self._open.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(WAIT_S)

@@ -54,7 +54,7 @@ export async function use(known) {
 }
 
 /** The language to begin with: the one chosen before, else the browser's. */
-function preferred() {
+export function preferred() {
   const wishes = [localStorage.getItem(KEPT), ...navigator.languages.map((tag) => tag.slice(0, 2))];
   return wishes.find((wish) => wish in NAMES) ?? FALLBACK;
 }
