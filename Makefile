@@ -22,17 +22,35 @@ LINK ?= build/board
 # LANG as it was typed behind make; the one of the environment comes with LC_ALL and the rest.
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
 TOOLBOX = $(PY) -m tools.toolbox $(SPEAK)
+TARGETS = $(PYTHON) tools/targets.py $(firstword $(MAKEFILE_LIST))
+NEEDY := desk provision revoke authority board image flash flash-all diag logs watch accept shell code
 
 .DEFAULT_GOAL := help
-.PHONY: help venv $(SETS:%=needs-%) tools run desk pictures test quick lint types types-host types-device build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell code bench campaign soak mutation lock clean
+.PHONY: help venv $(SETS:%=needs-%) $(NEEDY:%=given-%) tools run desk pictures test quick lint types types-host types-device build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell code bench campaign soak mutation lock clean
 
 help: ## list the targets
-	@$(PYTHON) tools/targets.py $(firstword $(MAKEFILE_LIST)) $(SPEAK)
+	@$(TARGETS) $(SPEAK)
 
 venv: needs-run needs-live needs-field needs-dev needs-stubs ## make .venv with all pinned packages
 
 $(SETS:%=needs-%): needs-%:
 	@$(PROVIDE) $* $(SPEAK)
+
+# Which variables a target cannot do without. What is missing is told before anything is installed.
+WANTS_desk = BROKER FOLDER
+WANTS_provision = FLEET
+WANTS_revoke = DEVICE
+WANTS_authority = DO
+WANTS_board = CONFIG
+WANTS_image = PORT IMAGE SHA256
+WANTS_flash = PORT CONFIG
+WANTS_flash-all = $(if $(BOARDS),BOARDS,$(if $(PORTS),PORTS,BOARDS|PORTS))
+WANTS_code = $(if $(PORT),PORT,$(if $(DEVICE)$(CHALLENGE),DEVICE CHALLENGE,PORT|DEVICE))
+$(foreach target,diag logs watch accept shell,$(eval WANTS_$(target) = PORT))
+MISSING = $(strip $(foreach name,$(WANTS_$(1)),$(if $($(name)),,$(name))))
+
+$(NEEDY:%=given-%): given-%:
+	@$(if $(call MISSING,$*),$(TARGETS) $(SPEAK) missing "$*" "$(WANTS_$*)" "$(call MISSING,$*)")
 
 tools: needs-run ## fetch and check MicroPython, mosquitto and the device libraries
 	@$(TOOLBOX)
@@ -42,8 +60,7 @@ run: needs-run ## three columns and the desk in the browser; UI=script (in a pip
 	@$(TOOLBOX) umqtt
 	@$(PY) -m sim demo $(if $(UI),--ui $(UI)) $(if $(RUNTIME),--runtime $(RUNTIME)) $(if $(FOLDER),--folder "$(FOLDER)") $(SPEAK)
 
-desk: needs-live ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk for columns elsewhere
-	@test -n "$(BROKER)" -a -n "$(FOLDER)" || { echo "error / ошибка / қате: make desk BROKER=HOST:PORT FOLDER=register"; exit 2; }
+desk: given-desk needs-live ## BROKER=HOST:PORT FOLDER=register [ARGS="--listen ..."]: the desk for columns elsewhere
 	@$(PY) -m desk --broker "$(BROKER)" --folder "$(FOLDER)" $(SPEAK) $(ARGS)
 
 pictures: needs-dev tools ## docs/img anew: the desk, a pillar (by their tests)
@@ -82,16 +99,13 @@ release: needs-field ## [OUT=build/release KEYS="a.pem b.pem" FLOOR=1.2.0 KEY=pr
 	@$(PY) -m field.release make --out "$(if $(findstring command,$(origin OUT)),$(OUT),build/release)" \
 	  $(if $(KEYS),--keys $(KEYS)) $(if $(FLOOR),--floor "$(FLOOR)") $(if $(KEY),--key "$(KEY)") $(SPEAK)
 
-provision: needs-field ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
-	@test -n "$(FLEET)" || { echo "error / ошибка / қате: make provision FLEET=examples/petropavl/fleet.csv"; exit 2; }
+provision: given-provision needs-field ## FLEET=fleet.csv [OUT=provisioned]: configurations, keys, the broker's files, labels
 	@$(PY) -m field.provision "$(FLEET)" --out "$(OUT)" $(SPEAK)
 
-revoke: needs-field ## DEVICE=ID [OUT=provisioned]: a stolen column is cut off at the broker and the desk
-	@test -n "$(DEVICE)" || { echo "error / ошибка / қате: make revoke DEVICE=petropavl-07"; exit 2; }
+revoke: given-revoke needs-field ## DEVICE=ID [OUT=provisioned]: a stolen column is cut off at the broker and the desk
 	@$(PY) -m field.revocation "$(DEVICE)" --out "$(OUT)" $(SPEAK)
 
-authority: needs-field ## DO=add|switch|drop [NAME=...] [ROLLOUT=status.json] [FORCE=1] [OUT=provisioned]: another authority takes the place of the one that is there
-	@test -n "$(DO)" || { echo "error / ошибка / қате: make authority DO=add -> DO=switch -> DO=drop: docs/provisioning.md"; exit 2; }
+authority: given-authority needs-field ## DO=add|switch|drop [NAME=...] [ROLLOUT=status.json] [FORCE=1] [OUT=provisioned]: another authority takes the place of the one that is there
 	@$(PY) -m field.authorities "$(DO)" $(if $(NAME),--name "$(NAME)") $(if $(ROLLOUT),--rollout "$(ROLLOUT)") $(if $(FORCE),--force) --out "$(OUT)" $(SPEAK)
 
 renew: needs-field ## [OUT=provisioned]: what provisioning made anew, sealed for each column: to be sent by python -m desk.rollout
@@ -101,54 +115,44 @@ servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"] [STAN
 	@$(TOOLBOX) mosquitto > /dev/null
 	@$(PY) -m sim servers "$(OUT)" --state "$(SERVERS)" $(foreach name,$(BREAK),--break "$(name)") $(if $(STAND_INS),--stand-ins) $(SPEAK)
 
-board: needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1 FAULT="deaf" CARD=file]: a virtual board, its serial port is LINK
-	@test -n "$(CONFIG)" || { echo "error / ошибка / қате: make board CONFIG=provisioned/columns/ID"; exit 2; }
+board: given-board needs-run needs-field ## CONFIG=provisioned/columns/ID [LINK=build/board HEAP=112k NO_PSRAM=1 FAULT="deaf" CARD=file]: a virtual board, its serial port is LINK
 	@$(TOOLBOX) micropython umqtt > /dev/null
 	@mkdir -p "$$(dirname "$(LINK)")"
 	@$(PY) -m sim board --wired-for "$(CONFIG)" --servers "$(SERVERS)/connect-to" --flash "$(LINK).img" --link "$(LINK)" \
 	  $(if $(RUNTIME),--runtime "$(RUNTIME)") $(if $(HEAP),--heap "$(HEAP)") $(if $(NO_PSRAM),--no-psram) \
 	  $(foreach name,$(FAULT),--fault "$(name)") $(if $(CARD),--card "$(CARD)") $(SPEAK)
 
-image: needs-field ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
-	@test -n "$(PORT)" -a -n "$(IMAGE)" || { echo "error / ошибка / қате: make image PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=..."; exit 2; }
+image: given-image needs-field ## PORT=/dev/ttyUSB0 IMAGE=ESP32.bin SHA256=... [ERASE=1]: MicroPython itself, with esptool
 	@$(PY) -m field.image "$(PORT)" "$(IMAGE)" --sha256 "$(SHA256)" $(if $(ERASE),--erase) $(SPEAK)
 
 FLASH = $(PY) -m field.flash --log "$(OUT)/flashed.csv" $(if $(FORCE),--force) $(SPEAK)
 
-flash: needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID [FORCE=1]: bring a board up to date; OUT/flashed.csv is the log
-	@test -n "$(PORT)" -a -n "$(CONFIG)" || { echo "error / ошибка / қате: make flash PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID"; exit 2; }
+flash: given-flash needs-field ## PORT=/dev/ttyUSB0 CONFIG=provisioned/columns/ID [FORCE=1]: bring a board up to date; OUT/flashed.csv is the log
 	@$(TOOLBOX) umqtt > /dev/null
 	@$(FLASH) "$(PORT)=$(CONFIG)"
 
-flash-all: needs-field ## BOARDS="PORT=CONFIG 'PORT=A FOLDER'", or PORTS="PORT PORT" of columns that OUT provisioned [FORCE=1]: several at once
-	@test -n "$(BOARDS)$(PORTS)" || { echo 'error / ошибка / қате: make flash-all BOARDS="PORT=CONFIG PORT=CONFIG" | PORTS="PORT PORT"'; exit 2; }
+flash-all: given-flash-all needs-field ## BOARDS="PORT=CONFIG 'PORT=A FOLDER'", or PORTS="PORT PORT" of columns that OUT provisioned [FORCE=1]: several at once
 	@$(TOOLBOX) umqtt > /dev/null
 	@$(FLASH) $(BOARDS) $(foreach port,$(PORTS),"$(port)=$(OUT)/columns")
 
-diag: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
-	@test -n "$(PORT)" || { echo "error / ошибка / қате: make diag PORT=/dev/ttyUSB0"; exit 2; }
+diag: given-diag needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: check up on a column on duty: PASS, WARN, FAIL, and what to do
 	@$(TOOLBOX) umqtt > /dev/null
 	@$(PY) -m field.diag "$(PORT)" $(if $(JSON),--json) --out "$(OUT)" $(SPEAK)
 
-logs: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: last reset, faults and journal of a column on duty
-	@test -n "$(PORT)" || { echo "error / ошибка / қате: make logs PORT=/dev/ttyUSB0"; exit 2; }
+logs: given-logs needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: last reset, faults and journal of a column on duty
 	@$(PY) -m field.logs "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
-watch: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: lamp, button, link and queue of a column on duty, live
-	@test -n "$(PORT)" || { echo "error / ошибка / қате: make watch PORT=/dev/ttyUSB0"; exit 2; }
+watch: given-watch needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru]: lamp, button, link and queue of a column on duty, live
 	@$(PY) -m field.watch "$(PORT)" $(if $(JSON),--json) $(SPEAK)
 
-accept: needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru] [SECONDS=60] [SERVER=HOST:8883 WIFI=ssid: a TLS session too] [JUMPER=18-23: a lead between two pins]: a board's figures against the model's
-	@test -n "$(PORT)" || { echo "error / ошибка / қате: make accept PORT=/dev/ttyUSB0"; exit 2; }
+accept: given-accept needs-field ## PORT=/dev/ttyUSB0 [JSON=1] [LANG=ru] [SECONDS=60] [SERVER=HOST:8883 WIFI=ssid: a TLS session too] [JUMPER=18-23: a lead between two pins]: a board's figures against the model's
 	@$(PY) -m field.accept "$(PORT)" $(if $(JSON),--json) --out "$(OUT)" $(SPEAK) \
 	  $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(SERVER),--server "$(SERVER)" --wifi "$(WIFI)") $(if $(JUMPER),--jumper "$(JUMPER)")
 
-shell: needs-field ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the column off duty meanwhile
-	@test -n "$(PORT)" || { echo "error / ошибка / қате: make shell PORT=/dev/ttyUSB0"; exit 2; }
+shell: given-shell needs-field ## PORT=/dev/ttyUSB0 [MINUTES=30]: mpremote's prompt, the column off duty meanwhile
 	@$(PY) -m field.shell "$(PORT)" $(if $(MINUTES),--minutes $(MINUTES)) --out "$(OUT)" $(SPEAK)
 
-code: needs-field ## DEVICE=ID CHALLENGE=16777300-1, or PORT=/dev/ttyUSB0 [CODE=12345678] [OUT=provisioned]: a technician's one-time code
-	@test -n "$(PORT)" -o -n "$(DEVICE)" -a -n "$(CHALLENGE)" || { echo "error / ошибка / қате: make code PORT=/dev/ttyUSB0 | make code DEVICE=petropavl-07 CHALLENGE=16777300-1"; exit 2; }
+code: given-code needs-field ## DEVICE=ID CHALLENGE=16777300-1, or PORT=/dev/ttyUSB0 [CODE=12345678] [OUT=provisioned]: a technician's one-time code
 	@$(PY) -m field.code $(if $(PORT),--port "$(PORT)" $(if $(CODE),--code "$(CODE)"),"$(DEVICE)" "$(CHALLENGE)") --out "$(OUT)" $(SPEAK)
 
 bench: tools needs-live needs-dev ## measure, side by side with stock umqtt.simple

@@ -361,7 +361,8 @@ def _parser(sentences: Sentences) -> Parser:
     add("--button-days", type=whole("days", 1, DAYS_MAX), default=BUTTON_DAYS, metavar="N", help=button)
     server = "the city's media server, such as http://media.example:8889/{device_id}/whep; it is asked first"
     add("--media-server", type=_media_server, metavar="TEMPLATE", help=server)
-    add("--cameras", type=Path, metavar="FILE", help="the city's own cameras: cameras.csv, see docs/desk.md")
+    cameras = "the city's own cameras: cameras.csv, see docs/desk.md, The city's cameras"
+    add("--cameras", type=Path, metavar="FILE", help=cameras)
     add("--record", type=Path, metavar="DIR", help="record open calls into this folder (default: nothing is recorded)")
     add("--record-days", type=POSITIVE, default=30.0, metavar="N", help="... and keep them so long (default: 30)")
     add("--record-gb", type=POSITIVE, default=50.0, metavar="N", help="... and no more than that (default: 50)")

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple
 from desk.private_file import PrivateFileError, read_toml
 
 DESKS = "desks"
-DOCUMENTED = "docs/desk.md, Nobody accepts"
+DOCUMENTED = "docs/desk.md, Nobody accepts: the ladder"
 AFTER_MAX_S = 3600
 STEPS_MAX = 20
 OFFICER = re.compile(r"[a-z0-9-]{1,24}")

@@ -5,6 +5,7 @@ lib) once; after that no network is needed. `python -m tools.toolbox [NAME ...]`
 those named, and prints a table; what nothing works without is told on standard error.
 """
 
+import argparse
 import fcntl
 import functools
 import hashlib
@@ -23,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from common.arguments import Parser, add_language
+from common.arguments import Parser, add_language, lists
 from common.home import INSTALLED, LIB, LOCK, TOOLS
 from common.ports import free_port
 from common.sentences import Sentences, any_letters
@@ -76,7 +77,9 @@ DOWNLOAD_TIMEOUT_S = 180
 DOWNLOAD_ERROR_TAIL = 800
 
 
+EXIT_USAGE = 2
 EXIT_MISSING_TOOL = 3
+PROG = "python -m tools.toolbox"
 
 
 class ToolMissing(RuntimeError):
@@ -335,6 +338,23 @@ _FINDERS: dict[str, Callable[[], list[str]]] = {
     "pkcs11-tool": _pkcs11_tool,
 }
 TOOL_NAMES = tuple(_FINDERS)
+WHAT = {
+    "umqtt": "the MQTT library of boards, into lib/",
+    "micropython": "MicroPython for this computer, 64 bits: virtual boards run on it",
+    "micropython32": "... 32 bits, as a board has",
+    "micropython-newest": "... Debian's newest, 64 bits",
+    "micropython32-newest": "... Debian's newest, 32 bits",
+    "mosquitto": "the MQTT broker, 2.0",
+    "mosquitto_passwd": "its program for passwords",
+    "mosquitto-newest": "the MQTT broker, 2.1",
+    "rabbitmq": "another MQTT broker, for tests",
+    "nginx": "the web server that stands before the desk",
+    "chromium": "a browser without a window, for tests",
+    "gstreamer": "a camera's streams",
+    "baresip": "an intercom",
+    "kamailio": "a telephone exchange, for tests",
+    "pkcs11-tool": "a token that keeps a signing key, for tests",
+}
 RUN = ("mosquitto", "mosquitto_passwd", "nginx", "micropython", "micropython32")
 """Those that are worth a command of one's own: they lie deep in .tools, with a loader and libraries beside them."""
 _BY_HAND = {
@@ -423,13 +443,17 @@ def main(argv: list[str]) -> int:
     Returns 1 when a device library is missing, or under STRICT anything; 2 for an unknown name.
     """
     any_letters()
-    if argv[:1] == ["run"]:
+    if argv[:1] == ["run"] and argv[1:2] not in ([], ["-h"], ["--help"]):
         return _run(argv[1:], spoken([]))
     sentences = spoken(argv)
-    said, names = sentences.said, _parser(sentences).parse_args(argv).names
+    parser = _parser(sentences)
+    if argv[:1] == ["run"]:  # which one?
+        parser.print_help(sys.stdout if argv[1:] else sys.stderr)
+        return 0 if argv[1:] else EXIT_USAGE
+    said, names = sentences.said, parser.parse_args(argv).names
     if unknown := sorted(set(names) - set(TOOL_NAMES)):
         print(said(f"error: no tool {', '.join(unknown)}; there are {', '.join(TOOL_NAMES)}"), file=sys.stderr)
-        return 2
+        return EXIT_USAGE
     failed = False
     for name in names or TOOL_NAMES:
         started = time.monotonic()
@@ -445,7 +469,7 @@ def main(argv: list[str]) -> int:
 
 def _run(argv: list[str], sentences: Sentences) -> int:
     """Returns only when that cannot be: 2."""
-    name = next(iter(argv), "")
+    name = argv[0]
     try:
         if name not in RUN:
             raise ToolMissing(f"no tool {name}; there are {', '.join(RUN)}")
@@ -453,13 +477,25 @@ def _run(argv: list[str], sentences: Sentences) -> int:
         os.execv(command[0], command)
     except (ToolMissing, OSError) as error:
         print(sentences.said(f"error: {error}"), file=sys.stderr)
-    return 2
+    return EXIT_USAGE
 
 
 def _parser(sentences: Sentences) -> Parser:
-    parser = Parser(sentences, "python -m tools.toolbox")
-    parser.add_argument("names", nargs="*", metavar="NAME")
+    description = "fetches tools, without root, and checks that they run; what is here already is not fetched again."
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = Parser(sentences, PROG, description, formatter_class=layout)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which (default: all); see below")
     add_language(parser)
+    typed = f".venv/bin/{PROG}"  # the machine's own Python has none of the packages
+    ways = {
+        typed: "fetch and check all",
+        f"{typed} nginx chromium": "... these",
+        f"{typed} run mosquitto -p 1883": "become one of them: all that follows its name is its own",
+    }
+    run = {name: WHAT[name] for name in RUN}
+    others = {name: text for name, text in WHAT.items() if name not in RUN}
+    tables = {"what can be typed:": ways, "names that can be run:": run, "all other names:": others}
+    parser.epilog = lists(tables, sentences.said)
     return parser
 
 

@@ -64,7 +64,7 @@ class Credentials:
 def read(path: Path) -> Credentials:
     """Raises CredentialsError: not there, not its owner's only, not as above."""
     try:
-        document = read_toml(path, "docs/desk.md, Streams")
+        document = read_toml(path, "docs/desk.md, Passwords of cameras and intercoms")
     except PrivateFileError as error:
         raise CredentialsError(str(error)) from None
     found = {kind: document.pop(kind, []) for kind in KINDS}

@@ -97,7 +97,7 @@ NAMES = re.compile(
     r"|rtsps?|sip|http|https|null|believed|desks|email|after_s|steps|host|user|root|device|password|chip|port|lat|lon|secrets"
     r"|broker|tls|region|site|officer|ladder|column|link|pins|location|stream|mdc|spi|phy|start|resume|status|pause|abort"
     r"|export|switch|drop|renew|diag|authority|NAME|operator|chief|auditor|backup"
-    r"|config(?= --)|test-01|nko|sos-columns|chmod \+r|keepalive|make accept"
+    r"|config(?= --)|test-01|nko|sos-columns|chmod \+r|keepalive|make accept|sha256sum|Linux|ls|macOS"
     r"|pip config list|make tools|pip|apt-get|venv|python3-venv|Python|Debian|main|noexec|sha256|amd64|unix|LittleFS"
     r"|micropython(?:32)?|cpython|chromium(?:-headless-shell)?|nginx|kamailio|opensc|softhsm2|pkcs11-tool|gstreamer|baresip"
     r"|amqtt|esp32|(?:press|hang|wave|simulator)(?=: )"
@@ -127,8 +127,8 @@ DEVELOPERS = {"bits is 7; MicroPython comes in 64 and 32", "7: 7 calls open, not
 
 
 def by_hand() -> list[str]:
-    """What to do where a tool cannot be fetched."""
-    return [*toolbox._BY_HAND.values()]
+    """What to do where a tool cannot be fetched, and what tools are; what a target of make lacks."""
+    return [*toolbox._BY_HAND.values(), *toolbox.WHAT.values(), *(what for what, *_ in targets.VARIABLES.values())]
 
 
 def shown_on_help() -> list[str]:
@@ -267,6 +267,7 @@ SIM_HELPS: dict[str, Callable[[Sentences], str]] = {
     "make run": lambda spoken: demo._parser(spoken).format_help(),
     "make board": lambda spoken: board._parser(spoken).format_help(),
     "make servers": lambda spoken: fleet._parser(spoken).format_help(),
+    "toolbox": lambda spoken: toolbox._parser(spoken).format_help(),
     "sim": lambda spoken: simulator._parser(spoken).format_help(),
     "sim column": lambda spoken: of_command("column", spoken).format_help(),
     "sim config": lambda spoken: of_command("config", spoken).format_help(),

@@ -9,15 +9,22 @@ README's table names for technicians, operators and those who run the centre has
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from sentences import all_texts, docstrings
 
+import desk.spoken
+import sim.spoken
+import tools.spoken
 from common.sentences import texts
+from desk.rollout import command as rollout
 from field import words
+from field.words import Words
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -37,7 +44,7 @@ BUILDERS = (
 # In English alone, and README says why.
 NOT_TRANSLATED = {"compliance.md", "SECURITY.md"}
 TABLES = ("common/words", "desk/words", "desk/rollout/words", "field/words", "field/words/sentences",
-          "sim/words", "tools/words")  # fmt: skip
+          "sim/words", "tools/words", "desk/web/static/i18n")  # fmt: skip
 # It tells of a section that is in English alone: "Your own image".
 OF_AN_ENGLISH_SECTION = {"flash.little-memory"}
 PAGES = sorted(path.name for path in (DOCS / LANGUAGES[0]).glob("*.md"))
@@ -182,7 +189,7 @@ def lead_away(text: str, place: Path) -> list[str]:
 
 def named_in_english(table: Mapping[str, str]) -> dict[str, list[str]]:
     """Where a program names the English page to somebody in whose language there is one."""
-    named = {key: re.findall(r"docs/([\w-]+\.md)", text) for key, text in table.items()}
+    named = {key: re.findall(r"docs/([\w-]+\.md)", str(text)) for key, text in table.items()}
     return {key: pages for key, pages in named.items() if key not in OF_AN_ENGLISH_SECTION and {*pages} & {*PAGES}}
 
 
@@ -356,5 +363,34 @@ def test_what_the_readme_names_for_people_who_build_nothing_is_translated() -> N
 def test_a_program_names_the_page_in_the_persons_language(folder: str, language: str) -> None:
     """Red with docs/updates.md in a Russian text, for there is docs/ru/updates.md."""
     assert named_in_english(texts(ROOT / folder, language)) == {}
+    assert named_in_english(json.loads((ROOT / f"tools/targets.{language}.json").read_text("utf-8"))) == {}
     assert named_in_english({"x": "см. docs/updates.md", "y": "docs/ru/updates.md, docs/contract.md"}) == {
         "x": ["updates.md"]}  # fmt: skip
+
+
+SAID: dict[str, Callable[[str], Callable[[str], str]]] = {
+    "common": lambda language: Words(language).said,
+    "field": lambda language: Words(language).said,
+    "firmware/startup": lambda language: Words(language).said,
+    "desk": lambda language: desk.spoken.spoken(["--lang", language], rollout.WORDS).said,
+    "sim": lambda language: sim.spoken.spoken(["--lang", language]).said,
+    "tools": lambda language: tools.spoken.spoken(["--lang", language]).said,
+}
+
+
+def pages_said(room: Path) -> set[str]:
+    """Texts of a room's programs that name a page, or a part of one: also those that fill a hole of another text."""
+    files = [path for path in room.rglob("*.py") if "docs/" in path.read_text("utf-8")]
+    found = set[str]().union(*(all_texts(path) - docstrings(path) for path in files))
+    named = {text for text in found if re.search(r"docs/[\w-]+\.md", text)}
+    return {text for text in named if not any(text != other and text in other for other in named)}  # no mere pieces
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("room", SAID)
+def test_a_page_that_fills_a_hole_is_named_in_the_persons_language(room: str, language: str) -> None:
+    """`is no TOML; see {page}` named the English page, which no table showed. Red with a page that no table turns."""
+    said, texts_of = SAID[room](language), pages_said(ROOT / room)
+    assert texts_of, "the source is not understood any more"
+    assert named_in_english({text: said(text) for text in texts_of}) == {}
+    assert named_in_english({"": said("error: x: is no TOML; see docs/desk.md, Nobody knows")}) != {}

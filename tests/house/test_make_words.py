@@ -1,0 +1,129 @@
+"""Whoever leaves a variable out behind make is told which one, what it is, and a command that works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+from sentences import FILLED
+
+import tools.spoken
+from common.sentences import LANGUAGES
+from tools import targets
+
+ROOT = Path(__file__).resolve().parents[2]
+MAKEFILE = ROOT / "Makefile"
+DRY = ("make", "--no-print-directory", "--dry-run", "--keep-going", "PYTHON=python3")
+# Of the environment: another make's wishes, and what a developer has exported.
+UNSET = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", *"|".join(targets.VARIABLES).split("|"))
+GIVEN_BY_MAKE = {"OUT", "LINK", "SERVERS", "LANG"}
+
+
+@cache
+def needy() -> tuple[str, ...]:
+    (found,) = re.findall(r"^NEEDY := (.*)$", MAKEFILE.read_text("utf-8"), re.M)
+    return tuple(found.split())
+
+
+def dry(*words: str) -> list[str]:
+    """What make would run."""
+    environment = {name: value for name, value in os.environ.items() if name not in UNSET}
+    done = subprocess.run([*DRY, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    return done.stdout.replace("\\\n", " ").splitlines()
+
+
+@cache
+def without_anything() -> dict[str, tuple[str, str]]:
+    """Target -> its variables, and those that are missing, where none is given."""
+    told = [shlex.split(line.partition(" missing ")[2]) for line in dry(*needy()) if " missing " in line]
+    return {target: (wants, missing) for target, wants, missing in told}
+
+
+def examples(target: str) -> list[str]:
+    lines = targets.lacking(target, *without_anything()[target], {})
+    return [line.partition(": ")[2] for line in lines if line.startswith("for example: ")]
+
+
+def test_each_target_tells_before_anything_is_installed() -> None:
+    """Red where a target's `given-...` is left out, and where it stands behind `needs-...`, which may install for
+    minutes."""
+    assert set(without_anything()) == set(needy())
+    for target in needy():
+        prerequisites = re.search(rf"^{target}: (.*?) ##", MAKEFILE.read_text("utf-8"), re.M)
+        assert prerequisites and prerequisites[1].startswith(f"given-{target} needs-"), target
+
+
+def bare(recipe: str) -> str:
+    """Without its $(if ...), $(or ...), $(foreach ...): what stands there is there when there is something."""
+    begins = re.search(r"\$\((?:if|or|foreach|filter-out) ", recipe)
+    if not begins:
+        return recipe
+    depth, at = 0, begins.start() + 1
+    while depth or recipe[at] == "(":
+        depth += {"(": 1, ")": -1}.get(recipe[at], 0)
+        at += 1
+    return recipe[: begins.start()] + bare(recipe[at:])
+
+
+def needed_by_recipes(makefile: str) -> dict[str, set[str]]:
+    """What the recipes take as it is."""
+    recipes = re.findall(r"^([a-z-]+):.* ## .*\n((?:\t.*\n)*)", makefile, re.M)
+    return {target: {*re.findall(r"\$\(([A-Z0-9_]+)\)", bare(recipe))} - GIVEN_BY_MAKE for target, recipe in recipes}
+
+
+def test_no_recipe_takes_what_nobody_asked_for() -> None:
+    """Red with a new target that takes a variable as it is and names it in no WANTS_..., which would go on with an
+    empty one."""
+    makefile = MAKEFILE.read_text("utf-8")
+    own = {*re.findall(r"^([A-Z]+) [:?]?= ", makefile, re.M), "MAKE", "ARGS", "PYTEST_ARGS"}  # which may be empty
+    wanted = {target: {*re.split(r"[ |]", wants)} for target, (wants, _) in without_anything().items()}
+    asked = {target: names - own - wanted.get(target, set()) for target, names in needed_by_recipes(makefile).items()}
+    assert {target: names for target, names in asked.items() if names} == {}
+    control = makefile.replace('--sha256 "$(SHA256)"', '--sha256 "$(SHA256)" "$(COLOUR)"')
+    assert "COLOUR" in needed_by_recipes(control)["image"]
+
+
+def test_each_example_gives_all_that_its_target_needs() -> None:
+    """Red where an example has a variable too few, or one that the target does not know."""
+    for target in needy():
+        commands = examples(target)
+        assert commands and len(commands) == max(1, without_anything()[target][1].count("|") + 1)
+        for command in commands:
+            program, name, *words = shlex.split(command)
+            assert (program, name) == ("make", target)
+            lines = dry(name, *words)
+            assert lines and not [line for line in lines if " missing " in line], command
+            values = [word.partition("=")[2].split()[0] for word in words]
+            assert [value for value in values if not any(value in line for line in lines)] == [], command
+
+
+def test_what_was_given_stands_in_the_example() -> None:
+    """So that it can be typed as it stands. Red where the example has another port than the person has."""
+    told = targets.lacking("flash", "PORT CONFIG", "CONFIG", {"PORT": "/dev/tty a"})
+    assert told[0] == "error: make flash: missing: CONFIG" and "PORT" not in told[1]
+    assert told[-1] == "for example: make flash PORT='/dev/tty a' CONFIG=provisioned/columns/petropavl-01"
+
+
+@pytest.mark.parametrize("language", LANGUAGES[1:])
+def test_it_is_told_in_the_persons_language(language: str) -> None:
+    """By one that is typed, from end to end: make ends, nothing is installed. Red for "error / ошибка / қате", which
+    each recipe said, and did not say what was missing."""
+    said = tools.spoken.spoken(["--lang", language]).said
+    done = subprocess.run(["make", "--no-print-directory", "flash", "PORT=/dev/ttyX", f"LANG={language}",
+                           "PROVIDE=false"], cwd=ROOT, capture_output=True, text=True, check=False)  # fmt: skip
+    first, second, third, last = done.stderr.splitlines()
+    assert done.returncode == 2 and done.stdout == "" and last.startswith("make: *** ")
+    assert first == said("error: make flash: missing: CONFIG") != "error: make flash: missing: CONFIG"
+    assert second == said(f"  CONFIG: {targets.VARIABLES['CONFIG'][0]}")
+    assert third == said("for example: make flash PORT=/dev/ttyX CONFIG=provisioned/columns/petropavl-01")
+    assert said(f"make {FILLED}: missing: PORT or DEVICE").count(" or ") == 0
+
+
+def test_no_recipe_speaks_for_itself() -> None:
+    """Red for a sentence in the Makefile: nobody turns it."""
+    assert re.findall("[\u0400-\u04ff]+|\\becho\\b.*", MAKEFILE.read_text("utf-8")) == []
