@@ -1,13 +1,7 @@
 """Checks the evidence of one incident, as a desk exports it: offline, with nothing but Python's standard library.
 
-    python3 evidence.py FILE [--desk FINGERPRINT] [--column-key HEX] [--lang en|ru|kk]
-
-Exit status 0: every link is as it was made, none is missing, none was put in. 1: what is wrong is named. 2: no file.
-
 Each event of the incident is a link: it names the hash of the link before it, and whoever caused it signs its hash
-(Ed25519, RFC 8032). The desk's key vouches for the others' and signs how many links there are. FINGERPRINT is the
-desk's, which you should have from somebody else than who gave you the file (`python -m desk evidence key`). A column
-signs its alarms with a key of its own (HMAC, docs/contract.md): who is given that key checks these too.
+(Ed25519, RFC 8032). The desk's key vouches for the others' and signs how many links there are. More: docs/evidence.md.
 """
 
 import hashlib
@@ -16,10 +10,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
+USAGE = "python3 evidence.py FILE [--desk FINGERPRINT] [--column-key HEX] [--lang en|ru|kk]"
 SAID = {  # in English, Russian and Kazakh
     "link": ("link {} ({} by {})", "звено {} ({}, {})", "{}-буын ({}, {})"), "wrong": ("WRONG", "НЕВЕРНО", "ҚАТЕ"),
     "nobody": ("nobody", "никто", "ешкім"), "end": ("the end", "конец", "соңы"), "desk": ("desk", "пульт", "пульт"),
@@ -33,11 +29,13 @@ SAID = {  # in English, Russian and Kazakh
                  "изменено или вставлено: подписал не {}", "өзгертілген не қосылған: қол қойған {} емес"),
     "broken": ("the link before it was changed", "звено перед ним изменено", "алдындағы буын өзгертілген"),
     "unproven": ("the column's key does not fit", "с ключом колонны не сходится", "баған кілтіне сай емес"),
-    "print": ("its fingerprint is {}, not {}: another desk's file, or a slip", "отпечаток {}, а не {}: файл другого "
-              "пульта или опечатка", "цифрлық із {}, {} емес: басқа пульт файлы не қате терілген"),
+    "print": ("its fingerprint is {}, not {}", "его отпечаток {}, а не {}", "оның цифрлық ізі {}, {} емес"),
     "form": ("no desk's export, or no key", "не выгрузка пульта или не ключ", "пульт файлы емес не кілт емес"),
     "vouch": ("changed: the desk does not vouch for it", "изменён: пульт не ручается", "өзгерген: пульт кепіл емес"),
     "damaged": ("changed: it is not as a desk writes it", "изменено: пульт так не пишет", "бүлінген: пульттікі емес"),
+    2: ("no such file", "такого файла нет", "мұндай файл жоқ"), 21: ("a folder", "это папка", "бұл қалта"),
+    13: ("no permission", "нет прав", "рұқсат жоқ"), "help": ("checks a call that a desk exported: docs/evidence.md",
+        "проверяет вызов, выгруженный пультом: docs/ru/evidence.md", "шақыруды тексереді: docs/kk/evidence.md"),
     "whole": ("whole: every link is as it was made", "цело: каждое звено как было", "бүтін: әр буын жасалған күйінде"),
 }  # fmt: skip
 
@@ -161,35 +159,37 @@ def _is_signed_by(public: bytes | None, document: Document) -> bool:
 
 def _is_columns(alarm: Document, key: bytes) -> bool:
     """Whether the column with that key said it; see contract/authentic.py."""
-    text = alarm["payload"].encode()
-    said, mac = text[:-34], text[-34:-2].decode()
+    said, mac = alarm["payload"].encode()[:-34], alarm["payload"].encode()[-34:-2]
     right = hmac.new(key, alarm["topic"].encode() + b"\0" + said, hashlib.sha256).hexdigest()[:32]
-    return said.endswith(b'"mac":"') and hmac.compare_digest(right, mac)
+    return said.endswith(b'"mac":"') and hmac.compare_digest(right.encode(), mac)
 
 
 def main(argv: list[str]) -> int:
-    options = dict(zip(argv[1::2], argv[2::2], strict=False))
-    say = speaker(language := options.get("--lang") or (os.environ.get("LC_ALL") or os.environ.get("LANG") or "")[:2])
-    if not argv or set(options) - {"--desk", "--column-key", "--lang"} or len(argv) % 2 == 0:
-        print(__doc__, file=sys.stderr)
-        return 2
+    options = dict(zip(argv, argv[1:], strict=False))  # each word with the next
+    say = speaker(language := (options.get("--lang") or os.environ.get("LC_ALL") or os.environ.get("LANG") or "")[:2])
+    if (is_help := "--help" in argv) or set(argv[1::2]) - {"--desk", "--column-key", "--lang"} or len(argv) % 2 == 0:
+        print(USAGE, say("help"), sep="\n\n", file=sys.stdout if is_help else sys.stderr)
+        return 0 if is_help else 2
     try:
         evidence = json.loads(text := Path(argv[0]).read_text("utf-8"))
         key = bytes.fromhex(options["--column-key"]) if "--column-key" in options else None
     except (OSError, ValueError, RecursionError) as error:
-        print(f"{argv[0]}: {say('unread') if isinstance(error, OSError) else say('form')}", file=sys.stderr)
+        reason = isinstance(error, OSError) and (say(error.errno) if error.errno in SAID else error.strerror)
+        print(f"{argv[0]}: {say('unread')}: {reason}" if reason else f"{argv[0]}: {say('form')}", file=sys.stderr)
         return 2
     try:
         wrong = check(evidence, options.get("--desk"), key, language)
         said = ["".join(json.dumps(evidence, ensure_ascii=one).split()) for one in (True, False)]
         if "".join(text.split()) not in said or set(evidence) != {"v", "incident", "keys", "links", "head"}:
             wrong.append(say("damaged"))  # a reader would see what is not checked: of two of one name, say
-        row = "{k:3} {at_ms} {kind:12} {by} [{}]"
-        lines = [row.format(say("signed", one["signer"]), **one) for one in evidence["links"]]
-        lines.append(f"{evidence['head']['count']:3} {evidence['head']['at_ms']} {say('end')}")
+        row = "{k:3} {} {kind:12} {by} [{}]"
+        signed = (*evidence["links"], evidence["head"])
+        at = [datetime.fromtimestamp(one["at_ms"] / 1000, UTC).isoformat(" ", "milliseconds") for one in signed]
+        lines = [row.format(at[n], say("signed", one["signer"]), **one) for n, one in enumerate(evidence["links"])]
+        lines.append(f"{evidence['head']['count']:3} {at[-1]} {say('end')}")
         lines.append(f"{evidence['incident']}: {say('desk')} {fingerprint(evidence['keys']['desk']['public'])}")
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError) as error:
-        lines, wrong = [], [f"{say('damaged')} ({type(error).__name__}: {error})"]
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError, OverflowError):
+        lines, wrong = [], [say("damaged")]
     lines += [f"{say('wrong')} {line}" for line in wrong] or [say("whole")]  # nothing in them moves a cursor
     print(*("".join(one if one.isprintable() else "\ufffd" for one in line) for line in lines), sep="\n")
     return 1 if wrong else 0

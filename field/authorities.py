@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from field import certificates, laptop, reached
-from field.keeping import PROVISIONED, KeepError, check_owner, keep_key, write
+from field.keeping import PROVISIONED, KeepError, check_owner, keep_key, understood, write
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 
@@ -62,14 +62,12 @@ class Authorities:
         """The last one, if that is known."""
         if self._file.exists():
             check_owner(self._file)
-            try:
+            with understood(self._file, "bring it back"):
                 noted = json.loads(self._file.read_text("utf-8"))
                 found = noted["trusted"]
                 if not found or not all(isinstance(stem, str) and Path(stem).name == stem for stem in found):
-                    raise ValueError("no names of files")
-            except (ValueError, RecursionError, KeyError, TypeError) as error:
-                raise KeepError(f"{self._file} is damaged ({error}); bring it back") from error
-            self.stems, self._step = tuple(found), str(noted.get("step", ""))
+                    raise ValueError  # what stands there are no names of files
+                self.stems, self._step = tuple(found), str(noted.get("step", ""))
 
     @property
     def is_there(self) -> bool:
@@ -97,7 +95,9 @@ class Authorities:
                     " begin anew"
                 )
             one = Authority(stem, pem.read_bytes(), keep_key(key))
-            if not certificates.belongs(one.pem, one.key):
+            with understood(pem, "bring it back"):
+                is_whole = certificates.belongs(one.pem, one.key)
+            if not is_whole:
                 raise KeepError(f"{pem} and {key.name} do not belong together; bring back the pair that does")
             found.append(one)
         return found

@@ -337,7 +337,7 @@ class Bench:
         self._over(task, is_good)
         what = verdict.what(self._words) if isinstance(verdict, PortTrouble) else verdict.told(self._words)
         line = self._words("flash.line", port=job.port, column=job.column, what=what)
-        lines = [line if is_good else self._words("error", why=line), *self._noted(job, verdict, is_good)]
+        lines = [line if is_good else self._words("error", why=line), *self._noted(job, what, is_good)]
         return is_good, "\n".join(lines)
 
     def _over(self, task: TaskID, is_good: bool) -> None:
@@ -345,11 +345,12 @@ class Bench:
         if is_good:
             self._progress.update(task, completed=1, total=1)
 
-    def _noted(self, job: Job, verdict: Trouble, is_good: bool) -> list[str]:
-        """Write it down; what the log knows of that column on another board, and why it cannot be written."""
+    def _noted(self, job: Job, what: str, is_good: bool) -> list[str]:
+        """Write it down, and `what` went wrong; returns what the log knows of that column on another board, and why it
+        cannot be written."""
         if job.board == NOBODY:
             return []
-        result = flashed.OK if is_good else str(verdict).partition("\n")[0]
+        result = flashed.OK if is_good else what.partition("\n")[0]
         warnings = []
         try:
             before = flashed.elsewhere(self._log, job.board, job.column) if is_good else None

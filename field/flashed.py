@@ -18,7 +18,8 @@ OF_BEFORE = ","
 
 
 class Entry(NamedTuple):
-    """`board`: the chip's own id. `result`: OK, or what went wrong."""
+    """`board`: the chip's own id. `result`: OK in every language, which programs look for, or what went wrong, in the
+    language of whoever flashed: a person looks it up."""
 
     at: str
     board: str

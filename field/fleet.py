@@ -14,12 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common.numbers import WITH_COMMA, must_be
 from common.places import Spot, Stray, strays
-from field import rows, shared
+from field import misread, rows, shared
+from field.misread import Misread, delimiter_of
 from field.rows import COLUMNS
 
-DELIMITERS = ",;\t"  # a spreadsheet set to Russian writes semicolons
 SHARED_FILE, TABLE_FILE = "fleet.toml", "fleet.csv"
 HEAD_BYTES = 1000
 NEEDED = tuple(name for name, is_needed in COLUMNS.items() if is_needed)
@@ -61,21 +60,21 @@ class Fleet:
 def read(table: Path) -> Fleet:
     """The fleet of a CSV file and of the fleet.toml beside it. Raises FleetError with all that is wrong in both, and
     OSError when a file is missing."""
-    text = _text(table)
-    if what := _no_table(table, text):
-        raise FleetError([what])
-    beside = table.with_name(SHARED_FILE)
-    shared_text = _text(beside)
-    common, troubles = _shared(beside, shared_text)
+    text, troubles = _table(table)
+    beside = _shared(table.with_name(SHARED_FILE))
+    troubles += beside.troubles
     columns: dict[str, dict[str, Any]] = {}
     chips: dict[str, str] = {}
     seen: dict[str, tuple[int, dict[str, str]]] = {}
     addresses: dict[str, int] = {}
     for line, cells in _lines(table, text, troubles):
-        row, wrong = rows.document(cells, common)
+        row, wrong = rows.document(cells, beside.found)
         for name, what in wrong:
-            where = str(_place(table, line, cells, name)) if name else _in_shared(shared_text, what)
-            if (one := f"{where}: {what}") not in troubles:  # what all rows share is told once
+            if not beside.is_known and _is_of_shared(name, cells):
+                continue
+            place = _in_profile(beside.text, cells, what) or _place(table, line, cells, name)
+            where = str(place) if name else _in_shared(beside.text, what)
+            if (one := f"{where}: {what}") not in troubles:  # what rows share is told once
                 troubles.append(one)
         device_id = cells["device_id"].strip()
         if row is not None and (address := row[0]["link"].get("address")):
@@ -93,10 +92,23 @@ def read(table: Path) -> Fleet:
     if not seen and not troubles:
         troubles.append(f"{table.name}:1: no columns in the table; a row for each is needed below the header")
     if troubles:
-        raise FleetError(troubles)
+        raise FleetError(sorted(troubles, key=_standing))
     spots = {name: _spot(cells) for name, (_, cells) in seen.items()}
     warnings = [_far(table, *seen[stray.column], stray) for stray in strays(spots)]
-    return Fleet(columns, chips, common, warnings, table.parent)
+    return Fleet(columns, chips, beside.found, warnings, table.parent)
+
+
+class Shared(NamedTuple):
+    """fleet.toml: its text, what of it could be used, and what is wrong with it. Not `is_known`: it cannot be read, and
+    the rows are judged without it."""
+
+    text: str
+    found: dict[str, Any]
+    troubles: list[str]
+    is_known: bool = True
+
+
+_UNKNOWN = {"broker": {"host": "a"}, "wifi": {"ssid": "a"}}  # stands in for one that cannot be read
 
 
 def places(columns: Mapping[str, dict[str, Any]]) -> list[str]:
@@ -125,6 +137,29 @@ def _far(table: Path, line: int, cells: dict[str, str], stray: Stray) -> str:
     return f"{_place(table, line, cells, 'lat')}: {what}"
 
 
+def _standing(trouble: str) -> tuple[bool, str, int, int]:
+    """To sort by: as a person goes through the files, and last what stands in none."""
+    found = re.match(r"([^:]+):(\d+)(?::(\d+))?", trouble)
+    return (False, found[1], int(found[2]), int(found[3] or 0)) if found else (True, "", 0, 0)
+
+
+def _is_of_shared(name: str, cells: dict[str, str]) -> bool:
+    """Whether it may be no mistake once fleet.toml, which nobody could read, is mended: a profile that stands there,
+    what a profile lacks or all rows share, and what a row leaves to it."""
+    return name in ("", "link", "pins") or name in rows.OF_LINK and not cells.get(name)
+
+
+def _in_profile(text: str, cells: dict[str, str], error: str) -> str:
+    """Where in fleet.toml that part of a profile stands, if the mistake is one of the profile alone: it is told once,
+    and not in each row that has it. An address of a row's own may be what does not fit."""
+    section, _, key = error.partition(":")[0].partition(".")
+    if section not in ("link", "pins") or not key.isidentifier() or any(cells.get(name) for name in rows.OF_LINK):
+        return ""
+    kind = "links" if section == "link" else "pins"
+    where = shared.place(text, (kind, cells[section].strip(), key))
+    return f"{SHARED_FILE}{where}" if where else ""
+
+
 def _in_shared(text: str, error: str) -> str:
     """Where in fleet.toml a key stands that the firmware's validator complains of."""
     keys = tuple(error.partition(":")[0].split("."))
@@ -142,7 +177,7 @@ def _place(table: Path, line: int, cells: dict[str, str], name: str) -> Cell:
 
 def _lines(table: Path, text: str, troubles: list[str]) -> Iterator[tuple[int, dict[str, str]]]:
     """(number of its first line, cells by name) of every row with as many cells as the header has."""
-    delimiter = _delimiter(text.splitlines()[0] if text else "")
+    delimiter = delimiter_of(text.splitlines()[0] if text else "")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     line = 1
@@ -165,13 +200,24 @@ def _lines(table: Path, text: str, troubles: list[str]) -> Iterator[tuple[int, d
             else:
                 yield start, {name: cell for name, cell in zip(header, cells, strict=True) if name in COLUMNS}
     except csv.Error as error:
-        troubles.append(f"{table.name}:{reader.line_num}: {error}; must be a CSV table")
+        troubles.append(str(misread.of_csv(table, text, line, error)))
+
+
+def _table(file: Path) -> tuple[str, list[str]]:
+    """(text, troubles); the text is empty when it cannot be read. Raises FleetError for another file, and OSError."""
+    try:
+        text = misread.text_of(file)
+    except Misread as error:
+        return "", [str(error)]
+    if what := _no_table(file, text):
+        raise FleetError([what])
+    return text, []
 
 
 def _no_table(file: Path, text: str) -> str:
     """What else it is, when its first line has few of the names: told once, not for each name."""
     head = next((line for line in text.splitlines() if line.strip()), "")
-    names = {cell.strip().strip('"') for cell in head.split(_delimiter(head))}
+    names = {cell.strip().strip('"') for cell in head.split(delimiter_of(head))}
     if not head or 2 * len(names & {*NEEDED}) >= len(NEEDED):
         return ""
     if file.suffix == ".toml" or _is_toml(text):
@@ -203,44 +249,22 @@ def _wrong_in_header(table: Path, header: list[str]) -> list[str]:
     return troubles
 
 
-def _text(file: Path) -> str:
-    """Raises FleetError where it is in another encoding; a zero byte is UTF-16 that looks like UTF-8."""
-    data = file.read_bytes()
+def _shared(file: Path) -> Shared:
+    """Raises OSError."""
+    text = ""
     try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        at = error.start
-    else:
-        if (at := data.find(b"\0")) < 0:
-            return text
-    *above, here = (data[:at] + b"-").decode("utf-8-sig", "replace").splitlines()
-    if file.name == SHARED_FILE:
-        raise FleetError([f"{file.name}:{len(above) + 1}:{len(here)}: not UTF-8 (byte {at}); save it as UTF-8"])
-    cell = len(next(csv.reader([here], delimiter=_delimiter(above[0] if above else here))))
-    raise FleetError([f"{file.name}:{len(above) + 1}:{cell}: not UTF-8 (byte {at}); save it as 'CSV UTF-8'"])
-
-
-def _delimiter(header: str) -> str:
-    return max(DELIMITERS, key=header.count)
-
-
-def _shared(file: Path, text: str) -> tuple[dict[str, Any], list[str]]:
-    """(what could be used, troubles)."""
-    try:
+        text = misread.text_of(file)
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        place = re.search(r"line (\d+), column (\d+)", str(error))
-        where = f"{file.name}:{place[1]}:{place[2]}" if place else file.name
-        line = text.split("\n")[int(place[1]) - 1] if place else ""
-        if comma := re.search(rf"=\s*({WITH_COMMA.pattern})\s*(#|$)", line):
-            raise FleetError([f"{where}: found {comma[1]!r}, must be {must_be(comma[1], '')}"]) from error
-        raise FleetError([f"{where}: {error}; must be TOML"]) from error
+        return Shared("", {**_UNKNOWN}, [str(misread.of_toml(file, text, error))], is_known=False)
+    except Misread as error:
+        return Shared("", {**_UNKNOWN}, [str(error)], is_known=False)
     wrong = shared.check(found)
     for keys, _ in wrong:  # it is told once, not again for each row
         _drop(found, keys)
     if not isinstance(found.get("broker"), dict) or "host" not in found["broker"]:
         found["broker"] = {**(found.get("broker") or {}), "host": "a"}
-    return found, [f"{file.name}{shared.place(text, keys)}: {what}" for keys, what in wrong]
+    return Shared(text, found, [f"{file.name}{shared.place(text, keys)}: {what}" for keys, what in wrong])
 
 
 def _drop(found: dict[str, Any], keys: tuple[str, ...]) -> None:

@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from field import ports
 from field.telling import in_words
 from field.words import PortTrouble, Trouble, asked_for, tool_parser
 
@@ -169,6 +170,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     image = arguments.image.read_bytes()
     chip = check(image, arguments.sha256)
+    ports.check(arguments.port, PortTrouble)
     board = Board(chip, arguments.port)
     check_room(image, chip, board.flash_bytes)
     if not arguments.erase:

@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -69,15 +70,31 @@ def check_owner(file: Path, *, is_the_folders: bool = False) -> None:
         )
 
 
+@contextlib.contextmanager
+def understood(file: Path, then: str) -> Iterator[None]:
+    """Around what reads a file of an earlier run, and makes something of it. Raises KeepError when it is not as it was
+    written; `then` says what to do."""
+    try:
+        yield
+    except _NOT_AS_WRITTEN as error:
+        raise KeepError(f"{file} is damaged ({_why(error)}); {then}") from error
+
+
+_NOT_AS_WRITTEN = (ValueError, RecursionError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
+
+
+def _why(error: Exception) -> str:
+    """In words: what Python says of a wrong shape is for programmers."""
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) or "PEM" in str(error):
+        return str(error)
+    return "there is something else in it"
+
+
 def read_secrets(file: Path) -> dict[str, Any]:
     """What provisioning keeps there. Raises KeepError."""
     check_owner(file)
-    try:
+    with understood(file, "mend it, or remove it to get new passwords"):
         return dict(json.loads(file.read_text("utf-8")))
-    except (ValueError, RecursionError, TypeError) as error:
-        raise KeepError(
-            f"{file} is damaged ({type(error).__name__}); mend it, or remove it to get new passwords"
-        ) from error
 
 
 class Batch:

@@ -33,6 +33,14 @@ def opened(port: str, how: Callable[[str], T], trouble: type[PortTrouble]) -> T:
         time.sleep(_PAUSE_S)
 
 
+def check(port: str, trouble: type[PortTrouble]) -> None:
+    """Raises `trouble` for a port that is not there: before another program looks for it and says so in English. One
+    of pyserial's own kinds (socket://...) is no file."""
+    if os.name == "posix" and "://" not in port and not Path(port).exists():
+        key, values = _cannot_open(port, FileNotFoundError(errno.ENOENT, port))
+        raise trouble(port, key, **values)
+
+
 def _cannot_open(port: str, error: Exception) -> tuple[str, dict[str, object]]:
     """(key, values) of the text about `error`, which opening `port` raised."""
     number = getattr(error, "errno", None)

@@ -12,7 +12,7 @@ from typing import Any
 
 from field import flashed
 from field.certificates import fingerprint
-from field.keeping import KeepError
+from field.keeping import KeepError, understood
 
 LOG = "flashed.csv"
 RENEWALS = "renewals.json"  # of `make renew`, in centre/
@@ -31,9 +31,11 @@ def names(out: Path) -> list[str]:
 
 
 def tls(out: Path, name: str) -> dict[str, Any]:
-    """What the column is to have: whom it trusts, and its certificate."""
-    found: dict[str, Any] = json.loads((out / "columns" / name / "config.json").read_text("utf-8"))["broker"]["tls"]
-    return found
+    """What the column is to have: whom it trusts, and its certificate. Raises KeepError."""
+    file = out / "columns" / name / "config.json"
+    with understood(file, "make provision writes it anew"):
+        found: dict[str, Any] = json.loads(file.read_text("utf-8"))["broker"]["tls"]
+        return {"ca": str(found["ca"]), "cert": str(found["cert"])}
 
 
 def _by_cable(out: Path, name: str) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 from field import laptop, reached
 from field.authorities import Authorities
 from field.certificates import fingerprint
-from field.keeping import PROVISIONED, KeepError, read_secrets, write
+from field.keeping import PROVISIONED, KeepError, read_secrets, understood, write
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 from firmware.proven import Proven
@@ -56,7 +56,7 @@ def pack(out: Path, now: datetime.datetime) -> list[str]:
         if not (folder / "config.json").is_file():
             continue
         name = folder.name
-        tls = json.loads((folder / "config.json").read_text("utf-8"))["broker"]["tls"]
+        tls = reached.tls(out, name)
         key = read_secrets(folder / "secrets.json")["tls_key"]
         is_same = _says(before.get(name), name, key, tls["ca"], tls["cert"])
         text = before[name]["package"] if is_same else package(name, key, tls["ca"], tls["cert"], number).decode()
@@ -74,14 +74,12 @@ def pack(out: Path, now: datetime.datetime) -> list[str]:
 
 def _before(file: Path) -> tuple[dict[str, Any], datetime.datetime]:
     """What the runs before packed, and when the newest of it was made."""
-    try:
+    if not file.exists():
+        return {}, datetime.datetime.fromtimestamp(0, datetime.UTC)
+    with understood(file, "remove it, and all columns get new packages"):
         columns = dict(json.loads(file.read_text("utf-8"))["columns"])
         numbers = [json.loads(one["package"])["number"] for one in columns.values()]
         return columns, datetime.datetime.fromtimestamp(max(numbers, default=0) / MS, datetime.UTC)
-    except FileNotFoundError:
-        return {}, datetime.datetime.fromtimestamp(0, datetime.UTC)
-    except (ValueError, RecursionError, KeyError, TypeError, OverflowError) as error:
-        raise KeepError(f"{file} is damaged ({error}); remove it, and all columns get new packages") from error
 
 
 def _ms(moment: datetime.datetime) -> int:

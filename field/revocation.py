@@ -24,7 +24,7 @@ from typing import Any
 from common.key_mark import mark_of
 from field import access, certificates, laptop
 from field.authorities import Authorities, Authority
-from field.keeping import PROVISIONED, Batch, KeepError, check_owner, made_private, read_secrets
+from field.keeping import PROVISIONED, Batch, KeepError, check_owner, made_private, read_secrets, understood
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 
@@ -33,6 +33,7 @@ FILE, EARLIER = "revoked.json", "earlier.json"
 ROW, MARK = ("device_id", "serial", "at"), "key_mark"
 KEPT = re.compile(r".+-([0-9a-f]{16,})")  # a folder of what a stolen column had; what else lies there says nothing
 SHOWN = 5
+THIEF = "bring it back: without it the thief is let in"
 MS = 1000  # in a second
 
 
@@ -40,10 +41,8 @@ MS = 1000  # in a second
 def _reading(file: Path) -> Iterator[dict[str, Any]]:
     """What an earlier run noted. Raises KeepError, also for what is made of it within."""
     check_owner(file)
-    try:
+    with understood(file, THIEF):
         yield json.loads(file.read_text("utf-8"))
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
-        raise KeepError(f"{file} is damaged ({error}); bring it back: without it the thief is let in") from error
 
 
 class Revoked:
@@ -150,11 +149,15 @@ def revoke(out: Path, device_id: str) -> list[str]:
         raise KeepError(f"{device_id} is revoked already; what it had is in {out / 'revoked'}")
     if not (folder / f"{device_id}.pem").is_file():
         raise KeepError(f"{folder} holds no certificate: which column was stolen? Its name is its folder's")
-    serial = certificates.serial((folder / f"{device_id}.pem").read_bytes())
+    with understood(folder / f"{device_id}.pem", THIEF):
+        serial = certificates.serial((folder / f"{device_id}.pem").read_bytes())
     revoked, batch = Revoked(out), Batch()
     keys = out / "centre" / "keys.json"
     trusted = read_secrets(keys)
-    own_key = trusted["columns"].pop(device_id, None)
+    with understood(keys, "make provision writes it anew"):
+        own_key = trusted["columns"].get(device_id)
+        left = {name: key for name, key in trusted["columns"].items() if name != device_id}
+        gone = sorted({*trusted.get("revoked", []), device_id})
     for one in (serial, *Earlier(out).of(device_id)):
         revoked.add(device_id, one, now, own_key)
     batch.write(revoked.file, revoked.text(), is_secret=True)
@@ -162,8 +165,7 @@ def revoke(out: Path, device_id: str) -> list[str]:
     batch.write(broker / LIST, crl, is_secret=False, is_the_folders=True)
     rights = access.without((broker / "acl").read_text("utf-8"), device_id)
     batch.write(broker / "acl", rights, is_secret=True, is_the_folders=True)
-    gone = sorted({*trusted.get("revoked", []), device_id})
-    batch.write(keys, keys_document(keys, trusted["columns"], gone, revoked.retired, now), is_secret=True)
+    batch.write(keys, keys_document(keys, left, gone, revoked.retired, now), is_secret=True)
     kept = made_private(out / "revoked") / f"{device_id}-{serial:x}"
     batch.commit()
     shutil.move(folder, kept)

@@ -36,6 +36,7 @@ COLUMNS = {
 # These are keys of the section "link", which a row has for itself.
 OF_LINK = {"hostname": "hostname", "ip": "address", "netmask": "netmask", "gateway": "gateway", "dns": "dns"}
 DEFAULT_UNCERTAINTY_M = "5"
+EXAMPLES = {"lat": "54.8753", "lon": "69.1628", "uncertainty_m": DEFAULT_UNCERTAINTY_M, "height_m": "1.2"}
 WIFI_PASSWORD = "SOS_WIFI_PASSWORD"  # the environment's name for what must not stand in a table
 RESERVED = (CENTRE,)  # names that the broker's files use for themselves
 LIMITS = {"lat": 90, "lon": 180}
@@ -95,17 +96,17 @@ def _stood_in(cells: dict[str, str], wrong: set[str]) -> dict[str, str]:
 
 def _numbers(cells: dict[str, str]) -> list[Trouble]:
     troubles = []
-    for name in ("lat", "lon", "uncertainty_m", "height_m"):
+    for name in EXAMPLES:
         cell = cells.get(name) or ""
         if not cell and not COLUMNS[name]:
             continue
         if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", cell):
-            right = must_be(cell, "a number with a point, such as 54.8753")
+            right = must_be(cell, f"a number with a point, such as {EXAMPLES[name]}")
             troubles.append((name, f"found {cell!r}, must be {right}"))
         elif abs(float(cell)) > (limit := LIMITS.get(name, math.inf)):
             troubles.append((name, f"found {cell}, must be degrees from -{limit} to {limit}"))
         elif name == "uncertainty_m" and cell.startswith("-"):
-            troubles.append((name, f"found {cell!r}, must be a number with a point, such as {DEFAULT_UNCERTAINTY_M}"))
+            troubles.append((name, f"found {cell!r}, must be a number with a point, such as {EXAMPLES[name]}"))
     return troubles
 
 

@@ -58,11 +58,19 @@ class Card:
         }
 
 
-def take(port: str, wish: Wish, say: Callable[[int], None] = lambda done: None, out: Path = PROVISIONED) -> Card:
-    """Inspect a board; `say` hears how many of MEASURES are done; `out`: where its key is, if it asks for codes. Raises
-    BoardError, CodeError; the board restarts in any case."""
+def take(
+    port: str,
+    wish: Wish,
+    say: Callable[[int], None] = lambda done: None,
+    out: Path = PROVISIONED,
+    begins: Callable[[], None] = lambda: None,
+) -> Card:
+    """Inspect a board; `say` hears how many of MEASURES are done; `out`: where its key is, if it asks for codes;
+    `begins` is called once its port is open. Raises BoardError, CodeError; the board restarts in any case."""
     figures = assumptions.load()
-    with Board(port, let_in=letting_in(out)) as board, Bench(board) as bench:
+    opened = Board(port, let_in=letting_in(out))
+    begins()
+    with opened as board, Bench(board) as bench:
         card = Card(bench, figures)
         for done, found in enumerate(inspect(bench, wish, set(figures)), 1):
             card.measured |= found
@@ -152,11 +160,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         (arguments.wifi, os.environ.get(WIFI_PASSWORD, "")),
         _jumper(arguments.jumper, parser),
     )
-    print(words("accept.off-duty", seconds=round(arguments.seconds + REST_S)), file=sys.stderr)
+    said = words("accept.off-duty", seconds=round(arguments.seconds + REST_S))
     try:
         with Progress(console=Terminal(stderr=True), transient=True) as progress:
-            task = progress.add_task("", total=len(MEASURES))
-            card = take(arguments.port, wish, lambda done: progress.update(task, completed=done), arguments.out)
+            task = progress.add_task("", total=len(MEASURES), visible=False)
+
+            def begins() -> None:
+                progress.console.print(said, markup=False, highlight=False, soft_wrap=True)
+                progress.update(task, visible=True)
+
+            def say(done: int) -> None:
+                progress.update(task, completed=done)
+
+            card = take(arguments.port, wish, say, arguments.out, begins)
     except (BoardError, CodeError) as error:
         fail(words, error)
         return EXIT_FAILED

@@ -34,11 +34,17 @@ class Checkup:
         self._out = out
         self._has_opened = False
 
-    def ask(self, say: Callable[[str], None], then: Callable[[Console], None]) -> None:
-        """All questions, and `then` what a person is asked, on the same connection."""
+    def ask(
+        self,
+        say: Callable[[str], None],
+        then: Callable[[Console], None],
+        begins: Callable[[], None] = lambda: None,
+    ) -> None:
+        """All questions, and `then` what a person is asked, on the same connection; `begins` once there is one."""
         heard: list[str] = []
         try:
             with Console(self.column.port, heard.append) as console:
+                begins()
                 if not self._interviewed(console, say, heard):
                     return
                 self._look_at_broker()

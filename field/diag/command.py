@@ -47,8 +47,7 @@ def for_people(checkup: Checkup, words: Words) -> int:
         if sys.stdin.isatty() and sys.stdout.isatty() and _is_to_be_asked(checkup.findings()):
             _dialogue(console, checkup.column, by_hand.Person(words, input, print))
 
-    print(words("title", port=checkup.column.port))
-    checkup.ask(_progress(words), by_a_person)
+    checkup.ask(_progress(words), by_a_person, lambda: print(words("title", port=checkup.column.port), flush=True))
     if isinstance(checkup.trouble, NotOpened):  # a table of what was not asked says nothing
         print(words("error", why=checkup.trouble), file=sys.stderr)
         return EXIT_NOBODY

@@ -103,7 +103,7 @@ def _id(value):
 def _pem(kind):
     def check(value):
         if not isinstance(value, str) or "-----BEGIN " not in value or kind not in value:
-            return "PEM text: '-----BEGIN ...%s-----' and so on" % kind
+            return "PEM text, '-----BEGIN ...%s-----' and so on" % kind
 
     return check
 

@@ -151,11 +151,11 @@ def test_the_tool_is_short_and_needs_nothing(told: Story, tmp_path: Path) -> Non
 def test_all_that_the_tool_says_is_in_three_languages() -> None:
     """Red when it says something that its table lacks, keeps a word that nobody says, or a language lacks a name."""
     asked_for = set(re.findall(r"""say\(['"](\w+)['"]""", TOOL.read_text())) | {"gaps", "operator"}
-    assert asked_for == set(tool.SAID)
+    assert asked_for | {errno.ENOENT, errno.EACCES, errno.EISDIR} == set(tool.SAID)
     for english, *others in tool.SAID.values():
         for text in others:
             assert text.count("{}") == english.count("{}") and text != english
-            assert not re.search("[A-Za-z]{2,}", text), text
+            assert not re.search("[A-Za-z]{2,}", re.sub(r"docs/\S+", "", text)), text
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,9 @@ def test_it_says_up_to_when_it_knows(told: Story, tmp_path: Path, capsys: pytest
     """An export of before the call was closed is whole, too. Red when its time stands nowhere."""
     (tmp_path / "call.json").write_bytes(packed(told.export()))
     assert tool.main([str(tmp_path / "call.json"), "--lang", "en"]) == 0
-    assert f" 12 {told.now_ms} the end" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    seconds = (told.now_ms - 1_800_000_000_000) // 1000
+    assert f" 12 2027-01-15 08:00:{seconds:02}.000+00:00 the end" in out, "as everybody reads it"
 
 
 def test_who_makes_everything_anew_has_another_fingerprint(told: Story, tmp_path: Path) -> None:
@@ -309,7 +311,7 @@ def test_who_makes_everything_anew_has_another_fingerprint(told: Story, tmp_path
     dictated = tool.fingerprint(desk).upper()  # as somebody wrote down what was read out
     assert tool.check(whole, desk=f"{dictated[:16]} {dictated[16:]}") == []
     (alone,) = tool.check(whole, desk="0" * 32)  # and not each link as changed, which nobody knows
-    assert "another desk's file, or a slip" in alone
+    assert "its fingerprint is" in alone
     one_key = {**whole["keys"], "operator Serik": keys["operator Serik"]}
     assert "the desk does not vouch for it" in tool.check({**whole, "keys": one_key})[0]
 

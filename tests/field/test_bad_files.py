@@ -1,5 +1,7 @@
 """Whatever lies where a tool wants a file or a folder: one line says what is wrong, and no traceback."""
 
+import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from fleet_rig import GOOD, HEADER, Tables, make
 
 from contract import evidence
 from desk.rollout import command as rollout
+from field.telling import EXIT_FAILED
 
 CONTENTS = {
     "empty": b"", "chance": bytes(range(256)), "deep": b"[" * 100_000, "number": b"3", "text": b'"x"',
@@ -74,7 +77,48 @@ def test_a_bad_file_is_told_in_words(tool: str, file: str, place: Place, capsys:
     """Red for a tool that catches one error of a file and not another: its traceback is the test's."""
     name, arguments = TOOLS[tool]
     before = sorted(place.folder.iterdir())
-    status = ended(name, arguments(place, place.bad(file)))
+    status = ended(name, [*arguments(place, place.bad(file)), "--lang", "ru"])
     said = "".join(capsys.readouterr())
-    assert status and said.strip() and "Error(" not in said
+    assert status and said.strip() and "Error" not in said
+    assert english(said.replace(str(place.folder), "")) == []
     assert sorted(place.folder.iterdir()) == before
+
+
+def english(text: str) -> list[str]:
+    """Two words in a row: a name or a command has one. What is typed is left out."""
+    bare = re.sub(r"'[^']*'|\"[^\"]*\"|\bmake \w+|desk\.rollout status|python -m \S+|\S*/\S*", "", text)
+    return re.findall(r"[A-Za-z]{2,} [a-z]{2,}.*", bare)
+
+
+def test_english_that_was_left_is_noticed() -> None:
+    left = "ошибка: x.json: повреждён (list indices must be integers), верните его; make provision"
+    assert english(left) == ["list indices must be integers), верните его; "]
+
+
+# What an earlier run wrote -> the tool that reads it again.
+REVOKE, PROVISION = ("revocation", "one"), ("provision", "TABLE")
+WRITTEN: dict[str, tuple[str, ...]] = {
+    "ca/revoked.json": REVOKE, "ca/earlier.json": REVOKE, "centre/keys.json": REVOKE, "columns/one/one.pem": REVOKE,
+    "ca/authorities.json": ("authorities", "switch"), "ca/ca.key": ("authorities", "add"),
+    "ca/ca.pem": ("authorities", "add"), "centre/renewals.json": ("renewal",), "columns/one/config.json": ("renewal",),
+    **dict.fromkeys(("centre/answer.key", "columns/one/secrets.json", "columns/one/one.key", "centre/centre.json",
+                     "broker/server.key"), PROVISION),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("file", WRITTEN)
+def test_a_damaged_file_of_an_earlier_run_is_told_in_words(
+    file: str, place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also why, in one language. Red where what Python says of it is shown as it is ("'int' object is not iterable"),
+    and where nobody catches it: a damaged certificate of a stolen column was a traceback."""
+    shutil.copytree(place.out, out := tmp_path / "out")
+    tool, *words = WRITTEN[file]
+    words = [*(place.table if word == "TABLE" else word for word in words), "--out", str(out), "--lang", "ru"]
+    for name, content in CONTENTS.items():
+        (out / file).write_bytes(content)
+        (out / file).chmod(0o600)
+        assert ended(tool, words) == EXIT_FAILED, name
+        said = "".join(capsys.readouterr()).replace(str(tmp_path), "")
+        assert english(said) == [] and "Error" not in said, name
+        assert file.rpartition("/")[2] in said, name

@@ -213,6 +213,21 @@ def test_what_went_onto_which_board_is_written_down(run: Any, columns: Path) -> 
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_log_says_why_in_the_persons_language(columns: Path, language: str) -> None:
+    """A technician reads it in a spreadsheet. What programs look for is the same in all languages: a column that was
+    flashed by somebody of another language is still known. Red with the verdict as an English string."""
+    BOARDS.update(b1=Script("two"), b2=Script(), b3=Script())
+    log = columns.parent / "log.csv"
+    for number, spoken in enumerate((language, "kk"), 1):
+        flash.main([f"b1={columns}/one", "--log", str(log), "--lang", spoken])
+        flash.main([f"b{number + 1}={columns}/one", "--log", str(log), "--lang", spoken])
+    failed, good, _, again = flashed.read(log)
+    why = Words(language)("flash.serves", carried="two", wanted="one")
+    assert failed.result == why.partition("\n")[0] and good.result == again.result == flashed.OK
+    assert flashed.elsewhere(log, "uid-of-b2", "one") == again
+
+
 FAILED = flashed.Entry("2026-01-02T03:04:05+00:00", "240a", "one", "1.0.0", "/dev/x", "не открывается; =1+1")
 
 

@@ -2,17 +2,20 @@
 
 import contextlib
 import fcntl
+import json
 import os
 import pty
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from config_document import document
+from field_tools import MAINS
 
-from field import ports
+from field import image, ports
 from field.board import Board, BoardError
 from field.console import Console, NotOpened
-from field.words import PortTrouble
+from field.words import LANGUAGES, PortTrouble, Words
 
 OPENERS: dict[type[PortTrouble], Callable[[str], Board | Console]] = {BoardError: Board, NotOpened: Console}
 
@@ -64,3 +67,42 @@ def test_a_port_that_is_just_being_left_is_waited_for(
     monkeypatch.setattr("field.ports.time.sleep", pause)
     OPENERS[trouble](held.port).close()
     assert len(pauses) == 1
+
+
+WITH_PORT: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("accept", "diag", "logs", "shell", "watch"), ("PORT",)),
+    "code": ("--port", "PORT"), "console": ("PORT", "status"), "flash": ("PORT=CONFIG",),
+    "image": ("PORT", "CONFIG", "--sha256", "0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("tool", WITH_PORT)
+def test_a_port_that_is_not_there_is_all_that_is_said(
+    tool: str, language: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make diag` said first that it checks a column which then was not there, and `make accept` that the board is off
+    duty. Red for a tool that begins to tell before its port is open, or leaves it to another program's English."""
+    monkeypatch.setattr(image, "check", lambda *_: image.CHIPS[0])
+    monkeypatch.setattr("field.diag.command.our_build", lambda: None)
+    monkeypatch.setattr("field.flash.bundle.make", lambda: None)
+    (tmp_path / "config.json").write_text(json.dumps(document()))
+    port, configuration = str(tmp_path / "no port"), str(tmp_path / "config.json")
+    typed = [word.replace("PORT", port).replace("CONFIG", configuration) for word in WITH_PORT[tool]]
+    assert MAINS[tool]([*typed, "--lang", language]) != 0
+    out, err = capsys.readouterr()
+    absent = Words(language)("port.absent", ports="|").partition("|")[0]
+    err = err.removeprefix("\n")  # of a bar that did not begin
+    assert tool == "flash" or out == "", "of several ports, each has a line that says how far it is"
+    assert port in err and absent in err and err.startswith(Words(language)("error", why=""))
+    assert err.count("\n") == 1
+
+
+def test_no_tool_with_a_port_is_left_out() -> None:
+    """Red with a new tool that opens one."""
+    folder, found = Path(ports.__file__).parent, set[str]()
+    for file in (*folder.glob("*.py"), *folder.glob("*/command.py")):
+        text = file.read_text("utf-8")
+        if "serial port" in text and "def main(" in text:
+            found.add(file.stem if file.parent == folder else file.parent.name)
+    assert found == set(WITH_PORT)

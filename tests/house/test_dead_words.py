@@ -11,6 +11,7 @@ import ipaddress
 import json.decoder
 import os
 import re
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -41,7 +42,7 @@ BESIDE = {COMMON: (COMMON, FIELD), DESK: (COMMON, DESK), rollout.WORDS: (COMMON,
 SOURCES = ("pip._internal.index.collector", "serial.serialposix", "serial.serialutil", "mpremote.transport",
            "mpremote.transport_serial")  # fmt: skip
 # What no source in Python says as it stands: the C libraries' (macOS's too), Rust's in `cryptography`, Python's own
-# exceptions as text, and what is joined from parts.
+# csv and exceptions as text, and what is joined from parts.
 SAMPLES = {
     "Failed to resolve IP address for '7' (7)", "Temporary failure in name resolution",
     "[Errno 7] 7: '7'", "[Errno 7] 7", "(7, '7')", "Name or service not known", "Device not configured",
@@ -51,6 +52,7 @@ SAMPLES = {
     "database disk image is malformed", "file is not a database", "unable to open database file",
     "attempt to write a readonly database", "database is locked", "database or disk is full", "disk I/O error",
     "for 7 a URI of at most 7 bytes that begins with 7 or 7", "7 and 7: GPIO7 is used twice; give each its own pin",
+    "unexpected end of data", "',' expected after '\"'", "field larger than field limit (7)", "Illegal character '\\n'",
     *(f"7 {state}" for state in (*plan.UNDER_WAY, *plan.FAILED)),
 }  # fmt: skip
 
@@ -66,6 +68,7 @@ def said_in(room: str) -> frozenset[str]:
 @cache
 def said_by_libraries() -> frozenset[str]:
     files = [Path(str(module.__file__)) for module in (argparse, ipaddress, json.decoder, asyncio.base_events)]
+    files += [Path(tomllib.__file__).with_name("_parser.py")]
     specs = [importlib.util.find_spec(name) for name in SOURCES]
     files += [Path(str(spec.origin)) for spec in specs if spec is not None]
     system = {os.strerror(number) for number in errno.errorcode}

@@ -56,7 +56,8 @@ CYRILLIC, KAZAKH = re.compile("[\u0400-\u04ff]"), re.compile("[әғқңөұүһ�
 ERRORS = r"(?<!Runtime)Error$|^print$|^said$|troubles\.|errors\.|^found\.|_lines\.|wrong\.|Trouble$|NoStream$"
 # Who says it: files -> in which calls, and whether what is returned or yielded is said too.
 FIELD = {
-    "field/provision.py": "", "field/fleet.py": "|return", "field/rows.py": "", "field/keeping.py": "",
+    "field/provision.py": "", "field/fleet.py": "|return", "field/misread.py": "|Misread$",
+    "field/rows.py": "", "field/keeping.py": "",
     "field/authorities.py": "|return|_only$",
     "field/certificates.py": "", "field/shared.py": "|yield", "field/laptop.py": "", "field/release.py": "",
     "field/renewal.py": "|return", "field/reached.py": "", "common/console_code.py": "",
