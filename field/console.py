@@ -189,6 +189,13 @@ def collect(answer: Line, line: Line) -> None:
             merge(answer, {key: value})
 
 
+def in_language(answer: Line, words: Words) -> Line:
+    """What the answer to `help` says of each command, which is for people; all else is for programs too, and stays."""
+    if "commands" not in answer:
+        return answer
+    return {**answer, "commands": [{**one, "does": words.said(str(one.get("does", "")))} for one in answer["commands"]]}
+
+
 def _parsed(text: bytes) -> Line | None:
     """A line of the console; None for all else. What another task had begun to say may stand before it."""
     _, found, body = text.partition(PREFIX)
@@ -215,7 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with Console(arguments.port) as console:
             for line in console.lines(f"{arguments.command} {arguments.typed}".strip(), answer.clear):
                 collect(answer, line)
-        print(json.dumps(answer, ensure_ascii=False, indent=1))
+        print(json.dumps(in_language(answer, words), ensure_ascii=False, indent=1))
     except Refused as refusal:
         fail(words, refusal)
         return EXIT_REFUSED

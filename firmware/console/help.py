@@ -12,7 +12,7 @@ COMMANDS = (
     ("button", "10 s of what the contact does; a press is a REAL ALARM: call the centre first"),
     ("test", "a test alarm to the centre and back"),
     ("code", "what a technician's code is for; code 12345678: what is locked opens; code end: it closes"),
-    ("help", "this"),
+    ("help", "this list"),
 )
 
 

@@ -4,6 +4,7 @@ Connect with: mpremote connect PORT resume exec "print(1)". PORT is what --link 
 """
 
 import argparse
+import hashlib
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -28,6 +29,7 @@ from sim.spoken import spoken
 from tools import toolbox
 
 EXIT_USAGE = 2
+SEED_BYTES = 3  # as many as the part of a chip's number that is its own
 RUNTIMES = ("micropython", "micropython32", "micropython-newest", "micropython32-newest")
 COMMANDS = {
     "unplug": "pull the cable out: the terminal goes away",
@@ -61,7 +63,7 @@ def main(argv: list[str]) -> int:
             flash_path=arguments.flash,
             heap_bytes=arguments.heap,
             psram=not arguments.no_psram,
-            seed=arguments.seed,
+            seed=seed_of(arguments.flash) if arguments.seed is None else arguments.seed,
             chip=chip,
             wired_for=wiring,
             servers=arguments.servers,
@@ -84,6 +86,12 @@ def main(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     return 0
+
+
+def seed_of(flash: Path | None) -> int:
+    """Each image is a chip of its own, after each start the same one: two boards on one bench with one number would be
+    one board in the log of what was flashed."""
+    return 0 if flash is None else int.from_bytes(hashlib.sha256(str(flash.resolve()).encode()).digest()[:SEED_BYTES])
 
 
 def _obey(board: SerialBoard, lines: Iterable[str], tell: Tell) -> None:
@@ -130,7 +138,7 @@ def _parser(sentences: Sentences) -> Parser:
     add("--heap", type=byte_count, metavar="BYTES", help="MicroPython heap that the firmware has, such as 98304 or 96k")
     add("--card", type=Path, metavar="FILE", help="figures of a board (default: hal/assumptions.toml's for the chip)")
     add("--no-psram", action="store_true", help="a module without PSRAM: its heap is IDF's as well")
-    add("--seed", type=int, default=0, metavar="N", help="of the chip's chance and of faults (default: %(default)s)")
+    add("--seed", type=int, metavar="N", help="of the chip's number and chance, and of faults (default: by --flash)")
     add("--usb-powered", action="store_true", help="the cable is the supply: `unplug` cuts the power")
     add("--fault", action="append", default=[], metavar="NAME[=N]", help="may be given several times; see below")
     add_no_input(parser)

@@ -219,7 +219,7 @@ def test_a_board_that_is_a_column_gets_its_own_configuration_of_a_fleets(bench: 
 @pytest.mark.parametrize(
     ("carried", "left", "text"),
     [
-        (None, [OLD, NEW], f"the board is no column yet; say which: make flash PORT=... CONFIG=\".*/columns/{NEW}\""),
+        (None, [OLD, NEW], f'the board is no column yet; say which: make flash PORT=... CONFIG=".*/columns/{NEW}"'),
         (NEW, [OLD], f"the board is column '{NEW}', and .*/columns holds {OLD}"),
         (NEW, [], "columns holds no column"),
     ],

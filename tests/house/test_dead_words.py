@@ -32,7 +32,7 @@ SPEAKERS: dict[Path, tuple[str, ...]] = {
     COMMON: ("common", "desk", "field"),
     DESK: ("desk", "common"),
     rollout.WORDS: ("desk", "common", "firmware/update", "firmware"),
-    FIELD: ("field", "common", "firmware/startup"),
+    FIELD: ("field", "common", "firmware/startup", "firmware/console"),
     tools.spoken.WORDS: ("tools", "common"),
     sim.spoken.WORDS: ("sim", "tools", "common"),
 }

@@ -8,6 +8,7 @@ import pytest
 from board_probe import Typist
 from littlefs import LittleFSError
 
+from sim.chip import machine, wires
 from sim.chip.readline import Line
 from sim.real.flash_image import BLOCK_BYTES, Image
 from sim.serial_board import command
@@ -216,3 +217,18 @@ def test_a_flash_is_filled_but_for_so_many_blocks(tmp_path: Path) -> None:
     image.write("fits", bytes(4 * BLOCK_BYTES))
     with pytest.raises(LittleFSError):
         image.write("does not", bytes(9 * BLOCK_BYTES))
+
+
+def test_each_image_is_a_chip_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two boards on one bench had one number, and the log of what was flashed took them for one. After a restart a
+    board has its number still. Red with the same seed for all."""
+
+    def number(flash: Path | None) -> bytes:
+        monkeypatch.setitem(wires.options, "seed", command.seed_of(flash))
+        return machine.unique_id()
+
+    boards = [tmp_path / f"board-{n}.img" for n in range(8)]
+    numbers = [number(board) for board in boards]
+    assert len(set(numbers)) == len(boards) and numbers == [number(board) for board in boards]
+    monkeypatch.chdir(tmp_path)
+    assert number(Path("board-3.img")) == numbers[3], "however it is named"
