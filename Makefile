@@ -28,6 +28,10 @@ NEEDY := desk provision revoke authority board image flash flash-all diag logs w
 .DEFAULT_GOAL := help
 .PHONY: help venv $(SETS:%=needs-%) $(NEEDY:%=given-%) tools run desk pictures test quick lint types types-host types-device build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell code bench campaign soak mutation lock clean
 
+# What these run names what is typed behind make, not its own options (common/typed.py).
+SPOKEN := run servers release renew build tools $(NEEDY)
+$(SPOKEN): export SOS_TARGET = $@
+
 help: ## list the targets
 	@$(TARGETS) $(SPEAK)
 

@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
+from common import typed
 from common.home import COLUMN_COMMAND, DESK_COMMAND
 from common.numbers import must_be
 from common.sentences import LANGUAGES, Sentences
@@ -98,8 +99,10 @@ class Parser(argparse.ArgumentParser):
         return self._turned(super().format_help())
 
     def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(EXIT_USAGE, f"{self.prog}: {self._sentences.said(f'error: {message}')}\n")
+        if not typed.TARGET:  # behind make nobody can type any of it
+            self.print_usage(sys.stderr)
+        prog = f"make {typed.TARGET}" if typed.TARGET else self.prog
+        self.exit(EXIT_USAGE, f"{prog}: {self._sentences.said(f'error: {message}')}\n")
 
     def _turned(self, text: str) -> str:
         """Its first word alone: everything else was turned when it was said."""

@@ -25,7 +25,7 @@ PIECE_BYTES = 512
 KEY_BITS, EXPONENT, KEYS_MAX = 3072, 65537, 2
 KEY_BYTES = KEY_BITS // 8
 _CRC_BYTES = 4
-_VERSION = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}")
+VERSION_FORM = re.compile(r"\d{1,4}\.\d{1,4}\.\d{1,4}")
 _ENTRY = re.compile(r"([0-9a-f]{64}) (\d{1,7}) ([A-Za-z0-9_./]{1,80})")
 # What a column asks for by another name than the manifest's.
 _SIGNATURE, _MANIFEST, _LIBRARY = "signature", "manifest", "lib/"
@@ -87,7 +87,7 @@ def header(text: bytes) -> dict[str, Any]:
         raise ReleaseError("the manifest is none")
     try:
         found = json.loads(lines[1])
-        is_whole = all(_VERSION.fullmatch(found[key]) for key in ("version", "floor"))
+        is_whole = all(VERSION_FORM.fullmatch(found[key]) for key in ("version", "floor"))
     except (ValueError, RecursionError, KeyError, TypeError):
         is_whole = False
     if not is_whole:

@@ -17,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from common.typed import as_typed
+
 LANGUAGES = ("en", "ru", "kk")
 COMMON = Path(__file__).with_name("words")  # what more than one product says
 _HOLE = re.compile(r"\{(\w+)\}")
@@ -79,7 +81,7 @@ class Sentences:
         if not text:
             return text
         whole = self._whole(text)
-        return whole if whole is not None else "\n".join(self._line(line) for line in text.split("\n"))
+        return as_typed(whole if whole is not None else "\n".join(self._line(line) for line in text.split("\n")))
 
     def _line(self, line: str) -> str:
         """The longest part behind a place, and each of what stands before it."""

@@ -144,6 +144,13 @@ def _verify(arguments: argparse.Namespace, said: Said) -> int:
     return 0
 
 
+def _version(text: str) -> str:
+    """For argparse."""
+    if not release.VERSION_FORM.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be a version such as 1.2.0")
+    return text
+
+
 def _parser(words: Words) -> Parser:
     parser = tool_parser(words, "python -m field.release", __doc__)
     spoken = sentences(words.language)
@@ -154,7 +161,9 @@ def _parser(words: Words) -> Parser:
     make.add_argument(
         "--keys", type=Path, nargs="+", default=[], metavar="PEM", help="public keys to trust from then on"
     )
-    make.add_argument("--floor", metavar="VERSION", help="oldest version that is taken afterwards (default: its own)")
+    make.add_argument(
+        "--floor", type=_version, metavar="VERSION", help="oldest version that is taken afterwards (default: its own)"
+    )
     make.add_argument("--key", type=Path, metavar="PEM", help="sign it as well")
     make.set_defaults(run=_make)
     signing = commands.add_parser("sign", help=spoken.said("sign the manifest"))

@@ -21,6 +21,7 @@ from common.arguments import Parser, add_language
 from common.sentences import COMMON, Sentences, language_of, texts
 from common.sentences import LANGUAGES as LANGUAGES
 from common.sentences import choose as choose
+from common.typed import as_typed
 
 FOLDER = Path(__file__).parent
 _SAID = "said."  # keys of what columns say by themselves
@@ -80,7 +81,7 @@ class Words:
         self._sentences = sentences(language)
 
     def __call__(self, key: str, **values: object) -> str:
-        return self._texts[key].format(**{name: self._shown(value) for name, value in values.items()})
+        return as_typed(self._texts[key].format(**{name: self._shown(value) for name, value in values.items()}))
 
     def _shown(self, value: object) -> object:
         if isinstance(value, Trouble):
@@ -94,7 +95,7 @@ class Words:
         it is known, in this language."""
         text = self._numbers(text)
         if self.language == LANGUAGES[0]:
-            return text
+            return as_typed(text)
         text = self._sentences.said(text)
         for pattern, key in _sayings():
             text = pattern.sub(lambda found, key=key: self._turned(key, found.groupdict()), text)  # type: ignore[misc]

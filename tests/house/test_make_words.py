@@ -13,7 +13,10 @@ import pytest
 from sentences import FILLED
 
 import tools.spoken
-from common.sentences import LANGUAGES
+from common import typed
+from common.arguments import Parser, whole
+from common.sentences import LANGUAGES, Sentences
+from field.words import Words
 from tools import targets
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,3 +130,82 @@ def test_it_is_told_in_the_persons_language(language: str) -> None:
 def test_no_recipe_speaks_for_itself() -> None:
     """Red for a sentence in the Makefile: nobody turns it."""
     assert re.findall("[\u0400-\u04ff]+|\\becho\\b.*", MAKEFILE.read_text("utf-8")) == []
+
+
+# -- what a tool calls --json is typed as JSON=1
+
+DERIVED = {"--lang"}  # what the person's own language is, make tells by itself
+OPTION = re.compile(r"(--[a-z0-9-]+)\b")
+VARIABLE = re.compile(r"\$\(([A-Z0-9_]+)\)")
+
+
+def conditions(recipe: str) -> list[tuple[str, str]]:
+    """Each $(if $(NAME),...) and $(foreach x,$(NAME),...) of a recipe: the name, and what stands there."""
+    return re.findall(r"\$\((?:if|foreach \w+,) ?\$\(([A-Z0-9_]+)\),((?:[^()]|\([^()]*\))*)\)", recipe)
+
+
+def passed_on(makefile: str) -> dict[str, dict[str, str]]:
+    """Target -> the options that its recipe hands on, and with which of make's variables."""
+    flash = re.findall(r"^FLASH = (.*)$", makefile, re.M)[0]
+    found = {}
+    for target, recipe in re.findall(r"^([a-z-]+):.* ## .*\n((?:\t.*\n)*)", makefile.replace("$(FLASH)", flash), re.M):
+        given = {}
+        for option, value in re.findall(r"(--[a-z0-9-]+) +(\"[^\"]*\"|\S+)", recipe):
+            if names := VARIABLE.findall(value):
+                given[option] = names[-1]
+        for name, words in conditions(recipe):
+            for option in OPTION.findall(words):
+                given.setdefault(option, name if "$(" in words or " " in words else f"{name}=1")
+        found[target] = {option: name for option, name in given.items() if option not in DERIVED}
+    return found
+
+
+def test_each_option_that_make_hands_on_has_its_variables_name() -> None:
+    """Red with an option that a recipe gets, loses, or hands another variable."""
+    makefile = MAKEFILE.read_text("utf-8")
+    spoken = re.findall(r"^SPOKEN := (.*)$", makefile, re.M)[0].replace("$(NEEDY)", " ".join(needy())).split()
+    handed = {target: options for target, options in passed_on(makefile).items() if target in spoken and options}
+    assert handed == {target: dict(names) for target, names in typed.VARIABLES.items()}
+    control = makefile.replace("$(if $(JSON),--json) --out", "$(if $(JSON),--json) $(if $(DEPTH),--depth) --out")
+    assert passed_on(control)["diag"]["--depth"] == "DEPTH=1"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_advice_names_what_is_typed_behind_make(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make accept` advised --json. Red where words or sentences go out past `as_typed`."""
+    words = Words(language)
+    assert "(--json)" in words("accept.some-differ", count=1, all=2)
+    monkeypatch.setattr(typed, "TARGET", "accept")
+    assert "(JSON=1)" in words("accept.some-differ", count=1, all=2)
+    said = words.said("--server needs --wifi, the name of the network through which the board reaches it")
+    assert "SERVER" in said and "WIFI" in said and "--" not in said
+
+
+def test_another_programs_options_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red where a command that is shown whole is changed, and where a target has no such variable."""
+    monkeypatch.setattr(typed, "TARGET", "diag")
+    shown = "on the desk: `.venv/bin/python -m desk.rollout status --json`, here --json and --floor"
+    assert typed.as_typed(shown) == shown.replace("here --json", "here JSON=1")
+
+
+@pytest.mark.parametrize(
+    ("target", "told"), [("shell", "make shell: error: argument MINUTES: "), ("", "tool: error: ")]
+)
+def test_a_wrong_value_is_told_by_the_name_that_was_typed(
+    target: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And without a usage that nobody behind make can type. Red where argparse's own words go out."""
+    monkeypatch.setattr(typed, "TARGET", target)
+    parser = Parser(Sentences("en"), "tool")
+    parser.add_argument("--minutes", type=whole("minutes", 1, 9))
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--minutes", "x"])
+    said = capsys.readouterr().err
+    assert told in said and said.startswith("usage: ") == (not target)
+
+
+def test_make_says_for_which_target_a_tool_runs() -> None:
+    """From end to end. Red without SOS_TARGET in the Makefile."""
+    done = subprocess.run(["make", "--no-print-directory", "release", "FLOOR=x", "LANG=ru", "PROVIDE=true"], cwd=ROOT,
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.stderr.startswith("make release: ошибка: FLOOR: указано 'x', а нужно: номер версии, например 1.2.0\n")
