@@ -13,6 +13,7 @@ from sentences import said_by
 
 from common import arguments, console_code, release
 from field import fleet, rows, shared
+from field import release as releases
 from field.accept import command as accept
 from firmware.startup import config
 
@@ -76,7 +77,8 @@ OTHERS: dict[str, Callable[[str], bool]] = {
     "HOST:PORT such as broker": _no_error(accept._server), "two GPIOs": _no_error(accept._jumper),
     "a number of bytes": _taken(arguments.byte_count),
     "what the column shows": _taken(lambda example: console_code.code(b"k", example)),
-    "no version and floor": lambda one: release._VERSION.fullmatch(one) is not None,
+    "no version and floor": lambda one: release.VERSION_FORM.fullmatch(one) is not None,
+    "must be a version": _taken(releases._version),
 }  # fmt: skip
 # Held by the tests above.
 BY_KEY = ("a number with a point", "at least one URI", "RFC 5870", "an IPv4 address", "a netmask", "capital letters")
