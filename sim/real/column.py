@@ -73,7 +73,7 @@ class RealColumn:
         if chip not in CHIPS:
             raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
         self._scratch = tempfile.TemporaryDirectory(prefix="sos-column-")
-        self._heaps = self._told_of_heaps(runtime, chip, heap_bytes, psram, figures)
+        self._heaps = self._told_of_heaps(runtime, chip, heap_bytes, psram, in_place, figures)
         grows_to = heaps.most_bytes(self._heaps) if self._heaps["first"] else heap_bytes
         self._command = runtimes.command(runtime, grows_to, Path(self._scratch.name, "chip"), self._more_heap_bytes())
         self._heaps_file = Path(self._scratch.name, "heaps.json")
@@ -281,7 +281,13 @@ class RealColumn:
         return link
 
     def _told_of_heaps(
-        self, runtime: str, chip: str, heap_bytes: int | None, psram: bool, figures: Mapping[str, float] | None
+        self,
+        runtime: str,
+        chip: str,
+        heap_bytes: int | None,
+        psram: bool,
+        in_place: bool,
+        figures: Mapping[str, float] | None,
     ) -> dict[str, Any]:
         simulators = runtimes.simulators_bytes(runtime, self._more_heap_bytes())
         return heaps.figures_of(
@@ -289,6 +295,7 @@ class RealColumn:
             psram=psram and heap_bytes is None,
             heap_bytes=heap_bytes,
             simulators_bytes=simulators,
+            in_place=in_place,
             figures=figures,
         )
 

@@ -25,13 +25,15 @@ def figures_of(
     psram: bool,
     heap_bytes: int | None,
     simulators_bytes: int | None,
+    in_place: bool = False,
     figures: Mapping[str, float] | None = None,
 ) -> dict[str, Any]:
     """What sim/chip/heaps.py takes.
 
     `psram`: MicroPython's heap lies there. `heap_bytes`: it has that size, as in an image of one's own; None = without
     PSRAM it grows like a stock image's. `simulators_bytes`: of the interpreter's heap, see sim/chip/build.py; None =
-    its objects are not the chip's, so the heap counts as grown once, and grows no further.
+    its objects are not the chip's, so the heap counts as grown once, and grows no further. `in_place`: the image is
+    one of our own, with a first area of its size.
     `figures`: by name, instead of those in hal/assumptions.toml.
     """
     values = {name: figure.on(chip) for name, figure in load().items()} | dict(figures or {})
@@ -42,6 +44,9 @@ def figures_of(
     first, biggest, rest, fragment = (
         of(f"{name}_bytes") for name in ("gc_first", "idf_boot_largest", "idf_boot_other", "idf_fragment")
     )
+    if in_place:
+        biggest += first - of("gc_first_own_bytes")
+        first = of("gc_first_own_bytes")
     regions = [fragment] * (rest // fragment) + ([rest % fragment] if rest % fragment else [])
     grows = not psram and heap_bytes is None and simulators_bytes is not None
     if psram:

@@ -135,6 +135,12 @@ def test_a_heap_of_ones_own_size_is_taken_from_idf() -> None:
     assert max(told["regions"]) == LARGEST + FIRST - 96 * 1024 and not told["first"]
 
 
+def test_an_image_of_ones_own_begins_with_its_own_first_area() -> None:
+    told = figures_of("esp32", psram=False, heap_bytes=None, simulators_bytes=0, in_place=True)
+    own = int(load()["gc_first_own_bytes"].on("esp32"))
+    assert told["first"] == own and max(told["regions"]) == LARGEST + FIRST - own
+
+
 def test_other_figures_are_taken_instead() -> None:
     told = figures_of("esp32", psram=False, heap_bytes=None, simulators_bytes=0, figures={"tls_handshake_bytes": 9_000})
     assert told["prices"]["tls_handshake"][0] == 9_000 and told["prices"]["tls_session"] == [22_528, 16_717]

@@ -186,6 +186,13 @@ def test_what_has_another_origin_agrees_with_it() -> None:
     assert ADC._FULL_SCALE_UV[-1] == assumptions.load()["adc_high_mv"].value * 1000
 
 
+def test_the_first_area_of_an_own_image_is_what_its_board_says() -> None:
+    said = (ROOT / "image/SOS_COLUMN_ESP32/mpconfigboard.cmake").read_text("utf-8")
+    assert re.findall(r"^ +MICROPY_GC_INITIAL_HEAP_SIZE=(\d+)$", said, re.MULTILINE) == [
+        str(assumptions.load()["gc_first_own_bytes"].on("esp32"))
+    ]
+
+
 def test_the_models_figures_are_the_files() -> None:
     figures = assumptions.load()
     assert figures["kept_clock_error_percent"].value * PPM_OF_A_PERCENT == Costs().kept_clock_error_ppm
