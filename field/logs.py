@@ -25,7 +25,7 @@ def text(logs: dict[str, Any], words: Words) -> Iterator[str]:
     yield words("logs.faults", count=len(faults)) if faults else words("logs.no-faults")
     for one in faults:
         since = words("logs.since", at=one["since"]) if one["since"] else words("logs.no-clock")
-        yield "  " + words("logs.fault", id=one["id"], detail=words.said(str(one["detail"])), since=since)
+        yield "  " + words("logs.fault", id=words.fault(one["id"]), detail=words.said(str(one["detail"])), since=since)
     for key in ("journal", "quarantine"):
         records = logs.get(key, [])
         yield words(f"logs.{key}", count=len(records)) if records else words(f"logs.no-{key}")

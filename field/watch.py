@@ -46,7 +46,7 @@ def rows(status: dict[str, Any], words: Words) -> list[tuple[str, str]]:
         "broker": _broker(status["broker"], words),
         "queue": words("watch.queue.is", **{key: queue[key] for key in ("open", "waiting", "outbox")}),
         "journal": words("watch.journal.is", **{key: journal[key] for key in ("records", "damaged", "unsaved")}),
-        "faults": ", ".join(status["faults"]) or words("watch.none"),
+        "faults": ", ".join(map(words.fault, status["faults"])) or words("watch.none"),
         "clock": f"{words.said(clock['source'])} {_or(clock['now'], '')}",
         "supply": words("watch.unmeasured") if supply_mv is None else words("watch.millivolts", supply_mv=supply_mv),
         "free": words("watch.free.is", heap=health["heap_free"] // KB, flash=health["flash_free"] // KB),
@@ -70,7 +70,7 @@ def _button(button: dict[str, Any], words: Words) -> str:
 def _link(link: dict[str, Any], words: Words) -> str:
     signal = "" if link["rssi_dbm"] is None else f", {words('watch.signal', dbm=link['rssi_dbm'])}"
     state = words("watch.link.up" if link["up"] else "watch.link.down")
-    return f"{link['kind']} {state} {_or(link['address'], '')}{signal}"
+    return f"{words.said(link['kind'])} {state} {_or(link['address'], '')}{signal}"
 
 
 def _broker(broker: dict[str, Any], words: Words) -> str:

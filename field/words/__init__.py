@@ -83,6 +83,12 @@ class Words:
     def __call__(self, key: str, **values: object) -> str:
         return as_typed(self._texts[key].format(**{name: self._shown(value) for name, value in values.items()}))
 
+    def fault(self, ident: str) -> str:
+        """A fault of a column: what is wrong, and by what name documents and messages know it; a name of a newer
+        firmware alone."""
+        what = self._texts.get(f"fault.{ident}")
+        return ident if what is None else f"{what} ({ident})"
+
     def _shown(self, value: object) -> object:
         if isinstance(value, Trouble):
             return value.told(self)

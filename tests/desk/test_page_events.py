@@ -55,9 +55,14 @@ def test_the_answer_to_a_command_is_told_as_it_comes(server: FakeDesk, desk: Des
     server.happens("park-01", "result", {**result("c-99"), "id": None})
     expect(desk.get("events").locator("li")).to_have_count(3)
     expect(said).to_have_attribute("data-state", "waiting")
-    server.happens("park-01", "result", result("c-1", detail={"lamp": "ok"}))
+    answer = {"flash": "ok", "faults": ["tamper"], "heap_free": 2048, "button": "stuck", "open": [], "lamp": "ok"}
+    server.happens("park-01", "result", result("c-1", detail=answer))
     expect(said).to_have_attribute("data-state", "ok")
     expect(said).to_contain_text("the column has carried it out")
+    expect(desk.get("events")).to_contain_text(  # in the reader's words: red where an answer is shown as it came
+        "Memory of calls: in order · Faults: The column's housing is open. · Memory free: 2 KB · "
+        "Button: The button has been down for too long: it may be stuck. · Open calls: none · lamp: ok"
+    )
     desk.get("command-drill").click()
     expect(said).to_have_attribute("data-state", "waiting")
     server.happens("park-01", "result", result("c-2", "refused: a drill is under way"))

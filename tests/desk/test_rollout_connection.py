@@ -24,7 +24,7 @@ def fail(client: Any, error: OSError) -> None:
     try:
         raise error
     except OSError:
-            client.on_connect_fail(client, None)
+        client.on_connect_fail(client, None)
 
 
 def test_a_broker_that_is_not_there_is_said_once_and_when_it_came(client: Any) -> None:

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+from contract_examples import faults, schema
 from sentences import fields
 
 import field
@@ -371,10 +372,21 @@ LOGS = {
 
 @pytest.mark.parametrize("language", words.LANGUAGES[1:])
 def test_watch_and_logs_are_in_one_language(language: str) -> None:
+    """For whatever the contract lets a column say: each state of the lamp, each fault, each kind of link. Red where one
+    of them is shown as it is; a fault's name stands behind its words, for whoever looks it up."""
     said = Words(language)
-    shown = [text for row in watch.rows(STATUS, said) for text in row] + list(logs.text(LOGS, said))
-    left = {text: english_left(re.sub(r"\[/?\w*\]|Wi-Fi|Ethernet", "", text)) for text in shown}
+    wrong = sorted(faults())
+    shown = list(logs.text({**LOGS, "faults": [{"id": one, "detail": "", "since": None} for one in wrong]}, said))
+    for lamp, kind in itertools.zip_longest(sorted(LAMP), schema("heartbeat")["properties"]["link"]["enum"]):
+        now = {**STATUS, "faults": wrong, "lamp": lamp, "link": {**STATUS["link"], "kind": kind or "wifi"}}
+        shown += [text for row in watch.rows(now, said) for text in row]
+    left = {text: english_left(re.sub(r"\[/?\w*\]|Wi-Fi|\([a-z-]+\)", "", text)) for text in shown}
     assert {text: found for text, found in left.items() if found} == {}
+
+
+def test_a_fault_of_a_newer_firmware_is_shown_by_its_name() -> None:
+    assert Words("kk").fault("moon-full") == "moon-full"
+    assert Words("kk").fault("tamper") == "корпус ашық (tamper)"
 
 
 BOTH_WAYS = {"said.code-needed": "code", "said.sessionless": "status", "said.no-drills": "logs"}

@@ -40,6 +40,7 @@ from field import release
 from field.telling import Main
 from field.words import SENTENCES as FIELD_SENTENCES
 from field.words import Words
+from firmware.lamp import COLOURS as LAMP
 from sim import __main__ as simulator
 from sim import demo
 from sim.demo import rollout as rehearsal
@@ -219,6 +220,15 @@ def test_what_a_command_says_is_turned(speaker: str, language: str) -> None:
     assert len(texts) > 8, "the source is not understood any more"
     left = {text: said(text) for text in texts if english_left(said(text))}
     assert left == {}
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_the_simulator_names_the_lamps_states_in_the_language(language: str) -> None:
+    """Of all that the firmware shows: a step of `make run` that failed said "лампа calling"."""
+    said = sim.spoken.spoken(["--lang", language]).said
+    assert [
+        text for state in (*LAMP, "dark") if english_left(text := said(f"p-1: lamp {state}").partition(": ")[2])
+    ] == []
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,13 @@ def example(kind: str) -> tuple[str, dict[str, Any]]:
     return topic, copy.deepcopy(document)
 
 
+def faults() -> set[str]:
+    """The ids that the contract's table has."""
+    found = re.findall(r"^\| `([a-z-]+)` \|", CONTRACT.split("## `fault/<id>`")[1].split("## ")[0], re.MULTILINE)
+    assert len(found) > 10, "the table is not understood any more"
+    return set(found)
+
+
 def schema(name: str) -> dict[str, Any]:
     loaded: dict[str, Any] = json.loads((SCHEMA_DIR / f"{name}.json").read_text("utf-8"))
     return loaded

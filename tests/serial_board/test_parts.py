@@ -206,7 +206,6 @@ def test_what_a_board_refuses_is_told_in_the_language(
     assert status == command.EXIT_USAGE and told in capsys.readouterr().err
 
 
-
 def test_a_flash_is_filled_but_for_so_many_blocks(tmp_path: Path) -> None:
     path = tmp_path / "flash.img"
     path.write_bytes(Image().content())

@@ -5,7 +5,7 @@ import { el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { current, has, t } from "./i18n.js";
 import { store } from "./store.js";
 import { momentText, nowMs } from "./time.js";
-import { ownWords, term } from "./words.js";
+import { faultText, ownWords, term } from "./words.js";
 
 const SHOWN_MAX = 10;
 const ANSWER_LIMIT_MS = 30000; // after that long the desk's commands expire
@@ -29,13 +29,28 @@ function detailText(detail) {
   return plain(Object.entries(detail).slice(0, SHOWN_MAX).map(([key, value]) => `${key}: ${plain(value, 100)}`).join(" · "));
 }
 
+const list = (values, textOf) => (Array.isArray(values) ? values : []).slice(0, SHOWN_MAX).map(textOf).join(" ") || t("answer.none");
+const kilobytes = (bytes) => t("unit.kb", { n: Math.round(Number(bytes) / 1024) || 0 });
+const inOrder = (said) => (said === "ok" ? t("answer.ok") : plain(said, 100));
+// What columns answer to a command, by its name there (firmware/selftest.py, firmware/orders.py).
+const ANSWERS = { flash: inOrder, flash_free: kilobytes, heap_free: kilobytes, faults: (ids) => list(ids, faultText), open: (ids) => list(ids, (id) => plain(id, 60)),
+  button: (said) => (said === "stuck" ? faultText("button-stuck") : inOrder(said)) };
+const OF_PROGRAMS = ["proves"];
+
+/** A column's answer in the reader's words; what a newer firmware says as it is. */
+function answerText(detail) {
+  if (detail === null || typeof detail !== "object") return plain(detail);
+  const said = Object.entries(detail).filter(([key]) => !OF_PROGRAMS.includes(key)).slice(0, SHOWN_MAX);
+  return plain(said.map(([key, value]) => (Object.hasOwn(ANSWERS, key) ? t(`answer.${key}`, { value: ANSWERS[key](value) }) : `${key}: ${plain(value, 100)}`)).join(" · "));
+}
+
 /** [what happened, what the column said of it]. `events`: to find the command that is answered. */
 function eventTexts({ event, detail }, events) {
   if (event === "command") return [t("events.command", { command: commandText(detail?.cmd), by: plain(detail?.by, 64) || t("unknown") }), ""];
   if (event === "result") {
     const sent = events.find((one) => one.event === "command" && one.detail?.id === detail?.id);
     const command = sent ? commandText(sent.detail.cmd) : t("events.some-command");
-    return detail?.ok === true ? [t("events.result-ok", { command }), detailText(detail.detail)] : [t("events.result-refused", { command }), plain(detail?.error)];
+    return detail?.ok === true ? [t("events.result-ok", { command }), answerText(detail.detail)] : [t("events.result-refused", { command }), plain(detail?.error)];
   }
   return [term("event", event), ownWords(has(`event.${event}`), detailText(detail))];
 }
