@@ -29,7 +29,7 @@ FIRST = (REGISTER_FILE + HEAD_SUFFIX, audit.HEAD_FILE)
 """Of what grows meanwhile the end is noted first, so that the copy is never behind it."""
 LAST = (KEYS_FILE,)
 """All that signed what is in the copy of the register."""
-LEFT = ("register.sqlite*", "sessions.json", "*.lock", "*.notes", "*.room", ".*")
+LEFT = ("register.sqlite*", "sessions.json*", "*.lock", "*.notes", "*.room", ".*")
 PRIVATE = 0o700
 
 

@@ -158,8 +158,26 @@ class Sessions:
         try:
             found = json.loads(self._path.read_bytes())
             return {str(key): _session(*entry) for key, entry in found.items()}
-        except (OSError, ValueError, RecursionError, TypeError, AttributeError):
-            return {}  # everybody logs in again
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            self._put_aside(str(error.strerror))
+        except (ValueError, RecursionError, TypeError, AttributeError):
+            self._put_aside("it is damaged")
+        return {}
+
+    def _put_aside(self, why: str) -> None:
+        """Said once: who is asked for a password in the middle of an alarm should be told why by somebody."""
+        aside = self._path.with_name(self._path.name + ".damaged")
+        try:
+            self._path.replace(aside)
+        except OSError:
+            log.error("%s: who was logged in cannot be read: %s; everybody logs in again", self._path, why)
+        else:
+            log.error(
+                "%s: who was logged in cannot be read: %s; everybody logs in again, and the file is put aside as %s",
+                self._path, why, aside,
+            )  # fmt: skip
 
     def _write(self) -> None:
         """A full disk keeps nobody from logging in: then a session ends with this process."""

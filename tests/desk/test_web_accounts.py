@@ -463,10 +463,29 @@ def test_there_is_an_end_to_the_number_of_sessions(folder: Path, monkeypatch: py
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', '{"a": ["b", "c"]}', "\udcff"])
-def test_a_damaged_list_of_sessions_logs_everybody_out(folder: Path, damage: str) -> None:
+def test_a_damaged_list_of_sessions_logs_everybody_out(
+    folder: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And says so, once: red where it is silent, and where the next start says it again. What was in it is kept."""
+    accounts, file = accounts_in(folder), folder / "sessions.json"
+    assert Sessions(folder, accounts).find("a") is None and not caplog.records, "a new desk has none"
+    file.write_bytes(damage.encode("utf-8", "surrogateescape"))
+    for _ in range(2):
+        assert Sessions(folder, accounts).find("a") is None
+    (said,) = [one.getMessage() for one in caplog.records]
+    assert said.startswith(f"{file}: who was logged in cannot be read: it is damaged; everybody logs in again")
+    aside = folder / "sessions.json.damaged"
+    assert said.endswith(f"put aside as {aside}") and aside.read_bytes() == damage.encode("utf-8", "surrogateescape")
+
+
+def test_a_list_of_sessions_that_is_somebody_elses_is_told(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A folder in its place stands for what the system refuses. Red where only damage is told."""
     accounts = accounts_in(folder)
-    (folder / "sessions.json").write_bytes(damage.encode("utf-8", "surrogateescape"))
+    (folder / "sessions.json").mkdir()
+    (folder / "sessions.json.damaged").touch()  # and nothing can be put aside
     assert Sessions(folder, accounts).find("a") is None
+    (said,) = [one.getMessage() for one in caplog.records]
+    assert said.endswith("cannot be read: Is a directory; everybody logs in again")
 
 
 @pytest.mark.parametrize("damage", ["", "{", "{}x", '[{"name": "a"}]', "[1]", "7"])

@@ -5,6 +5,7 @@ import ast
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from contract_examples import faults, schema
@@ -353,7 +354,7 @@ STATUS = {
     "uptime_s": None,
     "firmware": {"boot": 9},
 }
-LOGS = {
+LOGS: dict[str, Any] = {
     "reset": {"boot": 3, "cause": "hard", "culprit": "supervisor"},
     "faults": [{"id": "7", "detail": "the housing is open", "since": None}],
     "journal": [

@@ -83,6 +83,7 @@ ROLLOUT = {
 # What the log says besides its own lines: why the broker is not heard, an intercom does not call, an officer was not
 # told. What else is raised in desk/ goes to the page, by its code.
 LOGGED = {
+    "desk/web/sessions.py": "_put_aside$",
     "desk/trouble.py": "^Trouble$", "desk/page.py": "^OSError$", "desk/web/listener.py": "_tell$",
     **dict.fromkeys(("desk/media/gateway.py", "desk/media/process.py", "desk/media/hosts.py"), "NoStream$|return"),
     **{str(path.relative_to(ROOT)): "NoCall$" for path in (ROOT / "desk" / "sip").glob("*.py")},
