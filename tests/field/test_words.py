@@ -340,7 +340,7 @@ def test_a_single_word_is_turned_only_where_it_is_all_that_is_said() -> None:
     assert russian.said("rtsp://c.example/1: no answer within 20 s") == "rtsp://c.example/1: нет ответа за 20 с"
 
 
-STATUS = {
+STATUS: dict[str, Any] = {
     "link": {"kind": "Wi-Fi", "up": False, "address": None, "rssi_dbm": -70},
     "broker": {"host": "b.example", "port": 1, "session": False, "error": "the link is down", "since_s": 7},
     "button": {"stuck": True, "closed": True, "presses": 0, "closures": None, "since_press_s": None},
