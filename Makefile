@@ -112,7 +112,7 @@ revoke: given-revoke needs-field ## DEVICE=ID [OUT=provisioned]: a stolen column
 authority: given-authority needs-field ## DO=add|switch|drop [NAME=...] [ROLLOUT=status.json] [FORCE=1] [OUT=provisioned]: another authority takes the place of the one that is there
 	@$(PY) -m field.authorities "$(DO)" $(if $(NAME),--name "$(NAME)") $(if $(ROLLOUT),--rollout "$(ROLLOUT)") $(if $(FORCE),--force) --out "$(OUT)" $(SPEAK)
 
-renew: needs-field ## [OUT=provisioned]: what provisioning made anew, sealed for each column: to be sent by python -m desk.rollout
+renew: needs-field ## [OUT=provisioned]: what provisioning made anew, sealed for each column: to be sent by .venv/bin/python -m desk.rollout
 	@$(PY) -m field.renewal --out "$(OUT)" $(SPEAK)
 
 servers: needs-run needs-field ## [OUT=provisioned] [BREAK="stream clock"] [STAND_INS=1]: broker, centre, cameras, intercoms and clock of that fleet, for boards and a desk

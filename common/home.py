@@ -23,5 +23,5 @@ LIB = _kept() / f"lib-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}" if I
 
 COLUMN_COMMAND = "sos-column" if INSTALLED else "python -m sim"
 DESK_COMMAND = "sos-desk" if INSTALLED else "python -m desk"
-COLUMN_TYPED = COLUMN_COMMAND if INSTALLED else f".venv/bin/{COLUMN_COMMAND}"
-"""As the documentation types it: the machine's own Python has none of the packages."""
+COLUMN_TYPED, DESK_TYPED = (one if INSTALLED else f".venv/bin/{one}" for one in (COLUMN_COMMAND, DESK_COMMAND))
+"""For advice, as the documentation types it: the machine's own Python has none of the packages."""

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from common.arguments import Parser, add_language
-from common.home import DESK_COMMAND
+from common.home import DESK_COMMAND, DESK_TYPED
 from common.sentences import Sentences
 from desk import own_folder
 from desk.broker_options import SetupError
@@ -20,7 +20,7 @@ from desk.web.accounts import Accounts
 from desk.web.audit import Audit
 
 WITHOUT_FACTOR = "reset-second-factor"
-USAGE = f"{DESK_COMMAND} account add|remove|list|{WITHOUT_FACTOR} [NAME] --folder DIR [--role ROLE]"
+USAGE = f"{DESK_TYPED} account add|remove|list|{WITHOUT_FACTOR} [NAME] --folder DIR [--role ROLE]"
 
 
 def main(argv: list[str]) -> int:

@@ -29,7 +29,7 @@ from aiohttp import web
 from common import connect_to
 from common.arguments import EXIT_USAGE, Parser, add_language, described, number, whole
 from common.connect_to import Endpoint
-from common.home import DESK_COMMAND
+from common.home import DESK_COMMAND, DESK_TYPED
 from common.release import ReleaseError, load_public_keys
 from common.sentences import Sentences, choose
 from desk import account_command, backup_command, broker_options, cameras, evidence_command, ladder, own_folder
@@ -90,7 +90,7 @@ DISGUISE_MAX_S = 3660
 POSITIVE = number("a number above 0", lambda found: 0 < found < 1e6)
 RATE = number(f"from 0 to {EXERCISES_MAX:.0f} a week", lambda found: 0 <= found <= EXERCISES_MAX)
 CHOSEN, REQUIRED = "chosen", "required"
-BACKUP_USAGE = f"{DESK_COMMAND} backup --folder DIR --to DIR"
+BACKUP_USAGE = f"{DESK_TYPED} backup --folder DIR --to DIR"
 
 log = logging.getLogger("desk")
 OnRequest = Callable[[tuple[Any, ...], bool], None]

@@ -1,8 +1,8 @@
 """`make release`: what goes over the air to columns: files, a manifest, its signature, and the list of parts.
 
-    python -m field.release make --out build/release [--keys A.pem [B.pem]] [--floor 1.2.0]
-    python -m field.release sign build/release --key private.pem      on a machine apart; or with a PKCS#11 token
-    python -m field.release verify build/release --keys A.pem
+    .venv/bin/python -m field.release make --out build/release [--keys A.pem [B.pem]] [--floor 1.2.0]
+    .venv/bin/python -m field.release sign build/release --key private.pem    on a machine apart; or a PKCS#11 token
+    .venv/bin/python -m field.release verify build/release --keys A.pem
 
 Reproducible: the same sources and the same mpy-cross give the same bytes, so whoever signs builds anew and compares.
 What --keys names is what columns trust once they run the release; without it they go on trusting what they trust.

@@ -3,7 +3,7 @@
 Run `make provision` first: it makes certificates anew that have used up two thirds of their life, or whose authority
 signs no more, and knows whom to trust. This puts what it made for each column into one file:
 
-  centre/renewals.json     for `python -m desk.rollout start --renewals FILE`; nothing in it is secret
+  centre/renewals.json     for `.venv/bin/python -m desk.rollout start --renewals FILE`; nothing in it is secret
 
 Each package is sealed for its column, with a key that is made of the column's own TLS key. So the desk, which has no
 such key, carries it and cannot change it, and no broker can. A column that has its certificates already is passed over.

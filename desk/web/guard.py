@@ -17,7 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import web
 
-from common.home import DESK_COMMAND
+from common.home import DESK_TYPED
 from desk import trouble
 from desk.web import error_page, roles
 from desk.web.accounts import Account, Accounts
@@ -145,7 +145,7 @@ class Guard:
         if self.with_accounts:
             return
         if any(name in request.headers for name in PROXIED):
-            why = f"a desk behind a proxy needs accounts: {DESK_COMMAND} account add NAME --folder DIR"
+            why = f"a desk behind a proxy needs accounts: {DESK_TYPED} account add NAME --folder DIR"
             raise Refusal(403, why, code="proxy-accounts")
         if not is_loopback(_split(f"//{request.host}").hostname or ""):
             raise Refusal(403, "a desk without accounts answers to 127.0.0.1 and localhost only", code="own-machine")

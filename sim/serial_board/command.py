@@ -14,7 +14,7 @@ from typing import Any
 from common.arguments import Parser, add_language, byte_count, lists
 from common.assumptions import on_chip
 from common.commands import add_no_input, command_lines
-from common.home import COLUMN_COMMAND
+from common.home import COLUMN_COMMAND, COLUMN_TYPED
 from common.sentences import Sentences, any_letters
 from common.signals import exit_on
 from field.telling import explained
@@ -130,7 +130,7 @@ def _parser(sentences: Sentences) -> Parser:
         help="configuration document: flash the firmware with it",
     )
     add("--wired-for", type=Path, metavar="CONFIG", help="document or folder of provisioning: blank, but wired for it")
-    add("--servers", type=Path, metavar="FILE", help=f"where they are simulated; written by: {COLUMN_COMMAND} servers")
+    add("--servers", type=Path, metavar="FILE", help=f"where they are simulated; written by: {COLUMN_TYPED} servers")
     add("--flash", type=Path, metavar="IMAGE", help="LittleFS image, kept (default: a throw-away one, empty)")
     add("--link", type=Path, metavar="PATH", help="symbolic link to the terminal, kept over unplug and plug")
     add("--runtime", choices=RUNTIMES, default=RUNTIMES[0], help="(default: %(default)s)")

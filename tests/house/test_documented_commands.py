@@ -111,6 +111,24 @@ def test_a_bare_command_is_noticed() -> None:
     ]
 
 
+ADVICE = re.compile(r"(?<!\.venv/bin/)\bpython3? -m (?:sim|desk|field|tools)\b")
+# Where a program is named, and nothing is told to be typed.
+NAMED = re.compile(r"prog=|Parser\(|described|^from |_COMMAND = |_TYPED|replace\(|\bCOLUMN_COMMAND,$|\bDESK_COMMAND,$")
+
+
+def test_no_advice_is_left_to_the_machines_own_python() -> None:
+    """What programs tell people to type works as it stands. Red for `python -m desk account add ...`, and for a text
+    that takes DESK_COMMAND where it means DESK_TYPED."""
+    tables = [path for room in ("common", "desk", "field", "sim", "tools") for path in (ROOT / room).rglob("*.json")]
+    tables = [path for path in tables if path.stem in ("en", "ru", "kk", "targets.ru", "targets.kk")]
+    assert len(tables) > 20
+    told = {path: ADVICE.findall(path.read_text("utf-8")) for path in [*tables, ROOT / "Makefile"]}
+    assert {str(path): found for path, found in told.items() if found} == {}
+    rooms = [path for room in ("desk", "field", "sim", "tools") for path in (ROOT / room).rglob("*.py")]
+    lines = [line.strip() for path in rooms for line in path.read_text("utf-8").splitlines()]
+    assert [line for line in lines if "_COMMAND}" in line and not NAMED.search(line)] == []
+
+
 @pytest.mark.parametrize("command", [one for one in DOCUMENTED if "make " in one])
 def test_make_knows_what_the_documentation_types(command: str) -> None:
     assert broken_make(command) == []

@@ -92,7 +92,7 @@ LOGGED = {
 LOG = r"^log\."
 # Names, which are the same in every language: options, keys, files, examples of what to type.
 NAMES = re.compile(
-    r"\[\w+\] \w+|account add\|remove\|list\|reset-second-factor|--[a-z-]+|[a-z]+://\S+|\w+=\S*"
+    r"\.venv/bin/python -m [\w.]+|\[\w+\] \w+|account add\|remove\|list\|reset-second-factor|--[a-z-]+|[a-z]+://\S+|\w+=\S*"
     r"|`[^`]*`|'[^']*'|\"[^\"]*\"|«[^»]*»|\[\[?[\w.]+\]\]?|\{[^}]*\}|\bsip:\S*|geo:\S+"
     r"|\.\.\.\w+|mpy-cross|MicroPython|mpremote|Ctrl-\S|\.(?:mpy|bin|app-bin)\b|\bprovisioned\b"
     r"|[\w.-]*[/_@|]\S*|\w+(?:\.\w+)+|\b[A-Z][A-Z0-9]{1,}\w*(?::[A-Z]+)?\b|%\S+|a-z|A-Z|python -m [\w.]+"
