@@ -124,6 +124,8 @@ def _as_called(row: dict[str, Any], told: Told) -> list[str]:
             *(raised_ms, first["clock"], first["age_ms"]),
         ):
             columns.append("raised_ms, clock, age_ms")
+        if told.has_first and (row["first_press"] or 0) > first["press"]:  # less where the disk was full then
+            columns.append("first_press")
     if told.received_ms is None or row["received_ms"] > told.received_ms:  # earlier where the disk was full then
         columns.append("received_ms")
     return columns

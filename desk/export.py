@@ -19,7 +19,7 @@ FIELDS = (
     *("raised", "received", "accepted", "dispatched", "closed"),  # times in UTC
     *("raised_ms", "received_ms", "accepted_ms", "dispatched_ms", "closed_ms"),
     *("contact_to_sent_ms", "sent_to_desk_ms", "desk_to_register_ms", "register_to_answer_ms"),
-    *("faults", "fw"),
+    *("faults", "fw", "first_press"),
 )
 OPENING_FIELDS = (
     *("n", "opened", "closed", "seconds", "by", "device_id", "camera", "incident_id", "way", "reason", "ended"),

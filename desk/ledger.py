@@ -92,6 +92,8 @@ class Incident:
     outcome: str = ""
     misuse: str = ""
     press: int = 0
+    first_press: int | None = None
+    """At which press this desk first heard of it; None: nobody knows any more."""
     transmissions: int = 0
     reopened: int = 0
     late: bool = False
@@ -326,6 +328,7 @@ class Ledger:
         incident = self.find(alarm["id"])
         if incident is None:
             incident = Incident(alarm["id"], parts.region, parts.device_id, now_s, now_s, alarm, origin=word)
+            incident.first_press = alarm["press"]
             incident.decisions = self.early.pop(incident.id, {})
             self.keep(incident)
         elif incident.origin in origin.DOUBTFUL and word in origin.AUTHENTIC:

@@ -39,7 +39,9 @@ WRONG_SHOWN = 3  # of the evidence, at a start
 __all__ = ["Reading", "Register", "RegisterError"]
 log = logging.getLogger(__name__)
 
-_FIRST = ("id", "region", "device_id", "raised_ms", "clock", "age_ms", "received_ms", "registered_ms")
+_FIRST = (
+    "id", "region", "device_id", "raised_ms", "clock", "age_ms", "received_ms", "registered_ms", "first_press"
+)  # fmt: skip
 _UPDATED = (
     "status", "site", "late", "press", "transmissions", "reopened", "state", "by", "outcome", "alarm", "last_ms",
     "accepted_ms", "accepted_by", "dispatched_ms", "closed_ms", "waiting_opening", "waiting_ms", "unanswered_s",
@@ -491,6 +493,7 @@ def _incident(row: dict[str, Any]) -> Incident:
         if row["waiting_ms"] is None
         else Waiting(row["waiting_opening"], row["waiting_ms"], row["unanswered_s"]),
         origin=row["origin"],
+        first_press=row["first_press"],
     )
 
 
@@ -512,6 +515,7 @@ def _row(incident: Incident) -> dict[str, Any]:
     return {
         **{name: getattr(incident, name) for name in ("id", "region", "device_id", "press", "transmissions")},
         **{name: getattr(incident, name) for name in ("reopened", "state", "by", "outcome", "origin", "misuse")},
+        "first_press": incident.first_press,
         "status": "actual" if incident.actual else alarm["status"],
         "site": alarm["location"]["site"],
         "raised_ms": None if alarm["raised_at"] is None else milliseconds(alarm["raised_at"]),

@@ -83,9 +83,18 @@ def _counts(incidents: Sequence[Row], zone: tzinfo | None) -> dict[str, Any]:
         "by_outcome": dict(sorted(Counter(incident["outcome"] for incident in closed).items())),
         "by_site": dict(sorted(Counter(incident["site"] for incident in incidents).items())),
         "by_month": dict(sorted(Counter(_month(pressed_ms(incident), zone) for incident in incidents).items())),
-        "press_to_desk_ms": percentiles(each["received_ms"] - pressed_ms(each) for each in incidents),
+        "press_to_desk_ms": {
+            **percentiles(each["received_ms"] - pressed_ms(each) for each in incidents if not _is_later(each)),
+            "left_out": sum(_is_later(each) for each in incidents),
+        },
         "press_to_accept_ms": percentiles(each["accepted_ms"] - pressed_ms(each) for each in accepted),
     }
+
+
+def _is_later(incident: Row) -> bool:
+    """Whether this desk first heard of it at a later press: its age is that of the first one, which another centre may
+    have had."""
+    return (incident["first_press"] or 1) > 1
 
 
 def _month(at_ms: int, zone: tzinfo | None) -> str:

@@ -131,4 +131,13 @@ STEPS = (
         device_id TEXT PRIMARY KEY, key TEXT NOT NULL -- the mark of the key with which they did
     ) STRICT;
     """,
+    """
+    -- At which press this desk first heard of the call: a later one's alarm has the age of the first press,
+    -- which another centre may have had. Of a call of before as its timeline has it; null: nobody knows.
+    ALTER TABLE incident ADD COLUMN first_press INTEGER;
+    UPDATE incident SET first_press = (
+        SELECT json_extract(detail, '$.press') FROM entry
+        WHERE entry.incident_id = incident.id AND kind = 'press' ORDER BY n LIMIT 1
+    );
+    """,
 )

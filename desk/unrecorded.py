@@ -78,6 +78,7 @@ class Unrecorded:
                     incident.waiting = _longer(incident.waiting, known)
             if call is not None and call is not incident:
                 incident.first_s = min(incident.first_s, call.first_s)
+                incident.first_press = call.first_press  # what was heard and not written was heard all the same
                 join(incident, call.decisions)
 
     def take(self, batch: Batch, ledger: Ledger, register: Register) -> list[Telling]:

@@ -16,7 +16,7 @@ SKEW_MS = 2000  # a column's clock may be that much ahead of the desk's; more, a
 AS_THEY_ARE = (
     *("id", "device_id", "region", "status", "site", "press", "state", "by", "outcome", "note", "late", "clock"),
     *("raised_ms", "age_ms", "received_ms", "accepted_ms", "accepted_by", "dispatched_ms", "closed_ms"),
-    *("reopened", "transmissions", "unanswered_s", "waiting_ms", "origin"),
+    *("reopened", "transmissions", "unanswered_s", "waiting_ms", "origin", "first_press"),
 )
 
 

@@ -52,7 +52,7 @@ def incident(**changes: Any) -> dict[str, Any]:
         "misuse": "", "note": "", "late": False, "clock": "ntp", "age_ms": 61, "raised_ms": 1_795_340_467_250,
         "received_ms": 1_795_340_467_330, "accepted_ms": 1_795_340_475_000, "dispatched_ms": None, "closed_ms": None,
         "location": {**alarm["location"], "lat": float(SOUTH), "lon": 69.1628}, "stream": alarm["stream"],
-        "faults": ["tamper", "supply"], "fw": "0.1.0",
+        "faults": ["tamper", "supply"], "fw": "0.1.0", "first_press": 1,
         "legs": {
             "contact_to_sent_ms": 61, "sent_to_desk_ms": 19, "desk_to_register_ms": 4, "register_to_answer_ms": None,
         },

@@ -106,6 +106,23 @@ def test_an_older_register_is_brought_up_to_date(register: Register, monkeypatch
             assert newer._db.execute("PRAGMA user_version").fetchone()[0] == len(steps)
 
 
+def test_at_which_press_a_call_was_first_heard_is_kept(register: Register) -> None:
+    """Also of a call of before, from its timeline, and over a restart. Red where a later press takes its place, where
+    the ledger forgets it, and without the step that fills it in."""
+    desk = PureDesk("desk-1")
+    for press in (2, 3):
+        enter(register, desk, "alarm", {**alarm_of(), "press": press}, 1000 * press)
+    one = "SELECT first_press, press FROM incident"
+    assert register.ask(one) == [{"first_press": 2, "press": 3}]
+    assert register.restore().incidents[INCIDENT].first_press == 2
+    register.change("ALTER TABLE incident DROP COLUMN first_press")
+    before = next(n for n, step in enumerate(module_steps()) if "COLUMN first_press" in step)
+    register._db.execute(f"PRAGMA user_version = {before}")
+    register.close()
+    with Register(register.path) as newer:
+        assert newer.ask(one) == [{"first_press": 2, "press": 3}]
+
+
 def test_a_step_that_fails_leaves_the_register_as_it_was(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
     register.close()
     bad = "CREATE TABLE more (n INTEGER); CREATE TABLE more (n INTEGER)"

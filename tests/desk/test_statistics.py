@@ -110,6 +110,7 @@ def incident(**changes: Any) -> dict[str, Any]:
     made = {
         "status": "actual", "site": "public", "device_id": "petropavl-01", "state": "closed", "outcome": "help-given",
         "clock": "ntp", "raised_ms": NOW_MS - 700, "age_ms": 61, "received_ms": NOW_MS, "accepted_ms": NOW_MS + 5000,
+        "first_press": 1,
     }  # fmt: skip
     return {**made, **changes}
 
@@ -146,13 +147,22 @@ def test_drills_are_never_counted_among_the_calls() -> None:
     assert (found["total"], found["open"]) == (3, 1)
     assert found["by_outcome"] == {"false": 1, "help-given": 1}
     assert found["by_site"] == {"public": 2, "school": 1}
-    assert found["press_to_desk_ms"] == {"p50": 700, "p95": 700, "p99": 700, "n": 3}
+    assert found["press_to_desk_ms"] == {"p50": 700, "p95": 700, "p99": 700, "n": 3, "left_out": 0}
     assert found["press_to_accept_ms"] == {"p50": 5700, "p95": 5700, "p99": 5700, "n": 2}
     assert found["drills"]["by_outcome"] == {"false": 1, "other": 1}
     assert (found["drills"]["total"], found["drills"]["last_ms"]) == (2, {"petropavl-01": NOW_MS})
     # Control: the same drills as calls would show.
     mixed = statistics.summary([{**each, "status": "actual"} for each in [*calls, *drills]], {}, NOW_MS, UTC)
     assert mixed["total"] == 5 and mixed["by_outcome"] != found["by_outcome"]
+
+
+def test_a_call_first_heard_at_a_later_press_says_nothing_of_the_way_to_this_desk() -> None:
+    """Its age is that of the first press, which another centre may have had: minutes, and they were counted as this
+    desk's. Red where it is not left out, and where one of before, of which nobody knows, is."""
+    later = incident(first_press=2, raised_ms=NOW_MS - 600_000)
+    found = statistics.summary([incident(), incident(first_press=None), later], {}, NOW_MS, UTC)
+    assert found["press_to_desk_ms"] == {"p50": 700, "p95": 700, "p99": 700, "n": 2, "left_out": 1}
+    assert found["total"] == 3 and found["press_to_accept_ms"]["n"] == 3
 
 
 def test_a_month_is_one_of_the_desks_own_time() -> None:

@@ -34,7 +34,8 @@ function times(title, values, testid) {
   const text = (name) => (name === "n" ? String(values?.n ?? 0) : figure(values?.[name]));
   return el("section", { class: "card", testid }, el("h3", { text: t(title) }), el("table", {},
     el("tbody", {}, ...heads.map((name) => el("tr", {}, el("th", { scope: "row", text: t(`statistics.${name}`) }),
-      el("td", { class: "number", "data-figure": name, text: text(name) }))))));
+      el("td", { class: "number", "data-figure": name, text: text(name) }))))),
+  ...(values?.left_out ? [el("p", { class: "none", "data-figure": "left-out", text: t("statistics.left-out", { n: values.left_out }) })] : []));
 }
 
 /** A share as a percentage that never rounds up to 100: that would be a promise. */

@@ -131,7 +131,7 @@ function clockDoubts(incident) {
   const found = [];
   if (incident.late && incident.clock === "none") found.push(t("doubt.late-none", { age: spanText(age) }));
   else if (incident.late) found.push(t("doubt.late", { age: spanText(age) }));
-  else if (age > WAITED_MS) found.push(t(incident.press > 1 ? "doubt.waited-or-elsewhere" : "doubt.waited", { age: spanText(age) }));
+  else if (age > WAITED_MS) found.push(t((incident.first_press ?? incident.press) > 1 ? "doubt.waited-or-elsewhere" : "doubt.waited", { age: spanText(age) }));
   if (incident.clock === "none" && !incident.late) found.push(t("doubt.none"));
   if (incident.clock === "kept") found.push(t("doubt.kept"));
   return found;
