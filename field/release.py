@@ -116,6 +116,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _make(arguments: argparse.Namespace, said: Said) -> int:
     keys = release.load_public_keys(arguments.keys)
+    if arguments.key:
+        load_private_key(arguments.key)  # before the release that was there is gone
     text = write(bundle.make(), arguments.out, keys, arguments.floor)
     head, digest = release.header(text), hashlib.sha256(text).hexdigest()
     count = len(release.entries(text))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _numbers = itertools.count(1)
 # What a shell happens to export must not make a test pass that fails elsewhere.
-for _name in [name for name in os.environ if name.startswith(("PYTHON", "LC_", "LANG"))]:
+for _name in [name for name in os.environ if name.startswith(("PYTHON", "LC_", "LANG", "SOS_TARGET"))]:
     del os.environ[_name]
 os.environ["LANG"] = "C.UTF-8"  # every command speaks English, unless a test asks for another language
 # A shell's background job ignores SIGINT, and so would every process that the tests start and then interrupt.

@@ -105,6 +105,15 @@ def test_a_floor_above_the_version_is_refused(tmp_path: Path) -> None:
     assert command("make", "--out", tmp_path / "x", "--floor", "99.0.0") == EXIT_FAILED
 
 
+def test_a_key_that_is_none_costs_no_release(signed: Path, tmp_path: Path) -> None:
+    """Nor does a floor that is no version. Red where the folder is written anew before the key is read."""
+    out = shutil.copytree(signed, tmp_path / "out")
+    assert command("make", "--out", out, "--key", tmp_path / "none.pem") == EXIT_FAILED
+    with pytest.raises(SystemExit):
+        command("make", "--out", out, "--floor", "x")
+    assert content(out) == content(signed)
+
+
 def test_keys_that_are_none(tmp_path: Path) -> None:
     small = rsa.generate_private_key(release.EXPONENT, 2048)
     encoding, private = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8

@@ -21,9 +21,8 @@ from tools import targets
 
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = ROOT / "Makefile"
-DRY = ("make", "--no-print-directory", "--dry-run", "--keep-going", "PYTHON=python3")
 # Of the environment: another make's wishes, and what a developer has exported.
-UNSET = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", *"|".join(targets.VARIABLES).split("|"))
+UNSET = ("SOS_TARGET", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", *"|".join(targets.VARIABLES).split("|"))
 GIVEN_BY_MAKE = {"OUT", "LINK", "SERVERS", "LANG"}
 
 
@@ -33,11 +32,16 @@ def needy() -> tuple[str, ...]:
     return tuple(found.split())
 
 
+def make(*words: str) -> subprocess.CompletedProcess[str]:
+    """As a person types it, whoever runs these tests."""
+    environment = {name: value for name, value in os.environ.items() if name not in UNSET}
+    argv = ["make", "--no-print-directory", *words]
+    return subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
 def dry(*words: str) -> list[str]:
     """What make would run."""
-    environment = {name: value for name, value in os.environ.items() if name not in UNSET}
-    done = subprocess.run([*DRY, *words], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
-    return done.stdout.replace("\\\n", " ").splitlines()
+    return make("--dry-run", "--keep-going", *words).stdout.replace("\\\n", " ").splitlines()
 
 
 @cache
@@ -117,8 +121,7 @@ def test_it_is_told_in_the_persons_language(language: str) -> None:
     """By one that is typed, from end to end: make ends, nothing is installed. Red for "error / ошибка / қате", which
     each recipe said, and did not say what was missing."""
     said = tools.spoken.spoken(["--lang", language]).said
-    done = subprocess.run(["make", "--no-print-directory", "flash", "PORT=/dev/ttyX", f"LANG={language}",
-                           "PROVIDE=false"], cwd=ROOT, capture_output=True, text=True, check=False)  # fmt: skip
+    done = make("flash", "PORT=/dev/ttyX", f"LANG={language}", "PROVIDE=false")
     first, second, third, last = done.stderr.splitlines()
     assert done.returncode == 2 and done.stdout == "" and last.startswith("make: *** ")
     assert first == said("error: make flash: missing: CONFIG") != "error: make flash: missing: CONFIG"
@@ -206,6 +209,5 @@ def test_a_wrong_value_is_told_by_the_name_that_was_typed(
 
 def test_make_says_for_which_target_a_tool_runs() -> None:
     """From end to end. Red without SOS_TARGET in the Makefile."""
-    done = subprocess.run(["make", "--no-print-directory", "release", "FLOOR=x", "LANG=ru", "PROVIDE=true"], cwd=ROOT,
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    done = make("release", "FLOOR=x", "LANG=ru", "PROVIDE=true")
     assert done.stderr.startswith("make release: ошибка: FLOOR: указано 'x', а нужно: номер версии, например 1.2.0\n")
