@@ -60,8 +60,12 @@ def test_the_timeline_says_who_was_told_and_who_was_not(server: FakeDesk, desk: 
 
 
 def test_an_exercise_looks_like_a_call_until_somebody_accepts_it(server: FakeDesk, desk: DeskPage) -> None:
-    """Red where it is marked at once, where a patrol can be sent, or where it stands before a call."""
+    """Red where it is marked at once, where a patrol can be sent, or where it stands before a call. And where another
+    part of the page tells it: the line over the map said that no call is open, its column that all is well."""
     server.disguise_s = 600
+    order = {"id": "c-9", "cmd": "drill", "by": "desk-1"}
+    server.happens("park-01", "command", order)
+    server.happens("park-01", "result", {"v": 1, "id": "c-9", "ok": True, "error": None})
     desk.page.reload()
     server.put(incident(DRILL, status="exercise"))
     strip = desk.page.locator(f'#strips > [data-id="{DRILL}"]')
@@ -70,10 +74,24 @@ def test_an_exercise_looks_like_a_call_until_somebody_accepts_it(server: FakeDes
     expect(desk.get("sound")).to_have_attribute("data-ringing", "true")
     desk.open(DRILL)
     expect(desk.get("incident")).not_to_contain_text("exercise")
+    row, calm = desk.get("column-park-01"), desk.page.locator("#calm")
+    for shown in (row, desk.page.locator('#map-host [data-status="alarm"]')):
+        expect(shown).to_have_attribute("data-status", "alarm")
+    expect(row).to_contain_text("Open calls: 1")
+    expect(calm).to_be_hidden()
+    row.locator("button").click()
+    expect(desk.get("events").locator("li")).to_have_count(0)
+    expect(desk.get("command-result")).to_be_empty()
+    desk.page.get_by_text(f"Show call {DRILL}").click()
+    desk.page.keyboard.press("2")
+    expect(desk.row(DRILL)).to_have_attribute("data-status", "actual")
+    desk.page.keyboard.press("1")
     server.put(incident(DRILL, status="exercise", state="accepted", by="anna", accepted_ms=now_ms()))
     expect(strip).to_contain_text("EXERCISE")
     expect(desk.get("incident")).to_contain_text("An exercise: not a call")
     expect(desk.get("dispatch")).to_be_hidden()
+    expect(row).to_have_attribute("data-status", "ready")
+    expect(calm).to_contain_text("No open calls.")
     desk.get("readback").fill("Address of park-01")
     desk.get("readback-save").click()
     sent = (f"incidents/{DRILL}/readback", {"text": "Address of park-01"})

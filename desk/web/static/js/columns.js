@@ -5,7 +5,7 @@ import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { columnEvents } from "./events.js";
 import { apply, decimal, has, t } from "./i18n.js";
 import { gate, may, mayNot } from "./rights.js";
-import { isOpen, on, select, store } from "./store.js";
+import { columnSeen, columnsSeen, isOpen, on, seemsActual, select, store } from "./store.js";
 import { ageText, momentText, nowMs, spanText } from "./time.js";
 import { columnText, faultText, linkText, modeText, ownWords, placeText, refusalText, resetText, siteText, sourceText, statusText, taskText } from "./words.js";
 
@@ -38,7 +38,7 @@ function updateRow(row, column) {
 }
 
 function renderList() {
-  const all = [...store.columns.values()];
+  const all = columnsSeen();
   const found = all.filter(matches).sort((a, b) => (URGENCY[a.status] ?? 2) - (URGENCY[b.status] ?? 2) || (a.device_id < b.device_id ? -1 : 1));
   keyed(document.getElementById("columns"), found, (one) => one.device_id, createRow, updateRow);
   const none = document.getElementById("columns-none");
@@ -48,8 +48,8 @@ function renderList() {
 
 /** "All 15 columns that were heard are ready." or what is not so; nothing while a call is open: the strips say it then. */
 function renderCalm() {
-  const all = [...store.columns.values()];
-  const open = [...store.incidents.values()].some((one) => isOpen(one) && one.status === "actual");
+  const all = columnsSeen();
+  const open = [...store.incidents.values()].some((one) => isOpen(one) && seemsActual(one));
   const calm = document.getElementById("calm");
   const count = (...statuses) => all.filter((one) => statuses.includes(one.status)).length;
   const [silent, faulty] = [count("silent", "offline"), count("fault")];
@@ -124,7 +124,7 @@ function facts(column) {
 }
 
 function update() {
-  const column = shown && store.columns.get(shown.id);
+  const column = shown && columnSeen(shown.id);
   if (!column) return;
   const { node, parts } = shown;
   setAttribute(node, "data-status", column.status);

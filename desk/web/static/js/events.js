@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { current, has, t } from "./i18n.js";
-import { store } from "./store.js";
+import { isDisguised, store } from "./store.js";
 import { momentText, nowMs } from "./time.js";
 import { faultText, ownWords, term } from "./words.js";
 
@@ -21,6 +21,15 @@ function lastCommand(events, readMs) {
   const answer = events.slice(0, at).findLast((one) => one.event === "result" && one.detail?.id === sent.detail?.id)?.detail;
   const state = answer ? (answer.ok === true ? "ok" : "refused") : readMs - sent.at_ms < ANSWER_LIMIT_MS ? "waiting" : "silent";
   return { sent, state, why: plain(answer?.error) };
+}
+
+/** What may be told just now: the order for an exercise and its answer would tell what looks like a call; whoever gave it
+ * knows. */
+function tellable(events, id) {
+  if (!isDisguised(id)) return events;
+  const orders = events.filter((one) => one.event === "command" && one.detail?.cmd === "drill" && one.detail.by !== store.me?.name);
+  const hidden = new Set(orders.map((one) => one.detail.id));
+  return events.filter((one) => !(["command", "result"].includes(one.event) && hidden.has(one.detail?.id)));
 }
 
 /** A text as it is, an object as "key: value". */
@@ -60,10 +69,11 @@ export function columnEvents(id) {
   const result = el("p", { class: "said", role: "status", testid: "command-result" });
   const rows = el("ol", { class: "timeline", testid: "events" });
   const none = el("p", { class: "none" });
-  let [events, readMs, failed] = [null, 0, false];
+  let [heard, readMs, failed] = [null, 0, false];
   let [reading, again, language] = [false, false, ""];
 
   function draw() {
+    const events = heard && tellable(heard, id);
     const last = events && lastCommand(events, readMs);
     setAttribute(result, "data-state", last?.state);
     setText(result, last ? t(`command.state-${last.state}`, { command: commandText(last.sent.detail?.cmd), time: momentText(last.sent.at_ms),
@@ -99,7 +109,7 @@ export function columnEvents(id) {
       language = current();
       const found = await get(`/api/columns/${encodeURIComponent(id)}/events?language=${current()}`).catch(() => null);
       failed = !Array.isArray(found);
-      if (!failed) [events, readMs] = [found, atMs];
+      if (!failed) [heard, readMs] = [found, atMs];
     } while (again);
     reading = false;
     draw();

@@ -4,7 +4,7 @@
 import { keyed, plain, setAttribute, setText, svg } from "./dom.js";
 import { t } from "./i18n.js";
 import { TILE, fit, metresPerPixel, project, round, tiles, toPixels, unproject } from "./mercator.js";
-import { on, openCalls, isUnanswered, select, store } from "./store.js";
+import { columnsSeen, isUnanswered, on, openCalls, select, store } from "./store.js";
 import { placeText, statusText } from "./words.js";
 
 const MARGIN = 70;
@@ -24,7 +24,7 @@ const geoOf = (column) => {
   const { lat, lon } = column.geo ?? {};
   return Number.isFinite(lat) && Number.isFinite(lon) ? { lat, lon } : null;
 };
-const placed = () => [...store.columns.values()].filter(geoOf);
+const placed = () => columnsSeen().filter(geoOf);
 
 function drawTiles(width, height) {
   const template = store.config.tiles;

@@ -4,7 +4,7 @@ import { button, el, keyed, plain, setAttribute, setText, table } from "./dom.js
 import { filters } from "./filters.js";
 import { t } from "./i18n.js";
 import { playSoon } from "./recordings.js";
-import { isActual, on, putIncident, select, store } from "./store.js";
+import { on, putIncident, seemsActual, select, store } from "./store.js";
 import { momentText, spanText, stampText } from "./time.js";
 import { endText, outcomeText, placeText, pressedAt, pressedText, siteText } from "./words.js";
 
@@ -59,9 +59,9 @@ function updateRow(row, incident) {
   setAttribute(row, "data-id", incident.id);
   setAttribute(row, "data-outcome", incident.outcome || "");
   setAttribute(row, "data-state", incident.state);
-  setAttribute(row, "data-status", incident.status);
+  setAttribute(row, "data-status", seemsActual(incident) ? "actual" : incident.status);
   setAttribute(row, "data-selected", store.selected?.id === incident.id);
-  const texts = [pressedText(incident, stampText), null, siteText(incident.location?.site), t(`state-short.${isActual(incident) ? incident.state : "drill"}`), endText(incident),
+  const texts = [pressedText(incident, stampText), null, siteText(incident.location?.site), t(`state-short.${seemsActual(incident) ? incident.state : "drill"}`), endText(incident),
     since(incident, incident.accepted_ms), plain(incident.accepted_by || incident.by, 40), String(incident.press), null, plain(incident.id, 60)];
   texts.forEach((text, index) => { if (text !== null) setText(row.children[index], text); });
   setText(row.querySelector(".row-open"), placeText(incident));
@@ -73,7 +73,7 @@ function updateRow(row, incident) {
 
 function draw() {
   if (!parts) return;
-  const [calls, drills] = [rows.filter(isActual), rows.filter((one) => !isActual(one))];
+  const [calls, drills] = [rows.filter(seemsActual), rows.filter((one) => !seemsActual(one))];
   keyed(parts.calls.body, calls, (one) => one.id, createRow, updateRow);
   keyed(parts.drills.body, drills, (one) => one.id, createRow, updateRow);
   parts.calls.hidden = !calls.length;

@@ -55,6 +55,31 @@ export const isCall = (incident) => isActual(incident) || isExercise(incident);
 export const isRevealed = (incident) => isExercise(incident)
   && (!isUnanswered(incident) || nowMs() - incident.received_ms >= (store.config.disguise_s ?? 0) * 1000);
 
+/** Somebody asks for help, or seems to: every part of the page goes by this, else one of them tells an exercise. */
+export const seemsActual = (incident) => isActual(incident) || (isExercise(incident) && !isRevealed(incident));
+
+const disguised = () => [...store.incidents.values()].filter((one) => isExercise(one) && isOpen(one) && !isRevealed(one));
+
+/** All columns as they seem: one that raises an exercise has a call as long as that looks like one. */
+export function columnsSeen() {
+  const hidden = disguised();
+  return [...store.columns.values()].map((column) => withCalls(column, hidden));
+}
+
+/** One of them, as it seems; undefined: nobody has heard of it. */
+export function columnSeen(id) {
+  const column = store.columns.get(id);
+  return column && withCalls(column, disguised());
+}
+
+function withCalls(column, hidden) {
+  const ids = hidden.filter((one) => one.device_id === column.device_id).map((one) => one.id);
+  return ids.length ? { ...column, status: "alarm", open: [...(column.open ?? []), ...ids] } : column;
+}
+
+/** Whether that column raises an exercise that looks like a call. */
+export const isDisguised = (id) => disguised().some((one) => one.device_id === id);
+
 /** Nobody has accepted for so long that all desks ring louder. */
 export const isLouder = (incident) => isUnanswered(incident) && incident.unanswered_s > 0;
 
@@ -75,6 +100,7 @@ export function putIncident(incident) {
   if (isLouder(incident) && known && !isLouder(known)) tell("louder", incident.id);
   if (isCall(incident) && isOpen(incident) && (!known || again)) tell("press", { incident, again: Boolean(known) });
   tell("incidents", incident.id);
+  if (isExercise(incident)) tell("columns", incident.device_id); // how its column seems
 }
 
 export function putColumn(column) {

@@ -139,6 +139,7 @@ export function tick() {
   if (known !== revealed) {
     revealed = known;
     tell("incidents", null); // what looked like a call is an exercise
+    tell("columns", null);
   }
   for (const node of document.querySelectorAll("#strips > .strip")) {
     const incident = store.incidents.get(node.dataset.id);
