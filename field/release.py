@@ -5,7 +5,7 @@
     .venv/bin/python -m field.release verify build/release --keys A.pem
 
 Reproducible: the same sources and the same mpy-cross give the same bytes, so whoever signs builds anew and compares.
-What --keys names is what columns trust once they run the release; without it they go on trusting what they trust.
+What KEYS (--keys) names is what columns trust once they run the release; without, they go on trusting what they trust.
 """
 
 from __future__ import annotations

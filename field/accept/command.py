@@ -1,4 +1,4 @@
-"""`make accept PORT=...`: a board's figures, measured and held against the model's; --json is the board's card."""
+"""`make accept PORT=...`: a board's figures, measured and held against the model's; JSON=1 is the board's card."""
 
 from __future__ import annotations
 

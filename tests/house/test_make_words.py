@@ -15,7 +15,8 @@ from sentences import FILLED
 import tools.spoken
 from common import typed
 from common.arguments import Parser, whole
-from common.sentences import LANGUAGES, Sentences
+from common.sentences import LANGUAGES, Sentences, texts
+from field.words import SENTENCES as FIELD_SENTENCES
 from field.words import Words
 from tools import targets
 
@@ -182,6 +183,20 @@ def test_advice_names_what_is_typed_behind_make(language: str, monkeypatch: pyte
     assert "(JSON=1)" in words("accept.some-differ", count=1, all=2)
     said = words.said("--server needs --wifi, the name of the network through which the board reaches it")
     assert "SERVER" in said and "WIFI" in said and "--" not in said
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_help_that_begins_with_make_names_makes_variables(language: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`make accept PORT=...`: ...; --json. Red with an option alone, outside of a command that is shown whole."""
+
+    def options_alone(text: str) -> list[str]:
+        monkeypatch.setattr(typed, "TARGET", re.findall(r"^`make ([a-z-]+)", text)[0])
+        return [name for option, name in typed.VARIABLES.get(typed.TARGET, {}).items()
+                if typed.as_typed(text).count(name) > text.count(name) and name not in text]  # fmt: skip
+
+    helps = [text for text in texts(FIELD_SENTENCES, language).values() if text.startswith("`make ")]
+    assert len(helps) > 9 and [alone for text in helps for alone in options_alone(text)] == []
+    assert options_alone("`make accept PORT=...`: --json prints the card") == ["JSON=1"]
 
 
 def test_another_programs_options_stay(monkeypatch: pytest.MonkeyPatch) -> None:
