@@ -93,6 +93,8 @@ def is_fleet(path: Path) -> bool:
 def columns_of(path: Path) -> list[str]:
     """The columns in a fleet's folder. Raises DocumentError when there is none."""
     known = sorted(entry.name for entry in path.iterdir() if (entry / CONFIG_FILE).exists())
+    if not known and any((path / "columns").glob(f"*/{CONFIG_FILE}")):
+        raise DocumentError("fleet.above", path=path, columns=path / "columns")
     if not known:
         raise DocumentError("fleet.empty", path=path)
     return known

@@ -162,7 +162,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     said = words("accept.off-duty", seconds=round(arguments.seconds + REST_S))
     try:
-        with Progress(console=Terminal(stderr=True), transient=True) as progress:
+        with Progress(console=Terminal(stderr=True), transient=True, disable=not sys.stderr.isatty()) as progress:
             task = progress.add_task("", total=len(MEASURES), visible=False)
 
             def begins() -> None:

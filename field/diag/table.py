@@ -23,7 +23,8 @@ def show(findings: list[Finding], words: Words, terminal: Terminal) -> None:
     for finding in findings:
         row = Text(f"{words.verdict(finding.verdict):{verdict_width}}", STYLES[finding.verdict])
         row.append(f"  {words.line(finding.line):{name_width}}  ", "default")
-        row.append(words.text(finding), "default")
+        below = "\n" + " " * (verdict_width + 2 + name_width + 2)  # several of a kind stand in the same column
+        row.append(below.join(line.strip() for line in words.text(finding).split("\n")), "default")
         terminal.print(row, soft_wrap=True)
         for what, text in zip(("cause", "next"), words.advice(finding), strict=True):
             if text:

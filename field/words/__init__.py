@@ -68,8 +68,10 @@ class English(str):
 
 
 def listed(lines: Iterable[object]) -> str:
-    """One below the other, as `Words.said` turns them: each is a sentence of its own."""
-    return "\n  ".join(map(str, lines))
+    """What stands behind a colon: one alone in the same line, several one below the other, all alike. Each is a
+    sentence of its own for `Words.said`."""
+    found = [*map(str, lines)]
+    return "".join(f"\n  {line}" for line in found) if len(found) > 1 else "".join(found)
 
 
 class Words:
@@ -81,7 +83,8 @@ class Words:
         self._sentences = sentences(language)
 
     def __call__(self, key: str, **values: object) -> str:
-        return as_typed(self._texts[key].format(**{name: self._shown(value) for name, value in values.items()}))
+        text = self._texts[key].format(**{name: self._shown(value) for name, value in values.items()})
+        return as_typed(text.replace(": \n", ":\n"))  # where a list follows: see `listed`
 
     def fault(self, ident: str) -> str:
         """A fault of a column: what is wrong, and by what name documents and messages know it; a name of a newer

@@ -9,10 +9,14 @@ from pathlib import Path
 
 import pytest
 from diag_answers import NOW, Recorded, pieces
+from rich.console import Console as Terminal
 
-from field.diag import absence, dates, interview
+from field.diag import absence, dates, interview, table
+from field.diag.finding import fails
 from field.diag.judge import judge
 from field.diag.waveform import BOTH, CLOSED, OPEN, WIDTH, picture, row
+from field.diag.words import Words
+from field.words import LANGUAGES, listed
 from sim.servers.authority import Authority
 
 # -- dates
@@ -142,3 +146,21 @@ def test_a_column_that_has_just_started_is_given_time(
         "clock": {"source": source, "server": server},
     }
     assert interview.is_settled(status) is is_settled
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_several_of_a_kind_stand_one_below_the_other(language: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """The second camera stood two blanks from the edge, and the first behind the sentence. Red where they are joined as
+    they come. One alone stays in its line."""
+    terminal = Terminal(markup=False, highlight=False)
+    table.show(
+        [fails("stream", "down", what=listed(["rtsp://a/b: answers 404", "sip:c: answers 503"]))],
+        Words(language),
+        terminal,
+    )
+    first, *below = capsys.readouterr().out.splitlines()[:3]
+    assert first.endswith(Words(language)("stream.down", what="").strip())
+    at = len(first) - len(Words(language)("stream.down", what="").strip())
+    assert [line.index(uri) for line, uri in zip(below, ("rtsp", "sip"), strict=True)] == [at, at]
+    table.show([fails("stream", "down", what=listed(["rtsp://a/b: answers 404"]))], Words(language), terminal)
+    assert capsys.readouterr().out.startswith(f"{first} rtsp://a/b: ")

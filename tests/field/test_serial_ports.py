@@ -92,7 +92,6 @@ def test_a_port_that_is_not_there_is_all_that_is_said(
     assert MAINS[tool]([*typed, "--lang", language]) != 0
     out, err = capsys.readouterr()
     absent = Words(language)("port.absent", ports="|").partition("|")[0]
-    err = err.removeprefix("\n")  # of a bar that did not begin
     assert tool == "flash" or out == "", "of several ports, each has a line that says how far it is"
     assert port in err and absent in err and err.startswith(Words(language)("error", why=""))
     assert err.count("\n") == 1

@@ -73,12 +73,14 @@ def test_whatever_else_is_given_as_a_configuration_is_one_error(
         with pytest.raises(DocumentError) as raised:
             documents.read_document(file)
         assert "must be a configuration document" in str(raised.value), file
-    for folder in (place / "out", place / "out" / "centre"):
+    columns = place / "out" / "columns"
+    for folder, what in (
+        (place / "out", f"is the folder of everything that provisioning wrote; its columns: CONFIG={columns}"),
+        (place / "out" / "centre", "holds no column; make provision writes one folder for each"),
+    ):
         argument = f"/dev/null={folder}"
         assert flash.main([argument, "--log", str(tmp_path / "log.csv"), "--lang", "en"]) == EXIT_FAILED
-        assert (
-            capsys.readouterr().err == f"error: {folder} holds no column; make provision writes one folder for each\n"
-        )
+        assert capsys.readouterr().err == f"error: {folder} {what}\n"
 
 
 DESK: dict[str, tuple[Callable[[Path], object], type[Exception], str]] = {
