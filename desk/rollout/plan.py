@@ -28,6 +28,10 @@ STAGES = (0.0, 0.05, 0.25, 1.0)  # shares of the fleet; the first is one column,
 RELEASE_DIGITS = 16
 TELL_AGAIN_MS = 60_000
 TOLD_MAX = 5  # times, until a column counts as lost
+QUIET_MS = 60_000  # who fetches asks for a piece every few seconds
+ON_TRIAL = "refused: a firmware, or a certificate, is on trial"  # as the firmware says it; it passes by itself
+WAITS = "it still tries what it got before and is told again every minute"
+HELD = "it asks for nothing just now and goes on by itself when no call is open there and it has a connection"
 
 
 class Limits(NamedTuple):
@@ -68,6 +72,10 @@ class Column:
     heard_ms: int | None = field(default=None, compare=False)
     is_online: bool = field(default=False, compare=False)
     drill_failed: bool = field(default=False, compare=False)
+    told_ms: int | None = field(default=None, compare=False)
+    """When it was told last; None: before this run."""
+    asked_ms: int = field(default=0, compare=False)
+    """When it began to fetch, or asked for a piece, last."""
 
 
 class Plan:
@@ -113,11 +121,28 @@ class Plan:
             column.drill_failed = bool(body)
         elif kind == "heartbeat" and "faults" in body:  # a broker may have kept the fault, or its end, to itself
             column.drill_failed = "drill-unanswered" in body["faults"]
+        elif kind == "result" and self._is_no(column, body) and body["error"] == ON_TRIAL:
+            self._let_try(column, now_ms)
         elif kind == "result" and self._is_no(column, body):
             self._put(column, REFUSED, now_ms, str(body["error"]).removeprefix(f"{REFUSED}: "))
 
     def _is_no(self, column: Column, result: Mapping[str, Any]) -> bool:
         return column.state == TOLD and not result["ok"] and result["id"].startswith(self.command_prefix)
+
+    def _let_try(self, column: Column, now_ms: int) -> None:
+        """It was flashed a minute ago, say: no refusal of this release. It is told again, as long as it may take."""
+        column.why, column.tries, column.told_ms = WAITS, 1, now_ms
+        self.changed.append(column)
+
+    def asked(self, device_id: str, now_ms: int) -> None:
+        """It wants a piece, and gets on."""
+        column = self.columns.get(device_id)
+        if column is None or column.state != FETCHING:
+            return
+        column.asked_ms = now_ms
+        if column.why == HELD:
+            column.why = ""
+            self.changed.append(column)
 
     @property
     def command_prefix(self) -> str:
@@ -142,6 +167,7 @@ class Plan:
     def _put(self, column: Column, state: str, now_ms: int, why: str = "") -> None:
         """A failure counts when it is this rollout's doing."""
         column.counts = state in FAILED and column.state in UNDER_WAY
+        column.asked_ms = now_ms
         if state == TOLD or column.state not in UNDER_WAY:
             column.since_ms = now_ms
         column.state, column.why = state, why
@@ -165,6 +191,7 @@ class Plan:
         for column in self._in(UNDER_WAY):
             if now_ms - column.since_ms > self.limits.column_s * 1000:
                 self._put(column, LOST, now_ms, "it took too long")
+        self._notice_held(now_ms)
         why = self._excess(now_ms)
         if why:
             return self._stop(STOPPED, why)
@@ -177,8 +204,16 @@ class Plan:
         return sends
 
     def connected(self, now_ms: int) -> None:
-        """Until now it could hear nobody: that makes no column silent."""
+        """Until now it could hear nobody: that makes no column silent, and none held up."""
         self._started_ms = now_ms
+
+    def _notice_held(self, now_ms: int) -> None:
+        """Whoever looks on wonders why nothing happens: the column does not say, but it asks for nothing."""
+        for column in self._in((FETCHING,)):
+            since_ms = max(column.asked_ms, self._started_ms or 0)
+            if not column.why and now_ms - since_ms >= QUIET_MS:
+                column.why = HELD
+                self.changed.append(column)
 
     def pause(self) -> None:
         """Nobody else is told; who is under way goes on."""
@@ -270,18 +305,19 @@ class Plan:
     def _tell(self, column: Column, now_ms: int) -> Send:
         tries = column.tries + 1
         self._put(column, TOLD, now_ms)
-        column.tries = tries
+        column.tries, column.told_ms = tries, now_ms
         return Send(column.region, column.device_id, is_wanted=True)
 
     def _tell_again(self, now_ms: int) -> list[Send]:
         """Whoever did not say yet that it fetches: the command may have been lost."""
         sends = []
         for column in self._in((TOLD,)):
-            if column.is_online and now_ms - column.since_ms >= TELL_AGAIN_MS * column.tries:
+            told_ms = column.since_ms + TELL_AGAIN_MS * (column.tries - 1) if column.told_ms is None else column.told_ms
+            if column.is_online and now_ms - told_ms >= TELL_AGAIN_MS:
                 if column.tries >= TOLD_MAX:
                     self._put(column, LOST, now_ms, "it does not say that it heard the command")
                 else:
-                    column.tries += 1
+                    column.tries, column.told_ms = column.tries + 1, now_ms
                     self.changed.append(column)
                     sends.append(Send(column.region, column.device_id, is_wanted=True))
         return sends

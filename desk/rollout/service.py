@@ -131,6 +131,7 @@ class Service:
     def _answer(self, region: str, device_id: str, want: dict[str, Any]) -> None:
         if not self.plan.is_served(device_id):
             return
+        self.plan.asked(device_id, self._now_ms())
         if want["release"] != self._offer.digest_of(device_id)[: rules.RELEASE_DIGITS]:
             return
         data = self._offer.piece(device_id, want["file"], want["at"], want["bytes"])

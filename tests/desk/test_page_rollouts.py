@@ -118,6 +118,10 @@ def test_a_rollout_by_keyboard_on_a_telephone(
     column.says("fetching")
     told(page, rig, column, "fetching")
     expect(page.get("rollout")).to_contain_text("fetches it")
+    call = column.speaker.press(ID)
+    expect(page.get("rollout")).to_contain_text("A call is open at this column: goes on when it ends.")
+    assert rig.post(f"/api/incidents/{call}/close", {"outcome": "other"}).status == 200
+    expect(page.get("rollout")).not_to_contain_text("A call is open at this column")
 
     (before,) = pids(rig)
     os.kill(before, signal.SIGKILL)

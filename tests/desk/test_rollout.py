@@ -190,6 +190,66 @@ def test_a_column_that_refuses_or_does_not_hear_stops_it() -> None:
         assert told == (0 if answer else rules.TOLD_MAX - 1)
 
 
+def begun() -> tuple[Fleet, Plan, str]:
+    """A plan that has told its first column, whose name is given."""
+    fleet, plan = Fleet(), Plan(DIGEST, VERSION, LIMITS)
+    fleet.tell_all(plan, 0, kept=True)
+    fleet.tell_all(plan, 0, kept=False)
+    (send,) = plan.look(0)
+    return fleet, plan, send.device_id
+
+
+def test_who_still_tries_what_it_got_before_is_told_again_until_it_takes_it() -> None:
+    """It passes by itself, and stopped the rollout. Red where it counts as a refusal, where the fifth telling makes it
+    lost, where a refusal of the release itself only waits, and where it may wait beyond `column_s`."""
+    for ends_min in (20, None):
+        fleet, plan, name = begun()
+        for second in range(0, 40 * 60, 10):
+            now_ms, is_tried = second * SECOND_MS, ends_min is None or second < ends_min * 60
+            fleet.tell_all(plan, now_ms, kept=False)
+            sends = plan.look(now_ms) if second else [rules.Send("nko", name, is_wanted=True)]
+            if plan.state != rules.RUNNING:
+                break
+            if any(send.device_id == name for send in sends):
+                error = rules.ON_TRIAL if is_tried else "refused: too little memory is free"
+                body = {"id": f"{plan.command_prefix}1", "ok": False, "error": error}
+                plan.heard("nko", name, "result", body, now_ms, kept=False)
+                assert not is_tried or (plan.columns[name].state, plan.columns[name].why) == (rules.TOLD, rules.WAITS)
+        assert plan.state == rules.STOPPED
+        assert (plan.why.partition(":")[0], second // 60) == (("refused", 20) if ends_min else ("lost", 30))
+
+
+def test_the_firmware_says_it_so() -> None:
+    source = Path(command.__file__).parents[2] / "firmware" / "update" / "order.py"
+    assert f'return "{rules.ON_TRIAL}"' in source.read_text("utf-8")
+
+
+def test_who_fetches_and_asks_for_nothing_is_said_to_be_held_up() -> None:
+    """ "Fetching" stood there without a word while a call was open. Red where what it asks for does not end it, and
+    where a rollout that could hear nobody takes columns for held up."""
+    fleet, plan, name = begun()
+    column = plan.columns[name]
+
+    def lives(from_s: int, to_s: int) -> None:
+        for second in range(from_s, to_s, 5):
+            fleet.tell_all(plan, second * SECOND_MS, kept=False)
+            plan.look(second * SECOND_MS)
+
+    fleet.states[name] = "fetching"
+    lives(5, 60)
+    assert (column.state, column.why) == (rules.FETCHING, "")
+    lives(60, 75)
+    assert column.why == rules.HELD and column in plan.take_changed()
+    plan.asked(name, 75 * SECOND_MS)
+    assert column.why == "" and column in plan.take_changed()
+    plan.connected(140 * SECOND_MS)
+    lives(140, 180)
+    assert column.why == ""
+    fleet.states[name] = "trial"
+    lives(180, 300)
+    assert (column.state, column.why) == (rules.TRIAL, "")
+
+
 def test_who_resumed_is_not_told_to_resume(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Red when `start` says that it had ended to whoever has typed `resume` already."""
     book, plan = Book(tmp_path), Plan(DIGEST, VERSION, LIMITS)

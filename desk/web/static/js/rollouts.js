@@ -4,7 +4,7 @@ import { Refused, asker, get, post } from "./api.js";
 import { button, el, fill, keyed, plain, setText, table } from "./dom.js";
 import { apply, current, t } from "./i18n.js";
 import { gate, may } from "./rights.js";
-import { on, store } from "./store.js";
+import { columnSeen, on, store } from "./store.js";
 import { stampText } from "./time.js";
 import { refusalText } from "./words.js";
 
@@ -15,6 +15,7 @@ const MINUTE_S = 60;
 const DEFAULT_MINUTES = 60;
 const FAILED = ["returned", "refused", "lost"];
 const OVER = ["done", "aborted"];
+const HELD_BY_CALLS = ["told", "fetching", "trial"];
 const WISHES = { pause: (one) => one.state === "running", resume: (one) => ["paused", "stopped"].includes(one.state), abort: (one) => !OVER.includes(one.state) };
 
 let parts = null;
@@ -84,6 +85,12 @@ function processText(one) {
   return [...said, plain(one.trouble)].filter(Boolean).join(" ");
 }
 
+/** What the column says, or that its call goes first: this desk knows of it, the rollout does not. */
+function whyText({ device_id: id, state, why }) {
+  const isHeld = HELD_BY_CALLS.includes(state) && columnSeen(id)?.open?.length;
+  return isHeld ? t("rollout.held") : plain(why);
+}
+
 function updateCard(card, one) {
   const [head, state, stage, process] = card.children;
   card.dataset.state = one.state;
@@ -97,7 +104,7 @@ function updateCard(card, one) {
   }
   keyed(card.querySelector("tbody"), one.columns, (column) => column.device_id, () => el("tr", {}, el("th", { scope: "row" }), el("td"), el("td")), (row, column) => {
     row.dataset.state = column.state;
-    [plain(column.device_id, 40), t(`rollout.column-${column.state}`), plain(column.why)].forEach((text, index) => setText(row.children[index], text));
+    [plain(column.device_id, 40), t(`rollout.column-${column.state}`), whyText(column)].forEach((text, index) => setText(row.children[index], text));
     row.children[1].className = FAILED.includes(column.state) ? "wrong" : "";
   });
   keyed(card.querySelector("ol"), one.log.map((line, index) => ({ ...line, index })).reverse(), (line) => `${line.at_ms} ${line.index}`, () => el("li", {}, el("time"), el("span")),
@@ -106,6 +113,8 @@ function updateCard(card, one) {
       setText(row.lastChild, plain(line.text));
     });
 }
+
+on("columns", () => { if (store.view === "rollouts") render(); });
 
 /** Draws everything anew, in the present language. */
 export function render() {
