@@ -13,6 +13,11 @@ from common.numbers import WITH_COMMA, must_be
 DELIMITERS = ",;\t"  # a spreadsheet set to Russian writes semicolons
 UNCLOSED = "unexpected end of data"  # as the csv module says it
 _KEYS = re.compile(r"\((?:'[^']*',? ?)+\)")  # as tomllib writes the names of a section
+# A quote ' that nobody closes, which tomllib tells otherwise than one of the kind ".
+_UNCLOSED_TEXT = {
+    re.compile(r"^Expected \"'+\"$"): "Unterminated string",
+    re.compile(r"^Found invalid character '\\n'$"): r"Illegal character '\n'",
+}
 _AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -50,6 +55,8 @@ def of_toml(file: Path, text: str, error: tomllib.TOMLDecodeError) -> Misread:
     if comma := re.search(rf"=\s*({WITH_COMMA.pattern})\s*(#|$)", lines[line - 1]):
         return Misread(f"{where}: found {comma[1]!r}, must be {must_be(comma[1], '')}")
     why = _KEYS.sub(_section, _AT.sub("", str(error)))
+    for said, meant in _UNCLOSED_TEXT.items():
+        why = said.sub(lambda _, meant=meant: meant, why)  # type: ignore[misc]
     return Misread(f"{where}: no TOML: {why}")
 
 

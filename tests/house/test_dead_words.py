@@ -53,6 +53,7 @@ SAMPLES = {
     "attempt to write a readonly database", "database is locked", "database or disk is full", "disk I/O error",
     "for 7 a URI of at most 7 bytes that begins with 7 or 7", "7 and 7: GPIO7 is used twice; give each its own pin",
     "unexpected end of data", "',' expected after '\"'", "field larger than field limit (7)", "Illegal character '\\n'",
+    "Invalid control character at",
     *(f"7 {state}" for state in (*plan.UNDER_WAY, *plan.FAILED)),
 }  # fmt: skip
 
@@ -67,7 +68,7 @@ def said_in(room: str) -> frozenset[str]:
 
 @cache
 def said_by_libraries() -> frozenset[str]:
-    files = [Path(str(module.__file__)) for module in (argparse, ipaddress, json.decoder, asyncio.base_events)]
+    files = [Path(str(module.__file__)) for module in (argparse, ipaddress, json, json.decoder, asyncio.base_events)]
     files += [Path(tomllib.__file__).with_name("_parser.py")]
     specs = [importlib.util.find_spec(name) for name in SOURCES]
     files += [Path(str(spec.origin)) for spec in specs if spec is not None]
