@@ -223,6 +223,8 @@ class Register(Reading):
         self.path = path
         self._mutex = threading.RLock()
         self._depth = 0
+        if path.is_dir():  # SQLite takes it for one that may not be read
+            raise RegisterError(f"{path}: is no file: put a backup in its place, or move it away")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             path.touch(mode=0o600)

@@ -57,6 +57,7 @@ class SecondFactors:
         self._now_s = now_s
         self._lock = threading.RLock()
         self._stamp: Stamp | None = None
+        self._refused: Stamp | None = None
         self._known: dict[str, Factor] = {}
         self._pending: dict[str, tuple[str, float]] = {}
         self._read()
@@ -140,10 +141,20 @@ class SecondFactors:
 
     def _all(self) -> dict[str, Factor]:
         with self._lock:
-            if stamp(self._path) != self._stamp:
-                with contextlib.suppress(SecondFactorError):
-                    self._read()
+            now = stamp(self._path)
+            if now != self._stamp:
+                self._look_again(now)
             return self._known
+
+    def _look_again(self, now: Stamp | None) -> None:
+        """The file has changed. That it cannot be read is said once: else somebody's new factor counts for nothing, and
+        nobody knows why."""
+        try:
+            self._read()
+        except SecondFactorError as error:
+            if now != self._refused:
+                log.error("%s; the second factors of before go on counting", error)
+            self._refused = now
 
     def _read(self) -> None:
         found = stamp(self._path)

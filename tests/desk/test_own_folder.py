@@ -44,7 +44,8 @@ WRONG: dict[Callable[[Path], None], dict[str, str]] = {
 OF_A_REGISTER = (["evidence", "check"], ["evidence", "key"], ["evidence", "head"], ["evidence", "export", "x"],
                  ["backup", "--to", "COPY"])  # fmt: skip
 OF_ACCOUNTS = (["account", "list"], ["account", "remove", "x"], ["account", "reset-second-factor", "x"])
-MAKING = (["account", "add", "x"], ["--broker", "127.0.0.1:1"])
+START = ["--broker", "127.0.0.1:1"]
+MAKING = (["account", "add", "x"], START)
 
 
 @pytest.mark.parametrize("language", ["en", "ru", "kk"])
@@ -64,6 +65,9 @@ def test_a_wrong_folder_is_told(
         said = capsys.readouterr()
         assert WRONG[wrong][language] in said.err and str(folder) in said.err and not said.out, (command, said)
     assert sorted(tmp_path.rglob("*")) == before
+    if wrong is a_folder_for_the_register:  # its keys are made before
+        assert main([*START, "--folder", str(folder), "--lang", language]) == 2
+        assert WRONG[wrong][language] in capsys.readouterr().err
 
 
 def test_a_folder_without_accounts_has_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -111,7 +111,7 @@ def test_a_register_that_another_program_holds_is_not_called_damaged(
 def test_a_folder_that_is_none_is_said(where: str, tmp_path: Path) -> None:
     (tmp_path / "a file").write_text("")
     (tmp_path / "a folder").mkdir()
-    with pytest.raises(RegisterError, match="the folder that you mean|cannot be opened"):
+    with pytest.raises(RegisterError, match="the folder that you mean|is no file: put"):
         Register(tmp_path / where)
 
 

@@ -388,6 +388,19 @@ def test_a_list_that_cannot_be_read_any_more_is_said_once(folder: Path, caplog: 
         accounts_in(folder)
 
 
+def test_second_factors_that_cannot_be_read_any_more_are_said_once(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They went on in silence, as accounts had. Red where it is said at each look, or never."""
+    folder.mkdir()
+    (path := folder / "second-factors.json").write_text('{"anna": {"secret": "x", "step": 0, "recovery": []}}')
+    factors = SecondFactors(folder)
+    path.write_text("{")
+    assert [factors.left("anna") for _ in range(3)] == [0, 0, 0]
+    (said,) = caplog.messages
+    assert said.startswith(f"{path}: cannot be read") and said.endswith("the second factors of before go on counting")
+
+
 def test_a_new_password_and_a_removed_account(folder: Path) -> None:
     accounts = accounts_in(folder)
     accounts.add(NAME, PASSWORD)
