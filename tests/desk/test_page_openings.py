@@ -43,7 +43,8 @@ def test_outside_a_call_the_page_asks_why(server: FakeDesk, desk: DeskPage) -> N
     expect(desk.get("timeline")).to_contain_text("сынақ")
     keyboard.press("p")
     expect(desk.get("reason")).to_be_focused()
-    keyboard.press("Enter")  # nothing is no reason
+    keyboard.press("Enter")  # nothing is no reason, and is said to be none
+    expect(desk.get("reason-missing")).to_have_text("Write at least 3 characters.")
     keyboard.press("Escape")
     expect(desk.get("reason")).to_be_hidden()
     assert not server.posts

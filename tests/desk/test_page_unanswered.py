@@ -200,9 +200,12 @@ def test_a_key_that_does_nothing_says_why(server: FakeDesk, desk: DeskPage) -> N
 
 
 def test_closing_without_an_outcome_says_what_is_missing(server: FakeDesk, desk: DeskPage) -> None:
-    """Enter did nothing. Red where `confirmClose` returns before it has said so."""
+    """Enter did nothing. Red where `confirmClose` returns before it has said so. A note without a word is the same."""
     server.put(incident(CALL, state="accepted", by="anna", accepted_ms=now_ms()))
     desk.open(CALL)
+    desk.get("note-save").click()
+    expect(desk.get("failure")).to_have_text("Write something first.")
+    desk.page.keyboard.press("Escape")
     desk.page.keyboard.press("c")
     desk.page.keyboard.press("Enter")
     expect(desk.get("close-missing")).to_have_text("Choose how it ended first: a digit from 1 to 5, or a click.")

@@ -271,6 +271,7 @@ async function confirmClose() {
 async function save(what) {
   const { id, parts: { [what]: field } } = shown;
   const text = field.value.trim();
+  setText(shown.parts.failure, text ? "" : t("refusal.text-empty"));
   if (!text) return field.focus();
   if (await act(id, what, { text })) {
     field.value = "";

@@ -11,13 +11,15 @@ export function reasonForm(testid, back) {
   let then = null;
   const field = el("input", { type: "text", testid, maxlength: String(LONGEST), autocomplete: "off", on: { keydown: leave } });
   const label = el("span");
+  const missing = el("p", { class: "wrong", role: "alert", testid: `${testid}-missing` });
   const open = button({ class: "do primary", testid: `${testid}-open` }, submit);
   const node = el("form", { class: "reason", hidden: true, on: { submit: (event) => { event.preventDefault(); submit(); } } },
-    el("label", {}, label, field), open);
+    el("label", {}, label, field), open, missing);
 
   function submit() {
     const reason = field.value.trim();
-    if (reason.length < LEAST) return field.focus();
+    missing.textContent = reason.length < LEAST ? t("reason.short", { n: LEAST }) : "";
+    if (missing.textContent) return field.focus();
     const go = then;
     hide();
     go?.(reason);
@@ -34,7 +36,7 @@ export function reasonForm(testid, back) {
   function hide() {
     node.hidden = true;
     then = null;
-    field.value = "";
+    field.value = missing.textContent = "";
   }
 
   /** Calls `go(reason)` once it is given. `question`, `answer`: what stands at the field and on the button. */
