@@ -16,6 +16,6 @@ from field.words import SENTENCES as FIELD
 WORDS = Path(__file__).with_name("words")
 
 
-def spoken(argv: Sequence[str]) -> Sentences:
-    """By `--lang`, else by the environment."""
-    return sentences.spoken(argv, FIELD, tools.spoken.WORDS, WORDS)
+def spoken(argv: Sequence[str], *more: Path) -> Sentences:
+    """By `--lang`, else by the environment; `more`: tables of those that a command starts."""
+    return sentences.spoken(argv, *more, FIELD, tools.spoken.WORDS, WORDS)

@@ -13,6 +13,7 @@ from sim.real.column import Event
 WORDS_MAX = 12  # of a column, when something is amiss: enough to see its last boot and its last answers
 _TAKEN = re.compile(r"press: incident (\S+) press (\d+)")
 _CLOSED = re.compile(r"answer: (\S+) closed")
+_TIMELESS = re.compile(r"fault: clock-unset( cleared)?")
 
 
 class Taken(NamedTuple):
@@ -34,6 +35,7 @@ class Seen:
     def __init__(self) -> None:
         self.taken: list[Taken] = []
         self.boots: Counter[str] = Counter()
+        self.timeless: set[str] = set()  # columns that do not know the time, and refuse commands
         self._open: dict[str, Taken] = {}
         self._words: defaultdict[str, deque[str]] = defaultdict(lambda: deque(maxlen=WORDS_MAX))
 
@@ -50,6 +52,8 @@ class Seen:
             self.taken.append(taken)
         elif found := _CLOSED.match(text):
             self._open.pop(found[1], None)
+        elif found := _TIMELESS.match(text):
+            (self.timeless.discard if found[1] else self.timeless.add)(name)
 
     def count(self, name: str) -> int:
         """Presses that this column took."""

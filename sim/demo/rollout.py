@@ -32,6 +32,7 @@ from common.home import COLUMN_COMMAND
 from common.ports import HOST
 from common.sentences import LANGUAGES, Sentences, any_letters
 from desk.rollout.book import Book
+from desk.rollout.command import WORDS as ROLLOUT_WORDS
 from field import bundle, provision
 from field import release as releases
 from field.documents import KEYS_FILE
@@ -56,6 +57,7 @@ BAD, GOOD = "1.0.1", "1.0.2"
 PATIENCE_S = 300.0
 POLL_S = 0.2
 PRESS_MS = 150
+WORDS = "> "
 PROOF_MS = 15_000  # instead of a quarter of an hour: that a bad release goes back is what is waited for
 HEALTHY_S = 3
 # What a release changes in the tree.
@@ -82,11 +84,11 @@ class RolloutFailed(Exception):
 def main(argv: Sequence[str] | None = None) -> int:
     any_letters()
     argv = sys.argv[1:] if argv is None else argv
-    sentences = spoken(argv)
+    sentences = spoken(argv, ROLLOUT_WORDS)
     said, arguments = sentences.said, _parser(sentences).parse_args(argv)
 
     def say(text: str) -> None:
-        print(said(text), flush=True)
+        print(in_words(text, said), flush=True)
 
     try:
         with tempfile.TemporaryDirectory(prefix="sos-rollout-") as folder:
@@ -95,10 +97,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     except toolbox.ToolMissing as error:
         return toolbox.missing(error, said)
     except (RolloutFailed, BrokerError, DeskError, OSError) as error:
-        print(said(f"FAILED: {error}"), file=sys.stderr)
+        print(in_words(f"FAILED: {error}", said), file=sys.stderr)
         return 1
     print(json.dumps(found._asdict()))
     return 0
+
+
+def in_words(text: str, said: Callable[[str], str]) -> str:
+    """Each line is turned by itself, but for what a column's console said."""
+    return "\n".join(line if line.strip().startswith(WORDS) else said(line) for line in text.split("\n"))
 
 
 def _parser(sentences: Sentences) -> Parser:
@@ -138,7 +145,10 @@ def perform(
         seen = Seen()
         street = stack.enter_context(_street(folder, out, broker.port, clock.port, runtime, heap_bytes, seen))
         town = Town(folder, out, broker.centre_port, DeskClient(desk.url), street, seen, say)
-        town.wait(lambda: all(town.fw(name) for name in street), "every column at the desk")
+        town.wait(
+            lambda: not seen.timeless and all(town.fw(name) for name in street),
+            "every column at the desk, and knowing the time",
+        )
         return _tell(town, bad, good)
 
 
@@ -269,13 +279,12 @@ class Town:
             time.sleep(POLL_S)
 
     def _what_is_known(self) -> str:
-        """Lines for whoever has to find out what became of a press."""
+        """Lines for whoever has to find out what became of a press; a column's own words are behind `WORDS`."""
         lines = self._amiss()
         for name in sorted(self.street):
             presses = f"{self.pressed[name]} presses, {self._seen.count(name)} taken, {self._seen.boots[name]} boots"
-            lines.append(
-                f"{name}: {presses}; at the desk: {self.fw(name) or 'not connected'}; {self._seen.words(name)}"
-            )
+            lines.append(f"{name}: {presses}; at the desk: {self.fw(name) or 'not connected'}")
+            lines.append(f"{WORDS}{self._seen.words(name)}")
         return "".join(f"\n  {line}" for line in lines)
 
     @contextmanager

@@ -12,6 +12,7 @@ from sim.demo import rollout
 from sim.demo.desk_client import DeskClient, Incident
 from sim.demo.presses import Seen
 from sim.real.column import RealColumn
+from sim.spoken import spoken
 
 NAME = "petropavl-01"
 FIRST = f"{NAME}-7-1"
@@ -112,7 +113,9 @@ def test_a_lost_press_is_named(made: Made) -> None:
     text = str(failed.value)
     assert f"\n  press 2 of {FIRST} at {NAME} is not at the desk; the desk has 1 of it, closed\n" in text
     assert f"\n  press 1 of {NAME}-7-9 at {NAME} is at the desk, but not taken; the desk has 1 of it, closed\n" in text
-    assert f"\n  {NAME}: 1 presses, 1 taken, 1 boots; at the desk: 1.0.0; 1 ms press: incident {FIRST} press 2" in text
+    assert (
+        f"\n  {NAME}: 1 presses, 1 taken, 1 boots; at the desk: 1.0.0\n  > 1 ms press: incident {FIRST} press 2" in text
+    )
 
 
 def test_a_column_that_hears_no_answer_is_named(made: Made) -> None:
@@ -140,3 +143,27 @@ def test_a_press_without_a_sign_is_named(made: Made) -> None:
     coming.append(lambda: None)
     with pytest.raises(rollout.RolloutFailed, match=f"a sign of press 1 at {NAME}"):
         town.press()
+
+
+def test_a_column_without_the_time_is_waited_for(made: Made) -> None:
+    """It refuses the command of a release, and the rehearsal took that for the release's fault. Red where its fault is
+    not noticed, or not its end."""
+    _, seen, _, _, _ = made
+    log(seen, "fault: clock-unset: no time since power-up")
+    assert seen.timeless == {NAME}
+    log(seen, "fault: clock-unset cleared")
+    assert seen.timeless == set()
+
+
+def test_what_failed_is_told_in_the_language_and_the_columns_words_stay(made: Made) -> None:
+    """Red where the text is turned as one: a sentence then takes the lines behind it for its own."""
+    town, seen, desk, _, _ = made
+    take(seen, desk)
+    log(seen, "link: down")
+    with pytest.raises(rollout.RolloutFailed) as failed:
+        town.wait(lambda: False, "the new firmware everywhere")
+    told = rollout.in_words(f"FAILED: {failed.value}", spoken(["--lang", "ru"]).said).splitlines()
+    assert told[0] == "НЕ УДАЛОСЬ: за -1 с не случилось: новая прошивка у всех"
+    assert any(line == f"  {NAME}: нажатий 0, принято 1, запусков 0; на пульте: 1.0.0" for line in told)
+    assert told[-1].startswith("  > 1 ms press: incident ") and told[-1].endswith("; 1 ms link: down")
+    assert "column" not in "".join(told) and "not at" not in "".join(told)
