@@ -63,10 +63,13 @@ def test_an_exercise_looks_like_a_call_until_somebody_accepts_it(server: FakeDes
     """Red where it is marked at once, where a patrol can be sent, or where it stands before a call. And where another
     part of the page tells it: the line over the map said that no call is open, its column that all is well."""
     server.disguise_s = 600
+    desk.page.reload()
+    desk.get("column-park-01").locator("button").click()
     order = {"id": "c-9", "cmd": "drill", "by": "desk-1"}
     server.happens("park-01", "command", order)
-    server.happens("park-01", "result", {"v": 1, "id": "c-9", "ok": True, "error": None})
-    desk.page.reload()
+    with desk.page.expect_response("**/api/columns/park-01/events?*"):
+        server.happens("park-01", "result", {"v": 1, "id": "c-9", "ok": True, "error": None})
+    expect(desk.get("events").locator("li")).to_have_count(0)  # nor does the order tell it before it comes
     server.put(incident(DRILL, status="exercise"))
     strip = desk.page.locator(f'#strips > [data-id="{DRILL}"]')
     expect(strip).to_be_visible()

@@ -23,11 +23,11 @@ function lastCommand(events, readMs) {
   return { sent, state, why: plain(answer?.error) };
 }
 
-/** What may be told just now: the order for an exercise and its answer would tell what looks like a call; whoever gave it
- * knows. */
+/** What may be told just now: somebody else's order for a test call and its answer would tell that what looks like a call
+ * is an exercise, or that one comes; a plain one is told as late. */
 function tellable(events, id) {
-  if (!isDisguised(id)) return events;
-  const orders = events.filter((one) => one.event === "command" && one.detail?.cmd === "drill" && one.detail.by !== store.me?.name);
+  const isSecret = ({ at_ms: at }) => isDisguised(id) || nowMs() - at < (store.config.disguise_s ?? 0) * 1000;
+  const orders = events.filter((one) => one.event === "command" && one.detail?.cmd === "drill" && one.detail.by !== store.me?.name && isSecret(one));
   const hidden = new Set(orders.map((one) => one.detail.id));
   return events.filter((one) => !(["command", "result"].includes(one.event) && hidden.has(one.detail?.id)));
 }
