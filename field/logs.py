@@ -24,7 +24,7 @@ def text(logs: dict[str, Any], words: Words) -> Iterator[str]:
     faults = logs.get("faults", [])
     yield words("logs.faults", count=len(faults)) if faults else words("logs.no-faults")
     for one in faults:
-        since = words("logs.since", at=one["since"]) if one["since"] else words("logs.no-clock")
+        since = words("logs.since", at=_moment(one["since"])) if one["since"] else words("logs.no-clock")
         yield "  " + words("logs.fault", id=words.fault(one["id"]), detail=words.said(str(one["detail"])), since=since)
     for key in ("journal", "quarantine"):
         records = logs.get(key, [])
@@ -41,6 +41,14 @@ def _record(one: dict[str, Any], words: Words) -> str:
         return words(f"logs.record.{one['k']}", **one | {"at": _when(one.get("at"), words), "s": _state(one, words)})
     except KeyError:  # of a newer firmware, or damaged in a way that its CRC does not tell
         return " ".join(f"{key}={one[key]}" for key in one)
+
+
+def _moment(said: str) -> str:
+    """As the column says it, RFC 3339, in the form of the journal's times; what is none stays."""
+    try:
+        return f"{datetime.fromisoformat(said).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    except ValueError:
+        return said
 
 
 def _when(unix_ms: int | None, words: Words) -> str:

@@ -415,6 +415,8 @@ def test_a_record_that_nobody_knows_is_shown_as_it_is() -> None:
     assert "  k=new id=7-1" in list(logs.text(LOGS | {"journal": [{"k": "new", "id": "7-1"}]}, said))
     assert not [text for text in logs.text(LOGS, said) if "k=" in text]
     assert "вызов 7-1: поднят 2026-11-29 17:11:39 UTC, нажатий: 1" in "\n".join(logs.text(LOGS, said))
+    told = logs.text({**LOGS, "faults": [{"id": "7", "detail": "", "since": "2026-11-29T17:11:39.760Z"}]}, said)
+    assert "(с 2026-11-29 17:11:39 UTC)" in "\n".join(told), "faults and calls tell the time alike"
 
 
 def test_every_state_of_the_lamp_has_its_words() -> None:
