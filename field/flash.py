@@ -336,7 +336,9 @@ class Bench:
             self._roll.answered(job)
         self._over(task, is_good)
         what = verdict.what(self._words) if isinstance(verdict, PortTrouble) else verdict.told(self._words)
-        line = self._words("flash.line", port=job.port, column=job.column, what=what)
+        line = f"{job.port}: {what}"
+        if job.column != NOBODY:
+            line = self._words("flash.line", port=job.port, column=job.column, what=what)
         lines = [line if is_good else self._words("error", why=line), *self._noted(job, what, is_good)]
         return is_good, "\n".join(lines)
 

@@ -59,7 +59,7 @@ def test_a_fleet_a_folder_and_a_configuration_with_blanks_and_brackets(folder: P
     done = make("flash-all", f"BOARDS='{port}={out}/columns/one'", f"OUT={out}", "LANG=en")
     assert f"error: {port}: column one: cannot be opened" in done.stderr
     done = make("flash-all", f"PORTS={port.parent.parent}/none", f"OUT={out}", "LANG=en")
-    assert "column -: cannot be opened" in done.stderr
+    assert ": cannot be opened" in done.stderr and "column -" not in done.stderr
 
 
 @pytest.mark.parametrize("target", ["diag", "logs", "watch"])
