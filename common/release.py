@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -156,7 +156,7 @@ def load_public_key(pem: bytes) -> rsa.RSAPublicKey:
     """Raises ReleaseError: not RSA of 3,072 bits with the exponent 65537."""
     try:
         key = serialization.load_pem_public_key(pem)
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ReleaseError(f"no public key in PEM: {error}") from error
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size != KEY_BITS or key.public_numbers().e != EXPONENT:
         raise ReleaseError(f"must be an RSA key of {KEY_BITS} bits with the exponent {EXPONENT}")

@@ -12,7 +12,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -43,6 +43,8 @@ def load_key(pem: bytes) -> Key:
         key = serialization.load_pem_private_key(pem, password=None)
     except TypeError as error:
         raise ValueError(f"the key is encrypted: {error}") from error
+    except (ValueError, UnsupportedAlgorithm) as error:  # their own words are for programmers
+        raise ValueError("no private key in PEM") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("not a key on an elliptic curve")
     return key

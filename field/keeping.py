@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from field import certificates
 
 PROVISIONED = Path("provisioned")  # where `make provision` writes
@@ -80,13 +82,16 @@ def understood(file: Path, then: str) -> Iterator[None]:
         raise KeepError(f"{file} is damaged ({_why(error)}); {then}") from error
 
 
-_NOT_AS_WRITTEN = (ValueError, RecursionError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
+_NOT_AS_WRITTEN = (ValueError, RecursionError, KeyError, TypeError, AttributeError, IndexError, OverflowError,
+                   UnsupportedAlgorithm)  # fmt: skip
 
 
 def _why(error: Exception) -> str:
     """In words: what Python says of a wrong shape is for programmers."""
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError) or "PEM" in str(error):
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
         return str(error)
+    if "PEM" in str(error):  # cryptography's, of what should be a certificate
+        return "no certificate in PEM"
     return "there is something else in it"
 
 

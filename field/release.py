@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -100,7 +101,7 @@ def load_private_key(file: Path, password: bytes | None = None) -> rsa.RSAPrivat
     except TypeError as error:  # cryptography's, of a key that wants a password
         why = f"{file} is under a password; sign with openssl, which asks for it: see docs/updates.md"
         raise ReleaseError(why) from error
-    except ValueError as error:
+    except (ValueError, UnsupportedAlgorithm) as error:
         raise ReleaseError(f"{file}: no private key in PEM that can be read: {error}") from error
     if not isinstance(key, rsa.RSAPrivateKey) or key.key_size != release.KEY_BITS:
         raise ReleaseError(f"{file}: must be an RSA key of {release.KEY_BITS} bits")

@@ -6,12 +6,26 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
 from field_tools import MAINS
 from fleet_rig import GOOD, HEADER, Tables, make
 
+from common.release import ReleaseError, load_public_keys
+from common.sentences import LANGUAGES
 from contract import evidence
 from desk.rollout import command as rollout
+from field.certificates import serial
+from field.keeping import KeepError, keep_key, understood
+from field.release import load_private_key
 from field.telling import EXIT_FAILED
+from field.words import Words
 
 CONTENTS = {
     "empty": b"", "chance": bytes(range(256)), "deep": b"[" * 100_000, "number": b"3", "text": b'"x"',
@@ -62,6 +76,11 @@ TOOLS: dict[str, tuple[str, Wanted]] = {
     "rollout": ("rollout", lambda at, bad: ["status", "--folder", bad]),
     "evidence": ("evidence", lambda at, bad: [bad]),
 }  # fmt: skip
+
+
+def serial_in(file: Path) -> int:
+    with understood(file, "bring it back"):
+        return serial(file.read_bytes())
 
 
 def ended(tool: str, arguments: Sequence[str]) -> int | str | None:
@@ -122,3 +141,30 @@ def test_a_damaged_file_of_an_earlier_run_is_told_in_words(
         said = "".join(capsys.readouterr()).replace(str(tmp_path), "")
         assert english(said) == [] and "Error" not in said, name
         assert file.rpartition("/")[2] in said, name
+
+
+EC_KEY = ec.generate_private_key(ec.SECP256R1())
+KEY = EC_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+PUBLIC = EC_KEY.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+PEM = {
+    "of another curve": KEY[:60] + b"AAAA" + KEY[64:], "cut": KEY[: len(KEY) // 2],
+    "no base64": KEY.replace(b"M", b"*", 3),
+    "public": PUBLIC, "a certificate": b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "encrypted": EC_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"x")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("reads", [keep_key, load_private_key, lambda file: load_public_keys([file]), serial_in])
+@pytest.mark.parametrize("content", PEM)
+def test_a_key_or_certificate_that_is_none_is_told_in_words(
+    content: str, reads: Callable[[Path], object], tmp_path: Path
+) -> None:
+    """Four changed letters name a curve that nobody knows, which is no ValueError: it was a traceback. Red with one of
+    cryptography's own sentences."""
+    file = tmp_path / "x"
+    file.write_bytes(PEM[content])
+    file.chmod(0o600)
+    with pytest.raises((KeepError, ReleaseError)) as error:
+        reads(file)
+    for language in LANGUAGES[1:]:
+        assert english(Words(language).said(str(error.value)).replace(str(tmp_path), "")) == []

@@ -47,7 +47,6 @@ SAMPLES = {
     "Failed to resolve IP address for '7' (7)", "Temporary failure in name resolution",
     "[Errno 7] 7: '7'", "[Errno 7] 7", "(7, '7')", "Name or service not known", "Device not configured",
     "'utf-8' codec can't decode byte 0x7 in position 7: 7", "7: line 7 column 7 (char 7)",
-    "Unable to load PEM file. 7", "Could not deserialize key data. 7",
     "[Errno 7] error while attempting to bind on address ('7', 7): address already in use",
     "database disk image is malformed", "file is not a database", "unable to open database file",
     "attempt to write a readonly database", "database is locked", "database or disk is full", "disk I/O error",
