@@ -89,6 +89,17 @@ def test_all_that_json_can_say_is_turned(language: str) -> None:
     assert {text: turned for text, turned in left.items() if english_left(turned.replace("JSON", ""))} == {}
 
 
+@pytest.mark.parametrize("data", [b"\xd0", b"\xe2\x82", b"\xff", b"\xc0\xaf", b"\xed\xa0\x80"])
+def test_all_that_a_decoder_can_say_is_turned(data: bytes) -> None:
+    """Of one byte and of several. One of its reasons is the csv module's too, and means another thing there."""
+    with pytest.raises(UnicodeDecodeError) as error:
+        data.decode()
+    for language in OTHERS:
+        told = Words(language).said(f"x.json: {error.value}").partition(": ")[2]
+        assert told and english_left(told.replace("UTF", "")) == [] and "CSV" not in told
+        assert told not in Words(language).said("no CSV table: unexpected end of data")
+
+
 # -- CSV
 
 NO_CSV = [

@@ -46,12 +46,14 @@ SOURCES = ("pip._internal.index.collector", "serial.serialposix", "serial.serial
 SAMPLES = {
     "Failed to resolve IP address for '7' (7)", "Temporary failure in name resolution",
     "[Errno 7] 7: '7'", "[Errno 7] 7", "(7, '7')", "Name or service not known", "Device not configured",
-    "'utf-8' codec can't decode byte 0x7 in position 7: 7", "7: line 7 column 7 (char 7)",
+    "'utf-8' codec can't decode byte 0x7 in position 7: 7",
+    "'utf-8' codec can't decode bytes in position 7: 7", "7: line 7 column 7 (char 7)",
     "[Errno 7] error while attempting to bind on address ('7', 7): address already in use",
     "database disk image is malformed", "file is not a database", "unable to open database file",
     "attempt to write a readonly database", "database is locked", "database or disk is full", "disk I/O error",
     "for 7 a URI of at most 7 bytes that begins with 7 or 7", "7 and 7: GPIO7 is used twice; give each its own pin",
-    "unexpected end of data", "',' expected after '\"'", "field larger than field limit (7)", "Illegal character '\\n'",
+    "no CSV table: unexpected end of data", "',' expected after '\"'", "field larger than field limit (7)",
+    "Illegal character '\\n'",
     "Invalid control character at",
     *(f"7 {state}" for state in (*plan.UNDER_WAY, *plan.FAILED)),
 }  # fmt: skip
