@@ -30,7 +30,7 @@ NEEDY := desk provision revoke authority board image flash flash-all diag logs w
 
 # What these run names what is typed behind make, not its own options (common/typed.py).
 SPOKEN := run servers release renew build tools $(NEEDY)
-$(SPOKEN): export SOS_TARGET = $@
+$(foreach target,$(SPOKEN),$(eval $(target): export SOS_TARGET = $(target)))
 
 help: ## list the targets
 	@$(TARGETS) $(SPEAK)

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from common import typed
 from common.home import COLUMN_COMMAND, DESK_COMMAND
 from common.numbers import must_be
-from common.sentences import LANGUAGES, Sentences
+from common.sentences import LANGUAGES, Sentences, is_known
 
 EXIT_USAGE = 2
 
@@ -72,7 +72,15 @@ def whole(of: str, low: int, high: int) -> Callable[[str], int]:
 
 def add_language(parser: argparse.ArgumentParser) -> None:
     """Every tool's --lang; `make ... LANG=ru` gives what was typed there."""
-    parser.add_argument("--lang", metavar="|".join(LANGUAGES), help="(default: as LC_ALL or LANG say, else en)")
+    help_text = "(default: as LC_ALL or LANG say, else en)"
+    parser.add_argument("--lang", type=_language, metavar="|".join(LANGUAGES), help=help_text)
+
+
+def _language(text: str) -> str:
+    """For argparse: a language, or a locale as LANG has it."""
+    if not is_known(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be one of {', '.join(LANGUAGES)}")
+    return text
 
 
 class Parser(argparse.ArgumentParser):

@@ -38,9 +38,18 @@ def choose(asked: str | None, environment: Mapping[str, str]) -> str:
     """`asked`, else what LC_ALL, LC_MESSAGES or LANG say ("ru_RU.UTF-8"), else English."""
     for text in (asked, *(environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))):
         if text:
-            language = text.replace("-", "_").partition("_")[0].partition(".")[0].lower()
+            language = _of_locale(text)
             return language if language in LANGUAGES else LANGUAGES[0]
     return LANGUAGES[0]
+
+
+def is_known(asked: str) -> bool:
+    """Whether it names a language that is spoken here. "C" is no language, and English everywhere."""
+    return _of_locale(asked) in (*LANGUAGES, "c", "posix")
+
+
+def _of_locale(text: str) -> str:
+    return text.replace("-", "_").partition("_")[0].partition(".")[0].lower()
 
 
 def language_of(argv: Sequence[str], environment: Mapping[str, str]) -> str:

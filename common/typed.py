@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 TARGET = os.environ.get("SOS_TARGET", "")
+_EACH = {"--lang": "LANG"}  # of every target that speaks
 _OUT, _JSON, _FORCE = {"--out": "OUT"}, {"--json": "JSON=1"}, {"--force": "FORCE=1"}
 # Of each target that a person's own words go through; tests/house/test_make_words.py holds it against the Makefile.
 VARIABLES: Mapping[str, Mapping[str, str]] = {
@@ -55,5 +56,7 @@ _WORDS = re.compile(r"python -m [^;`\"»\n]*|sos-\w+ [^;`\"»\n]*|(?<![\w-])--[a
 
 def as_typed(text: str) -> str:
     """With the names that whoever reads it has typed."""
-    names = VARIABLES.get(TARGET)
-    return _WORDS.sub(lambda found: names.get(found[0], found[0]), text) if names else text
+    if not TARGET:
+        return text
+    names = {**_EACH, **VARIABLES.get(TARGET, {})}
+    return _WORDS.sub(lambda found: names.get(found[0], found[0]), text)

@@ -61,6 +61,7 @@ def _column(arguments: argparse.Namespace, sentences: Sentences) -> int:
     except OSError as error:
         print(sentences.said(command.unreadable(error)), file=sys.stderr)
         return command.EXIT_USAGE
+    _warn(arguments, sentences)
     try:
         with own_time(config) if arguments.clock else nullcontext(config) as config:
             return command.main(
@@ -78,6 +79,19 @@ def _column(arguments: argparse.Namespace, sentences: Sentences) -> int:
             )
     except toolbox.ToolMissing as error:
         return toolbox.missing(error, sentences.said)
+
+
+def _warn(arguments: argparse.Namespace, sentences: Sentences) -> None:
+    """Of a configuration that no column works with: this one runs as one in the street would, and says so in English
+    on its console alone."""
+    from field import documents
+    from field.words import Trouble, Words
+
+    try:
+        documents.files(arguments.config, arguments.chip)
+    except Trouble as trouble:
+        why = trouble.told(Words(sentences.language))
+        print(sentences.said(f"warning: {why}"), file=sys.stderr)
 
 
 def _parser(sentences: Sentences) -> Parser:

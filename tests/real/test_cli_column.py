@@ -95,6 +95,27 @@ def test_a_broken_configuration_runs_and_names_the_key(config: str, runtime: str
         assert col.end() == 0
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('{"device_id": "a", "broker": {"prot": 1}}', "  broker.prot: неизвестный ключ"),
+        ('{"v": 1,', "column.json, строка 1, столбец 9: это не JSON"),
+    ],
+)
+def test_what_is_wrong_with_a_configuration_is_told_in_the_persons_language(
+    text: str, told: str, tmp_path: Path
+) -> None:
+    """The console of a column that runs with it says it in English, of config.json. Red without the warning."""
+    path = tmp_path / "column.json"
+    path.write_text(text)
+    run = run_sim("column", "--config", str(path), "--lang", "ru")
+    assert run.returncode == 0 and run.stderr.startswith("внимание: ") and told in run.stderr
+
+
+def test_a_right_configuration_is_not_warned_of(config: str) -> None:
+    assert run_sim("column", "--config", config).stderr == ""
+
+
 def test_a_document_that_is_no_json_runs_and_says_so(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text('{"v": 1,')
@@ -171,6 +192,7 @@ def test_help_lists_everything() -> None:
         (["--config", "CONFIG", "--heap", "96k"], "needs a MicroPython runtime"),
         (["--config", "CONFIG", "--flash", "CONFIG"], "remove it"),
         (["--config", "CONFIG", "--runtime", "lua"], "invalid choice: 'lua'"),
+        (["--config", "CONFIG", "--lang", "kz"], "found 'kz', must be one of en, ru, kk"),
         ([], "--config"),
     ],
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from common.sentences import is_known
 from sim import __main__ as simulator
 from sim.real import command
 from sim.real.command import unreadable
@@ -88,3 +89,14 @@ def test_a_line_of_the_console_is_not_turned(capsys: pytest.CaptureFixture[str])
     tell({"event": "help", "text": "open the contact"})
     console, help_line = (json.loads(line)["text"] for line in capsys.readouterr().out.splitlines())
     assert (console, help_line) == ("open the contact", "разомкнуть контакт")
+
+
+@pytest.mark.parametrize("locale", ["en", "ru_RU.UTF-8", "kk-KZ", "C.UTF-8", "POSIX"])
+def test_a_language_or_a_locale_is_taken(locale: str) -> None:
+    assert is_known(locale)
+
+
+@pytest.mark.parametrize("locale", ["kz", "rus", "de_DE.UTF-8"])
+def test_a_language_that_is_not_spoken_is_refused(locale: str) -> None:
+    """Kazakh is kk, and Kazakhstan kz: who mixes them up would read English, and not know why."""
+    assert not is_known(locale)
