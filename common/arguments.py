@@ -78,7 +78,7 @@ def add_language(parser: argparse.ArgumentParser) -> None:
 
 def _language(text: str) -> str:
     """For argparse: a language, or a locale as LANG has it."""
-    if not is_known(text):
+    if text and not is_known(text):
         raise argparse.ArgumentTypeError(f"found {text!r}, must be one of {', '.join(LANGUAGES)}")
     return text
 
