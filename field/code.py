@@ -111,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(words("code.unasked"))
         else:
             open_s = console.ask("code")["open_s"]
-            print(words("code.open", minutes=open_s // _MINUTE_S) if open_s else words("code.closed"))
+            print(words("code.open", minutes=-(-open_s // _MINUTE_S)) if open_s else words("code.closed"))
     return 0
 
 

@@ -53,7 +53,7 @@ class Locked(FakePort):
             self._line(say, {"re": word, "locked": self._is_locked, "names": {"device_id": NAME}})
         elif word == "code" and typed in ("", "end", self._right):
             self._is_locked = self._is_locked and not typed or typed == "end"
-            self._line(say, {"re": word, "challenge": CHALLENGE, "open_s": 0 if self._is_locked else 1800})
+            self._line(say, {"re": word, "challenge": CHALLENGE, "open_s": 0 if self._is_locked else 1799})
         elif word:
             error = self._wrong
         if word:
