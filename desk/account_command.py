@@ -29,7 +29,6 @@ def main(argv: list[str]) -> int:
     arguments = _parser(sentences).parse_args(argv)
     folder, action, name = arguments.folder, arguments.action, arguments.name
     own_folder.check(folder, may_be_new=action == "add")  # no other makes one: its name may be mistyped
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     accounts = Accounts(folder)
 
     def note(text: str) -> None:
@@ -46,7 +45,10 @@ def main(argv: list[str]) -> int:
     if name is None:
         raise SetupError(f"whose account? {USAGE}")
     if action == "add":
-        accounts.add(name, _new_password(sentences), arguments.role)
+        password = _new_password(sentences)
+        accounts.refuse(name, password, arguments.role)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # for right input only
+        accounts.add(name, password, arguments.role)
         note(f"{name!r} can log in, role: {arguments.role}")
         if not (folder / REGISTER_FILE).exists():
             note(f"no desk has run in {folder} yet: the account counts for one that gets this --folder")

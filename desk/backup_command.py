@@ -74,14 +74,34 @@ def backup(folder: Path, to: Path) -> list[str]:
     if folder.resolve() in to.resolve().parents:
         raise BackupError(f"{to}: lies in the desk's own folder, which it is to outlive")
     to.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(prefix=f".{to.name}-", dir=to.parent))  # its owner's only
+    try:
+        _make(folder, to)
+    except OSError as error:
+        raise _as_typed(error, to) from None
+    return sorted(path.name for path in to.iterdir())
+
+
+def _make(folder: Path, to: Path) -> None:
+    made = Path(tempfile.mkdtemp(prefix=_hidden(to), dir=to.parent))  # its owner's only
     try:
         _copy(folder, made)
         made.rename(to)
     except BaseException:
         shutil.rmtree(made, ignore_errors=True)
         raise
-    return sorted(path.name for path in to.iterdir())
+
+
+def _hidden(to: Path) -> str:
+    return f".{to.name}-"
+
+
+def _as_typed(error: OSError, to: Path) -> OSError:
+    """The same of the folder that was typed: it is made under another name, which says nothing to anybody."""
+    path = Path(os.fsdecode(error.filename)) if error.filename else to.parent
+    inside = path.parts[len(to.parent.parts) :]
+    if error.strerror and to.parent in path.parents and inside[0].startswith(_hidden(to)):
+        return OSError(error.errno, error.strerror, str(to.joinpath(*inside[1:])))
+    return error
 
 
 def _copy(folder: Path, to: Path) -> None:

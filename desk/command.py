@@ -29,7 +29,7 @@ from aiohttp import web
 from common import connect_to
 from common.arguments import EXIT_USAGE, Parser, add_language, described, number, whole
 from common.connect_to import Endpoint
-from common.home import DESK_COMMAND, DESK_TYPED
+from common.home import DESK_COMMAND, DESK_TYPED, INSTALLED
 from common.release import ReleaseError, load_public_keys
 from common.sentences import Sentences, choose
 from desk import account_command, backup_command, broker_options, cameras, evidence_command, ladder, own_folder
@@ -90,7 +90,12 @@ DISGUISE_MAX_S = 3660
 POSITIVE = number("a number above 0", lambda found: 0 < found < 1e6)
 RATE = number(f"from 0 to {EXERCISES_MAX:.0f} a week", lambda found: 0 <= found <= EXERCISES_MAX)
 CHOSEN, REQUIRED = "chosen", "required"
-BACKUP_USAGE = f"{DESK_TYPED} backup --folder DIR --to DIR"
+OTHERS = (
+    f"accounts: {account_command.USAGE}",
+    f"a copy: {DESK_TYPED} backup --folder DIR --to DIR",
+    f"evidence of a call: {DESK_TYPED} evidence --help",
+    *(() if INSTALLED else ("a release for the columns, new keys: .venv/bin/python -m desk.rollout --help",)),
+)
 
 log = logging.getLogger("desk")
 OnRequest = Callable[[tuple[Any, ...], bool], None]
@@ -140,8 +145,8 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
 
     Raises REFUSALS and OSError."""
     own_folder.check(arguments.folder, may_be_new=True)
-    guard = _guard(arguments, _folder(arguments.folder), lambda peer, member: listener.spoke(peer, member=member))
     encryption, known = _encryption(arguments), _cameras(arguments)
+    guard = _guard(arguments, arguments.folder, lambda peer, member: listener.spoke(peer, member=member))
     with Register(arguments.folder / REGISTER_FILE) as register:
         duty = _duty(arguments, register, lambda change: server.notify(change))
         player = _player(arguments)
@@ -277,7 +282,7 @@ def _voice_proof(arguments: argparse.Namespace, duty: Duty, player: Player) -> a
 
 
 def _guard(arguments: argparse.Namespace, folder: Path, on_request: OnRequest = lambda peer, member: None) -> Guard:
-    """Raises SetupError when others than this machine could reach a desk that is open to them."""
+    """Makes the folder. Raises SetupError when others than this machine could reach a desk that is open to them."""
     accounts = Accounts(folder)
     outside, two_factors = not is_loopback(arguments.listen[0]), arguments.second_factor == REQUIRED
     if two_factors and not accounts.all():
@@ -292,7 +297,7 @@ def _guard(arguments: argparse.Namespace, folder: Path, on_request: OnRequest = 
             f"--listen {arguments.listen[0]} is not this machine only: that needs --tls-cert and --tls-key, or "
             "--insecure-http behind a proxy that encrypts"
         )
-    key = Key(folder)
+    key = Key(_folder(folder))
     sessions = Sessions(folder, accounts, nobody=Account("", roles.CHIEF, key.text))
     encrypted, proxies = arguments.tls_cert is not None, tuple(arguments.trusted_proxy)
     required = outside or two_factors
@@ -328,7 +333,7 @@ def _parser(sentences: Sentences) -> Parser:
         sentences,
         prog=DESK_COMMAND,
         description=described(__doc__).partition(": ")[2],
-        epilog="\n".join(map(sentences.said, (f"accounts: {account_command.USAGE}", f"a copy: {BACKUP_USAGE}"))),
+        epilog="\n".join(map(sentences.said, OTHERS)),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_language(parser)

@@ -67,11 +67,22 @@ def _run(arguments: argparse.Namespace, db: sqlite3.Connection, path: Path, said
     else:
         found = evidence.export(db, path, arguments.incident or "", time.time_ns() // 1_000_000)
         if found is None:
-            why = f"there is no evidence of {arguments.incident!r}: give an incident's id"
-            print(said(f"error: {why}"), file=sys.stderr)
+            print(said(f"error: {_why_none(db, arguments.incident or '')}"), file=sys.stderr)
             return EXIT_USAGE
         print(json.dumps(found, ensure_ascii=False, indent=1))
     return 0
+
+
+def _why_none(db: sqlite3.Connection, incident: str) -> str:
+    """Why there is no link of it."""
+    row = db.execute("SELECT status FROM incident WHERE id = ?", (incident,)).fetchone()
+    if row is None:
+        return f"there is no evidence of {incident!r}: give an incident's id"
+    if row[0] == "actual":
+        return (
+            f"there is no evidence of {incident!r}: the call is older than the chain, or its links are gone: see check"
+        )
+    return f"there is no evidence of {incident!r}: that is a test or an exercise, and only calls have any"
 
 
 def _parser(sentences: Sentences) -> Parser:

@@ -154,7 +154,8 @@ def of_register(error: BaseException, path: Path) -> Trouble:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return Trouble(
                 "disk-damaged",
-                f"{text}: the register is damaged or not one: put a backup in its place, or move it away",
+                f"{path}: the register is damaged or not one: put a backup in its place, or move it away "
+                f"({' '.join(str(error).split())})",
             )
         case sqlite3.SQLITE_IOERR:
             return Trouble("disk-error", f"{text}: the disk fails: look at the system's log, save {folder} elsewhere")

@@ -80,8 +80,8 @@ class Accounts:
             return None
         return account
 
-    def add(self, name: str, password: str, role: str = OPERATOR) -> None:
-        """Make an account, or give it a new password and role. Raises AccountError."""
+    def refuse(self, name: str, password: str, role: str) -> None:
+        """Raises AccountError for what no account may have."""
         if not NAME.fullmatch(name):
             right = "use 1 to 32 letters, digits, spaces or . @ - _, a letter or digit first and last"
             raise AccountError(f"name {name!r}: {right}")
@@ -91,6 +91,10 @@ class Accounts:
             raise AccountError(
                 f"the password has {len(password)} characters: use {PASSWORD_MIN} to {PASSWORD_MAX}, such as four words"
             )
+
+    def add(self, name: str, password: str, role: str = OPERATOR) -> None:
+        """Make an account, or give it a new password and role. Raises AccountError."""
+        self.refuse(name, password, role)
         with self._lock:
             self._read()
             before = self._known.get(name)

@@ -478,7 +478,8 @@ def test_a_register_that_was_put_back_is_noticed(story: Story, caplog: pytest.Lo
     assert "is missing" in story.check()[0]
 
 
-def test_drills_are_no_evidence(story: Story) -> None:
+def test_tests_and_exercises_are_no_evidence(story: Story, capsys: pytest.CaptureFixture[str]) -> None:
+    """ "Give the call's number" was said to somebody who had given it. Red when the register is not asked why."""
     with Register(story.path) as register:
         ledger, batch = register.restore(), Batch()
         intake = Intake(ledger, Silence(), "desk-1")
@@ -486,6 +487,14 @@ def test_drills_are_no_evidence(story: Story) -> None:
         intake.take(batch, topic_of(ME, "alarm"), drill, retain=False, now_ms=story.now_ms)
         batch.write(register, ledger, Silence(), story.now_ms)
     assert evidence.export(story.db(), story.path, f"{ME}-17-9", 0) is None and story.check() == []
+    export, main = ["export", f"{ME}-17-9", "--folder", str(story.path.parent), "--lang"], evidence_command.main
+    for status in ("test", "exercise"):
+        story.change("UPDATE incident SET status = ? WHERE id = ?", status, f"{ME}-17-9")
+        said = {language: main([*export, language]) and capsys.readouterr().err for language in ("en", "ru", "kk")}
+        assert "a test or an exercise" in str(said["en"]), said
+        assert "пробный или учебный" in str(said["ru"]) and "оқу-жаттығу" in str(said["kk"]), said
+    story.change("UPDATE incident SET status = 'actual' WHERE id = ?", f"{ME}-17-9")
+    assert main([*export, "en"]) == EXIT_USAGE and "see check" in capsys.readouterr().err
 
 
 def test_keys_are_their_owners_and_damage_ends_no_duty(story: Story, caplog: pytest.LogCaptureFixture) -> None:

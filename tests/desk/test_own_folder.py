@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import re
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from desk import backup_command
 from desk.command import main
 from desk.register import Register
-from desk.register_file import REGISTER_FILE
+from desk.register_file import REGISTER_FILE, damaged
+from desk.spoken import spoken
+from desk.trouble import of_register
 
 
 def none(folder: Path) -> None:
@@ -68,6 +74,76 @@ def test_a_wrong_folder_is_told(
     if wrong is a_folder_for_the_register:  # its keys are made before
         assert main([*START, "--folder", str(folder), "--lang", language]) == 2
         assert WRONG[wrong][language] in capsys.readouterr().err
+
+
+REFUSED = (
+    (["account", "add", "x"], "0"),
+    (["account", "add", "x", "--role", "chief"], "0"),
+    (["account", "add", "no/name"], "1-32"),
+    (["account", "add"], "--role"),
+    ([*START, "--cameras", "NONE"], "cameras.toml"),
+    ([*START, "--second-factor", "required"], "account add"),
+    ([*START, "--listen", "0.0.0.0:0"], "account add"),
+)
+
+
+@pytest.mark.parametrize(("command", "why"), REFUSED, ids=lambda one: " ".join(one))
+def test_what_is_refused_makes_no_folder(
+    command: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An empty password left /nonexist/x behind. Red where the folder is made before the last of the input is read."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
+    argv = [str(tmp_path / "cameras.toml") if word == "NONE" else word for word in command]
+    assert main([*argv, "--folder", str(tmp_path / "new" / "desk")]) == 2
+    assert why.replace("1-32", "1 to 32") in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_first_account_makes_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("four words of mine\n"))
+    assert main(["account", "add", "x", "--folder", str(tmp_path / "new")]) == 0
+    assert (tmp_path / "new").stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("language", ["en", "ru", "kk"])
+def test_a_damaged_register_is_told_in_our_words_first(language: str, tmp_path: Path) -> None:
+    """SQLite's check says "*** in database main ***" and a line feed; that stood in front. Red with {error} before
+    the sentence, and for a text of two lines."""
+    path = tmp_path / REGISTER_FILE
+    text = of_register(damaged("*** in database main ***\nPage 2: btreeInitPage() returns error code 11"), path).text
+    said = spoken(["--lang", language]).said(f"error: {text}")
+    start = {"en": "the register is damaged", "ru": "реестр повреждён", "kk": "тізілім бүлінген"}[language]
+    assert f"{path}: {start}" in said and said.endswith(
+        "(*** in database main *** Page 2: btreeInitPage() returns error code 11)"
+    )
+
+
+@pytest.mark.parametrize("failing", ["mkdtemp", "_copy_register"])
+def test_a_copy_that_fails_is_told_of_the_folder_that_was_typed(
+    failing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ ".b2-3668yfeq" was named, which nobody had typed. Red when the error is handed on as it came."""
+    Register(tmp_path / REGISTER_FILE).close()
+
+    def no_room(*where: Path, prefix: str = "", dir: Path | None = None) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device", str(dir / f"{prefix}x" if dir else where[1]))
+
+    monkeypatch.setattr(tempfile if failing == "mkdtemp" else backup_command, failing, no_room)
+    to = tmp_path.with_name(f"{tmp_path.name}-copy")
+    assert main(["backup", "--folder", str(tmp_path), "--to", str(to)]) == 2
+    told = capsys.readouterr().err
+    assert str(to) in told and f"/.{to.name}" not in told and "the disk is full" in told, told
+
+
+def test_the_help_names_all_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    """`evidence` and `desk.rollout` were in no help. Red without one of them."""
+    with pytest.raises(SystemExit):
+        main(["--help", "--lang", "ru"])
+    told = capsys.readouterr().out
+    assert [
+        one for one in ("account add", "backup --folder", "desk evidence --help", "desk.rollout") if one not in told
+    ] == []
+    assert "доказательства вызова: " in told and "прошивка для колонн" in told
 
 
 def test_a_folder_without_accounts_has_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

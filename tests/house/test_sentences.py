@@ -99,7 +99,7 @@ NAMES = re.compile(
     r"|\b(?:make (?:provision|revoke|release|flash)|open = true|chmod 600|sudo chown|chown -R|mosquitto|mqtt\w*|webrtc"
     r"|rtsps?|sip|http|https|null|believed|desks|email|after_s|steps|host|user|root|device|password|chip|port|lat|lon|secrets"
     r"|broker|tls|region|site|officer|ladder|column|link|pins|location|stream|mdc|spi|phy|start|resume|status|pause|abort"
-    r"|export|switch|drop|renew|diag|authority|NAME|operator|chief|auditor|backup"
+    r"|export|switch|drop|renew|diag|authority|NAME|operator|chief|auditor|backup|evidence(?= --help)"
     r"|config(?= --)|test-01|nko|sos-columns|chmod \+r|keepalive|make accept|sha256sum|Linux|ls|macOS"
     r"|pip config list|make tools|pip|apt-get|venv|python3-venv|Python|Debian|main|noexec|sha256|amd64|unix|LittleFS"
     r"|micropython(?:32)?|cpython|chromium(?:-headless-shell)?|nginx|kamailio|opensc|softhsm2|pkcs11-tool|gstreamer|baresip"
