@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.M | re.S)
 SPAN = re.compile(r"`([^`\n]+)`")
 COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|\.venv/bin/\S+|sos-\w+|mosquitto|pip) ")
-MODULE = re.compile(r"\.venv/bin/python -m (sim|desk)\b(?!\.)|sos-(column|desk)\b")
+MODULE = re.compile(r"\.venv/bin/python -m (sim|desk)\b(?!\.)|(?<!/)sos-(column|desk)\b")
 PROGRAMS = {"column": "sim", "desk": "desk"}
 
 
@@ -62,25 +63,36 @@ def broken_make(command: str) -> list[str]:
     return sorted((targets - TARGETS) | (named - KNOWN_VARIABLES))
 
 
+@cache
 def help_of(module: str, words: tuple[str, ...]) -> str:
     done = subprocess.run([sys.executable, "-m", module, *words, "--help"], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
+def needed(text: str) -> list[str]:
+    """Options that a program's help shows outside of brackets: without them it only complains."""
+    usage, before = text.partition("\n\n")[0], ""
+    while usage != before:
+        usage, before = re.sub(r"\[[^][]*\]", "", usage), usage
+    return re.findall(r"--[a-z-]+", usage)
+
+
 def broken_options(command: str) -> list[str]:
-    """Options of one of our programs that its help does not know."""
+    """Options of one of our programs that its help does not know, or that are not there and have to be: whoever types
+    what is shown, in a block or in running text, gets what the page promises. "..." says that something is left out."""
     found = MODULE.search(command)
     assert found
     module = found[1] or PROGRAMS[found[2]]
     rest = command[found.end() :].replace("[", " ").replace("]", " ").replace("|", " ")
     rest = re.split(r"[<>&]", rest)[0]
     words = [word for word in shlex.split(rest) if re.fullmatch(r"[a-z]+", word)]
-    has_verbs = module == "sim" or words[:1] == ["evidence"]
+    has_verbs = module == "sim" or words[:1] in (["evidence"], ["backup"])
     verbs = tuple(words[:2] if words[:1] == ["account"] else words[:1] if has_verbs else ())
     options = re.findall(r"(?<!\S)--[a-z-]+", rest)
     text = help_of(module, verbs)
-    return [option for option in options if not re.search(rf"{option}\b", text)]
+    lacking = [] if "..." in rest or "--help" in rest else [one for one in needed(text) if one not in options]
+    return [option for option in options if not re.search(rf"{option}\b", text)] + lacking
 
 
 BARE = re.compile(r"python3? -m (?:sim|desk|field|tools|pytest)\b")
@@ -109,6 +121,53 @@ def test_a_bare_command_is_noticed() -> None:
         "python -m desk evidence head --folder D",
         "python -m sim --help",
     ]
+
+
+def unprepared(text: str) -> str:
+    """The first command of a page that needs .venv, where nothing before it says what makes one."""
+    first = re.search(r"\.venv/bin/\w.*", text)
+    return first[0] if first and "`make venv`" not in text[: first.start()] else ""
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_page_says_how_to_get_what_its_commands_need(path: Path) -> None:
+    """The first command of a page ended with "No such file", another with "No module named pytest". Red where
+    `make venv` stands nowhere on the page, or below the first command."""
+    assert unprepared(path.read_text("utf-8")) == ""
+
+
+def test_a_page_without_it_is_noticed() -> None:
+    command = ".venv/bin/python -m sim board"
+    assert unprepared(f"```\n{command}\n```\nafter `make venv`") == command
+    assert unprepared(f"`.venv/bin/`: after `make venv`\n\n`{command}`") == ""
+
+
+SERVICE = ROOT / "examples" / "desk"
+COMMENTED = re.compile(
+    r"/(?:etc|var|opt|usr)/[\w/.-]*\w|\d{3}/[A-Z]+|--[a-z][a-z-]+|(?<=--listen )\S+:\d+|(?<=--trusted-proxy )[\d.]*\d"
+    r"|\b(?:useradd|install|systemctl|journalctl) [\w-]+|nginx -t|make venv"
+)
+
+
+def in_comments_alone(page: str, comments: str) -> set[str]:
+    """What the comments of an example tell somebody to type or to look for, and the page's part on it does not."""
+    part = page.partition("examples/desk/sos-desk.service")[2].partition("/healthz")[0]
+    return {name for name in COMMENTED.findall(comments) if name not in part}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "docs").rglob("desk.md")), ids=lambda path: path.parent.name)
+def test_the_service_is_told_on_the_page(path: Path) -> None:
+    """Where the project goes and which Python makes its .venv stood in an English comment of the unit alone. Red for a
+    folder, a command, an option or a status of systemd's that a page leaves to the comments."""
+    files = [(SERVICE / name).read_text("utf-8") for name in ("sos-desk.service", "nginx.conf")]
+    comments = "\n".join(line for text in files for line in text.splitlines() if line.lstrip().startswith("#"))
+    assert len({*COMMENTED.findall(comments)}) > 20
+    page = path.read_text("utf-8")
+    assert in_comments_alone(page, comments) == set()
+    assert in_comments_alone(page.replace("make venv", "").replace("203/EXEC", ""), comments) == {
+        "make venv",
+        "203/EXEC",
+    }
 
 
 ADVICE = re.compile(r"(?<!\.venv/bin/)\bpython3? -m (?:sim|desk|field|tools)\b")
@@ -147,6 +206,8 @@ def test_our_programs_know_what_the_documentation_types(command: str) -> None:
 def test_a_command_that_is_gone_is_noticed(command: str, wrong: list[str]) -> None:
     assert broken_make(command) == wrong
     assert broken_options(".venv/bin/python -m sim column --config x --nonsense") == ["--nonsense"]
+    assert broken_options(".venv/bin/python -m sim config") == ["--device-id", "--region", "--broker"]
+    assert broken_options(".venv/bin/python -m desk backup --folder x [--lang ru]") == ["--to"]
     text = "```\nmake run  # see\nmake desk A=1 \\\n  B=2\n{}\n```\nmake no\n"
     assert commands(text) == ["make run", "make desk A=1 B=2"]
 
@@ -324,11 +385,11 @@ def test_the_centre_that_integrators_are_shown(broker: Mosquitto, tmp_path: Path
 
 
 def test_a_copy_of_the_desks_folder(tmp_path: Path) -> None:
-    (command,) = [one for one in DOCUMENTED if "desk backup --folder /srv/desk" in one]
+    (command,) = [one for one in DOCUMENTED if "desk backup" in one and "desk-monday" in one]
     (tmp_path / "srv").mkdir()
     Register(tmp_path / "srv" / "register.sqlite").close()
     python = f'PYTHONPATH="{ROOT}" {sys.executable}'
-    places = {"/srv/desk": tmp_path / "srv", "/backup": tmp_path / "backup", ".venv/bin/python": python}
+    places = {"/var/lib/sos-desk": tmp_path / "srv", "/backup": tmp_path / "backup", ".venv/bin/python": python}
     for place, here in places.items():
         assert place in command
         command = command.replace(place, str(here))

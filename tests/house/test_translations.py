@@ -32,7 +32,7 @@ LANGUAGES = words.LANGUAGES[1:]
 # Sections of an English page that are for builders machines and programs, and stay in English.
 ENGLISH_ONLY = {
     "configuration.md": {"Every key"},
-    "desk.md": {"Try it", "For integrators", "What is tested"},
+    "desk.md": {"For integrators", "What is tested"},
     "diagnostics.md": {"For programs"},
     "first-board.md": {"What is believed of the chip, and who holds it to that"},
     "flashing.md": {"Your own image"},
