@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from common.beside import named
+
 Endpoint = tuple[str, int]
 _ENTRY = re.compile(r"([A-Za-z0-9._-]+):(\d{1,5}):(\d+\.\d+\.\d+\.\d+):(\d{1,5})")
 
@@ -38,5 +40,6 @@ def lines(table: Mapping[Endpoint, Endpoint]) -> Iterable[str]:
 def write(file: Path, table: Mapping[Endpoint, Endpoint]) -> None:
     """Replace the file in one step: who looks sees the old table or the new."""
     beside = file.with_name(file.name + ".new")
-    beside.write_text("".join(f"{line}\n" for line in lines(table)), "utf-8")
-    beside.replace(file)
+    with named(file):
+        beside.write_text("".join(f"{line}\n" for line in lines(table)), "utf-8")
+        beside.replace(file)

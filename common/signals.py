@@ -13,6 +13,7 @@ import time
 from types import FrameType
 
 GRACE_S = 0.1  # for the main thread to hear it by itself
+_asked: list[int] = []  # the status with which the program itself wants to end
 
 
 def exit_on(*numbers: signal.Signals, status: int | None = None) -> None:
@@ -26,7 +27,7 @@ def exit_on(*numbers: signal.Signals, status: int | None = None) -> None:
         unheard.discard(signal.Signals(number))
         if number == signal.SIGINT and status is None:
             raise KeyboardInterrupt
-        sys.exit(128 + number if status is None else status)
+        sys.exit(_asked[0] if _asked else 128 + number if status is None else status)
 
     caught, wakeup = os.pipe()
     os.set_blocking(wakeup, False)
@@ -34,6 +35,12 @@ def exit_on(*numbers: signal.Signals, status: int | None = None) -> None:
     threading.Thread(target=_pass_on, args=(caught, unheard), name="signals", daemon=True).start()
     for number in numbers:
         signal.signal(number, handle)
+
+
+def end(status: int) -> None:
+    """In any thread, of a program that exits on SIGTERM: its main thread ends as by that, with this exit status."""
+    _asked.append(status)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _pass_on(caught: int, unheard: set[signal.Signals]) -> None:

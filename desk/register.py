@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
 import sqlite3
 import threading
 import uuid
@@ -223,6 +222,7 @@ class Register(Reading):
         self.path = path
         self._mutex = threading.RLock()
         self._depth = 0
+        self._closed = False
         if path.is_dir():  # SQLite takes it for one that may not be read
             raise RegisterError(f"{path}: is no file: put a backup in its place, or move it away")
         try:
@@ -236,7 +236,7 @@ class Register(Reading):
             for wrong in evidence.check(self._db, path, whole=False)[:WRONG_SHOWN]:
                 log.error("%s: the evidence is not whole: %s", path, wrong)
         except BaseException:
-            os.close(self._lock)
+            self._lock.release()
             raise
 
     def _open(self) -> None:
@@ -265,11 +265,11 @@ class Register(Reading):
     def close(self) -> None:
         """Close the file, and let others have it. A second time it does nothing."""
         with self._mutex:
-            if self._lock >= 0:
+            if not self._closed:
                 super().close()
                 self._db.close()
-                os.close(self._lock)
-                self._lock = -1
+                self._lock.release()
+                self._closed = True
 
     def __enter__(self) -> Self:
         return self

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 import sqlite3
 from pathlib import Path
 
+from common.beside import Held, Hold
 from desk import trouble
 from desk.tables import STEPS
 from desk.trouble import Trouble
@@ -15,27 +13,20 @@ from desk.trouble import Trouble
 REGISTER_FILE = "register.sqlite"
 BUSY_S = 10.0
 OPEN_BUSY_S = 2.0  # at the start: report another program that holds the file longer
-HOLDER_BYTES = 20  # of the process that has it
 
 
 class RegisterError(RuntimeError):
     """The register cannot be used; says which file, why, and what to do."""
 
 
-def lock(path: Path) -> int:
+def lock(path: Path) -> Hold:
     """Take the file for this process; the lock ends with it, however it ends. Raises RegisterError, and OSError."""
-    held = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        holder = os.pread(held, HOLDER_BYTES, 0).decode("ascii", "replace").strip() or "unknown"
-        os.close(held)
+        return Hold(path)
+    except Held as held:
         raise RegisterError(
-            f"{path}: another desk (process {holder}) has this register: give each desk a folder of its own"
+            f"{path}: another desk (process {held.process}) has this register: give each desk a folder of its own"
         ) from None
-    with contextlib.suppress(OSError):  # on a full disk nobody is told who has it
-        os.pwrite(held, str(os.getpid()).encode().ljust(HOLDER_BYTES), 0)
-    return held
 
 
 def connect(path: Path) -> sqlite3.Connection:

@@ -24,7 +24,7 @@ def main(argv: list[str]) -> int:
     """Run it; returns the exit status: 0, 1 if a step of the script failed, 130 after Ctrl-C."""
     from sim.demo.desk_process import DeskError
     from sim.servers.broker import BrokerError
-    from sim.servers.intercom import IntercomError
+    from sim.servers.program import NotStarted
     from tools import toolbox
 
     any_letters()
@@ -38,7 +38,7 @@ def main(argv: list[str]) -> int:
         return _script(arguments.runtime, sentences)
     except toolbox.ToolMissing as error:
         return toolbox.missing(error, sentences.said)
-    except (BrokerError, DeskError, IntercomError, OSError) as error:
+    except (BrokerError, DeskError, NotStarted, OSError) as error:
         print(sentences.said(f"error: {error}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:

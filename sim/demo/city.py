@@ -32,7 +32,7 @@ class City:
     `folder` is the desk's. `desk_port` and `pillar_port`: of the pages, 0 for any. `adjust` may change a column's
     configuration before it is built. `street`: cameras and intercoms as the places' equipment says, from other
     people's programs; else every column has the pillar's own. Raises OSError if a port is taken, BrokerError,
-    DeskError, IntercomError, toolbox.ToolMissing.
+    DeskError, NotStarted, toolbox.ToolMissing.
     """
 
     def __init__(

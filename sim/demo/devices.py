@@ -91,7 +91,7 @@ class Devices(Running):
             pillar.intercom.by_sip(False)
 
     def start(self) -> None:
-        """Raises IntercomError, toolbox.ToolMissing."""
+        """Raises NotStarted, toolbox.ToolMissing."""
         with ExitStack() as life:
             self._camera = RtspCamera({})
             life.callback(self._camera.stop)

@@ -17,6 +17,7 @@ from common.signals import exit_on
 from sim.fleet.surroundings import BREAKS, FleetServers, FleetServersError
 from sim.real.command import Tell, printer
 from sim.servers.broker import BrokerError
+from sim.servers.program import NotStarted
 from sim.spoken import spoken
 from tools import toolbox
 
@@ -52,15 +53,18 @@ def main(argv: list[str]) -> int:
     exit_on(signal.SIGTERM, signal.SIGINT)
     try:
         tell = printer(sentences.said)
-        with FleetServers(
+        made = FleetServers(
             arguments.provisioned, arguments.state, tell, street=not arguments.stand_ins, said=sentences.said
-        ) as servers:
+        )
+        for what in arguments.broken:
+            made.check(what)
+        with made as servers:
             desk = f"localhost:{servers.broker.centre_port}"
             tell({"event": "ready", "servers": str(servers.table), "columns": len(servers.columns), "desk": desk})
             for what in arguments.broken:
                 _obey(servers, ["break", what], tell)
             _listen(servers, command_lines(no_input=arguments.no_input), tell)
-    except (FleetServersError, BrokerError, TimeoutError, OSError) as error:
+    except (FleetServersError, BrokerError, NotStarted, TimeoutError, OSError) as error:
         print(sentences.said(f"error: {error}"), file=sys.stderr)
         return EXIT_FAILED
     except toolbox.ToolMissing as error:
@@ -78,7 +82,7 @@ def _listen(servers: FleetServers, lines: Iterable[str], tell: Tell) -> None:
         try:
             if words:
                 _obey(servers, words, tell)
-        except (FleetServersError, BrokerError) as error:
+        except (FleetServersError, BrokerError, NotStarted) as error:
             tell({"event": "error", "text": str(error)})
 
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from common.connect_to import Endpoint
 from sim.servers import street
 from sim.servers.intercom import ENDS, STARTS, Event, Intercom
+from sim.servers.program import NotStarted
 from sim.servers.rtsp import RtspCamera, as_cities_buy
 from sim.servers.stand_ins import StreamServer
 
@@ -25,6 +26,7 @@ MOST = 8  # processes of a kind: a fleet with an address for each column has sta
 NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 PICTURE = "videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=640,height=360,framerate=15/1"
 LOOK_S = 0.1
+WITHOUT = "start again; --stand-ins does without the programs of others"
 
 Server = RtspCamera | Intercom | StreamServer
 Tell = Callable[[dict[str, Any]], None]
@@ -55,7 +57,7 @@ class Streams:
         self.servers: dict[Endpoint, Server] = {}
 
     def start(self) -> None:
-        """Everything, where it was the last time. Raises OSError."""
+        """Everything, where it was the last time. Raises NotStarted."""
         missing = street.missing(self._say) if self._real else {}
         left = dict.fromkeys(street.TOOLS, MOST)
         for place, uris in self._asked.items():
@@ -72,9 +74,13 @@ class Streams:
         print(self._said(line), file=sys.stderr, flush=True)
 
     def mend(self) -> None:
-        """Whatever was broken is back, at the same port."""
-        for server in self.servers.values():
-            server.start()
+        """Whatever was broken is back, at the same port. Raises NotStarted."""
+        for place, server in self.servers.items():
+            try:
+                server.start()
+            except (NotStarted, OSError) as error:
+                why = f"{text(place)}: {error}"
+                raise NotStarted(f"{why}\n{WITHOUT}" if self._real else why) from error
 
     def break_(self) -> None:
         """Nobody is there any more."""

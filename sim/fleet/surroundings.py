@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from common import connect_to
+from common.beside import Held, Hold
 from common.connect_to import Endpoint
 from common.identity import Identity
 from common.ports import HOST, is_free
@@ -56,12 +57,14 @@ class FleetServers:
         """`provisioned`: what provisioning wrote, read only; `state`: a folder for the servers' own files; `street`:
         with cameras and intercoms that show and say something; `said` turns a text into the person's language.
 
-        Raises FleetServersError when something is not there; toolbox.ToolMissing and BrokerError from `__enter__`.
+        Raises FleetServersError when something is not there, or others run in `state`; toolbox.ToolMissing, BrokerError
+        and NotStarted from `__enter__`.
         """
         self._provisioned, self._state, self._on_event = provisioned, made_private(state), on_event
         self.columns = {folder.name: _document(folder) for folder in sorted(provisioned.glob("columns/*"))}
         if not self.columns:
             raise FleetServersError(f"{provisioned}/columns: no column there; run: make provision FLEET=... OUT=...")
+        self._hold = _held(state)
         before = self._ports_before()
         try:
             self.broker = ProvisionedBroker(provisioned, before.get("broker"), before.get("centre"))
@@ -77,6 +80,7 @@ class FleetServers:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            stack.callback(self._hold.release)
             stack.callback(self.streams.close)
             self.streams.start()
             stack.enter_context(self.clock)
@@ -106,6 +110,16 @@ class FleetServers:
     def mend(self, what: str) -> None:
         """The opposite of `break_`; harmless when nothing is broken. Raises FleetServersError."""
         self._set(what, False)
+
+    def check(self, what: str) -> None:
+        """Whether that can be broken; nothing happens. Raises FleetServersError."""
+        name, _, device_id = what.partition("=")
+        if name not in {each.partition("=")[0] for each in BREAKS}:
+            raise FleetServersError(f"found {what!r}, must be one of {', '.join(BREAKS)}")
+        if f"{name}=ID" in BREAKS:
+            self._check(device_id)
+        elif what != name:
+            raise FleetServersError(f"found {what!r}, must be {name}")
 
     def expire(self, device_id: str) -> Path:
         """A folder with that column's configuration, in which its certificate has ended: to be flashed.
@@ -138,6 +152,8 @@ class FleetServers:
 
     def _set(self, what: str, broken: bool) -> None:
         name, _, device_id = what.partition("=")
+        if broken or device_id or f"{name}=ID" not in BREAKS:
+            self.check(what)
         match name:
             case "broker" if broken:
                 self.broker.kill()
@@ -159,15 +175,12 @@ class FleetServers:
                 self.clock.silent = broken
             case "centre":
                 self.centre.auto = None if broken else "received"
-            case _:
-                raise FleetServersError(f"found {what!r}, must be one of {', '.join(BREAKS)}")
 
     def _note(self, names: set[str], device_id: str, broken: bool) -> None:
         """Mended without a column's id: of all columns."""
         if not broken and not device_id:
             names.clear()
             return
-        self._check(device_id)
         (names.add if broken else names.discard)(device_id)
 
     def _check(self, device_id: str) -> None:
@@ -224,6 +237,17 @@ def endpoints(document: dict[str, Any]) -> Iterator[tuple[Endpoint, str]]:
     clock = document.get("clock", {})
     if clock.get("server"):
         yield (clock["server"], clock.get("port", NTP_PORT)), "clock"
+
+
+def _held(state: Path) -> Hold:
+    """What the boards read there is told by one only. Raises FleetServersError."""
+    try:
+        return Hold(state / TABLE)
+    except Held as other:
+        raise FleetServersError(
+            f"{state}: servers run already here (process {other.process}): boards find those; for others name another "
+            "folder with --state"
+        ) from None
 
 
 def _document(folder: Path) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Self
 
+from common.beside import Held, Hold
 from firmware.lamp import COLOURS, RHYTHMS
 from sim.chip.options import CHIPS, KEYS
 from sim.real import flash_image, heaps, rom_image, runtimes
@@ -68,7 +69,8 @@ class RealColumn:
         `figures`: by name, as in hal/assumptions.toml or measured on a board; None = a chip that is quicker than any.
         `wired_for`: the validated configuration that tells which pin leads where; None = the one on the flash.
 
-        Raises ValueError for unusable arguments, toolbox.ToolMissing when the runtime cannot be had.
+        Raises ValueError for unusable arguments, and for an image that another one runs from; toolbox.ToolMissing when
+        the runtime cannot be had.
         """
         if chip not in CHIPS:
             raise ValueError(f"chip is {chip!r}, must be one of {', '.join(CHIPS)}")
@@ -80,6 +82,7 @@ class RealColumn:
         self._heaps_file.write_text(json.dumps(self._heaps))
         self.memory: dict[str, int] = {}  # what the chip says of its heaps at the worst moment so far
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
+        self._hold = held(self.flash_path)
         if config is not None:
             flash_image.build_image(
                 self.flash_path, config, mpy=runtime != "cpython", sources=sources, in_place=in_place
@@ -178,6 +181,15 @@ class RealColumn:
         self._do(lambda: self._send(f"hang {task}"))
 
     @property
+    def has_power(self) -> bool:
+        return self._power
+
+    @property
+    def has_tamper(self) -> bool:
+        """Whether the housing has a contact."""
+        return self._wiring.tamper is not None
+
+    @property
     def chip_pid(self) -> int | None:
         """The chip's process, None while it has none."""
         return self._chip.pid if self._chip is not None else None
@@ -226,6 +238,7 @@ class RealColumn:
                 self._chip.kill()
                 self._chip.close()
             self._registers.close()
+            self._hold.release()
             self._scratch.cleanup()
             self._wake_read.close()
             self._wake_write.close()
@@ -397,6 +410,17 @@ class RealColumn:
     def _send(self, line: str) -> None:
         if self._chip is not None and not self._chip.send(line):
             self._log(f"simulator: the chip does not read its inputs; lost: {line}")
+
+
+def held(image: Path) -> Hold:
+    """Whatever its name: two chips on one flash would spoil it. Raises ValueError when another one has it."""
+    try:
+        return Hold(image.resolve())
+    except Held as other:
+        raise ValueError(
+            f"{image}: another board or column (process {other.process}) runs from this image: "
+            "give each one its own with --flash"
+        ) from None
 
 
 def _perform(action: Callable[[], None], done: "Future[None]") -> None:

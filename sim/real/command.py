@@ -1,5 +1,6 @@
 """`python -m sim column`: one column: commands on standard input, JSON lines on standard output."""
 
+import contextlib
 import json
 import os
 import re
@@ -13,15 +14,19 @@ from typing import Any
 from common.assumptions import on_chip
 from common.commands import command_lines
 from common.home import COLUMN_TYPED
-from common.signals import exit_on
+from common.signals import end, exit_on
 from sim.chip.contact import parse_wave
 from sim.real.column import RealColumn
 
 LONGEST_MS = 86_400_000
 EXIT_USAGE = 2
+EXIT_FAILED = 1
 
 Tell = Callable[[dict[str, Any]], None]
 
+TASKS = ("button", "clock", "column", "commands", "incidents", "lamp", "link", "relay", "telemetry", "uplink")
+OPTIONAL_TASKS = ("console", "drills", "looks", "update")  # which only some configurations have
+_EVERY_TASK = (*TASKS, "supervisor", *OPTIONAL_TASKS)
 COMMANDS = {
     "press MS": "close the button's contact for MS milliseconds",
     "hold": "close the contact and keep it closed",
@@ -30,7 +35,8 @@ COMMANDS = {
     "power off|on": "cut or restore the supply",
     "link down|up": "take the network away or bring it back",
     "tamper open|closed": "open or close the housing",
-    "hang TASK": "the firmware's task of that name never returns; the watchdog has to find it",
+    "hang TASK": "the firmware's task of that name never returns; the watchdog has to find it; tasks are "
+    f"{', '.join((*TASKS, 'supervisor'))}, and where the configuration has them {', '.join(OPTIONAL_TASKS)}",
     "help": "list these commands",
     "quit": "end (so does the end of the input, but with --no-input)",
 }
@@ -93,9 +99,17 @@ def _wave(column: RealColumn, *words: str) -> None:
 
 
 def _hang(column: RealColumn, task: str) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9_-]{0,31}", task):
-        raise CommandError(f"hang: found {task!r}, must be the name of a task, such as: hang uplink")
+    if task not in _EVERY_TASK:
+        raise CommandError(f"hang: found {task!r}, must be one of {', '.join(_EVERY_TASK)}")
+    if not column.has_power:
+        raise CommandError("hang: no task runs without power; before it: power on")
     column.hang(task)
+
+
+def _tamper(column: RealColumn, is_open: bool) -> None:
+    if not column.has_tamper:
+        raise CommandError("tamper: the housing has no contact in this configuration: pins.tamper is null")
+    column.tamper(is_open)
 
 
 def _choice(name: str, actions: dict[str, Callable[[RealColumn], None]]) -> Callable[..., None]:
@@ -115,7 +129,7 @@ _HANDLERS: dict[str, Callable[..., None]] = {
     "power": _choice("power", {"off": RealColumn.power_off, "on": RealColumn.power_on}),
     "link": _choice("link", {"down": lambda column: column.link(False), "up": lambda column: column.link(True)}),
     "tamper": _choice(
-        "tamper", {"open": lambda column: column.tamper(True), "closed": lambda column: column.tamper(False)}
+        "tamper", {"open": lambda column: _tamper(column, True), "closed": lambda column: _tamper(column, False)}
     ),
     "hang": _hang,
 }
@@ -184,20 +198,27 @@ def main(
 
 
 def printer(said: Callable[[str], str]) -> Tell:
-    """`print_event`, with what is meant for a person turned by `said`; a column's own lines stay as they are."""
+    """Tells of events, one JSON line each on standard output; what is meant for a person is turned by `said`, and a
+    column's own lines stay as they are. From any thread; where nothing can be told any more the program ends."""
 
     def print_turned(event: dict[str, Any]) -> None:
         is_columns = event["event"] == "log" and not event["text"].startswith("simulator: ")
         keys = () if is_columns else FOR_PEOPLE
-        print_event({key: said(value) if key in keys else value for key, value in event.items()})
+        turned = {key: said(value) if key in keys else value for key, value in event.items()}
+        try:
+            sys.stdout.write(json.dumps(turned, ensure_ascii=False) + "\n")
+            sys.stdout.flush()
+        except OSError as error:
+            _end_unheard(error, said)
 
     return print_turned
 
 
-def print_event(event: dict[str, Any]) -> None:
-    """One JSON line on standard output. The process ends when nobody reads any more."""
-    try:
-        sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads any more
-        os.kill(os.getpid(), signal.SIGTERM)
+def _end_unheard(error: OSError, said: Callable[[str], str]) -> None:
+    """The disk is full, or nobody reads any more (`head` perhaps, who has seen enough): in a column's thread an
+    exception would end the column alone, and leave a process that waits for ever."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still told, and for Python's own end
+    if not isinstance(error, BrokenPipeError):
+        with contextlib.suppress(OSError):  # which may be the same file
+            print(said(f"error: standard output takes nothing more: {error.strerror}"), file=sys.stderr)
+    end(EXIT_FAILED)

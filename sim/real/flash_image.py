@@ -15,6 +15,7 @@ from littlefs import LittleFS, LittleFSError
 from littlefs.context import UserContext
 
 from common.assumptions import load
+from common.beside import named
 from field import bundle
 from firmware.startup import config as firmware_config
 from firmware.startup.config_files import CONFIG_FILE
@@ -153,8 +154,9 @@ def configuration_in_force(path: Path, chip: str) -> dict[str, Any]:
 def replace(path: Path, content: bytes) -> None:
     """All or nothing: an interrupted technician leaves the old image. For its owner only: an image holds keys."""
     beside = path.with_name(path.name + ".new")
-    with contextlib.suppress(FileNotFoundError):
-        beside.unlink()
-    with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), "wb") as file:
-        file.write(content)
-    beside.replace(path)
+    with named(path):
+        with contextlib.suppress(FileNotFoundError):
+            beside.unlink()
+        with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE), "wb") as file:
+            file.write(content)
+        beside.replace(path)

@@ -106,12 +106,15 @@ def _obey(board: SerialBoard, lines: Iterable[str], tell: Tell) -> None:
 def _without_the_cables(board: SerialBoard, lines: Iterable[str], report: Callable[..., None]) -> Iterator[str]:
     """Obeys the commands that only a board has; the others are those of every column."""
     actions = {"unplug": board.unplug, "plug": board.plug}
+    there = {"unplug": "unplug: the cable is out already", "plug": "plug: the cable is in already"}
     for line in lines:
         words = line.split()
         if words == ["help"]:
             for command, text in COMMANDS.items():
                 report("help", command=command, text=text)
         if len(words) == 1 and words[0] in actions:
+            if board.is_plugged == (words[0] == "plug"):
+                report("error", text=there[words[0]])
             actions[words[0]]()
         else:
             yield line

@@ -8,6 +8,8 @@ import time
 import tty
 from pathlib import Path
 
+from common.beside import Held, Hold, named
+
 READ_BYTES = 1024
 STALL_S = 1.0  # a program that holds the port open and reads nothing loses output after this
 
@@ -18,11 +20,12 @@ class Port:
     def __init__(self, link: Path | None) -> None:
         """`link`: a symbolic link to the terminal that is kept over `close` and `open`; an older link is replaced.
 
-        Raises ValueError when something else is there.
+        Raises ValueError when something else is there, or when the link is another board's; OSError.
         """
         if link is not None and link.exists() and not link.is_symlink():
             raise ValueError(f"{link} is there already and no symbolic link: give another path")
         self._link = link
+        self._hold = None if link is None else _held(link)
         self._master: int | None = None
         self._name = ""
         self._out = b""
@@ -58,19 +61,26 @@ class Port:
         os.close(slave)  # from now on a hang-up tells that no program has the port open
         os.set_blocking(self._master, False)
         if self._link is not None:
-            beside = Path(tempfile.mkdtemp(dir=self._link.parent), "link")
-            beside.symlink_to(self._name)
-            beside.replace(self._link)
-            beside.parent.rmdir()
+            with named(self._link):
+                beside = Path(tempfile.mkdtemp(dir=self._link.parent), "link")
+                beside.symlink_to(self._name)
+                beside.replace(self._link)
+                beside.parent.rmdir()
 
     def close(self) -> None:
         """Pull the cable out."""
         if self._master is None:
             return
         if self._link is not None and self._link.is_symlink() and str(self._link.readlink()) == self._name:
-            self._link.unlink()  # unless another board has taken it over
+            self._link.unlink()  # unless somebody has put another one there
         os.close(self._master)
         self._master, self._out = None, b""
+
+    def give_up(self) -> None:
+        """Pull the cable out for good: the link is free for another board."""
+        self.close()
+        if self._hold is not None:
+            self._hold.release()
 
     def has_listener(self) -> bool:
         """True while a program has the port open."""
@@ -119,3 +129,12 @@ class Port:
         poll = select.poll()
         poll.register(self._master, select.POLLIN)
         return sum(events for _, events in poll.poll(0))
+
+
+def _held(link: Path) -> Hold:
+    try:
+        return Hold(link)
+    except Held as other:
+        raise ValueError(
+            f"{link}: another board (process {other.process}) has this link: give each board its own with --link"
+        ) from None

@@ -103,7 +103,7 @@ class SerialBoard(RealColumn):
             )
             self._faults.spoil(self.flash_path)
         except BaseException:
-            self._port.close()
+            self._port.give_up()
             raise
 
     # -- the cable
@@ -157,7 +157,7 @@ class SerialBoard(RealColumn):
 
     def close(self) -> None:
         super().close()
-        self._port.close()
+        self._port.give_up()
 
     # -- the column's thread
 

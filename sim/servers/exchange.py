@@ -8,7 +8,7 @@ from pathlib import Path
 
 from common.ports import free_port
 from sim.servers.intercom import own_address
-from sim.servers.program import Program
+from sim.servers.program import NotStarted, Program
 from tools import toolbox
 
 START_S, LOOK_S = 20.0, 0.05
@@ -37,7 +37,7 @@ request_route {
 """
 
 
-class ExchangeError(RuntimeError):
+class ExchangeError(NotStarted):
     """It did not start; the message has the end of its log."""
 
 

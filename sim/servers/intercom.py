@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from common.ports import HOST, free_port
-from sim.servers.program import Program
+from sim.servers.program import NotStarted, Program
 from tools import toolbox
 
 START_S = 20.0
@@ -34,7 +34,7 @@ STARTS, ENDS = "CALL_ESTABLISHED", "CALL_CLOSED"
 Event = dict[str, Any]
 
 
-class IntercomError(RuntimeError):
+class IntercomError(NotStarted):
     """It did not start; the message has the end of its log."""
 
 

@@ -14,6 +14,10 @@ from common.running import Running
 LOG_TAIL = 2000
 
 
+class NotStarted(RuntimeError):
+    """A program that nobody here wrote did not start; says why, perhaps with the end of its log."""
+
+
 class Program(Running):
     """`name` begins its folder's, which goes with `close`."""
 

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from common.ports import HOST, free_port
 from common.running import Running
+from sim.servers.program import NotStarted
 from tools import toolbox
 
 SERVER = Path(__file__).with_name("rtsp_server.py")
+UP = "up\n"  # it listens
 X264 = "x264enc speed-preset=ultrafast key-int-max=15"
 H264_PAY = "rtph264pay name=pay0 pt=96"
 # What a camera's own microphone hears of a street.
@@ -45,13 +47,16 @@ class RtspCamera(Running):
         return f"rtsp://{host}:{self.port}{path}"
 
     def start(self) -> None:
-        """(Back) on the network. Raises toolbox.ToolMissing."""
+        """(Back) on the network. Raises NotStarted, toolbox.ToolMissing."""
         if self._process is not None:
             return
         argv = [*toolbox.require("gstreamer"), str(self._server), str(self.port), json.dumps(self.streams)]
         argv += self._login
         self._process = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        assert self._process.stdout is not None and self._process.stdout.readline() == "up\n"
+        assert self._process.stdout is not None
+        if self._process.stdout.readline() != UP:
+            self.stop()
+            raise NotStarted(f"the camera (GStreamer's RTSP server) did not start on port {self.port}")
 
     def stop(self) -> None:
         """Away, without a word."""

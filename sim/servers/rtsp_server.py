@@ -43,7 +43,8 @@ def main(port: str, streams: str, user: str | None = None, password: str | None 
                 permissions.add_permission_for_role(ROLE, what, True)
             factory.set_permissions(permissions)
         server.get_mount_points().add_factory(path, factory)
-    server.attach(None)
+    if not server.attach(None):
+        sys.exit(f"port {port} cannot be had")
     print("up", flush=True)
     GLib.MainLoop().run()
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import re
 import socket
 import ssl
@@ -15,13 +16,15 @@ from column_probe import need
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from common.beside import Hold
 from desk.ledger import Ledger
 from field import certificates, provision
 from sim.fleet import FleetServers, FleetServersError, command, streams
 from sim.fleet.streams import Streams, endpoint
 from sim.real.flash_image import PROJECT
 from sim.serial_board.wiring import wired_for
-from sim.servers.intercom import Intercom
+from sim.servers.intercom import Intercom, IntercomError
+from sim.servers.program import NotStarted
 from sim.servers.rtsp import RtspCamera
 from sim.servers.stand_ins import StreamServer
 
@@ -220,6 +223,56 @@ def test_no_provisioned_fleet_is_told(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == f"қате: {tmp_path}/nothing/columns: {told}\n"
     with pytest.raises(FleetServersError):
         FleetServers(tmp_path / "nothing", tmp_path / "state")
+
+
+def test_two_sites_do_not_share_a_folder(
+    provisioned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one's ports used to stand in the first one's files, and to be dead when it ended. Red when it writes
+    anything before it has looked."""
+    first = Hold(tmp_path / "connect-to")
+    (tmp_path / "connect-to").write_text("broker.example:8883:127.0.0.1:1\n")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    monkeypatch.setattr("common.typed.TARGET", "servers")
+    assert command.main([str(provisioned), "--state", str(tmp_path), "--stand-ins", "--lang", "ru"]) == 1
+    told = capsys.readouterr()
+    assert (told.out, f"(процесс {os.getpid()})" in told.err, "папку: SERVERS\n" in told.err) == ("", True, True)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    first.release()
+    FleetServers(provisioned, tmp_path)  # the control: it is free now
+
+
+@pytest.mark.parametrize("what", ["brokr", "password=nobody", "access", "clock=1"])
+def test_nothing_starts_when_what_to_break_is_wrong(
+    what: str, provisioned: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`ready` used to come first, and the error behind it."""
+    asked = ["--state", str(tmp_path), "--stand-ins", "--break", "stream", "--break", what]
+    assert command.main([str(provisioned), *asked]) == command.EXIT_FAILED
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith("error: ") and not (tmp_path / "connect-to").exists()
+
+
+def test_a_program_of_others_that_does_not_start_is_told_with_what_to_do(
+    provisioned: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A camera whose port was taken said nothing, and an intercom ended in a traceback. Red when one of the two errors
+    passes `Streams`, or the command, as it was raised, or when a start that failed keeps the folder."""
+    monkeypatch.setattr("sim.servers.street.missing", lambda say: {})
+    monkeypatch.setattr("tools.toolbox.require", lambda name: ["true"])  # which does not say that it is up
+    assert command.main([str(provisioned), "--state", str(tmp_path), "--lang", "ru"]) == command.EXIT_FAILED
+    first, then = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"ошибка: cameras\.example:554: камера .* не запустилась на порту \d+", first)
+    Hold(tmp_path / "connect-to").release()
+    assert then == "запустите ещё раз; с --stand-ins чужие программы не нужны"
+    made = Streams({"one": {"sip": "sip:one@intercom.example"}}, {}, lambda event: None, real=True)
+    monkeypatch.setattr(Intercom, "start", lambda self: raised(IntercomError("baresip did not start:\nin use")))
+    with pytest.raises(NotStarted, match=r"^intercom\.example:5060: baresip did not start:\nin use\nstart again"):
+        made.start()
+
+
+def raised(error: Exception) -> None:
+    raise error
 
 
 @pytest.mark.parametrize(

@@ -2,15 +2,18 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from cli_probe import BOOT_TIMEOUT_S, column, run_sim
 
-from sim.real import command
+from sim.real import command, flash_image
 
 WATCHDOG_S = 2
 # First the two that safe mode leaves out.
@@ -138,14 +141,28 @@ def test_a_document_that_is_no_json_runs_and_says_so(tmp_path: Path) -> None:
         ("power sideways", "power: found 'sideways', must be: power off|on"),
         ("link", "must be: link down|up"),
         ("hang Two Words", "must be: hang TASK"),
-        ("hang \x07", "must be the name of a task"),
+        ("hang \x07", "must be one of button, clock,"),
+        ("hang frobnicate", "hang: found 'frobnicate', must be one of button, clock,"),
+        ("hang uplink", "hang: no task runs without power; before it: power on"),
+        ("tamper open", "tamper: the housing has no contact in this configuration: pins.tamper is null"),
+        ("tamper ajar", "must be: tamper open|closed"),
     ],
 )
 def test_a_wrong_command_is_an_error_line_and_not_an_exit(line: str, told: str) -> None:
+    """Each of them used to do nothing without a word. Red when one of them reaches the column."""
     reports: list[tuple[str, str]] = []
-    command.run(None, [line, "", "help"], lambda event, **more: reports.append((event, more["text"])))  # type: ignore[arg-type]
+    dark: Any = SimpleNamespace(has_power=False, has_tamper=False)
+    command.run(dark, [line, "", "help"], lambda event, **more: reports.append((event, more["text"])))
     assert reports[0][0] == "error" and told in reports[0][1]
     assert [event for event, _ in reports[1:]] == ["help"] * len(command.COMMANDS)
+
+
+def test_every_task_of_the_firmware_can_be_hung_by_its_name() -> None:
+    """Red when the firmware has a task that `hang` knows nothing of, or the other way round."""
+    sources = [path.read_text("utf-8") for path in (flash_image.PROJECT / "firmware").rglob("*.py")]
+    named = {name for text in sources for name in re.findall(r'^    name = "(\w+)"$', text, re.MULTILINE)}
+    assert {*TASKS, *command.OPTIONAL_TASKS} == named | {"supervisor"}
+    assert set(TASKS) == {*command.TASKS, "supervisor"}
 
 
 def test_an_error_line_leaves_the_column_running(config: str) -> None:

@@ -50,6 +50,20 @@ def test_the_reset_button_starts_the_chip_again(column: RealColumn, seen: Record
     seen.wait("boot", boot=2, cause="hard")
 
 
+def test_two_chips_do_not_share_a_flash(probe: Path, tmp_path: Path, seen: Recorder) -> None:
+    """... whatever it is called. Red when nothing is held, or when a column keeps it after its end."""
+    image, alias = tmp_path / "flash.img", tmp_path / "alias.img"
+    alias.symlink_to(image)
+    with RealColumn(CONFIG, flash_path=image, sources=probe, on_event=seen):
+        before = image.read_bytes()
+        with pytest.raises(ValueError, match=rf"alias.img: another board or column \(process {os.getpid()}\).*--flash"):
+            RealColumn({**CONFIG, "device_id": "other"}, flash_path=alias, sources=probe, on_event=seen)
+        assert image.read_bytes() == before
+    RealColumn(None, flash_path=image, on_event=seen).close()
+    with pytest.raises(FileNotFoundError, match=r"none/flash.img'$"):
+        RealColumn(CONFIG, flash_path=tmp_path / "none" / "flash.img", sources=probe, on_event=seen)
+
+
 def test_a_long_name_of_the_flash_takes_nothing_from_the_firmwares_heap(
     probe: Path, tmp_path: Path, seen: Recorder
 ) -> None:

@@ -1,5 +1,6 @@
 """The parts of a virtual board that need no MicroPython: framing, the port, the line editor, names of faults."""
 
+import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,14 +103,23 @@ def test_the_cable_comes_out_and_back(port: Port, tmp_path: Path) -> None:
 
 
 def test_a_file_in_the_links_place_stays_and_another_boards_link_too(tmp_path: Path) -> None:
+    """A second board used to take the link of the first one over, and to remove it at its end. A pulled cable gives
+    nothing away. Red when a port holds nothing, or only while its cable is in."""
     (tmp_path / "file").write_text("precious")
     with pytest.raises(ValueError, match="no symbolic link"):
         Port(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "precious"
-    first, second = Port(tmp_path / "link"), Port(tmp_path / "link")
-    first.close()
-    assert str(Path(second.path).readlink()) == second.name
-    second.close()
+    first = Port(tmp_path / "link")
+    for _ in range(2):
+        with pytest.raises(ValueError, match=rf"link: another board \(process {os.getpid()}\) has this link.*--link"):
+            Port(tmp_path / "link")
+        first.close()
+    first.open()
+    assert str(Path(first.path).readlink()) == first.name
+    first.give_up()
+    Port(tmp_path / "link").give_up()  # the control: it is free now
+    with pytest.raises(FileNotFoundError, match=r"none/link'$"):
+        Port(tmp_path / "none" / "link")
 
 
 # -- the friendly prompt's line
@@ -190,7 +200,7 @@ def test_a_wrong_fault_is_explained(text: str, words: str) -> None:
         (["--fault", "rust"], "қате: 'rust' деген ақау жоқ; барлары: unplugged, "),
         (["--wired-for", "nowhere"], "қате: nowhere: мұндай файл немесе қалта жоқ; атын тексеріңіз"),
         (["--heap", "much"], "--heap: 'much' деп жазылған, керегі байт саны"),
-        (["--config", "nowhere.json"], "қате: --config: оқылмайды; баптаулар файлын жасау: "),
+        (["--config", "nowhere.json"], "қате: --config: nowhere.json: мұндай файл жоқ; оны жасайтын: "),
     ],
 )
 def test_what_a_board_refuses_is_told_in_the_language(
