@@ -105,7 +105,7 @@ def _as_typed(error: OSError, to: Path) -> OSError:
 
 
 def _copy(folder: Path, to: Path) -> None:
-    names = [path.name for path in folder.iterdir() if not any(path.match(pattern) for pattern in LEFT)]
+    names = [path.name for path in folder.iterdir() if not _is_left(path)]
     between = [name for name in sorted(names) if name not in (*FIRST, *LAST)]
     for name in FIRST:
         _copy_one(folder / name, to / name)
@@ -119,6 +119,10 @@ def _copy(folder: Path, to: Path) -> None:
             os.chown(path, owner.st_uid, owner.st_gid)
 
 
+def _is_left(path: Path) -> bool:
+    return any(path.match(pattern) for pattern in LEFT)
+
+
 def _copy_register(path: Path, to: Path) -> None:
     source, copy = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True), sqlite3.connect(to)
     try:
@@ -130,6 +134,9 @@ def _copy_register(path: Path, to: Path) -> None:
 
 def _copy_one(path: Path, to: Path) -> None:
     if path.is_dir():
-        shutil.copytree(path, to, ignore=shutil.ignore_patterns(*LEFT))
+        to.mkdir()
+        for one in path.iterdir():
+            if not _is_left(one):
+                _copy_one(one, to / one.name)
     elif path.is_file():  # not every desk has each of them
         shutil.copyfile(path, to)

@@ -22,7 +22,7 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiohttp import web
 
@@ -40,6 +40,7 @@ from desk.daily_voice_proof import DailyVoiceProof
 from desk.duty import Change, Duty
 from desk.exercises import DISGUISE_S
 from desk.ladder import LadderError, Plan
+from desk.line import Login
 from desk.media import credentials
 from desk.media.credentials import Credentials, CredentialsError
 from desk.media.gateway import PORTS as STREAM_PORTS
@@ -63,7 +64,7 @@ from desk.trouble import in_words
 from desk.upkeep import receiver, roster
 from desk.upkeep.chain import BUTTON_DAYS
 from desk.upkeep.receiver import KeyFileError
-from desk.upkeep.roster import RosterError
+from desk.upkeep.roster import Roster, RosterError
 from desk.watched_file import WatchedFile
 from desk.web import roles
 from desk.web.accounts import Account, AccountError, Accounts
@@ -145,26 +146,26 @@ async def serving(arguments: argparse.Namespace) -> AsyncIterator[tuple[str, Ser
 
     Raises REFUSALS and OSError."""
     own_folder.check(arguments.folder, may_be_new=True)
-    encryption, known = _encryption(arguments), _cameras(arguments)
+    given = _given(arguments)
     guard = _guard(arguments, arguments.folder, lambda peer, member: listener.spoke(peer, member=member))
     with Register(arguments.folder / REGISTER_FILE) as register:
-        duty = _duty(arguments, register, lambda change: server.notify(change))
-        player = _player(arguments)
+        duty = _duty(arguments, given, register, lambda change: server.notify(change))
+        player = given.player
         audit = Audit(arguments.folder)
-        desk = _desk(arguments, register, duty, known)
-        server = Server(desk, guard, player, audit, _rules(arguments), _steering(arguments))
+        desk = _desk(arguments, register, duty, given.cameras)
+        server = Server(desk, guard, player, audit, _rules(arguments), given.steering)
         runner = web.AppRunner(
             server.application(), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
         )
         await runner.setup()
         try:
             assert runner.server is not None
-            listener = Listener(runner.server, encryption)
+            listener = Listener(runner.server, given.encryption)
             await _listen(listener, *arguments.listen)
             await asyncio.to_thread(duty.start)
             checking = _voice_proof(arguments, duty, player)
             try:
-                url = _url(arguments.listen[0], listener.port, encryption is not None)
+                url = _url(arguments.listen[0], listener.port, given.encryption is not None)
                 yield url if guard.with_accounts else f"{url}enter?key={guard.key.text}", server
             finally:
                 if checking is not None:
@@ -180,17 +181,43 @@ def _url(host: str, port: int, encrypted: bool) -> str:
     return f"{'https' if encrypted else 'http'}://{f'[{host}]' if ':' in host else host}:{port}/"
 
 
-def _duty(arguments: argparse.Namespace, register: Register, on_change: Callable[[Change], None]) -> Duty:
-    login = broker_options.login(arguments)
-    plan = Plan() if arguments.ladder is None else ladder.read(arguments.ladder)
+class Given(NamedTuple):
+    """What stands in the files that a desk is started with: read before it makes any of its own. A start that is
+    refused leaves nothing behind."""
+
+    encryption: ssl.SSLContext | None
+    cameras: list[Camera]
+    player: Player
+    steering: Steering
+    login: Login
+    plan: Plan
+    roster: WatchedFile[Roster] | None
+    answer_key: bytes | None
+
+
+def _given(arguments: argparse.Namespace) -> Given:
+    """Raises REFUSALS and OSError."""
+    if not arguments.folder.exists():  # else it has those that were taken last, which count in place of a damaged file
+        ColumnKeys(arguments.column_keys)
+    return Given(
+        _encryption(arguments), _cameras(arguments), _player(arguments), _steering(arguments),
+        broker_options.login(arguments),
+        Plan() if arguments.ladder is None else ladder.read(arguments.ladder),
+        None if arguments.roster is None else WatchedFile(arguments.roster, roster.read),
+        None if arguments.answer_key is None else receiver.read_key(arguments.answer_key),
+    )  # fmt: skip
+
+
+def _duty(arguments: argparse.Namespace, given: Given, register: Register, on_change: Callable[[Change], None]) -> Duty:
+    login, plan = given.login, given.plan
     if not plan.reaches_beyond_desks:
         log.warning("some calls that nobody accepts are told to desks only: give officers with --ladder FILE")
     return Duty(
         *(register, login.host, login.port),
         name=arguments.name, tls=login.tls, user=login.user, password=login.password, on_change=on_change,
         plan=plan, officers=Officers(plan.officers, arguments.folder),
-        roster=None if arguments.roster is None else WatchedFile(arguments.roster, roster.read),
-        answer_key=None if arguments.answer_key is None else receiver.read_key(arguments.answer_key),
+        roster=given.roster,
+        answer_key=given.answer_key,
         button_days=arguments.button_days,
         exercises_a_week=arguments.exercises,
         keys=ColumnKeys(arguments.column_keys, arguments.folder),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import re
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -76,26 +77,29 @@ def test_a_wrong_folder_is_told(
         assert WRONG[wrong][language] in capsys.readouterr().err
 
 
+FILES = ("--cameras", "--ladder", "--roster", "--answer-key", "--camera-passwords", "--column-keys", "--connect-to")
 REFUSED = (
     (["account", "add", "x"], "0"),
     (["account", "add", "x", "--role", "chief"], "0"),
-    (["account", "add", "no/name"], "1-32"),
+    (["account", "add", "no/name"], "1 to 32"),
     (["account", "add"], "--role"),
-    ([*START, "--cameras", "NONE"], "cameras.toml"),
+    *(([*START, option, "NONE"], "no.file") for option in FILES),
+    ([*START, "--releases", "NONE", "--release-keys", "NONE"], "no.file"),
+    ([*START, "--user", "x", "--password-file", "NONE"], "no.file"),
     ([*START, "--second-factor", "required"], "account add"),
     ([*START, "--listen", "0.0.0.0:0"], "account add"),
 )
 
 
-@pytest.mark.parametrize(("command", "why"), REFUSED, ids=lambda one: " ".join(one))
+@pytest.mark.parametrize(("command", "why"), REFUSED, ids=lambda one: one if isinstance(one, str) else " ".join(one))
 def test_what_is_refused_makes_no_folder(
     command: list[str], why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An empty password left /nonexist/x behind. Red where the folder is made before the last of the input is read."""
     monkeypatch.setattr("sys.stdin", io.StringIO("\n"))
-    argv = [str(tmp_path / "cameras.toml") if word == "NONE" else word for word in command]
+    argv = [str(tmp_path / "no.file") if word == "NONE" else word for word in command]
     assert main([*argv, "--folder", str(tmp_path / "new" / "desk")]) == 2
-    assert why.replace("1-32", "1 to 32") in capsys.readouterr().err
+    assert why.replace("1 to 32", "1 to 32") in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -118,17 +122,20 @@ def test_a_damaged_register_is_told_in_our_words_first(language: str, tmp_path: 
     )
 
 
-@pytest.mark.parametrize("failing", ["mkdtemp", "_copy_register"])
+@pytest.mark.parametrize("failing", ["mkdtemp", "_copy_register", "copyfile"])
 def test_a_copy_that_fails_is_told_of_the_folder_that_was_typed(
     failing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """ ".b2-3668yfeq" was named, which nobody had typed. Red when the error is handed on as it came."""
     Register(tmp_path / REGISTER_FILE).close()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "file").touch()
 
     def no_room(*where: Path, prefix: str = "", dir: Path | None = None) -> str:
         raise OSError(errno.ENOSPC, "No space left on device", str(dir / f"{prefix}x" if dir else where[1]))
 
-    monkeypatch.setattr(tempfile if failing == "mkdtemp" else backup_command, failing, no_room)
+    rooms = {"mkdtemp": tempfile, "copyfile": shutil, "_copy_register": backup_command}
+    monkeypatch.setattr(rooms[failing], failing, no_room)
     to = tmp_path.with_name(f"{tmp_path.name}-copy")
     assert main(["backup", "--folder", str(tmp_path), "--to", str(to)]) == 2
     told = capsys.readouterr().err

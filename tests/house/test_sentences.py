@@ -359,7 +359,8 @@ def test_who_starts_a_desk_without_officers_is_advised_in_the_language(
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     begin_log(argv)
     with Register(tmp_path / "register.sqlite") as register:
-        command._duty(command.parse(argv), register, lambda change: None)
+        arguments = command.parse(argv)
+        command._duty(arguments, command._given(arguments), register, lambda change: None)
     said = capsys.readouterr().err
     assert said.startswith("НАЗАР desk: ") and "--ladder FILE" in said and "officers" not in said
 
