@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,7 +28,7 @@ from field.board import GRACE_MS, Board, PortGone
 from field.code import letting_in
 from field.console import Console, ConsoleError
 from field.plan import Plan, active_slot, plan
-from field.telling import EXIT_FAILED, explained, in_words
+from field.telling import EXIT_FAILED, EXIT_INTERRUPTED, explained, in_words
 from field.words import English, PortTrouble, Trouble, Words, asked_for, listed, tool_parser
 from firmware import VERSION
 from firmware.resets import ADDRESS_FILE
@@ -77,6 +77,7 @@ class Roll:
         self._ports: dict[str, list[str]] = {}
         self._silent = {job.port for job in jobs} if any(documents.is_fleet(job.config) for job in jobs) else set()
         self._changed = threading.Condition()
+        self._is_over = False
 
     def answered(self, job: Job) -> None:
         """Also for a board that failed: the others wait for it no longer."""
@@ -88,7 +89,18 @@ class Roll:
 
     def is_whole(self, within_s: float) -> bool:
         with self._changed:
-            return self._changed.wait_for(lambda: not self._silent, within_s)
+            return self._changed.wait_for(lambda: self._is_over or not self._silent, within_s)
+
+    def stop(self) -> None:
+        """Whoever typed Ctrl-C waits for none of them any longer."""
+        with self._changed:
+            self._is_over = True
+            self._changed.notify_all()
+
+    def go_on(self, key: str) -> None:
+        """Raises FlashError, with the text of that key, after `stop`."""
+        if self._is_over:
+            raise FlashError(key)
 
     def check(self, job: Job) -> None:
         """Raises FlashError when another board has the same name."""
@@ -143,7 +155,6 @@ def steps(board: Board, todo: Plan, made: bundle.Bundle, say: Say) -> Iterator[N
         board.rename(f"{name}.new", name)
         yield
     board.run(f"activate({todo.slot!r})")
-    yield
 
 
 def _verify(board: Board, wanted: dict[str, bytes]) -> None:
@@ -182,6 +193,7 @@ def flash(
         roll.answered(job)
         while not roll.is_whole(FEED_EVERY_S):
             board.feed()
+        roll.go_on("flash.interrupted")
         roll.check(job)
         if carried not in (None, job.column) and not force:
             raise FlashError("flash.serves", carried=carried, wanted=job.column)
@@ -196,25 +208,25 @@ def flash(
             if room < 0:
                 raise FlashError("flash.no-room", bytes=-room)
             for _ in steps(board, todo, made, say):
-                pass
+                roll.go_on("flash.interrupted")
         board.restart()
-        started = watch_start(board, session_within_s, had_session=ADDRESS_FILE in survey["files"])
+        started = watch_start(board, session_within_s, roll, had_session=ADDRESS_FILE in survey["files"])
     what = Trouble("flash.current") if todo.is_current else Trouble("flash.in-force", slot=todo.slot)
     verdict = Trouble("flash.verdict", what=what, started=started)
     return Trouble("flash.warned", verdict=verdict, warning=too_small) if too_small else verdict
 
 
-def watch_start(board: Board, session_within_s: float, *, had_session: bool = False) -> Trouble:
+def watch_start(board: Board, session_within_s: float, roll: Roll, *, had_session: bool = False) -> Trouble:
     """What the column says of itself after the reset. Raises FlashError when it does not become armed, or has no
     session where it had one before."""
     start_s = time.monotonic()
     try:
-        return _listen(board, start_s, session_within_s, had_session)
+        return _listen(board, start_s, session_within_s, roll, had_session)
     except PortGone:
         board.close()
         if not _is_back(board.port):
             raise
-        return _ask(board.port, start_s, session_within_s, had_session)
+        return _ask(board.port, start_s, session_within_s, roll, had_session)
 
 
 def _is_back(port: str) -> bool:
@@ -227,9 +239,10 @@ def _is_back(port: str) -> bool:
     return True
 
 
-def _listen(board: Board, start_s: float, session_within_s: float, had_session: bool) -> Trouble:
+def _listen(board: Board, start_s: float, session_within_s: float, roll: Roll, had_session: bool) -> Trouble:
     said, armed_s = list[str](), 0.0
     for line in board.lines(ARMED_WITHIN_S):
+        roll.go_on("flash.unwatched")
         said += [line] if line else []
         passed_s = time.monotonic() - start_s
         if RESTARTING in line or WATCHDOG in line:
@@ -243,10 +256,11 @@ def _listen(board: Board, start_s: float, session_within_s: float, had_session: 
     raise FlashError("flash.not-armed", seconds=round(ARMED_WITHIN_S), said=_last(said))
 
 
-def _ask(port: str, start_s: float, session_within_s: float, had_session: bool) -> Trouble:
+def _ask(port: str, start_s: float, session_within_s: float, roll: Roll, had_session: bool) -> Trouble:
     """What a column says before its port is back is lost: so it is asked."""
     armed_s, trouble = 0.0, None
     while (passed_s := time.monotonic() - start_s) < ARMED_WITHIN_S:
+        roll.go_on("flash.unwatched")
         try:
             with Console(port) as console:
                 status = console.ask("status")
@@ -311,11 +325,19 @@ class Bench:
         self._jobs, self._log, self._words, self._progress = jobs, log, words, progress
         self._force = force
         self._roll = Roll(jobs)
+        self.is_interrupted = False
 
     def flash(self) -> list[tuple[bool, str]]:
-        """(is it on duty, its lines) of each board."""
+        """(is it on duty, its lines) of each board; after Ctrl-C, how far each one got."""
         with ThreadPoolExecutor(len(self._jobs)) as pool:
-            return list(pool.map(self._one, self._jobs))
+            each = list[Future[tuple[bool, str]]]()
+            try:
+                each += [pool.submit(self._one, job) for job in self._jobs]
+                wait(each)
+            except KeyboardInterrupt:
+                self.is_interrupted = True
+                self._roll.stop()
+            return [one.result() for one in each]
 
     def _one(self, job: Job) -> tuple[bool, str]:
         task = self._progress.add_task(self._words("flash.connecting"), port=job.port, total=None)
@@ -383,10 +405,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     texts = [TextColumn(f"{{task.{what}}}", markup=False) for what in ("fields[port]", "description")]
     columns = texts[0], BarColumn(), texts[1]
     with Progress(*columns) as progress:
-        verdicts = Bench(jobs, arguments.log, words, progress, force=arguments.force).flash()
+        bench = Bench(jobs, arguments.log, words, progress, force=arguments.force)
+        verdicts = bench.flash()
     for is_good, text in verdicts:
         print(text, file=sys.stdout if is_good else sys.stderr)
-    return 0 if all(is_good for is_good, _ in verdicts) else EXIT_FAILED
+    if all(is_good for is_good, _ in verdicts):
+        return 0
+    return EXIT_INTERRUPTED if bench.is_interrupted else EXIT_FAILED
 
 
 if __name__ == "__main__":

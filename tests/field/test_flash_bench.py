@@ -4,8 +4,11 @@ The boards here are scripts: what a real one does with what it is sent is in tes
 """
 
 import json
+import signal
 import stat
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +17,7 @@ from config_document import document
 
 from field import bundle, flash, flashed
 from field.board import BoardError
+from field.telling import EXIT_INTERRUPTED
 from field.words import LANGUAGES, Words
 from firmware.resets import ADDRESS_FILE
 
@@ -24,7 +28,7 @@ CONNECTED = [*ARMED, "uplink: session with 192.0.2.1:8883"]
 class Script:
     """What is behind a port: which column it serves as, and what befalls it."""
 
-    def __init__(self, serves: str | None = None, says: list[str] = CONNECTED, **survey: Any) -> None:
+    def __init__(self, serves: str | None = None, says: Iterable[str] = CONNECTED, **survey: Any) -> None:
         self.serves, self.says = serves, says
         self.changes = survey
         self.sent: list[str] = []
@@ -184,6 +188,42 @@ def test_a_lost_session_is_a_failure_where_there_was_one(run: Any, columns: Path
     status, out, err = run(f"b1={columns}/one", f"b2={columns}/two")
     assert status == 1 and "NOT CONNECTED" in err and "had a session before" in err
     assert "b2: column two" in out and "NOT CONNECTED" in out
+
+
+def ctrl_c() -> None:
+    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+
+def test_ctrl_c_ends_the_waiting_for_a_session(run: Any, columns: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was waited for to its end, half a minute, and then nothing was told. Red when the waiting goes on, or when the
+    verdict is lost."""
+    monkeypatch.setattr(flash, "SESSION_WITHIN_S", 5.0)
+
+    def says() -> Iterator[str]:
+        yield from ARMED
+        ctrl_c()
+
+    BOARDS.update(b1=Script("one", says=says()))
+    status, _, err = run(f"b1={columns}/one")
+    assert status == EXIT_INTERRUPTED and "b1: column one: interrupted while the column started" in err
+
+
+def test_ctrl_c_before_that_changes_nothing(run: Any, columns: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red when the steps go on, or when an interrupted board is put in force."""
+    activated: list[str] = []
+
+    def stopping(board: FakeBoard, *_: object) -> Iterator[None]:
+        ctrl_c()
+        end_s = time.monotonic() + 10
+        while time.monotonic() < end_s:
+            time.sleep(0.01)
+            yield
+        activated.append(board.port)
+
+    monkeypatch.setattr(flash, "steps", stopping)
+    BOARDS.update(b1=Script("one"))
+    status, _, err = run(f"b1={columns}/one")
+    assert (status, activated) == (EXIT_INTERRUPTED, []) and "what was in force before stays in force" in err
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -80,7 +80,7 @@ def test_a_board_that_came_back_without_a_configuration_says_all_errors(language
     errors = [{"errors": [f"pins.{name}: missing, must be a GPIO number"]} for name in ("button", "lamp")]
     recorded = Recorded().says("status", {"configured": False}, *errors)
     with FakeColumn(recorded) as column, pytest.raises(flash.FlashError) as raised:
-        flash._ask(column.port, time.monotonic(), 0.0, had_session=False)
+        flash._ask(column.port, time.monotonic(), 0.0, flash.Roll(), had_session=False)
     said = raised.value.told(Words(language))
     assert "missing" not in said and "number" not in said and "pins.lamp" in said
 
