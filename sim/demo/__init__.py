@@ -23,6 +23,7 @@ EXIT_INTERRUPTED = 128 + signal.SIGINT
 def main(argv: list[str]) -> int:
     """Run it; returns the exit status: 0, 1 if a step of the script failed, 130 after Ctrl-C."""
     from sim.demo.desk_process import DeskError
+    from sim.real.command import unheard
     from sim.servers.broker import BrokerError
     from sim.servers.program import NotStarted
     from tools import toolbox
@@ -38,6 +39,8 @@ def main(argv: list[str]) -> int:
         return _script(arguments.runtime, sentences)
     except toolbox.ToolMissing as error:
         return toolbox.missing(error, sentences.said)
+    except BrokenPipeError as error:
+        return unheard(error, sentences.said)
     except (BrokerError, DeskError, NotStarted, OSError) as error:
         print(sentences.said(f"error: {error}"), file=sys.stderr)
         return 1

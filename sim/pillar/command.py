@@ -12,6 +12,7 @@ import re
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from common.sentences import Sentences, any_letters
 from common.signals import exit_on
 from sim.pillar.pillar import Pillar
 from sim.pillar.server import PillarServer
-from sim.real.command import Tell, printer, unreadable
+from sim.real.command import ending, printer, unreadable
 from sim.real.runtimes import RUNTIMES
 from sim.servers.own_time import HELP as OWN_TIME_HELP
 from sim.servers.own_time import own_time
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
             own_time(given) if arguments.clock else nullcontext(given) as config,
             PillarServer(host, port, public_url=arguments.public_url) as server,
         ):
-            _serve(server, _document(config, arguments.config), arguments, printer(said))
+            _serve(server, _document(config, arguments.config), arguments, said)
         return 0
     except (OSError, ValueError) as error:
         print(said(f"error: {error}"), file=sys.stderr)
@@ -69,9 +70,12 @@ def _document(config: bytes, path: Path) -> dict[str, Any]:
     return document
 
 
-def _serve(server: PillarServer, config: dict[str, Any], arguments: argparse.Namespace, tell: Tell) -> None:
-    config = server.configured(config)
+def _serve(
+    server: PillarServer, config: dict[str, Any], arguments: argparse.Namespace, said: Callable[[str], str]
+) -> None:
+    config, tell = server.configured(config), printer(said)
     column = {"runtime": arguments.runtime, "flash_path": arguments.flash, "seed": arguments.seed}
+    column["on_death"] = ending(said)
     with server.add(Pillar(config, on_event=tell, **column)) as pillar:
         tell({"t_ms": pillar.now_ms(), "event": "pillar", "url": server.page(pillar.device_id)})
         pillar.power_on()

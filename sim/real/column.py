@@ -59,6 +59,7 @@ class RealColumn:
         wired_for: Mapping[str, Any] | None = None,
         figures: Mapping[str, float] | None = None,
         on_event: Callable[[Event], None],
+        on_death: Callable[[Exception], None] | None = None,
         sources: Path = flash_image.PROJECT,
     ) -> None:
         """`config`: see `flash.build_image`; None = the flash as it is, empty if it is new. `flash_path`: made if
@@ -67,6 +68,7 @@ class RealColumn:
         module with `psram`, or a stock image's heap on one without.
         `in_place`: the code lies in the chip's image (MicroPython only).
         `figures`: by name, as in hal/assumptions.toml or measured on a board; None = a chip that is quicker than any.
+        `on_death` hears, in the column's thread, what has ended that thread before `close`; None = Python prints it.
         `wired_for`: the validated configuration that tells which pin leads where; None = the one on the flash.
 
         Raises ValueError for unusable arguments, and for an image that another one runs from; toolbox.ToolMissing when
@@ -101,7 +103,7 @@ class RealColumn:
         self._registers = Registers(Path(self._scratch.name, "registers"))
         self._inputs = Inputs()
         self._observer = Observer(self._wiring, COLOURS, self._emit, COLOURS.keys() - RHYTHMS.keys() - {"ready"})
-        self._on_event = on_event
+        self._on_event, self._on_death = on_event, on_death
         self._start_us = now_us()
 
         self._power = False
@@ -233,6 +235,10 @@ class RealColumn:
         try:
             while not self._closing:
                 self._step()
+        except Exception as error:
+            if self._on_death is None:
+                raise
+            self._on_death(error)
         finally:
             if self._chip is not None:
                 self._chip.kill()

@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,7 @@ def main(
             chip=chip,
             figures=figures,
             on_event=tell,
+            on_death=ending(said),
         ) as column:
             column.power_on()
             run(
@@ -209,16 +211,29 @@ def printer(said: Callable[[str], str]) -> Tell:
             sys.stdout.write(json.dumps(turned, ensure_ascii=False) + "\n")
             sys.stdout.flush()
         except OSError as error:
-            _end_unheard(error, said)
+            end(unheard(error, said))
 
     return print_turned
 
 
-def _end_unheard(error: OSError, said: Callable[[str], str]) -> None:
-    """The disk is full, or nobody reads any more (`head` perhaps, who has seen enough): in a column's thread an
-    exception would end the column alone, and leave a process that waits for ever."""
+def ending(said: Callable[[str], str]) -> Callable[[Exception], None]:
+    """For a column's `on_death`: without its column the program would wait for ever."""
+
+    def end_told(error: Exception) -> None:
+        if isinstance(error, OSError):  # such as a scratch folder without room
+            print(said(f"error: {error}"), file=sys.stderr)
+        else:
+            traceback.print_exception(error)
+        end(EXIT_FAILED)
+
+    return end_told
+
+
+def unheard(error: OSError, said: Callable[[str], str]) -> int:
+    """The exit status where standard output took nothing: the disk is full, or nobody reads any more, `head` perhaps,
+    who has seen enough."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still told, and for Python's own end
     if not isinstance(error, BrokenPipeError):
         with contextlib.suppress(OSError):  # which may be the same file
             print(said(f"error: standard output takes nothing more: {error.strerror}"), file=sys.stderr)
-    end(EXIT_FAILED)
+    return EXIT_FAILED

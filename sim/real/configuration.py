@@ -15,6 +15,7 @@ from firmware.startup import config as firmware_config
 from firmware.startup import pins
 from sim.chip.options import CHIPS
 from sim.document import document
+from sim.real.command import unheard
 
 PETROPAVL = (54.8753, 69.1628)
 EXIT_USAGE = 2
@@ -60,7 +61,10 @@ def main(arguments: argparse.Namespace, said: Callable[[str], str] = str) -> int
         print(said(f"error: {error}"), file=sys.stderr)
         return EXIT_USAGE
     _for_its_owner_only(sys.stdout)
-    print(json.dumps(document, ensure_ascii=False, indent=2))
+    try:
+        print(json.dumps(document, ensure_ascii=False, indent=2), flush=True)
+    except OSError as error:
+        return unheard(error, said)
     return 0
 
 

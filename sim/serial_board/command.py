@@ -21,7 +21,7 @@ from field.telling import explained
 from field.words import Trouble, Words
 from sim.chip.options import CHIPS
 from sim.real import command
-from sim.real.command import Tell, printer
+from sim.real.command import Tell, ending, printer
 from sim.serial_board.faults import FAULTS
 from sim.serial_board.serial import SerialBoard
 from sim.serial_board.wiring import wired_for
@@ -72,6 +72,7 @@ def main(argv: list[str]) -> int:
             faults=arguments.fault,
             usb_powered=arguments.usb_powered,
             on_event=tell,
+            on_death=ending(said),
         ) as board:
             _obey(board, command_lines(no_input=arguments.no_input), tell)
     except (Trouble, OSError) as error:

@@ -53,13 +53,13 @@ class SerialBoard(RealColumn):
         faults: Sequence[str] = (),
         usb_powered: bool = False,
         on_event: Callable[[Event], None] = lambda _: None,
+        on_death: Callable[[Exception], None] | None = None,
     ) -> None:
         """The board is off until `power_on()`; its port is there at once.
 
-        `config`, `flash_path`, `heap_bytes`, `psram`, `seed`, `chip`, `wired_for`, `figures`: as for a `RealColumn`;
-        without a
-        configuration on the flash or in `wired_for`, the button, lamp and relay are wired to the chip's default pins,
-        and they stay wired as they are at the start.
+        `config`, `flash_path`, `heap_bytes`, `psram`, `seed`, `chip`, `wired_for`, `figures`, `on_death`: as for a
+        `RealColumn`; without a configuration on the flash or in `wired_for`, the button, lamp and relay are wired to
+        the chip's default pins, and they stay wired as they are at the start.
         `servers`: see common/connect_to.py; read at each start of the chip, there is no harm if it is not there.
         `runtime`: micropython or micropython32. `link`: symbolic link to the port, kept over `unplug` and `plug`.
         `faults`: see FAULTS. `usb_powered`: the cable is the supply.
@@ -100,6 +100,7 @@ class SerialBoard(RealColumn):
                 wired_for=wired_for,
                 figures=figures,
                 on_event=on_event,
+                on_death=on_death,
             )
             self._faults.spoil(self.flash_path)
         except BaseException:
