@@ -136,8 +136,12 @@ def test_the_command_line_opens_a_port_and_obeys(program: Program, tmp_path: Pat
     program.say("unplug")
     program.seen.wait("port", path=None)
     assert not (tmp_path / "board").exists()
+    program.say("unplug")
+    assert program.seen.wait("error")["text"] == "unplug: the cable is out already"
     program.say("plug")
     assert program.seen.wait("port")["path"] == port
+    program.say("plug")
+    assert program.seen.wait("error")["text"] == "plug: the cable is in already"
     program.say("power off")
     program.seen.wait("console", state="off")
     program.say("help")

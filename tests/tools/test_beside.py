@@ -12,19 +12,19 @@ from common.beside import Held, Hold, named
 from common.home import ROOT
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from common.beside import Hold
 hold = Hold(Path(sys.argv[1]))
 print("held", flush=True)
-time.sleep(60)
+sys.stdin.read()
 """
 
 
 def test_one_process_has_it_and_a_killed_one_hinders_nobody(tmp_path: Path) -> None:
     """Red when the lock is the file that is left behind, or when the other is not named."""
     argv = [sys.executable, "-c", HOLDER, str(tmp_path / "it")]
-    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True) as other:
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
         with pytest.raises(Held) as held:
             Hold(tmp_path / "it")
