@@ -21,9 +21,21 @@ SERVERS ?= build/servers
 LINK ?= build/board
 # LANG as it was typed behind make; the one of the environment comes with LC_ALL and the rest.
 SPEAK = $(if $(findstring command,$(origin LANG)),--lang "$(LANG)")
+# Where what was typed is no language that is spoken, this says so in the person's own. (Make 4.4 hands what was typed to
+# $(shell) too: there LC_ALL alone counts.)
+ifneq (,$(findstring command,$(origin LANG)))
+export SOS_LANG := $(shell printenv LANG)
+endif
 TOOLBOX = $(PY) -m tools.toolbox $(SPEAK)
 TARGETS = $(PYTHON) tools/targets.py $(firstword $(MAKEFILE_LIST))
 NEEDY := desk provision revoke authority board image flash flash-all diag logs watch accept shell code
+
+# A variable that nothing here knows, such as OUTT=, would leave the target its default: it ends make before anything
+# is done. What is known is read from this file; these go to programs below, by their environment.
+THROUGH := LC_ALL LC_MESSAGES STRICT MICROPYTHON MICROPYTHON32 SHELL MAKEFLAGS
+TYPED := $(foreach name,$(.VARIABLES),$(if $(findstring command,$(origin $(name))),$(name)))
+UNKNOWN := $(if $(TYPED),$(shell $(TARGETS) $(SPEAK) unknown $(TYPED)))
+$(if $(UNKNOWN),$(error $(UNKNOWN)))
 
 .DEFAULT_GOAL := help
 .PHONY: help venv $(SETS:%=needs-%) $(NEEDY:%=given-%) tools run desk pictures test quick lint types types-host types-device build release provision revoke authority renew servers board image flash flash-all accept diag logs watch shell code bench campaign soak mutation lock clean

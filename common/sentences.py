@@ -35,8 +35,13 @@ def texts(folder: Path, language: str) -> Mapping[str, str]:
 
 
 def choose(asked: str | None, environment: Mapping[str, str]) -> str:
-    """`asked`, else what LC_ALL, LC_MESSAGES or LANG say ("ru_RU.UTF-8"), else English."""
-    for text in (asked, *(environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))):
+    """`asked`, else what LC_ALL, LC_MESSAGES or LANG say ("ru_RU.UTF-8"), else English.
+
+    Where nobody speaks what was asked for, the environment's language is left to say so. LANG is the typed one behind
+    make, and SOS_LANG then what it was before.
+    """
+    known = asked if asked and is_known(asked) else None
+    for text in (known, *(environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "SOS_LANG", "LANG"))):
         if text:
             language = _of_locale(text)
             return language if language in LANGUAGES else LANGUAGES[0]

@@ -2,10 +2,12 @@
 
     python tools/targets.py MAKEFILE [--lang en|ru|kk]                                        `make help`: the targets
     python tools/targets.py MAKEFILE [--lang en|ru|kk] missing TARGET "ITS VARIABLES" "THOSE THAT ARE MISSING"
+    python tools/targets.py MAKEFILE [--lang en|ru|kk] unknown NAME ...     of these variables, those that it has not
 
 The English of the targets stands in the Makefile, behind each; targets.ru.json and targets.kk.json turn it.
 """
 
+import difflib
 import json
 import os
 import re
@@ -21,6 +23,10 @@ from common.sentences import LANGUAGES, any_letters, language_of  # noqa: E402
 from tools.spoken import spoken  # noqa: E402
 
 TARGET = re.compile(r"^([a-z-]+):.*?## (.*)$", re.M)
+# A variable of the Makefile: where it is set, used, told in a target's help, or let through to the programs below.
+SET, USED, TOLD = r"^(?:export )?(\w+) *[:?+]?=", r"\$\(([A-Za-z]\w*)[):]", r"##.*"
+THROUGH = r"^THROUGH := (.*)$"
+NAMED = r"\b([A-Z][A-Z0-9_]*)="
 WIDTH = 9
 EXIT_USAGE = 2
 # What a target may lack (of several, any will do): what it is, and words that give it.
@@ -79,6 +85,32 @@ def lacking(target: str, wants: str, missing: str, given: Mapping[str, str]) -> 
     return [*told, *(f"for example: {command}" for command in commands)]
 
 
+def variables(makefile: str) -> list[str]:
+    """The names that it knows: first those that a target's help tells, which a person types most."""
+    told = [name for text in re.findall(TOLD, makefile) for name in re.findall(NAMED, text)]
+    through = [name for text in re.findall(THROUGH, makefile, re.M) for name in text.split()]
+    return list(dict.fromkeys([*told, *re.findall(SET, makefile, re.M), *re.findall(USED, makefile), *through]))
+
+
+def strangers(makefile: str, typed: Sequence[str]) -> dict[str, str | None]:
+    """Of the names that were typed those that the Makefile does not know, with the nearest one that it knows."""
+    known = variables(makefile)
+    upper = [name for name in known if name.isupper()]
+    near = {name: difflib.get_close_matches(name.upper(), upper, n=1) for name in typed if name not in known}
+    return {name: next(iter(found), None) for name, found in near.items()}
+
+
+def _unknown(makefile: str, typed: Sequence[str], language: str) -> int:
+    """Says on standard output, for make, which ones; nothing when there is none."""
+    said = spoken(["--lang", language]).said
+    for name, nearest in strangers(makefile, typed).items():
+        text = f"error: make has no variable {name}; did you mean {nearest}?" if nearest else (
+            f"error: make has no variable {name}; see: make help")  # fmt: skip
+        print(said(text), file=sys.stderr)
+        print(f"{name}=")
+    return 0
+
+
 def _missing(argv: Sequence[str], language: str) -> int:
     target, wants, missing = argv
     said = spoken(["--lang", language]).said
@@ -89,6 +121,9 @@ def _missing(argv: Sequence[str], language: str) -> int:
 def main(argv: list[str]) -> int:
     any_letters()
     language = language_of(argv[1:], os.environ)
+    if "unknown" in argv[1:]:
+        typed = argv[argv.index("unknown", 1) + 1 :]
+        return _unknown(Path(argv[0]).read_text("utf-8"), typed, language)
     if "missing" in argv[1:]:
         return _missing(argv[argv.index("missing", 1) + 1 :], language)
     try:

@@ -161,12 +161,12 @@ class FleetServers:
                 self.broker.start()
             case "certificate":
                 self.broker.certificate_ended = broken
-                self.broker.restart()  # what stands already would stay
+                self._restart()  # what stands already would stay
             case "password" | "access":
                 names = self.broker.other_password if name == "password" else self.broker.open_access
                 self._note(names, device_id, broken)
                 if name == "password":
-                    self.broker.restart()  # by what it knows its clients is not read again
+                    self._restart()  # by what it knows its clients is not read again
                 else:
                     self.broker.apply()
             case "stream":
@@ -175,6 +175,11 @@ class FleetServers:
                 self.clock.silent = broken
             case "centre":
                 self.centre.auto = None if broken else "received"
+
+    def _restart(self) -> None:
+        """A broker that is gone stays so until it is mended, and reads then what has changed."""
+        if self.broker.running:
+            self.broker.restart()
 
     def _note(self, names: set[str], device_id: str, broken: bool) -> None:
         """Mended without a column's id: of all columns."""

@@ -177,6 +177,9 @@ def test_a_person_can_answer_with_one_letter(language: str) -> None:
         (None, {"LANG": "de_DE.UTF-8"}, "en"),
         (None, {"LANG": "C.UTF-8"}, "en"),
         (None, {"LANG": "", "LC_ALL": ""}, "en"),
+        ("xx", {"LANG": "ru_RU.UTF-8"}, "ru"),
+        ("xx", {"LANG": "xx", "SOS_LANG": "ru_RU.UTF-8"}, "ru"),
+        ("C", {"LANG": "ru_RU.UTF-8"}, "en"),
     ],
 )
 def test_the_language_is_what_was_asked_for_or_the_systems(

@@ -21,6 +21,7 @@ from desk.ledger import Ledger
 from field import certificates, provision
 from sim.fleet import FleetServers, FleetServersError, command, streams
 from sim.fleet.streams import Streams, endpoint
+from sim.fleet.surroundings import BREAKS
 from sim.real.flash_image import PROJECT
 from sim.serial_board.wiring import wired_for
 from sim.servers.intercom import Intercom, IntercomError
@@ -129,6 +130,22 @@ def test_a_wrong_password_and_the_right_one_again(servers: FleetServers, provisi
     assert accepted(servers, provisioned)
     with pytest.raises(FleetServersError, match="no column is named"):
         servers.break_("password")
+
+
+def test_a_broker_that_is_gone_stays_gone_whatever_else_is_broken_or_mended(
+    servers: FleetServers, provisioned: Path
+) -> None:
+    """Each other word that restarts or signals it brought it back, without a word of that. Red where one does."""
+    servers.break_("broker")
+    for change in (servers.break_, servers.mend):
+        for what in BREAKS:
+            if what != "broker":
+                change(what.replace("ID", COLUMN))
+                assert not servers.broker.running, what
+    servers.break_("certificate")
+    servers.mend("broker")
+    with pytest.raises(ssl.SSLCertVerificationError, match="expired"):
+        accepted(servers, provisioned)
 
 
 def test_the_access_list_is_opened_for_one_column_and_closed_again(servers: FleetServers, provisioned: Path) -> None:

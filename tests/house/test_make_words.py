@@ -23,7 +23,8 @@ from tools import targets
 ROOT = Path(__file__).resolve().parents[2]
 MAKEFILE = ROOT / "Makefile"
 # Of the environment: another make's wishes, and what a developer has exported.
-UNSET = ("SOS_TARGET", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", *"|".join(targets.VARIABLES).split("|"))
+FROM_MAKE = ("SOS_TARGET", "SOS_LANG", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES")
+UNSET = (*FROM_MAKE, *"|".join(targets.VARIABLES).split("|"))
 GIVEN_BY_MAKE = {"OUT", "LINK", "SERVERS", "LANG"}
 
 
@@ -33,9 +34,9 @@ def needy() -> tuple[str, ...]:
     return tuple(found.split())
 
 
-def make(*words: str) -> subprocess.CompletedProcess[str]:
+def make(*words: str, **exported: str) -> subprocess.CompletedProcess[str]:
     """As a person types it, whoever runs these tests."""
-    environment = {name: value for name, value in os.environ.items() if name not in UNSET}
+    environment = {name: value for name, value in os.environ.items() if name not in UNSET} | exported
     argv = ["make", "--no-print-directory", *words]
     return subprocess.run(argv, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
@@ -134,6 +135,61 @@ def test_it_is_told_in_the_persons_language(language: str) -> None:
 def test_no_recipe_speaks_for_itself() -> None:
     """Red for a sentence in the Makefile: nobody turns it."""
     assert re.findall("[\u0400-\u04ff]+|\\becho\\b.*", MAKEFILE.read_text("utf-8")) == []
+
+
+# -- a name that make does not know
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "error: make has no variable OUTT; did you mean OUT?"),
+        ("ru", "ошибка: у make нет переменной OUTT; возможно, OUT?"),
+        ("kk", "қате: make ішінде OUTT деген айнымалы жоқ; мүмкін, OUT?"),
+    ],
+)
+def test_a_mistyped_variable_ends_make_before_anything_is_done(language: str, told: str, tmp_path: Path) -> None:
+    """`make provision OUTT=../my/o3` worked on the default folder. Red where make goes on to the first recipe, which
+    here would leave a file."""
+    done = make("provision", "FLEET=x", "OUTT=../my/o3", f"PROVIDE=touch {tmp_path / 'gone-on'} ;", f"LANG={language}")
+    assert done.returncode == 2 and done.stdout == "" and not list(tmp_path.iterdir())
+    first, last = done.stderr.splitlines()
+    assert first == told and last.endswith("*** OUTT=.  Stop.")
+
+
+def test_whatever_the_makefile_names_may_be_typed() -> None:
+    """Red where a variable that a target's help, a recipe or docs/ names is refused."""
+    makefile = MAKEFILE.read_text("utf-8")
+    names = {*re.findall(r"\b([A-Z]\w*)=", " ".join(targets.targets(makefile).values()))}
+    names |= {name for each in typed.VARIABLES.values() for name in re.findall(r"^\w+", "\n".join(each.values()), re.M)}
+    names |= {"LANG", "LC_ALL", "PYTHON", "VENV", "PYTEST_ARGS", "WORKERS", "STRICT", "SERVERS", "MICROPYTHON"}
+    assert len(names) > 40 and targets.strangers(makefile, sorted(names)) == {}
+    pages = [page.read_text("utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]]
+    lines = re.findall(r"\bmake [a-z-]+((?: [A-Z][A-Z0-9_]*=[^\s`]*)+)", "\n".join(pages))
+    documented = {name for words in lines for name in re.findall(r" ([A-Z][A-Z0-9_]*)=", words)}
+    assert len(documented) > 20 and targets.strangers(makefile, sorted(documented)) == {}
+    values = [f"{name}=a b" for name in sorted(names - {"PYTHON", "LANG", "LC_ALL"})]
+    assert make("--dry-run", "help", *values).returncode == 0
+    assert "LC_ALL" in targets.strangers(makefile.replace("THROUGH := LC_ALL", "THROUGH :="), ["LC_ALL"])
+
+
+def test_a_name_that_is_like_none_leads_to_the_help() -> None:
+    assert targets.strangers(MAKEFILE.read_text("utf-8"), ["prot", "QQQQ"]) == {"prot": "PORT", "QQQQ": None}
+
+
+def test_a_language_that_nobody_speaks_is_told_in_the_environments() -> None:
+    """`make diag LANG=xx` was English in a Russian environment. Red without SOS_LANG in the Makefile (make before
+    4.4), and where `choose` takes a language that it does not know."""
+    for environment in ({"LANG": "ru_RU.UTF-8", "LC_ALL": ""}, {"LC_ALL": "ru_RU.UTF-8"}):
+        if "LANG" in environment and make_version() >= (4, 4):
+            continue  # the Makefile says why
+        done = make("diag", "LANG=xx", "PORT=x", "PROVIDE=true", **environment)
+        assert "ошибка: --lang" in done.stderr or "ошибка: LANG" in done.stderr, done.stderr
+
+
+def make_version() -> tuple[int, ...]:
+    first = subprocess.run(["make", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    return tuple(int(part) for part in re.findall(r"\d+", first)[:2])
 
 
 # -- what a tool calls --json is typed as JSON=1
