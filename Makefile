@@ -5,7 +5,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 # requirements/ has a file for each (and one for pip itself): a target installs what it needs.
 SETS := run live field dev stubs
-PROVIDE := $(PYTHON) -I tools/environment.py
+# Without the packages of that Python, whose start they only make longer.
+PROVIDE := $(PYTHON) -I -S tools/environment.py
 # What a shell exports for other Pythons is none of these targets' business.
 unexport PYTHONPATH PYTHONHOME PYTHONSAFEPATH PYTHONSTARTUP PYTHONOPTIMIZE PYTHONINSPECT PYTHONUSERBASE
 # What is imported keeps its bytecode: without it each of a test's processes compiles all of it again.
@@ -27,7 +28,7 @@ ifneq (,$(findstring command,$(origin LANG)))
 export SOS_LANG := $(shell printenv LANG)
 endif
 TOOLBOX = $(PY) -m tools.toolbox $(SPEAK)
-TARGETS = $(PYTHON) tools/targets.py $(firstword $(MAKEFILE_LIST))
+TARGETS = $(PYTHON) -S tools/targets.py $(firstword $(MAKEFILE_LIST))
 NEEDY := desk provision revoke authority board image flash flash-all diag logs watch accept shell code
 
 # A variable that nothing here knows, such as OUTT=, would leave the target its default: it ends make before anything

@@ -1,4 +1,4 @@
-"""Makes .venv and keeps it sound: `python3 -I tools/environment.py SET ...` installs those sets of requirements/.
+"""Makes .venv and keeps it sound: `python3 -I -S tools/environment.py SET ...` installs those sets of requirements/.
 
 Runs on the machine's own Python before anything else is there, so the standard library has to do, and what of
 common/ needs no more. What is installed stays until its file changes. A .venv that was made elsewhere, or whose
@@ -8,13 +8,20 @@ interpreter is gone or has another version, is made anew. Settings of the shell 
 
 from __future__ import annotations
 
+# ruff: noqa: E402
+import sys
+
+sys.path.insert(0, __file__.rpartition("tools/")[0] or ".")  # run as a file
+from common.interrupted import end_quietly
+
+end_quietly()  # before the rest, which takes its time
+
 import fcntl
 import hashlib
 import json
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,11 +30,10 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
 if sys.version_info < OLDEST:  # the rest of the project cannot even be read by some of those
     sys.exit(f"error / ошибка / қате: {sys.executable}: Python < 3.11; make PYTHON=/path/to/python3.11")
-sys.path.insert(0, str(ROOT))  # run as a file
 
-from common.arguments import Parser, add_language  # noqa: E402
-from common.sentences import any_letters  # noqa: E402
-from tools.spoken import spoken  # noqa: E402
+from common.arguments import Parser, add_language
+from common.sentences import any_letters
+from tools.spoken import spoken
 
 STUBS = "stubs"
 """The ESP32's modules as type checkers see them. They would hide the standard library's own, so they lie beside it."""

@@ -7,20 +7,27 @@
 The English of the targets stands in the Makefile, behind each; targets.ru.json and targets.kk.json turn it.
 """
 
+# ruff: noqa: E402
+
+import sys
+
+sys.path.insert(0, __file__.rpartition("tools/")[0] or ".")  # run as a file
+from common.interrupted import end_quietly
+
+end_quietly()  # before the rest, which takes its time
+
 import difflib
 import json
 import os
 import re
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))  # run as a file, before anything is installed
 
-from common.sentences import LANGUAGES, any_letters, language_of  # noqa: E402
-from tools.spoken import spoken  # noqa: E402
+from common.sentences import LANGUAGES, any_letters, language_of
+from tools.spoken import spoken
 
 TARGET = re.compile(r"^([a-z-]+):.*?## (.*)$", re.M)
 # A variable of the Makefile: where it is set, used, told in a target's help, or let through to the programs below.

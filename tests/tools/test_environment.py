@@ -25,7 +25,7 @@ pytestmark = pytest.mark.xdist_group("environment")  # making a venv takes its t
 # All of the project that it may need: it runs before anything is installed.
 NEEDED = (
     *("tools/environment.py", "tools/spoken.py"),
-    *(f"common/{name}.py" for name in ("arguments", "home", "numbers", "sentences", "typed")),
+    *(f"common/{name}.py" for name in ("arguments", "home", "interrupted", "numbers", "sentences", "typed")),
     *(f"{folder}/words/{language}.json" for folder in ("common", "tools") for language in LANGUAGES),
 )
 ELSEWHERE = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT")
