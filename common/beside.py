@@ -1,9 +1,10 @@
 """What lies beside a file: its lock, and for a moment the new one. What goes wrong there is told of the file itself:
-that is the name that somebody typed."""
+that is the name that somebody typed. A disk that takes nothing more names none, so its folder is told."""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import weakref
@@ -12,6 +13,7 @@ from pathlib import Path
 
 PROCESS_BYTES = 20  # of the number of the one that has it
 PRIVATE_MODE = 0o600
+OF_A_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 
 
 class Held(Exception):
@@ -52,3 +54,14 @@ def named(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+
+
+@contextlib.contextmanager
+def within(folder: Path) -> Iterator[None]:
+    """Around what writes there: `write` and `fsync` do not say of which file the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in OF_A_DISK:
+            raise OSError(error.errno, error.strerror, str(folder)) from error
+        raise

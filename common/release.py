@@ -6,11 +6,12 @@ by line); its signature is RSA-3072, PKCS#1 v1.5 with SHA-256, 384 bytes as Open
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
 from binascii import crc32
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,17 +107,28 @@ def entries(text: bytes) -> dict[str, tuple[str, int]]:
     return found
 
 
+@contextlib.contextmanager
+def manifest_of(folder: Path) -> Iterator[None]:
+    """Within, what is wrong with a manifest is told of that folder's, with what to do."""
+    try:
+        yield
+    except ReleaseError as error:
+        raise ReleaseError(f"{folder / MANIFEST_FILE}: {error}; build the release anew with make release") from error
+
+
 def load(folder: Path) -> Release:
     """Raises ReleaseError: a file is missing, or is not the one that the manifest names."""
     try:
         text, signature = (folder / MANIFEST_FILE).read_bytes(), (folder / SIGNATURE_FILE).read_bytes()
-        header(text)
-        files = {name: (folder / FILES_FOLDER / name).read_bytes() for name in entries(text)}
+        with manifest_of(folder):
+            header(text)
+            named = entries(text)
+        files = {name: (folder / FILES_FOLDER / name).read_bytes() for name in named}
     except OSError as error:
         name = Path(str(error.filename or folder)).name
         why = f"{name} cannot be read ({error.strerror}); is it built, and signed? See docs/updates.md"
         raise ReleaseError(f"{folder}: {why}") from error
-    for name, (digest, _) in entries(text).items():
+    for name, (digest, _) in named.items():
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise ReleaseError(f"{folder}: {name} is not the file that the manifest names")
     return Release(text, signature, files)

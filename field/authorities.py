@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 from field import certificates, laptop, reached
 from field.keeping import PROVISIONED, KeepError, check_owner, keep_key, understood, write
+from field.shared import wrong_name
 from field.telling import in_words
 from field.words import asked_for, tool_parser
 
@@ -108,6 +109,8 @@ class Authorities:
         trusted = self._only(1, "there are two already: switch and drop first")
         stem = self._free_stem()
         name = name or f"{NAME} {stem.partition('-')[2]}"
+        if wrong := wrong_name(name):
+            raise KeepError(f"NAME: {wrong}")
         if name == certificates.common_name(trusted[0].pem):
             raise KeepError(f"the authority that is there has the name {name!r} already; give another one: NAME=...")
         pem = new(self.folder, stem, name, now).pem
@@ -170,7 +173,7 @@ class Authorities:
     def _free_stem(self) -> str:
         """Never one that was used before, of which copies may lie about."""
         number = 2
-        while any((self.folder / f"{FIRST}-{number}.{kind}").exists() for kind in ("pem", "key", DROPPED)):
+        while any((self.folder / f"{FIRST}-{number}.{kind}").exists() for kind in ("pem", DROPPED)):
             number += 1
         return f"{FIRST}-{number}"
 

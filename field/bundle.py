@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common.beside import within
 from common.compiler import MPY_CROSS
 from common.home import LIB, LOCK
 from field.telling import in_words
@@ -138,10 +139,11 @@ def write(bundle: Bundle, out: Path, budget_bytes: int = BUDGET_BYTES) -> dict[s
     if not bundle.libraries:
         raise BuildError("bundle.no-library")
     wanted = {**bundle.files, **bundle.libraries, MANIFEST_FILE: (json.dumps(manifest, indent=1) + "\n").encode()}
-    for name, data in wanted.items():
-        file = out / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
+    with within(out):
+        for name, data in wanted.items():
+            file = out / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
     for file in sorted(out.rglob("*")):
         if file.is_file() and file.relative_to(out).as_posix() not in wanted:
             file.unlink()

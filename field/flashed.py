@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+from common.beside import within
 from common.spreadsheet import BOM, SEPARATOR, cell, line, unsafe
 from field.keeping import PRIVATE_FILE, made_private
 
@@ -60,7 +61,7 @@ def note(file: Path, entry: Entry) -> None:
         made_private(file.parent)
     separator = _separator(file) if file.exists() else SEPARATOR
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
-    with os.fdopen(descriptor, "a", newline="", encoding="utf-8") as stream:
+    with within(file.parent), os.fdopen(descriptor, "a", newline="", encoding="utf-8") as stream:
         if not stream.tell():
             stream.write(BOM + line(Entry._fields, separator))
         stream.write(line(map(cell, entry), separator))

@@ -16,6 +16,7 @@ from typing import Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from common.beside import within
 from field import certificates
 
 PROVISIONED = Path("provisioned")  # where `make provision` writes
@@ -95,10 +96,15 @@ def _why(error: Exception) -> str:
     return "there is something else in it"
 
 
-def read_secrets(file: Path) -> dict[str, Any]:
-    """What provisioning keeps there. Raises KeepError."""
+OF_COLUMN = "bring it back; or remove it: make provision makes a new password and a new key, for make flash to bring"
+
+OF_CENTRE = "bring it back; or remove it: make provision makes a new password, for the broker and the desk to get"
+
+
+def read_secrets(file: Path, then: str = OF_COLUMN) -> dict[str, Any]:
+    """What provisioning keeps there; `then` says what to do when it is damaged. Raises KeepError."""
     check_owner(file)
-    with understood(file, "mend it, or remove it to get new passwords"):
+    with understood(file, then):
         return dict(json.loads(file.read_text("utf-8")))
 
 
@@ -161,10 +167,16 @@ def _prepare(file: Path, data: bytes, mode: int, is_the_folders: bool) -> None:
 
 
 def _create(file: Path, data: bytes, mode: int, flags: int) -> None:
-    with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | flags, mode), "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
+    """Whole, or not there at all."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | flags, mode)
+    try:
+        with within(file.parent), os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError:
+        file.unlink(missing_ok=True)
+        raise
 
 
 def _adopt(made: Path, folder: Path) -> None:

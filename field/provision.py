@@ -30,8 +30,18 @@ from common import receiver, release
 from field import access, authorities, certificates, fleet, labels, laptop, media_server, revocation, rows
 from field.authorities import Authorities
 from field.documents import CHIP_FILE, KEYS_FILE
-from field.keeping import PROVISIONED, Batch, KeepError, check_owner, keep_key, made_private, read_secrets
-from field.shared import NAME_MAX, PORT
+from field.keeping import (
+    OF_CENTRE,
+    OF_COLUMN,
+    PROVISIONED,
+    Batch,
+    KeepError,
+    check_owner,
+    keep_key,
+    made_private,
+    read_secrets,
+)
+from field.shared import NAME_MAX_BYTES, PORT
 from field.telling import EXIT_FAILED, in_words
 from field.words import asked_for, tool_parser
 from firmware.startup import config
@@ -153,11 +163,18 @@ class Provisioning:
         there = self._there
         made_private(there.folder)
         if not there.is_there:
-            name = name or authorities.NAME
+            name, key = name or authorities.NAME, there.folder / f"{authorities.FIRST}.key"
+            is_its_key_there = key.exists()
             made = authorities.new(there.folder, authorities.FIRST, name, self._now)
             self._batch.write(there.folder / f"{made.stem}.pem", made.pem, is_secret=False)
             end = certificates.expires(made.pem)
-            self._lines.append(f"new authority {name!r}, until {end:%Y-%m-%d}; keep {there.folder}/ca.key offline")
+            if is_its_key_there:
+                self._lines.append(
+                    f"{there.folder}/ca.pem was missing: made anew from ca.key, which stays; {name!r}, until"
+                    f" {end:%Y-%m-%d}"
+                )
+            else:
+                self._lines.append(f"new authority {name!r}, until {end:%Y-%m-%d}; keep {key} offline")
             self._signers = [made]
         else:
             self._signers = there.read()
@@ -358,7 +375,7 @@ class Provisioning:
         if not file.exists():
             return secrets.token_urlsafe(PASSWORD_BYTES)
         try:
-            return str(read_secrets(file)[name])
+            return str(read_secrets(file, OF_CENTRE if file.parent.name == access.CENTRE else OF_COLUMN)[name])
         except KeyError as error:
             raise KeepError(f"{file} holds no {name}; mend it, or remove it to get a new one") from error
 
@@ -401,7 +418,7 @@ def _release_keys(found: fleet.Fleet) -> bytes:
 
 def _common_name(hosts: tuple[str, ...], name: str) -> str:
     """A broker's own name where it fits; clients look at the names beside it."""
-    return hosts[0] if hosts and len(hosts[0]) <= NAME_MAX else name
+    return hosts[0] if hosts and len(hosts[0]) <= NAME_MAX_BYTES else name
 
 
 def _centre_name(found: fleet.Fleet) -> str:

@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from common import release
 from common.arguments import Parser, add_language
+from common.beside import within
 from common.release import Release, ReleaseError
 from field import bundle, sbom
 from field.flash import MICROPYTHON_OLDEST
@@ -79,14 +80,15 @@ def write(
         if not (out / release.MANIFEST_FILE).exists():
             raise ReleaseError(f"{out} is there, and holds no release: give another folder")
         shutil.rmtree(out)
-    for name, data in files.items():
-        file = out / release.FILES_FOLDER / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(data)
     micropython = str(release.header(text)["micropython"])
-    (out / FIRMWARE_SBOM).write_text(sbom.firmware(version, files, digests, micropython), "utf-8")
-    (out / DESK_SBOM).write_text(sbom.desk(version), "utf-8")
-    (out / release.MANIFEST_FILE).write_bytes(text)
+    with within(out):
+        for name, data in files.items():
+            file = out / release.FILES_FOLDER / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        (out / FIRMWARE_SBOM).write_text(sbom.firmware(version, files, digests, micropython), "utf-8")
+        (out / DESK_SBOM).write_text(sbom.desk(version), "utf-8")
+        (out / release.MANIFEST_FILE).write_bytes(text)
     return text
 
 
@@ -131,9 +133,11 @@ def _make(arguments: argparse.Namespace, said: Said) -> int:
 
 def _sign(arguments: argparse.Namespace, said: Said) -> int:
     text = (arguments.folder / release.MANIFEST_FILE).read_bytes()
-    head = release.header(text)
+    with release.manifest_of(arguments.folder):
+        head = release.header(text)
     key = load_private_key(arguments.key)
-    (arguments.folder / release.SIGNATURE_FILE).write_bytes(sign(text, key))
+    with within(arguments.folder):
+        (arguments.folder / release.SIGNATURE_FILE).write_bytes(sign(text, key))
     print(said(f"signed: version {head['version']}, SHA-256 of the manifest {hashlib.sha256(text).hexdigest()}"))
     return 0
 

@@ -34,6 +34,7 @@ ROW, MARK = ("device_id", "serial", "at"), "key_mark"
 KEPT = re.compile(r".+-([0-9a-f]{16,})")  # a folder of what a stolen column had; what else lies there says nothing
 SHOWN = 5
 THIEF = "bring it back: without it the thief is let in"
+KEYS = "remove it: make provision writes it anew, with the same keys"
 MS = 1000  # in a second
 
 
@@ -85,7 +86,7 @@ class Revoked:
     def _mark_of_before(self, row: dict[str, str]) -> str:
         """As revoked columns have it whose row has none."""
         file = self._out / "revoked" / f"{row['device_id']}-{row['serial']}" / "secrets.json"
-        return _mark(read_secrets(file).get("auth_key")) if file.exists() else ""
+        return _mark(read_secrets(file, THIEF).get("auth_key")) if file.exists() else ""
 
     @property
     def names(self) -> set[str]:
@@ -153,8 +154,8 @@ def revoke(out: Path, device_id: str) -> list[str]:
         serial = certificates.serial((folder / f"{device_id}.pem").read_bytes())
     revoked, batch = Revoked(out), Batch()
     keys = out / "centre" / "keys.json"
-    trusted = read_secrets(keys)
-    with understood(keys, "make provision writes it anew"):
+    trusted = read_secrets(keys, KEYS)
+    with understood(keys, KEYS):
         own_key = trusted["columns"].get(device_id)
         left = {name: key for name, key in trusted["columns"].items() if name != device_id}
         gone = sorted({*trusted.get("revoked", []), device_id})
@@ -182,7 +183,7 @@ def keys_document(
     """keys.json, with a number above that of the file that is there, unless it says the same. The number is the time:
     it rises too where the file of before is lost."""
     said = {"v": 1, "columns": columns, "revoked": gone, "retired": retired}
-    before = read_secrets(file) if file.exists() else {}
+    before = read_secrets(file, KEYS) if file.exists() else {}
     number = before.pop("number", 0)
     if before != said or not number:
         number = max(round(now.timestamp() * MS), number + 1)

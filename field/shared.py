@@ -9,7 +9,8 @@ from typing import Any
 from firmware.startup import config, hosts, pins
 
 PORT = 8883  # of MQTT over TLS
-NAME_MAX = 64  # characters of a certificate's common name: X.520's ub-common-name
+NAME_MAX_BYTES = 64  # of a certificate's common name: X.520's ub-common-name, as cryptography counts it
+_NAMES = {("authority", "name"): NAME_MAX_BYTES, ("desk", "centre"): 128}  # the firmware's own of receiver.name
 # Sections of a configuration that the table or a section of fleet.toml's own fills.
 _FILLED = {"v", "device_id", "region", "location", "stream", "broker", "link", "pins", "receiver", "secrets"}
 WIFI_OF_LINK = ("country", "netmask", "gateway", "dns")  # keys of [wifi] that belong to the link of those that have it
@@ -89,10 +90,10 @@ def _hosts(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def _names(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
-    for section, key in (("authority", "name"), ("desk", "centre")):
+    for (section, key), most in _NAMES.items():
         name = _section(shared, section).get(key, "x")
-        if not isinstance(name, str) or not 1 <= len(name.strip()) <= NAME_MAX or not name.isprintable():
-            yield (section, key), f"[{section}] {key}: found {name!r}, must be 1 to {NAME_MAX} printable characters"
+        if wrong := wrong_name(name, most):
+            yield (section, key), f"[{section}] {key}: {wrong}"
     public = _section(shared, "desk").get("public", "https://x")
     if not isinstance(public, str) or len(public) > PUBLIC_MAX or not PUBLIC.fullmatch(public):
         right = f"must be where people reach the desk, such as https://sos.example, at most {PUBLIC_MAX} characters"
@@ -100,6 +101,13 @@ def _names(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:
     wifi = _section(shared, "wifi")
     if not isinstance(wifi.get("open", False), bool):
         yield ("wifi", "open"), f"[wifi] open: found {wifi['open']!r}, must be true or false"
+
+
+def wrong_name(name: object, most: int = NAME_MAX_BYTES) -> str:
+    """What is wrong with a name that goes into a certificate, or to a column; '' if nothing is."""
+    if isinstance(name, str) and name.strip() and name.isprintable() and len(name.encode()) <= most:
+        return ""
+    return f"found {name!r}, must be printable characters of at most {most} bytes ({most // 2} Cyrillic letters)"
 
 
 def _updates(shared: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], str]]:

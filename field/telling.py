@@ -8,6 +8,7 @@ import functools
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -39,8 +40,10 @@ class Main(Protocol):
 
 def explained(error: OSError) -> Trouble:
     """What the system says of a file, as a trouble."""
-    name = error.filename2 or error.filename
-    return Trouble(_BY_NUMBER.get(error.errno or 0, "file.fails"), name=name, error=error.strerror or error)
+    name, key = error.filename2 or error.filename, _BY_NUMBER.get(error.errno or 0, "file.fails")
+    if name is None:  # such as standard output, or a file of a library's own
+        key = "file.full-unnamed" if key == "file.full" else "file.fails-unnamed"
+    return Trouble(key, name=name, error=error.strerror or error, temporary=tempfile.gettempdir())
 
 
 def in_words(main: Callable[[Sequence[str] | None], int]) -> Main:

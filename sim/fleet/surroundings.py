@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from common import connect_to
-from common.beside import Held, Hold
+from common.beside import Held, Hold, within
 from common.connect_to import Endpoint
 from common.identity import Identity
 from common.ports import HOST, is_free
@@ -90,7 +90,8 @@ class FleetServers:
             table = {asked: (HOST, ports[part]) for asked, part in self._endpoints.items()}
             for place, there in self.streams.places():
                 table[place], ports[streams.text(place)] = there, there[1]
-            (self._state / PORTS).write_text(json.dumps(ports))
+            with within(self._state):
+                (self._state / PORTS).write_text(json.dumps(ports))
             connect_to.write(self.table, table)
             self._stack = stack.pop_all()
         return self

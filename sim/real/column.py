@@ -18,7 +18,7 @@ from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any, Self
 
-from common.beside import Held, Hold
+from common.beside import Held, Hold, within
 from firmware.lamp import COLOURS, RHYTHMS
 from sim.chip.options import CHIPS, KEYS
 from sim.real import flash_image, heaps, rom_image, runtimes
@@ -81,7 +81,8 @@ class RealColumn:
         grows_to = heaps.most_bytes(self._heaps) if self._heaps["first"] else heap_bytes
         self._command = runtimes.command(runtime, grows_to, Path(self._scratch.name, "chip"), self._more_heap_bytes())
         self._heaps_file = Path(self._scratch.name, "heaps.json")
-        self._heaps_file.write_text(json.dumps(self._heaps))
+        with within(self._heaps_file.parent):
+            self._heaps_file.write_text(json.dumps(self._heaps))
         self.memory: dict[str, int] = {}  # what the chip says of its heaps at the worst moment so far
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
         self._hold = held(self.flash_path)
@@ -96,7 +97,8 @@ class RealColumn:
         if self._rom is not None:
             made = flash_image.firmware_files(mpy=True, sources=sources)
             own = {"_boot.py": (flash_image.PROJECT / "image/_boot.py").read_bytes()}
-            self._rom.write_bytes(rom_image.content(made | own))
+            with within(self._rom.parent):
+                self._rom.write_bytes(rom_image.content(made | own))
         self._chip_name, self._seed = chip, seed
         self._figures = {name: round(value) for name, value in (figures or {}).items() if name in KEYS}
         self._wiring = Wiring.of(wired_for or flash_image.configuration_in_force(self.flash_path, chip))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim.real.flash_image import BLOCK_BYTES, Image
+from sim.real.flash_image import BLOCK_BYTES, Image, replace
 
 FAULTS = {
     "unplugged": "the cable comes out after N bytes to the board (default: 2000); `plug` puts it back",
@@ -86,7 +86,7 @@ def fill(path: Path, free_blocks: int) -> None:
         attempt = Image(image.content())
         attempt.write(_FILLER, b"\xa5" * (blocks * BLOCK_BYTES))
         if attempt.free_blocks() >= free_blocks:
-            path.write_bytes(attempt.content())
+            replace(path, attempt.content())
             return
         blocks -= 1
 
@@ -94,4 +94,4 @@ def fill(path: Path, free_blocks: int) -> None:
 def _write(path: Path, name: str, data: bytes) -> None:
     image = Image(path.read_bytes())
     image.write(name, data)
-    path.write_bytes(image.content())
+    replace(path, image.content())

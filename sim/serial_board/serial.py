@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common import connect_to
+from common.beside import within
 from sim.chip import build
 from sim.real import flash_image
 from sim.real.column import Event, Readable, RealColumn
@@ -243,7 +244,8 @@ class SerialBoard(RealColumn):
             "mpy": _OLD_MPY if old else None,
         }
         path = Path(self._scratch.name, "board.json")
-        path.write_text(json.dumps(board))
+        with within(path.parent):
+            path.write_text(json.dumps(board))
         if self._cause == "soft":
             self._waiting = self._unread + self._waiting
         else:

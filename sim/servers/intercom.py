@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from common.beside import within
 from common.ports import HOST, free_port
 from sim.servers.program import NotStarted, Program
 from tools import toolbox
@@ -158,7 +159,8 @@ class Intercom(Program):
             "ausrc_channels 1", "auplay_channels 1",
             *(f"module {name}" for name in MODULES), *(f"module_app {name}" for name in APPLICATIONS),
         ]  # fmt: skip
-        (self.folder / "config").write_text("\n".join([*lines, ""]))
+        with within(self.folder):
+            (self.folder / "config").write_text("\n".join([*lines, ""]))
         answers = "auto" if self._answers else "manual"
         # One that registers nowhere (regint=0) takes no call that names a host; one of the second rank (prio) would
         # register, if the first failed.
@@ -167,7 +169,8 @@ class Intercom(Program):
         if len(lines) > 1:
             players = [f";audio_player=aufile,{self._said(name)}" for name in self._names]
             lines = [line + player for line, player in zip(lines, players, strict=True)]
-        (self.folder / "accounts").write_text("\n".join([*lines, ""]))
+        with within(self.folder):
+            (self.folder / "accounts").write_text("\n".join([*lines, ""]))
         (self.folder / "contacts").touch()
 
     def _wait_for_control(self, process: subprocess.Popen[bytes]) -> socket.socket:

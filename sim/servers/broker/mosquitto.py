@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from common.beside import within
 from field.access import password_file
 from sim.servers.broker.base import START_TIMEOUT_S, STOP_TIMEOUT_S, Broker, BrokerError, Tls
 from tools import toolbox
@@ -156,7 +157,8 @@ class Mosquitto(Broker):
 
     def _write(self, name: str, text: str) -> Path:
         path = self.folder / name
-        path.write_text(text, "utf-8")
+        with within(self.folder):
+            path.write_text(text, "utf-8")
         path.chmod(0o600)
         return path
 
