@@ -9,6 +9,7 @@ import pytest
 from fleet_rig import GOOD, HEADER, TOML, Tables, make, snapshot
 
 from common.beside import within
+from common.release import MANIFEST_FILE, SIGNATURE_FILE
 from field import authorities, bundle, flashed, release, revocation
 from field.keeping import KeepError, read_secrets, write
 from field.telling import EXIT_FAILED, explained
@@ -121,7 +122,7 @@ def test_a_certificate_made_anew_from_its_key_is_no_new_authority(
 
 def test_a_broken_manifest_is_named_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Red when verify or sign say of no file that "the manifest is none"."""
-    for name in (release.release.MANIFEST_FILE, release.release.SIGNATURE_FILE):
+    for name in (MANIFEST_FILE, SIGNATURE_FILE):
         (tmp_path / name).write_bytes(b"x")
     for words in (["verify", str(tmp_path), "--keys", "x"], ["sign", str(tmp_path), "--key", "x"]):
         assert release.main(words) == EXIT_FAILED
