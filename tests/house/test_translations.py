@@ -245,6 +245,27 @@ def test_a_translated_page_is_translated_and_its_links_lead_somewhere(page: str,
     assert lead_away(text, place) == [], "there is such a page in this language"
 
 
+ENGLISH_PAGE = re.compile(r"\[(?!English\])[^\]]+\]\((?:\.\./)+(?!ru/|kk/)[^)#]+\.md[^)]*\)(.{0,15})")
+ANNOUNCED = {"ru": (" (англ.)", " (на англ"), "kk": (" (ағылш.)", " (ағылшынша")}
+
+
+def unannounced(text: str, language: str) -> list[str]:
+    """Links to an English page that do not say so."""
+    return [link[0] for link in ENGLISH_PAGE.finditer(text) if not link[1].startswith(ANNOUNCED[language])]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("page", PAGES)
+def test_a_link_to_an_english_page_says_so(page: str, language: str) -> None:
+    """Who reads no English follows it in vain."""
+    assert unannounced((DOCS / language / page).read_text("utf-8"), language) == []
+
+
+def test_a_link_that_does_not_say_so_is_noticed() -> None:
+    assert unannounced("[договор](../contract.md#a), [English](../desk.md), [б](wiring.md)", "ru") != []
+    assert unannounced("[договор](../contract.md#a) (англ.), [English](../desk.md), [б](wiring.md)", "ru") == []
+
+
 def drawn(svg: str) -> tuple[str, list[str]]:
     """The drawing without its words, and the words."""
     return re.sub(r">[^<>]+(?=</text>)|(?<=aria-label=)\"[^\"]*\"", "", svg), re.findall(r">([^<>]+)</text>", svg)
