@@ -169,6 +169,8 @@ def load_public_key(pem: bytes) -> rsa.RSAPublicKey:
     try:
         key = serialization.load_pem_public_key(pem)
     except (ValueError, UnsupportedAlgorithm) as error:
+        if b"PRIVATE KEY-----" in pem:
+            raise ReleaseError("this is the private key, must be the public one that belongs to it") from error
         raise ReleaseError(f"no public key in PEM: {error}") from error
     if not isinstance(key, rsa.RSAPublicKey) or key.key_size != KEY_BITS or key.public_numbers().e != EXPONENT:
         raise ReleaseError(f"must be an RSA key of {KEY_BITS} bits with the exponent {EXPONENT}")

@@ -9,11 +9,12 @@ import io
 import math
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common import release
 from common.places import Spot, Stray, strays
 from field import misread, rows, shared
 from field.misread import Misread, delimiter_of
@@ -25,11 +26,12 @@ NEEDED = tuple(name for name, is_needed in COLUMNS.items() if is_needed)
 
 
 class FleetError(ValueError):
-    """`troubles`: a line for each, 'file:line:column (name): found ..., must be ...'."""
+    """`troubles`: a line for each, 'file:line:column (name): found ..., must be ...'. `on_wifi`: the columns that need
+    the Wi-Fi's password, as far as the files tell; `wifi`: its section."""
 
-    def __init__(self, troubles: list[str]) -> None:
+    def __init__(self, troubles: list[str], on_wifi: Sequence[str] = (), wifi: Mapping[str, Any] | None = None) -> None:
         super().__init__("\n".join(troubles))
-        self.troubles = troubles
+        self.troubles, self.on_wifi, self.wifi = troubles, on_wifi, wifi or {}
 
 
 class Cell(NamedTuple):
@@ -89,13 +91,30 @@ def read(table: Path) -> Fleet:
         seen.setdefault(device_id, (line, cells))
         if row is not None:
             columns[device_id], chips[device_id] = row
+    troubles += _of_profiles(beside, troubles)
     if not seen and not troubles:
         troubles.append(f"{table.name}:1: no columns in the table; a row for each is needed below the header")
     if troubles:
-        raise FleetError(sorted(troubles, key=_standing))
+        on_wifi = [name for name, (_, cells) in seen.items() if name and rows.is_on_wifi(cells, beside.found)]
+        known = beside.is_known and isinstance(wifi := beside.found.get("wifi"), dict)
+        raise FleetError(sorted(troubles, key=_standing), on_wifi if known else (), wifi if known else None)
     spots = {name: _spot(cells) for name, (_, cells) in seen.items()}
     warnings = [_far(table, *seen[stray.column], stray) for stray in strays(spots)]
     return Fleet(columns, chips, beside.found, warnings, table.parent)
+
+
+def _of_profiles(beside: "Shared", told: list[str]) -> list[str]:
+    """What is wrong with a profile, also where no row has it, or none that could be judged; told once."""
+    found: list[str] = []
+    for kind in ("links", "pins"):
+        for name, values in beside.found.get(kind, {}).items() if beside.is_known else ():
+            for what in rows.of_profile(kind, name, values):
+                key = what.partition(":")[0].partition(".")[2]
+                where = f"{SHARED_FILE}{shared.place(beside.text, (kind, name, key if key.isidentifier() else 'chip'))}"
+                begin = f"{where}: {what.partition(':')[0]}:"
+                if not any(what in one or one.startswith(begin) for one in told):
+                    found.append(f"{where}: {what}")
+    return found
 
 
 class Shared(NamedTuple):
@@ -166,7 +185,7 @@ def _in_shared(text: str, error: str) -> str:
     if keys == ("secrets", "wifi_password"):
         return rows.WIFI_PASSWORD
     if keys[0] == "secrets":
-        return f"{SHARED_FILE}{shared.place(text, ('wifi',))}"
+        return f"{SHARED_FILE}{shared.place(text, ('wifi', keys[-1].removeprefix('wifi_')))}"
     return f"{SHARED_FILE}{shared.place(text, keys) or shared.place(text, ('common', *keys))}"
 
 
@@ -197,6 +216,9 @@ def _lines(table: Path, text: str, troubles: list[str]) -> Iterator[tuple[int, d
                 troubles.append(
                     f"{table.name}:{start}: found {len(cells)} cells, must be {len(header)} as in the header{hint}"
                 )
+                # Behind the cell that is too many or too few nothing is where it belongs; before it stands the name.
+                if header[0] == "device_id" and (wrong_name := rows.wrong_id(cells[0].strip())):
+                    troubles.append(f"{Cell(table.name, start, 1, 'device_id')}: {wrong_name}")
             else:
                 yield start, {name: cell for name, cell in zip(header, cells, strict=True) if name in COLUMNS}
     except csv.Error as error:
@@ -264,7 +286,21 @@ def _shared(file: Path) -> Shared:
         _drop(found, keys)
     if not isinstance(found.get("broker"), dict) or "host" not in found["broker"]:
         found["broker"] = {**(found.get("broker") or {}), "host": "a"}
+    wrong += _release_keys(file, found)
     return Shared(text, found, [f"{file.name}{shared.place(text, keys)}: {what}" for keys, what in wrong])
+
+
+def _release_keys(file: Path, found: dict[str, Any]) -> list[tuple[tuple[str, ...], str]]:
+    """What is wrong with the files that `[updates] keys` names: they lie beside fleet.toml."""
+    wrong: list[tuple[tuple[str, ...], str]] = []
+    for name in found.get("updates", {}).get("keys", []):
+        try:
+            release.load_public_key((file.parent / name).read_bytes())
+        except release.ReleaseError as error:
+            wrong.append((("updates", "keys"), f"[updates] keys: {file.parent / name}: {error}"))
+        except OSError as error:
+            wrong.append((("updates", "keys"), f"[updates] keys: {file.parent / name}: {error.strerror}"))
+    return wrong
 
 
 def _drop(found: dict[str, Any], keys: tuple[str, ...]) -> None:

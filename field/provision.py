@@ -22,7 +22,7 @@ import pwd
 import secrets
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         found = fleet.read(arguments.fleet)
         summary = Provisioning(arguments.out).make(found)
     except fleet.FleetError as error:
+        try:
+            error.troubles += filter(None, [lacks_password(arguments.out, error.on_wifi, error.wifi)])
+        except (KeepError, OSError) as damaged:
+            error.troubles.append(str(damaged))
         head = f"error: {len(error.troubles)} in the fleet's table; nothing was written:"
         print(*map(words.said, (head, *(f"  {trouble}" for trouble in error.troubles))), sep="\n", file=sys.stderr)
         return EXIT_FAILED
@@ -135,28 +139,9 @@ class Provisioning:
 
     def _check_wifi(self, found: fleet.Fleet) -> None:
         """Raises KeepError when a column would lose the Wi-Fi's password, or never had one and no network is open."""
-        open_network = found.shared.get("wifi", {}).get("open", False)
-        lacking = [name for name, document in found.columns.items() if self._lacks_password(name, document)]
-        if lacking and not open_network:
-            shown = ", ".join(lacking[:COLUMNS_SHOWN]) + (", ..." if len(lacking) > COLUMNS_SHOWN else "")
-            raise KeepError(
-                f"{rows.WIFI_PASSWORD} is not set, and no earlier run kept the Wi-Fi's password for {shown}; nothing"
-                f" was written. Run it as: {rows.WIFI_PASSWORD}=... make provision ...; for an open network say"
-                " open = true under [wifi] in fleet.toml"
-            )
-
-    def _lacks_password(self, name: str, document: dict[str, Any]) -> bool:
-        return document["link"].get("type") == "wifi" and self._wifi_password(name, document) is None
-
-    def _wifi_password(self, name: str, document: dict[str, Any]) -> str | None:
-        """As the environment says; else the one of an earlier run, if it was for the same network."""
-        given = document["secrets"].get("wifi_password")
-        file = self._out / "columns" / name / "secrets.json"
-        if given is not None or not file.exists():
-            return given
-        kept = read_secrets(file)
-        is_same = kept.get("wifi_ssid") == document["secrets"].get("wifi_ssid")
-        return kept.get("wifi_password") if is_same else None
+        on_wifi = [name for name, document in found.columns.items() if document["link"].get("type") == "wifi"]
+        if lacking := lacks_password(self._out, on_wifi, found.shared.get("wifi", {})):
+            raise KeepError(lacking)
 
     def _authorities(self, name: str | None) -> None:
         """Who signs, and whom everybody trusts; one is made if there is none."""
@@ -200,7 +185,7 @@ class Provisioning:
         document.setdefault("clock", {})["latest_s"] = int(self._last_day(cert).timestamp())
         hidden = document.pop("secrets")
         if "wifi_ssid" in hidden:
-            hidden["wifi_password"] = self._wifi_password(name, found.columns[name])
+            hidden["wifi_password"] = wifi_password(self._out, name, hidden["wifi_ssid"])
         document["receiver"] = {"name": _centre_name(found)}
         hidden["answer_key"] = receiver.key_of(self._answer_key, name).hex()
         self._auth_keys[name] = auth_key = self._auth_key(folder / "secrets.json")
@@ -383,6 +368,31 @@ class Provisioning:
         gone = sorted(folder.name for folder in (self._out / "columns").iterdir() if folder.name not in found.columns)
         if gone:
             self._lines.append(f"not in the table any more, so without access to the broker: {', '.join(gone)}")
+
+
+def lacks_password(out: Path, on_wifi: Sequence[str], wifi: Mapping[str, Any]) -> str:
+    """What to say when a column has no password for the Wi-Fi, which is not open; '' if each has. Raises KeepError."""
+    if wifi.get("open", False):
+        return ""
+    lacking = [name for name in on_wifi if wifi_password(out, name, wifi.get("ssid")) is None]
+    if not lacking:
+        return ""
+    shown = ", ".join(lacking[:COLUMNS_SHOWN]) + (", ..." if len(lacking) > COLUMNS_SHOWN else "")
+    return (
+        f"{rows.WIFI_PASSWORD} is not set, and no earlier run kept the Wi-Fi's password for {shown}; nothing"
+        f" was written. Run it as: {rows.WIFI_PASSWORD}=... make provision ...; for an open network say"
+        " open = true under [wifi] in fleet.toml"
+    )
+
+
+def wifi_password(out: Path, name: str, ssid: object) -> str | None:
+    """As the environment says; else the one of an earlier run, if it was for the same network. Raises KeepError."""
+    given = os.environ.get(rows.WIFI_PASSWORD)
+    file = out / "columns" / name / "secrets.json"
+    if given is not None or not file.exists():
+        return given
+    kept = read_secrets(file)
+    return kept.get("wifi_password") if kept.get("wifi_ssid") == ssid else None
 
 
 def spread(name: str) -> datetime.timedelta:

@@ -55,8 +55,8 @@ def document(cells: dict[str, str], shared: dict[str, Any]) -> tuple[tuple[dict[
     """((document, chip), troubles), all of them at once; the first is None when there are any."""
     cells = {name: cell.strip() for name, cell in cells.items()}
     troubles = _numbers(cells)
-    if cells["device_id"] in RESERVED:
-        troubles.append(("device_id", f"{cells['device_id']!r} is a name of the broker's own files; take another"))
+    if reserved := taken(cells["device_id"]):
+        troubles.append(("device_id", reserved))
     link = _link(cells["link"], shared, troubles)
     chip, wiring = _pins(cells["pins"], shared, troubles)
     stream = _stream(cells["stream"], troubles)
@@ -78,6 +78,44 @@ def document(cells: dict[str, str], shared: dict[str, Any]) -> tuple[tuple[dict[
         stream = _A_STREAM if "stream" in known else stream
         made = _assemble(_stood_in(cells, known), shared, link, wiring, stream)
     return (None, troubles) if troubles else ((made, chip), [])
+
+
+def taken(device_id: str) -> str:
+    """Why no column can have that name; '' if one can."""
+    return f"{device_id!r} is a name of the broker's own files; take another" if device_id in RESERVED else ""
+
+
+def wrong_id(device_id: str) -> str:
+    """What is wrong with a column's name, as `document` says it; '' if nothing is."""
+    errors = config.validate({"device_id": device_id}, CHIPS[0])[1]
+    return taken(device_id) or next((in_letters(one) for one in errors if one.startswith("device_id:")), "")
+
+
+def of_profile(kind: str, name: str, values: dict[str, Any]) -> list[str]:
+    """What is wrong with a profile of fleet.toml whatever row has it, as the firmware says it: with a link, on each
+    chip."""
+    cells, shared = _STAND_INS, {"broker": {"host": "a"}}
+    if kind == "pins":
+        wrong: list[Trouble] = []
+        chip, wiring = _pins(name, {"pins": {name: values}}, wrong)
+        made = _assemble(cells, shared, _A_LINK, wiring, _A_STREAM)
+        of_pins = [error for error in config.validate(_trial(made), chip)[1] if error.startswith("pins.")]
+        return [what for _, what in wrong] + [in_letters(error) for error in of_pins]
+    of_chips = [
+        {
+            error.partition(":")[0]: error
+            for error in config.validate(_trial(_assemble(cells, shared, values, _wiring(chip), _A_STREAM)), chip)[1]
+            if error.startswith("link.")
+        }
+        for chip in CHIPS
+    ]
+    everywhere = set.intersection(*map(set, of_chips))
+    return [in_letters(error) for key, error in of_chips[0].items() if key in everywhere]
+
+
+def _wiring(chip: str) -> dict[str, Any]:
+    """The default one; the firmware's own pulse gives way to a pin that the link has."""
+    return {role: pin for role, pin in pins.defaults(chip).items() if role != "pulse"}
 
 
 def _errors(made: dict[str, Any], chip: str, cells: dict[str, str], known: set[str]) -> list[Trouble]:
@@ -158,6 +196,12 @@ def _link(name: str, shared: dict[str, Any], troubles: list[Trouble]) -> dict[st
     return dict(links.get(name, {}))
 
 
+def is_on_wifi(cells: dict[str, str], shared: dict[str, Any]) -> bool:
+    """Whether such a row, right or wrong in all else, has a link of Wi-Fi."""
+    link = _link(cells["link"].strip(), shared, [])
+    return link.get("type") == "wifi" and config.is_id(cells["device_id"].strip())
+
+
 def _pins(name: str, shared: dict[str, Any], troubles: list[Trouble]) -> tuple[str, dict[str, Any]]:
     """(chip, wiring) of a profile: a chip's name for its default pins, or a [pins.NAME] of fleet.toml."""
     profiles = {chip: {"chip": chip} for chip in CHIPS} | shared.get("pins", {})
@@ -170,9 +214,7 @@ def _pins(name: str, shared: dict[str, Any], troubles: list[Trouble]) -> tuple[s
             ("pins", f"profile {name!r} of fleet.toml: chip is {chip!r}, must be one of {', '.join(CHIPS)}")
         )
         chip = "esp32"
-    wiring = pins.defaults(chip)
-    del wiring["pulse"]  # the firmware's own default gives way to a pin that the link has
-    return chip, wiring | profile
+    return chip, _wiring(chip) | profile
 
 
 def _stream(text: str, troubles: list[Trouble]) -> dict[str, str]:

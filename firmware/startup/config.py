@@ -232,6 +232,8 @@ def validate(document, chip: str):
     for key, check, default in _RULES:
         if key.startswith("broker.tls.") and _is_plain(document):
             continue
+        if key == "link.phy":
+            check = _optional(lambda value: pins.phy(value, chip))
         _fill(config, document, key, check, default, errors)
     config["pins"] = _pins(document.get("pins"), chip, config.get("link"), errors)
     _unknown(document, errors)

@@ -87,10 +87,10 @@ _LINK_OUTPUTS = ("mdc", "mdio", "power", "reset", "cs", "sck", "mosi")
 LINK = _LINK_OUTPUTS + ("ref_clk", "miso", "int")
 
 
-def phy(value):
-    """For the validator: what would be right, or None."""
+def phy(value, chip="esp32"):
+    """For the validator: what would be right on that chip, or None."""
     if value not in (RMII_PHYS + " " + SPI_PHYS).split():
-        return "one of %s %s" % (RMII_PHYS, SPI_PHYS)
+        return "one of %s" % (SPI_PHYS if chip != "esp32" else RMII_PHYS + " " + SPI_PHYS)
     return None
 
 
@@ -178,17 +178,20 @@ def _claimants(claims, link):
 
 def _ethernet(chip, link):
     """What network.LAN could not work with on this chip."""
-    phy, spi = link.get("phy") or "PHY_LAN8720", link.get("spi")
+    # A key that is not there was wrong, and that is told already: what would follow from its default is not.
+    if "phy" not in link or "spi" not in link:
+        return []
+    phy, spi = link["phy"] or "PHY_LAN8720", link["spi"]
     needed = ("spi", "cs", "int") if phy in SPI_PHYS.split() else ("mdc", "mdio")
     if phy not in SPI_PHYS.split() and chip != "esp32":
         return ["link.phy: found %s, but the %s has no RMII: must be one of %s" % (phy, chip, SPI_PHYS)]
     if spi is not None and spi not in _SPI[chip]:
         return ["link.spi: found %d, but the %s has only 1" % (spi, chip)]
-    return ["link.%s: missing, a %s needs it" % (key, phy) for key in needed if link.get(key) is None]
+    return ["link.%s: missing, a %s needs it" % (key, phy) for key in needed if link.get(key, 0) is None]
 
 
 def _bus(chip, link):
     """(claimant, key, pin) of the bus's pins that the configuration leaves to machine.SPI."""
     taken = zip(_BUS, _SPI[chip].get(link.get("spi"), ()))
     return [("link.%s (SPI's own, unless set)" % key, key, pin)
-            for key, pin in taken if link.get(key) is None]  # fmt: skip
+            for key, pin in taken if link.get(key, 0) is None]  # fmt: skip
