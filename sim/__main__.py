@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+# ruff: noqa: E402
+from common.interrupted import end_quietly
+
+end_quietly()  # not in the package's __init__, which a chip's process imports too
+
 import argparse
 import functools
 import importlib

@@ -23,6 +23,7 @@ sys.meta_path.insert(0, CtrlC())
 runpy.{run}
 """
 FILES = {"tools/environment.py": "fcntl", "tools/targets.py": "difflib"}  # run by the machine's own Python, and -I
+LATE = {"sim": "common.arguments"}  # its __init__ runs on chips too
 OF_OTHERS = {"ruff", "mypy", "pytest", "pip", "venv"}
 
 
@@ -43,7 +44,7 @@ def interrupted(entry: str, quiet: bool = True) -> tuple[int, str]:
     if entry.endswith(".py"):
         late, run, path = FILES[entry], f"run_path({entry!r}, run_name='__main__')", list[str]()
     else:
-        late = entry if "." in entry else f"{entry}.__main__"
+        late = LATE.get(entry) or (entry if "." in entry else f"{entry}.__main__")
         run, path = f"run_module({entry!r}, run_name='__main__', alter_sys=True)", [str(ROOT)]
     program = STARTS.format(late=late, argv=[entry], path=path, run=run, forgotten=[late])
     if not quiet:
