@@ -37,6 +37,18 @@ _ATTEMPTS = 3
 _GARBLED = "SyntaxError"
 _SHOWN_BYTES = 60  # of an answer that is none
 _PORT_PAUSE_S = 0.2  # between looks whether the port is back
+BACK_WITHIN_S = 30.0  # from a reset to the prompt of a board that leaves its column off
+# Without room for the agent, a column's heap would fail anywhere, at the prompt itself as well, and restart the chip.
+_AGENT_KB = 32  # its source, its parse tree, its code, and the hashes of a hundred files
+_CRAMMED = "crammed"
+_ROOM = f"""import gc
+gc.collect()
+try:
+ [bytearray(1024) for _ in range({_AGENT_KB})]
+except MemoryError:
+ print("{_CRAMMED}" if "boot" in globals() else "")
+"""
+_OFF_DUTY = "open('service.req', 'w').close()\nimport machine\nmachine.reset()"  # boot.py knows that file
 
 
 # It would print whatever a deaf or noisy board said in place of its prompt: "b''".
@@ -60,6 +72,7 @@ class Board:
         self.port = port
         self._let_in = let_in
         self._grace_ms = grace_ms
+        self._is_cleared = False
         self._transport: Any = ports.opened(self.port, _transport, BoardError)
 
     def __enter__(self) -> Board:
@@ -67,7 +80,10 @@ class Board:
             try:
                 with self._explained("board.promptless"):
                     self._transport.enter_raw_repl(soft_reset=False)
-                self._send_agent()
+                if not self._is_cleared and _CRAMMED in self.run(_ROOM):
+                    self.clear()
+                else:
+                    self._send_agent()
                 return self
             except BoardError:
                 if attempt == _ATTEMPTS:
@@ -78,6 +94,19 @@ class Board:
                 self._let_in(self.port)
                 self._transport = ports.opened(self.port, _transport, BoardError)
         raise AssertionError("unreachable")
+
+    def clear(self) -> None:
+        """Both heaps as they are before a column starts: what one has taken, a driver's buffers too, only a reset gives
+        back. So a column restarts once, into service mode; neither start counts as failed."""
+        if self._is_cleared:
+            return
+        self._is_cleared = True
+        gone = contextlib.suppress(serial.SerialException, OSError)  # native USB
+        with self._explained("board.not-reset"), gone:
+            self._transport.exec_raw_no_follow(_OFF_DUTY)
+        self._transport.in_raw_repl = False
+        self.come_back(BACK_WITHIN_S)
+        self.run("uncount()")  # the start that was cut off; `restart` takes back that of service mode
 
     def _send_agent(self) -> None:
         self.run(f"GRACE_MS = {self._grace_ms}\n" + AGENT.read_text("utf-8"))
@@ -103,6 +132,10 @@ class Board:
     def survey(self) -> dict[str, Any]:
         """Versions, room, and the SHA-256 of every file, in one round trip."""
         return self._told("survey()")
+
+    def room(self) -> dict[str, Any]:
+        """Both heaps, of the survey's answer."""
+        return self._told("tell(room())")
 
     def feed(self) -> None:
         """Nothing is to be done yet: the watchdog goes on waiting."""

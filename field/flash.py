@@ -199,7 +199,11 @@ def flash(
             raise FlashError("flash.serves", carried=carried, wanted=job.column)
         chip = check_board(survey, made.mpy_version)
         wanted = documents.files(config, chip)
-        too_small = memory.complaint(survey, documents.read_document(config), chip)
+        document = documents.read_document(config)
+        too_small = memory.complaint(survey, document, chip)
+        if too_small and carried is not None:  # of what it measured the column itself has had its part already
+            board.clear()
+            too_small = memory.complaint({**survey, **board.room()}, document, chip)
         if too_small and not force and not active_slot(survey):
             raise FlashError(too_small.key, **too_small.values)
         todo = plan(survey, made, wanted)

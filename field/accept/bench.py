@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from field import flash
-from field.board import Board, BoardError
+from field.board import BACK_WITHIN_S, Board, BoardError
 from firmware.startup import pins
 
 PROGRAM = Path(__file__).resolve().parents[1] / "device" / "accept.py"
@@ -19,7 +19,6 @@ _HAL = Path(__file__).resolve().parents[2] / "hal"
 INTEGRATOR = (_HAL / "esp32_integrator.py", _HAL / "esp32_integrate.py")
 _ITS_IMPORT = "from hal.esp32_integrator import Integrator\n"
 BITE_MS = 2000
-BACK_WITHIN_S = 30.0
 _PINGS = 25
 _DOUBT_PPM = 100  # by which the line's own time may spoil the drift
 _DRIFT_MAX_S, _DRIFT_PAUSE_S = 40.0, 1.0

@@ -73,10 +73,14 @@ def survey():
         "frozen": getattr(frozen("firmware"), "VERSION", None),
         "free_bytes": size * free if 0 <= free <= blocks else 0,  # see hal/esp32_flash.py
     }
-    answer["idf_heap"] = heaps = esp32.idf_heap_info(esp32.HEAP_DATA)
-    # mem_free() counts the largest block of IDF's heap, for MicroPython's would grow by it.
-    answer["gc_bytes"] = gc.mem_alloc() + gc.mem_free() - max(one[2] for one in heaps)
+    answer.update(room())
     tell(answer)
+
+
+def room():
+    heaps = esp32.idf_heap_info(esp32.HEAP_DATA)
+    # mem_free() counts the largest block of IDF's heap, for MicroPython's would grow by it.
+    return {"idf_heap": heaps, "gc_bytes": gc.mem_alloc() + gc.mem_free() - max(one[2] for one in heaps)}
 
 
 def begin(path):
@@ -156,11 +160,11 @@ def _device_id():
 
 
 def reset():
-    _uncount()
+    uncount()
     machine.reset()
 
 
-def _uncount():
+def uncount():
     """The start that is cut off here has not failed: boot.py counted it when it began. So flashes in a row, however
     quick, are no boot loop, and starts that fail by themselves stay counted."""
     try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from field.console import Console
 from field.diag.interview import Absence
 from field.words import listed
@@ -15,6 +17,8 @@ ARMED = "armed"  # it has just started: ask again
 _STARTED, _ARMED = "boot: number=", "column: armed"
 _PROMPT = (">>> ", "MicroPython v")
 _UNCONFIGURED = "configuration: "
+# What a column says of its own accord (docs/diagnostics.md, "What the console says by itself").
+_COLUMN = re.compile(r"(?:fault|uplink|link|clock|press|update|column|supervisor): ")
 ERRORS_SHOWN = 3
 
 
@@ -37,4 +41,8 @@ def classify(heard: list[str]) -> Absence:
             return Absence("prompt", "")
         if _UNCONFIGURED in text:
             return Absence("unconfigured", listed(list(errors)[:ERRORS_SHOWN]))
+    if not any(_STARTED in text for text in heard):  # one that starts and does not get further is no column on duty
+        for text in reversed(heard):
+            if _COLUMN.match(text):
+                return Absence("mute", text)
     return Absence("strange", heard[-1]) if heard else Absence("nobody", "")

@@ -68,6 +68,8 @@ def _absent(column: Column) -> Finding:
         return fails("duty", "prompt", port=column.port)
     if kind == "unconfigured":
         return fails("duty", "unconfigured", errors=heard)
+    if kind == "mute":
+        return fails("duty", "mute", port=column.port, heard=heard)
     if kind != "nobody":
         return fails("duty", "strange-talk", port=column.port, heard=heard)
     return fails("duty", "nobody", port=column.port)

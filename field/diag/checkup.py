@@ -20,7 +20,7 @@ from field.diag.network_checks import way_end
 from field.keeping import PROVISIONED
 from firmware import VERSION
 
-_ALONE = ("nobody", "strange", ARMED)  # kinds of absence: no column
+_ALONE = ("nobody", "mute", "strange", ARMED)  # kinds of absence: no column
 
 
 class Checkup:

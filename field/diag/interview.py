@@ -56,7 +56,8 @@ class Lamp(NamedTuple):
 
 
 class Absence(NamedTuple):
-    """`kind`: nobody, prompt (MicroPython's), unconfigured, or strange (somebody else); `heard`: what it said."""
+    """`kind`: nobody, prompt (MicroPython's), unconfigured, mute (a column on duty without a console) or strange
+    (somebody else); `heard`: what it said."""
 
     kind: str
     heard: str

@@ -344,6 +344,7 @@ def test_an_open_alarm_keeps_the_access_list_from_being_tried() -> None:
         (Absence("nobody", ""), "duty.nobody"),
         (Absence("prompt", ""), "duty.prompt"),
         (Absence("unconfigured", "pins: x"), "duty.unconfigured"),
+        (Absence("mute", "fault: clock-unset cleared"), "duty.mute"),
         (Absence("strange", "hello"), "duty.strange-talk"),
     ],
 )
