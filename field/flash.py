@@ -15,7 +15,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -183,7 +183,7 @@ def flash(
     made, roll = made or bundle.make(), roll or Roll()
     if not documents.is_fleet(job.config):
         job.column = documents.device_id(job.config)
-    with Board(job.port, grace_ms, letting_in(job.config)) as board:
+    with Board(job.port, grace_ms, _letting_in(job, roll)) as board:
         survey = board.survey()
         job.board, carried = str(survey["uid"]), survey["device_id"]
         config = job.config
@@ -218,6 +218,17 @@ def flash(
     what = Trouble("flash.current") if todo.is_current else Trouble("flash.in-force", slot=todo.slot)
     verdict = Trouble("flash.verdict", what=what, started=started)
     return Trouble("flash.warned", verdict=verdict, warning=too_small) if too_small else verdict
+
+
+def _letting_in(job: Job, roll: Roll) -> Callable[[str], None]:
+    """Whoever typed Ctrl-C at a board that does not answer waits for one attempt, and is asked for no code."""
+    let_in = letting_in(job.config)
+
+    def unless_stopped(port: str) -> None:
+        roll.go_on("flash.interrupted")
+        let_in(port)
+
+    return unless_stopped
 
 
 def watch_start(board: Board, session_within_s: float, roll: Roll, *, had_session: bool = False) -> Trouble:

@@ -5,11 +5,14 @@ Connect with: mpremote connect PORT resume exec "print(1)". PORT is what --link 
 
 import argparse
 import hashlib
+import json
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+from littlefs import LittleFSError
 
 from common.arguments import Parser, add_language, byte_count, lists
 from common.assumptions import on_chip
@@ -19,9 +22,11 @@ from common.sentences import Sentences, any_letters
 from common.signals import exit_on
 from field.telling import explained
 from field.words import Trouble, Words
+from firmware.startup.config_files import CONFIG_FILE
 from sim.chip.options import CHIPS
 from sim.real import command
 from sim.real.command import Tell, ending, printer
+from sim.real.flash_image import Image
 from sim.serial_board.faults import FAULTS
 from sim.serial_board.serial import SerialBoard
 from sim.serial_board.wiring import wired_for
@@ -29,6 +34,7 @@ from sim.spoken import spoken
 from tools import toolbox
 
 EXIT_USAGE = 2
+ACTIVE_FILE = "active"  # its first letter is the folder in force: boot.py
 SEED_BYTES = 3  # as many as the part of a chip's number that is its own
 RUNTIMES = ("micropython", "micropython32", "micropython-newest", "micropython32-newest")
 COMMANDS = {
@@ -74,6 +80,8 @@ def main(argv: list[str]) -> int:
             on_event=tell,
             on_death=ending(said),
         ) as board:
+            if wiring is not None:
+                _tell_whose(board.flash_path, wiring["device_id"], said)
             _obey(board, command_lines(no_input=arguments.no_input), tell)
     except (Trouble, OSError) as error:
         words = Words(sentences.language)
@@ -93,6 +101,25 @@ def seed_of(flash: Path | None) -> int:
     """Each image is a chip of its own, after each start the same one: two boards on one bench with one number would be
     one board in the log of what was flashed."""
     return 0 if flash is None else int.from_bytes(hashlib.sha256(str(flash.resolve()).encode()).digest()[:SEED_BYTES])
+
+
+def serves_as(flash: Path) -> str | None:
+    """The column that the configuration in force makes of it, as `make flash` asks (field/device/agent.py); None for a
+    blank board, and for what nobody can read."""
+    try:
+        image = Image(flash.read_bytes())
+        folder = (image.read(ACTIVE_FILE) or b"")[:1].decode("ascii")
+        return str(json.loads(image.read(f"{folder}/{CONFIG_FILE}".lstrip("/")) or b"")["device_id"])
+    except (ValueError, LookupError, TypeError, LittleFSError):
+        return None
+
+
+def _tell_whose(flash: Path, asked_for: str, said: Callable[[str], str]) -> None:
+    """Of a flash that is kept, and another column's: a real board would not be that one either."""
+    column = serves_as(flash)
+    if column not in (None, asked_for):
+        text = f"this board is not blank, it is {column}; for a blank one give another --flash, or remove that file"
+        print(said(f"warning: {flash}: {text}"), file=sys.stderr, flush=True)
 
 
 def _obey(board: SerialBoard, lines: Iterable[str], tell: Tell) -> None:

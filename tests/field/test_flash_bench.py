@@ -208,6 +208,16 @@ def test_ctrl_c_ends_the_waiting_for_a_session(run: Any, columns: Path, monkeypa
     assert status == EXIT_INTERRUPTED and "b1: column one: interrupted while the column started" in err
 
 
+def test_ctrl_c_at_a_board_that_gives_no_prompt_ends_behind_the_first_attempt(columns: Path) -> None:
+    """Three attempts were made, and a code asked for in between. Red where the next one is made."""
+    roll = flash.Roll()
+    let_in = flash._letting_in(flash.Job("b1", columns / "one"), roll)
+    roll.stop()
+    with pytest.raises(flash.FlashError) as stopped:
+        let_in("b1")
+    assert stopped.value.key == "flash.interrupted"
+
+
 def test_ctrl_c_before_that_changes_nothing(run: Any, columns: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Red when the steps go on, or when an interrupted board is put in force."""
     activated: list[str] = []

@@ -9,9 +9,11 @@ import pytest
 from board_probe import Typist
 from littlefs import LittleFSError
 
+import sim.spoken
 from sim.chip import machine, wires
 from sim.chip.readline import Line
-from sim.real.flash_image import BLOCK_BYTES, Image
+from sim.document import document
+from sim.real.flash_image import BLOCK_BYTES, Image, configuration_files
 from sim.serial_board import command
 from sim.serial_board.faults import FAULTS, Faults, fill
 from sim.serial_board.port import Port
@@ -214,6 +216,38 @@ def test_what_a_board_refuses_is_told_in_the_language(
     except SystemExit as refused:
         status = int(str(refused.code))
     assert status == command.EXIT_USAGE and told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("language", "told"),
+    [
+        ("en", "warning: {image}: this board is not blank, it is sos-01; for a blank one give another LINK, or remove"),
+        ("ru", "внимание: {image}: эта плата не пустая, это sos-01; если нужна пустая, укажите другой LINK или"),
+        ("kk", "назар аударыңыз: {image}: бұл плата бос емес, бұл sos-01; бос плата керек болса, басқа LINK беріңіз"),
+    ],
+)
+def test_a_flash_that_is_another_columns_is_told(
+    language: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`make board CONFIG=other` ran the column of before, and the refusal of `make flash` was the first word of it. Red
+    without the warning; the column that was asked for, a blank flash and one that nobody can read need none."""
+    monkeypatch.setattr("common.typed.TARGET", "board")
+    said, path = sim.spoken.spoken(["--lang", language]).said, tmp_path / "board.img"
+    image = Image()
+    path.write_bytes(image.content())
+    command._tell_whose(path, "sos-02", said)
+    image.write("active", b"ba")  # a flash of it behind one as another column
+    for folder, column in (("a", "sos-02"), ("b", "sos-01")):
+        for name, data in configuration_files(document(column, "broker.example", 1883)).items():
+            image.write(f"{folder}/{name}", data)
+    path.write_bytes(image.content())
+    command._tell_whose(path, "sos-01", said)
+    assert capsys.readouterr().err == ""
+    command._tell_whose(path, "sos-02", said)
+    assert capsys.readouterr().err.startswith(told.format(image=path))
+    path.write_bytes(bytes(BLOCK_BYTES * 8))
+    command._tell_whose(path, "sos-02", said)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_flash_is_filled_but_for_so_many_blocks(tmp_path: Path) -> None:
