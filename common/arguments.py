@@ -5,7 +5,7 @@ import math
 import re
 import sys
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from common import typed
@@ -99,6 +99,25 @@ class Parser(argparse.ArgumentParser):
         if options.get("choices") and not names[0].startswith("-"):  # what is missing is named by what can be typed
             options.setdefault("metavar", "|".join(map(str, options["choices"])))
         return super().add_argument(*names, **options)
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """In any order: NAME also behind an option. An option that nobody knows is told before what is missing, which
+        is mostly what it was meant to be."""
+        words = list(sys.argv[1:] if args is None else args)
+        if self._subparsers is not None:  # they have options of their own
+            return super().parse_args(words, namespace)
+        if (unknown := self._unknown(words)) and not {"-h", "--help"} & set(words):
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        if not any(action.nargs == argparse.OPTIONAL for action in self._get_positional_actions()):
+            return super().parse_args(words, namespace)
+        self.usage = super().format_usage().removeprefix("usage: ").strip()  # which parsing in two steps would shorten
+        return self.parse_intermixed_args(words, namespace)
+
+    def _unknown(self, words: list[str]) -> list[str]:
+        """The long options among them that this parser has not, not even shortened."""
+        own = words[: words.index("--")] if "--" in words else words
+        names = [word.partition("=")[0] for word in own if word.startswith("--") and " " not in word]
+        return [name for name in names if not any(known.startswith(name) for known in self._option_string_actions)]
 
     def format_usage(self) -> str:
         return self._turned(super().format_usage())

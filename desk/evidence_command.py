@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sqlite3
 import sys
 import time
@@ -26,6 +27,7 @@ from desk.trouble import in_words
 from desk.web import audit
 
 EXIT_WRONG = 1
+_HEAD = re.compile(r"[0-9]{1,18}:[0-9a-f]{64}")
 
 
 def main(argv: list[str]) -> int:
@@ -92,5 +94,12 @@ def _parser(sentences: Sentences) -> Parser:
     add("action", choices=("export", "check", "key", "head"), help="key: the desk's fingerprint; head: N:HASH to note")
     add("incident", nargs="?", metavar="INCIDENT", help="for export")
     add("--folder", type=Path, required=True, metavar="DIR", help="the desk's")
-    add("--head", metavar="N:HASH", help="for check: a head that was noted earlier")
+    add("--head", type=_head, metavar="N:HASH", help="for check: a head that was noted earlier")
     return parser
+
+
+def _head(text: str) -> str:
+    """For argparse: a mistyped head must not look like a register that was put back."""
+    if not _HEAD.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"found {text!r}, must be N:HASH, as `evidence head` prints it")
+    return text

@@ -529,10 +529,18 @@ def test_the_command(told: Story, capsys: pytest.CaptureFixture[str], tmp_path: 
     assert evidence_command.main(["check", *folder]) == 0
     assert evidence_command.main(["head", *folder]) == 0
     assert capsys.readouterr().out.splitlines()[-1].startswith("24:")
-    assert evidence_command.main(["check", *folder, "--head", "25:00"]) == evidence_command.EXIT_WRONG
+    assert evidence_command.main(["check", *folder, "--head", f"25:{'0' * 64}"]) == evidence_command.EXIT_WRONG
     assert evidence_command.main(["key", *folder]) == 0
     assert evidence_command.main(["export", "nothing", *folder]) == EXIT_USAGE
     assert evidence_command.main(["check", "--folder", str(tmp_path / "none")]) == EXIT_USAGE
+
+
+@pytest.mark.parametrize("head", ["foo", "25", "25:00", f"x:{'0' * 64}", ""])
+def test_a_mistyped_head_is_no_register_that_was_put_back(head: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Red without `_head`: `--head foo` said "rolled back"."""
+    with pytest.raises(SystemExit) as error:
+        evidence_command.main(["check", "--folder", "x", "--head", head])
+    assert error.value.code == EXIT_USAGE and "must be N:HASH" in capsys.readouterr().err
 
 
 # -- a copy of the desk's folder

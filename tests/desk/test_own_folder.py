@@ -122,6 +122,37 @@ def test_a_damaged_register_is_told_in_our_words_first(language: str, tmp_path: 
     )
 
 
+@pytest.mark.parametrize("command", [["account", "remove"], ["evidence", "export"]], ids=" ".join)
+def test_a_name_may_stand_before_or_behind_the_folder(
+    command: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The usage shows it behind. Red with argparse's own `parse_args`: "unrecognized arguments: R. Reader"."""
+    Register(tmp_path / REGISTER_FILE).close()
+    folder, said = ["--folder", str(tmp_path)], []
+    name, action = command
+    for words in ([action, "R. Reader", *folder], [action, *folder, "R. Reader"], [*folder, action, "R. Reader"]):
+        assert main([name, *words]) == 2
+        said.append(capsys.readouterr().err)
+    assert "'R. Reader'" in said[0] and len(set(said)) == 1, said
+
+
+@pytest.mark.parametrize(("language", "start"), [("en", "usage: python"), ("ru", "запуск: python")])
+def test_the_usage_is_whole_where_any_order_counts(
+    language: str, start: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Red without `self.usage` in common/arguments.py: parsing in two steps takes "usage: " for its first letters."""
+    with pytest.raises(SystemExit):
+        main(["account", "--folder", "x", "--lang", language])
+    assert capsys.readouterr().err.startswith(f"{start} -m desk account [-h]")
+
+
+def test_an_unknown_option_is_told_before_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    """Red without `_unknown`: "--folder is missing" for whoever had typed --foler."""
+    with pytest.raises(SystemExit):
+        main(["--foler", "x", "--broker", "127.0.0.1:1"])
+    assert capsys.readouterr().err.rstrip().endswith("unrecognized arguments: --foler")
+
+
 @pytest.mark.parametrize("failing", ["mkdtemp", "_copy_register", "copyfile"])
 def test_a_copy_that_fails_is_told_of_the_folder_that_was_typed(
     failing: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

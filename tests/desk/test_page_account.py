@@ -97,7 +97,8 @@ def test_the_account_by_keyboard_on_a_telephone(rig: DeskRig, visitor: Visitor) 
 
 
 def test_where_everybody_needs_a_second_factor_it_is_set_up_first(tmp_path: Path, visitor: Visitor) -> None:
-    """Red when the page begins its feed, which is refused, or shows a dialog that leads nowhere."""
+    """Red when the page begins its feed, which is refused, or shows a dialog that leads nowhere; also when the page
+    behind it says that the server is away, or that no column was ever heard: `isHalfIn` in rights.js."""
     visitor.may_say = REFUSED
     add_account(tmp_path / "desk", "anna", CHIEF)
     rig = DeskRig(tmp_path / "desk", None, "--second-factor", "required")
@@ -107,6 +108,9 @@ def test_where_everybody_needs_a_second_factor_it_is_set_up_first(tmp_path: Path
         desk.get("login-password").fill(PASSWORD)
         desk.page.keyboard.press("Enter")
         expect(desk.get("factor-required")).to_contain_text("wants a second factor of everybody")
+        expect(desk.get("desk-state")).to_have_text(re.compile("^Not logged in fully"))
+        expect(desk.get("banner")).to_be_hidden()
+        assert "No column has" not in (desk.page.text_content("main") or "")
         expect(desk.get("factor-password")).to_be_focused()
         desk.page.keyboard.type(PASSWORD)
         desk.page.keyboard.press("Enter")

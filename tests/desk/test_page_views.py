@@ -56,6 +56,21 @@ def desk(server: FakeDesk, visitor: Visitor) -> DeskPage:
     return visitor.desk(server.url)
 
 
+# -- the upkeep
+
+
+def test_without_a_roster_nothing_is_said_to_agree(desk: DeskPage) -> None:
+    """"0 findings. The roster and the columns agree." stood below "no roster". Red without upkeep.js's look at
+    `found.roster`; with a roster the sentence is there, see the test of the month."""
+    desk.page.route("**/api/upkeep?*", lambda route: route.fulfill(json={**UPKEEP, "roster": False}))
+    desk.page.route("**/api/life?*", lambda route: route.fulfill(json={"columns": [], "total": MONTH, "repair": {}}))
+    desk.page.route("**/api/life.svg?*", lambda route: route.fulfill(path=STATIC / "calm.svg"))
+    desk.page.keyboard.press("4")
+    expect(desk.get("upkeep-share")).to_contain_text("No roster was given")
+    expect(desk.get("upkeep-report")).to_be_visible()
+    expect(desk.get("upkeep-findings")).to_have_count(0)
+
+
 # -- the register
 
 
@@ -121,6 +136,7 @@ def test_a_chosen_month_is_shown_while_its_field_has_the_focus(desk: DeskPage) -
     desk.page.route("**/api/life?*", lambda route: route.fulfill(json={"columns": [], "total": MONTH, "repair": {}}))
     desk.page.route("**/api/life.svg?*", lambda route: route.fulfill(path=STATIC / "calm.svg"))
     desk.page.keyboard.press("4")
+    expect(desk.get("upkeep-findings")).to_contain_text("The roster and the columns agree.")
     month, file = desk.get("upkeep-month"), desk.get("upkeep-report").locator("a")
     expect(month).to_be_visible()
     _, second, third, *_ = month.locator("option").evaluate_all("all => all.map(one => one.value)")

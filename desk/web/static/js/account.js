@@ -3,7 +3,7 @@
 import { Refused, asker, get, post } from "./api.js";
 import { button, el, plain, setText } from "./dom.js";
 import { apply, t } from "./i18n.js";
-import { gate, may } from "./rights.js";
+import { gate, isHalfIn, may } from "./rights.js";
 import { store } from "./store.js";
 import { stampText } from "./time.js";
 import { refusalText } from "./words.js";
@@ -14,7 +14,6 @@ const CODE_MAX = "40";
 const SECRET_MAX = "128";
 const [SESSIONS, PEOPLE] = ["GET /api/sessions", "GET /api/accounts"];
 const RESET = "POST /api/second-factor/reset";
-const FEED = "GET /api/feed";
 const OTHERS = "POST /api/sessions/{session}/end others";
 
 let parts = null;
@@ -54,7 +53,7 @@ function draw() {
   parts.sessions.replaceChildren(...group(t("session.mine"), mine.map(sessionRow)), endAll, ...group(t("session.others"), others.map(sessionRow)));
   if (others.length && !may(OTHERS)) parts.sessions.append(el("p", { class: "none", text: t("refusal.role-auditor") }));
   parts.password.hidden = parts.factor.hidden = !store.me?.accounts;
-  parts.required.hidden = !enrolled || !owes();
+  parts.required.hidden = !enrolled || !isHalfIn();
   if (enrolled) parts.password.hidden = parts.sessions.hidden = true;
   drawFactor();
   drawPeople();
@@ -164,9 +163,6 @@ function passwordForm() {
 /** Draws everything anew, in the present language. */
 export const render = draw;
 
-/** Whether this person has to set up a second factor first: not even the feed is theirs. */
-export const owes = () => !may(FEED);
-
 /** For somebody who has to have a second factor and has none: set it up, and nothing else. Then `over`. */
 export function enrol(over) {
   enrolled = over;
@@ -178,7 +174,7 @@ export function enrol(over) {
 function closed() {
   [begun, recovery] = [null, null];
   if (!enrolled) return;
-  if (owes()) return post("/api/logout").finally(() => location.reload());
+  if (isHalfIn()) return post("/api/logout").finally(() => location.reload());
   const over = enrolled;
   enrolled = null;
   parts.sessions.hidden = false;

@@ -4,7 +4,7 @@ import { Refused, post } from "./api.js";
 import { button, el, keyed, plain, setAttribute, setText } from "./dom.js";
 import { columnEvents } from "./events.js";
 import { apply, decimal, has, t } from "./i18n.js";
-import { gate, may, mayNot } from "./rights.js";
+import { gate, isHalfIn, may, mayNot } from "./rights.js";
 import { columnSeen, columnsSeen, isOpen, on, seemsActual, select, store } from "./store.js";
 import { ageText, momentText, nowMs, spanText } from "./time.js";
 import { columnText, faultText, linkText, modeText, ownWords, placeText, refusalText, resetText, siteText, sourceText, statusText, taskText } from "./words.js";
@@ -43,7 +43,7 @@ function renderList() {
   keyed(document.getElementById("columns"), found, (one) => one.device_id, createRow, updateRow);
   const none = document.getElementById("columns-none");
   none.hidden = found.length > 0;
-  setText(none, all.length ? t("columns.no-match") : t("columns.none"));
+  setText(none, all.length ? t("columns.no-match") : t(isHalfIn() ? "desk.half-in" : "columns.none"));
 }
 
 /** "All 15 columns that were heard are ready." or what is not so; nothing while a call is open: the strips say it then. */

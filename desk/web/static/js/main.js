@@ -13,6 +13,7 @@ import * as keys from "./keys.js";
 import * as map from "./map.js";
 import * as panel from "./panel.js";
 import * as register from "./register.js";
+import { isHalfIn } from "./rights.js";
 import * as rollouts from "./rollouts.js";
 import * as shift from "./shift.js";
 import * as sound from "./sound.js";
@@ -55,13 +56,13 @@ function showLine(name, text) {
 // -- who answers, and is there anybody to hear
 
 function showDesk() {
-  const state = !store.server ? "no-server" : store.broker ? "connected" : "no-broker";
+  const state = isHalfIn() ? "half-in" : !store.server ? "no-server" : store.broker ? "connected" : "no-broker";
   const node = id("desk-state");
   setAttribute(node, "data-state", state);
   setText(node, t(`desk.${state}`));
   const name = plain(store.config.name, 40);
   setText(id("desk-name"), name || t("brand"));
-  const lost = state !== "connected" && store.lostMs !== null;
+  const lost = state !== "connected" && state !== "half-in" && store.lostMs !== null;
   const why = store.server && has(`why.${store.why}`) ? t(`why.${store.why}`) : "";
   showLine("banner", [lost ? t(`banner.${state}`, { time: momentText(store.lostMs) }) : "", why].filter(Boolean).join(" "));
   showLine("nobody", store.server && has(`absent.${store.nobody}`) ? t(`absent.${store.nobody}`) : "");
@@ -178,7 +179,7 @@ async function enter() {
     panel.stopMedia();
     if (!store.me.accounts) setText(id("login-wrong"), t("login.key"));
     id("login").elements.name.focus();
-  } else if (account.owes()) {
+  } else if (isHalfIn()) {
     feed.stop();
     account.enrol(enter);
   } else {

@@ -4,6 +4,7 @@
 import { keyed, plain, setAttribute, setText, svg } from "./dom.js";
 import { t } from "./i18n.js";
 import { TILE, fit, metresPerPixel, project, round, tiles, toPixels, unproject } from "./mercator.js";
+import { isHalfIn } from "./rights.js";
 import { columnsSeen, isUnanswered, on, openCalls, select, store } from "./store.js";
 import { placeText, statusText } from "./words.js";
 
@@ -161,7 +162,7 @@ export function render() {
   drawTiles(width, height);
   drawGrid(width, height);
   drawMarkers(width, height);
-  setText(layers.none, points.length ? "" : t("map.none"));
+  setText(layers.none, points.length || isHalfIn() ? "" : t("map.none"));
 }
 
 function zoom(by, point) {

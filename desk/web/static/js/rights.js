@@ -9,6 +9,11 @@ const AUDITOR = "auditor";
 /** `request`: as in the table of desk/web/roles.py. */
 export const may = (request) => (store.me?.may ?? []).includes(request);
 
+const FEED = "GET /api/feed";
+
+/** Whether somebody is known here who may see no calls yet: the second factor that this desk wants is not set up. */
+export const isHalfIn = () => Boolean(store.me) && store.me.name !== null && !may(FEED);
+
 /** Why not, in words; "": it may, or nobody is logged in. */
 export function mayNot(request) {
   if (!store.me?.role || may(request)) return "";

@@ -70,6 +70,7 @@ function headline() {
 const refusedLine = () => el("p", { class: "none", testid: "upkeep-may-not", text: mayNot("POST /api/columns/{device_id}/order") });
 
 function findings() {
+  if (!found.roster && !found.findings.length) return ""; // nothing was compared: the headline says why
   const rows = found.findings.map((one) => el("li", { "data-kind": one.kind }, el("b", { text: plain(one.device_id, 40) }), " ", el("span", { text: findingText(one) })));
   return el("section", { class: "card wide", testid: "upkeep-findings" }, el("h3", { text: t("upkeep.findings", { n: rows.length }) }),
     rows.length ? el("ul", { class: "findings" }, ...rows) : el("p", { class: "none", text: t("upkeep.no-findings") }));
