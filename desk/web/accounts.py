@@ -16,7 +16,7 @@ from pathlib import Path
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from desk.web.files import Stamp, replace, stamp, unreadable
+from desk.web.files import Stamp, damaged, replace, stamp, unreadable
 from desk.web.retired import Retired, RetiredError
 from desk.web.roles import CHIEF, OPERATOR, ROLES
 from desk.web.second_factor import SecondFactors
@@ -24,6 +24,7 @@ from desk.web.second_factor import SecondFactors
 FILE = "accounts.json"
 FORMER_ROLES = {"admin": CHIEF}  # as files of before have them
 ACCOUNTS_MAX = 200
+INSTEAD = "restore it from a backup; if you remove it instead, everybody's account must be made anew: account add"
 NAME = re.compile(r"[^\W_](?:[\w .@-]{0,30}[^\W_])?")  # in any script; it is shown, and sent to the columns as `by`
 PASSWORD_MIN, PASSWORD_MAX = 10, 128  # characters
 
@@ -149,7 +150,8 @@ class Accounts:
         except OSError as error:
             raise AccountError(unreadable(self._path, error)) from error
         except (ValueError, RecursionError, TypeError, KeyError) as error:
-            raise AccountError(f"{self._path}: cannot be read as accounts ({error!r}); restore or remove it") from error
+            why = f"{self._path}: cannot be read as accounts ({damaged(error)}); {INSTEAD}"
+            raise AccountError(why) from error
         self._known = {name: one for name, one in known.items() if one.hash not in retired}
         self._stamp = found
         if retired and found != self._put_back:

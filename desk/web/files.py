@@ -3,6 +3,7 @@ also where root has typed the command."""
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -35,6 +36,11 @@ def replace(path: Path, text: str) -> None:
         raise
 
 
+def private(path: str, flags: int) -> int:
+    """For `open`: what it makes is its owner's only."""
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
 def leave_to_the_desk(handle: int, path: Path) -> None:
     """What root makes belongs to the user who had it, else to the folder's: the desk could not read what is root's."""
     if os.geteuid() != ROOT:
@@ -47,3 +53,12 @@ def leave_to_the_desk(handle: int, path: Path) -> None:
 def unreadable(path: Path, error: OSError) -> str:
     """Why one of them cannot be had, and what to do."""
     return f"{path}: {error.strerror}: let this user read and write {path.parent}: see its owner and mode"
+
+
+def damaged(error: Exception) -> str:
+    """Where a file that is no JSON is damaged; what stands there, which may be a secret, is not quoted."""
+    if isinstance(error, json.JSONDecodeError):
+        return f"no JSON from line {error.lineno}, column {error.colno} on"
+    if isinstance(error, UnicodeDecodeError):
+        return f"not UTF-8 from byte {error.start} on"
+    return "JSON, but of another form"

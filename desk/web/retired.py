@@ -10,10 +10,14 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from desk.web.files import replace
+from desk.web.files import damaged, replace, unreadable
 
 FILE = "accounts.retired.json"
 KEPT_MAX = 10_000  # the oldest go: years of changes
+INSTEAD = (
+    "restore it from a backup; if you remove it instead, passwords that were changed count again once accounts.json is "
+    "put back to an older state"
+)
 
 
 class RetiredError(ValueError):
@@ -42,8 +46,10 @@ class Retired:
             if not isinstance(found, list):
                 raise TypeError
             return [str(one) for one in found]
-        except (OSError, ValueError, RecursionError, TypeError) as error:
-            why = f"{self._path}: cannot be read as passwords that are over ({error!r}); restore or remove it"
+        except OSError as error:
+            raise RetiredError(unreadable(self._path, error)) from error
+        except (ValueError, RecursionError, TypeError) as error:
+            why = f"{self._path}: cannot be read as passwords that are over ({damaged(error)}); {INSTEAD}"
             raise RetiredError(why) from error
 
 

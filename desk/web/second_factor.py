@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import pyotp
 
-from desk.web.files import Stamp, leave_to_the_desk, replace, stamp, unreadable
+from desk.web.files import Stamp, damaged, leave_to_the_desk, private, replace, stamp, unreadable
 
 FILE, LOCK_FILE = "second-factors.json", "second-factors.lock"
 STEP_S = 30
@@ -33,6 +33,10 @@ WINDOW = (0, -1, 1)  # steps by which a telephone's clock may differ
 PENDING_S = 600.0  # for scanning, and typing the first code
 RECOVERY_CODES, RECOVERY_BYTES, GROUP = 10, 10, 4
 WRONG_MAX, WRONG_WINDOW_S = 5, 3600.0
+INSTEAD = (
+    "restore it from a backup; if you remove it instead, each second factor must be set up anew, and until then the "
+    "password alone opens"
+)
 log = logging.getLogger("desk")
 _CODE = re.compile(r"[0-9]{6}")
 
@@ -124,7 +128,7 @@ class SecondFactors:
     def _changing(self, *, has_to_last: bool = True) -> Iterator[dict[str, Factor]]:
         """What is so now; what is changed in it is on the disk afterwards, if it has to. One at a time, other processes
         too. Raises OSError."""
-        with self._lock, self._lock_path.open("w") as lock:
+        with self._lock, open(self._lock_path, "w", opener=private) as lock:
             leave_to_the_desk(lock.fileno(), self._lock_path)
             fcntl.flock(lock, fcntl.LOCK_EX)
             before = self._all()
@@ -164,7 +168,7 @@ class SecondFactors:
         except OSError as error:
             raise SecondFactorError(unreadable(self._path, error)) from error
         except (ValueError, RecursionError, TypeError, AttributeError) as error:
-            why = f"{self._path}: cannot be read as second factors ({error!r}); restore or remove it"
+            why = f"{self._path}: cannot be read as second factors ({damaged(error)}); {INSTEAD}"
             raise SecondFactorError(why) from error
         self._stamp = found
 

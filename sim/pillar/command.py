@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -45,10 +47,9 @@ def main(argv: list[str]) -> int:
         print(said(unreadable(error)), file=sys.stderr)
         return EXIT_USAGE
     try:
-        host, port = arguments.listen
         with (
             own_time(given) if arguments.clock else nullcontext(given) as config,
-            PillarServer(host, port, public_url=arguments.public_url) as server,
+            _server(arguments) as server,
         ):
             _serve(server, _document(config, arguments.config), arguments, said)
         return 0
@@ -57,6 +58,17 @@ def main(argv: list[str]) -> int:
         return EXIT_USAGE
     except toolbox.ToolMissing as error:
         return toolbox.missing(error, said)
+
+
+def _server(arguments: argparse.Namespace) -> PillarServer:
+    """Raises ValueError with the address: several pillars may want the same one."""
+    host, port = arguments.listen
+    try:
+        return PillarServer(host, port, public_url=arguments.public_url)
+    except socket.gaierror as error:
+        raise ValueError(f"--listen {host}:{port}: {error.strerror}") from None
+    except OSError as error:  # whose text names the address once more, as Python writes it
+        raise ValueError(f"--listen {host}:{port}: {os.strerror(error.errno or 0)}") from None
 
 
 def _document(config: bytes, path: Path) -> dict[str, Any]:

@@ -34,6 +34,10 @@ STATIC = Path(__file__).parent / "static"
 PAGES_MAX = 32  # open pages of one pillar
 PERSONS_MAX = 2  # who speak at one pillar
 RETRY_S = "2"
+NO_PILLAR = """no pillar {name!r} here: there are {known}
+колонны {name!r} здесь нет; есть: {known}
+мұнда {name!r} бағаны жоқ; бары: {known}
+"""  # a page's words are behind the address that is wrong
 SDP = "application/sdp"
 HEADERS = {
     "Content-Security-Policy": (
@@ -77,7 +81,7 @@ class Town:
         device_id = request.match_info["device_id"]
         pillar = self._pillars.get(device_id)
         if pillar is None:
-            raise web.HTTPNotFound(text=f"no pillar {device_id[:40]!r} here: there are {', '.join(self._pillars)}")
+            raise web.HTTPNotFound(text=NO_PILLAR.format(name=device_id[:40], known=", ".join(self._pillars)))
         if device_id not in self._pages_of:
             self._pages_of[device_id] = PillarPages(pillar)
         return self._pages_of[device_id]

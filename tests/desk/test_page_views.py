@@ -60,7 +60,7 @@ def desk(server: FakeDesk, visitor: Visitor) -> DeskPage:
 
 
 def test_without_a_roster_nothing_is_said_to_agree(desk: DeskPage) -> None:
-    """"0 findings. The roster and the columns agree." stood below "no roster". Red without upkeep.js's look at
+    """Below "no roster" stood "0 findings. The roster and the columns agree." Red without upkeep.js's look at
     `found.roster`; with a roster the sentence is there, see the test of the month."""
     desk.page.route("**/api/upkeep?*", lambda route: route.fulfill(json={**UPKEEP, "roster": False}))
     desk.page.route("**/api/life?*", lambda route: route.fulfill(json={"columns": [], "total": MONTH, "repair": {}}))

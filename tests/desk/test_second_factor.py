@@ -167,8 +167,19 @@ def test_a_damaged_file_opens_nothing(factors: SecondFactors, clock: Clock, tmp_
     enrol(factors, clock)
     (tmp_path / FILE).write_text("{")
     assert not factors.check(NAME, "000000") and factors.left(NAME) == RECOVERY_CODES
-    with pytest.raises(SecondFactorError, match="restore or remove"):
+    with pytest.raises(SecondFactorError, match=r"column 2 on\); restore it .* set up anew"):
         SecondFactors(tmp_path, clock)
+
+
+def test_what_lies_beside_the_factors_is_their_owners_only_too(
+    factors: SecondFactors, clock: Clock, tmp_path: Path
+) -> None:
+    """The lock was 0644, and whoever holds it keeps everybody from logging in. Red without `private`."""
+    enrol(factors, clock)
+    assert {one.name: oct(one.stat().st_mode & 0o777) for one in tmp_path.iterdir()} == {
+        FILE: "0o600",
+        second_factor.LOCK_FILE: "0o600",
+    }
 
 
 def test_who_has_the_password_does_not_get_far_with_guessing() -> None:

@@ -444,7 +444,7 @@ def test_a_file_of_accounts_that_was_put_back_lets_nobody_in_again(
     Accounts(folder).add("changer", "another password")
     assert desk.check("changer", "another password") is not None
     (folder / retired.FILE).write_text("{")
-    with pytest.raises(AccountError, match="restore or remove it"):
+    with pytest.raises(AccountError, match=r"\(no JSON from line 1, column 2 on\); restore it from"):
         Accounts(folder)
 
 

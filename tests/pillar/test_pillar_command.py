@@ -90,12 +90,15 @@ def test_an_unusable_configuration_is_explained(tmp_path: Path, document: str | 
 
 
 def test_a_taken_port_is_explained(tmp_path: Path) -> None:
+    """With the option, once, in the person's language. Red without `_server`'s look at the error: Python's text names
+    the address again, in English."""
     path = tmp_path / "config.json"
     path.write_text(json.dumps(CONFIG))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ended = run_sim("pillar", "--config", str(path), "--listen", f"127.0.0.1:{port}")
-    assert ended.returncode == EXIT_USAGE and "in use" in ended.stderr and "Traceback" not in ended.stderr
+        ended = run_sim("pillar", "--config", str(path), "--listen", f"127.0.0.1:{port}", "--lang", "ru")
+    said = f"ошибка: --listen 127.0.0.1:{port}: этот порт уже занят другой программой"
+    assert (ended.returncode, ended.stderr.strip()) == (EXIT_USAGE, said)
 
 
 @pytest.mark.parametrize("listen", ["8090", "127.0.0.1", "127.0.0.1:99999", ":1"])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import http.client
 import re
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 from contrast import MARK_CONTRAST, TEXT_CONTRAST, contrast
@@ -87,6 +89,15 @@ def test_every_answer_carries_the_policy(town: TestTown, path: str, status: int)
     policy = answer.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';") and "unsafe" not in policy
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_a_wrong_address_is_told_in_every_language(town: TestTown) -> None:
+    """It was English alone. Red with a line less in NO_PILLAR."""
+    with pytest.raises(HTTPError) as error:
+        urlopen(town[0].page("nope"), timeout=30)
+    said = error.value.read().decode()
+    assert [line for line in said.splitlines() if "'nope'" in line and DEVICE in line] == said.splitlines()
+    assert all(word in said for word in ("no pillar", "здесь нет", "жоқ"))
 
 
 def test_all_that_the_page_asks_for_is_there(town: TestTown) -> None:
