@@ -15,6 +15,7 @@ from desk import own_folder
 from desk.broker_options import SetupError
 from desk.register_file import REGISTER_FILE
 from desk.spoken import spoken
+from desk.trouble import of_opening
 from desk.web import roles
 from desk.web.accounts import Accounts
 from desk.web.audit import Audit
@@ -47,7 +48,10 @@ def main(argv: list[str]) -> int:
     if action == "add":
         password = _new_password(sentences)
         accounts.refuse(name, password, arguments.role)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # for right input only
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # for right input only
+        except OSError as error:
+            raise SetupError(of_opening(error, folder / REGISTER_FILE).text) from None
         accounts.add(name, password, arguments.role)
         note(f"{name!r} can log in, role: {arguments.role}")
         if not (folder / REGISTER_FILE).exists():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from desk.officers.words import subject, text
 from desk.rungs import Telling
 
 WHY_MAX = 300
+TROUBLES_MAX = 100  # of the latest, which are not told again
 OnTold = Callable[[Telling, str, str], None]
 log = logging.getLogger(__name__)
 
@@ -47,13 +49,15 @@ class Officers:
             name: (make(name, one, folder), str(one.get("language", "en"))) for name, one in settings.items()
         }
         self._threads: list[threading.Thread] = []
+        self._troubles: deque[tuple[str, str]] = deque(maxlen=TROUBLES_MAX)
+        self._lock = threading.Lock()
 
     def tell(self, telling: Telling, incident: Incident, desk: str, now_ms: int, on_told: OnTold) -> None:
         """Begin; `on_told` tells how it ended."""
         way, language = self._ways[telling.tell]
         call = call_of(telling, incident, desk, now_ms, language)
         thread = threading.Thread(
-            target=lambda: on_told(telling, *_tell(way, call)), name=f"telling-{telling.tell}", daemon=True
+            target=lambda: on_told(telling, *self._try(way, call)), name=f"telling-{telling.tell}", daemon=True
         )
         self._threads = [one for one in self._threads if one.is_alive()]
         self._threads.append(thread)
@@ -64,6 +68,27 @@ class Officers:
         until_s = time.monotonic() + LIMIT_S
         for thread in self._threads:
             thread.join(max(0.0, until_s - time.monotonic()))
+
+    def _try(self, way: Tell, call: Call) -> tuple[str, str]:
+        """The state and why."""
+        try:
+            return SENT, way(call)[:WHY_MAX]
+        except NotTold as error:
+            if self._is_new(call.key, str(error)):
+                log.error("%s: an officer was not told: %s", call.key, error)
+            return FAILED, str(error)[:WHY_MAX]
+        except Exception as error:  # nobody can know whether it arrived
+            if self._is_new(call.key, str(error)):
+                log.error("%s: an officer may not have been told: %s", call.key, error)
+            return UNCERTAIN, f"{type(error).__name__}: {error}"[:WHY_MAX]
+
+    def _is_new(self, key: str, why: str) -> bool:
+        """A telling is tried again, and mostly fails alike: the log has that once."""
+        with self._lock:
+            is_new = (key, why) not in self._troubles
+            if is_new:
+                self._troubles.append((key, why))
+            return is_new
 
 
 def call_of(telling: Telling, incident: Incident, desk: str, now_ms: int, language: str) -> Call:
@@ -80,15 +105,3 @@ def call_of(telling: Telling, incident: Incident, desk: str, now_ms: int, langua
         subject=subject(language, location["address"]),
         text=text(language, received_ms, repeated=telling.repeated, **fields), **fields,
     )  # fmt: skip
-
-
-def _tell(way: Tell, call: Call) -> tuple[str, str]:
-    """The state and why."""
-    try:
-        return SENT, way(call)[:WHY_MAX]
-    except NotTold as error:
-        log.error("%s: an officer was not told: %s", call.key, error)
-        return FAILED, str(error)[:WHY_MAX]
-    except Exception as error:  # nobody can know whether it arrived
-        log.error("%s: an officer may not have been told: %s", call.key, error)
-        return UNCERTAIN, f"{type(error).__name__}: {error}"[:WHY_MAX]

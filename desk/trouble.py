@@ -111,9 +111,16 @@ def of_opening(error: OSError, path: Path) -> Trouble:
         return Trouble(DISK_FULL, f"{text}: the disk is full: make room on the disk of {folder}")
     if error.errno == errno.EROFS:
         return Trouble("disk-readonly", f"{text}: the disk is mounted read-only: mount it for writing")
+    if error.errno in (errno.EACCES, errno.EPERM) and _could_be_made_in(folder):
+        return Trouble("disk-unreadable", f"{text}: make the folder {folder} and give it to this user")
     if error.errno in (errno.EACCES, errno.EPERM):
         return Trouble("disk-unreadable", f"{text}: let this user read and write {folder}: see its owner and mode")
     return Trouble("disk-unreadable", f"{text}: is {folder} the folder that you mean?")
+
+
+def _could_be_made_in(folder: Path) -> bool:
+    """Whether what is missing is the folder itself: nobody should open the one around it, such as /etc, to the desk."""
+    return not os.path.lexists(folder) and os.access(folder.parent, os.X_OK)
 
 
 def in_words(error: Exception, register: Path | None = None) -> str:

@@ -179,6 +179,10 @@ def main(argv: list[str]) -> int:
     arguments = parser.parse_args(argv)
     try:
         Environment(say=lambda line: print(words.said(line), flush=True)).provide(arguments.sets)
+    except PermissionError as error:
+        why = f"{error.filename}: this user may not write there: give them the project's folder, or log in as its owner"
+        print(words.said(f"error: {why}"), file=sys.stderr)
+        return 1
     except (EnvironmentBroken, OSError) as error:
         print(words.said(f"error: {error}"), file=sys.stderr)
         return 1

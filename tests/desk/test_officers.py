@@ -182,3 +182,14 @@ def test_a_telling_ends_in_one_of_three_ways(pager: Pager) -> None:
         officers.wait()
     assert [state for state, _ in ended] == [SENT, FAILED, UNCERTAIN]
     assert ended[1][1] == "HTTP 500"
+
+
+def test_a_telling_that_is_tried_again_and_fails_alike_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """A server that does not exist had three equal lines. Red without `_is_new`, or where it forgets the call."""
+    officers = Officers({"duty": {"how": "webhook", "url": f"http://{HOST}:{free_port()}/"}})
+    ended: list[str] = []
+    for telling in (TELLING, TELLING, TELLING, TELLING._replace(incident_id="petropavl-01-17-4")):
+        officers.tell(telling, incident(), "desk-1", NOW_MS, lambda _, state, why: ended.append(state))
+        officers.wait()
+    assert ended == [FAILED] * 4
+    assert [line.partition("/")[0] for line in caplog.messages] == ["petropavl-01-17-3", "petropavl-01-17-4"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import json
 import re
 import shutil
@@ -204,6 +205,30 @@ def test_an_error_of_the_disk_is_none_of_room(tmp_path: Path) -> None:
 )
 def test_what_the_system_says_of_the_file(number: int, code: str, tmp_path: Path) -> None:
     assert trouble.of_opening(OSError(number, "words"), tmp_path / "r").code == code
+
+
+def test_a_folder_that_cannot_be_made_opens_not_the_one_around_it(tmp_path: Path) -> None:
+    """Of --folder /etc/new the advice was to let the user write /etc. Red without `_could_be_made_in`."""
+    error, folder = OSError(errno.EACCES, "Permission denied"), tmp_path / "new"
+    said = trouble.of_opening(error, folder / "register.sqlite").text
+    assert said.endswith(f": make the folder {folder} and give it to this user")
+    folder.mkdir()
+    said = trouble.of_opening(error, folder / "register.sqlite").text
+    assert said.endswith(f": let this user read and write {folder}: see its owner and mode")
+
+
+def test_an_account_in_a_folder_that_cannot_be_made_names_that_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Red where account_command.py hands the error of mkdir on: it named the folder around it."""
+
+    def refused(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("sys.stdin", io.StringIO("four words of mine\n"))
+    monkeypatch.setattr(Path, "mkdir", refused)
+    assert main(["account", "add", "x", "--folder", str(tmp_path / "new")]) == 2
+    assert f"make the folder {tmp_path / 'new'} and give it" in capsys.readouterr().err
 
 
 def test_a_file_of_the_folder_that_cannot_be_had_is_said_in_words(

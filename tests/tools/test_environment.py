@@ -18,6 +18,7 @@ from requirement_sets import pins
 
 from common.home import ROOT
 from common.sentences import LANGUAGES
+from tools import environment
 from tools.environment import INCLUDED, Environment
 
 TIMEOUT_S = 100
@@ -264,3 +265,19 @@ def test_a_run_in_a_pipe_needs_nothing_heavy() -> None:
     heavy = {"aiortc", "av", "numpy", "pillow", "playwright", "mypy", "hypothesis", "mutmut", "esptool"}
     assert not heavy & pins("run").keys()
     assert heavy <= pins("dev").keys()
+
+
+@pytest.mark.parametrize(
+    ("language", "advice"), [("en", "give them the project's folder"), ("ru", "отдайте ему папку")]
+)
+def test_a_folder_that_may_not_be_written_is_told_with_what_to_do(
+    language: str, advice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It said "no permission" alone. Red without `main`'s look at PermissionError."""
+
+    def refused(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/srv/sos/.tools/environment.lock")
+
+    monkeypatch.setattr(Environment, "provide", refused)
+    assert environment.main(["dev", "--lang", language]) == 1
+    assert advice in capsys.readouterr().err
