@@ -56,11 +56,12 @@ def open_console(console: Console, places: Sequence[Path]) -> bool:
     key = key_of(device_id, places)
     if key is None:
         raise CodeError("code.elsewhere", port=console.port, device=device_id, challenge=challenge)
+    out = next((place for place in places if (place / _COLUMNS).is_dir()), PROVISIONED)
     try:
         console.ask(f"code {console_code.code(key, challenge)}")
     except Refused as refused:
         if refused.why.startswith(_WRONG):  # and not: after one, the next has to wait
-            raise CodeError("code.other-key", port=console.port, device=device_id) from refused
+            raise CodeError("code.other-key", port=console.port, device=device_id, out=out) from refused
         raise
     return True
 
@@ -103,6 +104,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_code(arguments.out, arguments.device, arguments.challenge))
         return 0
     with Console(arguments.port) as console:
+        was_open = console.ask("status").get("locked") is False
         if arguments.code:
             console.ask(f"code {arguments.code}")
         else:
@@ -111,7 +113,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(words("code.unasked"))
         else:
             open_s = console.ask("code")["open_s"]
-            print(words("code.open", minutes=-(-open_s // _MINUTE_S)) if open_s else words("code.closed"))
+            opened = "code.still-open" if was_open else "code.open"  # an open one takes no further code
+            print(words(opened, minutes=-(-open_s // _MINUTE_S)) if open_s else words("code.closed"))
     return 0
 
 

@@ -169,7 +169,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--erase", action="store_true", help="make the board empty first: configuration, journal, all")
     arguments = parser.parse_args(argv)
     image = arguments.image.read_bytes()
-    chip = check(image, arguments.sha256)
+    try:
+        chip = check(image, arguments.sha256)
+    except ImageError as error:
+        if error.key == "image.sha256":  # of what was typed, and not of the file
+            raise
+        raise Trouble("image.of-file", name=arguments.image, why=error) from error
     ports.check(arguments.port, PortTrouble)
     board = Board(chip, arguments.port)
     check_room(image, chip, board.flash_bytes)

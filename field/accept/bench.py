@@ -23,7 +23,7 @@ _PINGS = 25
 _DOUBT_PPM = 100  # by which the line's own time may spoil the drift
 _DRIFT_MAX_S, _DRIFT_PAUSE_S = 40.0, 1.0
 _PATTERN_BYTES = 64
-_GPIO_MAX = 48
+GPIO_MAX = 48
 _PSRAMS = {"esp32": {16, 17}}  # of a WROVER module: a level there costs the board its memory
 
 
@@ -85,7 +85,7 @@ class Bench:
     def spare(self, role: str, *taken: int) -> int:
         """A pin with pull resistors that nothing is wired to, fit for `role`; else the button's."""
         claimed = self._claimed() | set(taken)
-        for pin in range(_GPIO_MAX + 1):
+        for pin in range(GPIO_MAX + 1):
             if pin not in claimed and all(pins.problem(self.chip, one, pin) is None for one in ("button", role)):
                 return pin
         return int(self.pins["button"] or 0)

@@ -16,8 +16,9 @@ from rich.progress import Progress
 from rich.table import Table
 
 from common import assumptions
-from field.accept.bench import Bench
-from field.accept.measures import EDGES_S, MEASURES, Value, Wish, inspect
+from common.arguments import whole
+from field.accept.bench import GPIO_MAX, Bench
+from field.accept.measures import EDGES_MAX_S, EDGES_S, MEASURES, Value, Wish, inspect
 from field.accept.verdict import Line, Verdict, judge
 from field.board import Board, BoardError
 from field.code import CodeError, add_out, letting_in
@@ -133,9 +134,10 @@ def _jumper(text: str | None, parser: argparse.ArgumentParser) -> tuple[int, int
     if text is None:
         return None
     out, _, into = text.partition("-")
-    if not out.isdigit() or not into.isdigit():
+    gpios = [int(one) if one.isdecimal() and len(one) <= len(str(GPIO_MAX)) else GPIO_MAX + 1 for one in (out, into)]
+    if max(gpios) > GPIO_MAX or out == into:
         parser.error(f"argument --jumper: found {text!r}, must be two GPIOs with a lead between them, such as 18-19")
-    return int(out), int(into)
+    return gpios[0], gpios[1]
 
 
 @in_words
@@ -145,7 +147,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = tool_parser(words, "python -m field.accept", __doc__)
     parser.add_argument("port", help="serial port of a board, bare or a column, such as /dev/ttyUSB0")
     parser.add_argument("--json", action="store_true", help="the board's card, as one JSON object")
-    parser.add_argument("--seconds", type=float, default=EDGES_S, help="to watch the button (default: %(default)s)")
+    seconds = whole("seconds", 1, EDGES_MAX_S)
+    parser.add_argument("--seconds", type=seconds, default=EDGES_S, help="to watch the button (default: %(default)s)")
     parser.add_argument("--server", metavar="HOST:PORT", help="of TLS, for a session and its heap; needs --wifi")
     parser.add_argument("--wifi", default="", metavar="SSID", help=f"its password comes from {WIFI_PASSWORD}")
     add_out(parser)

@@ -13,6 +13,7 @@ RENAMES = 16
 _PULLS = 2
 _BITE_NEAR_MS = 500
 EDGES_S = 60
+EDGES_MAX_S = 3600
 _PSRAM_LEAST_BYTES = 1 << 20
 _SLICE_MS = 5000  # within which the agent's watchdog wants to be fed
 

@@ -105,6 +105,7 @@ def test_a_console_is_opened_and_closed(out: Path, capsys: pytest.CaptureFixture
         assert "closed again" in capsys.readouterr().out
         typed = ["--port", column.port, "--code", wanted(out), "--out", os.devnull, "--lang", "en"]
         assert code.main(typed) == 0 and "open for 30 min" in capsys.readouterr().out, "the desk's code"
+        assert code.main(typed) == 0 and "open already" in capsys.readouterr().out, "it takes no further one"
         with Console(column.port) as console:
             assert code.open_console(console, [out]) is False, "nothing is typed into an open one"
 
@@ -118,7 +119,7 @@ def test_without_the_key_the_challenge_is_told(out: Path, tmp_path: Path) -> Non
 def test_a_column_with_another_key_than_the_folder_says_what_to_do(out: Path, tmp_path: Path) -> None:
     """One that was stolen, revoked and found again. Red when "a wrong code" is all that is said; its old folder opens
     it."""
-    with Locked("another") as column, pytest.raises(code.CodeError, match=r"revoked/one-.*ERASE=1"):
+    with Locked("another") as column, pytest.raises(code.CodeError, match=rf"OUT=.{out}/revoked/one-.*ERASE=1"):
         code.letting_in(out)(column.port)
     assert code._WRONG in Path(str(console_command.__file__)).read_text("utf-8"), "the firmware says so"
     wait = "after a wrong code the next one has to wait: try again in 3 s"

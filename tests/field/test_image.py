@@ -181,3 +181,12 @@ def test_a_bricked_board_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(image, "check_file_system", lambda *_: None)
     with pytest.raises(AssertionError):
         test_what_would_leave_a_dead_board_is_refused_and_nothing_is_written(tmp_path, capsys, "would not mount")
+
+
+def test_the_file_that_is_no_image_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Red when only what is wrong is told; a wrong SHA256 is no fault of the file."""
+    (file := tmp_path / "x.zip").write_bytes(data := b"PK")
+    assert image.main(["/dev/port", str(file), "--sha256", digest(data)]) == EXIT_FAILED
+    assert f"{file}: no image of an ESP chip" in capsys.readouterr().err
+    assert image.main(["/dev/port", str(file), "--sha256", "x"]) == EXIT_FAILED
+    assert str(file) not in capsys.readouterr().err

@@ -11,6 +11,7 @@ from fleet_rig import GOOD, HEADER, TOML, Tables, make, snapshot
 from common.beside import within
 from common.release import MANIFEST_FILE, SIGNATURE_FILE
 from field import authorities, bundle, flashed, release, revocation
+from field.accept import command as accept
 from field.keeping import KeepError, read_secrets, write
 from field.telling import EXIT_FAILED, explained
 from field.words import Words
@@ -166,3 +167,23 @@ def test_revoking_says_the_same_of_a_damaged_keys_file(out: Path) -> None:
         revocation.revoke(out, "one")
     with pytest.raises(KeepError, match="bring it back"):
         read_secrets(out / "centre" / "keys.json")
+
+
+@pytest.mark.parametrize(
+    ("option", "right"),
+    [
+        (["--seconds", "x"], "must be a number of seconds from 1 to 3600"),
+        (["--seconds", "0"], "must be a number of seconds from 1 to 3600"),
+        (["--jumper", "18-99"], "must be two GPIOs with a lead between them"),
+        (["--jumper", "18-18"], "must be two GPIOs with a lead between them"),
+    ],
+)
+def test_what_no_board_can_do_is_refused_before_one_goes_off_duty(
+    capsys: pytest.CaptureFixture[str], option: list[str], right: str
+) -> None:
+    """Red when it is judged on the board, which was said to be off duty by then, and where no right one is told."""
+    for language in LANGUAGES:
+        with pytest.raises(SystemExit):
+            accept.main(["/dev/none", *option, "--lang", language])
+        said = "".join(capsys.readouterr())
+        assert (right in said) == (language == "en") and option[1] in said

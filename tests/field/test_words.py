@@ -192,10 +192,10 @@ def test_the_language_is_what_was_asked_for_or_the_systems(
 
 # What technicians type or read on the board, in every language: names, not words.
 NAMES = re.compile(
-    r"\{\w+\}|make(?: (?:build|diag|flash|image|logs|provision|shell|tools|help|watch))?"
-    r"|(?:PORT|CONFIG|FORCE|LANG|SHA256|IMAGE|OUT|CODE)(?:=[\w./-]*)?"
+    r"\{\w+\}|make(?: (?:build|diag|flash-all|flash|image|logs|provision|shell|tools|help|watch))?"
+    r"|(?:PORT|CONFIG|FORCE|LANG|SHA256|IMAGE|OUT|CODE|BOARDS)(?:=[\w./-]*)?"
     r"|[\w-]+\.[\w.*-]+(?:/\w+)?|provisioned/columns/[\w-]+|/dev/\w+|sudo usermod -aG \S+ \$USER|ls -l|Ctrl-\]"
-    r"|\bID\b|null"
+    r"|/revoked/|\bID\b|null"
     r"|MicroPython|mbedTLS|mpy-cross|SHA-256|USB|MQTT|TLS|DNS|UDP|UTC|GPIO|PSRAM|docs/(?:(?:ru|kk)/)?|Linux|device_id|reset|RESET|BOOT|ESP|esptool"
     r"|0xE9|umqtt|lib/|hal/|acl|`stream`|PUBACK"
     r"|JSON|UTF-8|watchdog|status|logs|help|\bcode\b|\.mpy|\.bin|\.app-bin"
