@@ -51,6 +51,8 @@ EVENTS = {
     "error": "text: what is wrong with a command",
     "help": "command, text",
 }
+HEAP_SUFFICES_KB = 104  # for an alarm too, see tests/firmware/test_memory.py
+TWICE = 2  # as large are objects of 64 bits
 FOR_PEOPLE = ("text", "why")  # keys of events
 
 
@@ -170,6 +172,8 @@ def main(
     """Run one column until `quit`; returns the exit status. `said` turns a text into the person's language."""
     exit_on(signal.SIGTERM, signal.SIGINT)
     tell = printer(said)
+    if heap_bytes is not None:
+        tell = telling_of_a_small_heap(tell, runtime, heap_bytes)
     try:
         figures = None if card is None else on_chip(chip, card)
         with RealColumn(
@@ -214,6 +218,27 @@ def printer(said: Callable[[str], str]) -> Tell:
             end(unheard(error, said))
 
     return print_turned
+
+
+def telling_of_a_small_heap(tell: Tell, runtime: str, heap_bytes: int) -> Tell:
+    """Says once, behind the column's first MemoryError, what it means: of the traceback nobody learns it, and the
+    column starts again and again."""
+    is_told, enough_kb = False, HEAP_SUFFICES_KB if runtime.startswith("micropython32") else TWICE * HEAP_SUFFICES_KB
+
+    def tell_too(event: dict[str, Any]) -> None:
+        nonlocal is_told
+        tell(event)
+        if (
+            not is_told
+            and heap_bytes < enough_kb * 1024
+            and event["event"] == "log"
+            and event["text"].startswith("MemoryError")
+        ):
+            is_told = True
+            why = f"--heap: {heap_bytes} bytes are too few for the firmware: {enough_kb}k suffice"
+            tell({"t_ms": event["t_ms"], "event": "log", "text": f"simulator: {why}"})
+
+    return tell_too
 
 
 def ending(said: Callable[[str], str]) -> Callable[[Exception], None]:

@@ -14,6 +14,7 @@ import pytest
 from cli_probe import BOOT_TIMEOUT_S, column, run_sim
 
 from sim.real import command, flash_image
+from sim.real.command import telling_of_a_small_heap
 
 WATCHDOG_S = 2
 # First the two that safe mode leaves out.
@@ -232,3 +233,17 @@ def test_a_missing_runtime_says_how_to_get_it(
     monkeypatch.setattr(toolbox, "require", missing)
     assert __main__.main(["column", "--config", config, "--runtime", "micropython32"]) == 3
     assert "micropython32: not to be had" in (err := capsys.readouterr().err) and "make tools" in err
+
+
+@pytest.mark.parametrize(("runtime", "enough_kb"), [("micropython", 208), ("micropython32-newest", 104)])
+def test_a_heap_that_is_too_small_is_told_once_with_one_that_suffices(runtime: str, enough_kb: int) -> None:
+    """There were tracebacks alone, each second. Red without `telling_of_a_small_heap`'s look at the column's log."""
+    told: list[dict[str, Any]] = []
+    tell = telling_of_a_small_heap(told.append, runtime, 10_240)
+    for text in ("Traceback (most recent call last):", "MemoryError: memory allocation failed", "MemoryError: again"):
+        tell({"t_ms": 16, "event": "log", "text": text})
+    ((at, said),) = [(at, one["text"]) for at, one in enumerate(told) if one["text"].startswith("simulator: ")]
+    assert at == 2 and "10240 bytes are too few" in said and said.endswith(f"firmware: {enough_kb}k suffice")
+    enough: list[dict[str, Any]] = []
+    telling_of_a_small_heap(enough.append, runtime, enough_kb * 1024)(told[1])
+    assert enough == [told[1]], "what is not the heap's fault is not laid on it"
