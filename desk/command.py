@@ -197,6 +197,11 @@ class Given(NamedTuple):
 
 def _given(arguments: argparse.Namespace) -> Given:
     """Raises REFUSALS and OSError."""
+    if (file := arguments.ladder) is not None and not os.path.lexists(file):
+        raise SetupError(f"--ladder {file}: No such file or directory")
+    if (file := arguments.roster) is not None and not os.path.lexists(file):
+        advice = "give the roster.json that provisioning writes into centre/"
+        raise SetupError(f"--roster {file}: No such file or directory: {advice}")
     if not arguments.folder.exists():  # else it has those that were taken last, which count in place of a damaged file
         ColumnKeys(arguments.column_keys)
     return Given(

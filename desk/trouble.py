@@ -53,7 +53,7 @@ REFUSED_LOGIN = {
     "Not authorized": Trouble(
         "not-authorised",
         "the broker does not authorise this desk (Not authorized): its password file and access list must know this "
-        "user, and it must be able to read them",
+        "user, and it must be able to read them; compare --user and --password-file with it",
     ),
 }
 AS_WITHOUT_ROOM = (

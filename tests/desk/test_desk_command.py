@@ -221,6 +221,8 @@ class Terminal(io.StringIO):
         (("--ca", "no.pem"), "--ca no.pem: No such file"), (("--ca", __file__), "no certificate in PEM"),
         (("--user", "desk", "--password-file", "no"), "--password-file no: No such file"),
         (("--connect-to", "no"), "error: --connect-to no: No such file"),
+        (("--ladder", "no"), "error: --ladder no: No such file"),
+        (("--roster", "no"), "error: --roster no: No such file"),
         (("--connect-to", __file__), "test_desk_command.py:1: found"),
         (("--tls-cert", __file__, "--tls-key", __file__), "are no certificate in PEM and its key"),
     ],

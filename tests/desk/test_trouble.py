@@ -272,6 +272,7 @@ def test_why_there_is_no_connection(error: OSError | None, code: str) -> None:
 def test_why_the_broker_says_no(said: str, code: str) -> None:
     found = trouble.of_refusal(ReasonCode(PacketTypes.CONNACK, said))
     assert found.code == code and said in found.text
+    assert ("--password-file" in found.text) == (code != "login"), "some brokers say Not authorized of a wrong password"
 
 
 def test_the_page_has_words_for_each() -> None:
