@@ -147,6 +147,8 @@ class Accounts:
             retired = self._retired.among(account.hash for account in known.values())
         except RetiredError as error:
             raise AccountError(str(error)) from error
+        except AccountError as error:
+            raise AccountError(f"{self._path}: {error}") from error
         except OSError as error:
             raise AccountError(unreadable(self._path, error)) from error
         except (ValueError, RecursionError, TypeError, KeyError) as error:
@@ -168,8 +170,8 @@ class Accounts:
 
 
 def _account(entry: dict[str, str]) -> Account:
-    """Raises KeyError, TypeError, and ValueError for a role that is none."""
+    """Raises KeyError, TypeError, and AccountError for a role that is none."""
     role = FORMER_ROLES.get(entry["role"], entry["role"])
     if role not in ROLES:
-        raise ValueError(f"role {role!r}")
+        raise AccountError(f"role {role!r}: use one of {', '.join(ROLES)}")
     return Account(entry["name"], role, entry["hash"])

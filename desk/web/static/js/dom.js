@@ -83,3 +83,23 @@ export function button(properties, act, ...children) {
   };
   return el("button", { type: "button", ...properties, on: { click: once } }, ...children);
 }
+
+let pressed = false;
+const waiting = new Set();
+
+/** Does it soon, and not while a mouse button is down: what moves then is gone from under it, and the click is lost. */
+export function afterPress(act) {
+  setTimeout(() => (pressed ? waiting.add(act) : act()));
+}
+
+function letGo() {
+  pressed = false;
+  setTimeout(() => { // behind the click
+    for (const act of waiting) act();
+    waiting.clear();
+  });
+}
+
+document.addEventListener("pointerdown", () => { pressed = true; }, true);
+for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, letGo, true);
+window.addEventListener("blur", letGo); // it can be let go outside

@@ -1,6 +1,6 @@
 // The line about single keys: why the last one did nothing, and that keys go to a field while a call waits.
 
-import { setText } from "./dom.js";
+import { afterPress, setText } from "./dom.js";
 import { t } from "./i18n.js";
 import { enabled, typing } from "./keys.js";
 import { isUnanswered, on, openCalls } from "./store.js";
@@ -14,7 +14,7 @@ let saidTimer = 0;
 export function say(key, why) {
   said = why && `${key}: ${why}`;
   clearTimeout(saidTimer);
-  if (why) saidTimer = setTimeout(() => say(key, ""), SAID_MS);
+  if (why) saidTimer = setTimeout(() => afterPress(() => said === `${key}: ${why}` && say(key, "")), SAID_MS);
   render();
 }
 
@@ -28,4 +28,4 @@ export function render() {
 }
 
 on("incidents", render);
-for (const event of ["focusin", "focusout"]) document.addEventListener(event, () => setTimeout(render)); // when it has moved
+for (const event of ["focusin", "focusout"]) document.addEventListener(event, () => afterPress(render)); // when it has moved

@@ -2,7 +2,7 @@
 
 import { act, failure, isBusy } from "./actions.js";
 import { get, incidentPath } from "./api.js";
-import { button, el, fill, keyed, plain, setAttribute, setText } from "./dom.js";
+import { afterPress, button, el, fill, keyed, plain, setAttribute, setText } from "./dom.js";
 import { apply, current, t } from "./i18n.js";
 import { media } from "./media.js";
 import { nearby } from "./nearby.js";
@@ -79,7 +79,7 @@ function build(id) {
   parts.readback = el("input", { testid: "readback", maxlength: String(NOTE_MAX), "data-t-placeholder": "readback.placeholder", "data-t-label": "readback.placeholder" });
   parts.readbackSave = button({ class: "quiet", testid: "readback-save", "data-t": "readback.save" }, () => save("readback"));
   parts.readback.addEventListener("keydown", (event) => { if (event.key === "Enter" && !event.isComposing) save("readback"); });
-  parts.readback.addEventListener("blur", () => setTimeout(update));
+  parts.readback.addEventListener("blur", () => afterPress(update));
   parts.readbackRow = el("div", { class: "note-row", hidden: true }, parts.readback, parts.readbackSave);
   parts.noteSave = button({ class: "quiet", testid: "note-save", "data-t": "note.save" }, () => save("note"));
   for (const what of Object.keys(STEPS)) parts[what] = actionButton(what);
