@@ -60,8 +60,9 @@ class CommandError(ValueError):
     """A line that is no command; the text says what would be right."""
 
 
-def run(column: RealColumn, lines: Iterable[str], report: Callable[..., None]) -> None:
-    """Obey the lines until `quit` or their end. `report(event, **details)` gets errors and help."""
+def run(column: RealColumn, lines: Iterable[str], report: Callable[..., None], more: Iterable[str] = ()) -> None:
+    """Obey the lines until `quit` or their end. `report(event, **details)` gets errors and help; `more`: commands that
+    the caller obeys by itself."""
     for line in lines:
         words = line.split()
         if words == ["quit"]:
@@ -71,14 +72,15 @@ def run(column: RealColumn, lines: Iterable[str], report: Callable[..., None]) -
                 report("help", command=command, text=text)
         elif words:
             try:
+                if words[0] not in _HANDLERS:
+                    names = ", ".join((*more, *COMMANDS))
+                    raise CommandError(f"unknown command {words[0]!r}: must be one of {names}")
                 _obey(column, words[0], words[1:])
             except CommandError as error:
                 report("error", text=str(error))
 
 
 def _obey(column: RealColumn, name: str, words: list[str]) -> None:
-    if name not in _HANDLERS:
-        raise CommandError(f"unknown command {name!r}: must be one of {', '.join(COMMANDS)}")
     wanted = len(_USAGE[name].split()) - 1
     if len(words) != wanted and not (words and _USAGE[name].endswith("...")):
         raise CommandError(f"{name}: found {len(words)} words after it, must be: {_USAGE[name]}")

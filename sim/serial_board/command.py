@@ -128,7 +128,7 @@ def _obey(board: SerialBoard, lines: Iterable[str], tell: Tell) -> None:
 
     report("port", path=board.port)
     board.power_on()
-    command.run(board, _without_the_cables(board, lines, report), report)
+    command.run(board, _without_the_cables(board, lines, report), report, more=COMMANDS)
 
 
 def _without_the_cables(board: SerialBoard, lines: Iterable[str], report: Callable[..., None]) -> Iterator[str]:

@@ -13,6 +13,7 @@ import sim.spoken
 from sim.chip import machine, wires
 from sim.chip.readline import Line
 from sim.document import document
+from sim.real import command as real
 from sim.real.flash_image import BLOCK_BYTES, Image, configuration_files
 from sim.serial_board import command
 from sim.serial_board.faults import FAULTS, Faults, fill
@@ -275,3 +276,10 @@ def test_each_image_is_a_chip_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
     assert len(set(numbers)) == len(boards) and numbers == [number(board) for board in boards]
     monkeypatch.chdir(tmp_path)
     assert number(Path("board-3.img")) == numbers[3], "however it is named"
+
+
+def test_an_unknown_command_is_answered_with_the_boards_own_too() -> None:
+    """Red where the list is a column's alone: who mistypes `unplug` would read that there is no such command."""
+    said: list[str] = []
+    real.run(None, ["unplugg"], lambda event, **more: said.append(more["text"]), more=command.COMMANDS)  # type: ignore[arg-type]
+    assert "unplug, plug" in said[0] and "press MS" in said[0]
