@@ -20,7 +20,7 @@ from common.sentences import Sentences
 from desk import own_folder
 from desk.broker_options import SetupError
 from desk.evidence import HEAD_SUFFIX, KEYS_FILE
-from desk.register_file import REGISTER_FILE
+from desk.register_file import REGISTER_FILE, read_only
 from desk.spoken import spoken
 from desk.trouble import in_words
 from desk.web import audit
@@ -124,7 +124,7 @@ def _is_left(path: Path) -> bool:
 
 
 def _copy_register(path: Path, to: Path) -> None:
-    source, copy = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True), sqlite3.connect(to)
+    source, copy = read_only(path), sqlite3.connect(to)
     try:
         source.backup(copy)
     finally:

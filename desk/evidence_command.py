@@ -21,7 +21,7 @@ from contract.evidence import fingerprint
 from desk import evidence, own_folder
 from desk.broker_options import SetupError
 from desk.evidence import DESK, HEAD_SUFFIX, NotWhole, Signers
-from desk.register_file import REGISTER_FILE
+from desk.register_file import REGISTER_FILE, read_only
 from desk.spoken import spoken
 from desk.trouble import in_words
 from desk.web import audit
@@ -35,7 +35,7 @@ def main(argv: list[str]) -> int:
     arguments = _parser(sentences).parse_args(argv)
     try:
         path = own_folder.register_in(arguments.folder)
-        db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+        db = read_only(path)
         with db:
             return _run(arguments, db, path, sentences.said)
     except NotWhole as error:

@@ -3,11 +3,12 @@ opened, or made. SQLite says of a mistyped name that a database cannot be opened
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from pathlib import Path
 
 from desk.broker_options import SetupError
-from desk.register_file import REGISTER_FILE
+from desk.register_file import REGISTER_FILE, read_only
 from desk.trouble import of_register
 
 
@@ -36,9 +37,8 @@ def register_in(folder: Path) -> Path:
         raise SetupError(f"{path}: is no file: put a backup in its place, or move it away")
     path.open("rb").close()  # whose it is, in the system's words
     try:
-        with sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True) as db:
+        with contextlib.closing(read_only(path)) as db:
             db.execute("PRAGMA schema_version").fetchone()
-        db.close()
     except sqlite3.Error as error:
         raise SetupError(of_register(error, path).text) from None
     return path

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from common import toml
+
 SIZE_MAX = 256 * 1024
-_AT = re.compile(r"\(at line (\d+), column (\d+)\)$")
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -43,15 +43,8 @@ def read_toml(path: Path, documented: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:  # the rest of its text may quote a password
-        raise PrivateFileError(f"{path}:{_place(text, str(error))}: is no TOML; see {documented}") from None
-
-
-def _place(text: str, why: str) -> str:
-    """The line and the column that tomllib names; where it came to the end, the last of them."""
-    if found := _AT.search(why):
-        return f"{found[1]}:{found[2]}"
-    *above, last = text.replace("\r\n", "\n").split("\n")
-    return f"{len(above) + 1}:{len(last) + 1}"
+        line, column = toml.place(text, error)
+        raise PrivateFileError(f"{path}:{line}:{column}: is no TOML; see {documented}") from None
 
 
 def _check_owner(path: Path, found: os.stat_result) -> None:

@@ -29,6 +29,11 @@ def lock(path: Path) -> Hold:
         ) from None
 
 
+def read_only(path: Path) -> sqlite3.Connection:
+    """The file of a desk that may be running, or be another user's; none is made. Raises sqlite3.Error."""
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
+
+
 def connect(path: Path) -> sqlite3.Connection:
     """A connection for any thread, without transactions of its own making."""
     db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)

@@ -8,6 +8,7 @@ import re
 import tomllib
 from pathlib import Path
 
+from common import toml
 from common.numbers import WITH_COMMA, must_be
 
 DELIMITERS = ",;\t"  # a spreadsheet set to Russian writes semicolons
@@ -18,7 +19,6 @@ _UNCLOSED_TEXT = {
     re.compile(r"^Expected \"'+\"$"): "Unterminated string",
     re.compile(r"^Found invalid character '\\n'$"): r"Illegal character '\n'",
 }
-_AT = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
 class Misread(ValueError):
@@ -48,13 +48,11 @@ def text_of(file: Path) -> str:
 
 def of_toml(file: Path, text: str, error: tomllib.TOMLDecodeError) -> Misread:
     """What is wrong with a text that is no TOML."""
-    lines = text.replace("\r\n", "\n").split("\n")
-    found = _AT.search(str(error))
-    line, column = (int(found[1]), int(found[2])) if found and found[1] else (len(lines), len(lines[-1]) + 1)
+    line, column = toml.place(text, error)
     where = f"{file.name}:{line}:{column}"
-    if comma := re.search(rf"=\s*({WITH_COMMA.pattern})\s*(#|$)", lines[line - 1]):
+    if comma := re.search(rf"=\s*({WITH_COMMA.pattern})\s*(#|$)", text.replace("\r\n", "\n").split("\n")[line - 1]):
         return Misread(f"{where}: found {comma[1]!r}, must be {must_be(comma[1], '')}")
-    why = _KEYS.sub(_section, _AT.sub("", str(error)))
+    why = _KEYS.sub(_section, toml.AT.sub("", str(error)))
     for said, meant in _UNCLOSED_TEXT.items():
         why = said.sub(lambda _, meant=meant: meant, why)  # type: ignore[misc]
     return Misread(f"{where}: no TOML: {why}")

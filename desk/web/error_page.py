@@ -5,14 +5,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from common.sentences import LANGUAGES
+from common.sentences import LANGUAGES, texts
 from desk.web.refusal import Refusal
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -28,13 +27,14 @@ def is_wanted(request: web.Request) -> bool:
 def answer(request: web.Request, refusal: Refusal) -> web.Response:
     """The refusal as a page."""
     language = language_of(request.headers.get("Accept-Language", ""))
+    words = texts(STATIC / "i18n", language)
     refused = json.dumps({**refusal.document, "status": refusal.status})
     page = (STATIC / "error.html").read_text("utf-8")
     for name, value in (
         ("language", language),
         ("status", str(refusal.status)),
-        ("text", text_of(refusal, words(language))),
-        ("desk", words(language)["wall.desk"]),
+        ("text", text_of(refusal, words)),
+        ("desk", words["wall.desk"]),
         ("refused", refused),
     ):
         page = page.replace(f"[[{name}]]", escape(value))
@@ -63,10 +63,3 @@ def language_of(accepted: str) -> str:
         except ValueError:
             continue
     return next((tag for _, tag in sorted(wishes, key=lambda one: one[0]) if tag in LANGUAGES), LANGUAGES[0])
-
-
-@cache
-def words(language: str) -> Mapping[str, Any]:
-    """The page's, of one language."""
-    found: dict[str, Any] = json.loads((STATIC / "i18n" / f"{language}.json").read_text("utf-8"))
-    return found

@@ -4,7 +4,6 @@ that anybody may make."""
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import Any
 
 from aiohttp import web
 
+from common.sentences import texts
 from desk.upkeep import orders, picture, report, store
 from desk.upkeep.life import CAUSES, DOWN, with_ends
 from desk.upkeep.orders import WorkOrder
@@ -227,5 +227,5 @@ def _file(name: str, lines: Iterable[str] | Iterator[str]) -> web.Response:
 @cache
 def _words(language: str) -> dict[str, str]:
     """Of states and causes, from the page's own words."""
-    found = json.loads((STATIC / "i18n" / f"{language}.json").read_text("utf-8"))
+    found = texts(STATIC / "i18n", language)
     return {key.partition(".")[2]: value for key, value in found.items() if key.startswith(("life.", "cause."))}

@@ -12,9 +12,9 @@ let saidTimer = 0;
 
 /** `why`: "" where the key did something. */
 export function say(key, why) {
-  said = why && `${key}: ${why}`;
+  const mine = said = why && `${key}: ${why}`;
   clearTimeout(saidTimer);
-  if (why) saidTimer = setTimeout(() => afterPress(() => said === `${key}: ${why}` && say(key, "")), SAID_MS);
+  if (why) saidTimer = setTimeout(() => afterPress(() => { if (said === mine) say(key, ""); }), SAID_MS);
   render();
 }
 
