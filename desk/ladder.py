@@ -21,7 +21,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +34,7 @@ STEPS_MAX = 20
 OFFICER = re.compile(r"[a-z0-9-]{1,24}")
 ANY = "*"
 SITES = (ANY, "public", "school")
+FILES = ("recording",)  # of an officer's settings: they name a file, beside the ladder if not from the root
 
 
 class LadderError(ValueError):
@@ -90,7 +91,7 @@ def read(path: Path) -> Plan:
         document = read_toml(path, DOCUMENTED)
     except PrivateFileError as error:
         raise LadderError(str(error)) from None
-    return parse(document, str(path))
+    return _with_files(parse(document, str(path)), path.parent)
 
 
 def parse(document: Mapping[str, Any], where: str = "ladder") -> Plan:
@@ -111,6 +112,17 @@ def parse(document: Mapping[str, Any], where: str = "ladder") -> Plan:
     if unused:
         raise LadderError(f"{where}: officer {min(unused)!r}: no step tells them: add one, or take them out")
     return Plan(found, officers)
+
+
+def _with_files(plan: Plan, folder: Path) -> Plan:
+    """A service starts in another folder than a trial: a file is looked for beside the one that names it."""
+    beside = {
+        name: {
+            key: str(folder / one) if key in FILES and isinstance(one, str) else one for key, one in settings.items()
+        }
+        for name, settings in plan.officers.items()
+    }
+    return replace(plan, officers=beside)
 
 
 def _ladder(given: Any, where: str, officers: Mapping[str, Any]) -> Ladder:

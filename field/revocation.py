@@ -172,7 +172,7 @@ def revoke(out: Path, device_id: str) -> list[str]:
     shutil.move(folder, kept)
     return [
         f"{device_id}: certificate {serial:x} revoked; its folder is now {kept}",
-        f"bring {broker} and {out / 'centre' / 'keys.json'} to their hosts, and restart the broker there",
+        f"bring {broker} and {keys} to their hosts; send mosquitto there a SIGHUP, then restart it",
         f"for a new board of that name: make provision again, then make flash CONFIG={shlex.quote(str(folder))}",
     ]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,21 @@ def test_the_first_ladder_that_fits_is_taken(tmp_path: Path) -> None:
     assert "secret" not in repr(plan)
     for name, settings in plan.officers.items():
         make(name, settings)
+
+
+def test_a_recording_lies_beside_the_file_that_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service runs in another folder than a trial. Red without `_with_files`: the message names no folder."""
+    monkeypatch.chdir(tmp_path.parent)
+    telephone = '[officer.duty]\nhow = "sip"\nto = "sip:102@pbx.example"\nrecording = "call.wav"\n'
+    steps = '[[ladder]]\nsteps = [{after_s = 15, tell = "desks"}, {after_s = 30, tell = "duty"}]\n'
+    settings = ladder.read(written(tmp_path, telephone + steps)).officers["duty"]
+    with pytest.raises(OfficerError, match=re.escape(f"recording: {tmp_path / 'call.wav'}: No such file")):
+        make("duty", settings)
+    with wave.open(str(tmp_path / "call.wav"), "wb") as file:
+        file.setframerate(8000)
+        file.setsampwidth(2)
+        file.setnchannels(1)
+    make("duty", settings)
 
 
 def test_without_a_file_the_desks_ring_louder_and_that_is_all() -> None:
