@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -86,6 +87,47 @@ def test_a_double_click_is_one_step(server: FakeDesk, desk: DeskPage) -> None:
     assert [path for path, _ in server.posts] == ["incidents/park-01-17-1/accept"]
     mouse.click(box["x"] + 9, box["y"] + 9)  # the control
     desk.becomes("park-02-3-1", "accepted")
+
+
+PRESS = """() => {
+  const accept = document.querySelector("[data-testid=strip-accept]");
+  const point = (name) => accept.dispatchEvent(new PointerEvent(name, { bubbles: true }));
+  const at = { top: accept.getBoundingClientRect().top };
+  window.pressAt = at;
+  new MutationObserver(() => {
+    if (accept.getBoundingClientRect().top !== at.top) at.moved ??= performance.now();
+  }).observe(document.body, { attributes: true, childList: true, characterData: true, subtree: true });
+  window.letGo = () => { at.up = performance.now(); point("pointerup"); };
+  at.down = performance.now();
+  point("pointerdown");
+}"""
+
+ANSWERED = """async () => {
+  const { get } = await import("/static/js/api.js");
+  get("/api/config").then(() => { pressAt.moved ??= performance.now(); });
+}"""
+
+
+@pytest.mark.parametrize(("what", "is_held"), [("feed", False), ("lost", False), ("answer", True)])
+def test_nothing_moves_from_under_a_button_that_is_down(
+    server: FakeDesk, desk: DeskPage, what: str, is_held: bool
+) -> None:
+    """A banner comes above it: the click would fall on what is there then. What is held longer holds nothing up. Red
+    where feed.js takes a message, or its end, or api.js an answer, at once; the held ones without PRESS_MAX_MS."""
+    server.put(incident("park-01-17-1"))
+    expect(desk.get("strip")).to_have_count(1)
+    desk.page.evaluate(PRESS)
+    if what == "feed":
+        server.say_desk(broker=False)
+    elif what == "lost":
+        server.hang_up()
+    else:
+        desk.page.evaluate(ANSWERED)
+    if not is_held:
+        desk.page.evaluate("letGo()")
+    desk.until(lambda: desk.page.evaluate("pressAt.moved"), "the banner")
+    at = desk.page.evaluate("pressAt")
+    assert at["moved"] >= min(at.get("up", math.inf), at["down"] + 499), at
 
 
 def test_what_waits_stands_above_what_is_taken_and_a_new_call_moves_nothing(server: FakeDesk, desk: DeskPage) -> None:

@@ -1,5 +1,7 @@
 // Requests to the desk's server: same origin, JSON, with a time limit.
 
+import { released } from "./dom.js";
+
 const LIMIT_MS = 10000;
 let onUnauthorized = () => {};
 
@@ -36,13 +38,20 @@ export async function send(method, path, body, type = "application/json", limitM
   throw new Refused(answer.status, (await answer.json().catch(() => null)) ?? {}, answer.headers);
 }
 
-export const get = async (path) => (await send("GET", path)).json();
+/** What comes of a request, when no mouse button is down. */
+async function settled(request, read) {
+  try {
+    return await read(await request);
+  } finally {
+    await released();
+  }
+}
+
+export const get = (path) => settled(send("GET", path), (answer) => answer.json());
 
 /** Resolves to the answer's document, or null if it has none. */
-export async function post(path, body = {}) {
-  const answer = await send("POST", path, body);
-  return answer.status === 204 ? null : answer.json().catch(() => null);
-}
+export const post = (path, body = {}) =>
+  settled(send("POST", path, body), (answer) => (answer.status === 204 ? null : answer.json().catch(() => null)));
 
 /** "?a=1&b=2" of what is not empty. */
 export function query(values) {

@@ -84,22 +84,45 @@ export function button(properties, act, ...children) {
   return el("button", { type: "button", ...properties, on: { click: once } }, ...children);
 }
 
-let pressed = false;
-const waiting = new Set();
+const PRESS_MAX_MS = 500; // a hand takes 50 to 300; what is held longer (a map, the button to speak) holds nothing up
 
-/** Does it soon, and not while a mouse button is down: what moves then is gone from under it, and the click is lost. */
-export function afterPress(act) {
-  setTimeout(() => (pressed ? waiting.add(act) : act()));
+let pressed = false;
+let limit = 0;
+let waiting = [];
+
+/** Does it, but not while a mouse button is down: what it moves is gone from under it, and the click is lost. All that
+ * comes from the server or a clock goes through here, and keeps its order. */
+export function unpressed(act) {
+  if (pressed || waiting.length) waiting.push(act);
+  else act();
 }
+
+/** Resolves when no mouse button is down. */
+export const released = () => new Promise(unpressed);
+
+/** For what a press itself sets off (it takes the focus from a field): does it soon. */
+export const afterPress = (act) => setTimeout(() => unpressed(act));
 
 function letGo() {
   pressed = false;
   setTimeout(() => { // behind the click
-    for (const act of waiting) act();
-    waiting.clear();
+    if (pressed) return;
+    const due = waiting;
+    waiting = [];
+    for (const act of due) {
+      try {
+        act();
+      } catch (error) {
+        reportError(error); // the others are done all the same
+      }
+    }
   });
 }
 
-document.addEventListener("pointerdown", () => { pressed = true; }, true);
+document.addEventListener("pointerdown", () => {
+  pressed = true;
+  clearTimeout(limit);
+  limit = setTimeout(letGo, PRESS_MAX_MS);
+}, true);
 for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, letGo, true);
 window.addEventListener("blur", letGo); // it can be let go outside

@@ -1,6 +1,7 @@
 // The live feed: a WebSocket that tells what changed; after each connect everything is read anew.
 
 import { get, incidentPath } from "./api.js";
+import { unpressed } from "./dom.js";
 import { putColumn, putIncident, resyncColumns, resyncIncidents, store, tell } from "./store.js";
 import { nowMs, setServerTime } from "./time.js";
 
@@ -86,8 +87,10 @@ function connect() {
     } catch {
       return;
     }
-    take(message);
-    during?.push(message);
+    unpressed(() => {
+      take(message);
+      during?.push(message);
+    });
   };
   mine.onclose = () => lost(mine);
 }
@@ -95,7 +98,7 @@ function connect() {
 function lost(mine) {
   if (socket !== mine) return;
   socket = null;
-  setDesk(false);
+  unpressed(() => setDesk(false));
   if (!wanted) return;
   setTimeout(async () => {
     await askWho().catch(() => {}); // a feed that is refused does not say why: perhaps the session is over

@@ -5,7 +5,7 @@ import * as account from "./account.js";
 import { Refused, get, post, setUnauthorized } from "./api.js";
 import * as audit from "./audit.js";
 import * as columns from "./columns.js";
-import { plain, setAttribute, setText } from "./dom.js";
+import { plain, setAttribute, setText, unpressed } from "./dom.js";
 import * as feed from "./feed.js";
 import { chooseLanguage, has, onLanguage, t } from "./i18n.js";
 import * as keyLine from "./key-line.js";
@@ -268,7 +268,7 @@ async function begin() {
   await chooseLanguage(id("language"));
   showView(store.view);
   setUnauthorized(() => { if (id("login").hidden) enter().catch(() => {}); });
-  setInterval(everySecond, 1000);
+  setInterval(() => unpressed(everySecond), 1000);
   everySecond();
   sound.audio();
   await enter();
