@@ -97,6 +97,7 @@ class Listener:
             self._strangers[peer] = connection
             self._cut_oldest()
             self._begin(self._serve(connection, peer))
+            await asyncio.sleep(0)  # a burst is accepted without a pause, and what was cut is closed in one only
 
     async def _serve(self, connection: _Connection, peer: Peer) -> None:
         """Hand it over, and see to it that somebody speaks on it in time."""
