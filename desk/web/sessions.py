@@ -85,7 +85,7 @@ class Sessions:
             now_s = self._now_s()
             self._open = {key: session for key, session in self._open.items() if session.until_s > now_s}
             mine = [key for key, session in self._open.items() if session.name == account.name]
-            for key in mine[: len(mine) + 1 - SESSIONS_MAX]:
+            for key in mine[: max(0, len(mine) + 1 - SESSIONS_MAX)]:
                 del self._open[key]
             browser = browser[:BROWSER_MAX]
             self._open[_digest(token)] = Session(

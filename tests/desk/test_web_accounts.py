@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterator
 from http.cookies import SimpleCookie
@@ -16,12 +18,12 @@ from typing import Any, cast
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from argon2 import PasswordHasher
-from desk_rig import PASSWORD, Answer, DeskRig, add_account, audited
+from desk_rig import PASSWORD, WAIT_S, Answer, DeskRig, add_account, audited, wait_for
 
 from desk.evidence import DESK, Signers
 from desk.rollout.alone import alone
 from desk.web import retired, roles
-from desk.web.accounts import AccountError, Accounts
+from desk.web.accounts import Account, AccountError, Accounts
 from desk.web.guard import KNOWN_COOKIE, Guard
 from desk.web.key import Key
 from desk.web.second_factor import SecondFactors
@@ -29,6 +31,7 @@ from desk.web.sessions import (
     ADDRESS_TRIES,
     COOKIE,
     DELAY_S,
+    SESSIONS_MAX,
     TRIES,
     TRY_WINDOW_S,
     VALID_S,
@@ -177,6 +180,8 @@ def took_s(desk: DeskRig, status: int = 204, headers: dict[str, str] | None = No
 
 
 SLOW_S = 1.0
+WAITING = 40  # what two checks of 0.1 s at once have done in 2 s
+SENT_AWAY = 20
 
 
 @pytest.fixture
@@ -214,15 +219,43 @@ def test_a_browser_that_was_logged_in_before_does_not_wait_for_what_strangers_tr
 
 
 def test_too_many_at_once_are_sent_away_and_known_browsers_are_not(
-    desk: DeskRig, monkeypatch: pytest.MonkeyPatch
+    proxied: DeskRig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    known = {"Cookie": f"{KNOWN_COOKIE}={cookie(desk.log_in(NAME))[KNOWN_COOKIE].value}"}
-    desk.forget()
-    monkeypatch.setattr("desk.web.login.WAITING_MAX", 0)
-    answer = desk.post("/api/login", {"name": NAME, "password": PASSWORD}, {"Cookie": "a=b"})
-    assert answer.status == 503 and answer.headers["Retry-After"]
-    monkeypatch.setattr("desk.web.login.WAITING_MAX", 1)
-    assert desk.post("/api/login", {"name": NAME, "password": PASSWORD}, known).status == 204
+    """A right login waited 63 s behind 300 wrong ones. Red with a WAITING_MAX that lets more wait than are checked in
+    two seconds, with an AT_ONCE of more than 128 MiB, and where known browsers stand in the strangers' line."""
+    known = {"Cookie": f"{KNOWN_COOKIE}={cookie(proxied.log_in(NAME))[KNOWN_COOKIE].value}"}
+    proxied.forget()
+    begun, over = [], threading.Event()
+
+    def check(accounts: Accounts, name: str, password: str) -> Account | None:
+        if password == PASSWORD:
+            return accounts.find(name)
+        begun.append(name)
+        over.wait(WAIT_S)
+        return None
+
+    monkeypatch.setattr(Accounts, "check", check)
+    wrong = json.dumps({"name": "x", "password": "y"}).encode()
+    headers = {"Content-Type": "application/json", "Origin": proxied.origin, "Cookie": "a=b"}
+    busy: list[Answer] = []
+
+    async def ask(number: int) -> int:
+        address = {"X-Forwarded-For": f"198.51.100.{number}"}
+        answer = await proxied._ask("POST", "/api/login", wrong, {**headers, **address})
+        busy.extend([answer] * (answer.status == 503))
+        return answer.status
+
+    async def all_at_once() -> list[int]:
+        return await asyncio.gather(*map(ask, range(WAITING + SENT_AWAY)))
+
+    waiting = asyncio.run_coroutine_threadsafe(all_at_once(), proxied._loop)
+    try:
+        wait_for(lambda: len(busy) >= SENT_AWAY, "those who are too many to be sent away")
+        assert all(answer.headers["Retry-After"] for answer in busy) and len(begun) <= 2
+        assert proxied.post("/api/login", {"name": NAME, "password": PASSWORD}, known).status == 204
+    finally:
+        over.set()
+    assert set(waiting.result(WAIT_S)) == {401, 503}
 
 
 def test_who_came_and_who_tried_is_written_down(desk: DeskRig, folder: Path) -> None:
@@ -464,15 +497,19 @@ def test_a_session_is_over_in_time(folder: Path) -> None:
     assert len(json.loads((folder / "sessions.json").read_text())) == 1  # the old one went
 
 
-def test_there_is_an_end_to_the_number_of_sessions(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("desk.web.sessions.SESSIONS_MAX", 3)
+def test_there_is_an_end_to_the_number_of_sessions(folder: Path) -> None:
+    """Of one account: 500 logins of one ended those of all. Red without an end, with one for all accounts, and where
+    the end comes before that number."""
     accounts = accounts_in(folder)
-    accounts.add(NAME, PASSWORD)
-    account = accounts.find(NAME)
-    assert account
+    for name in (NAME, "other"):
+        accounts.add(name, PASSWORD)
+    anna, other = map(accounts.find, (NAME, "other"))
+    assert anna and other
     sessions = Sessions(folder, accounts)
-    tokens = [sessions.open(account) for _ in range(4)]
-    assert [sessions.find(token) is not None for token in tokens] == [False, True, True, True]
+    others = sessions.open(other)
+    tokens = [sessions.open(anna) for _ in range(SESSIONS_MAX + 1)]
+    assert [sessions.find(token) is not None for token in tokens] == [False] + [True] * SESSIONS_MAX
+    assert sessions.find(others) == other and SESSIONS_MAX <= 20
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', '{"a": ["b", "c"]}', "\udcff"])
