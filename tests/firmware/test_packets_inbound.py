@@ -1,19 +1,27 @@
 # mypy: allow-untyped-calls
 """The stream of bytes that a broker sends: cut into packets whatever the splits, bounded whatever the broker."""
 
+import inspect
+import os
 import random
+import subprocess
+from binascii import crc32, hexlify
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import umqtt_versions  # noqa: F401  (umqtt.simple for CPython)
+from column_probe import need
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware import packets
-from firmware.packets import RX_MAX_BYTES, SKIP_MAX_BYTES, BadPacket, Inbound, Packets
+from firmware.packets import PUBLISH, RX_MAX_BYTES, SKIP_MAX_BYTES, BadPacket, Inbound, Packets
+from tools import toolbox
 
+ROOT = Path(__file__).resolve().parents[2]
 FUZZ_INPUTS = 20_000
+DEVICE_INPUTS = 3_000  # on each MicroPython, others each time; INPUTS=60000 by hand: a minute
 BUFFER_BYTES = RX_MAX_BYTES + 5
 
 
@@ -152,26 +160,37 @@ def test_a_length_that_is_longer_than_it_needs_to_be_is_still_a_length() -> None
     assert through([b"\xd0\x80\x00", b"\xd0\x00"]) == [b"\xd0\x80\x00", b"\xd0\x00"]
 
 
-def fuzz(one: Packets, seed: int, inputs: int) -> dict[str, int]:
-    """How often each outcome was seen; anything else but BadPacket leaves as it is."""
+def mutated(dice: random.Random) -> bytes:
+    data = bytearray(dice.choice(PACKETS[:5]) if dice.random() < 0.7 else dice.randbytes(dice.randint(1, 40)))
+    for _ in range(dice.randint(0, 3)):
+        data[dice.randrange(min(len(data), 12))] = dice.randrange(256)
+    if dice.random() < 0.3:
+        data[0] = PUBLISH | dice.randrange(16)
+    return bytes(data) + dice.randbytes(dice.randint(0, 8))
+
+
+def outcome(one: Packets, data: bytes) -> tuple[int, int, int, int]:
+    """How many packets, publishes and BadPackets come of it, and a sum over their bytes; anything else that is raised
+    leaves as it is. MicroPython runs this, too."""
+    cut = publishes = total = 0
+    try:
+        for packet in feed(Inbound(), data):
+            cut += 1
+            total = crc32(packet, total)
+            if packet[0] & 0xF0 == PUBLISH:
+                topic, payload, _ = one.received(packet)
+                assert len(topic) + len(payload) < len(packet)
+                publishes += 1
+                total = crc32(payload, crc32(topic, total))
+    except BadPacket:
+        return cut, publishes, 1, total
+    return cut, publishes, 0, total
+
+
+def fuzz(one: Packets, seed: int, inputs: int) -> list[int]:
+    """How often each outcome was seen."""
     dice = random.Random(seed)
-    seen = {"packets": 0, "publishes": 0, "bad": 0}
-    for _ in range(inputs):
-        data = bytearray(dice.choice(PACKETS[:5]) if dice.random() < 0.7 else dice.randbytes(dice.randint(1, 40)))
-        for _ in range(dice.randint(0, 3)):
-            data[dice.randrange(min(len(data), 12))] = dice.randrange(256)
-        data += dice.randbytes(dice.randint(0, 8))
-        inbound = Inbound()
-        try:
-            for packet in feed(inbound, bytes(data)):
-                seen["packets"] += 1
-                if packet[0] & 0xF0 == packets.PUBLISH:
-                    topic, payload, _ = one.received(packet)
-                    assert len(topic) + len(payload) < len(packet)
-                    seen["publishes"] += 1
-        except BadPacket:
-            seen["bad"] += 1
-    return seen
+    return [sum(column) for column in zip(*(outcome(one, mutated(dice))[:3] for _ in range(inputs)), strict=True)]
 
 
 def coder() -> Packets:
@@ -182,7 +201,7 @@ def coder() -> Packets:
 
 def test_no_input_raises_anything_but_bad_packet() -> None:
     seen = fuzz(coder(), 1, FUZZ_INPUTS)
-    assert min(seen.values()) > FUZZ_INPUTS // 100, f"the fuzzing reaches too little: {seen}"
+    assert min(seen) > FUZZ_INPUTS // 100, f"the fuzzing reaches too little: {seen}"
 
 
 def test_the_fuzzing_finds_an_uncaught_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,3 +215,74 @@ def test_the_fuzzing_finds_an_uncaught_error(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(Packets, "received", naked)
     with pytest.raises(AssertionError):
         fuzz(coder(), 1, 2000)
+
+
+DEVICE = """
+import sys
+from binascii import crc32, unhexlify
+sys.path[:0] = [{root!r}, {libraries!r}]
+from firmware.packets import BadPacket, Inbound, Packets
+PUBLISH, BUFFER_BYTES = {publish}, {buffer}
+
+{feed}
+
+{outcome}
+
+def naked(self, packet):
+    self._wire.offer(packet)
+    self._client.wait_msg()
+    return b"", b"", b""
+
+one = Packets(b"c", None, None, 12, b"w", b"off")
+one.connect()
+{broken}
+while True:
+    line = sys.stdin.readline().strip()
+    if not line:
+        break
+    try:
+        print(outcome(one, unhexlify(line)))
+    except Exception as error:
+        print(repr(error))
+"""
+
+
+def on_device(runtime: str, inputs: list[bytes], broken: str = "") -> list[str]:
+    """What comes of each on the real MicroPython."""
+    need(runtime)
+    script = DEVICE.format(
+        root=str(ROOT),
+        libraries=str(toolbox.device_libraries()),
+        publish=PUBLISH,
+        buffer=BUFFER_BYTES,
+        feed=inspect.getsource(feed),
+        outcome=inspect.getsource(outcome),
+        broken=broken,
+    )
+    lines = b"".join(hexlify(data) + b"\n" for data in inputs)
+    command = [*toolbox.require(runtime), "-c", script]
+    done = subprocess.run(command, input=lines, capture_output=True, timeout=300, check=True)
+    return done.stdout.decode().splitlines()
+
+
+@pytest.mark.micropython
+@pytest.mark.parametrize("runtime", ["micropython", "micropython32"])
+def test_the_same_comes_of_mutated_packets_on_micropython(runtime: str) -> None:
+    """Nothing but BadPacket, and what CPython makes of them. Red when `received` neither looks for QoS 2 nor
+    catches umqtt's AssertionError."""
+    seed = int(os.environ.get("SEED") or random.randrange(10**6))
+    print(f"SEED={seed} does it again")
+    dice = random.Random(seed)
+    inputs = [mutated(dice) for _ in range(int(os.environ.get("INPUTS", DEVICE_INPUTS)))]
+    one = coder()
+    for data, found in zip(inputs, on_device(runtime, inputs), strict=True):
+        assert found == str(outcome(one, data)), data.hex()
+
+
+@pytest.mark.micropython
+@pytest.mark.parametrize("runtime", ["micropython", "micropython32"])
+def test_an_uncaught_error_on_micropython_is_found(runtime: str) -> None:
+    """Broken as above."""
+    dice = random.Random(1)
+    found = on_device(runtime, [mutated(dice) for _ in range(500)], "Packets.received = naked")
+    assert any("Error(" in line for line in found)
