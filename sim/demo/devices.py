@@ -93,7 +93,7 @@ class Devices(Running):
     def start(self) -> None:
         """Raises NotStarted, toolbox.ToolMissing."""
         with ExitStack() as life:
-            self._camera = RtspCamera({})
+            self._camera = RtspCamera({}, on_watched=self._watched)
             life.callback(self._camera.stop)
             if self._intercom is not None:
                 life.callback(self._intercom.close)
@@ -109,6 +109,11 @@ class Devices(Running):
         assert self._camera is not None
         named = {"rtsp": self._camera.address(PATH)}
         return named | ({"sip": self._intercom.address} if self._intercom is not None else {})
+
+    def _watched(self, count: int) -> None:
+        """In the camera's thread."""
+        if self._pillar is not None:
+            self._pillar.watchers.by_rtsp(count)
 
     def _happened(self, event: Event) -> None:
         """In the intercom's thread."""

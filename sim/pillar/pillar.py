@@ -152,7 +152,7 @@ class Pillar:
             "relay": self._relay,
             "open": self.intercom.open,
             "heard": round(self.intercom.heard, 2),
-            "watchers": self.watchers.count,
+            "watchers": self.watchers.all,
             "held": self.button.held,
             "stuck": self.button.stuck,
             "chatter": self.button.chattering,

@@ -1,4 +1,4 @@
-"""How many may look at one pillar at a time: each needs encoders of its own."""
+"""Who looks at one pillar. How many may at a time is limited: each needs encoders of its own."""
 
 from __future__ import annotations
 
@@ -20,6 +20,17 @@ class Watchers:
         self._changed, self._limit = changed, limit
         self._lock = threading.Lock()
         self.count = 0
+        self._by_rtsp = 0
+
+    @property
+    def all(self) -> int:
+        """With those of the camera beside this pillar."""
+        return self.count + self._by_rtsp
+
+    def by_rtsp(self, count: int) -> None:
+        """So many watch the camera beside this pillar, whose encoders are its own."""
+        self._by_rtsp = count
+        self._changed()
 
     @contextlib.contextmanager
     def place(self) -> Iterator[None]:

@@ -6,8 +6,11 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 from common.ports import HOST, free_port
 from common.running import Running
@@ -30,18 +33,26 @@ def as_cities_buy(pictures: str) -> str:
 
 class RtspCamera(Running):
     """On one port (0: a free one) for as long as it lives. `streams`: path -> pipeline, or [pipeline, pipeline of its
-    back channel]. `server`: the program that has them."""
+    back channel]. `server`: the program that has them. `on_watched`: called with how many watch, in a thread
+    of its own."""
 
     host = HOST
 
     def __init__(
-        self, streams: Mapping[str, str | list[str]], *login: str, server: Path = SERVER, port: int = 0
+        self,
+        streams: Mapping[str, str | list[str]],
+        *login: str,
+        server: Path = SERVER,
+        port: int = 0,
+        on_watched: Callable[[int], None] = lambda count: None,
     ) -> None:
         self._server = server
         self.streams = dict(streams)  # what is changed counts when it comes again
         self._login = login
         self.port = port or free_port()
+        self._on_watched = on_watched
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def address(self, path: str, host: str = HOST) -> str:
         return f"rtsp://{host}:{self.port}{path}"
@@ -57,6 +68,15 @@ class RtspCamera(Running):
         if self._process.stdout.readline() != UP:
             self.stop()
             raise NotStarted(f"the camera (GStreamer's RTSP server) did not start on port {self.port}")
+        self._reader = threading.Thread(target=self._read, args=(self._process.stdout,), daemon=True)
+        self._reader.start()
+
+    def _read(self, said: IO[str]) -> None:
+        """How many watch, until it is away."""
+        for line in said:
+            with suppress(ValueError):  # what a pipeline has to say
+                self._on_watched(int(line))
+        self._on_watched(0)
 
     def stop(self) -> None:
         """Away, without a word."""
@@ -64,6 +84,9 @@ class RtspCamera(Running):
         if process is not None:
             process.kill()
             process.wait()
+            if self._reader is not None:
+                self._reader.join()
+            self._reader = None
             assert process.stdout is not None
             process.stdout.close()
 

@@ -1,11 +1,13 @@
 """Run by GStreamer's own Python (tools/gstreamer.py), not by ours: its RTSP server, with the streams it is given.
 
 Arguments: port, JSON {path: pipeline, or [pipeline, that of ONVIF's back channel]}, and perhaps user and password.
-Prints "up" when it listens.
+Prints "up" when it listens, and then, whenever that changes, how many watch.
 """
 
 import json
 import sys
+import threading
+from typing import Any
 
 import gi
 
@@ -18,11 +20,34 @@ ROLE = "watcher"
 BACK = "depay_backchannel"  # an element's name, by which GStreamer knows a back channel
 
 
+class Watching:
+    """The clients that play. Who connects may only ask whether the stream is there, as a column does."""
+
+    def __init__(self, server: Any) -> None:
+        self._clients: set[Any] = set()
+        self._lock = threading.Lock()
+        server.connect("client-connected", self._connected)
+
+    def _connected(self, _: Any, client: Any) -> None:
+        client.connect("play-request", self._now, True)
+        for ends in ("pause-request", "teardown-request"):
+            client.connect(ends, self._now, False)
+        client.connect("closed", lambda client: self._now(client, None, False))
+
+    def _now(self, client: Any, _: Any, plays: bool) -> None:
+        with self._lock:  # GStreamer's threads
+            if plays == (client in self._clients):
+                return
+            (self._clients.add if plays else self._clients.remove)(client)
+            print(len(self._clients), flush=True)
+
+
 def main(port: str, streams: str, user: str | None = None, password: str | None = None) -> None:
     Gst.init(None)
     server = GstRtspServer.RTSPOnvifServer() if BACK in streams else GstRtspServer.RTSPServer()
     server.set_address("127.0.0.1")
     server.set_service(port)
+    Watching(server)
     if user is not None:
         auth = GstRtspServer.RTSPAuth()
         auth.set_supported_methods(GstRtsp.RTSPAuthMethod.DIGEST)
