@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
         password = _new_password(sentences)
         accounts.refuse(name, password, arguments.role)
         try:
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)  # for right input only
+            own_folder.made(folder)  # for right input only
         except OSError as error:
             raise SetupError(of_opening(error, folder / REGISTER_FILE).text) from None
         accounts.add(name, password, arguments.role)

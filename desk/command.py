@@ -283,7 +283,7 @@ def _rules(arguments: argparse.Namespace) -> Rules | None:
     """Raises OSError."""
     if arguments.record is None:
         return None
-    folder = _folder(arguments.record.resolve())
+    folder = own_folder.made(arguments.record.resolve())
     return Rules(folder, arguments.record_days, round(arguments.record_gb * GB), arguments.record_ahead)
 
 
@@ -329,7 +329,7 @@ def _guard(arguments: argparse.Namespace, folder: Path, on_request: OnRequest = 
             f"--listen {arguments.listen[0]} is not this machine only: that needs --tls-cert and --tls-key, or "
             "--insecure-http behind a proxy that encrypts"
         )
-    key = Key(_folder(folder))
+    key = Key(own_folder.made(folder))
     sessions = Sessions(folder, accounts, nobody=Account("", roles.CHIEF, key.text))
     encrypted, proxies = arguments.tls_cert is not None, tuple(arguments.trusted_proxy)
     required = outside or two_factors
@@ -343,11 +343,6 @@ def _encryption(arguments: argparse.Namespace) -> ssl.SSLContext | None:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     broker_options.load_pair(context, tls_cert=arguments.tls_cert, tls_key=arguments.tls_key)
     return context
-
-
-def _folder(path: Path) -> Path:
-    path.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return path
 
 
 # The command line

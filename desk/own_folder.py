@@ -12,6 +12,12 @@ from desk.register_file import REGISTER_FILE, read_only
 from desk.trouble import of_register
 
 
+def made(folder: Path) -> Path:
+    """The folder, made if it is missing, for its owner only; one that is there already stays as it is."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
 def check(folder: Path, *, may_be_new: bool = False) -> None:
     """Raises SetupError: it is no folder, or is not there."""
     if folder.is_dir() or (may_be_new and not folder.exists()):

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from desk import evidence, trouble
+from desk import evidence, own_folder, trouble
 from desk.disk import has_no_room
 from desk.evidence import Chain
 from desk.ledger import NEVER_S, Column, Decision, Incident, Ledger, Waiting, milliseconds
@@ -226,7 +226,7 @@ class Register(Reading):
         if path.is_dir():  # SQLite takes it for one that may not be read
             raise RegisterError(f"{path}: is no file: put a backup in its place, or move it away")
         try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            own_folder.made(path.parent)
             path.touch(mode=0o600)
             self._lock = lock(path)
         except OSError as error:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+from desk import own_folder
 from desk.rollout.plan import Column, Limits, Plan
 
 FILE = "rollout.sqlite"
@@ -24,8 +25,7 @@ class Book:
     """Raises sqlite3.Error when the disk refuses."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._db = sqlite3.connect(folder / FILE, timeout=30)
+        self._db = sqlite3.connect(own_folder.made(folder) / FILE, timeout=30)
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)

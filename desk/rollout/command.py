@@ -28,7 +28,7 @@ from common import release as releases
 from common.arguments import EXIT_USAGE, Parser, add_language
 from common.release import Release, ReleaseError
 from common.sentences import Sentences
-from desk import broker_options
+from desk import broker_options, own_folder
 from desk.broker_options import SetupError
 from desk.column_keys import ColumnKeys
 from desk.private_file import PrivateFileError
@@ -69,7 +69,7 @@ def _start(arguments: argparse.Namespace, said: Said) -> int:
     broker_options.check(arguments)
     login = broker_options.login(arguments)
     offer: Offer = Renewals(arguments.renewals) if arguments.renewals else OneRelease(_release(arguments))
-    arguments.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    own_folder.made(arguments.folder)
     over = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: over.set())

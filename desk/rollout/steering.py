@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from common import release as releases
 from common.home import ROOT
 from common.release import ReleaseError
+from desk import own_folder
 from desk.ledger import LedgerError
 from desk.rollout import plan as rules
 from desk.rollout.alone import is_running
@@ -145,7 +146,7 @@ class Steering:
         path = self._folder / f"{offer.version}-{offer.digest[:DIGITS]}"
         if (path / START_FILE).exists() or (path / FILE).exists():  # a folder alone is one that could not be begun
             raise LedgerError("there is a rollout of that release already", code="rollout-there")
-        path.mkdir(parents=True, mode=0o700, exist_ok=True)
+        own_folder.made(path)
         replace(path / START_FILE, json.dumps(Start(name, first, watch_s)._asdict()))
         self.look()
         return offer

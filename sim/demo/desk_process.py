@@ -12,11 +12,13 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.ports import HOST
 from common.running import Running
+from desk import own_folder
 from sim.real.flash_image import PROJECT
 from sim.real.process import die_with_parent
 
@@ -74,11 +76,11 @@ class DeskProcess(Running):
         """Returns when its page can be had. Does nothing if it runs. Raises DeskError."""
         if self.running:
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        own_folder.made(self.folder)
         command = [sys.executable, "-m", "desk", "--broker", self._broker, "--name", self.name,
                    "--folder", str(self.folder.resolve()), "--listen", f"{HOST}:{self._listen}",
                    *self._arguments]  # fmt: skip
-        with self.log_path.open("ab") as log:
+        with open(self.log_path, "ab", opener=partial(os.open, mode=0o600)) as log:
             self._process = subprocess.Popen(
                 command,
                 cwd=PROJECT,

@@ -13,6 +13,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urljoin
@@ -154,9 +155,14 @@ def test_which_view_it_is(terminal: bool, arguments: list[str], wanted: str, mon
     assert played == [wanted]
 
 
-def test_a_desk_that_cannot_start_says_why(tmp_path: Path) -> None:
+def test_a_desk_that_cannot_start_says_why(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Its folder is its owner's only, whatever the shell leaves open, as the desk's own; red with a plain `mkdir`, or
+    a plain `open`, in DeskProcess."""
+    request.addfinalizer(partial(os.umask, os.umask(0)))
+    desk = DeskProcess(tmp_path / "new", "127.0.0.1", 1, arguments=["--nonsense"])
     with pytest.raises(DeskError, match=r"(?s)did not start .*unrecognized arguments: --nonsense"):
-        DeskProcess(tmp_path, "127.0.0.1", 1, arguments=["--nonsense"]).start()
+        desk.start()
+    assert [path.stat().st_mode & 0o777 for path in (desk.folder, desk.log_path)] == [0o700, 0o600]
 
 
 @pytest.mark.parametrize(("variable", "wanted"), [("DISPLAY", True), ("WAYLAND_DISPLAY", True), ("TERM", False)])
