@@ -21,6 +21,7 @@ FILES_MAX = 1024  # of `select`
 FILES_KEPT = 300  # for the register, the broker, cameras and what else there is
 STRANGERS_MAX = 200  # connections on which nobody has shown yet who they are; the oldest go
 MEMBERS_MAX = 400
+FILES_NEEDED = FILES_KEPT + STRANGERS_MAX + MEMBERS_MAX
 BACKLOG = 1024
 SPEAK_S = 10.0  # until the first request is there, TLS included
 HANDSHAKE_S = 5.0
@@ -43,6 +44,12 @@ class Listener:
 
     async def start(self, host: str, port: int) -> None:
         """Raises OSError."""
+        if (allowed := files_allowed()) < FILES_NEEDED:
+            log.warning(
+                "only %d files may be open, and %d are needed: strangers' connections can keep browsers out: raise the "
+                "limit (LimitNOFILE= in the unit, ulimit -n in a terminal)",
+                allowed, FILES_NEEDED,
+            )  # fmt: skip
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, proto, _, address in dict.fromkeys(found):
@@ -115,14 +122,15 @@ class Listener:
             connection.cut()
 
     def _cut_oldest(self) -> None:
-        limit = min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], FILES_MAX) - FILES_KEPT
+        allowed = files_allowed()
+        limit = allowed - min(FILES_KEPT, allowed // 3)
         strangers, members = min(STRANGERS_MAX, limit // 3), min(MEMBERS_MAX, limit * 2 // 3)
         for connections, most in ((self._strangers, strangers), (self._members, members)):
             if len(connections) <= most:
                 continue
             for peer in [peer for peer, one in connections.items() if one.has_ended]:
                 del connections[peer]
-            while len(connections) > max(most, 1):
+            while len(connections) > most:
                 connections.popitem(last=False)[1].cut()
 
     def _tell(self, trouble: str) -> None:
@@ -130,6 +138,11 @@ class Listener:
         if trouble != self._trouble:
             log.warning("%s", trouble or "connections can be taken again")
         self._trouble = trouble
+
+
+def files_allowed() -> int:
+    """How many this process may have open, as far as they are of use."""
+    return min(resource.getrlimit(resource.RLIMIT_NOFILE)[0], FILES_MAX)
 
 
 class _Connection:

@@ -93,7 +93,7 @@ def test_a_relay_that_stays_open_is_not_waited_for_in_vain(
 def test_a_missing_tool_is_a_failure_under_strict_and_else_a_skip(
     monkeypatch: pytest.MonkeyPatch, strict: bool
 ) -> None:
-    from column_probe import need
+    from column_probe import need, need_here
 
     from tools import toolbox
 
@@ -107,5 +107,7 @@ def test_a_missing_tool_is_a_failure_under_strict_and_else_a_skip(
     try:
         with pytest.raises(outcome, match="mosquitto is missing: make tools"):  # type: ignore[call-overload]
             need("mosquitto")
+        with pytest.raises(outcome, match="!!! NOT TESTED: no unheard-of here"):  # type: ignore[call-overload]
+            need_here("unheard-of")
     finally:
         toolbox.find.cache_clear()

@@ -125,6 +125,13 @@ def test_who_is_logged_in_is_not_ended_for_strangers(desk: DeskRig) -> None:
         assert desk.get("/api/incidents").status == 200 and not feed.socket.closed
 
 
+def test_few_files_are_shared_out(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red where FILES_KEPT is kept whole: of 256 nothing was left, and one connection ended the other."""
+    monkeypatch.setattr(listener, "files_allowed", lambda: 256)
+    with idle(desk.origin, 50) as opened:
+        assert desk.get("/").status == 200 and not any(map(has_ended, opened))
+
+
 def test_a_connection_on_which_nobody_speaks_ends(desk: DeskRig, monkeypatch: pytest.MonkeyPatch) -> None:
     assert listener.HANDSHAKE_S <= listener.SPEAK_S <= MOST_S
     assert listener.STRANGERS_MAX + listener.MEMBERS_MAX + listener.FILES_KEPT <= listener.FILES_MAX

@@ -6,12 +6,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
-from column_probe import need
+from column_probe import need, need_here
 from contract_examples import DOCS
 from update_rig import OLD_FILES, ROOT_FILES, made, put, put_key
 
@@ -31,9 +30,7 @@ class Signer:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self._tool = folder, toolbox.require(need("pkcs11-tool"))
-        self._openssl = shutil.which("openssl")
-        if self._openssl is None:
-            pytest.skip("!!! NOT TESTED: no openssl here")
+        self._openssl = need_here("openssl")
         (folder / "tokens").mkdir()
         (folder / "softhsm2.conf").write_text(f"directories.tokendir = {folder / 'tokens'}\n")
         start = "pkcs11-tool --module LIBRARY.so"

@@ -103,7 +103,7 @@ NAMES = re.compile(
     r"|config(?= --)|test-01|nko|sos-columns|chmod \+r|keepalive|make accept|sha256sum|Linux|ls|macOS"
     r"|pip config list|make tools|pip|apt-get|venv|python3-venv|Python|Debian|main|noexec|sha256|amd64|unix|LittleFS"
     r"|micropython(?:32)?|cpython|chromium(?:-headless-shell)?|nginx|kamailio|opensc|softhsm2|pkcs11-tool|gstreamer|baresip"
-    r"|amqtt|esp32|(?:press|hang|wave|tamper|simulator)(?=: )"
+    r"|LimitNOFILE|ulimit|amqtt|esp32|(?:press|hang|wave|tamper|simulator)(?=: )"
     r"|check|head|key|add|true|false|public|school|Wi-Fi|X-Forwarded-For|ADC\d|GPIO\w+|gateway|address|centre|token|url"
     r"|language|how|to|timeout_s|ring_s|name|fleet|tell|geo|configuration|account|desk-1|openssl|esptool|ruff|mypy|make|sos|v|line|step)\b"
 )

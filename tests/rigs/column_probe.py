@@ -1,6 +1,7 @@
 """A column under test: a tiny firmware that shows what the column has to see, and a recorder of events."""
 
 import queue
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,16 @@ def need(tool: str) -> str:
         text = f"{tool} is missing: make tools"
         pytest.fail(text) if toolbox.STRICT else pytest.skip(text)
     return tool
+
+
+def need_here(program: str) -> str:
+    """The path of a program that only the machine itself can have; without it, as `need`."""
+    if path := shutil.which(program):
+        return path
+    text = f"!!! NOT TESTED: no {program} here"
+    if toolbox.STRICT:
+        pytest.fail(text)
+    pytest.skip(text)
 
 
 class Recorder:
