@@ -218,7 +218,7 @@ def conf_of(text: str) -> list[dict[str, str]]:
 @pytest.mark.parametrize("columns", [1, 19, 5000])
 def test_the_brokers_file_bounds_memory_queues_and_connections(columns: int) -> None:
     """What one column can fill is bounded, and a fleet of any size gets in. Red without a line of these limits; what
-    they do is tried on mosquitto (test_provisioned_broker.py), but for 256 MB and thousands of connections."""
+    they do is tried on mosquitto (test_provisioned_broker.py), with smaller numbers than 256 MiB and thousands."""
     broker, street, centre = conf_of(access.configuration(8883, 8884, columns))
     memory, packet = int(broker["memory_limit"]), int(broker["max_packet_size"])
     queue, queue_bytes = int(broker["max_queued_messages"]), int(broker["max_queued_bytes"])
@@ -234,6 +234,18 @@ def test_the_brokers_file_bounds_memory_queues_and_connections(columns: int) -> 
         assert port["require_certificate"] == "true" and port["crlfile"] == "revoked.crl"
     assert street["use_identity_as_username"] == street["use_username_as_clientid"] == "true"
     assert not {"use_identity_as_username", "use_username_as_clientid"} & set(centre)
+
+
+@pytest.mark.parametrize("language", ["", "ru", "kk"])
+def test_documentation_tells_the_limits_of_the_brokers_file(language: str) -> None:
+    broker, street, _ = conf_of(access.configuration(8883, 8884, 0))
+    text = (ROOT / "docs" / language / "provisioning.md").read_text("utf-8").replace("\N{NO-BREAK SPACE}", " ")
+    told = re.search(r"(?m)^- \*\*(?:Limits|Пределы|Шектер)\.\*\*.*\n(?:  .*\n)*", text)
+    assert told is not None
+    numbers = [int(number) for number in re.findall(r"\d+", re.sub(r"(?<=\d)[, ](?=\d{3})", "", told[0]))]
+    sizes = int(broker["max_packet_size"]) >> 10, int(broker["memory_limit"]) >> 20
+    queue = int(broker["max_queued_messages"]), int(broker["max_queued_bytes"]) >> 20
+    assert numbers == [*sizes, *queue, int(street["max_connections"])]
 
 
 def test_labels_show_markup_as_text() -> None:

@@ -4,6 +4,7 @@ mosquitto 2.0 and 2.1; and what a thief, who holds one column's flash, can do th
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -109,13 +110,14 @@ class Party:
         user: str | None = None,
         password: str | None = None,
         certificate: str | None = None,
+        keeps: bool = False,
     ) -> None:
         self.heard: list[str] = []
         self.outcome: Any = None
         self.lost = 0
         file = identity(fleet, certificate or name)
         is_centre = name == access.CENTRE
-        self.client = Client(CallbackAPIVersion.VERSION2, client_id=client_id or name)
+        self.client = Client(CallbackAPIVersion.VERSION2, client_id=client_id or name, clean_session=not keeps)
         self.client.tls_set(str(fleet.out / "ca/ca.pem"), f"{file}.pem", f"{file}.key")
         self.client.username_pw_set(user or name, password or secret(fleet, name))
         self.client.on_connect = self._connected
@@ -143,8 +145,8 @@ class Party:
         self.client.subscribe(topic, 1)
         wait_for(lambda: bool(done))
 
-    def publish(self, topic: str) -> None:
-        self.client.publish(topic, b"{}", 1).wait_for_publish(PATIENCE_S)
+    def publish(self, topic: str, payload: bytes = b"{}") -> None:
+        self.client.publish(topic, payload, 1).wait_for_publish(PATIENCE_S)
 
     def close(self) -> None:
         self.client.disconnect()
@@ -394,6 +396,91 @@ def test_one_certificate_is_one_session(fleet: Fleet, join: Callable[..., Party]
                 continue
         assert alive == 1
         delivers(join)
+
+
+def with_limits(fleet: Fleet, **limits: int) -> None:
+    """Small ones in the place of the first line of each, where its own take too long to fill."""
+    settings = fleet.broker / "mosquitto.conf"
+    text = settings.read_text()
+    for name, value in limits.items():
+        text, found = re.subn(rf"(?m)^{name} \d+$", f"{name} {value}", text, count=1)
+        assert found, f"no {name}"
+    settings.write_text(text)
+
+
+def has_room_for(port: int, connections: int) -> None:
+    """So many more, that say nothing, and no further one."""
+    with ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(("127.0.0.1", port))) for _ in range(connections + 3)]
+        wait_for(lambda: all(map(is_closed, idle[connections:])))
+        assert not any(map(is_closed, idle[:connections]))
+
+
+def is_closed(connection: socket.socket) -> bool:
+    try:
+        return connection.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except ConnectionError:
+        return True
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_connections_are_bounded(fleet: Fleet, join: Callable[..., Party], version: str) -> None:
+    """The control centre's by its file's own number. Red without either `max_connections`."""
+    with_limits(fleet, max_connections=5)
+    with started(fleet, version=version):
+        parties = join("one"), join(access.CENTRE)
+        has_room_for(fleet.port, 5 - 1)
+        has_room_for(fleet.centre_port, access.CENTRE_CONNECTIONS - 1)
+        for party in parties:
+            assert party.is_in and not party.lost
+            party.close()
+
+
+def waiting(fleet: Fleet, join: Callable[..., Party], size: int) -> int:
+    """How many of nine messages the broker keeps while the centre is away."""
+    one, centre = join("one"), join(access.CENTRE, keeps=True)
+    centre.subscribe("sos/v1/+/+/#")
+    centre.close()
+    wait_for(lambda: not is_connected(fleet, access.CENTRE))
+    for _ in range(9):
+        one.publish(ALARM.format("one"), bytes(size))
+    centre = join(access.CENTRE, keeps=True)
+    one.publish("sos/v1/nko/one/event")
+    wait_for(lambda: "sos/v1/nko/one/event" in centre.heard)
+    for party in (one, centre):
+        party.close()
+    return centre.heard.count(ALARM.format("one"))
+
+
+def is_connected(fleet: Fleet, name: str) -> bool:
+    """By the broker's log."""
+    said = [line for line in (fleet.folder / "mosquitto.log").read_text().splitlines() if f" {name} " in line]
+    return "disconnected" not in said[-1]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_waits_for_a_desk_that_is_away_is_bounded(fleet: Fleet, join: Callable[..., Party], version: str) -> None:
+    """By number, and by bytes. Red without `max_queued_messages` (mosquitto's own are 1,000), or `max_queued_bytes`."""
+    with_limits(fleet, max_queued_messages=5, max_queued_bytes=20_000)
+    with started(fleet, version=version):
+        assert waiting(fleet, join, 2) == 5
+        assert waiting(fleet, join, 9_000) == 3
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_its_memory_is_bounded(fleet: Fleet, join: Callable[..., Party], version: str) -> None:
+    """Who fills it is thrown out. Red without `memory_limit`."""
+    with_limits(fleet, memory_limit=2 * MB)
+    with started(fleet, version=version):
+        thief, centre = join("two"), join(access.CENTRE)
+        for number in range(2 * MB // access.PACKET_MAX_BYTES * 2):
+            thief.client.publish(f"sos/v1/nko/two/fault/f{number}", bytes(access.PACKET_MAX_BYTES - 100), retain=True)
+        wait_for(lambda: thief.lost > 0)
+        assert centre.lost == 0 and "out of memory" in (fleet.folder / "mosquitto.log").read_text()
+        thief.close()
+        centre.close()
 
 
 def test_what_is_retained_survives_the_broker(fleet: Fleet, join: Callable[..., Party]) -> None:
