@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import configparser
+import contextlib
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import time
@@ -17,7 +19,7 @@ from typing import Any
 import aiohttp
 import pytest
 from column_probe import need, need_here
-from desk_rig import PASSWORD, WAIT_S, DeskRig, Speaker, add_account, audited, wait_for
+from desk_rig import NOBODY, PASSWORD, WAIT_S, DeskRig, Speaker, add_account, audited, wait_for
 from upkeep_rig import roster_document
 
 from common.ports import HOST, free_port
@@ -37,9 +39,10 @@ SYSTEMDS_BURST = 5
 
 
 class Proxy:
-    """nginx with the example's site, at `url`."""
+    """nginx with the example's site, at `url`, before what listens at `origin`. `changes`: texts of the site, and what
+    stands in their place."""
 
-    def __init__(self, folder: Path, desk: DeskRig) -> None:
+    def __init__(self, folder: Path, origin: str, changes: dict[str, str] | None = None) -> None:
         self.port, identity = free_port(), Authority(folder / "ca").server()
         site = SITE.read_text()
         for old, new in (
@@ -47,7 +50,8 @@ class Proxy:
             ("  listen [::]:443 ssl;\n", ""),
             ("/etc/nginx/desk.pem", str(identity.cert)),
             ("/etc/nginx/desk.key", str(identity.key)),
-            ("http://127.0.0.1:8080", desk.origin),
+            ("http://127.0.0.1:8080", origin),
+            *(changes or {}).items(),
         ):
             assert site.count(old) == 1, old
             site = site.replace(old, new)
@@ -92,11 +96,19 @@ def desk(tmp_path: Path, broker: Mosquitto) -> Iterator[DeskRig]:
 
 @pytest.fixture
 def proxy(tmp_path: Path, desk: DeskRig) -> Iterator[Proxy]:
+    with started(tmp_path, desk.origin) as running:
+        yield running
+
+
+@contextlib.contextmanager
+def started(folder: Path, origin: str, changes: dict[str, str] | None = None) -> Iterator[Proxy]:
     need("nginx")
-    running = Proxy(tmp_path, desk)
-    wait_for(lambda: answers(running), "nginx")
-    yield running
-    running.close()
+    running = Proxy(folder, origin, changes)
+    try:
+        wait_for(lambda: answers(running), "nginx")
+        yield running
+    finally:
+        running.close()
 
 
 def answers(proxy: Proxy) -> bool:
@@ -158,6 +170,32 @@ def test_health_is_told_to_whoever_watches(proxy: Proxy, desk: DeskRig, broker: 
     wait_for(lambda: not desk.server.desk.duty.connected, "the desk without a broker")
     status, told = asyncio.run(ask())
     assert status == 503 and not told["ok"] and told["why"]
+
+
+QUICKER = {
+    "client_header_timeout 10s;": "client_header_timeout 2s;", "client_body_timeout 10s;": "client_body_timeout 2s;",
+    "limit_conn desk_browsers 100;": "limit_conn desk_browsers 2;",
+}  # fmt: skip
+
+
+def test_the_sites_limits_are_in_force(tmp_path: Path) -> None:
+    """With less patience and fewer connections than the example has: red where one of the four is not in it, where its
+    number is another, and where nginx does not apply it there."""
+    assert "client_max_body_size 64k;" in SITE.read_text()
+    with started(tmp_path, f"http://{NOBODY}", QUICKER) as proxy, contextlib.ExitStack() as stack:
+        trusting = ssl._create_unverified_context()
+
+        def connect(says: str = "") -> ssl.SSLSocket:
+            plain = socket.create_connection((HOST, proxy.port), WAIT_S)
+            opened = stack.enter_context(trusting.wrap_socket(plain, server_hostname=SERVER))
+            opened.sendall(says.format(f"/ HTTP/1.1\r\nHost: {SERVER}\r\nContent-Length:").encode())
+            return opened
+
+        assert connect("POST {} 65537\r\n\r\n").recv(12) == b"HTTP/1.1 413"
+        silent, *half = connect(), connect("POST {} 65536\r\n\r\nx"), connect("POST {} 2\r\n\r\nx")
+        assert connect("GET {} 0\r\n\r\n").recv(12) == b"HTTP/1.1 503", "one too many"
+        assert [one.recv(12) for one in (silent, *half)] == [b"", b"", b""], "each is ended"
+        assert connect("GET {} 0\r\n\r\n").recv(12) == b"HTTP/1.1 502", "and there is room again"
 
 
 def test_health_is_broken_when_the_proof_is(tmp_path: Path, broker: Mosquitto, monkeypatch: pytest.MonkeyPatch) -> None:
