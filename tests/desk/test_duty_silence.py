@@ -10,6 +10,7 @@ from contract_examples import example
 from duty_rig import PATIENCE_S, PureDesk, Street, topic_of, until
 
 from desk.duty import Duty
+from desk.ledger import NEVER_S
 from desk.register import Register
 from desk.silence import BEAT_MAX_MS, Limits, Presence, Silence
 from sim.servers.broker import Mosquitto
@@ -142,6 +143,7 @@ def test_a_stored_last_will_counts(watch: Watch) -> None:
     watch.say("state", retain=True, state="offline", at=None)
     watch.wait(1_000)
     assert watch.kind == "offline"
+    assert watch.desk.ledger.columns[DEVICE].heard_s == NEVER_S, "by this the page knows that the time is not known"
 
 
 def test_without_a_broker_nobody_is_silent(watch: Watch) -> None:

@@ -85,6 +85,28 @@ def test_silence_has_one_name(server: FakeDesk, desk: DeskPage) -> None:
         expect(desk.get(f"column-{device_id}")).to_contain_text("Silent since ")
 
 
+def test_since_when_a_column_is_silent_is_said_as_far_as_it_is_known(server: FakeDesk, desk: DeskPage) -> None:
+    """A desk that began while it was silent said that all was well, since the desk's own beginning. Red where
+    `sinceKind` in words.js says "since" of one that was never heard, or was heard an hour before."""
+    since = now_ms() - HOUR_MS
+    gone = {"status": "offline", "presence": "offline", "silent_since_ms": since}
+    fault = [{"id": "tamper", "since": None, "detail": "open"}]
+    server.put(column("park-01", **gone, heard_ms=None), column("park-02", **gone, heard_ms=None, faults=fault))
+    server.put(column("park-03", **gone, heard_ms=since - HOUR_MS), column("park-04", **gone, heard_ms=since - 90_000))
+    said = {f"park-0{n}": desk.get(f"silent-park-0{n}") for n in range(1, 5)}
+    for device_id in ("park-01", "park-02"):
+        expect(said[device_id]).to_contain_text("for an unknown time: this desk has listened since ")
+        expect(said[device_id]).not_to_contain_text("well")
+        expect(said[device_id].locator(".strip-age")).to_have_text("")
+        expect(desk.get(f"column-{device_id}")).to_contain_text("Silent for an unknown time")
+    expect(said["park-02"]).to_contain_text("kept by the broker: ")
+    expect(said["park-03"]).to_contain_text("or earlier")
+    expect(said["park-03"].locator(".strip-age")).to_have_text("")
+    expect(said["park-04"]).not_to_contain_text("or earlier")
+    expect(said["park-04"]).to_contain_text("all was well")
+    expect(said["park-04"].locator(".strip-age")).to_contain_text("1:00:")
+
+
 @pytest.mark.parametrize(("language", "typed"), [("en", "2026-01-02"), ("ru", "02.01.2026"), ("kk", "2.1.2026")])
 def test_days_are_typed_as_the_page_writes_them(desk: DeskPage, language: str, typed: str) -> None:
     desk.get("language").select_option(language)

@@ -6,8 +6,8 @@ import { act } from "./actions.js";
 import { gate } from "./rights.js";
 import { chime } from "./sound.js";
 import { isLouder, isRevealed, isUnanswered, on, openCalls, select, store, go, tell } from "./store.js";
-import { ageText, momentText, nowMs } from "./time.js";
-import { badges, isMuted, isSilent, lastWords, placeText, pressedAt, pressedText, siteText, stateText } from "./words.js";
+import { ageText, nowMs } from "./time.js";
+import { badges, isMuted, isSilent, placeText, pressedAt, pressedText, silenceTexts, silentAge, siteText, stateText } from "./words.js";
 
 const COMPACT_FROM = 4;
 const NOTED = "sos-noted";
@@ -108,14 +108,11 @@ function createSilence({ device_id: id }) {
 
 function updateSilence(node, column) {
   setText(node.querySelector(".strip-place"), t("silence.title", { place: placeText(column) }));
-  const facts = [
-    plain(column.device_id, 40), t("silence.since", { time: momentText(column.silent_since_ms) }),
-    lastWords(column),
-  ];
+  const facts = [plain(column.device_id, 40), ...silenceTexts(column)];
   keyed(node.querySelector(".strip-facts"), facts.map((text, index) => ({ text, index })), (fact) => String(fact.index),
     () => el("span", { class: "fact" }), (span, fact) => setText(span, fact.text));
   setText(node.querySelector(".silence-note"), t("silence.noted"));
-  setText(node.querySelector(".strip-age"), ageText(nowMs() - (column.silent_since_ms)));
+  setText(node.querySelector(".strip-age"), silentAge(column));
 }
 
 function renderSilences() {
@@ -147,7 +144,7 @@ export function tick() {
   }
   for (const node of document.querySelectorAll("#silences > .silence")) {
     const column = store.columns.get(node.dataset.key);
-    if (column) setText(node.querySelector(".strip-age"), ageText(nowMs() - (column.silent_since_ms)));
+    if (column) setText(node.querySelector(".strip-age"), silentAge(column));
   }
 }
 

@@ -3,9 +3,10 @@
 import { current, has, t } from "./i18n.js";
 import { plain } from "./dom.js";
 import { isCall, isLouder, isRevealed, store } from "./store.js";
-import { momentText, nowMs, spanText } from "./time.js";
+import { ageText, momentText, nowMs, spanText } from "./time.js";
 
 const WAITED_MS = 10000; // a call that left later than this had to wait for its connection
+const QUIET_MS = 5 * 60 * 1000; // no column is quiet for longer that a desk listens to and does not call silent
 const FRESH_MS = 2 * 60 * 60 * 1000;
 
 /** Whether the column is in maintenance, and its presses do not ring. */
@@ -152,7 +153,7 @@ function streamDoubts(stream, column, faults) {
 export function doubts(incident, column) {
   const found = isUnproven(incident) ? [t(`doubt.origin.${incident.origin}`)] : [];
   found.push(...clockDoubts(incident));
-  if (column && isSilent(column)) found.unshift(t("doubt.silent", { time: momentText(column.silent_since_ms) }));
+  if (column && isSilent(column)) found.unshift(t("doubt.silent", { since: sinceText(column) }));
   found.push(...(incident.faults ?? []).filter((id) => id !== "clock-unset" || incident.clock === "ntp").slice(0, 20).map(faultText));
   return [...found, ...streamDoubts(incident.stream, column, incident.faults ?? [])];
 }
@@ -170,12 +171,23 @@ export const legText = (ms) => (ms === null ? t("leg.unknown") : spanText(ms));
 export const isSilent = (column) => Number.isFinite(column.silent_since_ms)
   && (["silent", "offline"].includes(column.presence) || ["silent", "offline"].includes(column.status));
 
+/** Whether it is known since when a silent column is silent: "since", "by" (or earlier) or "unheard". */
+function sinceKind(column) {
+  if (!Number.isFinite(column.heard_ms)) return "unheard"; // the broker told what it had in store
+  return column.silent_since_ms - column.heard_ms > QUIET_MS ? "by" : "since";
+}
+
+const sinceText = (column) => t(`silence.${sinceKind(column)}`, { time: momentText(column.silent_since_ms) });
+
+/** How long a column has been silent; "" where nobody knows. */
+export const silentAge = (column) => (sinceKind(column) === "since" ? ageText(nowMs() - column.silent_since_ms) : "");
+
 /** One line of a column: its status in words. */
 export function columnText(column) {
   if (isMuted(column)) return t("upkeep.in-maintenance", { time: momentText(column.muted_until_ms) });
   if (column.status === "silent" || column.status === "offline") {
     if (!isSilent(column)) return t("column.unheard");
-    return t(`column.${column.status}`, { time: momentText(column.silent_since_ms) });
+    return t(`column.${column.status}`, { since: sinceText(column) });
   }
   if (column.status === "fault") {
     const ids = (column.faults ?? []).map((fault) => faultText(fault.id ?? fault));
@@ -187,11 +199,11 @@ export function columnText(column) {
   return term("column", column.status);
 }
 
-/** What a silent column said last: "All was well", or its faults. */
-export function lastWords(column) {
-  const faults = (column.faults ?? []).map((fault) => faultText(fault.id ?? fault));
-  const said = faults.length ? faults.join(" ") : t("silence.well");
-  return t("silence.last", { time: column.heard_ms ? momentText(column.heard_ms) : t("unknown"), said });
+/** Of a silent column: since when, and what it said last: "All was well", or its faults. Sentences. */
+export function silenceTexts(column) {
+  const said = (column.faults ?? []).map((fault) => faultText(fault.id ?? fault)).join(" ");
+  if (sinceKind(column) === "unheard") return [sinceText(column), ...(said ? [t("silence.stored", { said })] : [])];
+  return [sinceText(column), t("silence.last", { time: momentText(column.heard_ms), said: said || t("silence.well") })];
 }
 
 /** One entry of a timeline, in words. */
