@@ -47,6 +47,8 @@ def test_the_timeline_says_who_was_told_and_who_was_not(server: FakeDesk, desk: 
     server.timelines[CALL][1]["detail"]["unrecorded"] = True
     server.timelines[CALL].append({"at_ms": now_ms() + 9, "kind": "nobody-here", "by": "desk-1",
                                    "detail": {"why": "no-browser"}})  # fmt: skip
+    for who in ("desk-1", "centre"):
+        server.timelines[CALL].append({"at_ms": now_ms(), "kind": "received", "by": who, "detail": {}})
     desk.open(CALL)
     timeline = desk.get("timeline")
     for text in (
@@ -55,6 +57,8 @@ def test_the_timeline_says_who_was_told_and_who_was_not(server: FakeDesk, desk: 
         "chief: perhaps told, nobody can know: no answer",
         "Nobody is at desk-1: no browser is open",
         "entered later: the register took nothing then",
+        "In the register; the column was answered: desk-1",
+        "In the register; the column was answered: centre",  # twice the same without {by} in its sentence
     ):
         expect(timeline).to_contain_text(text)
 
