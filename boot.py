@@ -1,5 +1,6 @@
 # Runs before main.py. Counts this boot and picks its mode. It must not raise: an exception that leaves boot.py stops
-# main.py from running at all. Standard library only, so that damaged firmware files cannot stop it.
+# main.py from running at all. Only what is built into the image (the standard library and `machine`), so that damaged
+# firmware files cannot stop it.
 #
 # Leaves `boot` for main.py: {"number": this boot's, "unhealthy": boots in a row before it that did not become healthy,
 # "mode": "normal", "safe" (after a boot loop) or "service" (a technician asked for one boot without the column),
@@ -41,14 +42,27 @@ def _write(number, unhealthy):
     os.rename(BOOT_FILE + ".new", BOOT_FILE)
 
 
-def _count():
-    """(this boot's number, unhealthy boots in a row before it)."""
+def _is_soft():
+    """Somebody at the prompt began anew: mpremote does before most of its commands. No column restarts itself so."""
+    try:
+        import machine
+
+        return machine.reset_cause() == machine.SOFT_RESET
+    except Exception:
+        return False
+
+
+def _count(is_service):
+    """(this boot's number, unhealthy boots in a row before it). Neither a boot without the column counts among them,
+    nor what a soft reset goes on with: a technician's commands are no boot loop."""
     try:
         number, unhealthy = _read()
     except Exception:
         number, unhealthy = _first_number(), 0
+    if unhealthy and _is_soft():
+        unhealthy -= 1
     try:
-        _write(number + 1, unhealthy + 1)
+        _write(number + 1, unhealthy if is_service else unhealthy + 1)
     except Exception:
         return _first_number(), unhealthy  # cannot be counted, so it must not repeat
     return number + 1, unhealthy
@@ -96,10 +110,11 @@ def _folder(is_looping):
 
 
 def _report():
-    number, unhealthy = _count()
+    is_service = _service_asked()
+    number, unhealthy = _count(is_service)
     folder, went_back = _folder(unhealthy >= SAFE_AFTER)
     mode = "safe" if unhealthy >= SAFE_AFTER and not went_back else "normal"
-    if _service_asked():
+    if is_service:
         mode = "service"
     return {"number": number, "unhealthy": unhealthy, "mode": mode, "folder": folder}
 

@@ -97,7 +97,7 @@ class Board:
 
     def clear(self) -> None:
         """Both heaps as they are before a column starts: what one has taken, a driver's buffers too, only a reset gives
-        back. So a column restarts once, into service mode; neither start counts as failed."""
+        back. So a column restarts once, into service mode; `restart` forgets the start that was cut off."""
         if self._is_cleared:
             return
         self._is_cleared = True
@@ -106,7 +106,6 @@ class Board:
             self._transport.exec_raw_no_follow(_OFF_DUTY)
         self._transport.in_raw_repl = False
         self.come_back(BACK_WITHIN_S)
-        self.run("uncount()")  # the start that was cut off; `restart` takes back that of service mode
 
     def _send_agent(self) -> None:
         self.run(f"GRACE_MS = {self._grace_ms}\n" + AGENT.read_text("utf-8"))

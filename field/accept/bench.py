@@ -28,7 +28,7 @@ _PSRAMS = {"esp32": {16, 17}}  # of a WROVER module: a level there costs the boa
 
 
 class Bench:
-    """Use as a context: leaving it puts back RTC memory, the count of starts and the files, and restarts the board."""
+    """Use as a context: leaving it puts back RTC memory and the files; the agent's reset() forgets the starts."""
 
     def __init__(self, board: Board) -> None:
         self.board = board
@@ -43,7 +43,7 @@ class Bench:
     def __enter__(self) -> Bench:
         """Off duty by a start of its own: what a column has loaded would be in the way of what is measured."""
         self._load()
-        self._rtc, self._boots = self.ask("rtc_read()"), self.ask("boots()")
+        self._rtc = self.ask("rtc_read()")
         wiring = self.ask("wiring()") or {}
         self.pins: dict[str, int | None] = pins.defaults(self.chip) | (wiring.get("pins") or {})
         self._link: dict[str, Any] = wiring.get("link") or {}
@@ -55,9 +55,6 @@ class Bench:
     def __exit__(self, *_: object) -> None:
         with contextlib.suppress(BoardError):
             self.ask_nothing(f"rtc_write({self._rtc!r})")
-            if self._boots is not None:
-                unhealthy = json.loads(bytes.fromhex(self._boots).strip()[9:])["u"]
-                self.ask_nothing(f"forget_boots({unhealthy})")
             self.ask_nothing("clean()")
 
     def ask(self, call: str) -> Any:

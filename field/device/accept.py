@@ -7,7 +7,7 @@ import os
 import select
 import sys
 import time
-from binascii import crc32, hexlify, unhexlify
+from binascii import hexlify, unhexlify
 
 import esp32
 import machine
@@ -365,28 +365,6 @@ def stay_off():
     """The next start leaves the column off."""
     with open(SERVICE_FILE, "w"):
         pass
-
-
-def boots():
-    """boot.py's own record, as it is."""
-    try:
-        with open("boot.rec", "rb") as file:
-            tell(hexlify(file.read()).decode())
-    except OSError:
-        tell(None)
-
-
-def forget_boots(unhealthy):
-    """The starts of this inspection are none of the firmware's fault: it counts on from where it was."""
-    try:
-        with open("boot.rec", "rb") as file:
-            record = json.loads(file.read().strip()[9:].decode())
-    except (OSError, ValueError):
-        return
-    payload = b'{"n":%d,"u":%d}' % (record["n"], unhealthy)
-    with open("boot.rec.new", "wb") as file:
-        file.write(b"\n%08x %s\n" % (crc32(payload) & 0xFFFFFFFF, payload))
-    os.rename("boot.rec.new", "boot.rec")
 
 
 def clean():

@@ -160,13 +160,13 @@ def _device_id():
 
 
 def reset():
-    uncount()
+    forget_starts()
     machine.reset()
 
 
-def uncount():
-    """The start that is cut off here has not failed: boot.py counted it when it began. So flashes in a row, however
-    quick, are no boot loop, and starts that fail by themselves stay counted."""
+def forget_starts():
+    """Whoever comes with a cable gives a new beginning: the start that is cut off here has not failed, though boot.py
+    counted it, and a column in safe mode is tried anew with what it has now. What fails from here on is counted."""
     try:
         with open("boot.rec", "rb") as file:
             line = file.read().strip()
@@ -174,7 +174,7 @@ def uncount():
         if line != _framed(line[9:]).strip() or not record["u"]:
             return
         with open("boot.rec.new", "wb") as file:
-            file.write(_framed(b'{"n":%d,"u":%d}' % (record["n"], record["u"] - 1)))
+            file.write(_framed(b'{"n":%d,"u":0}' % record["n"]))
         os.rename("boot.rec.new", "boot.rec")
     except (OSError, ValueError, KeyError, TypeError):
         pass  # a blank board, or a record that boot.py begins anew

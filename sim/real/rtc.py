@@ -46,10 +46,11 @@ class Registers:
         return timeout_us > 0 and now_us() - fed_us > timeout_us
 
     def breadcrumb(self) -> str:
-        """The name of the task that ran last: RTC memory up to the first NUL or space."""
+        """The name of the task that ran last: RTC memory up to the first NUL or space. "" if no column wrote there."""
         (length,) = _LENGTH.unpack(os.pread(self._file, _LENGTH.size, LENGTH_AT))
         memory = os.pread(self._file, min(length, RTC_MEMORY_BYTES), MEMORY_AT)
-        return memory.replace(b" ", b"\0").split(b"\0")[0].decode("ascii", "replace")
+        name = memory.replace(b" ", b"\0").split(b"\0")[0].decode("latin-1")
+        return name if name.isascii() and name.isprintable() else ""
 
     def close(self) -> None:
         os.close(self._file)

@@ -5,6 +5,7 @@ import runpy
 import sys
 import types
 from binascii import crc32
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,40 @@ def test_service_beats_safe_mode(flash: Path) -> None:
         boot()
     (flash / "service.req").touch()
     assert [boot()["mode"] for _ in range(2)] == ["service", "safe"]
+
+
+@pytest.fixture
+def reset(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], dict[str, Any]]:
+    """Boots after that reset, as the chip's `machine` says it."""
+    machine = types.ModuleType("machine")
+    causes = {"HARD_RESET": 2, "SOFT_RESET": 5}
+    vars(machine).update(causes)
+    monkeypatch.setitem(sys.modules, "machine", machine)
+
+    def boot_after(cause: str) -> dict[str, Any]:
+        machine.reset_cause = lambda: causes[cause]  # type: ignore[attr-defined]
+        return boot()
+
+    return boot_after
+
+
+def test_a_technicians_commands_are_no_boot_loop(flash: Path, reset: Callable[[str], dict[str, Any]]) -> None:
+    """mpremote begins most of them with a soft reset, which runs boot.py and not main.py. Red where boot.py counts
+    those, or the boots of service mode; numbers never come twice."""
+    seen = [reset("HARD_RESET")]
+    for _ in range(SAFE_AFTER + 1):
+        (flash / "service.req").touch()
+        seen += [reset("HARD_RESET"), reset("SOFT_RESET"), reset("SOFT_RESET")]
+    seen.append(reset("HARD_RESET"))
+    assert [one["mode"] for one in seen if one["mode"] != "service"] == ["normal"] * (2 * SAFE_AFTER + 4)
+    assert len({one["number"] for one in seen}) == len(seen)
+
+
+def test_a_loop_is_one_whatever_is_typed_in_between(reset: Callable[[str], dict[str, Any]]) -> None:
+    """A soft reset goes on with the start that it cuts into: the last one before safe mode stays that. Red where it
+    counts, or makes a start count as healthy."""
+    modes = [[reset("HARD_RESET")["mode"], reset("SOFT_RESET")["mode"]] for _ in range(SAFE_AFTER + 1)]
+    assert modes == [["normal"] * 2] * SAFE_AFTER + [["safe"] * 2]
 
 
 values = st.one_of(

@@ -86,7 +86,7 @@ SABOTAGES = {
     ),
     "boot-not-counted": Sabotage(
         Control("boot.py takes a number and does not write it down", "no id twice"),
-        (Change("boot.py", "_write(number + 1, unhealthy + 1)", "_write(number, unhealthy + 1)"),),
+        (Change("boot.py", "_write(number + 1, ", "_write(number, "),),
         "twice",
         "call",
         "replace broker.addr",
