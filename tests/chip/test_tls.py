@@ -4,11 +4,12 @@ import binascii
 import contextlib
 import datetime
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from chip_net_rig import Echo, Make, chips, old_tls
+import wrong_peers
+from chip_net_rig import Echo, Make, chips
 from column_probe import need
 from cryptography import x509
 
@@ -28,8 +29,7 @@ def der(name):
 context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
 context.verify_mode = tls.CERT_REQUIRED
 context.load_verify_locations(der("ca.der"))
-if WITH_CERT:
-    context.load_cert_chain(der("cert.der"), der("key.der"))
+context.load_cert_chain(der("cert.der"), der("key.der"))
 other = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
 for bad in (lambda: other.load_cert_chain(b"-----BEGIN", b"x"), lambda: other.wrap_socket(socket.socket())):
     try:
@@ -138,10 +138,10 @@ def tls_echo(authority: Authority) -> Iterator[Echo]:
         yield echo
 
 
-def _settings(port: int, name: str, with_cert: bool = True, year: int | None = None) -> str:
+def _settings(port: int, name: str, year: int | None = None) -> str:
     now = datetime.datetime.now(tz=datetime.UTC)
     date = (year or now.year, now.month, now.day, 0, 12, 0, 0, 0)
-    return f"PORT, NAME, WITH_CERT = {port}, {name!r}, {with_cert}\nmachine.RTC().datetime({date})\n"
+    return f"PORT, NAME = {port}, {name!r}\nmachine.RTC().datetime({date})\n"
 
 
 def test_mutual_tls_without_waiting(chip: Make, tls_echo: Echo, authority: Authority) -> None:
@@ -185,34 +185,69 @@ def test_a_column_whose_clock_was_never_set_takes_a_new_certificate(authority: A
     assert begins_ms < EARLIEST_MS
 
 
-def test_tls_to_a_server_with_another_name_or_authority_fails(
-    chip: Make, tls_echo: Echo, authority: Authority, tmp_path: Path
-) -> None:
-    files = _files(authority.client("column-1"))
-    one = chip(_settings(tls_echo.port, "elsewhere.example") + TLS, files).start()
-    one.wait("failed ValueError")
-    strangers = _files(Authority(tmp_path / "strangers").client("column-1"))
-    one = chip(_settings(tls_echo.port, "localhost") + TLS, strangers).start()
-    one.wait("failed ValueError")
+SPEAKS = """
+from hal.esp32_start import make_context
+join()
+def pem(name):
+    with open(name) as file:
+        return file.read()
+for number, port in enumerate(PORTS):
+    raw = socket.socket()
+    raw.connect(("127.0.0.1", port))
+    raw.setblocking(False)
+    try:
+        context = make_context(pem("ca"), pem("cert%d" % number), pem("key%d" % number))
+        s = context.wrap_socket(raw, do_handshake_on_connect=False, server_hostname="localhost")
+        while not s.write(b"password"):
+            time.sleep_ms(2)
+        while s.read(1) is None:
+            time.sleep_ms(2)
+    except (OSError, ValueError) as error:
+        print("failed", number, error)
+    raw.close()
+print("that was all")
+"""
 
 
-def test_tls_without_the_certificate_that_the_server_wants_fails(
-    chip: Make, tls_echo: Echo, authority: Authority
-) -> None:
-    files = _files(authority.client("column-1"))
-    one = chip(_settings(tls_echo.port, "localhost", with_cert=False) + TLS, files).start()
-    one.wait("failed OSError")
+def told(chip: Make, authority: Authority, servers: dict[str, Echo], shown: Sequence[Identity | None]) -> list[str]:
+    """Which of the servers hear something of a chip that shows each what stands at its place."""
+    files: dict[str, str | bytes] = {"hal/esp32_start.py": START.read_bytes(), "ca": authority.ca_path.read_text()}
+    for number, identity in enumerate(shown):
+        files[f"cert{number}"] = identity.cert_pem if identity else ""
+        files[f"key{number}"] = identity.key_pem if identity else ""
+    ports = [echo.port for echo in servers.values()]
+    main = _settings(0, "localhost") + f"PORTS = {ports}\n" + SPEAKS
+    chip(main, files).start().wait("that was all")
+    return [wrong for wrong, echo in servers.items() if b"password" in echo.heard]
 
 
-@pytest.mark.parametrize("server", ["TLS 1.1", "no TLS"])
-def test_nothing_is_said_to_a_server_with_old_tls_or_none(chip: Make, authority: Authority, server: str) -> None:
-    """What speaks TLS 1.1 or plain TCP may be anybody: a column's password must not get there. Red where the handshake
-    is done with it."""
-    context = old_tls(authority) if server == "TLS 1.1" else None
-    with contextlib.closing(Echo(context)) as echo:
-        one = chip(_settings(echo.port, "localhost") + TLS, _files(authority.client("column-1"))).start()
-        one.wait("failed (OSError|ValueError)")
-        assert b"hello" not in echo.heard
+def test_nothing_is_said_to_a_wrong_server(chip: Make, authority: Authority) -> None:
+    """It may be anybody: a column's password must not get there. Red where hal/esp32_start.py asks for no certificate,
+    and where the handshake is done with TLS older than 1.2 or left out."""
+    own = wrong_peers.client(authority, "")
+    contexts = {wrong: wrong_peers.server(authority, wrong) for wrong in ("", *wrong_peers.SERVERS)}
+    with wrong_peers.echoes(contexts) as servers:
+        assert told(chip, authority, servers, [own] * len(servers)) == [""]
+
+
+def test_a_server_that_asks_who_is_there_hears_no_wrong_column(chip: Make, authority: Authority) -> None:
+    """Red with a server that asks, and does not insist: then the one that shows nothing is heard."""
+    wrongs = ("", *wrong_peers.CLIENTS)
+    asking = wrong_peers.server(authority, "")
+    assert asking is not None
+    asking.load_verify_locations(authority.ca_path)
+    asking.verify_mode = ssl.CERT_REQUIRED
+    with wrong_peers.echoes(dict.fromkeys(wrongs, asking)) as servers:
+        shown = [wrong_peers.client(authority, wrong) for wrong in wrongs]
+        assert told(chip, authority, servers, shown) == [""]
+
+
+@pytest.mark.parametrize("version", wrong_peers.OLD)
+def test_the_old_servers_speak_as_they_say(authority: Authority, version: str) -> None:
+    """Else a client that is refused would prove nothing. Red where OpenSSL does not know the version any more."""
+    with wrong_peers.echoes({version: wrong_peers.server(authority, version)}) as servers:
+        spoken = wrong_peers.spoken(servers[version].port, wrong_peers.OLD[version])
+    assert spoken == {"TLS 1.0": "TLSv1", "TLS 1.1": "TLSv1.1"}[version]
 
 
 UNUSABLE = """

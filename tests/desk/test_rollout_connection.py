@@ -1,17 +1,23 @@
 """A rollout that does not reach its broker says so, in the person's language: it waited in silence."""
 
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import wrong_peers
+from desk_rig import wait_for
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
+from common.ports import HOST
 from desk.line import Login
 from desk.rollout import command
 from desk.rollout.connection import Connection
+from desk.rollout.service import Service
 from desk.spoken import LOG_WORDS, spoken
+from sim.servers.authority import Authority
 
 
 @pytest.fixture
@@ -47,3 +53,19 @@ def test_a_broker_that_refuses_is_said(client: Any) -> None:
     assert "does not authorise" in connection.news()
     client.on_disconnect(client, None, None, None, None)
     assert connection.news() == ""  # the same trouble
+
+
+def test_its_password_goes_to_no_server_of_another_name(tmp_path: Path) -> None:
+    """A certificate of the right authority is not enough: a column has one. Red with `tls_insecure_set` in the desk's
+    mqtt_client.py, and where the rollout has encryption of its own making."""
+    authority, wrong = Authority(tmp_path), "for another name"
+    nothing = cast("Any", None)
+    with wrong_peers.echoes({wrong: wrong_peers.server(authority, wrong)}) as servers:
+        login = Login(HOST, servers[wrong].port, authority.client("desk"), "desk", "geheim-17")
+        service = Service(nothing, nothing, nothing, login, print)
+        service._client.loop_start()
+        try:
+            told = wait_for(service._connection.news, "why there is no broker")
+        finally:
+            service._client.loop_stop()
+    assert "its certificate is not accepted" in told and b"geheim-17" not in servers[wrong].heard

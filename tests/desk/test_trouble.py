@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import json
@@ -18,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from chip_net_rig import Echo, old_tls
+import wrong_peers
 from desk_page_probe import STATIC
 from desk_rig import wait_for
 from paho.mqtt.packettypes import PacketTypes
@@ -326,15 +325,31 @@ def reason(register: Register, host: str, port: int, wanted: str, **login: objec
         return duty.why.code
 
 
-@pytest.mark.parametrize("server", ["TLS 1.1", "no TLS"])
-def test_a_password_goes_to_no_server_with_old_tls_or_none(tmp_path: Path, server: str) -> None:
-    """Red where the desk's encryption may be TLS 1.1, or where it goes on without."""
+@pytest.mark.parametrize("wrong", ["", *wrong_peers.SERVERS])
+def test_a_password_goes_to_no_wrong_server(tmp_path: Path, wrong: str) -> None:
+    """It may be anybody. Red where the desk looks at no certificate (`tls_insecure_set`: at no name in it), where its
+    encryption may be TLS 1.1, and where it goes on without; the first one is to be believed."""
     authority = Authority(tmp_path)
-    context = old_tls(authority) if server == "TLS 1.1" else None
-    with contextlib.closing(Echo(context)) as echo, Register(tmp_path / "register.sqlite") as register:
+    code = "closed" if not wrong else "certificate" if wrong not in (*wrong_peers.OLD, "no TLS") else "tls"
+    with (
+        wrong_peers.echoes({wrong: wrong_peers.server(authority, wrong)}) as servers,
+        Register(tmp_path / "register.sqlite") as register,
+    ):
         login = {"user": "desk", "password": "geheim-17", "tls": authority.client("desk")}
-        assert reason(register, HOST, echo.port, "tls", **login) == "tls"
-        assert b"geheim-17" not in echo.heard and (server == "TLS 1.1" or echo.heard)
+        assert reason(register, HOST, servers[wrong].port, code, **login) == code
+        heard = bytes(servers[wrong].heard)
+    assert (b"geheim-17" in heard) == (not wrong) and bool(heard) == (wrong in ("", "no TLS"))
+
+
+@pytest.mark.mosquitto
+@pytest.mark.parametrize("wrong", wrong_peers.CLIENTS)
+def test_a_desk_whose_own_certificate_is_refused_says_so(tmp_path: Path, wrong: str) -> None:
+    """Red where one of OpenSSL's words for it is taken for something else."""
+    authority = Authority(tmp_path)
+    own = wrong_peers.client(authority, wrong)
+    with Mosquitto(tls=Tls(authority)) as broker, Register(tmp_path / "register.sqlite") as register:
+        shown = own or authority.ca_path
+        assert reason(register, broker.host, broker.port, "own-certificate", tls=shown) == "own-certificate"
 
 
 @pytest.mark.mosquitto

@@ -4,13 +4,10 @@ import contextlib
 import socket
 import ssl
 import threading
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chip_rig import Chip
-
-from sim.servers.authority import Authority
 
 Make = Callable[..., Chip]
 
@@ -42,17 +39,6 @@ def chips(folder: Path, runtime: str, begins: str = JOIN) -> Iterator[Make]:
     yield make
     for one in made:
         one.kill()
-
-
-def old_tls(authority: Authority) -> ssl.SSLContext:
-    """A server's, that speaks TLS 1.0 and 1.1 alone."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.set_ciphers("ALL:@SECLEVEL=0")
-    with warnings.catch_warnings(action="ignore"):
-        context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
-    identity = authority.server()
-    context.load_cert_chain(identity.cert, identity.key)
-    return context
 
 
 class Echo:
