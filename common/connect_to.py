@@ -7,7 +7,7 @@ virtual boards and the desk read it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from common.beside import named
@@ -32,14 +32,10 @@ def read(file: Path | None) -> dict[Endpoint, Endpoint]:
     return table
 
 
-def lines(table: Mapping[Endpoint, Endpoint]) -> Iterable[str]:
-    """As they stand in the file."""
-    return [f"{host}:{port}:{ip}:{ip_port}" for (host, port), (ip, ip_port) in table.items()]
-
-
 def write(file: Path, table: Mapping[Endpoint, Endpoint]) -> None:
     """Replace the file in one step: who looks sees the old table or the new."""
     beside = file.with_name(file.name + ".new")
     with named(file):
-        beside.write_text("".join(f"{line}\n" for line in lines(table)), "utf-8")
+        lines = [f"{host}:{port}:{ip}:{ip_port}\n" for (host, port), (ip, ip_port) in table.items()]
+        beside.write_text("".join(lines), "utf-8")
         beside.replace(file)

@@ -1,5 +1,7 @@
 """How this chip is made and wired: the `KEY=VALUE` arguments of its process."""
 
+import json
+
 CHIPS = ("esp32", "esp32s2", "esp32s3", "esp32c3")
 CAUSES = ("power-on", "watchdog", "hard", "soft", "deepsleep")
 
@@ -19,7 +21,7 @@ KEYS = {
     "tamper": (0, "1 = housing open"),
     "ssid": ("", "name of the access point in reach; empty = whichever is asked for"),
     "password": ("", "its password; empty = whichever is given"),
-    "connect_to": ("", "HOST:PORT:IP:PORT,... of servers that are elsewhere than they seem, see routes.py"),
+    "connect_to": ("", "file of servers that are elsewhere than they seem, see routes.py; empty = there are none"),
     "join_ms": (150, "from WLAN.connect() to an address"),
     "fails": ("", "KIND:TIMES of hardware that fails at its start: wlan, wifi-start, lan, eth-start; tls-memory"),
     "counter": (1, "0 = an image older than MicroPython 1.26, which has no pulse counter"),
@@ -54,6 +56,7 @@ KEYS = {
     "board": ("", "settings (JSON) of a board with a serial port, see repl.py; empty = the console is lines"),
     "heaps": ("", "file of figures (JSON) of the chip's two heaps, see heaps.py; empty = one without bounds"),
     "rom": ("", "ROMFS image of code that runs where it lies; empty = none"),
+    "figures": ("", "file (JSON) of more of these keys: a real chip's, which as arguments would stay in the heap"),
     "heap": (1 << 22, "heap that CPython pretends to have, bytes: its objects take several times a chip's"),
 }
 
@@ -66,6 +69,9 @@ def parse(arguments: list[str]) -> dict:
         if not equals or key not in KEYS:
             raise ValueError("argument '%s': must be KEY=VALUE with one of: %s" % (argument, " ".join(KEYS)))
         values[key] = _value(key, text)
+    if values["figures"]:
+        with open(str(values["figures"])) as file:
+            values.update(json.load(file))
     for key, allowed in (("chip", CHIPS), ("cause", CAUSES)):
         if values[key] not in allowed:
             raise ValueError("%s=%s: must be one of %s" % (key, values[key], ", ".join(allowed)))

@@ -14,6 +14,7 @@ from . import (
     options,
     rtc,
     select,
+    slow_os,
     socket,
     thread,
     time,
@@ -50,10 +51,7 @@ def on(arguments: list[str]) -> None:
         from . import routes
 
         routes.follow(values["connect_to"])
-    if values["rename_ms"] or values["rng_state"] >= 0:
-        from . import slow_os
-
-        slow_os.install()
+    slow_os.install()
     if values["board"]:
         from . import repl
 

@@ -17,14 +17,15 @@ _resolve, _address, _numeric = host.resolve, host.address, host.numeric
 
 
 def follow(table: str) -> None:
-    """From now on. `table`: HOST:PORT:IP:PORT,... ; HOST is a name or an IPv4 address."""
-    for entry in table.split(","):
-        name, port, ip, ip_port = entry.split(":")
-        if name not in _addresses:
-            is_name = any(not part.isdigit() for part in name.split("."))
-            _addresses[name] = "%s%d" % (_NETWORK, len(_addresses) + 1) if is_name else name
-        _targets[_addresses[name], int(port)] = ip, int(ip_port)
-        _sources[ip, int(ip_port)] = _addresses[name], int(port)
+    """From now on. `table`: a file with HOST:PORT:IP:PORT on each line; HOST is a name or an IPv4 address."""
+    with open(table) as file:
+        for line in file:
+            name, port, ip, ip_port = line.strip().split(":")
+            if name not in _addresses:
+                is_name = any(not part.isdigit() for part in name.split("."))
+                _addresses[name] = "%s%d" % (_NETWORK, len(_addresses) + 1) if is_name else name
+            _targets[_addresses[name], int(port)] = ip, int(ip_port)
+            _sources[ip, int(ip_port)] = _addresses[name], int(port)
     host.resolve, host.address, host.numeric = resolve, address, numeric
 
 

@@ -1,4 +1,4 @@
-"""The chip's `os` where a chip is not as quick and as random as the host: loaded only when its options ask for that."""
+"""The chip's `os` where a chip is not as quick and as random as the host."""
 
 from . import host, network, wires
 from . import os as _os
@@ -9,6 +9,7 @@ _state = 0
 
 
 def install() -> None:
+    """What the chip's options ask for."""
     if wires.options["rename_ms"] > QUICKEST_RENAME_MS:
         _os.rename = rename  # type: ignore[assignment]
     if wires.options["rng_state"] >= 0:

@@ -81,8 +81,11 @@ class RealColumn:
         grows_to = heaps.most_bytes(self._heaps) if self._heaps["first"] else heap_bytes
         self._command = runtimes.command(runtime, grows_to, Path(self._scratch.name, "chip"), self._more_heap_bytes())
         self._heaps_file = Path(self._scratch.name, "heaps.json")
+        self._figures_file = Path(self._scratch.name, "figures.json")
+        told = {name: round(value) for name, value in (figures or {}).items() if name in KEYS}
         with within(self._heaps_file.parent):
             self._heaps_file.write_text(json.dumps(self._heaps))
+            self._figures_file.write_text(json.dumps(told))
         self.memory: dict[str, int] = {}  # what the chip says of its heaps at the worst moment so far
         self.flash_path = flash_path or Path(self._scratch.name, "flash.img")
         self._hold = held(self.flash_path)
@@ -100,7 +103,6 @@ class RealColumn:
             with within(self._rom.parent):
                 self._rom.write_bytes(rom_image.content(made | own))
         self._chip_name, self._seed = chip, seed
-        self._figures = {name: round(value) for name, value in (figures or {}).items() if name in KEYS}
         self._wiring = Wiring.of(wired_for or flash_image.configuration_in_force(self.flash_path, chip))
         self._registers = Registers(Path(self._scratch.name, "registers"))
         self._inputs = Inputs()
@@ -286,7 +288,7 @@ class RealColumn:
             "contact": level,
             "link": int(self._inputs.link_up),
             "tamper": int(self._inputs.tamper_open),
-            **self._figures,
+            "figures": self._figures_file,
         }
         self._reset_asked = None
         self._chip = self._process(settings)

@@ -15,7 +15,7 @@ _SHARE_64, _SHARE_32 = 1.5, 1.0
 
 def command(runtime: str, heap_bytes: int | None, folder: Path, more_bytes: int = 0) -> list[str]:
     """The chip's command line, its KEY=VALUE arguments excepted. `heap_bytes`: what the firmware shall have;
-    `more_bytes`: what the simulation takes of it on 32 bits beside `build.HEAP_BYTES_32`.
+    `more_bytes`: what the simulation takes of it on 32 bits on top of its own.
 
     On MicroPython the chip's modules are compiled into `folder`, so that the heap is not spent on compiling them.
     Raises ValueError for unusable arguments, toolbox.ToolMissing when the runtime cannot be had.
@@ -28,7 +28,7 @@ def command(runtime: str, heap_bytes: int | None, folder: Path, more_bytes: int 
         return [*CPYTHON, str(_RUN)]
     heap = []
     if heap_bytes is not None:
-        taken = round((build.HEAP_BYTES_32 + more_bytes) * (_SHARE_32 if "32" in runtime else _SHARE_64))
+        taken = round(build.heap_bytes_32(more_bytes) * (_SHARE_32 if "32" in runtime else _SHARE_64))
         heap = ["-X", f"heapsize={heap_bytes + taken}"]
     return [*toolbox.require(runtime), *heap, str(build.precompile(folder))]
 

@@ -61,7 +61,8 @@ class SerialBoard(RealColumn):
         `config`, `flash_path`, `heap_bytes`, `psram`, `seed`, `chip`, `wired_for`, `figures`, `on_death`: as for a
         `RealColumn`; without a configuration on the flash or in `wired_for`, the button, lamp and relay are wired to
         the chip's default pins, and they stay wired as they are at the start.
-        `servers`: see common/connect_to.py; read at each start of the chip, there is no harm if it is not there.
+        `servers`: see common/connect_to.py; read at each start of the chip, there is no harm if it is not there. What
+        its lines take of a heap is added for those that it has now.
         `runtime`: micropython or micropython32. `link`: symbolic link to the port, kept over `unplug` and `plug`.
         `faults`: see FAULTS. `usb_powered`: the cable is the supply.
 
@@ -233,7 +234,10 @@ class SerialBoard(RealColumn):
             self._power_on()
 
     def _more_heap_bytes(self) -> int:
-        return build.BOARD_HEAP_BYTES_32 + (build.ROUTES_HEAP_BYTES_32 if self._servers is not None else 0)
+        if self._servers is None:
+            return build.BOARD_BYTES_32
+        lines = len(connect_to.read(self._servers))
+        return build.BOARD_BYTES_32 + build.ROUTES_BYTES_32 + lines * build.ROUTE_BYTES_32
 
     def _process(self, settings: Mapping[str, object]) -> ChipProcess:
         old = "old-micropython" in self._faults
@@ -258,12 +262,16 @@ class SerialBoard(RealColumn):
         arguments = [f"{key}={value}" for key, value in settings.items()]
         return UartProcess([*self._command, *arguments], flash_image.PROJECT, self._show)
 
-    def _table(self) -> str:
+    def _table(self) -> Path | str:
+        """A copy of the servers' table for the chip, as it is now."""
         try:
-            return ",".join(connect_to.lines(connect_to.read(self._servers)))
+            table = connect_to.read(self._servers)
         except (OSError, ValueError) as error:
             self._log(f"simulator: {error}")
             return ""
+        copy = Path(self._scratch.name, "connect-to")
+        connect_to.write(copy, table)
+        return copy if table else ""
 
     def _reset(self, cause: str, **details: str) -> None:
         super()._reset(cause, **details)

@@ -173,7 +173,7 @@ class Chip:
 def _interpreter(runtime: str) -> list[str]:
     if runtime == "cpython":
         return list(CPYTHON)
-    heap = ["-X", f"heapsize={HEAP_32 + build.HEAP_BYTES_32}"] if runtime == "micropython32" else []
+    heap = ["-X", f"heapsize={HEAP_32 + build.heap_bytes_32()}"] if runtime == "micropython32" else []
     return [*toolbox.require(runtime), *heap]
 
 
