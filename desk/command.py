@@ -389,7 +389,7 @@ def _parser(sentences: Sentences) -> Parser:
     button = "for so long a press proves the button (default: %(default)s)"
     add("--exercises", type=RATE, default=0.0, metavar="N", help="so many unannounced ones a week (default: none)")
     disguise = "an exercise looks like a call for so long (default: %(default)s s)"
-    add("--exercise-disguise", type=whole("seconds", 1, DISGUISE_MAX_S), default=DISGUISE_S, metavar="S", help=disguise)
+    add("--exercise-disguise", type=whole("seconds", 0, DISGUISE_MAX_S), default=DISGUISE_S, metavar="S", help=disguise)
     add("--button-days", type=whole("days", 1, DAYS_MAX), default=BUTTON_DAYS, metavar="N", help=button)
     server = "the city's media server, such as http://media.example:8889/{device_id}/whep; it is asked first"
     add("--media-server", type=_media_server, metavar="TEMPLATE", help=server)
