@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from browser_probe import MARKS, Visitor, until
-from contract_examples import EXAMPLES, example, packed
+from contract_examples import EXAMPLES, example, nodes, packed
 from paho.mqtt import publish as paho
 from playwright.sync_api import Page, expect
 
@@ -164,3 +165,18 @@ def test_the_infested_messages_are_well_formed() -> None:
         kinds.add(topic_kind(one["topic"]).kind)
         assert b"pwned" in one["payload"]
     assert kinds == {"info", "heartbeat", "event", "fault", "alarm"}
+
+
+# What a browser says against each pattern.
+COMPILE = """(patterns) => patterns.flatMap((one) => {
+  try { new RegExp(one, "u"); return []; } catch (error) { return [String(error)]; }
+})"""
+
+
+def test_javascript_takes_every_pattern_of_the_contract(visitor: Visitor) -> None:
+    """As ajv compiles them, with the flag "u". Red with `\\A` or `a\\:` in a schema, which without it would pass."""
+    files = [json.loads(path.read_text("utf-8")) for path in sorted(validator.SCHEMA_DIR.glob("*.json"))]
+    patterns = [one["pattern"] for one in nodes(files) if isinstance(one.get("pattern"), str)]
+    page = visitor.page("about:blank")
+    assert len(patterns) > 20 and page.evaluate(COMPILE, patterns) == []
+    assert len(page.evaluate(COMPILE, ["\\Aa", "a\\:", "a{", "]", "(?>a)", "[a-\\d]"])) == 6
