@@ -17,12 +17,17 @@ _ENDED_DAYS_AGO = 3
 _FALLBACK_USER = "nobody"  # mosquitto's own, where there is no user of its name
 
 
-def give_to_broker(folder: Path) -> None:
-    """As root: `chown -R mosquitto: folder`, or whom mosquitto becomes on a machine without that user."""
+def broker_user() -> pwd.struct_passwd:
+    """Whom mosquitto becomes when root starts it, also on a machine without the user of its name."""
     try:
-        user = pwd.getpwnam(access.BROKER_USER)
+        return pwd.getpwnam(access.BROKER_USER)
     except KeyError:
-        user = pwd.getpwnam(_FALLBACK_USER)
+        return pwd.getpwnam(_FALLBACK_USER)
+
+
+def give_to_broker(folder: Path) -> None:
+    """As root: `chown -R mosquitto: folder`."""
+    user = broker_user()
     for path in (folder, *folder.iterdir()):
         os.chown(path, user.pw_uid, user.pw_gid)
 

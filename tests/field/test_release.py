@@ -3,12 +3,14 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import shown
 from column_probe import need_here
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
@@ -76,6 +78,23 @@ def test_openssl_makes_the_same_signature(signed: Path, keys: Path) -> None:
     """So does any PKCS#11 token with SHA256-RSA-PKCS, which is what docs/updates.md says."""
     argv = [need_here("openssl"), "dgst", "-sha256", "-sign", str(keys / "a.key"), str(signed / "manifest")]
     assert subprocess.run(argv, check=True, capture_output=True).stdout == (signed / "manifest.sig").read_bytes()
+
+
+def test_openssl_signs_as_documented(signed: Path, tmp_path: Path) -> None:
+    """The page's lines, typed on a machine apart; the passphrase, for which openssl asks there, is told. Red with
+    another digest, and for a line that openssl does not take."""
+    openssl = need_here("openssl")
+    shutil.copytree(signed, tmp_path / "build" / "release")
+    (tmp_path / "build/release/manifest.sig").unlink()
+    lines = [
+        *shown.block("updates.md", "openssl genrsa").splitlines(),
+        *shown.block("updates.md", "openssl dgst").splitlines(),
+    ]
+    for _, what, *words in [shlex.split(line) for line in lines if line.startswith("openssl ")]:
+        told = ["-passout" if what == "genrsa" else "-passin", "pass:secret"]
+        subprocess.run([openssl, what, *told, *words], cwd=tmp_path, check=True, capture_output=True)
+    assert b"ENCRYPTED" in (tmp_path / "release-1.key").read_bytes()
+    assert command("verify", tmp_path / "build/release", "--keys", tmp_path / "release-1.pem") == 0
 
 
 def test_it_is_verified_with_the_right_key_only(

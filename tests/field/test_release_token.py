@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import os
-import re
 import shlex
 import subprocess
 from pathlib import Path
 
 import pytest
+import shown
 from column_probe import need, need_here
-from contract_examples import DOCS
 from update_rig import OLD_FILES, ROOT_FILES, made, put, put_key
 
 from common import release
@@ -21,7 +20,6 @@ from sim.search.updates.column import Column, flashed
 from tools import toolbox
 
 PIN, OFFICERS = "4321", "8765"
-LINE = re.compile(r"^(?:pkcs11-tool|openssl rsa -pubin -inform DER) .*", re.M)
 
 
 class Signer:
@@ -57,7 +55,8 @@ def test_a_key_that_never_leaves_its_token_signs_a_release(tmp_path: Path) -> No
     """Made, read and used as documented; the desk's tool and a column take what it signed, and a column that trusts
     another key does not. Red with another mechanism in the document, a shorter key, or a label in the place of the id:
     pkcs11-tool signs with the first key then."""
-    lines = LINE.findall((DOCS / "updates.md").read_text("utf-8"))
+    lines = shown.block("updates.md", "pkcs11-tool --module LIBRARY.so --login --keypairgen").splitlines()
+    lines += shown.block("updates.md", "openssl dgst").splitlines()[-1:]
     assert [line.count("--keypairgen") for line in lines] == [1, 0, 0, 0] and "--sign" in lines[-1]
     unsigned, folder = made(OLD_FILES | {"firmware/__init__.mpy": b"M\x06new"}), tmp_path / "build" / "release"
     put(folder, unsigned._replace(signature=b""))

@@ -1,98 +1,112 @@
-"""Every command that the documentation shows exists as it stands there, and is run by a test.
+"""Every command that documentation shows is run by a test as it stands there, or each of its words is held against what
+it belongs to.
 
-The commands are taken from the Markdown itself, from its blocks and from between its backticks. A new one turns this
-red until RUN_BY names the test that runs what it runs. A session of an integrator's is typed here as it stands.
+The commands are taken from the Markdown itself, from blocks without a name and from between backticks, and from the
+comments of the examples: rigs/shown.py. What a word belongs to is in rigs/belonging.py.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
-import shlex
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
+import shown
+from belonging import Checked, called_as, is_called, made_by, missing_files, named_in
 from desk_rig import Speaker
+from shown import EXAMPLES, PAGES, ROOT, Line, commands, in_comments, lines
 
 from desk.register import Register
-from sim.servers.broker import Mosquitto
+from sim.servers.broker import EmbeddedBroker, Mosquitto
 
-ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.M | re.S)
-SPAN = re.compile(r"`([^`\n]+)`")
-COMMAND = re.compile(r"(?:[A-Z_]+=\S+ )*(?:make|\.venv/bin/\S+|sos-\w+|mosquitto|pip) ")
-MODULE = re.compile(r"\.venv/bin/python -m (sim|desk)\b(?!\.)|(?<!/)sos-(column|desk)\b")
-PROGRAMS = {"column": "sim", "desk": "desk"}
+NAMES = {path: path.relative_to(ROOT).as_posix() for path in (*PAGES, *EXAMPLES)}
+TEXTS = {NAMES[path]: path.read_text("utf-8") for path in PAGES}
+SHOWN = {name: lines(text) for name, text in TEXTS.items()}
+SHOWN |= {NAMES[path]: in_comments(path.read_text("utf-8")) for path in EXAMPLES}
 
 
-def commands(text: str) -> list[str]:
-    """What the fenced blocks of a Markdown text tell to type, comments and continued lines taken off."""
-    found = []
-    for block in BLOCK.findall(text):
-        for line in re.sub(r"\\\n\s*", "", block).splitlines():
-            command = re.split(r"\s+#|\s{3,}", line.strip())[0]
-            if COMMAND.match(command + " "):
-                found.append(command)
-    return found
+# What is typed wrong, and a part of what is said of it.
+BROKEN = {
+    'make desk BROKER=b:1 FOLDER=x ARGS="--user c --passwort-file p"': "--passwort-file",
+    "make desk BROKER=b:1": 'missing: "desk" "BROKER FOLDER" "FOLDER"',
+    "make diag PROT=/dev/ttyUSB0": "make has no variable ['PROT']",
+    "make diag PORT=/dev/ttyUSB0 FLEET=fleet.csv": "diag takes no FLEET=fleet.csv",
+    "make fly": "No rule to make target 'fly'",
+    "sos-column column --config x --nonsense": "--nonsense",
+    ".venv/bin/python -m sim config": "--device-id, --region, --broker",
+    ".venv/bin/python -m field.nonsense PORT": "No module named field.nonsense",
+    ".venv/bin/mpremote exec x reseet": "'reseet' is not a command",
+    "chown -R root: broker": "no test takes it",
+    "mosquitto -c broker.conf": "no test takes it",
+    "systemctl enable --now sos-pult": "no test takes it",
+    "SOS_WIFI_PASWORD=x make provision FLEET=fleet.csv": "nobody reads SOS_WIFI_PASWORD",
+    "python3 evidence.py call.json --desck X": "checks a call",
+    ".venv/bin/python -m pytest tests/gone.py": "pytest tests/gone.py",
+    "--tls-kert desk.pem --tls-key desk.key": "--tls-kert",
+}
+# Programs that are shown and that no test calls by their command line, and why.
+NOT_CALLED = {
+    "sim rollout": "demo/test_rollout_whole.py calls what is behind it",
+    "tools.mutation": "takes hours; what it is made of is tested, and that it starts is not",
+    "serial.tools.miniterm": "pyserial's own terminal: a person types in it",
+    "venv": "Python's own",
+}
 
 
-def spans(text: str) -> list[str]:
-    """What the running text shows between backticks."""
-    return [span for span in SPAN.findall(BLOCK.sub("", text)) if COMMAND.match(span)]
+def test_every_word_of_a_command_belongs_somewhere() -> None:
+    """The project's programs parse what is shown for them, behind a make target and in its ARGS too. Red on a page for
+    `--passwort-file` in the ARGS of `make desk`, for `--tls-kert desk.pem` in running text, for a variable that its
+    target does not use; for `chown -R root: broker` and `mosquitto -c broker.conf` on a translated page: on the English
+    one field/test_provisioned_broker.py, which runs them, is red. And for a program that no test calls any more."""
+    controls = [(command, lines(f"```\n{command}\n```")) for command in BROKEN]
+    checked = Checked([*SHOWN.items(), *controls])
+    said = {where: why for (where, _), why in checked.wrong.items() if where in BROKEN}
+    assert {command: said.get(command) for command, why in BROKEN.items() if why not in said.get(command, "")} == {}
+    assert {place: why for place, why in checked.wrong.items() if place[0] in SHOWN} == {}
+    programs = {called_as(program) for where in SHOWN for program in checked.programs[where]}
+    assert len(programs) > 30 and {name for name in programs if not is_called(*name.split())} == {*NOT_CALLED}
+    assert not is_called("field.nonsense") and not is_called("sim", "nonsense")
 
 
-TEXTS = [path.read_text("utf-8") for path in DOCUMENTS]
-DOCUMENTED = sorted({command for text in TEXTS for command in (*commands(text), *spans(text))})
-MAKEFILE = (ROOT / "Makefile").read_text()
-TARGETS = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.M)) | {"help"}
-VARIABLES = set(re.findall(r"\$\(([A-Z0-9_]+)\)|^([A-Z0-9_]+) \?=|\$\(if \$\(([A-Z0-9_]+)\)", MAKEFILE, re.M))
-KNOWN_VARIABLES = {name for names in VARIABLES for name in names if name} | {"STRICT", "SEED"}
+def test_a_file_in_a_command_is_there() -> None:
+    """It is a part of the project, provisioning or another command that is shown makes it, or the page names it. Red
+    for `mosquitto -c broker.conf` on all three pages, and for a desk's `--ca cb.pem`."""
+    made = {file for found in SHOWN.values() for file in made_by(found)} | YOURS
+    found = {name: missing_files(told, made | named_in(TEXTS.get(name, ""))) for name, told in SHOWN.items()}
+    assert {name: files for name, files in found.items() if files} == {}
+    page = TEXTS["docs/provisioning.md"].replace("-c mosquitto.conf", "-c broker.conf")
+    assert missing_files(lines(page), made | named_in(page)) == {"broker.conf"}
+    page = TEXTS["docs/virtual-board.md"].replace("provisioned/centre/ca.pem", "provisioned/broker/cb.pem")
+    assert missing_files(lines(page), made | named_in(page)) == {"provisioned/broker/cb.pem"}
 
 
-def broken_make(command: str) -> list[str]:
-    """Targets and variables of a make command that the Makefile has not."""
-    words = [word for word in shlex.split(command.partition("make ")[2]) if word[0] not in "[."]
-    if not words or words[0] == "-C":
-        return []  # another project's
-    named = {word.partition("=")[0] for word in words if "=" in word}
-    targets = {word for word in words[:1] if "=" not in word}  # "make ... LANG=kk": of any
-    return sorted((targets - TARGETS) | (named - KNOWN_VARIABLES))
+# What readers bring along.
+YOURS = {"cameras.csv", "ESP32_GENERIC.bin", "fleet.csv"}
 
 
-@cache
-def help_of(module: str, words: tuple[str, ...]) -> str:
-    done = subprocess.run([sys.executable, "-m", module, *words, "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def needed(text: str) -> list[str]:
-    """Options that a program's help shows outside of brackets: without them it only complains."""
-    usage, before = text.partition("\n\n")[0], ""
-    while usage != before:
-        usage, before = re.sub(r"\[[^][]*\]", "", usage), usage
-    return re.findall(r"--[a-z-]+", usage)
-
-
-def broken_options(command: str) -> list[str]:
-    """Options of one of our programs that its help does not know, or that are not there and have to be: whoever types
-    what is shown, in a block or in running text, gets what the page promises. "..." says that something is left out."""
-    found = MODULE.search(command)
-    assert found
-    module = found[1] or PROGRAMS[found[2]]
-    rest = command[found.end() :].replace("[", " ").replace("]", " ").replace("|", " ")
-    rest = re.split(r"[<>&]", rest)[0]
-    words = [word for word in shlex.split(rest) if re.fullmatch(r"[a-z]+", word)]
-    has_verbs = module == "sim" or words[:1] in (["evidence"], ["backup"])
-    verbs = tuple(words[:2] if words[:1] == ["account"] else words[:1] if has_verbs else ())
-    options = re.findall(r"(?<!\S)--[a-z-]+", rest)
-    text = help_of(module, verbs)
-    lacking = [] if "..." in rest or "--help" in rest else [one for one in needed(text) if one not in options]
-    return [option for option in options if not re.search(rf"{option}\b", text)] + lacking
+def test_what_is_shown_is_found() -> None:
+    """Broken by taking indented blocks for text: most of flashing.md was not looked at."""
+    text = "```\nmake run  # UI=script\nmake desk A=1 \\\n  B=2\n```\n```text\nmake no\n```\n"
+    text += "- x\n\n  ```\n  a && b [c | d] > e\n  ```\n"
+    found = lines(f"{text}`make\nx` `--a b` `c`")
+    assert found == [
+        Line("make run", True), Line("make run UI=script", False), Line("make desk A=1 B=2", True),
+        Line("a && b [c | d] > e", True), Line("make x", False), Line("--a b", False),
+    ]  # fmt: skip
+    assert [(one.words, one.made) for one in commands(found[3].text)] == [
+        (["a"], []), (["b", "c"], ["e"]), (["a"], []), (["b", "d"], ["e"]),
+    ]  # fmt: skip
+    assert in_comments("# Text `make venv`.\n#   make run\nx = 1\n") == [
+        Line("make run", True),
+        Line("make venv", False),
+    ]
+    assert sum(map(len, SHOWN.values())) > 600
 
 
 BARE = re.compile(r"python3? -m (?:sim|desk|field|tools|pytest)\b")
@@ -101,13 +115,11 @@ BARE = re.compile(r"python3? -m (?:sim|desk|field|tools|pytest)\b")
 def bare(text: str) -> list[str]:
     """What is shown to be typed with the machine's own Python, which has none of the packages. In running text a
     program may be named without its folder, but not with an option or with "..."."""
-    lines = [line.strip() for block in BLOCK.findall(text) for line in block.splitlines()]
-    lines = [line for line in lines if not re.search(r"\s{3,}[^#\s]", line)]  # a drawing has words beside it
-    spans = [span for span in SPAN.findall(BLOCK.sub("", text)) if " -" in span.partition(" -m ")[2] or "..." in span]
-    return [one for one in (*lines, *spans) if BARE.match(one)]
+    told = [one.text for one in lines(text) if one.whole or " -" in one.text.partition(" -m ")[2] or "..." in one.text]
+    return [one for one in told if BARE.match(one)]
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_command_is_left_to_the_machines_own_python(path: Path) -> None:
     """`python -m desk evidence check` ended with a ModuleNotFoundError for whoever typed it. Goes red if a page shows
     one without `.venv/bin/`."""
@@ -129,7 +141,7 @@ def unprepared(text: str) -> str:
     return first[0] if first and "`make venv`" not in text[: first.start()] else ""
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_a_page_says_how_to_get_what_its_commands_need(path: Path) -> None:
     """The first command of a page ended with "No such file", another with "No module named pytest". Red where
     `make venv` stands nowhere on the page, or below the first command."""
@@ -188,145 +200,14 @@ def test_no_advice_is_left_to_the_machines_own_python() -> None:
     assert [line for line in lines if "_COMMAND}" in line and not NAMED.search(line)] == []
 
 
-@pytest.mark.parametrize("command", [one for one in DOCUMENTED if "make " in one])
-def test_make_knows_what_the_documentation_types(command: str) -> None:
-    assert broken_make(command) == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", [one for one in DOCUMENTED if MODULE.search(one)])
-def test_our_programs_know_what_the_documentation_types(command: str) -> None:
-    assert broken_options(command) == []
-
-
-@pytest.mark.parametrize(
-    ("command", "wrong"),
-    [("make fly", ["fly"]), ("make diag PROT=/dev/ttyUSB0", ["PROT"]), ("make run UI=script", [])],
-)
-def test_a_command_that_is_gone_is_noticed(command: str, wrong: list[str]) -> None:
-    assert broken_make(command) == wrong
-    assert broken_options(".venv/bin/python -m sim column --config x --nonsense") == ["--nonsense"]
-    assert broken_options(".venv/bin/python -m sim config") == ["--device-id", "--region", "--broker"]
-    assert broken_options(".venv/bin/python -m desk backup --folder x [--lang ru]") == ["--to"]
-    text = "```\nmake run  # see\nmake desk A=1 \\\n  B=2\n{}\n```\nmake no\n"
-    assert commands(text) == ["make run", "make desk A=1 B=2"]
-
-
-# -- each is run by a test
-
-RUN_BY = {
-    "make accept": "field/test_accept_board.py::test_a_board_as_the_model_is_agrees_in_every_line",
-    "make bench": "bench/test_bench_smoke.py::test_latency_has_a_row_for_each_contender",
-    "make board": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
-    "make build": "field/test_make.py::test_build_tells_in_the_language_too",
-    "make campaign": "search/test_campaign_command.py::test_a_storm_is_replayed_by_its_number",
-    "make code": "field/test_code.py::test_a_console_is_opened_and_closed",
-    "make desk": "browser/test_city_whole.py::test_from_the_press_to_the_recording",
-    "make diag": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
-    "make flash": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
-    "make flash-all": "field/test_make.py::test_a_fleet_a_folder_and_a_configuration_with_blanks_and_brackets",
-    "make image": "field/test_image.py::test_an_image_goes_onto_an_empty_board",
-    "make logs": "serial_board/test_board_console.py::test_logs_and_watch_for_people_and_for_machines",
-    "make mutation": "tools/test_mutation.py::test_what_no_test_notices_or_runs_survives",
-    "make pictures": "browser/test_pictures.py::test_the_desk_with_a_call_and_a_silent_column",
-    "make provision": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
-    "make release": "field/test_release.py::test_two_builds_have_the_same_bytes",
-    "make authority": "field/test_authorities.py::test_no_step_out_of_turn_and_no_step_half",
-    "make renew": "field/test_renewals_packed.py::test_it_packs_what_provisioning_made_and_nothing_twice",
-    "make revoke": "field/test_revocation.py::test_a_replacement_has_nothing_of_the_stolen_one",
-    "make run": "demo/test_demo.py::test_without_a_terminal_it_plays_the_script_and_passes",
-    "make servers": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
-    "make shell": "serial_board/test_board_console.py::test_the_shell_is_not_bitten_and_the_column_goes_back_on_duty",
-    "make soak": "search/test_endurance.py::test_a_leak_is_noticed",
-    "make venv": "tools/test_environment.py::test_a_target_gets_its_own_set_and_no_other",
-    "make watch": "serial_board/test_board_console.py::test_logs_and_watch_for_people_and_for_machines",
-    "sim": "house/test_documented_commands.py::test_our_programs_know_what_the_documentation_types",
-    "sim bench": "bench/test_bench_media.py::test_picture_and_sound_have_their_figures",
-    "sim board": "serial_board/test_board_column.py::test_the_command_line_opens_a_port_and_obeys",
-    "sim city": "search/test_city_year.py::test_the_command_writes_its_report",
-    "sim campaign": "search/test_campaign_command.py::test_a_storm_is_replayed_by_its_number",
-    "sim column": "real/test_cli_column.py::test_a_press_calls_a_cut_is_dark_and_the_image_is_kept",
-    "sim config": "real/test_cli_config.py::test_with_certificates_it_is_mutual_tls_with_the_texts_inside",
-    "sim renewals": "search/test_renewals_fleet.py::test_several_share_a_folder",
-    "sim rollout": "demo/test_rollout_whole.py::test_a_bad_release_stops_and_a_good_one_goes_through",
-    "sim pillar": "pillar/test_pillar_command.py::test_it_serves_its_page_and_runs_its_column_until_it_is_told_to_end",
-    "desk": "desk/test_desk_command.py::test_accounts_are_made_listed_and_removed",
-    "desk.rollout": "demo/test_rollout_whole.py::test_a_bad_release_stops_and_a_good_one_goes_through",
-    "field.release": "field/test_release.py::test_it_is_verified_with_the_right_key_only",
-    "field.console": "serial_board/test_board_console.py::test_a_port_where_nobody_answers_is_explained",
-    "field.diag": "field/test_diag_whole.py::test_on_a_column_with_everything_fitted_all_pass",
-    "mpremote": "serial_board/test_board_column.py::test_a_blank_board_becomes_a_column_over_the_port",
-    "mosquitto": "real/test_cli_alarm.py::test_the_lamp_tells_the_truth_all_the_way",
-    "pip install": "house/test_installed.py::test_a_column_from_another_folder_raises_an_alarm",
-    "tools.mutation": "tools/test_mutation.py::test_what_no_test_notices_or_runs_survives",
-    "tools.toolbox": "tools/test_toolbox.py::test_a_tool_that_was_fetched_is_run_by_its_name",
-}
-# These are not run, and why.
-NOT_RUN = {
-    "make help": "said of every target",
-    "make test": "it is what runs this; .ci/run calls it",
-    "make quick": "it is the fast part of the same tests",
-    "make lock": "asks the registry for newer packages",
-    "make -C": "another project's Makefile, with Espressif's compiler",
-    "pytest": "one test of those that run here",
-    "serial.tools.miniterm": "pyserial's own terminal: a person types in it, and the console's tests type the same",
-}
-
-
-def runs(command: str) -> str:
-    """The key in RUN_BY or NOT_RUN of what a command runs."""
-    for program in (
-        "pytest", "mpremote", "tools.mutation", "tools.toolbox", "field.console", "field.diag", "field.release",
-        "desk.rollout", "pip install", "mosquitto",
-    ):  # fmt: skip
-        if re.search(rf"(^|[ /]){re.escape(program)}( |$)", command):
-            return program
-    if found := MODULE.search(command):
-        verb = re.match(r"\s*([a-z]+)", command[found.end() :])
-        named = found[1] or PROGRAMS[found[2]]
-        return named if named == "desk" or not verb or verb[1] == "desk" else f"sim {verb[1]}"
-    if not re.match(r"(?:[A-Z_]+=\S+ )*make(?: |$)", command):
-        called = re.search(r"python -m (\S+)", command) or re.match(r"(?:[A-Z_]+=\S+ )*(\S+)", command)
-        return called[1] if called else command
-    words = [word for word in command.partition("make ")[2].split() if word != "..." and "=" not in word]
-    return f"make {words[0] if words else 'help'}"
-
-
-def is_a_test(node: str) -> bool:
-    path, _, name = node.partition("::")
-    file = ROOT / "tests" / path
-    return file.exists() and f"def {name}(" in file.read_text("utf-8")
-
-
-@pytest.mark.parametrize("command", DOCUMENTED)
-def test_a_test_runs_what_the_documentation_types(command: str) -> None:
-    assert runs(command) in {**RUN_BY, **NOT_RUN}, f"name the test that runs {runs(command)!r} in RUN_BY"
-
-
-@pytest.mark.parametrize(
-    ("command", "what"),
-    [
-        (".venv/bin/python -m serial.tools.nonsense PORT", "serial.tools.nonsense"),
-        (".venv/bin/esptool erase_flash", ".venv/bin/esptool"),
-        ("SOS_WIFI_PASSWORD=x make provision FLEET=a", "make provision"),
-        ("make LANG=ru", "make help"),
-    ],
-)
-def test_a_program_that_nobody_knows_is_told_by_its_name(command: str, what: str) -> None:
-    """Broken by taking whatever is unknown for `make help`: so no test had to run it."""
-    assert runs(command) == what
-
-
-def test_the_tests_that_are_named_are_there() -> None:
-    """Red when a test is renamed or removed, and when nothing shows the command any more."""
-    assert [node for node in RUN_BY.values() if not is_a_test(node)] == []
-    shown = {runs(command) for command in DOCUMENTED}
-    assert sorted({**RUN_BY, **NOT_RUN}.keys() - shown) == []
-
-
 # -- typed as it stands
 
-SHOWN = "sos-column column --config test-01.json --clock --no-input > test-01.log & column=$!"
+SEES_IT = """#!/bin/sh
+until grep -q '"ready"' test-01.log && grep -q 'clock-unset cleared' test-01.log; do sleep 0.1; done
+"""
+GOT_AN_ALARM = """#!/bin/sh
+until grep -q '"sent"' test-01.log; do sleep 0.1; done
+"""
 
 
 @pytest.fixture
@@ -339,20 +220,28 @@ def typed(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
 
 
-def shell(text: str, folder: Path) -> str:
-    done = subprocess.run(
-        ["/bin/sh", "-ec", f'PATH="$PWD:$PATH"\n{text}'], cwd=folder, capture_output=True, text=True, timeout=100
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def shell(text: str, folder: Path) -> None:
+    """Whatever it leaves in the background ends with it."""
+    script = ["/bin/sh", "-ec", f'PATH="$PWD:$PATH"\n{text}']
+    with subprocess.Popen(script, cwd=folder, stderr=subprocess.PIPE, text=True, start_new_session=True) as process:
+        try:
+            _, said = process.communicate(timeout=100)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 0, said
 
 
 def test_an_integrators_session(typed: Path) -> None:
-    """Its column has a clock. Red without one: all times stay null, and commands are refused."""
-    configured = next(one for one in DOCUMENTED if one.startswith("sos-column config"))
-    assert SHOWN in DOCUMENTED
-    wait = "until grep -q 'clock-unset cleared' test-01.log; do sleep 0.1; done; kill $column"
-    shell(f"{configured}\n{SHOWN}\n{wait}", typed)
+    """The whole script, with its own broker's port. Its column has a clock: red without one, and for any line that a
+    shell or a column does not take."""
+    for name, text in (("test-my-centre", SEES_IT), ("test-my-centre-got-an-alarm", GOT_AN_ALARM)):
+        (typed / name).write_text(text)
+        (typed / name).chmod(0o755)
+    script = shown.block("integrating.md", "set -eu")
+    with EmbeddedBroker() as broker:
+        assert "127.0.0.1:1883" in script
+        shell(script.replace("127.0.0.1:1883", f"{broker.host}:{broker.port}"), typed)
     assert '"event": "boot"' in (typed / "test-01.log").read_text()
 
 
@@ -385,7 +274,9 @@ def test_the_centre_that_integrators_are_shown(broker: Mosquitto, tmp_path: Path
 
 
 def test_a_copy_of_the_desks_folder(tmp_path: Path) -> None:
-    (command,) = [one for one in DOCUMENTED if "desk backup" in one and "desk-monday" in one]
+    command = shown.block(
+        "desk.md", ".venv/bin/python -m desk backup --folder /var/lib/sos-desk --to /backup/desk-monday"
+    )
     (tmp_path / "srv").mkdir()
     Register(tmp_path / "srv" / "register.sqlite").close()
     python = f'PYTHONPATH="{ROOT}" {sys.executable}'
