@@ -104,7 +104,8 @@ def has_ended(one: socket.socket) -> bool:
 @pytest.mark.alone
 def test_idle_connections_keep_nobody_out(tmp_path: Path) -> None:
     """Red without the end of the oldest (`_cut_oldest`): then only SPEAK_S would end them, which is far away here, and
-    the desk has no files left after a thousand."""
+    the desk has no files left after a thousand. Red, too, by its log, where it accepts a burst without a pause in which
+    what was cut is closed."""
     add_account(tmp_path, NAME)
     with desk_with_few_files(tmp_path) as origin, idle(origin, IDLE) as opened:
         kept = listener.STRANGERS_MAX
