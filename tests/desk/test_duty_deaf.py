@@ -163,8 +163,9 @@ FLOODS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "valid alarms, QoS 1": ("alarm", 4000, {"valid": True, "qos1_every": 1}),
     "QoS 1": ("event", 8000, {"qos1_every": 1}),
 }
-"""Which kind of message, how many a second, and what else they are. Of valid alarms half of what is promised: beside
-work that wants a core the first second of 8,000 is too near to ANSWERED_S."""
+"""Which kind of message, how many a second, and what else they are. Of valid alarms half of what is promised:
+beside five programs and more that each want a core, a call in the first second of 8,000 waited up to 3.5 s; beside one,
+0.7 s at most (FLOOD=8000, five runs)."""
 BY_HAND = int(os.environ.get("FLOOD", "0"))  # 8,000 of each is what has to hold on two cores that do nothing else
 OVER_TLS = BY_HAND // 2 or 1000  # encrypting and proving what is read takes as long again
 FLOOD_S, ANSWERED_S, AGAIN_S = 3, 2.0, 0.7
