@@ -11,7 +11,6 @@ import logging
 import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +22,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from common.identity import Identity
 from desk import trouble
 from desk.line_proof import Proof
-from desk.mqtt_client import Client, make_client
+from desk.mqtt_client import Client, make_client, monotonic_ms
 from desk.rival import Rival
 from desk.trouble import Trouble
 
@@ -204,7 +203,8 @@ class Line:
         if self._flooded_ms is None or self.renews:
             return False
         first_ms, last_ms = self._flooded_ms
-        return now_ms - last_ms > RENEW_AFTER_MS or now_ms - first_ms > RENEW_EVERY_MS
+        is_due = now_ms - last_ms > RENEW_AFTER_MS or now_ms - first_ms > RENEW_EVERY_MS
+        return is_due and not self._client.pause_ms()
 
     # What paho calls, in the line's thread
 
@@ -263,6 +263,7 @@ class Line:
 
     def _on_connect_fail(self, *_: object) -> None:
         self._fall(self._login.why_unreached())
+        self._client.await_turn()
 
     def _on_disconnect(self, *_: object) -> None:
         if self._stopping:
@@ -279,6 +280,7 @@ class Line:
         elif not self._answered:
             self._fall(trouble.of_closing(self._said))
         self._answered, self._hung_up, self._said = False, False, ""
+        self._client.await_turn()
 
     def _on_log(self, client: mqtt.Client, userdata: object, level: int, text: str) -> None:
         if level in (LogLevel.MQTT_LOG_ERR, LogLevel.MQTT_LOG_WARNING):
@@ -291,8 +293,3 @@ class Line:
         self.stands, self.renews, self._trouble = False, False, why
         if changed:
             self._on_change(self)
-
-
-def monotonic_ms() -> int:
-    """Milliseconds of a clock that does not go back."""
-    return time.monotonic_ns() // 1_000_000

@@ -94,6 +94,19 @@ def test_one_that_does_not_stand_is_given_up_for_a_minute() -> None:
     assert len(street.lines) == 2
 
 
+def test_a_thief_who_pulses_does_not_get_the_desk_locked_out() -> None:
+    """EMQX locks out who connects 15 times in a minute. Red without its pace: 600 times. Other lines: test_pace.py."""
+    street = VirtualBypass()
+    begun_ms = []
+    for _ in range(600):
+        street.look()
+        if street.look(THIEF, after_ms=900):
+            begun_ms.append(street.now_ms)
+            street.lines[-1].stands = True
+    worst = max(sum(at <= each < at + 60_000 for each in begun_ms) for at in begun_ms)
+    assert worst < 15 and len(begun_ms) > 60, begun_ms
+
+
 def test_nobody_else_is_known() -> None:
     street = VirtualBypass()
     assert street.look(THIEF, city=(THIEF,)) == [] and street.lines == []
