@@ -52,8 +52,12 @@ def main(argv: list[str]) -> int:
             own_folder.made(folder)  # for right input only
         except OSError as error:
             raise SetupError(of_opening(error, folder / REGISTER_FILE).text) from None
+        was_known = any(one.name == name for one in accounts.all())
         accounts.add(name, password, arguments.role)
-        note(f"{name!r} can log in, role: {arguments.role}")
+        if was_known:
+            note(f"{name!r} has a new password, role: {arguments.role}")
+        else:
+            note(f"{name!r} can log in, role: {arguments.role}")
         if not (folder / REGISTER_FILE).exists():
             note(f"no desk has run in {folder} yet: the account counts for one that gets this --folder")
     elif action == "remove":

@@ -287,8 +287,8 @@ class Provisioning:
         folder = self._out / "broker"
         is_new = not folder.exists()
         made_private(folder)
-        if is_new and os.geteuid() == 0:
-            self._give_away(folder)
+        if os.geteuid() == 0:
+            self._give_away(folder, is_new)
         broker = found.shared["broker"]
         hosts = tuple(dict.fromkeys([broker.get("server_name") or broker["host"], *broker.get("hosts", [])]))
         self._identity(folder, "server", certificates.SERVER, hosts)
@@ -303,15 +303,16 @@ class Provisioning:
         for name, (content, is_secret) in files.items():
             self._batch.write(folder / name, content, is_secret=is_secret, is_the_folders=True)
 
-    def _give_away(self, folder: Path) -> None:
-        """What root starts becomes another user at once, who has to read all this."""
-        try:
+    def _give_away(self, folder: Path, is_new: bool) -> None:
+        """What root starts becomes another user at once, who has to read all this. What was there keeps its owner."""
+        with contextlib.suppress(KeyError):
             user = pwd.getpwnam(access.BROKER_USER)
-        except KeyError:
-            where = shlex.quote(str(folder))
-            self._lines.append(f"on the broker's host, as root: chown -R {access.BROKER_USER}: {where}")
-        else:
-            os.chown(folder, user.pw_uid, user.pw_gid)
+            if is_new:
+                os.chown(folder, user.pw_uid, user.pw_gid)
+            if folder.stat().st_uid == user.pw_uid:
+                return
+        where = shlex.quote(str(folder))
+        self._lines.append(f"on the broker's host, as root: chown -R {access.BROKER_USER}: {where}")
 
     def _identity(
         self, folder: Path, name: str, usage: certificates.Usage, hosts: tuple[str, ...] = ()

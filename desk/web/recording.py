@@ -83,6 +83,8 @@ class Recording:
         self._ahead: dict[str, str] = {}
         """The cameras that were asked for, for these; and when."""
         self._ahead_s = 0.0
+        self._said_of: tuple[str, frozenset[str]] = "", frozenset()
+        """What the log has of them: why none is kept, or of which columns."""
         self._heard_s = 0.0
         """When the gateway last said what it records."""
         self._entered: list[str] = []
@@ -217,18 +219,26 @@ class Recording:
         self._ahead, self._ahead_s = wanted, now_s
         try:
             held = await self._gateway.hold(wanted)
+            why = ""
         except NoStream as trouble:
-            held, self._ahead = set(), {}
-            log.warning("the seconds before a call are not kept: %s", trouble.text)
+            held, self._ahead, why = set(), {}, trouble.text
         for device_id in self._held.keys() - held:
             await self._write_end(self._held.pop(device_id), DESK_STOPPED)
         for device_id in held - self._held.keys():
             self._held[device_id] = await self._write(Opening(device_id, "", RING, self._desk.name))
-        if (left := wanted.keys() - held) != missing:
-            if left:
-                log.warning("the seconds before a call are not kept of: %s", ", ".join(sorted(left)))
-            else:
-                log.warning("the seconds before a call are kept of all columns again")
+        self._say(why, frozenset() if why else frozenset(wanted.keys() - held))
+
+    def _say(self, why: str, left: frozenset[str]) -> None:
+        """Each trouble once, and its end."""
+        if (why, left) == self._said_of:
+            return
+        self._said_of = why, left
+        if why:
+            log.warning("the seconds before a call are not kept: %s", why)
+        elif left:
+            log.warning("the seconds before a call are not kept of: %s", ", ".join(sorted(left)))
+        else:
+            log.warning("the seconds before a call are kept of all columns again")
 
     async def _begin_anew(self) -> None:
         """The gateway has failed: what it had written is entered, and the next look records again."""

@@ -187,6 +187,7 @@ def test_the_account_command_says_what_it_did_or_why_not(
     assert run("account", "list") == (0, f"no accounts in {tmp_path} yet\n")
     assert run("account", "add", "Ivanova A.")[1].endswith("a letter or digit first and last\n")
     assert "'Ivanova A' can log in, role: operator" in run("account", "add", "Ivanova A")[1]
+    assert "'Ivanova A' has a new password, role: operator" in run("account", "add", "Ivanova A")[1]
     assert run("account", "remove", "Ivanova A") == (0, "'Ivanova A' is removed: it opens nothing any more\n")
     assert "there is no command 'acount'" in run("acount", "list")[1]
 

@@ -224,6 +224,8 @@ def test_it_starts_as_documented_and_carries_an_alarm(
 @pytest.mark.skipif(not IS_ROOT, reason="!!! NOT TESTED: only root can start the broker as root")
 def test_files_that_stay_roots_are_noticed(fleet: Fleet) -> None:
     """Negative control: what root starts becomes another user, who cannot read them."""
+    for path in (fleet.broker, *fleet.broker.iterdir()):  # given away already where there is such a user
+        os.chown(path, 0, 0)
     command = [*toolbox.require("mosquitto"), "-c", "mosquitto.conf"]
     done = subprocess.run(command, cwd=fleet.broker, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert done.returncode and "Unable to open pwfile" in done.stderr + done.stdout
@@ -279,6 +281,9 @@ def test_root_gives_a_new_folder_to_the_user_of_the_broker(
     capsys.readouterr()
     fleet.make()
     assert f"chown -R no-such-user: {fleet.broker}" in capsys.readouterr().out
+    monkeypatch.setattr(access, "BROKER_USER", "nobody")  # installed meanwhile; red where this is not told
+    fleet.make()
+    assert f"chown -R nobody: {fleet.broker}" in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not IS_ROOT, reason="!!! NOT TESTED: only root can give files away")
