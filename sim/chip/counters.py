@@ -224,7 +224,11 @@ class PCNT:
 
 def while_flash_is_busy(for_us: int) -> None:
     """All code in flash is out of reach, and the handler of an event is there: C20, a panic."""
-    units = list(PCNT._made.values())
+    try:
+        units = list(PCNT._made.values())
+    except MemoryError:  # MicroPython's heap is locked: its collector closes a file that somebody left open
+        host.sleep_us(for_us)
+        return
     before = [unit._latched() for unit in units]
     host.sleep_us(for_us)
     if [unit._latched() for unit in units] != before:

@@ -11,6 +11,7 @@ import pytest
 from board_probe import unhealthy
 from column_probe import need
 
+from common.assumptions import on_chip
 from field import bundle, flash
 from field.board import Board, BoardError
 from field.documents import DocumentError
@@ -321,6 +322,17 @@ def test_after_a_pulled_cable_the_next_flash_completes_it(bench: Bench) -> None:
     wait_on_duty(board)
     assert "folder b is in force" in bench.flash(board, NEW)
     assert bench.alarm_from(board) == NEW
+
+
+def test_a_cable_that_is_put_back_at_once_needs_no_other_one(bench: Bench) -> None:
+    """The board waits for the rest of a program then, and has a file open, which the collector closes within the answer
+    to the survey. Red where a stalled flash needs memory: then a traceback stands before the answer."""
+    board = bench.board(figures=on_chip("esp32"), faults=["unplugged=20000"])
+    with pytest.raises(BoardError):
+        bench.flash(board)
+    board.plug()
+    with Board(board.port) as again:
+        assert any(name.startswith("a/firmware/") for name in again.survey()["files"])
 
 
 def test_a_board_whose_port_goes_away_with_each_reset(bench: Bench) -> None:
