@@ -35,6 +35,9 @@ READ_TIMEOUT_S = 10.0  # longest silence: a board that erases flash, or hashes i
 GRACE_MS = 30_000
 _ATTEMPTS = 3
 _GARBLED = "SyntaxError"
+# A timer or a thread of the column that went off duty, or the collector, says what it has to say into an answer.
+_ASIDE = "Traceback"
+_CTRL_C = "KeyboardInterrupt"  # somebody else's
 _SHOWN_BYTES = 60  # of an answer that is none
 _PORT_PAUSE_S = 0.2  # between looks whether the port is back
 BACK_WITHIN_S = 30.0  # from a reset to the prompt of a board that leaves its column off
@@ -245,11 +248,14 @@ class Board:
                 yield line.decode("utf-8", "replace").strip()
 
     def _told(self, code: str) -> dict[str, Any]:
-        """What the board answers, as JSON. Raises BoardError, also for an answer that a bad cable changed."""
+        """What the board answers, as JSON. Raises BoardError, also for an answer that a bad cable changed, or that the
+        board itself interrupted."""
         answer = self.run(code)
         try:
             return dict(json.loads(answer))
         except (ValueError, RecursionError, TypeError) as error:
+            if _ASIDE in answer:
+                raise BoardError(self.port, "board.interrupted") from error
             heard = f"{error}; {len(answer)} bytes, {answer[:_SHOWN_BYTES]!r}"
             raise BoardError(self.port, "board.garbled", error=heard) from error
 
@@ -258,6 +264,8 @@ class Board:
         last = _last_line(text)
         if _GARBLED in last:
             return BoardError(self.port, "board.garbled", error=last)
+        if last.startswith(_CTRL_C):
+            return BoardError(self.port, "board.interrupted")
         return BoardError(self.port, "board.says", error=last, where=where)
 
     @contextlib.contextmanager

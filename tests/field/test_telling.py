@@ -2,6 +2,7 @@
 
 import errno
 import json
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,6 +73,33 @@ def test_an_answer_that_the_cable_garbled_is_the_cables_fault(monkeypatch: pytes
         monkeypatch.setattr(Board, "run", lambda self, code, answer=answer: answer)
         with pytest.raises(BoardError, match="/dev/x: what it answers is garbled: take another cable"):
             board.survey()
+
+
+ASIDE = 'Traceback (most recent call last):\r\n  File "x.py", line 61, in _take\r\nMemoryError: heap is locked\r\n'
+STOPPED = ASIDE.replace("MemoryError: heap is locked", "KeyboardInterrupt: ")
+
+
+@pytest.mark.parametrize("output, trouble", [(ASIDE + "{}", ""), ('{"files": ' + ASIDE, ""), ("", STOPPED)])
+def test_a_board_that_was_interrupted_is_asked_again(output: str, trouble: str) -> None:
+    """What it said into its answer is no cable's fault, and no technician's to read. Red without the look for it: then
+    another cable is asked for, or the board is."""
+    board = Board.__new__(Board)
+    board.port, board._transport = "/dev/x", Transport(output.encode(), trouble.encode())
+    with pytest.raises(BoardError) as raised:
+        board.survey()
+    assert raised.value.key == "board.interrupted"
+    for language in LANGUAGES:
+        assert not re.search("Traceback|File|Error|Interrupt", raised.value.told(Words(language)))
+
+
+class Transport:
+    """Each answer is the same one: what was printed, and what went wrong."""
+
+    def __init__(self, *answer: bytes) -> None:
+        self._answer = answer
+
+    def exec_raw(self, code: str, timeout: float) -> tuple[bytes, ...]:
+        return self._answer
 
 
 @pytest.mark.parametrize("language", LANGUAGES[1:])
