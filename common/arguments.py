@@ -89,7 +89,8 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, sentences: Sentences, prog: str, description: str | None = None, **options: Any) -> None:
         self._sentences = sentences
         said = sentences.said
-        super().__init__(prog=prog, description=description and said(description), add_help=False, **options)
+        options |= {"add_help": False, "allow_abbrev": False}  # --ca must not pass for --card
+        super().__init__(prog=prog, description=description and said(description), **options)
         self._positionals.title, self._optionals.title = said("positional arguments"), said("options")
         self.add_argument("-h", "--help", action="help", help="show this help message and exit")
 

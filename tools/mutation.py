@@ -85,7 +85,9 @@ class MutationError(RuntimeError):
 
 
 def main(argv: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m tools.mutation", description=(__doc__ or "").partition(":")[0])
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog="python -m tools.mutation", description=(__doc__ or "").partition(":")[0]
+    )
     parser.add_argument("names", nargs="*", help="only mutants of these names, e.g. 'firmware.journal.*'")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--again", action="store_true", help="keep the copy: only functions that changed are run anew")

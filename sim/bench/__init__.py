@@ -75,7 +75,9 @@ def _media(clicks: int) -> Any:
 
 
 def _parser(sections: Sequence[str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} bench", description=(__doc__ or "").partition(": ")[2])
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog=f"{COLUMN_COMMAND} bench", description=(__doc__ or "").partition(": ")[2]
+    )
     add = parser.add_argument
     add("--presses", type=_count, default=100, metavar="N", help="of each latency row (default: %(default)s)")
     add("--rounds", type=_count, default=15, metavar="N", help="broker outages (default: %(default)s)")

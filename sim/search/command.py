@@ -67,7 +67,9 @@ class UnknownControl(Exception):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} campaign", description=described(__doc__))
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog=f"{COLUMN_COMMAND} campaign", description=described(__doc__)
+    )
     add = parser.add_argument
     add("--budget", type=MINUTES, default=BUDGET_MIN, metavar="MINUTES", help="(default: %(default)g)")
     add("--parts", default=" ".join(DEFAULT_PARTS), help=f"of {', '.join(PARTS)} (default: %(default)s)")

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import pytest
 
+from common.arguments import Parser
+from common.sentences import Sentences
 from hal import interface
 from sim.virtual.board import VirtualBoard
 from sim.virtual.connection import VirtualStream
@@ -248,6 +250,19 @@ def test_boot_imports_the_standard_library_only_and_main_composes() -> None:
 
 
 # -- same code on every runtime
+
+
+def test_no_option_passes_for_another() -> None:
+    """argparse takes the beginning of an option for it: --ca, of `sim config`, was --card to `sim column`, and the
+    certificate was called a damaged card."""
+    for path in [path for room in ("common", "desk", "field", "sim", "tools") for path in files(room)]:
+        for call in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "argparse.ArgumentParser":
+                assert "allow_abbrev" in {each.arg for each in call.keywords}, path
+    parser = Parser(Sentences("en"), "tool")
+    parser.add_argument("--card")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--ca", "ca.pem"])
 
 
 def test_no_branch_on_the_interpreter_outside_hal_and_sim() -> None:

@@ -221,6 +221,7 @@ class Checked:
                         asked.setdefault((job,), []).append((where, line.text))
                         self.programs[where][program(job)] = None
         typed = {word for line in run_by_tests() for word in shlex.split(line)}
+        typed |= {*re.findall(r"[\w-]+", evidence.USAGE)}  # it has a parser of its own
         for where, text, command in options:
             if {*command.words} <= typed:
                 continue  # another program's, of a line that a test runs

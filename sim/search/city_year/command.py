@@ -19,7 +19,9 @@ YEAR_DAYS = 365
 
 
 def main(argv: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m sim city", description=described(__doc__))
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog="python -m sim city", description=described(__doc__)
+    )
     add = parser.add_argument
     add("--days", type=int, default=YEAR_DAYS, help="(default: %(default)s)")
     add("--seed", type=int, default=1, help="(default: %(default)s)")

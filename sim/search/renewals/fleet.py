@@ -61,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{COLUMN_COMMAND} renewals", description=described(__doc__))
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, prog=f"{COLUMN_COMMAND} renewals", description=described(__doc__)
+    )
     add = parser.add_argument
     whole = (1, search.FLEET)
     add("--columns", type=_range, default=whole, metavar="A-B", help=f"which of the fleet (default: 1-{search.FLEET})")
