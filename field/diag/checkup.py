@@ -20,6 +20,7 @@ from field.diag.network_checks import way_end
 from field.keeping import PROVISIONED
 from firmware import VERSION
 
+_CLOSE_TRIES, _CLOSE_PAUSE_S = 3, 1.0
 _ALONE = ("nobody", "mute", "strange", ARMED)  # kinds of absence: no column
 
 
@@ -33,6 +34,8 @@ class Checkup:
         self._build = build
         self._out = out
         self._has_opened = False
+        self.left_open: Refused | None = None
+        """Why it would not be closed again."""
 
     def ask(
         self,
@@ -49,10 +52,21 @@ class Checkup:
                     return
                 self._look_at_broker()
                 then(console)
-                if self._has_opened:  # nobody is to find it open
-                    console.ask(f"code {code.END}")
+                if self._has_opened:
+                    self._close(console)
         except ConsoleError as error:
             self.trouble = error
+
+    def _close(self, console: Console) -> None:
+        """Nobody is to find it open. One that is short of memory is asked again: its work gives some back."""
+        for _ in range(_CLOSE_TRIES):
+            try:
+                console.ask(f"code {code.END}")
+                self.left_open = None
+                return
+            except Refused as refused:
+                self.left_open = refused
+                console.listen(_CLOSE_PAUSE_S)
 
     def _interviewed(self, console: Console, say: Callable[[str], None], heard: list[str]) -> bool:
         for is_last in (False, True):

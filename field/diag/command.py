@@ -27,7 +27,7 @@ BY_HAND = tuple(by_hand.CHECKS)
 def for_machines(checkup: Checkup, words: Words) -> int:
     checkup.ask(lambda word: None, lambda console: None)
     status = _status(checkup)
-    trouble = None if checkup.trouble is None else checkup.trouble.told(words)
+    trouble = next((one.told(words) for one in (checkup.trouble, checkup.left_open) if one is not None), None)
     print(table.as_json(table.document(checkup.findings(), checkup.column, words, status, trouble)))
     return status
 
@@ -54,6 +54,8 @@ def for_people(checkup: Checkup, words: Words) -> int:
     show()
     if checkup.trouble is not None:
         print(words("trouble", why=checkup.trouble), file=sys.stderr)
+    if checkup.left_open is not None:
+        print(words("left-open", why=checkup.left_open, port=checkup.column.port), file=sys.stderr)
     print(table.summary(checkup.findings(), words))
     if any(one.line in WAY and one.verdict is Verdict.FAIL for one in checkup.findings()):
         print(words("again-later"))

@@ -74,6 +74,33 @@ def test_warnings_alone_are_no_failure(capsys: pytest.CaptureFixture[str]) -> No
     assert status == 0 and verdicts(document)["tamper"] == "WARN"
 
 
+@pytest.mark.parametrize("refusals", [1, 99])
+def test_a_console_that_will_not_be_closed_ends_no_check_up(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refusals: int
+) -> None:
+    """In a small heap: "ended early", and exit 3, as if nobody had answered. Red where it is asked once, where the
+    refusal counts as trouble, and where nobody is told that it stays open."""
+    monkeypatch.setattr("field.diag.checkup.code.open_console", lambda *_: True)
+    monkeypatch.setattr("field.diag.checkup._CLOSE_PAUSE_S", 0.0)
+    recorded = Recorded()
+    recorded.lines["status"].append({"locked": True})
+
+    class Short(FakeColumn):
+        def _answer(self, word: str, say: Say) -> None:
+            if word != "code end":
+                return super()._answer(word, say)
+            self.asked.append(word)
+            is_short = self.asked.count(word) <= refusals
+            why = {"error": "too little memory is free"} if is_short else {}
+            self._line({"re": "code", "ok": not is_short, **why})
+            return None
+
+    with Short(recorded) as column:
+        status, out, err = run(column.port, capsys, "--lang", "en")
+    assert status == 0 and "FAIL: 0" in out and "ended early" not in err, err
+    assert ("make code PORT=" in err) is (refusals > 1), err
+
+
 def test_a_document_that_is_wrong_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
     _, document = as_json(Recorded(), capsys)
     document["lines"][0]["verdict"] = "OK"
