@@ -89,7 +89,8 @@ class Bypass:
     def look(self, flooding: Collection[str], columns: Collection[str], now_ms: int) -> None:
         """`flooding`: those whose calls are too many; `columns`: all that are known."""
         if not flooding:
-            if self._line is not None:
+            # A flood in pulses: what ends now could not begin again at once.
+            if self._line is not None and not self._pace.pause_ms(now_ms):
                 self._end()
                 self.copies.clear()
             return

@@ -42,8 +42,8 @@ from desk.intake import Intake
 from desk.ladder import Plan
 from desk.ledger import NEW, Incident, LedgerError
 from desk.limits import INCIDENTS_IN_MEMORY
-from desk.line import Line, Login, MakeClient, Receipt
-from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, monotonic_ms, utc
+from desk.line import Line, Login, MakeClient, Receipt, monotonic_ms
+from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.operators import COMMAND_VALID_MS, COMMANDS, Operators
 from desk.origin import CHALLENGE
 from desk.register import Register

@@ -29,7 +29,7 @@ BURST = 150  # messages of one column that may come at once: a full journal and 
 PER_SECOND = 10.0
 BUCKETS_MAX = 2 * COLUMNS_MAX
 NOTE_MAX = 4000  # characters of what a person writes
-FLOOD_ENDED_MS = 3_000  # after the last message over the limit: the lines have connected again by then
+FLOOD_ENDED_MS = 3_000  # after the last message over the limit: the line for calls mostly connects again before
 
 
 def unstorable(document: Any, depth: int = 0) -> str | None:

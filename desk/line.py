@@ -11,6 +11,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +23,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from common.identity import Identity
 from desk import trouble
 from desk.line_proof import Proof
-from desk.mqtt_client import Client, make_client, monotonic_ms
+from desk.mqtt_client import Client, make_client
+from desk.pace import Pace
 from desk.rival import Rival
 from desk.trouble import Trouble
 
@@ -100,6 +102,7 @@ class Line:
         self._late = self._answered = self._hung_up = self._stopping = False
         self._flooded_ms: tuple[int, int] | None = None
         """Between when and when, on this connection, far too much came over it."""
+        self._renewals = Pace()
         self.renews = False
         """Whether it connects again of its own accord: it stands again in a moment, and nothing is wrong."""
         self._unconfirmed = 0
@@ -188,6 +191,7 @@ class Line:
             payload, late, stuck = self._proof.next(now_ms), self._proof.is_late, self._proof.is_stuck
         if self._is_to_renew(now_ms):
             self._flooded_ms, self.renews = None, True
+            self._renewals.made(now_ms)
             self.hang_up()
             return
         if late != self._late:
@@ -204,7 +208,7 @@ class Line:
             return False
         first_ms, last_ms = self._flooded_ms
         is_due = now_ms - last_ms > RENEW_AFTER_MS or now_ms - first_ms > RENEW_EVERY_MS
-        return is_due and not self._client.pause_ms()
+        return is_due and not self._renewals.pause_ms(now_ms)
 
     # What paho calls, in the line's thread
 
@@ -263,7 +267,6 @@ class Line:
 
     def _on_connect_fail(self, *_: object) -> None:
         self._fall(self._login.why_unreached())
-        self._client.await_turn()
 
     def _on_disconnect(self, *_: object) -> None:
         if self._stopping:
@@ -280,7 +283,6 @@ class Line:
         elif not self._answered:
             self._fall(trouble.of_closing(self._said))
         self._answered, self._hung_up, self._said = False, False, ""
-        self._client.await_turn()
 
     def _on_log(self, client: mqtt.Client, userdata: object, level: int, text: str) -> None:
         if level in (LogLevel.MQTT_LOG_ERR, LogLevel.MQTT_LOG_WARNING):
@@ -293,3 +295,8 @@ class Line:
         self.stands, self.renews, self._trouble = False, False, why
         if changed:
             self._on_change(self)
+
+
+def monotonic_ms() -> int:
+    """Milliseconds of a clock that does not go back."""
+    return time.monotonic_ns() // 1_000_000

@@ -16,7 +16,6 @@ from paho.mqtt.exception import MalformedPacket
 
 from common.identity import Identity
 from desk.ledger import Incident
-from desk.pace import Pace
 
 EVERYTHING = "sos/v1/+/+/#"
 CALLS = ("sos/v1/+/+/alarm", "sos/v1/+/+/ack")
@@ -46,23 +45,10 @@ class Client(mqtt.Client):
         self.admits = lambda topic, payload, qos: True
         self.on_lull = lambda: None
         self._unread = bytearray()
-        self._pace = Pace()
 
     def reconnect(self) -> MQTTErrorCode:
         self._unread.clear()
-        code = super().reconnect()  # raises where the broker is not reached
-        self._pace.made(monotonic_ms())
-        return code
-
-    def pause_ms(self) -> int:
-        """How long another connection has to wait: see Pace."""
-        return self._pace.pause_ms(monotonic_ms())
-
-    def await_turn(self) -> None:
-        """Before paho connects again: at once, or when it is time."""
-        # paho counts in whole seconds by its types only; waiting less shortens every outage.
-        first_s = max(RECONNECT_MIN_S, self.pause_ms() / 1000)
-        self.reconnect_delay_set(first_s, max(RECONNECT_MAX_S, first_s))  # type: ignore[arg-type]
+        return super().reconnect()
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         connection = self.socket()
@@ -170,7 +156,8 @@ def make_client(
     acknowledged by hand. `tls`: a certificate of its own, or only the authority that the broker's must be from."""
     client = Client(CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=not keeps, manual_ack=True)
     introduce(client, tls, user, password)
-    client.await_turn()
+    # paho counts in whole seconds by its types only; waiting less shortens every outage.
+    client.reconnect_delay_set(RECONNECT_MIN_S, RECONNECT_MAX_S)  # type: ignore[arg-type]
     client.suppress_exceptions = True  # they are logged (see desk/line.py); the network's thread must outlive them
     return client
 
@@ -212,8 +199,3 @@ def utc(at_ms: int) -> str:
 def no_delay(client: mqtt.Client, userdata: object, sock: Any) -> None:
     """For `on_socket_open`: an answer must not wait for Nagle's algorithm: it would add up to 40 ms."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-
-def monotonic_ms() -> int:
-    """Milliseconds of a clock that does not go back."""
-    return time.monotonic_ns() // 1_000_000

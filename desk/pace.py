@@ -1,5 +1,7 @@
-"""How often the desk connects. A broker may lock out who does it too often (EMQX's flapping detection: 15 times within
-a minute, for five minutes), and a desk that is locked out hears nobody. Pure; times in ms."""
+"""How often the desk connects of its own accord. A broker may lock out who does it too often (EMQX's flapping
+detection: 15 times within a minute, for five minutes), and a desk that is locked out hears nobody. Pure; times in ms.
+
+Where the broker ends a connection, the desk is back as soon as it can be: nobody waits for that."""
 
 from __future__ import annotations
 

@@ -290,7 +290,6 @@ def test_two_desks_on_copies_of_one_folder_say_so(
     """A backup that was tried beside the desk took its session, and half of its calls: the log had "the connection
     ended" twice a second, the page nothing. Red without desk/rival.py, and where it is said twice or never ends."""
     monkeypatch.setattr("desk.rival.QUIET_MS", 1500)
-    monkeypatch.setattr("desk.pace.EVERY_MS", 500)  # a third of it, as in the service
     paths = [tmp_path / name / "register.sqlite" for name in ("one", "two")]
     with Register(paths[0]) as register:
         register.desk_id()

@@ -105,12 +105,6 @@ class VirtualClient:
     def connect_async(self, *_: object, **__: object) -> None:
         """There is one broker."""
 
-    def await_turn(self) -> None:
-        """This broker locks nobody out."""
-
-    def pause_ms(self) -> int:
-        return 0
-
     def loop_start(self) -> None:
         self.loop_start_in(DELAY_US)
 

@@ -90,8 +90,8 @@ let pressed = false;
 let limit = 0;
 let waiting = [];
 
-/** Does it, but not while a mouse button is down: what it moves is gone from under it, and the click is lost. All that
- * comes from the server or a clock goes through here, and keeps its order. */
+/** Does it, but not while a mouse button is down: what it moves is gone from under it, and the click is lost. What
+ * comes over the feed, as an answer or with each second goes through here, and keeps its order. */
 export function unpressed(act) {
   if (pressed || waiting.length) waiting.push(act);
   else act();
