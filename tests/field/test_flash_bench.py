@@ -4,11 +4,10 @@ The boards here are scripts: what a real one does with what it is sent is in tes
 """
 
 import json
-import signal
 import stat
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -190,11 +189,23 @@ def test_a_lost_session_is_a_failure_where_there_was_one(run: Any, columns: Path
     assert "b2: column two" in out and "NOT CONNECTED" in out
 
 
-def ctrl_c() -> None:
-    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+@pytest.fixture
+def ctrl_c(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """It meets the main thread where that waits for the boards. A real signal may meet it anywhere: in the callback of
+    a weak reference, which swallows it, or behind the test, which ends all others of its process."""
+    pressed = threading.Event()
+
+    def interrupted(each: object) -> None:
+        assert pressed.wait(10)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(flash, "wait", interrupted)
+    return pressed.set
 
 
-def test_ctrl_c_ends_the_waiting_for_a_session(run: Any, columns: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_ends_the_waiting_for_a_session(
+    run: Any, columns: Path, monkeypatch: pytest.MonkeyPatch, ctrl_c: Callable[[], None]
+) -> None:
     """It was waited for to its end, half a minute, and then nothing was told. Red when the waiting goes on, or when the
     verdict is lost."""
     monkeypatch.setattr(flash, "SESSION_WITHIN_S", 5.0)
@@ -218,7 +229,9 @@ def test_ctrl_c_at_a_board_that_gives_no_prompt_ends_behind_the_first_attempt(co
     assert stopped.value.key == "flash.interrupted"
 
 
-def test_ctrl_c_before_that_changes_nothing(run: Any, columns: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_before_that_changes_nothing(
+    run: Any, columns: Path, monkeypatch: pytest.MonkeyPatch, ctrl_c: Callable[[], None]
+) -> None:
     """Red when the steps go on, or when an interrupted board is put in force."""
     activated: list[str] = []
 
