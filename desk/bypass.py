@@ -15,8 +15,8 @@ from typing import Any
 
 from paho.mqtt import client as mqtt
 
+from desk import limits
 from desk.line import Line
-from desk.pace import Pace
 
 STANDS_WITHIN_MS = 5_000
 AGAIN_MS = 60_000  # after one that did not: brokers lock out who connects too often
@@ -84,13 +84,14 @@ class Bypass:
         """The columns that it does not bring."""
         self._since_ms = 0
         self._not_before_ms: int | None = None
-        self._pace = Pace()
+        self._begins = limits.Flood(*limits.OWN_CONNECTIONS)
 
     def look(self, flooding: Collection[str], columns: Collection[str], now_ms: int) -> None:
         """`flooding`: those whose calls are too many; `columns`: all that are known."""
+        may_begin = self._begins.has("", now_ms)
         if not flooding:
             # A flood in pulses: what ends now could not begin again at once.
-            if self._line is not None and not self._pace.pause_ms(now_ms):
+            if self._line is not None and may_begin:
                 self._end()
                 self.copies.clear()
             return
@@ -99,7 +100,7 @@ class Bypass:
             self._not_before_ms = now_ms + AGAIN_MS
         if self._not_before_ms is not None and now_ms < self._not_before_ms:
             return
-        if (self._line is None or not self._without.issuperset(flooding)) and not self._pace.pause_ms(now_ms):
+        if may_begin and (self._line is None or not self._without.issuperset(flooding)):
             self._end()
             self._begin(frozenset(flooding), columns, now_ms)
 
@@ -112,7 +113,7 @@ class Bypass:
         if others := sorted(set(columns) - flooding):
             self._line, self._without = self._make(others, self.copies), flooding
             self._since_ms, self._not_before_ms = now_ms, None
-            self._pace.made(now_ms)
+            self._begins.admits("", now_ms)
             self._line.start()
 
     def _end(self) -> None:

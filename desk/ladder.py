@@ -116,13 +116,11 @@ def parse(document: Mapping[str, Any], where: str = "ladder") -> Plan:
 
 def _with_files(plan: Plan, folder: Path) -> Plan:
     """A service starts in another folder than a trial: a file is looked for beside the one that names it."""
-    beside = {
-        name: {
-            key: str(folder / one) if key in FILES and isinstance(one, str) else one for key, one in settings.items()
-        }
-        for name, settings in plan.officers.items()
-    }
-    return replace(plan, officers=beside)
+    officers = {}
+    for name, settings in plan.officers.items():
+        named = {key: str(folder / settings[key]) for key in FILES if isinstance(settings.get(key), str)}
+        officers[name] = {**settings, **named}
+    return replace(plan, officers=officers)
 
 
 def _ladder(given: Any, where: str, officers: Mapping[str, Any]) -> Ladder:

@@ -24,6 +24,9 @@ OPEN_MAX = 64  # open incidents of one column that ask for help; a real one keep
 SURROGATE = re.compile("[\ud800-\udfff]")
 OPEN_MORE = (5, 0.1)  # a burst, and how many a second
 WRONG = (50, 5.0)  # the same for messages over the flood limit that are parsed and turn out invalid
+# The same for connections that a line makes of its own accord: 12 within the worst minute. EMQX's flapping detection
+# locks out whoever makes 15, for five minutes. Where the broker ends one, nobody waits: the desk is back at once.
+OWN_CONNECTIONS = (4, 1 / 7)
 DRILLS_MAX = 500  # of one column; the oldest go
 BURST = 150  # messages of one column that may come at once: a full journal and a birth are 60
 PER_SECOND = 10.0

@@ -21,10 +21,9 @@ from paho.mqtt.enums import LogLevel
 from paho.mqtt.reasoncodes import ReasonCode
 
 from common.identity import Identity
-from desk import trouble
+from desk import limits, trouble
 from desk.line_proof import Proof
 from desk.mqtt_client import Client, make_client
-from desk.pace import Pace
 from desk.rival import Rival
 from desk.trouble import Trouble
 
@@ -102,7 +101,7 @@ class Line:
         self._late = self._answered = self._hung_up = self._stopping = False
         self._flooded_ms: tuple[int, int] | None = None
         """Between when and when, on this connection, far too much came over it."""
-        self._renewals = Pace()
+        self._renewals = limits.Flood(*limits.OWN_CONNECTIONS)
         self.renews = False
         """Whether it connects again of its own accord: it stands again in a moment, and nothing is wrong."""
         self._unconfirmed = 0
@@ -191,7 +190,7 @@ class Line:
             payload, late, stuck = self._proof.next(now_ms), self._proof.is_late, self._proof.is_stuck
         if self._is_to_renew(now_ms):
             self._flooded_ms, self.renews = None, True
-            self._renewals.made(now_ms)
+            self._renewals.admits("", now_ms)  # it is counted
             self.hang_up()
             return
         if late != self._late:
@@ -208,7 +207,7 @@ class Line:
             return False
         first_ms, last_ms = self._flooded_ms
         is_due = now_ms - last_ms > RENEW_AFTER_MS or now_ms - first_ms > RENEW_EVERY_MS
-        return is_due and not self._renewals.pause_ms(now_ms)
+        return is_due and self._renewals.has("", now_ms)
 
     # What paho calls, in the line's thread
 

@@ -38,7 +38,8 @@ def summary(findings: list[Finding], words: Words) -> str:
 
 
 def document(findings: list[Finding], column: Column, words: Words, status: int, trouble: str | None) -> dict[str, Any]:
-    """See docs/diagnostics.md. `trouble`: what ended the check-up early."""
+    """See docs/diagnostics.md. `trouble`: what ended the check-up early, or why the console
+    would not be closed again."""
     names = _names(column)
     return {
         "v": SCHEMA_VERSION,

@@ -55,7 +55,7 @@ class VirtualBypass:
         """What was done; lines end in a thread of their own."""
         self.now_ms += after_ms
         before = len(self.events)
-        is_to_end = not flooding and not self.bypass._pace.pause_ms(self.now_ms)
+        is_to_end = not flooding and self.bypass._begins.has("", self.now_ms)
         ending = self.bypass._line is not None and is_to_end
         self.bypass.look(flooding, city, self.now_ms)
         if ending:

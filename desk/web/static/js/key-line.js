@@ -1,6 +1,6 @@
 // The line about single keys: why the last one did nothing, and that keys go to a field while a call waits.
 
-import { afterPress, setText } from "./dom.js";
+import { afterPress, setText, unpressed } from "./dom.js";
 import { t } from "./i18n.js";
 import { enabled, typing } from "./keys.js";
 import { isUnanswered, on, openCalls } from "./store.js";
@@ -14,7 +14,7 @@ let saidTimer = 0;
 export function say(key, why) {
   const mine = said = why && `${key}: ${why}`;
   clearTimeout(saidTimer);
-  if (why) saidTimer = setTimeout(() => afterPress(() => { if (said === mine) say(key, ""); }), SAID_MS);
+  if (why) saidTimer = setTimeout(() => unpressed(() => { if (said === mine) say(key, ""); }), SAID_MS);
   render();
 }
 
