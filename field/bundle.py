@@ -29,7 +29,7 @@ HOST_ONLY = ("hal/interface.py",)  # documentation for mypy: imports `typing`
 LIBRARY = "lib"  # third-party: copied only to boards whose MicroPython has it not frozen
 # A stock image loads .mpy files into its heap, though not all of them stay there: firmware/startup/, firmware/console/,
 # firmware/update/, probe.py, verdict.py and orders.py are in it only while they run, and one debouncer is, of two. What
-# must fit is held by tests/firmware/test_memory.py, which runs the column in 102 KB. This limit is meant to be noticed:
+# must fit is held by tests/firmware/test_memory.py, which runs the column in 104 KB. This limit is meant to be noticed:
 # whoever reaches it looks at that test's figures.
 BUDGET_BYTES = 144 * 1024
 MPY_VERSION_BYTE = 1  # of a .mpy file's header

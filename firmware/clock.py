@@ -148,7 +148,7 @@ class Clock:
         if self._peer is not None:
             self._peer.close()
             self._peer = None
-            self._board.forget("firmware.ntp")
+            self._board.discard("firmware.ntp")
 
     def _read_floor(self):
         try:

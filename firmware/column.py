@@ -86,7 +86,8 @@ class Column:
 
         assemble(self, board, config, errors)
         del assemble
-        board.forget("firmware.startup.assembly", "firmware.startup")
+        board.discard("firmware.startup.assembly")
+        board.forget("firmware.startup")
 
     def run(self) -> None:
         """Never returns."""
@@ -242,7 +243,7 @@ class Column:
             expiry.look(self)
         except MemoryError:  # in an hour, then
             pass
-        self._board.forget("firmware.expiry")
+        self._board.discard("firmware.expiry")
 
     def session_began(self) -> None:
         self.telemetry.announce()
@@ -270,7 +271,7 @@ class Column:
             why = ended(self._board, self, incident, answered, detail) or why
         except MemoryError:  # then nothing is proven
             pass
-        self._board.forget("firmware.drill")
+        self._board.discard("firmware.drill")
         self.said, command = None, self.actions.drill_ended()
         if command is not None:
             self.commands.answer(command, why, detail)
@@ -285,7 +286,7 @@ class Column:
 
             return birth(self, self._board)
         finally:
-            self._board.forget("firmware.birth")
+            self._board.discard("firmware.birth")
 
     def _figures(self):
         link = self._board.link.describe()
@@ -311,4 +312,4 @@ class Column:
 
             return examine(self._board, self)
         finally:
-            self._board.forget("firmware.selftest")
+            self._board.discard("firmware.selftest")

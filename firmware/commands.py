@@ -47,7 +47,8 @@ class Commands:
             receive(self, payload)
         except MemoryError:
             self.refuse("", "no memory for a command")
-        self.board.forget("firmware.orders", "firmware.rfc3339_parse")
+        self.board.discard("firmware.orders")
+        self.board.forget("firmware.rfc3339_parse")
 
     def topic(self) -> bytes:
         return self._messages.topic("cmd")

@@ -22,7 +22,7 @@ def last(board) -> dict:
     from firmware.startup.last_reset import report
 
     result = report(board)
-    board.forget("firmware.startup.last_reset")
+    board.discard("firmware.startup.last_reset")
     return result
 
 
@@ -45,7 +45,7 @@ def certify(board, boot: int, had_session: bool) -> bool:
     except MemoryError:
         return False
     finally:
-        board.forget("firmware.startup.healthy")
+        board.discard("firmware.startup.healthy")
 
 
 def crumb(name: str, clock_trusted: bool) -> bytes:

@@ -295,7 +295,7 @@ class Uplink:
                 verdict.judge(self, self.session, error, is_old)
             except MemoryError:
                 pass
-            self._board.forget("firmware.verdict")
+            self._board.discard("firmware.verdict")
         return self.young <= 1
 
     def _pause_ms(self, is_news):

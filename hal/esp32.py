@@ -96,7 +96,7 @@ class Esp32Board:
         self._divider = config["supply"]["divider"]
         self._poll.register(self.contact, select.POLLIN)
         del wire
-        self.forget("hal.esp32_network", "hal.esp32_start")
+        self.discard("hal.esp32_network", "hal.esp32_start")
 
     # -- time
 
@@ -152,11 +152,17 @@ class Esp32Board:
         gc.collect()
         gc.threshold(max(_COLLECT_MIN_BYTES, self.heap() // _COLLECT_SHARE))
 
+    def discard(self, *modules):
+        for module in modules:
+            if module in sys.modules:  # py/objmodule.c: the table itself, but for images built without it
+                getattr(sys.modules[module], "__dict__", {}).clear()
+        self.forget(*modules)
+
     def forget(self, *modules):
         for module in modules:
             package, _, name = module.rpartition(".")
-            sys.modules.pop(module, None)
-            if package in sys.modules and hasattr(sys.modules[package], name):
+            was_loaded = sys.modules.pop(module, None) is not None
+            if was_loaded and package in sys.modules and hasattr(sys.modules[package], name):
                 delattr(sys.modules[package], name)
         gc.collect()
 

@@ -205,7 +205,12 @@ class Board(Protocol):
         """Collect garbage now, where it does no harm."""
 
     def forget(self, *modules: str) -> None:
-        """Give back the memory of modules that are not needed again; they may be imported anew."""
+        """Give back the memory of modules that are not needed again; they may be imported anew. What somebody still
+        has of them goes on."""
+
+    def discard(self, *modules: str) -> None:
+        """Forget modules of which nobody has anything any more, and empty them: MicroPython's collector takes whatever
+        looks like an address for a reference, and one on old stack would keep such a module with all its code."""
 
     def describe_error(self, error: BaseException) -> str:
         """The traceback as text."""

@@ -52,7 +52,7 @@ def _restore(column, board, config):
         board, config, column.journal, column.clock, column._incident_closed, column._drill_ended, column._show
     )
     incidents.restore(column.journal.restore(), column.boot["number"])
-    board.forget("firmware.startup.restoring")
+    board.discard("firmware.startup.restoring")
     column.number = number = incidents.boot
     cause, culprit = column.last_reset["cause"], column.last_reset["culprit"]
     board.log("boot: number=%d cause=%s mode=%s culprit=%s" % (number, cause, column.boot["mode"], culprit))

@@ -34,7 +34,7 @@ def configure(board, folder: str, mode: str = "normal"):
                     from firmware.startup import renewed  # newer ones, which came over the air
 
                     renewed.start(board, config, mode)
-                    board.forget("firmware.startup.renewed")
+                    board.discard("firmware.startup.renewed")
                     if tls["source"]:
                         tls["digest"] = _digest(tls["ca"], tls["cert"])
             board.configure(config)

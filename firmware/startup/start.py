@@ -21,7 +21,7 @@ def _column(board, boot):
 
     config, origin, errors = configure(board, boot["folder"], boot["mode"])
     del configure
-    board.forget(*["firmware.startup." + module for module in _ONLY_AT_START])
+    board.discard(*["firmware.startup." + module for module in _ONLY_AT_START])
     if config is None:
         from firmware.startup.unconfigured import wait_for_technician
 

@@ -232,6 +232,9 @@ class VirtualBoard(Ticks):
     def forget(self, *modules: str) -> None:
         """Nothing to give back: modules are shared with the host."""
 
+    def discard(self, *modules: str) -> None:
+        """Likewise."""
+
     def log(self, text: str) -> None:
         self.spend(self.hardware.costs.log_us)
         self.hardware.trace.add("log", text)

@@ -55,3 +55,41 @@ def test_a_heap_that_trusts_mem_free_is_noticed(chip: Make) -> None:
     assert source.count(HONEST) == 1
     one = chip(PROBE, {**FILES, "hal/esp32.py": source.replace(HONEST, "gc.mem_free()")}).start()
     assert one.wait(r"^grown \((.*)\)")[1] != "9000, 66560, 4096"
+
+
+STALE = """
+import gc
+import sys
+import hal.esp32
+import many
+board = hal.esp32.Esp32Board()
+stale = many  # as an address on old stack keeps it
+del many
+gc.collect()
+free = gc.mem_free()
+board.FORGET("many")
+print("back", gc.mem_free() - free, "many" in sys.modules, hasattr(stale, "one_7"))
+"""
+MANY = "".join(f"def one_{n}(a, b):\n    return [a, b, a + b, {n}]\n" for n in range(60))
+FUNCTIONS_BYTES = 60 * 32  # of each its object and its code, at least
+
+
+def back(chip: Make, how: str) -> tuple[int, bool]:
+    """(bytes that came back, whether the module's functions are still there)."""
+    one = chip(STALE.replace("FORGET", how), {**FILES, "many.py": MANY}).start()
+    freed, known, whole = one.wait(r"^back (.*)")[1].split()
+    assert known == "False"
+    return int(freed), whole == "True"
+
+
+def test_old_stack_keeps_no_code_of_a_discarded_module(chip: Make, runtime: str) -> None:
+    """Red when `discard` is `forget`: a start then lacks 2 KB when such an address stands where it may."""
+    freed, is_whole = back(chip, "discard")
+    assert not is_whole
+    assert runtime == "cpython" or freed >= FUNCTIONS_BYTES
+
+
+def test_what_somebody_has_of_a_forgotten_module_goes_on(chip: Make, runtime: str) -> None:
+    freed, is_whole = back(chip, "forget")
+    assert is_whole
+    assert runtime == "cpython" or freed < FUNCTIONS_BYTES

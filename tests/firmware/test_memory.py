@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from centre_probe import end
 from column_probe import PATIENCE_S, Recorder, need
+from duty_rig import until
 from memory_rig import DEVICE, configuration, provisioned
 
 from common import connect_to
@@ -21,7 +22,8 @@ from sim.servers.broker import Mosquitto, Tls
 from sim.servers.centre import Centre
 from sim.servers.stand_ins import StreamServer
 
-HEAP_BYTES = 102 * 1024  # renewal, wiping and proofs took 0.8 KB: with 100 a broker's restart found no room at times
+HEAP_BYTES = 104 * 1024  # of what provisioning writes: with 102 a broker's restart finds no room
+BARE_BYTES = 103 * 1024  # no room for drills
 STARVED_BYTES = 88 * 1024  # less than the firmware needs
 WARM_UP = 15  # alarms until buffers and tables have grown as far as they will
 ALARMS = 30
@@ -103,7 +105,7 @@ def test_alarms_and_an_outage_in_a_small_heap(authority: Authority) -> None:
 @pytest.mark.parametrize(
     ("heap_bytes", "link", "drilled", "looked"),
     [
-        (HEAP_BYTES, {"type": "wifi"}, False, False),
+        (BARE_BYTES, {"type": "wifi"}, False, False),
         (STOCK_BYTES, {"type": "wifi"}, True, False),
         (ROOMY_BYTES, RMII, True, True),
     ],
@@ -192,6 +194,8 @@ def test_an_esp32_without_psram(
         for number in range(WARM_UP):
             raise_and_close(column, broker, centre, number)
         centre.wait_for(lambda ledger: len(drills(ledger.of(DEVICE))) >= 2, PATIENCE_S, "two drills")
+        if in_place:  # one that an alarm ends comes again
+            until(lambda: camera.asked, "look at the stream")
         worst = column.memory
         incidents = centre.ledger().of(DEVICE)
     camera.stop()
@@ -231,13 +235,12 @@ def at_start(kind: type[RealColumn], document: dict[str, Any], **board: Any) -> 
 
 def test_a_provisioned_column_has_its_console_on_a_stock_image(tmp_path: Path) -> None:
     """As `make board ... NO_PSRAM=1` has it, over Ethernet; with 2 KB less there is none. Red when the firmware holds
-    1.3 KB more before its first session, or the simulation does, see test_board_heap.py. The best of three starts: on
-    a busy machine one in twenty has 1 KB less."""
+    1.3 KB more before its first session, or the simulation does, see test_board_heap.py."""
     need("micropython32")
     document, figures, servers = provisioned(tmp_path), on_chip("esp32", None), tmp_path / "connect-to"
     connect_to.write(servers, {("broker.example", 8883): ("127.0.0.1", 1), ("time.example", 123): ("127.0.0.1", 1)})
     board: dict[str, Any] = {"psram": False, "figures": figures, "servers": servers}
-    starts = [at_start(SerialBoard, document, **board) for _ in range(3)]
-    assert "looks at the stream" in [lacking for lacking, _ in starts], starts
+    lacking, free = at_start(SerialBoard, document, **board)
+    assert lacking == "looks at the stream", free
     lacking, free = at_start(RealColumn, document, heap_bytes=STOCK_BYTES - 2048)
     assert lacking == "console, no looks at the stream", free

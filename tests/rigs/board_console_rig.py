@@ -38,9 +38,7 @@ class Duty:
         return [event for event in self.desk.seen.events + self.desk.seen.drain(0.2) if event["event"] == "reset"]
 
 
-# A stock ESP32 without PSRAM has 112 (docs/diagnostics.md), but then one start in twenty of a busy machine leaves no
-# room for a console; above 116 IDF has none for TLS.
-ANSWERS_BYTES = 113 * 1024
+ANSWERS_BYTES = 112 * 1024  # a stock ESP32 without PSRAM, docs/diagnostics.md; above 116 IDF has no room for TLS
 
 
 def raised(centre: Centre, number: int) -> Incident:

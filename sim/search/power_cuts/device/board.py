@@ -273,6 +273,8 @@ class Board:
     def forget(self, *modules):
         pass  # its files are gone, and memory is not what this is about
 
+    discard = forget
+
     def describe_error(self, error):
         return repr(error)
 
