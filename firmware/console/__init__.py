@@ -50,6 +50,8 @@ class Console:
             wait_ms = self._talk.step(typed)
         except (MemoryError, ImportError, OSError):
             pass  # whoever asks hears nothing, and asks again
+        except Exception as error:  # whatever was typed: the column's duty does not end with it
+            self._board.log("the console ended: %r" % error)
         if wait_ms is None:
             self._end()
             return _IDLE_MS
@@ -66,4 +68,4 @@ class Console:
         if self._talk is not None:
             self._talk.close()
             self._talk = None
-        self._board.forget("firmware.console.talk")
+        self._board.discard("firmware.console.talk")

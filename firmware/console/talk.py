@@ -36,6 +36,7 @@ class Talk:
         self._is_garbage = False
         self._asked = ""  # the last command that came: its turn is next
         self._word = ""
+        self._loaded: tuple = ()  # modules: of a command that we have, not of whatever was typed
         self._answer: Any = None  # of the command that runs
         self._again = Deadline(board, 0)
         self._pause = Deadline(board, 0)
@@ -95,6 +96,7 @@ class Talk:
         """The command's generator."""
         word, lock = self._word, self._column.lock
         run = self._load(word)
+        self._loaded = ("firmware.console." + word,)
         if word == _CODE:
             return run(self._board, self._column, typed)
         if typed:
@@ -129,7 +131,8 @@ class Talk:
         if self._answer is not None:
             self._answer.close()
             self._answer = None
-        self._board.forget("firmware.console." + self._word, "firmware.console.pieces")
+        self._board.discard("firmware.console.pieces", *self._loaded)
+        self._loaded = ()
 
     def _end(self, error):
         self.close()

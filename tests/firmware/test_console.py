@@ -70,6 +70,33 @@ def test_an_unknown_command_is_told_how_to_go_on(rig: Rig) -> None:
     assert typed(rig, b"reboot\n") == [{"re": "reboot", "ok": False, "error": "unknown command; type: help"}]
 
 
+@pytest.mark.parametrize("word", ["dance", "talk", "const", "__init__", "__dict__", "__class__", "__path__"])
+def test_what_is_no_command_is_not_forgotten(rig: Rig, word: str) -> None:
+    """Its package has each of them but the first: on a chip some took the console's names, others ended in a KeyError,
+    and in a reset."""
+    assert typed(rig, word.encode() + b"\n")[-1]["ok"] is False
+    assert f"firmware.console.{word}" not in rig.board.forgotten[:-1]  # the last is the console's own, see `_end`
+
+
+def test_what_nobody_foresaw_ends_the_console_alone(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red without the last `except` of its step: the watchdog would reset the column."""
+
+    def breaks(_: talk.Talk, typed: bytes) -> int:
+        raise KeyError("typed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(talk.Talk, "step", breaks)
+        assert typed(rig, b"help\n") == []
+    assert rig.board.logged[-1] == "the console ended: KeyError('typed')"
+    assert typed(rig, b"help\n")[-1]["ok"] is True
+
+
+def test_a_module_at_work_is_not_emptied(rig: Rig) -> None:
+    """The tests' board notices it: on a chip the next line would find none of its names."""
+    with pytest.raises(AssertionError, match="is emptied while test_a_module_at_work_is_not_emptied runs"):
+        rig.board.discard(__name__)
+
+
 def test_a_further_command_ends_the_one_that_runs(rig: Rig) -> None:
     typed(rig, b"lamp\n", 500)
     lines = typed(rig, b"help\n")

@@ -19,6 +19,7 @@ from board_probe import Typist, bench
 from centre_probe import end
 from cli_probe import run_sim
 from column_probe import PATIENCE_S, need
+from duty_rig import until
 
 from field import logs, watch
 from field.board import Board
@@ -66,8 +67,10 @@ def test_every_command_is_answered_while_the_column_stays_on_duty(duty: Duty) ->
         assert {one["k"] for one in console.ask("logs")["journal"]} >= {"open", "state"}
         assert [one["command"] for one in console.ask("help")["commands"]] == [*COMMANDS]
         assert len(console.ask("lamp")["colours"]) == 4
-        with pytest.raises(Refused, match="unknown command"):
-            console.ask("dance")
+        # Its package has each but the first.
+        for word in ("dance", "talk", "const", "__init__", "__dict__", "__class__", "__path__"):
+            with pytest.raises(Refused, match="unknown command"):
+                console.ask(word)
     duty.alarm()
     assert duty.resets() == [] and duty.board.console == "main.py"
 
@@ -305,12 +308,14 @@ def test_questions_never_take_the_memory_of_an_alarm(tmp_path: Path) -> None:
                 one = raised(centre, number)
                 time.sleep(0.25)
                 end(centre, one)
+            before = len(answers)
+            until(lambda: len(answers) > before, "answer in peace")
         finally:
             over.set()
             asking.join()
         events = desk.seen.events + desk.seen.drain(0.2)
     assert not [event for event in events if event["event"] == "reset"]
-    assert answers and all("too little memory" in why for why in refusals)
+    assert all("too little memory" in why for why in refusals)
 
 
 def test_a_locked_column_keeps_its_duty_until_a_code_is_typed(tmp_path: Path) -> None:
