@@ -7,7 +7,7 @@ from typing import Any
 
 from field.console import Console, Line, Refused
 from field.diag.board_checks import SoFar
-from field.diag.finding import Finding, fails, passes, untested, warns
+from field.diag.finding import Finding, Untold, fails, passes, untested, warns
 from field.diag.interview import Answer, Column, Lamp, untold
 from field.diag.waveform import picture
 from field.diag.words import Words
@@ -97,7 +97,11 @@ def button(column: Column, _: SoFar) -> Finding:
     if contact["stuck"] or column.fault("button-stuck") is not None:
         return fails("button", "stuck")
     if not column.is_button_tried:
-        return warns("button", "closed") if contact["closed"] else untested("button", "unasked")
+        if contact["closed"]:
+            return warns("button", "closed")
+        if column.is_locked:
+            raise Untold("locked")
+        return untested("button", "unasked")
     said = column.told("button").said
     if column.answers["button"].refusal is not None:
         raise untold(column.answers["button"])
@@ -121,6 +125,8 @@ def lamp(column: Column, _: SoFar) -> Finding:
     if column.lamp_refusal is not None:
         raise untold(Answer([], column.lamp_refusal))
     if column.lamp is None:
+        if column.is_locked:  # whoever looks would see nothing
+            raise Untold("locked")
         return untested("lamp", "unasked")
     if not column.lamp.wrong:
         return passes("lamp", "ok", colours=column.lamp.shown)

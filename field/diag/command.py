@@ -77,7 +77,7 @@ def _dialogue(console: Console, column: Column, person: by_hand.Person) -> None:
     """Ctrl-D ends it: what was not asked is not tested."""
     try:
         by_hand.try_lamp(console, column, person)
-        if not column.status["button"]["stuck"]:
+        if not column.status["button"]["stuck"] and not column.is_locked:
             by_hand.try_button(console, column, person)
     except (EOFError, Untold, KeyError):
         print()

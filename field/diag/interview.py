@@ -91,6 +91,12 @@ class Column:
         """Raises Untold."""
         return self.told(STATUS).said
 
+    @property
+    def is_locked(self) -> bool:
+        """It wants a code that nobody gave: it said so to what acts."""
+        refusals = [*(answer.refusal for answer in self.answers.values()), self.lamp_refusal]
+        return any(why is not None and why.startswith(_LOCKED) for why in refusals)
+
     def told(self, word: str) -> Answer:
         """An answer that can be judged. Raises Untold."""
         answer = self.answers.get(word)

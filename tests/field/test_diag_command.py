@@ -1,5 +1,6 @@
 """`make diag` as a program: its table, its JSON, its exit status, its questions, and a cable that is pulled."""
 
+import io
 import json
 import socket
 import ssl
@@ -24,6 +25,14 @@ from sim.servers.authority import Authority
 
 SCHEMA = json.loads((Path(command.__file__).parent / "schema.json").read_text("utf-8"))
 PATIENCE_S = 30.0
+LOCKED = "a technician's code is needed; type: code; or at a laptop: make code PORT=..."  # see test_code.py
+
+
+class Keyboard(io.StringIO):
+    """A terminal at which nobody types."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 @pytest.fixture(autouse=True)
@@ -379,6 +388,28 @@ def test_of_a_board_that_is_no_column_nothing_is_asked(build: Build) -> None:
         typist.until(b"no usable configuration: pins.button: missing", PATIENCE_S)
         assert process.wait(PATIENCE_S) == EXIT_FAILED
         assert column.asked == ["status"]
+
+
+@pytest.mark.parametrize("first", [("access", "test", "lamp"), ("lamp",)])
+def test_of_a_column_that_wants_a_code_nobody_is_asked_to_look_or_to_press(
+    build: Build, first: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Red where the lamp is to be watched though `access` and `test` have said that a code is needed, and where the
+    button is to be pressed though `lamp` has."""
+    monkeypatch.setattr("field.diag.command.our_build", lambda: build)
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdin", Keyboard())
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    recorded = at_the_column(build)
+    for word in first:
+        recorded.refuse(word, LOCKED)
+    with FakeColumn(recorded) as column:
+        status, out, _ = run(column.port, capsys, "--lang", "en")
+        assert column.asked == ["status", *QUESTIONS, *(["lamp"] if "test" not in first else [])]
+    assert status == 0 and "REAL ALARM" not in out and ("Look at the lamp" in out) is ("test" not in first)
+    rows = [row for row in out.splitlines() if "asks for a technician's code" in row]
+    assert [row.split()[1] for row in rows][-2:] == ["lamp", "button"], out
 
 
 def test_a_stuck_button_is_not_to_be_pressed(build: Build) -> None:
