@@ -18,12 +18,13 @@ from field import documents
 from field.console import Console, ConsoleError, Refused
 from field.keeping import PROVISIONED, read_secrets
 from field.telling import in_words
-from field.words import English, Trouble, asked_for, tool_parser
+from field.words import English, Trouble, Words, asked_for, tool_parser
 from firmware.startup.config_files import CONFIG_FILE, SECRETS_FILE
 
 END = "end"
 _COLUMNS = "columns"
 _MINUTE_S = 60
+_CLOSE_TRIES, _CLOSE_PAUSE_S = 3, 1.0
 _WRONG = "a wrong code"  # firmware/console/code.py
 
 
@@ -66,6 +67,21 @@ def open_console(console: Console, places: Sequence[Path]) -> bool:
     return True
 
 
+def close_console(console: Console) -> None:
+    """One that is short of memory is asked again: its work gives some back. Raises CodeError where that did not help,
+    ConsoleError."""
+    for left in reversed(range(_CLOSE_TRIES)):
+        try:
+            console.ask(f"code {END}")
+            return
+        except Refused as refused:
+            if not refused.lacks_memory:
+                raise
+            if not left:
+                raise CodeError("code.unclosed", port=console.port) from refused
+            console.listen(_CLOSE_PAUSE_S)
+
+
 def letting_in(*places: Path) -> Callable[[str], None]:
     """For `Board`: what to do at a port whose board gives no prompt. It may be a column that is locked; whoever does
     not answer there is none."""
@@ -104,18 +120,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(_code(arguments.out, arguments.device, arguments.challenge))
         return 0
     with Console(arguments.port) as console:
-        was_open = console.ask("status").get("locked") is False
-        if arguments.code:
-            console.ask(f"code {arguments.code}")
+        if (arguments.code or "").lower() == END:
+            close_console(console)
+            print(words("code.closed"))
         else:
-            open_console(console, [arguments.out])
-        if not isinstance(console.ask("status").get("locked"), bool):
-            print(words("code.unasked"))
-        else:
-            open_s = console.ask("code")["open_s"]
-            opened = "code.still-open" if was_open else "code.open"  # an open one takes no further code
-            print(words(opened, minutes=-(-open_s // _MINUTE_S)) if open_s else words("code.closed"))
+            print(_opened(console, arguments.code, arguments.out, words))
     return 0
+
+
+def _opened(console: Console, typed: str | None, out: Path, words: Words) -> str:
+    was_open = console.ask("status").get("locked") is False
+    if typed:
+        console.ask(f"code {typed}")
+    else:
+        open_console(console, [out])
+    if not isinstance(console.ask("status").get("locked"), bool):
+        return words("code.unasked")
+    open_s = console.ask("code")["open_s"]
+    opened = "code.still-open" if was_open else "code.open"  # an open one takes no further code
+    return words(opened, minutes=-(-open_s // _MINUTE_S)) if open_s else words("code.closed")
 
 
 def _code(out: Path, device_id: str, challenge: str) -> str:

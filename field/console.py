@@ -31,6 +31,7 @@ FIRST_LINE_S = 4.0  # then the command is sent once more: a column that is short
 FIRST_LINE_SLOW_S = {"net": 12.0, "stream": 12.0, "access": 12.0}
 SILENCE_S = 20.0  # longest between two lines: `button` looks for 10 s, `test` waits for the centre
 ANOTHER_CAME = "another command came"  # firmware/console/talk.py
+SHORT_OF_MEMORY = "too little memory"  # as firmware/console/talk.py begins to say it
 ATTEMPTS = 2
 EXIT_REFUSED = 3
 _READ_S = 0.1
@@ -54,6 +55,10 @@ class Refused(ConsoleError):
     def __init__(self, port: str, command: str, why: str) -> None:
         super().__init__(port, "console.refused", command=command)
         self.why = why
+
+    @property
+    def lacks_memory(self) -> bool:
+        return self.why.startswith(SHORT_OF_MEMORY)
 
     def what(self, words: Words) -> str:
         return words(self.key, **self.values, why=words.said(self.why))

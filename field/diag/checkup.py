@@ -18,9 +18,9 @@ from field.diag.interview import STATUS, Build, Column, interview
 from field.diag.judge import judge
 from field.diag.network_checks import way_end
 from field.keeping import PROVISIONED
+from field.words import Trouble
 from firmware import VERSION
 
-_CLOSE_TRIES, _CLOSE_PAUSE_S = 3, 1.0
 _ALONE = ("nobody", "mute", "strange", ARMED)  # kinds of absence: no column
 
 
@@ -34,8 +34,8 @@ class Checkup:
         self._build = build
         self._out = out
         self._has_opened = False
-        self.left_open: Refused | None = None
-        """Why it would not be closed again."""
+        self.left_open: Trouble | None = None
+        """Why it would not be closed again, and what ends that."""
 
     def ask(
         self,
@@ -58,15 +58,13 @@ class Checkup:
             self.trouble = error
 
     def _close(self, console: Console) -> None:
-        """Nobody is to find it open. One that is short of memory is asked again: its work gives some back."""
-        for _ in range(_CLOSE_TRIES):
-            try:
-                console.ask(f"code {code.END}")
-                self.left_open = None
-                return
-            except Refused as refused:
-                self.left_open = refused
-                console.listen(_CLOSE_PAUSE_S)
+        """Nobody is to find it open."""
+        try:
+            code.close_console(console)
+        except code.CodeError as short:
+            self.left_open = short
+        except Refused as refused:
+            self.left_open = Trouble("code.left-open", why=refused, port=console.port)
 
     def _interviewed(self, console: Console, say: Callable[[str], None], heard: list[str]) -> bool:
         for is_last in (False, True):

@@ -55,7 +55,7 @@ def for_people(checkup: Checkup, words: Words) -> int:
     if checkup.trouble is not None:
         print(words("trouble", why=checkup.trouble), file=sys.stderr)
     if checkup.left_open is not None:
-        print(words("left-open", why=checkup.left_open, port=checkup.column.port), file=sys.stderr)
+        print(checkup.left_open.told(words), file=sys.stderr)
     print(table.summary(checkup.findings(), words))
     if any(one.line in WAY and one.verdict is Verdict.FAIL for one in checkup.findings()):
         print(words("again-later"))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from field.console import Console, Line, Refused, merge
+from field.console import SHORT_OF_MEMORY, Console, Line, Refused, merge
 from field.diag.finding import Untold
 
 STATUS = "status"
@@ -17,7 +17,6 @@ QUESTIONS = ("files", "certs", "net", "stream", "access", "test")
 SETTLE_S = 12.0  # a column that has just started looks for its broker and its time server first
 _EVERY_S = 1.0
 _UNKNOWN = "unknown command"
-_SHORT_OF_MEMORY = "too little memory"
 _ALARM_OPEN = "an alarm is open"
 _LOCKED = "a technician's code"
 
@@ -45,7 +44,7 @@ class Answer(NamedTuple):
 
     @property
     def lacks_memory(self) -> bool:
-        return self.refusal is not None and self.refusal.startswith(_SHORT_OF_MEMORY)
+        return self.refusal is not None and self.refusal.startswith(SHORT_OF_MEMORY)
 
 
 class Lamp(NamedTuple):

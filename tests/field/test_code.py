@@ -110,6 +110,29 @@ def test_a_console_is_opened_and_closed(out: Path, capsys: pytest.CaptureFixture
             assert code.open_console(console, [out]) is False, "nothing is typed into an open one"
 
 
+@pytest.mark.parametrize(
+    ("language", "told"), [("en", "reset button"), ("ru", "reset на плате"), ("kk", "reset түймесін")]
+)
+def test_a_column_without_the_memory_to_close_says_what_closes_it(
+    language: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Red where `status` is asked first, which takes more memory and is not needed; where it is asked once; and where
+    "code: too little memory is free" is all that is said."""
+    monkeypatch.setattr("field.code._CLOSE_PAUSE_S", 0.0)
+    asked: list[str] = []
+
+    def short(line: str, say: Say) -> None:
+        asked.extend([line] if line else [])
+        answer = {"re": "", "ok": False, "error": talk.SHORT}
+        say(b"console: " + json.dumps(answer).encode() + b"\r\n" if line else b"")
+
+    with FakePort(short) as column:
+        assert code.main(["--port", column.port, "--code", "end", "--lang", language]) == 1
+        said = capsys.readouterr().err
+        assert column.port in said and told in said and "30" in said and "make code" not in said
+    assert asked == ["code end"] * 3
+
+
 def test_without_the_key_the_challenge_is_told(out: Path, tmp_path: Path) -> None:
     with Locked("12345678") as column, pytest.raises(code.CodeError, match=rf"{NAME}.*{CHALLENGE}.*make code"):
         code.letting_in(tmp_path)(column.port)

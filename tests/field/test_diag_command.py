@@ -21,6 +21,7 @@ from field.diag.interview import QUESTIONS, Build
 from field.diag.words import Words
 from field.telling import EXIT_FAILED
 from field.words import LANGUAGES
+from firmware.console.talk import SHORT
 from sim.servers.authority import Authority
 
 SCHEMA = json.loads((Path(command.__file__).parent / "schema.json").read_text("utf-8"))
@@ -83,14 +84,23 @@ def test_warnings_alone_are_no_failure(capsys: pytest.CaptureFixture[str]) -> No
     assert status == 0 and verdicts(document)["tamper"] == "WARN"
 
 
-@pytest.mark.parametrize("refusals", [1, 99])
+@pytest.mark.parametrize(
+    ("refusals", "why", "told"),
+    [
+        (1, SHORT, {"en": "", "ru": "", "kk": ""}),
+        (99, SHORT, {"en": "press the board's reset", "ru": "нажмите reset", "kk": "reset түймесін басыңыз"}),
+        (99, "OSError: 5", {"en": "5). To close it: make code PORT=", "ru": "5). Закрыть её: make code PORT=",
+                            "kk": "5). Жабу: make code PORT="}),
+    ],
+)  # fmt: skip
 def test_a_console_that_will_not_be_closed_ends_no_check_up(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refusals: int
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, refusals: int, why: str, told: dict[str, str]
 ) -> None:
     """In a small heap: "ended early", and exit 3, as if nobody had answered. Red where it is asked once, where the
-    refusal counts as trouble, and where nobody is told that it stays open."""
+    refusal counts as trouble, where nobody is told that it stays open, where a column that lacks the memory for it is
+    to be closed by the command that has just failed, and where the reason runs into the next sentence."""
     monkeypatch.setattr("field.diag.checkup.code.open_console", lambda *_: True)
-    monkeypatch.setattr("field.diag.checkup._CLOSE_PAUSE_S", 0.0)
+    monkeypatch.setattr("field.code._CLOSE_PAUSE_S", 0.0)
     recorded = Recorded()
     recorded.lines["status"].append({"locked": True})
 
@@ -100,14 +110,14 @@ def test_a_console_that_will_not_be_closed_ends_no_check_up(
                 return super()._answer(word, say)
             self.asked.append(word)
             is_short = self.asked.count(word) <= refusals
-            why = {"error": "too little memory is free"} if is_short else {}
-            self._line({"re": "code", "ok": not is_short, **why})
+            self._line({"re": "code", "ok": not is_short, **({"error": why} if is_short else {})})
             return None
 
-    with Short(recorded) as column:
-        status, out, err = run(column.port, capsys, "--lang", "en")
-    assert status == 0 and "FAIL: 0" in out and "ended early" not in err, err
-    assert ("make code PORT=" in err) is (refusals > 1), err
+    for language, piece in told.items():
+        with Short(recorded) as column:
+            status, out, err = run(column.port, capsys, "--lang", language)
+        assert status == 0 and " 0" in out.splitlines()[-1] and bool(err) is (refusals > 1), err
+        assert piece in err and ("make code" in err) is (why != SHORT), err
 
 
 def test_a_document_that_is_wrong_is_noticed(capsys: pytest.CaptureFixture[str]) -> None:
