@@ -38,8 +38,8 @@ class Duty:
         return [event for event in self.desk.seen.events + self.desk.seen.drain(0.2) if event["event"] == "reset"]
 
 
-# A stock ESP32 without PSRAM has 112 (docs/diagnostics.md), where questions that meet alarm after alarm on a busy machine
-# may leave too little for the next one, until the column restarts. Above 116 IDF has no room for TLS.
+# A stock ESP32 without PSRAM has 112 (docs/diagnostics.md), where questions that meet alarm after alarm on a busy
+# machine may leave too little for the next one, until the column restarts. Above 116 IDF has no room for TLS.
 ANSWERS_BYTES = 115 * 1024
 
 
