@@ -46,6 +46,25 @@ NAMELESS = """() => [...document.querySelectorAll("button, input, select, textar
   .filter((node) => !node.getAttribute("aria-label") && !node.textContent.trim())
   .filter((node) => !node.labels?.[0]?.textContent.trim())
   .map((node) => node.outerHTML.slice(0, 120))"""
+# What of a part's text lies beyond the part, or is cut by what is around it.
+CUT = """(part) => {
+  const found = [];
+  const walker = document.createTreeWalker(part, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const node = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || !node.checkVisibility({checkVisibilityCSS: true})) continue;
+    const range = document.createRange();
+    range.selectNodeContents(walker.currentNode);
+    for (let at = node; at !== part.parentElement; at = at.parentElement) {
+      if (at !== part && getComputedStyle(at).overflowX === "visible") continue;
+      const frame = at.getBoundingClientRect();
+      const isOut = (box) => box.left < frame.left - 1 || box.right > frame.right + 1;
+      if ([...range.getClientRects()].some(isOut)) found.push(walker.currentNode.textContent);
+    }
+  }
+  return found;
+}"""
+LONG = "Петропавловск, микрорайон Береке, улица имени Сакена Сейфуллина, между домами 44 и 46" + "ж" * 90
 
 
 def busy(server: FakeDesk) -> None:
@@ -241,6 +260,24 @@ def test_no_word_is_missing_and_all_fits(
         assert desk.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     desk.page.reload()
     expect(desk.page.locator("html")).to_have_attribute("lang", language)  # it is remembered
+
+
+@pytest.mark.parametrize(("language", "height"), [("en", 720), ("ru", 720), ("kk", 500)])
+def test_no_text_of_a_calls_panel_is_cut(server: FakeDesk, visitor: Visitor, language: str, height: int) -> None:
+    """House 46 read as house 4. Red where a badge of the panel is one line, and (500: there is little room) where the
+    line of facts is, or where it takes the room of the buttons. The last look is the control."""
+    desk = visitor.desk(server.url, {"width": 1280, "height": height})
+    desk.get("language").select_option(language)
+    call = incident("park-01-1-1", press=12, late=True, clock="none", origin="unsigned", by="a" * 64, reopened=1)
+    server.put(call | {"state": "accepted", "expected": {"address": LONG, "geo": ""}})
+    panel = desk.open("park-01-1-1")
+    badge = panel.locator(".badge", has_text=LONG)
+    expect(badge).to_be_visible()
+    desk.until(lambda: panel.evaluate(CUT) == [], "nothing is cut")
+    for part in (panel.locator(".place"), desk.get("dispatch"), desk.get("close")):
+        expect(part).to_be_in_viewport(ratio=0.99)
+    badge.evaluate("node => { node.style.whiteSpace = 'nowrap'; node.style.flex = 'none'; }")
+    assert {text[-len(LONG) :] for text in panel.evaluate(CUT)} == {LONG}
 
 
 def test_plurals(server: FakeDesk, visitor: Visitor) -> None:
