@@ -30,11 +30,15 @@ def main(argv: list[str]) -> int:
 
     any_letters()
     sentences = spoken(argv)
-    arguments = _parser(sentences).parse_args(argv)
+    parser = _parser(sentences)
+    arguments = parser.parse_args(argv)
+    ui = arguments.ui or ("desk" if _has_terminal() else "script")
+    if ui == "script" and arguments.folder:
+        parser.error("the script, which plays without a terminal, keeps nothing: leave --folder out, or add --ui=desk")
     # So that all its processes end with this one, also when the terminal's window is closed.
     exit_on(signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
     try:
-        if (arguments.ui or ("desk" if _has_terminal() else "script")) == "desk":
+        if ui == "desk":
             return _desk(arguments.runtime, arguments.folder, sentences)
         return _script(arguments.runtime, sentences)
     except toolbox.ToolMissing as error:

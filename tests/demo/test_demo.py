@@ -16,6 +16,8 @@ from typing import NamedTuple
 import pytest
 from cli_probe import marked
 
+from common import typed
+from sim import demo
 from sim.demo import main
 from sim.demo.script import Scenario, Step
 from sim.demo.watch import require
@@ -75,6 +77,24 @@ def test_stopped_midway_it_leaves_nothing_behind(started: Started, number: signa
     started.process.send_signal(number)
     assert started.process.wait(END_TIMEOUT_S) == status
     assert not started.running()
+
+
+@pytest.mark.parametrize(("language", "word"), [("en", "keeps nothing"), ("ru", "не хранит"), ("kk", "сақтамайды")])
+def test_a_script_refuses_the_folder_that_it_would_not_keep(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path, language: str, word: str
+) -> None:
+    """`make run FOLDER=register | cat` played, and left no register. Red without the refusal, which leaves the script
+    and the desk without a folder alone."""
+    monkeypatch.setattr(demo, "_script", lambda *_: 7)
+    monkeypatch.setattr(demo, "_desk", lambda *_: 8)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(typed, "TARGET", "run")
+    with pytest.raises(SystemExit):
+        main(["--folder", str(tmp_path / "register"), "--lang", language])
+    told = capsys.readouterr().err
+    assert told.startswith("make run: ") and word in told and " FOLDER " in told and "UI=desk" in told
+    assert main(["--lang", language]) == 7
+    assert main(["--folder", str(tmp_path / "register"), "--ui", "desk"]) == 8
 
 
 def test_a_failed_step_is_told_and_is_the_exit_status(
