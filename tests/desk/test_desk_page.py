@@ -217,6 +217,30 @@ def test_a_refusal_is_said_in_the_readers_language(
     expect(desk.get("failure")).to_contain_text("of next year")
 
 
+NO_WAY = {
+    "en": "RTSP: there is no way to the camera; SIP: there is no way to the intercom",
+    "ru": "RTSP: нет пути к камере; SIP: нет пути к переговорному устройству",
+    "kk": "RTSP: камераға жол жоқ; SIP: сөйлесу құрылғысына жол жоқ",
+}
+
+
+def test_an_intercom_is_called_no_camera(server: FakeDesk, desk: DeskPage, visitor: Visitor) -> None:
+    """Red where `sip` has the cameras' words; a code that the intercom has none for is said in those."""
+    visitor.may_say = re.compile("status of 502")
+    said = {"Stream-Tried": "rtsp=no-route sip=no-route"}
+    desk.page.route("**/whep", lambda route: route.fulfill(status=502, headers=said, json={"code": "no-route"}))
+    server.put(incident("park-01-17-1"))
+    desk.open("park-01-17-1")
+    desk.get("play").click()
+    for language, why in NO_WAY.items():
+        desk.get("language").select_option(language)
+        expect(desk.get("media-state")).to_contain_text(why)
+    said["Stream-Tried"] = "sip=busy"
+    desk.get("language").select_option("en")
+    desk.get("play").click()
+    expect(desk.get("media-state")).to_have_text("No picture: SIP: the desk shows as many pictures as it can")
+
+
 def test_a_second_press_is_a_badge_a_pulse_and_not_a_new_call(server: FakeDesk, desk: DeskPage) -> None:
     server.put(incident("park-01-17-1", state="accepted", by="operator 4", accepted_ms=now_ms()))
     strip = desk.get("strip", id="park-01-17-1")

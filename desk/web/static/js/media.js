@@ -2,7 +2,7 @@
 
 import { incidentPath } from "./api.js";
 import { button, el, setAttribute, setText } from "./dom.js";
-import { t } from "./i18n.js";
+import { has, t } from "./i18n.js";
 import { Player } from "./player.js";
 import { reasonForm } from "./reason.js";
 import { gate, may, mayNot } from "./rights.js";
@@ -15,8 +15,8 @@ const LOOK = "POST /api/incidents/{incident_id}/whep";
 const WAYS = ["webrtc", "rtsp", "sip"]; // that end in a browser
 const NAMES = { webrtc: "WebRTC", rtsp: "RTSP", sip: "SIP" };
 
-/** Why a way to the camera fails; a code of next year as it is. */
-const reason = (code) => term("way-failed", code);
+/** Why a way (to the camera, unless it has words of its own) fails; a code of next year as it is. */
+const reason = (code, way = "") => term(has(`${way}-failed.${code}`) ? `${way}-failed` : "way-failed", code);
 
 /** Why the desk does not speak with the intercom. */
 const voiceReason = (code) => term("voice-failed", code);
@@ -71,7 +71,7 @@ export function media(incidentId, parts) {
   let isCall = true; // somebody asks for help there: else a look needs a reason
   let visible = false; // whether this call names a stream that a browser can show
 
-  const failures = () => player.tried.map(({ way, code }) => `${NAMES[way] ?? term("way", way)}: ${reason(code)}`);
+  const failures = () => player.tried.map(({ way, code }) => `${NAMES[way] ?? term("way", way)}: ${reason(code, way)}`);
 
   function said() {
     if (!visible) return t("media.none");
