@@ -52,6 +52,10 @@ class Contact:
                 self._levels.append(new_level)
                 level = new_level
 
+    def since(self, t_us: int) -> int:
+        """`t_us`, or where history starts if that is later: for whoever stood still for longer than HISTORY_US."""
+        return t_us if self._horizon_us is None else max(t_us, self._horizon_us)
+
     def level_at(self, t_us: int) -> int:
         """0 or 1 at `t_us`. Raises ValueError for an instant more than HISTORY_US before the latest one asked about."""
         if not self._times and self._horizon_us is None:

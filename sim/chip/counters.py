@@ -187,7 +187,8 @@ class PCNT:
             self._settled_us = until_us
             self._seen()
             return
-        contact, at_us = wires.contact, self._settled_us
+        contact = wires.contact
+        at_us = contact.since(self._settled_us)
         contact.level_at(at_us)
         while at_us < until_us:
             edge_us = contact.next_edge_after(at_us)

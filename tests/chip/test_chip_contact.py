@@ -60,6 +60,7 @@ def test_old_edges_are_forgotten_and_still_counted() -> None:
     assert contact.closures_until(end_us) == total
     assert len(contact._times) < 2 * (HISTORY_US // 10_000) + 100
     assert contact.closures_between(end_us - 1_000_001, end_us) == 100
+    assert contact.since(0) == contact._horizon_us  # a counter that nobody looked at for so long goes on from there
     with pytest.raises(ValueError, match="forgotten"):
         contact.level_at(0)
 

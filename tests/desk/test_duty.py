@@ -203,9 +203,17 @@ def test_without_a_broker_the_desk_says_so_and_what_is_decided_leaves_later(
     street.wait_for(incident_id, "received")
     broker.stop()
     until(lambda: not duty.connected and duty.trouble, "a desk without a broker")
+
+    def is_refused() -> bool:
+        """Not yet, where the desk was back so soon that it met the broker that was ending."""
+        try:
+            duty.command(DEVICE, "report")
+        except LedgerError as error:
+            return "no broker" in str(error)
+        return False
+
+    until(is_refused, "command that no broker takes")
     duty.accept(incident_id, "operator 4")
-    with pytest.raises(LedgerError, match="no broker"):
-        duty.command(DEVICE, "report")
     assert row_of(register, incident_id)["unanswered"]
     broker.start()
     duty.wait_connected(PATIENCE_S)
