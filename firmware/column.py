@@ -86,8 +86,7 @@ class Column:
 
         assemble(self, board, config, errors)
         del assemble
-        board.discard("firmware.startup.assembly")
-        board.forget("firmware.startup")
+        board.discard("firmware.startup.assembly", "firmware.startup")
 
     def run(self) -> None:
         """Never returns."""

@@ -232,8 +232,7 @@ class VirtualBoard(Ticks):
     def forget(self, *modules: str) -> None:
         """Nothing to give back: modules are shared with the host."""
 
-    def discard(self, *modules: str) -> None:
-        """Likewise."""
+    discard = forget
 
     def log(self, text: str) -> None:
         self.spend(self.hardware.costs.log_us)

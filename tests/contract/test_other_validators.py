@@ -94,7 +94,7 @@ def test_strict_validators_know_every_word(name: str) -> None:
 
 # What Go's RE2, JavaScript with the flag "u" (which ajv sets) and Python all know, and nothing else. RE2 has no look
 # around and counts to a thousand, groups in groups together; with "u" only what needs an escape has one, and no bracket
-# stands alone. Nor `\\s`, `\\d` or `\\w`, which mean ASCII alone to some: a no-break space was one in JavaScript only.
+# stands alone. Nor `\s`, `\d` or `\w`, which mean ASCII alone to some: a no-break space was one in JavaScript only.
 ESCAPED = r"\\[.*+?^$|()\[\]{}/\\]"
 IN_SET = rf"(?:[^\\\[\]^-]|{ESCAPED})"
 SET = rf"\[\^?(?:{IN_SET}(?:-{IN_SET})?)+-?\]"
