@@ -7,14 +7,13 @@ import functools
 import hashlib
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from common import compiler
 from common.beside import within
-from common.compiler import MPY_CROSS
 from common.home import LIB, LOCK
 from field.telling import in_words
 from field.words import Trouble, asked_for, tool_parser
@@ -117,12 +116,11 @@ def _contents(files: Mapping[str, Path], mpy: bool) -> dict[str, bytes]:
 
 @functools.cache
 def compiled(name: str, source: bytes) -> bytes:
-    """One file through mpy-cross; `name` is what tracebacks on the board say. Raises BuildError."""
-    command = [MPY_CROSS, "-s", name, "-o", "-", "-"]
-    run = subprocess.run(command, input=source, capture_output=True, check=False)
-    if run.returncode:
-        raise BuildError("bundle.refused", name=name, error=run.stderr.decode(errors="replace").strip())
-    return run.stdout
+    """One file through mpy-cross, see common/compiler.py. Raises BuildError."""
+    try:
+        return compiler.compiled(name, source)
+    except ValueError as error:
+        raise BuildError("bundle.refused", name=name, error=error) from None
 
 
 def write(bundle: Bundle, out: Path, budget_bytes: int = BUDGET_BYTES) -> dict[str, Any]:

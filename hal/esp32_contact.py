@@ -63,7 +63,7 @@ class Contact(io.IOBase):
 
         made = make(self, self._pin, machine.Pin(self._pulse), self._closed_level, press_ms)
         del make
-        self._board.forget("hal.esp32_integrate")
+        self._board.discard("hal.esp32_integrate")
         self.become_input()
         if made:
             self._board.flash.quiet = made

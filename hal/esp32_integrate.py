@@ -1,4 +1,4 @@
-"""Makes the integrator and lets it prove itself: forgotten afterwards, see `Contact.integrate`."""
+"""Makes the integrator and lets it prove itself: discarded afterwards, see `Contact.integrate`."""
 
 import time
 

@@ -1,10 +1,9 @@
 """On the host: the chip's modules compiled for real MicroPython, which spares a small heap."""
 
 import shutil
-import subprocess
 from pathlib import Path
 
-from common.compiler import MPY_CROSS
+from common.compiler import compiled
 
 _PROJECT = Path(__file__).resolve().parent.parent.parent
 _ENTRY = "sim/chip/run.py"
@@ -47,8 +46,8 @@ def precompile(folder: Path) -> Path:
         if name == _ENTRY:
             shutil.copyfile(source, target)  # an interpreter's first file is always source
             continue
-        command = [MPY_CROSS, "-O2", "-s", name, "-o", str(target.with_suffix(".mpy")), str(source)]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)
-        if run.returncode:
-            raise ValueError(f"{name}: mpy-cross refuses it: {run.stderr.strip()}")
+        try:
+            target.with_suffix(".mpy").write_bytes(compiled(name, source.read_bytes(), "-O2"))
+        except ValueError as error:
+            raise ValueError(f"{name}: mpy-cross refuses it: {error}") from None
     return folder / _ENTRY

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from common import compiler
 from field import bundle
 from field.telling import EXIT_FAILED
 from field.words import LANGUAGES, Words
@@ -34,6 +35,36 @@ def test_a_bundle_above_its_budget_is_not_built(tmp_path: Path) -> None:
 def test_a_source_that_does_not_compile_is_named() -> None:
     with pytest.raises(bundle.BuildError, match="firmware/x.py: mpy-cross refuses it"):
         bundle.compiled("firmware/x.py", b"def")
+
+
+def _tables(code: bytes) -> tuple[int, int]:
+    """(names, constants) of an .mpy file."""
+    numbers, value = [], 0
+    for byte in code[4:10]:
+        value = value << 7 | byte & 0x7F
+        if byte < 0x80:
+            numbers.append(value)
+            value = 0
+    return numbers[0], numbers[1]
+
+
+def _has_no_end(code: bytes) -> bool:
+    """Names of 2 bytes in words of 4, and constants behind them; blocks of 16: see common/compiler.py."""
+    names, constants = _tables(code)
+    return constants == 0 and (names + 1) // 2 * 4 % 16 == 0
+
+
+def test_no_module_of_a_board_ends_where_anothers_memory_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What of it happens on a chip: tests/chip/test_module_tables.py. Red without `_with_an_end`."""
+    made = bundle.make()
+    modules = {**made.files, **made.libraries}
+    sources = {name: modules.pop(name) for name in bundle.STAYS_SOURCE}
+    assert [name for name, code in modules.items() if _has_no_end(code)] == []
+    monkeypatch.setattr(compiler, "_with_an_end", lambda code: code)  # a board compiles these two itself
+    ends = [name for name, source in sources.items() if _has_no_end(compiler.compiled(name, source))]
+    assert ends == [], "add a name, or take one away"
+    few = [" = ".join("abcdefgh"[:count]).encode() + b" = 0\n" for count in range(1, 9)]
+    assert sum(_has_no_end(compiler.compiled("few.py", source)) for source in few) == 2  # of eight in a row
 
 
 @pytest.fixture
