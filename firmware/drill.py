@@ -34,7 +34,7 @@ def flash(board) -> str:
     from firmware.selftest import flash as tried
 
     said = tried(board)
-    board.forget("firmware.selftest")
+    board.discard("firmware.selftest")
     return said
 
 

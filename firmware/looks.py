@@ -61,7 +61,7 @@ class Looks:
         if self._look is not None:
             self._look.close()
             self._look = None
-            self._board.forget("firmware.probe")
+            self._board.discard("firmware.probe")
 
     def _centre_knows(self):
         """All of the call: then a look is in nobody's way."""

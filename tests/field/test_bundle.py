@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from module_rig import crossed
 
-from common import compiler
 from field import bundle
 from field.telling import EXIT_FAILED
 from field.words import LANGUAGES, Words
@@ -37,34 +37,25 @@ def test_a_source_that_does_not_compile_is_named() -> None:
         bundle.compiled("firmware/x.py", b"def")
 
 
-def _tables(code: bytes) -> tuple[int, int]:
-    """(names, constants) of an .mpy file."""
+def _constants(code: bytes) -> int:
+    """Of an .mpy file: the second number behind its header, of 7 bits a byte."""
     numbers, value = [], 0
-    for byte in code[4:10]:
+    for byte in code[4:12]:
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
             numbers.append(value)
             value = 0
-    return numbers[0], numbers[1]
+    return numbers[1]
 
 
-def _has_no_end(code: bytes) -> bool:
-    """Names of 2 bytes in words of 4, and constants behind them; blocks of 16: see common/compiler.py."""
-    names, constants = _tables(code)
-    return constants == 0 and (names + 1) // 2 * 4 % 16 == 0
-
-
-def test_no_module_of_a_board_ends_where_anothers_memory_begins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What of it happens on a chip: tests/chip/test_module_tables.py. Red without `_with_an_end`."""
+def test_each_module_of_a_board_has_a_constant() -> None:
+    """What happens otherwise: tests/chip/test_module_tables.py. Red without `_with_a_constant`."""
     made = bundle.make()
     modules = {**made.files, **made.libraries}
     sources = {name: modules.pop(name) for name in bundle.STAYS_SOURCE}
-    assert [name for name, code in modules.items() if _has_no_end(code)] == []
-    monkeypatch.setattr(compiler, "_with_an_end", lambda code: code)  # a board compiles these two itself
-    ends = [name for name, source in sources.items() if _has_no_end(compiler.compiled(name, source))]
-    assert ends == [], "add a name, or take one away"
-    few = [" = ".join("abcdefgh"[:count]).encode() + b" = 0\n" for count in range(1, 9)]
-    assert sum(_has_no_end(compiler.compiled("few.py", source)) for source in few) == 2  # of eight in a row
+    assert [name for name, code in modules.items() if not _constants(code)] == []
+    for name, source in sources.items():  # a board compiles these two itself
+        assert _constants(crossed(name, source)), f"{name}: use a text that is longer than a name"
 
 
 @pytest.fixture
