@@ -28,6 +28,7 @@ KEYS_FILE = "evidence-keys.json"
 HEAD_SUFFIX = ".head"
 DESK = "desk"
 BY_OPERATORS = ("accepted", "dispatched", "closed", "note", "opened", "shut")
+RECORDING = "recording"  # a way of an opening: the desk itself, under its name
 LOOKED_AT = 500  # links, at each start
 Link = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -110,7 +111,8 @@ class Chain:
                 self._link(incident_id, row[0], row[1], row[2], json.loads(row[3]))
 
     def _link(self, incident_id: str, at_ms: int, kind: str, by: str, detail: dict[str, Any]) -> None:
-        signer = f"operator {by}" if kind in BY_OPERATORS and "heard_ms" not in detail else DESK
+        is_operators = kind in BY_OPERATORS and "heard_ms" not in detail and detail.get("way") != RECORDING
+        signer = f"operator {by}" if is_operators else DESK
         n, previous = self._last("SELECT n, hash FROM link ORDER BY n DESC LIMIT 1")
         k, before = self._last("SELECT k, hash FROM link WHERE incident_id = ? ORDER BY k DESC LIMIT 1", incident_id)
         document = {"n": n + 1, "previous": previous, "k": k + 1, "before": before, "incident": incident_id}

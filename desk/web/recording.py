@@ -16,6 +16,7 @@ from typing import Any, Generic, TypeVar
 from aiohttp import web
 
 from desk.batch import Change
+from desk.evidence import RECORDING
 from desk.media.files import DISK_FULL, NOT_WRITTEN, Part
 from desk.media.gateway import Gateway
 from desk.media.trouble import NoStream
@@ -31,7 +32,7 @@ AGAIN_S = 10.0
 """For so long what was read from the register holds, if nobody tells of a change."""
 SWEEP_S = 3600.0
 WHY_MAX = 200
-RECORDING, RING = "recording", "ring"  # ways of an opening
+RING = "ring"  # a way of an opening
 NO_CAMERA = "no-camera"
 RECORDED = ("rtsp", "sip", "webrtc")
 """The ways of which something is recorded."""

@@ -27,6 +27,7 @@ from desk.evidence import DESK, Signers
 from desk.intake import Intake
 from desk.ledger import Ledger
 from desk.media.files import Part
+from desk.openings import ASKED, Opening, Openings
 from desk.recordings import Recordings
 from desk.register import Register
 from desk.register_file import REGISTER_FILE
@@ -439,6 +440,18 @@ def test_a_recordings_hash_is_evidence(story: Story) -> None:
             Recordings(register, None).enter(part)
     last = story.export()["links"][-1]
     assert (last["k"], last["kind"], last["signer"]) == (13, "recorded", DESK) and last["detail"]["sha256"] == "ab" * 32
+    assert story.check() == [] and tool.check(story.export()) == []
+
+
+def test_a_recording_is_the_desks_and_a_look_is_an_operators(story: Story) -> None:
+    """Red while the desk's name passed for an operator's: "opened desk-1 [signed by operator desk-1]"."""
+    with Register(story.path) as register:
+        openings = Openings(register)
+        for opening in (Opening(ME, ID, evidence.RECORDING, "desk-1"), Opening(ME, ID, "rtsp", "Serik")):
+            openings.end(openings.begin(opening), ASKED)
+        openings.played(Opening(ME, ID, "", "Serik"))
+    signers = [link["signer"] for link in story.export()["links"][-5:]]
+    assert signers == [DESK] * 2 + ["operator Serik"] * 3
     assert story.check() == [] and tool.check(story.export()) == []
 
 
