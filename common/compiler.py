@@ -24,11 +24,16 @@ MPY_CROSS = _found()
 def compiled(name: str, source: bytes, *options: str) -> bytes:
     """The module as an .mpy file; `name` is what tracebacks on the board say. Raises ValueError with mpy-cross's words
     when it does not compile."""
+    return _with_a_constant(crossed(name, source, *options))
+
+
+def crossed(name: str, source: bytes, *options: str) -> bytes:
+    """As `compiled`, but just as mpy-cross makes it."""
     command = [MPY_CROSS, *options, "-s", name, "-o", "-", "-"]
     run = subprocess.run(command, input=source, capture_output=True, check=False)
     if run.returncode:
         raise ValueError(run.stderr.decode(errors="replace").strip())
-    return _with_a_constant(run.stdout)
+    return run.stdout
 
 
 def _with_a_constant(code: bytes) -> bytes:

@@ -6,9 +6,8 @@ from pathlib import Path
 import pytest
 from chip_net_rig import chips
 from column_probe import need
-from module_rig import crossed
 
-from common.compiler import compiled
+from common.compiler import compiled, crossed
 
 BLOCK_BYTES = 16  # of a 32-bit MicroPython's heap
 COUNTS = range(1, 9)  # of names: among eight in a row are some that fill whole blocks
@@ -16,8 +15,8 @@ COUNTS = range(1, 9)  # of names: among eight in a row are some that fill whole 
 # py/bc.h, mp_module_context_t: type, globals, names' address, constants' address
 PROBE = """
 import struct, uctypes
-for count in range(1, 9):
-    module = __import__("m%d" % count)
+for name in %r:
+    module = __import__(name)
     names, constants = struct.unpack("II", uctypes.bytes_at(id(module) + 8, 8))
     first = struct.unpack("I", uctypes.bytes_at(constants, 4))[0]
     print("module", constants - names, int(first == id(None)))
@@ -31,7 +30,7 @@ def tables(folder: Path, make: Callable[[str, bytes], bytes]) -> list[tuple[int,
         source = " = ".join("abcdefgh"[:count]) + " = 0\n"
         files[f"m{count}.mpy"] = make(f"m{count}.py", source.encode())
     with chips(folder, need("micropython32")) as chip:
-        one = chip(PROBE, files).start()
+        one = chip(PROBE % [name.removesuffix(".mpy") for name in files], files).start()
         found = [one.wait(r"^module (\d+) ([01])") for _ in COUNTS]
     return [(int(each[1]), each[2] == "1") for each in found]
 

@@ -190,8 +190,9 @@ def slept(ms):
     start = time.ticks_us()
     time.sleep_ms(ms)
     return time.ticks_diff(time.ticks_us(), start) // 1000
-took(1)
-print("poll", sorted(took(1) for _ in range(5))[2])  # one that wakes late leaves little of the next
+start = time.ticks_us()
+shortest = min(took(1) for _ in range(6))
+print("polls", time.ticks_diff(time.ticks_us(), start), shortest)
 print("sleep", min(slept(3) for _ in range(9)), min(slept(70) for _ in range(5)))
 timer = machine.Timer(0, mode=machine.Timer.PERIODIC, period=20, callback=lambda t: None)
 print("beside a timer", sorted(took(1) for _ in range(5))[2])
@@ -199,9 +200,11 @@ print("beside a timer", sorted(took(1) for _ in range(5))[2])
 
 
 def test_a_poll_ends_on_a_tick_and_a_sleep_does_not(chip: Make) -> None:
-    """Straight after a tick a poll of 1 ms takes all of the next one; mp_hal_delay_ms is exact."""
+    """Straight after a tick a poll of 1 ms takes all of the next one: of six all but the first do, and one that wakes
+    late leaves as much less to the next. mp_hal_delay_ms is exact."""
     one = chip(POLLS, {}).start(tick_ms=100)
-    assert 60 <= int(one.wait(r"^poll (\d+)")[1]) <= 100 + LATENESS_MS
+    together_us, shortest_ms = map(int, one.wait(r"^polls (\d+) (\d+)").groups())
+    assert together_us >= 5 * 100_000 and shortest_ms <= 100 + LATENESS_MS
     short, long = map(int, one.wait(r"^sleep (\d+) (\d+)").groups())
     assert 3 <= short < LATENESS_MS and 70 <= long < 70 + LATENESS_MS
     assert int(one.wait(r"^beside a timer (\d+)")[1]) <= 20 + LATENESS_MS, "the timer wakes it"

@@ -4,8 +4,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from module_rig import crossed
 
+from common.compiler import crossed
 from field import bundle
 from field.telling import EXIT_FAILED
 from field.words import LANGUAGES, Words
