@@ -17,6 +17,7 @@ from typing import Any
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from common.mqtt import end
 from contract import authentic, validator
 from contract.authentic import Number
 from desk.column_keys import ColumnKeys
@@ -83,8 +84,7 @@ class Service:
                     break
         finally:
             self._book.keep(self.plan, self._now_ms(), [f"pieces: {self.bytes_sent} bytes"])
-            self._client.disconnect()
-            self._client.loop_stop()
+            end(self._client)
         return self.plan.state
 
     def turn(self, wait_s: float) -> None:

@@ -22,6 +22,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from common.identity import Identity
+from common.mqtt import end
 from desk.mqtt_client import no_delay
 from field import access
 from sim.bench.rig import PATIENCE_S, PAYLOAD, Workbench
@@ -159,8 +160,7 @@ class Caller:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._mqtt.disconnect()
-        self._mqtt.loop_stop()
+        end(self._mqtt)
 
     def _hear(self, client: mqtt.Client, data: object, message: mqtt.MQTTMessage) -> None:
         with self._answered:

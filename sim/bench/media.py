@@ -22,6 +22,7 @@ from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from common.mqtt import end
 from desk.duty import Change, Duty
 from desk.media.credentials import Credentials
 from desk.media.gateway import Gateway
@@ -199,8 +200,7 @@ def _alarms() -> dict[str, Any]:
                 time.sleep(EVERY_S)
             kept = {row["id"] for row in register.incidents()}
         finally:
-            street.disconnect()
-            street.loop_stop()
+            end(street)
             duty.stop()
     waits = [(told[name] - at) * 1e6 for name, at in sent.items() if name in told]
     return {"alarms": ALARMS, "in_register": len(kept & sent.keys()), "shown": spread(waits).as_dict()}

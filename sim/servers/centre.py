@@ -20,6 +20,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from common.identity import Identity
+from common.mqtt import end
 from common.running import Running
 from desk.ledger import STATES, Incident, Ledger, LedgerError, Violation
 from desk.mqtt_client import EVERYTHING, RECONNECT_MAX_S, RECONNECT_MIN_S, no_delay, utc
@@ -92,8 +93,7 @@ class Centre(Running):
 
     def stop(self) -> None:
         """Disconnect and end the network thread. The ledger stays."""
-        self._client.disconnect()
-        self._client.loop_stop()
+        end(self._client)
         self._set_subscribed(False)
 
     @property

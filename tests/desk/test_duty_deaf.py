@@ -20,6 +20,7 @@ from duty_rig import PATIENCE_S, Street, alarm_of, topic_of, until
 from paho.mqtt.client import MQTTMessage
 from paho.mqtt.enums import MQTTErrorCode
 
+from common.mqtt import end
 from desk import limits, line, mqtt_client
 from desk.batch import Batch, Change
 from desk.duty import Duty
@@ -138,8 +139,7 @@ def test_a_session_that_heard_everything_hears_calls_only(
     old.loop_start()
     old.subscribe(EVERYTHING, 1)
     assert subscribed.wait(PATIENCE_S)
-    old.disconnect()
-    old.loop_stop()
+    end(old)
     heard: list[str] = []
     with Duty(register, broker.host, broker.port) as duty:
         duty.wait_connected(PATIENCE_S)

@@ -14,6 +14,7 @@ from duty_rig import topic_of, until
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from common.mqtt import end
 from desk import origin
 from desk.column_keys import ColumnKeys
 from desk.duty import Duty
@@ -55,8 +56,7 @@ class Liar:
         return [event for event in map(json.loads, self.said("event")) if event["event"] == name]
 
     def stop(self) -> None:
-        self._mqtt.disconnect()
-        self._mqtt.loop_stop()
+        end(self._mqtt)
 
 
 def test_whoever_has_the_broker_can_drop_and_delay_and_nothing_else(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
 
+from common.mqtt import end
 from common.ports import HOST
 from desk.line import Login
 from desk.rollout import command
@@ -67,5 +68,5 @@ def test_its_password_goes_to_no_server_of_another_name(tmp_path: Path) -> None:
         try:
             told = wait_for(service._connection.news, "why there is no broker")
         finally:
-            service._client.loop_stop()
+            end(service._client)
     assert "its certificate is not accepted" in told and b"geheim-17" not in servers[wrong].heard

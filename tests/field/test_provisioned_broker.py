@@ -24,6 +24,7 @@ from column_probe import need
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from common.mqtt import end
 from common.ports import free_port
 from field import access, keeping, provision, revocation
 from sim.fleet.broker import broker_user, give_to_broker
@@ -159,8 +160,7 @@ class Party:
         self.client.publish(topic, payload, 1).wait_for_publish(PATIENCE_S)
 
     def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+        end(self.client)
 
 
 def identity(fleet: Fleet, name: str) -> Path:

@@ -17,6 +17,7 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from common.beside import Hold
+from common.mqtt import end
 from desk.ledger import Ledger
 from field import certificates, provision
 from sim.fleet import FleetServers, FleetServersError, command, streams
@@ -85,7 +86,7 @@ def speaks_for_another(servers: FleetServers, provisioned: Path, mark: str) -> b
         for name in (OTHER, COLUMN):
             client.publish(f"sos/v1/nko/{name}/event", document, 1).wait_for_publish(PATIENCE_S)
         servers.centre.wait_for(lambda ledger: has_heard(ledger, COLUMN), PATIENCE_S, "the column's own event")
-        client.loop_stop()
+        end(client)
     return servers.centre.look(lambda ledger: has_heard(ledger, OTHER))
 
 

@@ -17,6 +17,7 @@ from contract_examples import example, packed
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from common.mqtt import end
 from contract import validator
 from sim.demo.town import Event
 
@@ -186,8 +187,7 @@ class FakeColumn:
 
     def _disconnect(self) -> None:
         if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
+            end(self._client)
             self._client = None
 
     def _arrived(self) -> None:

@@ -19,6 +19,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from yarl import URL
 
+from common.mqtt import end
 from contract import validator
 from desk import command
 from desk.mqtt_client import no_delay
@@ -222,8 +223,7 @@ class Speaker:
                 return document
 
     def close(self) -> None:
-        self._mqtt.disconnect()
-        self._mqtt.loop_stop()
+        end(self._mqtt)
 
 
 def wait_for(look: Callable[[], T | None], what: str) -> T:

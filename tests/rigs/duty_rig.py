@@ -18,6 +18,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from common.identity import Identity
+from common.mqtt import end
 from contract import validator
 from desk.batch import Batch
 from desk.column_keys import ColumnKeys
@@ -103,8 +104,7 @@ class Street:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._mqtt.disconnect()
-        self._mqtt.loop_stop()
+        end(self._mqtt)
 
     def _subscribe(self, *_: object) -> None:
         self._mqtt.subscribe(f"sos/v1/+/{self._hears}/ack", 1)

@@ -11,6 +11,7 @@ from column_probe import need
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from common.mqtt import end
 from desk.ledger import Incident, Ledger
 from sim.real.changed import Change, changed_copy
 from sim.search.brokers import search
@@ -117,8 +118,7 @@ def test_a_denied_alarm_gets_its_puback_and_does_not_arrive() -> None:
             place.centre.wait_for(lambda ledger, before=messages: ledger.messages >= before, 5)  # type: ignore[misc]
             time.sleep(0.2)
             assert heard == (["x"] if arrives else [])
-            client.disconnect()
-            client.loop_stop()
+            end(client)
 
 
 # -- the checks, each of which has to complain

@@ -17,6 +17,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from common.identity import Identity
+from common.mqtt import end
 from common.ports import free_port
 from sim.servers.authority import Authority
 from sim.servers.broker import Broker, BrokerError, EmbeddedBroker, Mosquitto, Published, Tls
@@ -92,8 +93,7 @@ class Client:
         sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        self.mqtt.disconnect()
-        self.mqtt.loop_stop()
+        end(self.mqtt)
 
 
 @pytest.fixture

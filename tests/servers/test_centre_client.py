@@ -15,6 +15,7 @@ from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
 from common.identity import Identity
+from common.mqtt import end
 from contract import validator
 from desk.ledger import LedgerError
 from sim.servers.authority import Authority
@@ -69,8 +70,7 @@ class Speaker:
         return document["id"], document["state"]
 
     def close(self) -> None:
-        self._mqtt.disconnect()
-        self._mqtt.loop_stop()
+        end(self._mqtt)
 
 
 @pytest.fixture
