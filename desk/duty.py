@@ -132,7 +132,9 @@ class Duty(Running, Climbing, Operators, Office):
         self._said: dict[str, tuple[str, int]] = {}
         """What each column was last told of its call."""
         self._alive_ms = 0
-        self._stale = self._listening = self._answering = False
+        self._stale = self._listening = False
+        self._owed_on = 0
+        """The connection of the line for calls on which all that was owed before it has left."""
         self._shown: tuple[bool, Trouble] = (False, trouble.NOT_STARTED)
         self._disk_trouble, self._failed_ms = register.trouble, now_ms()
         if register.trouble.code:
@@ -379,6 +381,19 @@ class Duty(Running, Climbing, Operators, Office):
         self._witness(incident, document)
         self._answers.sent(mid, Answered(incident_id, registered_ms, self._now_ms()))
 
+    def _answer_what_is_owed(self) -> None:
+        """Once on each connection, whoever notices it first: two lines stand at the same time, and one that fell may
+        stand again before anybody has looked."""
+        connection = self._calls.connection
+        if not self._calls.stands or connection == self._owed_on:
+            return
+        for incident_id in self.register.unanswered():
+            self._answer(incident_id, None)
+        since_ms = self._now_ms() - RETOLD_MS
+        for word in self._escalation.words(rungs_of(self.register.rungs_ended(self.register.desk_id(), since_ms))):
+            self._announce(word)
+        self._owed_on = connection
+
     def _witness(self, incident: Incident, document: dict[str, Any]) -> None:
         """What was said to the column is evidence, once; repeats of it are not."""
         said = document["state"], document["heard"]
@@ -449,6 +464,7 @@ class Duty(Running, Climbing, Operators, Office):
             self._exercise(open_, now_ms)
             self._look_around(open_, now_ms)
             self._commit()
+            self._answer_what_is_owed()
             self._send_wishes()
             self._ask(now_ms)
             if not 0 <= now_ms - self._alive_ms < ALIVE_MS:
@@ -540,14 +556,7 @@ class Duty(Running, Climbing, Operators, Office):
             self._show_status()
             if line is self._telemetry:
                 self._listen(line.stands or line.renews)
-            elif line.stands and not self._answering:
-                for incident_id in self.register.unanswered():
-                    self._answer(incident_id, None)
-                since_ms = self._now_ms() - RETOLD_MS
-                ended = rungs_of(self.register.rungs_ended(self.register.desk_id(), since_ms))
-                for word in self._escalation.words(ended):
-                    self._announce(word)
-            self._answering = self._calls.stands
+            self._answer_what_is_owed()
 
     def _show_status(self) -> None:
         """To the page, and to the log: each trouble once, with its reason, and when it has ended."""

@@ -21,6 +21,7 @@ from paho.mqtt.enums import LogLevel
 from paho.mqtt.reasoncodes import ReasonCode
 
 from common.identity import Identity
+from common.mqtt import end
 from desk import limits, trouble
 from desk.line_proof import Proof
 from desk.mqtt_client import Client, make_client
@@ -97,6 +98,8 @@ class Line:
         self._proof, self._proving = Proof(), threading.Lock()
         self.stands = False
         """Whether the broker has confirmed the subscription on the present connection."""
+        self.connection = 0
+        """How many have stood: `stands` alone does not say whether it is still the same one."""
         self._trouble = trouble.NOT_STARTED
         self._late = self._answered = self._hung_up = self._stopping = False
         self._flooded_ms: tuple[int, int] | None = None
@@ -142,8 +145,7 @@ class Line:
     def stop(self) -> None:
         """Disconnect. The broker keeps the session."""
         self._stopping = True
-        self._client.disconnect()
-        self._client.loop_stop()
+        end(self._client)
         self._fall(trouble.STOPPED)
 
     def publish(self, topic: str, payload: bytes) -> int:
@@ -261,6 +263,7 @@ class Line:
         with self._proving:
             self._proof.begin(monotonic_ms())
         self._late = self.renews = False
+        self.connection += 1
         self._flooded_ms, self._trouble, self.stands = None, trouble.NONE, True
         self._on_change(self)
 

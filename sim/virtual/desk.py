@@ -95,8 +95,7 @@ class VirtualDesk:
     def stand(self, stands: bool) -> None:
         """The broker is there, or is not."""
         for line in (self.duty._calls, self.duty._telemetry):
-            line.stands, line._trouble = stands, trouble.NONE if stands else trouble.GONE
-            self.duty._on_line(line)
+            line._stand() if stands else line._fall(trouble.GONE)
 
     def tick(self) -> None:
         """A look at everything."""

@@ -12,8 +12,10 @@ from duty_wire import Wire
 from paho.mqtt import client as mqtt
 
 from common.ports import HOST
+from desk import trouble
 from desk.duty import RECEIPTS_MAX, Duty
 from desk.ledger import LedgerError
+from desk.line import Line
 from desk.register import Register
 
 DEVICE = "petropavl-01"
@@ -77,6 +79,42 @@ def test_a_receipt_belongs_to_its_connection(duty: Duty, wire: Wire) -> None:
     hear(duty, "event", 1)
     duty.tick()
     assert wire.sent == [("receipt", 1)]
+
+
+@pytest.mark.parametrize("first", ["telemetry", "ticker"])
+def test_what_is_owed_leaves_whoever_notices_the_connection_first(duty: Duty, wire: Wire, first: str) -> None:
+    """A call that came before its line stood is answered as soon as it does, also when the other line, or the ticking
+    thread, is a moment ahead of it. Red where one of them takes the answers for given."""
+    wire.stand(duty, False)
+    hear(duty, "alarm", 1)
+
+    def later(line: Line) -> None:
+        if first == "telemetry":
+            duty._on_line(duty._telemetry)
+        else:
+            duty.tick()
+        duty._on_line(line)
+
+    duty._calls._on_change = later
+    wire.stand(duty, True)
+    assert wire.sent == [("receipt", 1), ("answer", topic_of(DEVICE, "ack"))]
+
+
+def test_what_is_owed_leaves_on_a_connection_that_nobody_saw_fall(duty: Duty, wire: Wire) -> None:
+    """The line may stand again before the thread that saw it fall has its turn. Red where the duty remembers that it
+    stood, and not which one; and where what could not be read then is not tried again."""
+    hear(duty, "alarm", 1)
+    duty._calls._on_change = lambda line: None
+    duty._calls._fall(trouble.GONE)
+    duty._calls._stand()
+    wire.sent.clear()
+    for _ in range(2):
+        duty._on_line(duty._calls)
+    assert wire.sent == [("answer", topic_of(DEVICE, "ack"))], "once on each connection"
+    duty._calls._fall(trouble.GONE)
+    duty._calls._stand()
+    duty.tick()
+    assert wire.sent == [("answer", topic_of(DEVICE, "ack"))] * 2
 
 
 def test_an_older_answer_does_not_pay_for_a_newer_one(duty: Duty, register: Register) -> None:

@@ -30,8 +30,7 @@ class Wire:
     def stand(self, duty: Duty, stands: bool) -> None:
         """Both lines, as after a connection or without one."""
         for line in (duty._calls, duty._telemetry):
-            line.stands, line._trouble = stands, trouble.NONE if stands else trouble.GONE
-            duty._on_line(line)
+            line._stand() if stands else line._fall(trouble.GONE)
 
     def publish(self, topic: str, payload: bytes, qos: int) -> mqtt.MQTTMessageInfo:
         assert not self._register._db.in_transaction and self._only in payload.decode()
