@@ -64,7 +64,8 @@ class Request:
 
 
 class Relay:
-    """For one run of FFmpeg. `trouble`: why the camera's side ended or refused, as soon as it has."""
+    """For one run of FFmpeg. `trouble`: why the camera's side ended or refused, as soon as it has. What it does once it
+    has been told that nobody wants it any more is no trouble: FFmpeg closes for a reason of its own."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -78,6 +79,7 @@ class Relay:
         self._challenges: list[str] = []
         self._sent = 0
         self._own = self._session = ""
+        self._is_over = False
         self.trouble: NoStream | None = None
 
     async def start(self) -> str:
@@ -131,7 +133,7 @@ class Relay:
 
     def unanswered(self) -> NoStream | None:
         """What FFmpeg did not live to see."""
-        waits = next(iter(self._waiting.values()), None)
+        waits = None if self._is_over else next(iter(self._waiting.values()), None)
         return NoStream("timeout", f"the camera did not answer {waits.method}") if waits is not None else None
 
     def _accept(
@@ -157,14 +159,14 @@ class Relay:
         down = asyncio.ensure_future(self._to_player(camera, player[1]))
         try:
             done, _ = await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            for task in [one for one in (up, down) if one in done and not self._is_over]:
                 error = task.exception()
                 if isinstance(error, NoStream):
                     self.trouble = self.trouble or error
                 elif error is not None and not isinstance(error, OSError | EOFError):
                     self.trouble = self.trouble or NoStream("protocol", "the camera speaks no RTSP")
-            if down in done:
-                self.trouble = self.trouble or NoStream("lost", "the camera ended the connection")
+                elif task is down:
+                    self.trouble = self.trouble or NoStream("lost", "the camera ended the connection")
         finally:
             up.cancel()
             down.cancel()
@@ -201,7 +203,8 @@ class Relay:
         return Request(found[1], uri, number, kept, await read_body(headers, reader))
 
     def _ask(self, request: Request, camera: asyncio.StreamWriter) -> None:
-        self._session = "" if request.method == "TEARDOWN" else self._session
+        if request.method == "TEARDOWN":
+            self._session, self._is_over = "", True
         self._sent += 1
         self._waiting[str(self._sent)] = request
         lines = [f"{request.method} {request.uri} RTSP/1.0", f"CSeq: {self._sent}"]
@@ -281,6 +284,8 @@ class Relay:
 
     def _note(self, status: int, request: Request) -> None:
         """Keeps why it will not work; raises NoStream for what FFmpeg must not see."""
+        if self._is_over:
+            return
         if status in (401, 403):
             known = "the user or password for it is wrong" if self._target.user else "no password for it is known"
             self.trouble = NoStream("unauthorized", f"the camera wants to know who is there ({status}): {known}")

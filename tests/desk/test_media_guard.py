@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from desk.media import hosts
 from desk.media.gateway import PORTS
 from desk.media.hosts import Hosts
 from desk.media.relay import BODY_MAX, HEADER_MAX, Relay, Target
-from desk.media.source import OPTIONS
+from desk.media.source import OPTIONS, read
 from desk.media.trouble import NoStream
 
 PASSWORD = "n0b0dy-may-see-this"
@@ -306,6 +308,59 @@ def test_a_stranger_at_the_relays_port_gets_nothing() -> None:
         assert not harm.asked
     finally:
         harm.close()
+
+@pytest.mark.parametrize(("last", "code"), [("TEARDOWN", "codec"), ("OPTIONS", "lost")])
+def test_a_camera_that_leaves_when_it_is_told_goodbye_is_not_lost(last: str, code: str) -> None:
+    """What the reading has found is told: FFmpeg says goodbye then, and the end of the camera's side may be seen before
+    that of the reading. Red where the goodbye is not remembered. Before any goodbye it is the camera that is lost."""
+
+    def say(request: str, number: int) -> bytes:
+        if number == 2:
+            raise ConnectionError
+        return reply(number, "200 OK")
+
+    def reading(url: str) -> None:
+        with socket.create_connection(("127.0.0.1", int(url.split(":")[2].split("/")[0])), 10) as player:
+            for number, method in enumerate(("OPTIONS", last)):
+                player.sendall(f"{method} {url} RTSP/1.0\r\nCSeq: {number}\r\n\r\n".encode())
+                assert bool(player.recv(1000)) == (number == 0)
+        raise NoStream("codec", "nothing that the desk knows")
+
+    async def run() -> None:
+        target = Target(("127.0.0.1",), "camera.example", harm.port, "/a")
+        with ThreadPoolExecutor(1) as threads, pytest.raises(NoStream) as told:
+            await read(Relay(target), threads, reading)
+        assert told.value.code == code
+
+    harm = Harm(say)
+    try:
+        asyncio.run(run())
+    finally:
+        harm.close()
+
+
+@pytest.mark.parametrize("answer", ["401 Unauthorized", "302 Moved", "404 Not Found", ""])
+def test_what_a_camera_answers_to_the_goodbye_is_no_trouble(answer: str) -> None:
+    """Red where it is judged like an answer to a request, or its absence as one that was not given."""
+    harm = Harm(lambda request, number: reply(number, answer) if answer else b"")
+
+    async def run() -> None:
+        target = Target(("127.0.0.1",), "camera.example", harm.port, "/a")
+        async with relayed(target) as (url, relay):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(url.split(":")[2].split("/")[0]))
+            writer.write(f"TEARDOWN {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+            if answer:
+                assert answer[:3] in (await reader.readuntil(b"\r\n")).decode()
+            else:
+                await asyncio.to_thread(wait_until, lambda: bool(harm.asked), "the goodbye at the camera")
+            assert relay.trouble is None and relay.unanswered() is None
+            writer.close()
+
+    try:
+        asyncio.run(run())
+    finally:
+        harm.close()
+
 
 
 # -- the process
