@@ -1,11 +1,15 @@
 """Ports for servers that come back where they were."""
 
 import socket
+import subprocess
+import sys
+from collections import deque
 from pathlib import Path
 
 import pytest
 
 from common import ports
+from common.home import ROOT
 from common.ports import HOST, SERVERS, free_port, is_free
 
 
@@ -18,15 +22,54 @@ def test_a_free_port_is_none_that_clients_get() -> None:
         assert SERVERS.stop <= lowest
 
 
+def few(monkeypatch: pytest.MonkeyPatch, count: int) -> range:
+    """Only so many ports are there."""
+    begin = next(at for at in range(SERVERS.start, SERVERS.stop, count) if all(map(is_new, range(at, at + count))))
+    monkeypatch.setattr(ports, "SERVERS", range(begin, begin + count))
+    return ports.SERVERS
+
+
+def is_new(port: int) -> bool:
+    return is_free(port) and port not in ports._given
+
+
 @pytest.mark.parametrize("kind", [socket.SOCK_STREAM, socket.SOCK_DGRAM])
 def test_a_taken_port_is_not_free(kind: socket.SocketKind, monkeypatch: pytest.MonkeyPatch) -> None:
     """Taken by TCP or by UDP alone. The control: once it is let go, it is free again."""
-    port = free_port()
-    monkeypatch.setattr(ports, "SERVERS", range(port, port + 1))
-    monkeypatch.setattr(ports, "ATTEMPTS", 1)
+    (port,) = few(monkeypatch, 1)
     with socket.socket(socket.AF_INET, kind) as other:
         other.bind((HOST, port))
         assert not is_free(port)
-        with pytest.raises(OSError, match="none of 1 ports between"):
+        with pytest.raises(OSError, match="ports between .* is free"):
             free_port()
     assert is_free(port) and free_port() == port
+
+
+def test_nobody_is_given_a_port_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither two servers of one process, which may start later, nor those of another one. Red without `_given`, and
+    without the lock; and where it does not end with its process."""
+    free = few(monkeypatch, 4)
+    others = f"""
+from common import ports
+ports.SERVERS = range({free.start}, {free.stop})
+print(ports.free_port(), ports.free_port(), flush=True)
+input()
+"""
+    argv = [sys.executable, "-c", others]
+    with subprocess.Popen(argv, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        given = [*map(int, other.stdout.readline().split()), free_port(), free_port()]
+        assert sorted(given) == [*free]
+        with pytest.raises(OSError, match="ports between .* is free"):
+            free_port()
+        other.kill()
+    assert sorted([free_port(), free_port()]) == sorted(given[:2])
+
+
+def test_a_process_keeps_no_more_than_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red where the oldest is not let go, for itself and for others: a long run would have none left."""
+    free = few(monkeypatch, 2)
+    monkeypatch.setattr(ports, "KEPT", 1)
+    monkeypatch.setattr(ports, "_given", deque())
+    given = [free_port() for _ in range(5)]
+    assert given == [given[0], given[1], given[0], given[1], given[0]] and set(given) == set(free)
