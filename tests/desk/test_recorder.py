@@ -42,17 +42,20 @@ class Film(NamedTuple):
     seconds: float
 
 
-def play(path: Path) -> Film:
+def play(path: Path, is_whole: bool = True) -> Film:
+    """`is_whole`: to its very end. Of one that was cut off players leave out the last packet: it may be half a one."""
+    cut_off = contextlib.nullcontext() if is_whole else contextlib.suppress(av.error.InvalidDataError)
     with av.open(str(path)) as film:
         video = next(iter(film.streams.video), None)
         audio = next(iter(film.streams.audio), None)
         pictures, loudest, times = 0, 0.0, list[float]()
-        for frame in film.decode():
-            if isinstance(frame, av.VideoFrame):
-                pictures += 1
-                times.append(float(frame.time or 0))
-            else:
-                loudest = max(loudest, float(np.abs(frame.to_ndarray()).max()))
+        with cut_off:
+            for frame in film.decode():
+                if isinstance(frame, av.VideoFrame):
+                    pictures += 1
+                    times.append(float(frame.time or 0))
+                else:
+                    loudest = max(loudest, float(np.abs(frame.to_ndarray()).max()))
         assert times == sorted(times), "pictures out of order"
         names = [one.codec_context.name if one is not None else "" for one in (video, audio)]
         return Film(names[0], names[1], pictures, loudest, max(times, default=0.0) - min(times, default=0.0))
@@ -138,7 +141,7 @@ def test_an_outage_ends_a_file_and_the_next_begins_by_itself(tmp_path: Path) -> 
                 await studio.grows()
                 killed = tmp_path.parent / "killed.mp4"
                 shutil.copy(next(tmp_path.iterdir()), killed)
-                assert play(killed).pictures > 0
+                assert play(killed, is_whole=False).pictures > 0
                 camera.stop()
                 await until(lambda: len(studio.parts) == 1, "the end of the file")
                 await until(lambda: studio.recorder.trouble_code == "refused", "why there is nothing")

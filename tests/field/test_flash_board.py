@@ -24,7 +24,7 @@ from sim.servers.centre import Centre
 pytestmark = [pytest.mark.micropython, pytest.mark.mosquitto]
 
 PATIENCE_S = 30.0
-GRACE_MS = 1_500  # of a board whose cable was pulled; 30 s in the street
+GRACE_MS = 1_500  # of a board whose cable is pulled and that nobody waits for 30 s; a slow machine takes longer else
 CRAMMED_BYTES = 108 * 1024
 QUICKLY_S = 0.0  # do not wait for a session
 OLD, NEW = "old-name", "new-name"
@@ -97,7 +97,7 @@ class Bench:
         config = configuration(self._folder, self._broker, device_id)
         is_again = board in self._flashed  # as another column, perhaps
         self._flashed.add(board)
-        options = {"grace_ms": GRACE_MS, "session_within_s": PATIENCE_S, "force": is_again, **options}
+        options = {"session_within_s": PATIENCE_S, "force": is_again, **options}
 
         def say(key: str, done: int, total: int, name: str) -> None:
             self.said.append(Words("en")(key, name=name))
@@ -307,7 +307,7 @@ def test_a_board_whose_cable_was_pulled_goes_back_on_duty_by_itself(bench: Bench
     bench.flash(board, OLD)
     board.unplug_after(executions=5)
     with pytest.raises(BoardError):
-        bench.flash(board, NEW)
+        bench.flash(board, NEW, grace_ms=GRACE_MS)
     wait_on_duty(board)
     assert bench.alarm_from(board) == OLD
 
@@ -317,7 +317,7 @@ def test_after_a_pulled_cable_the_next_flash_completes_it(bench: Bench) -> None:
     bench.flash(board, OLD)
     board.unplug_after(executions=7)
     with pytest.raises(BoardError):
-        bench.flash(board, NEW)
+        bench.flash(board, NEW, grace_ms=GRACE_MS)
     board.plug()
     wait_on_duty(board)
     assert "folder b is in force" in bench.flash(board, NEW)
