@@ -66,3 +66,10 @@ def intercom(request: pytest.FixtureRequest) -> Iterator[Intercom]:
     with running:
         yield running
     running.close()
+
+
+@pytest.fixture(autouse=True)
+def stands(request: pytest.FixtureRequest) -> None:
+    """One that has crashed in the test before is there again."""
+    if "intercom" in request.fixturenames:
+        request.getfixturevalue("intercom").revive()
