@@ -19,6 +19,7 @@ import av
 import numpy as np
 import pytest
 from column_probe import need
+from films import frames
 from pillar_rig import run, until
 from rtsp_camera import STREAMS
 
@@ -43,19 +44,16 @@ class Film(NamedTuple):
 
 
 def play(path: Path, is_whole: bool = True) -> Film:
-    """`is_whole`: to its very end. Of one that was cut off players leave out the last packet: it may be half a one."""
-    cut_off = contextlib.nullcontext() if is_whole else contextlib.suppress(av.error.InvalidDataError)
     with av.open(str(path)) as film:
         video = next(iter(film.streams.video), None)
         audio = next(iter(film.streams.audio), None)
         pictures, loudest, times = 0, 0.0, list[float]()
-        with cut_off:
-            for frame in film.decode():
-                if isinstance(frame, av.VideoFrame):
-                    pictures += 1
-                    times.append(float(frame.time or 0))
-                else:
-                    loudest = max(loudest, float(np.abs(frame.to_ndarray()).max()))
+        for frame in frames(film, is_whole=is_whole):
+            if isinstance(frame, av.VideoFrame):
+                pictures += 1
+                times.append(float(frame.time or 0))
+            else:
+                loudest = max(loudest, float(np.abs(frame.to_ndarray()).max()))
         assert times == sorted(times), "pictures out of order"
         names = [one.codec_context.name if one is not None else "" for one in (video, audio)]
         return Film(names[0], names[1], pictures, loudest, max(times, default=0.0) - min(times, default=0.0))
