@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
+from collections import deque
 from collections.abc import Iterable
 
 from desk.batch import Batch, Change
 from desk.duty_part import DutyPart
-from desk.escalation import Escalation
+from desk.escalation import FAILED, Escalation
 from desk.ledger import NEW, Incident
 from desk.mqtt_client import ack
 from desk.register import Register
@@ -17,17 +19,19 @@ from desk.telling import Tells
 from desk.trouble import Trouble
 from desk.unrecorded import Unrecorded
 
+log = logging.getLogger(__name__)
 SETTLE_MS = 10_000  # at the start: so long the ladder waits for what other desks have done meanwhile
 
 
 class Climbing(DutyPart):
-    """The part of Duty that the ladder is in."""
+    """The part of Duty that the ladder is in. `_ended`: tellings that have ended, and are not entered yet."""
 
     name: str
     register: Register
     _batch: Batch
     _began_ms: int
     _disk_trouble: Trouble
+    _ended: deque[tuple[Telling, str, str]]
     _escalation: Escalation
     _ladder_from_ms: int
     _officers: Tells
@@ -85,15 +89,26 @@ class Climbing(DutyPart):
         for telling in tellings:
             incident = self._unrecorded.calls.get(telling.incident_id) or self._ledger.find(telling.incident_id)
             assert incident is not None, telling
-            self._officers.tell(telling, incident, self.name, self._now_ms(), self._officer_told)
+            try:
+                self._officers.tell(telling, incident, self.name, self._now_ms(), self._officer_told)
+            except Exception as error:  # there is no room for a thread: answers and other officers must not wait for it
+                log.exception("desk %s: %s could not be told; a new try follows", self.name, telling.tell)
+                self._ended.append((telling, FAILED, f"{type(error).__name__}: {error}"))
 
     def _officer_told(self, telling: Telling, state: str, why: str) -> None:
         """In the thread of the telling: how it ended."""
+        self._ended.append((telling, state, why))
         with contextlib.suppress(sqlite3.Error), self._changing():
+            self._enter_ended()
+
+    def _enter_ended(self) -> None:
+        """How tellings ended; at the next look, if the register could not be read just then."""
+        while self._ended:
+            telling, state, why = self._ended.popleft()
             if self._disk_trouble.code:
                 apart = Batch()
                 self._escalation.told(apart, telling, state, why, self._now_ms())
                 self._tell_officers(self._unrecorded.take(apart, self._ledger, self.register))
-                return
-            self._escalation.told(self._batch, telling, state, why, self._now_ms())
-            self._commit()
+            else:
+                self._escalation.told(self._batch, telling, state, why, self._now_ms())
+                self._commit()

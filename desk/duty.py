@@ -20,11 +20,10 @@ import logging
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
-
-from paho.mqtt import client as mqtt
 
 from common.identity import Identity
 from common.running import Running
@@ -38,16 +37,17 @@ from desk.column_keys import ColumnKeys
 from desk.escalation import Escalation
 from desk.exercises import Exercises
 from desk.floods import Floods
+from desk.hearing import ONE_BY_ONE_MS, Hearing, hang_up
 from desk.intake import Intake
 from desk.ladder import Plan
 from desk.ledger import NEW, Incident, LedgerError
 from desk.limits import INCIDENTS_IN_MEMORY
-from desk.line import Line, Login, MakeClient, Receipt, monotonic_ms
+from desk.line import Line, Login, MakeClient, monotonic_ms
 from desk.mqtt_client import CALLS, EVERYTHING, TELEMETRY, ack, utc
 from desk.operators import COMMAND_VALID_MS, COMMANDS, Operators
 from desk.origin import CHALLENGE
 from desk.register import Register
-from desk.rungs import Rung, rungs_of
+from desk.rungs import Rung, Telling, rungs_of
 from desk.silence import UP, Limits, Presence, Silence
 from desk.telling import Nobody, Tells
 from desk.trouble import Trouble
@@ -63,11 +63,7 @@ TICK_S = 0.1
 RETOLD_MS = 3_600_000  # steps as old as that are said again to other desks after a connection was lost
 ALIVE_MS = 10_000
 RETRY_MS = 1_000  # between two tries to write, once one has failed
-TOGETHER_MAX = 50  # calls that are written together
-ONE_BY_ONE_MS = 10_000  # ... and not, once something among them could not be written
-RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones after 20
 STALLED_S = 5.0  # without a tick: this process waits for its disk, or for its machine
-QUIET = ("not-started", "connecting", "stopped")
 
 __all__ = ["COMMANDS", "STATUS", "Change", "Duty"]
 log = logging.getLogger(__name__)
@@ -79,7 +75,7 @@ def wall_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class Duty(Running, Climbing, Operators, Office):
+class Duty(Running, Hearing, Climbing, Operators, Office):
     """A desk named `name` at the broker `host`:`port`. All methods may be called from any thread.
 
     `tls`: the desk's own certificate, for mutual TLS, or only the authority that the broker's must be from.
@@ -132,7 +128,9 @@ class Duty(Running, Climbing, Operators, Office):
         self._said: dict[str, tuple[str, int]] = {}
         """What each column was last told of its call."""
         self._alive_ms = 0
-        self._stale = self._listening = False
+        self._stale = self._listening = self._unseen = False
+        self._unread: set[Line] = set()
+        self._ended: deque[tuple[Telling, str, str]] = deque()
         self._owed_on = 0
         """The connection of the line for calls on which all that was owed before it has left."""
         self._shown: tuple[bool, Trouble] = (False, trouble.NOT_STARTED)
@@ -304,13 +302,17 @@ class Duty(Running, Climbing, Operators, Office):
             )
             self._told.append(STATUS)
         lost, self._batch = self._batch, Batch()
+        lines = {receipt.line for receipt in lost.receipts}
+        if self._lacks_room(self._now_ms()):  # brokers lock out who connects too often
+            self._unread |= lines
+        else:
+            hang_up(lines)
         self._stale, self._disk_trouble, self._failed_ms = True, why, self._now_ms()
         self._said.clear()
+        self._owed_on = 0  # which answers the broker has taken was lost, too
         with contextlib.suppress(sqlite3.Error):  # it cannot even be read
             self._tell_officers(self._unrecorded.take(lost, self._ledger, self.register))
         self._told += [Change("incident", name) for name in self._unrecorded.news()]
-        for line in {receipt.line for receipt in lost.receipts}:
-            line.hang_up()
 
     def _commit(self) -> None:
         """Write what there is; then, and only then, let the broker forget the messages, and answer."""
@@ -328,8 +330,7 @@ class Duty(Running, Climbing, Operators, Office):
             self._load()
             if batch.receipts and not self._is_wary(now_ms):  # they come again, and each is written by itself
                 self._unwritable_ms = now_ms
-                for line in {receipt.line for receipt in batch.receipts}:
-                    line.hang_up()
+                hang_up({receipt.line for receipt in batch.receipts})
                 return
             batch = Batch(receipts=batch.receipts, violations=[(now_ms, "", f"cannot be written: {error!r}")])
             batch.write(self.register, self._ledger, self._silence, now_ms)
@@ -388,7 +389,12 @@ class Duty(Running, Climbing, Operators, Office):
         if not self._calls.stands or connection == self._owed_on:
             return
         for incident_id in self.register.unanswered():
-            self._answer(incident_id, None)
+            try:
+                self._answer(incident_id, None)
+            except sqlite3.Error:
+                raise
+            except Exception:  # this one must not hold up the others, now and at each look
+                log.exception("desk %s: %s cannot be answered, the others are", self.name, incident_id)
         since_ms = self._now_ms() - RETOLD_MS
         for word in self._escalation.words(rungs_of(self.register.rungs_ended(self.register.desk_id(), since_ms))):
             self._announce(word)
@@ -448,9 +454,11 @@ class Duty(Running, Climbing, Operators, Office):
         """What time alone brings about; called often."""
         with contextlib.suppress(sqlite3.Error), self._changing():
             now_ms = self._now_ms()
+            self._enter_ended()
             if self._lacks_room(now_ms):
                 self._escalate(self._ledger.asking(), now_ms)
                 return
+            hang_up(self._unread)
             delivered = list(self._answers.delivered())
             self._batch.answered += delivered
             for one in delivered:
@@ -464,7 +472,7 @@ class Duty(Running, Climbing, Operators, Office):
             self._exercise(open_, now_ms)
             self._look_around(open_, now_ms)
             self._commit()
-            self._answer_what_is_owed()
+            self._see_lines()
             self._send_wishes()
             self._ask(now_ms)
             if not 0 <= now_ms - self._alive_ms < ALIVE_MS:
@@ -504,74 +512,6 @@ class Duty(Running, Climbing, Operators, Office):
             self._batch.columns.add(device_id)
             self._batch.presences.append((device_id, presence.kind, presence.since_ms if now_ms is None else now_ms))
 
-    def _admits(self, topic: str, payload: bytes) -> bool:
-        """Whether a message is not too much, and did not come over the bypass. In a flood most is too much, and then
-        there is nothing to write."""
-        with self._lock:
-            return not self._bypass.copies.take((topic, payload)) and self._admits_once(topic, payload)
-
-    def _admits_once(self, topic: str, payload: bytes) -> bool:
-        with self._lock:
-            return self._intake.admits(self._batch, topic, payload, self._now_ms())
-
-    def _enter(self, line: Line, message: mqtt.MQTTMessage) -> None:
-        """A message that was admitted."""
-        topic, payload = message.topic, bytes(message.payload)
-        with contextlib.suppress(sqlite3.Error), self._changing():
-            now_ms = self._now_ms()
-            if message.qos:
-                self._batch.receipts.append(Receipt(line, message.mid, message.qos))
-            try:
-                self._intake.enter(self._batch, topic, payload, retain=message.retain, now_ms=now_ms)
-            except Exception as error:  # unacknowledged, it would be redelivered for ever and block all others
-                log.exception("desk %s: a message that cannot be entered", self.name)
-                self._batch.violations.append((now_ms, "", f"cannot be entered: {error!r}"))
-            many = len(self._batch.incidents) >= TOGETHER_MAX or self._is_wary(now_ms)
-            if many and not self._lacks_room(now_ms):
-                self._commit()
-
-    def _is_wary(self, now_ms: int) -> bool:
-        return 0 <= now_ms - self._unwritable_ms < ONE_BY_ONE_MS
-
-    def _write_together(self) -> None:
-        """What came together is written together: each writing waits for the disk, and whoever called waits behind all
-        that came before."""
-        with self._lock:
-            if not self._batch.is_urgent and len(self._batch.receipts) < RECEIPTS_MAX:
-                return
-        with contextlib.suppress(sqlite3.Error), self._changing():
-            if not self._lacks_room(self._now_ms()):
-                self._commit()
-
-    def _forget_receipts(self, line: Line) -> None:
-        """Of a line that fell: they were of that connection."""
-        with self._lock:
-            if not line.stands:
-                self._batch.receipts = [receipt for receipt in self._batch.receipts if receipt.line is not line]
-
-    def _on_line(self, line: Line) -> None:
-        """A line stands, fell, or is in other trouble than before."""
-        with contextlib.suppress(sqlite3.Error), self._changing():
-            self._forget_receipts(line)
-            self._show_status()
-            if line is self._telemetry:
-                self._listen(line.stands or line.renews)
-            self._answer_what_is_owed()
-
-    def _show_status(self) -> None:
-        """To the page, and to the log: each trouble once, with its reason, and when it has ended."""
-        shown = self.connected, self.why
-        if shown == self._shown:
-            return
-        (_, before), self._shown = self._shown, shown
-        self._told.append(STATUS)
-        if shown[1].code in (before.code, *QUIET):
-            return
-        if shown[1].code:
-            log.warning("desk %s: %s", self.name, shown[1].text)
-        elif before.code not in QUIET:
-            log.warning("desk %s: the broker at %s:%s is heard again", self.name, *self._login[:2])
-
     def _show_floods(self) -> None:
         with self._lock:
             flooding = self._intake.flooding(self._now_ms())
@@ -580,18 +520,3 @@ class Duty(Running, Climbing, Operators, Office):
         self._bypass.look(calls, known, monotonic_ms())
         if self._floods.look(flooding):
             self._tell(STATUS)
-
-    def _listen(self, listening: bool) -> None:
-        """Without a broker no column is heard, and that is nobody's silence."""
-        if listening == self._listening:
-            return
-        self._listening, now_ms = listening, self._now_ms()
-        if not listening:
-            self._silence.listen(None)
-            self._commit()
-            self.register.end_presences(now_ms)
-            return
-        self._silence.listen(now_ms)
-        for device_id in self._ledger.columns:
-            self._enter_presence(device_id, now_ms)
-        self._commit()

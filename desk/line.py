@@ -6,15 +6,13 @@ does not carry its own messages any more says so and connects again.
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import socket
 import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import LogLevel
@@ -24,7 +22,7 @@ from common.identity import Identity
 from common.mqtt import end
 from desk import limits, trouble
 from desk.line_proof import Proof
-from desk.mqtt_client import Client, make_client
+from desk.mqtt_client import Client, hang_up, make_client
 from desk.rival import Rival
 from desk.trouble import Trouble
 
@@ -166,11 +164,8 @@ class Line:
 
     def hang_up(self) -> None:
         """End the connection; a new one follows, with all that has not been acknowledged. Any thread."""
-        connection: Any = self._client.socket()
-        if connection is not None:
-            self._hung_up = True
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self._hung_up = self._hung_up or self._client.socket() is not None
+        hang_up(self._client)
 
     def flooded(self) -> None:
         """Far too much comes over this line. The broker may have dropped what did not fit, and holds back what it
@@ -284,6 +279,10 @@ class Line:
             self._fall(self._deafness if self._late else trouble.GONE)
         elif not self._answered:
             self._fall(trouble.of_closing(self._said))
+        else:  # between login and subscription: messages may have come all the same
+            self._trouble = trouble.GONE if self._trouble in (trouble.NONE, trouble.CONNECTING) else self._trouble
+            self.renews = False
+            self._on_change(self)
         self._answered, self._hung_up, self._said = False, False, ""
 
     def _on_log(self, client: mqtt.Client, userdata: object, level: int, text: str) -> None:

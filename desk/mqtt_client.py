@@ -3,6 +3,7 @@ and how it connects again, is every centre's."""
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import time
 from collections.abc import Callable
@@ -49,6 +50,17 @@ class Client(mqtt.Client):
     def reconnect(self) -> MQTTErrorCode:
         self._unread.clear()
         return super().reconnect()
+
+    def loop_forever(self, timeout: float = 1.0, retry_first_connection: bool = False) -> MQTTErrorCode:
+        """As paho's, and whatever goes wrong in it, it goes on over a new connection: a thread that has ended is a line
+        that never stands again."""
+        while True:
+            try:
+                return super().loop_forever(timeout, retry_first_connection)
+            except Exception as error:
+                self._easy_log(LogLevel.MQTT_LOG_ERR, "Caught exception in the network's thread: %r", error)
+                hang_up(self)
+                time.sleep(RECONNECT_MAX_S)
 
     def loop_read(self, max_packets: int = 1) -> MQTTErrorCode:
         connection = self.socket()
@@ -112,7 +124,14 @@ class Client(mqtt.Client):
             topic = body[2:topic_end].decode()
         except UnicodeDecodeError:
             return None
-        return None if self.admits(topic, bytes(body[payload_at:]), qos) else bytes(body[topic_end:payload_at])
+        return None if self._admitted(topic, bytes(body[payload_at:]), qos) else bytes(body[topic_end:payload_at])
+
+    def _admitted(self, topic: str, payload: bytes, qos: int) -> bool:
+        try:
+            return self.admits(topic, payload, qos)
+        except Exception as error:  # what cannot be judged is not too much
+            self._easy_log(LogLevel.MQTT_LOG_ERR, "Caught exception in admits: %r", error)
+            return True
 
     def _hand_over(self, first: int, body: bytearray) -> MQTTErrorCode:
         """A packet to paho, as if it had read it."""
@@ -194,6 +213,14 @@ def ack(incident: Incident) -> dict[str, Any]:
 def utc(at_ms: int) -> str:
     """Milliseconds since the epoch as the contract writes a time."""
     return (EPOCH + timedelta(milliseconds=at_ms)).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def hang_up(client: mqtt.Client) -> None:
+    """End the connection, if there is one; a new one follows, with all that has not been acknowledged. Any thread."""
+    connection: Any = client.socket()
+    if connection is not None:
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
 
 
 def no_delay(client: mqtt.Client, userdata: object, sock: Any) -> None:

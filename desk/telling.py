@@ -53,15 +53,14 @@ class Officers:
         self._lock = threading.Lock()
 
     def tell(self, telling: Telling, incident: Incident, desk: str, now_ms: int, on_told: OnTold) -> None:
-        """Begin; `on_told` tells how it ended."""
+        """Begin; `on_told` tells how it ended. Raises RuntimeError where there can be no thread."""
         way, language = self._ways[telling.tell]
         call = call_of(telling, incident, desk, now_ms, language)
         thread = threading.Thread(
             target=lambda: on_told(telling, *self._try(way, call)), name=f"telling-{telling.tell}", daemon=True
         )
-        self._threads = [one for one in self._threads if one.is_alive()]
-        self._threads.append(thread)
         thread.start()
+        self._threads = [*(one for one in self._threads if one.is_alive()), thread]
 
     def wait(self) -> None:
         """Until all of them have ended, LIMIT_S at most: what has no end then will be uncertain."""

@@ -13,7 +13,8 @@ from paho.mqtt import client as mqtt
 
 from common.ports import HOST
 from desk import trouble
-from desk.duty import RECEIPTS_MAX, Duty
+from desk.duty import Duty
+from desk.hearing import RECEIPTS_MAX
 from desk.ledger import LedgerError
 from desk.line import Line
 from desk.register import Register

@@ -26,7 +26,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 from common.ports import HOST, free_port
 from desk import trouble
 from desk.command import main
-from desk.duty import QUIET, Duty
+from desk.duty import Duty
+from desk.hearing import QUIET
 from desk.register import Register, RegisterError
 from desk.register_file import damaged
 from desk.rival import QUIET_MS, Rival
