@@ -48,7 +48,6 @@ class Keeper:
         self.wishes: list[Wish] = []
         self.proofs = store.proofs(register)
         self.first = store.first_sessions(register)
-        self._finishing: set[int] = set()
         self.orders: dict[int, WorkOrder] = {}
         self._of: dict[str, dict[int, WorkOrder]] = {}
         for order in store.orders(register, is_open=True):
@@ -130,7 +129,7 @@ class Keeper:
             self.statements.append(store.put_first(device_id, now_ms, info["hw"]["uid"][:80]))
         if self.maintenance(device_id) is not None:
             self._maintained_ms.pop(device_id, None)  # it has started anew, maybe: tell it again
-        if any(self.orders[n].device_id == device_id for n in self._finishing):
+        if any(order.closed_by for order in self._orders_of(device_id)):
             self.wishes.append(Wish(device_id, "drill", {}))
 
     # How a column lives
@@ -297,7 +296,6 @@ class Keeper:
         """The work is done, says somebody: a drill has to pass, then the order is over. Raises LedgerError."""
         order = self._order(n)._replace(closed_by=by)
         self._put_order(order)
-        self._finishing.add(n)
         self.wishes.append(Wish(order.device_id, "drill", {}))
         return order
 
@@ -317,7 +315,6 @@ class Keeper:
             return
         for kept in (self.orders, mine):
             kept.pop(order.n, None)
-        self._finishing.discard(order.n)
 
     def _orders_of(self, device_id: str) -> list[WorkOrder]:
         return list(self._of.get(device_id, {}).values())
@@ -341,10 +338,10 @@ class Keeper:
     def _drilled(self, device_id: str, now_ms: int) -> None:
         """A drill has passed: what was repaired is proven to be, and maintenance that was to end is over."""
         for order in self._orders_of(device_id):
-            if order.maintenance and order.n in self._finishing:
+            if order.maintenance and order.closed_by:
                 self._put_order(order._replace(repaired_ms=now_ms, closed_ms=now_ms))
                 self.wishes.append(Wish(device_id, "maintain", {"for_s": 0}))
-            elif not order.maintenance and (order.repaired_ms is not None or order.n in self._finishing):
+            elif not order.maintenance and (order.repaired_ms is not None or order.closed_by):
                 repaired_ms = order.repaired_ms if order.repaired_ms is not None else now_ms
                 self._put_order(order._replace(repaired_ms=repaired_ms, closed_ms=now_ms))
 

@@ -164,11 +164,13 @@ class Office(DutyPart):
         return order
 
     def _send_wishes(self) -> None:
-        """What the keeper wants columns to do. What cannot be sent now it wants again later, by itself."""
+        """What the keeper wants columns to do, in order. Without a broker it waits."""
+        if not self._calls.stands:
+            return
         wishes, self.keeper.wishes = self.keeper.wishes, []
         for wish in wishes:
             column = self._ledger.columns.get(wish.device_id)
-            if column is not None and self._calls.stands:
+            if column is not None:
                 self._command(column.region, wish.device_id, wish.cmd, self.name, wish.more)
 
     def _receiver(self, incident: Incident) -> dict[str, Any]:

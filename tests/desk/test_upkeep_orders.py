@@ -135,6 +135,31 @@ def test_it_comes_back_only_with_a_passed_drill(desk: Desk) -> None:
     }  # fmt: skip
 
 
+def test_maintenance_that_is_finished_ends_after_a_restart_of_the_desk_too(desk: Desk) -> None:
+    """Red where only the process that was told remembers that the work is done: presses would go on ringing nowhere."""
+    order = maintenance(desk)
+    desk.duty.finish_order(order.n, "chief")
+    desk.end()
+    desk.begin()
+    desk.beat(5 * S, *ALL)
+    desk.drill(ONE)
+    assert desk.duty.keeper.maintenance(ONE) is None
+    assert desk.alarm(ONE) in [row["id"] for row in desk.register.incidents(status="actual")]
+
+
+def test_what_columns_are_to_do_waits_for_the_broker(desk: Desk) -> None:
+    """Red where it is thrown away: the drill after the work would wait until the column starts anew."""
+    order = maintenance(desk)
+    desk.run(2 * S)
+    desk.stand(False)
+    desk.duty.finish_order(order.n, "chief")
+    desk.run(2 * S)
+    assert [one["cmd"] for one in desk.commands(ONE)] == ["maintain"]
+    desk.stand(True)
+    desk.run(2 * S)
+    assert [one["cmd"] for one in desk.commands(ONE)] == ["maintain", "drill"]
+
+
 def test_a_column_that_starts_anew_is_told_again_and_so_is_one_after_a_restart_of_the_desk(desk: Desk) -> None:
     maintenance(desk)
     desk.run(2 * S)
