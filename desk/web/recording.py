@@ -88,6 +88,8 @@ class Recording:
         """What the log has of them: why none is kept, or of which columns."""
         self._heard_s = 0.0
         """When the gateway last said what it records."""
+        self._processes: set[int | None] = set()
+        """Of the gateway, that were told to record: another one may have begun before anybody looked."""
         self._entered: list[str] = []
         """Files that the gateway need not tell of any more."""
         self._codes: dict[str, str] = {}
@@ -161,7 +163,9 @@ class Recording:
     async def _look(self) -> None:
         """Begin and end what is to be recorded, enter what is complete, and see what is wrong."""
         assert self._kept.rules is not None
-        if (self._running or self._held) and not self._gateway.runs:
+        if not (self._running or self._held):
+            self._processes.clear()
+        elif self._processes != {self._gateway.pid}:
             await self._begin_anew()
         calls = await self._calls.get()
         for incident_id in [one for one in self._running if one not in calls]:
@@ -190,12 +194,14 @@ class Recording:
         self._blind.discard(incident_id)
         try:
             await self._gateway.record(incident_id, stream, device_id, self._kept.rules.room)
+            self._processes.add(self._gateway.pid)
             self._codes[incident_id] = ""
         except NoStream as trouble:  # tried again at the next look
             self._codes[incident_id] = trouble.code
             if not ((stream.get("sip") or stream.get("webrtc")) and self._gateway.runs):
                 return
             self._blind.add(incident_id)
+            self._processes.add(self._gateway.pid)
         except Exception:  # an error of ours: told, and no reason to leave the others out
             log.exception("an error of its own in recording %s", incident_id)
             self._codes[incident_id] = "no-gateway"
@@ -220,6 +226,7 @@ class Recording:
         self._ahead, self._ahead_s = wanted, now_s
         try:
             held = await self._gateway.hold(wanted)
+            self._processes |= {self._gateway.pid} if held else set()
             why = ""
         except NoStream as trouble:
             held, self._ahead, why = set(), {}, trouble.text
@@ -248,6 +255,7 @@ class Recording:
         for device_id in list(self._held):
             await self._write_end(self._held.pop(device_id), DESK_STOPPED)
         self._ahead = {}
+        self._processes.clear()
         await self._recover()
 
     async def _recover(self) -> None:

@@ -148,7 +148,7 @@ class Asked:
         self.calls: list[dict[str, Any]] = []
         self.register, self.name, self.rules = self, "desk-1", Rules(Path(), ahead=ahead)
         self.recording = Recording(*(cast(Any, self),) * 4, lambda _: cast(Any, None))
-        self.runs = True
+        self.runs, self.pid = True, 1
         self.no_camera = False
         self.recorded: list[str] = []
         self.codes: dict[str, str] = {}
@@ -247,6 +247,28 @@ def test_a_camera_that_cannot_be_reached_is_tried_again_while_the_conversation_i
     asked.recording.changed(Change("incident", INCIDENT))
     asked.look()
     assert asked.ended == [INCIDENT] and asked.openings_begun == 1
+
+
+def test_a_gateway_that_was_started_again_before_anybody_looked_is_told_again() -> None:
+    """For an intercom's call, or by an officer's click. Red where only one that does not run is noticed: nothing would
+    be recorded to the end of the call, and the page would say that it is. And where a new one is told twice."""
+    asked = Asked(ahead=True)
+    asked.calls = [{"id": INCIDENT, "device_id": "a", "alarm": {"stream": {"rtsp": "rtsp://a/1"}}}]
+    asked.cameras = {"a": "rtsp://a/1"}
+    asked.look(times=2)
+    assert (asked.recorded, len(asked.asked_ahead)) == ([INCIDENT], 1)
+    asked.pid = 2
+    asked.look(times=2)
+    assert (asked.recorded, len(asked.asked_ahead)) == ([INCIDENT] * 2, 2)
+    quiet = Asked()
+    for pid in (1, 2):
+        quiet.pid, quiet.calls = pid, [{**asked.calls[0], "id": f"petropavl-01-1-{pid}"}]
+        quiet.recording.changed(Change("incident", quiet.calls[0]["id"]))
+        quiet.look(times=3)
+        quiet.calls = []
+        quiet.recording.changed(Change("incident", ""))
+        quiet.look()
+    assert quiet.recorded == ["petropavl-01-1-1", "petropavl-01-1-2"]
 
 
 def test_a_file_that_the_register_did_not_take_is_entered_at_the_next_look() -> None:
