@@ -47,6 +47,9 @@ class Call(Answered):
         self._slots, self._over = slots, over
         self._source = Source(target, threads, slots) if target is not None else None
         self._intercom, self._back = intercom, back
+        for there in (intercom, back):
+            if there is not None:
+                there.hold(self)
         self._found: Found | None = None
         self._tracks: list[Track] = []
         self.ways: list[str] = []

@@ -14,11 +14,12 @@ log = logging.getLogger(__name__)
 
 
 class Shared(ABC, Generic[M]):
-    """`M`: what each member has of it. `forget` is called when the last one leaves."""
+    """`M`: what each member has of it. `forget` is called when the last one leaves who has joined, or may do so yet."""
 
     def __init__(self, forget: Callable[[], object]) -> None:
         self._forget = forget
         self._members: dict[object, M] = {}
+        self._users: set[object] = set()
         self._task: asyncio.Task[None] | None = None
 
     @abstractmethod
@@ -39,16 +40,26 @@ class Shared(ABC, Generic[M]):
                 self._broke()
                 await asyncio.sleep(AGAIN_S)
 
+    def hold(self, user: object) -> None:
+        """`user` may join, and will `leave`: nobody is to begin another one meanwhile."""
+        self._users.add(user)
+
     def _let_in(self, member: object, what: M) -> None:
+        self._users.add(member)
         self._members[member] = what
         if self._task is None:
             self._task = asyncio.ensure_future(self._keep())
 
     async def leave(self, member: object) -> None:
         """Harmless for who is none."""
-        if self._members.pop(member, None) is None or self._members:
+        if member not in self._users:
             return
-        self._forget()
+        self._users.discard(member)
+        self._members.pop(member, None)
+        if not self._users:
+            self._forget()
+        if self._members:
+            return
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
