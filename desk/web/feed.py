@@ -125,10 +125,13 @@ class Feed:
     async def _tell_time(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
-            for queue, allowed in list(self._browsers.items()):
-                if not allowed():
-                    self._cut(queue)
-            self._tell(self._status())
+            try:
+                for queue, allowed in list(self._browsers.items()):
+                    if not allowed():
+                        self._cut(queue)
+                self._tell(self._status())
+            except Exception:  # one bad look must not be the last
+                log.exception("the feed could not tell what time it is; it goes on")
 
     def _tell(self, message: Message) -> None:
         text = json.dumps(message)

@@ -173,7 +173,8 @@ class Watching:
 
     async def _tell_loudness(self, name: str, device_id: str) -> None:
         """To the gateway, where the voices go through it; else the browser does it."""
-        if not self._looks[name].is_around:
+        look = self._looks.get(name)  # it may have ended meanwhile
+        if look is not None and not look.is_around:
             await self._player.gateway.be_loud(name, self._loudness.of(device_id))
 
     def _wants_copy(self, look: Look) -> bool:

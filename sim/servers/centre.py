@@ -187,10 +187,11 @@ class Centre(Running):
         self._publish(f"sos/v1/{incident.region}/{incident.device_id}/ack", ack)
 
     def _answer_by_itself(self, incident: Incident) -> None:
-        if self.auto is None:
+        state = self.auto  # once: another thread may take it away
+        if state is None:
             return
-        if STATES.index(incident.state) < STATES.index(self.auto):
-            self._ledger.advance(incident.id, self.auto, self.name)
+        if STATES.index(incident.state) < STATES.index(state):
+            self._ledger.advance(incident.id, state, self.name)
         self._answer(incident)
 
     def _publish(self, topic: str, document: dict[str, Any]) -> None:

@@ -276,3 +276,28 @@ def test_the_end_of_a_session_is_the_end_of_its_feed(tmp_path: Path, monkeypatch
         assert listens(desk, {"Origin": desk.origin, "Cookie": f"{COOKIE}=made-up"}) == 401
     finally:
         desk.close()
+
+
+def test_one_bad_look_is_not_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red where an accounts file that cannot be looked at ends all ticks: pages would connect over and over."""
+    monkeypatch.setattr(feed_module, "TICK_S", 0.0)
+    looks: list[int] = []
+
+    def allowed() -> bool:
+        looks.append(len(looks))
+        if len(looks) == 1:
+            raise PermissionError(13, "accounts.toml")
+        return True
+
+    async def tell() -> str:
+        feed = Feed(lambda changes: [], lambda: {"what": "status"}, Attendance(lambda: 0))
+        queue: asyncio.Queue[str] = asyncio.Queue()
+        feed._browsers[queue] = allowed
+        feed.start()
+        try:
+            return await asyncio.wait_for(queue.get(), 10)
+        finally:
+            feed._browsers.clear()
+            await feed.stop()
+
+    assert "status" in asyncio.run(tell()) and len(looks) > 1

@@ -197,3 +197,25 @@ def test_over_mutual_tls_it_also_checks_the_quality_of_service(
         column.close()
         (violation,) = centre.violations
         assert "QoS" in violation.why
+
+
+def test_it_may_be_silenced_while_it_answers() -> None:
+    """By another thread, as a campaign does. Red where it looks twice: its network's thread would end, unseen."""
+
+    class Silenced(Centre):
+        looks = 0
+
+        @property
+        def auto(self) -> str | None:
+            self.looks += 1
+            return "received" if self.looks == 1 else None
+
+        @auto.setter
+        def auto(self, state: str | None) -> None: ...
+
+    centre = Silenced("127.0.0.1", 1)
+    topic, alarm = example("alarm")
+    incident = centre._ledger.take(topic, packed(alarm), 0.0)
+    assert incident is not None
+    centre._answer_by_itself(incident)
+    assert incident.state == "received"
