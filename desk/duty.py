@@ -20,7 +20,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -130,6 +130,7 @@ class Duty(Running, Hearing, Climbing, Operators, Office):
         self._alive_ms = 0
         self._stale = self._listening = self._unseen = False
         self._unread: set[Line] = set()
+        self._failed: Counter[tuple[str, bytes]] = Counter()
         self._ended: deque[tuple[Telling, str, str]] = deque()
         self._owed_on = 0
         """The connection of the line for calls on which all that was owed before it has left."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import sqlite3
+from collections import Counter
 
 from paho.mqtt import client as mqtt
 
@@ -19,6 +20,8 @@ from desk.trouble import Trouble
 
 TOGETHER_MAX = 50  # calls that are written together
 ONE_BY_ONE_MS = 10_000  # ... and not, once something among them could not be written
+TRIES_MAX = 5  # of a message that the register is asked about in vain
+FAILED_MAX = 100  # such messages
 RECEIPTS_MAX = 10  # messages without a PUBACK; mosquitto sends no further ones after 20
 QUIET = ("not-started", "connecting", "stopped")
 
@@ -26,13 +29,14 @@ log = logging.getLogger(__name__)
 
 
 class Hearing(DutyPart):
-    """The part of Duty that hears. `_unread`: lines that have brought what could not be entered; `_unseen`: a line has
-    changed, and nothing was done about it yet."""
+    """The part of Duty that hears. `_failed`: how often which messages could not be entered; `_unread`: lines that
+    have brought what could not be; `_unseen`: a line has changed, and nothing was done about it yet."""
 
     name: str
     register: Register
     _batch: Batch
     _bypass: Bypass
+    _failed: Counter[tuple[str, bytes]]
     _intake: Intake
     _listening: bool
     _login: Login
@@ -92,11 +96,21 @@ class Hearing(DutyPart):
     def _take(self, topic: str, payload: bytes, *, retain: bool, now_ms: int) -> None:
         try:
             self._intake.enter(self._batch, topic, payload, retain=retain, now_ms=now_ms)
-        except sqlite3.Error:
-            raise  # the disk's fault, not the message's: it comes again
-        except Exception as error:  # unacknowledged, it would be redelivered for ever and block all others
+            self._failed.pop((topic, payload), None)
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and self._is_to_come_again(topic, payload):
+                self._unwritable_ms = now_ms  # what comes before it is not to be lost with it each time
+                raise
+            # Unacknowledged, it would be redelivered for ever and block all others.
             log.exception("desk %s: a message that cannot be entered", self.name)
             self._batch.violations.append((now_ms, "", f"cannot be entered: {error!r}"))
+
+    def _is_to_come_again(self, topic: str, payload: bytes) -> bool:
+        """The disk's fault may be over in a moment; a damaged place of it stays, and each try costs a connection."""
+        if len(self._failed) >= FAILED_MAX:
+            self._failed.clear()
+        self._failed[topic, payload] += 1
+        return self._failed[topic, payload] < TRIES_MAX
 
     def _is_wary(self, now_ms: int) -> bool:
         return 0 <= now_ms - self._unwritable_ms < ONE_BY_ONE_MS
