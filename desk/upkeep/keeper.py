@@ -165,7 +165,8 @@ class Keeper:
         self._write_spans(begun)
         for name in judged:
             self._see_order(name, now_ms)
-        self._maintain(now_ms)
+        if listening:
+            self._maintain(now_ms)
 
     def _is_watched(self, device_id: str) -> bool:
         """With a roster, its columns; without one, as many as there may be: nobody fills the register with names."""

@@ -160,6 +160,23 @@ def test_what_columns_are_to_do_waits_for_the_broker(desk: Desk) -> None:
     assert [one["cmd"] for one in desk.commands(ONE)] == ["maintain", "drill"]
 
 
+def test_nothing_is_wished_while_nobody_can_be_told(desk: Desk) -> None:
+    """Red where each half hour of an outage leaves a command, and the last one is sent when presses ring again."""
+    maintenance(desk, 4 * HOUR)
+    desk.run(2 * S)
+    desk.stand(False)
+    desk.run(3 * HOUR, step_ms=10 * S)
+    desk.stand(True)
+    desk.run(2 * S)
+    assert [one["cmd"] for one in desk.commands(ONE)] == ["maintain"] * 2
+    assert 3500 <= desk.commands(ONE)[-1]["for_s"] <= 3600
+    desk.stand(False)
+    desk.run(2 * HOUR, step_ms=10 * S)
+    desk.stand(True)
+    desk.run(2 * S)
+    assert len(desk.commands(ONE)) == 2, "it is over"
+
+
 def test_a_column_that_starts_anew_is_told_again_and_so_is_one_after_a_restart_of_the_desk(desk: Desk) -> None:
     maintenance(desk)
     desk.run(2 * S)
