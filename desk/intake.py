@@ -226,8 +226,10 @@ class Intake:
         self, batch: Batch, parts: validator.Topic, document: dict[str, Any], retain: bool, now_ms: int, heard: Heard
     ) -> None:
         said = document
-        if parts.kind == "alarm" and self._keeper is not None and self._keeper.mutes(parts.device_id, now_ms):
-            document = _muted(batch, document, now_ms)
+        is_muted = parts.kind == "alarm" and document["status"] == "actual" and self._mutes(parts.device_id, now_ms)
+        if is_muted:
+            batch.entries.append((document["id"], now_ms, "maintenance", parts.device_id, {"press": document["press"]}))
+            document = {**document, "status": "test"}
         known = self._ledger.find(document["id"]) if parts.kind == "alarm" else None
         speaks_itself = known is not None and known.origin in DOUBTFUL and heard.word in AUTHENTIC
         before = (known.press, known.reopened) if known and not speaks_itself else (0, 0)
@@ -245,12 +247,18 @@ class Intake:
             self._press(batch, incident, document, before, now_ms, heard)
             if was is not None and incident.press == before[0] and lasting(incident.alarm) != lasting(was):
                 self._link(batch, incident, now_ms, heard)  # a repeat that says something else, and is shown
+            if is_muted and not incident.actual:
+                self._close(batch, incident, now_ms)
         elif parts.kind == "event":
             event = document["event"][:EVENT_MAX]
             name = f"event-{event}" if event in DESKS_OWN else event
             batch.events.append((parts.device_id, now_ms, name, document["detail"]))
         elif parts.kind == "result" and not self._origins.is_challenge(parts.device_id, document["id"]):
             batch.events.append((parts.device_id, now_ms, "result", document))
+
+    def _mutes(self, device_id: str, now_ms: int) -> bool:
+        """Whether a press there is entered as a test, which rings nowhere, and said to be one: in maintenance."""
+        return self._keeper is not None and self._keeper.mutes(device_id, now_ms)
 
     def _press(
         self,
@@ -297,6 +305,14 @@ class Intake:
             batch.entries.append((incident.id, now_ms, "received", self._name, {}))
             batch.answer(incident.id)
 
+    def _close(self, batch: Batch, incident: Incident, now_ms: int) -> None:
+        """A press in maintenance, of which nobody here is asked anything: the column would go on with the call, and
+        take the next press, when it is back, for one more of it."""
+        if incident.is_open:
+            self._ledger.advance(incident.id, "closed", self._name, "other", now_ms)
+            batch.entries.append((incident.id, now_ms, "closed", self._name, {"outcome": "other"}))
+            batch.answer(incident.id)
+
     def _agree(self, batch: Batch, ack: dict[str, Any], now_ms: int) -> None:
         """Another desk, or this one's echo."""
         incident = self._ledger.find(ack["id"])
@@ -314,11 +330,3 @@ class Intake:
         batch.entries.append((incident.id, at_ms, ack["state"], by, {**detail, "heard_ms": now_ms}))
         batch.incidents.setdefault(incident.id, False)
         self._receive(batch, incident, now_ms)
-
-
-def _muted(batch: Batch, alarm: dict[str, Any], now_ms: int) -> dict[str, Any]:
-    """A press on a column in maintenance: entered as a test, which rings nowhere, and said to be one."""
-    if alarm["status"] != "actual":
-        return alarm
-    batch.entries.append((alarm["id"], now_ms, "maintenance", alarm["device_id"], {"press": alarm["press"]}))
-    return {**alarm, "status": "test"}

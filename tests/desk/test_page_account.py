@@ -19,6 +19,11 @@ from desk.web.roles import CHIEF
 
 pytestmark = [pytest.mark.chromium, pytest.mark.xdist_group("browser"), pytest.mark.timeout(240)]
 NEW = "staple correct horse"
+SWITCH_OFF = """async ([password, code]) => {
+  const headers = { "Content-Type": "application/json" };
+  const body = JSON.stringify({ password, code });
+  return (await fetch("/api/second-factor/remove", { method: "POST", headers, body })).status;
+}"""
 REFUSED = re.compile(r"status of 40[13]")
 
 
@@ -98,7 +103,8 @@ def test_the_account_by_keyboard_on_a_telephone(rig: DeskRig, visitor: Visitor) 
 
 def test_where_everybody_needs_a_second_factor_it_is_set_up_first(tmp_path: Path, visitor: Visitor) -> None:
     """Red when the page begins its feed, which is refused, or shows a dialog that leads nowhere; also when the page
-    behind it says that the server is away, or that no column was ever heard: `isHalfIn` in rights.js."""
+    behind it says that the server is away, or that no column was ever heard: `isHalfIn` in rights.js. And where what it
+    showed to somebody before stays behind the dialog: `data-half-in` in base.css."""
     visitor.may_say = REFUSED
     add_account(tmp_path / "desk", "anna", CHIEF)
     rig = DeskRig(tmp_path / "desk", None, "--second-factor", "required")
@@ -110,6 +116,7 @@ def test_where_everybody_needs_a_second_factor_it_is_set_up_first(tmp_path: Path
         expect(desk.get("factor-required")).to_contain_text("wants a second factor of everybody")
         expect(desk.get("desk-state")).to_have_text(re.compile("^Not logged in fully"))
         expect(desk.get("banner")).to_be_hidden()
+        expect(desk.page.locator("main")).to_be_hidden()
         expect(desk.page.locator("#columns-none")).to_have_text(re.compile("^Not logged in fully"))
         expect(desk.get("factor-password")).to_be_focused()
         desk.page.keyboard.type(PASSWORD)
@@ -117,9 +124,14 @@ def test_where_everybody_needs_a_second_factor_it_is_set_up_first(tmp_path: Path
         desk.get("factor-code").fill(pyotp.TOTP(shown(desk, "factor-secret")).now())
         desk.page.keyboard.press("Enter")
         expect(desk.get("factor-recovery").locator("li")).to_have_count(10)
+        recovery = desk.get("factor-recovery").locator("li").all_inner_texts()
         expect(desk.get("factor-required")).to_be_hidden()
         desk.get("account-close").click()
         expect(desk.get("desk-state")).to_have_attribute("data-state", "no-broker")  # the feed says so
         assert rig.log_in("anna").json["code"] == "login-code"
+        expect(desk.page.locator("main")).to_be_visible()
+        assert desk.page.evaluate(SWITCH_OFF, [PASSWORD, recovery[0]]) == 204
+        expect(desk.get("factor-required")).to_contain_text("wants a second factor of everybody")
+        expect(desk.page.locator("main")).to_be_hidden()
     finally:
         rig.close()

@@ -104,6 +104,23 @@ def test_in_maintenance_a_press_does_not_ring_and_is_kept(desk: Desk) -> None:
     assert desk.alarm(ALL[1]) in [row["id"] for row in desk.register.incidents(status="actual")], "others ring"
 
 
+def test_a_press_in_maintenance_is_over_at_once_for_the_column_too(desk: Desk) -> None:
+    """Red where it stays open: the column goes on with it when it is back, for hours, and takes the next press for one
+    more of it, with no word of its own to whoever presses. A drill ends by itself, as ever."""
+    order = maintenance(desk)
+    desk.run(2 * S)
+    first = desk.alarm(ONE)
+    told = desk.answer(first)
+    assert told is not None and (told["state"], told["by"]) == ("closed", "desk-1")
+    row = desk.register.incident(first)
+    assert row is not None and [one["kind"] for one in row["timeline"]][::3] == ["maintenance", "closed"]
+    desk.duty.finish_order(order.n, "chief")
+    answer = desk.drill(ONE)
+    assert answer["state"] == "received" and desk.duty.keeper.maintenance(ONE) is None
+    row = desk.register.incident(desk.alarm(ONE))
+    assert row is not None and (row["state"], row["status"]) == ("received", "actual")
+
+
 def test_what_was_promised_binds_the_desk_too(desk: Desk) -> None:
     """Red when maintenance that nobody ended goes on muting: the column would be forgotten."""
     maintenance(desk, 10 * MINUTE)

@@ -170,17 +170,20 @@ async function enter() {
   store.me = await get("/api/me");
   const stranger = store.me.name === null;
   id("login").hidden = !stranger;
+  const halfIn = isHalfIn();
   setAttribute(document.body, "data-stranger", stranger || null);
+  setAttribute(document.body, "data-half-in", halfIn || null);
   id("logout").hidden = !store.me.accounts || stranger;
   translateAll(); // what the role may do
-  if (stranger) {
+  if (stranger || halfIn) { // what the page showed to somebody before is not for them
     feed.stop();
     sound.setRinging("");
     panel.stopMedia();
+  }
+  if (stranger) {
     if (!store.me.accounts) setText(id("login-wrong"), t("login.key"));
     id("login").elements.name.focus();
-  } else if (isHalfIn()) {
-    feed.stop();
+  } else if (halfIn) {
     account.enrol(enter);
   } else {
     feed.start(enter);
