@@ -256,7 +256,8 @@ class Board:
         except (ValueError, RecursionError, TypeError) as error:
             if _ASIDE in answer:
                 raise BoardError(self.port, "board.interrupted") from error
-            heard = f"{error}; {len(answer)} bytes, {answer[:_SHOWN_BYTES]!r}"
+            at = max(0, getattr(error, "pos", 0) - _SHOWN_BYTES // 2)  # where it stops being JSON; no word of Python's
+            heard = f"{at}/{len(answer)}: {answer[at : at + _SHOWN_BYTES]!r}"
             raise BoardError(self.port, "board.garbled", error=heard) from error
 
     def _says(self, text: str | bytes, where: str) -> BoardError:

@@ -224,7 +224,7 @@ class Calls:
     def _forget(self, name: str) -> None:
         if (self._calls.pop(name, None) or self._copies.pop(name, None)) is not None:
             self._over.append(name)
-            print(json.dumps({"ended": name}), flush=True)
+            _say({"ended": name})
 
 
 class Conversation:
@@ -372,6 +372,12 @@ async def _handle(do: Callable[[Document], Awaitable[Document]], asked: Document
         return {"id": asked["id"], "code": "no-gateway", "text": "the media gateway failed at this; its log says where"}
 
 
+def _say(said: Document) -> None:
+    """To the desk. One that was killed hears nothing any more, and its end is this process's, in order."""
+    with contextlib.suppress(BrokenPipeError):
+        print(json.dumps(said), flush=True)
+
+
 async def _serve() -> None:
     reader = asyncio.StreamReader(limit=LINE_MAX)
     loop = asyncio.get_running_loop()
@@ -387,9 +393,9 @@ async def _serve() -> None:
     }  # fmt: skip
 
     async def answer(asked: Document) -> None:
-        print(json.dumps(await _handle(ways[asked["do"]], asked)), flush=True)
+        _say(await _handle(ways[asked["do"]], asked))
 
-    print(json.dumps({"ready": True}), flush=True)
+    _say({"ready": True})
     while line := await reader.readline():
         task = asyncio.ensure_future(answer(json.loads(line)))
         tasks.add(task)

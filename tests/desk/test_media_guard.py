@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from desk_rig import DeskRig
 from pillar_rig import wait_until
 
 from common.home import ROOT
-from desk.media import hosts
+from desk.media import hosts, process
 from desk.media.gateway import PORTS
 from desk.media.hosts import Hosts
 from desk.media.relay import BODY_MAX, HEADER_MAX, Relay, Target
@@ -394,3 +395,16 @@ def test_the_gateway_does_not_outlive_a_desk_that_was_killed() -> None:
             return True
 
     wait_until(is_gone, "the gateway ends with its desk")
+
+
+def test_a_gateway_whose_desk_was_killed_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Red where it complains of the pipe in the desk's log, with a traceback for each picture."""
+    said: list[str] = []
+    reads, writes = os.pipe()
+    os.close(reads)
+    with contextlib.suppress(BrokenPipeError), os.fdopen(writes, "w") as gone:
+        monkeypatch.setattr(sys, "stdout", gone)
+        process._say({"ended": "a call"})
+        monkeypatch.undo()
+        said.append("nothing")
+    assert said == ["nothing"]

@@ -71,8 +71,9 @@ def test_an_answer_that_the_cable_garbled_is_the_cables_fault(monkeypatch: pytes
     board.port = "/dev/x"
     for answer in ('{"files": {"boo\ufffd', "", "[1]", "17"):
         monkeypatch.setattr(Board, "run", lambda self, code, answer=answer: answer)
-        with pytest.raises(BoardError, match="/dev/x: what it answers is garbled: take another cable"):
+        with pytest.raises(BoardError, match="/dev/x: what it answers is garbled: take another cable") as error:
             board.survey()
+        assert f"/{len(answer)}: " in str(error.value) and "Expecting" not in str(error.value), "no words of Python's"
 
 
 ASIDE = 'Traceback (most recent call last):\r\n  File "x.py", line 61, in _take\r\nMemoryError: heap is locked\r\n'
