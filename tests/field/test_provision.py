@@ -163,7 +163,7 @@ def test_what_is_secret_is_for_its_owner_only(tmp_path: Path, table: Tables, uma
 
 def named_by_the_desks_command(text: str) -> set[str]:
     """Files that a desk's command line wants of provisioning."""
-    options = r"--(?:password-file|ca|cert|key|roster|answer-key|column-keys) (?:/\S*/)?([\w.]+)"
+    options = r"--(?:password-file|ca|cert|key|roster|answer-key|column-keys) (?:/\S*/|provisioned/centre/)?([\w.]+)"
     return set(re.findall(options, text))
 
 
