@@ -28,7 +28,8 @@ def free_port() -> int:
     """A port that is free for TCP and UDP now, and that no process of this user is given meanwhile: it may be taken
     later, and let go between. Raises OSError when none of many is."""
     with _giving:
-        for port in _dice.sample(SERVERS, min(ATTEMPTS, len(SERVERS))):
+        tried = _dice.sample(SERVERS, min(ATTEMPTS, len(SERVERS)))
+        for port in tried:
             if port not in _given and _claim(port, fcntl.LOCK_EX | fcntl.LOCK_NB):
                 if is_free(port):
                     _given.append(port)
@@ -36,7 +37,7 @@ def free_port() -> int:
                         _claim(_given.popleft(), fcntl.LOCK_UN)
                     return port
                 _claim(port, fcntl.LOCK_UN)
-    raise OSError(f"none of {ATTEMPTS} ports between {SERVERS.start} and {SERVERS.stop} of {HOST} is free")
+    raise OSError(f"none of {len(tried)} ports between {SERVERS.start} and {SERVERS.stop} of {HOST} is free")
 
 
 def is_free(port: int) -> bool:

@@ -91,12 +91,14 @@ class Hearing(DutyPart):
                     self._commit()
         except sqlite3.Error:
             with self._lock:
-                self._unread |= set() if is_noted else {line}
+                if not is_noted:
+                    self._unread.add(line)
 
     def _take(self, topic: str, payload: bytes, *, retain: bool, now_ms: int) -> None:
         try:
             self._intake.enter(self._batch, topic, payload, retain=retain, now_ms=now_ms)
-            self._failed.pop((topic, payload), None)
+            if self._failed:
+                self._failed.pop((topic, payload), None)
         except Exception as error:
             if isinstance(error, sqlite3.Error) and self._is_to_come_again(topic, payload):
                 self._unwritable_ms = now_ms  # what comes before it is not to be lost with it each time

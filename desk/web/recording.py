@@ -226,7 +226,8 @@ class Recording:
         self._ahead, self._ahead_s = wanted, now_s
         try:
             held = await self._gateway.hold(wanted)
-            self._processes |= {self._gateway.pid} if held else set()
+            if held:
+                self._processes.add(self._gateway.pid)
             why = ""
         except NoStream as trouble:
             held, self._ahead, why = set(), {}, trouble.text

@@ -6,9 +6,8 @@ import sqlite3
 from typing import Any
 
 import pytest
-from contract_examples import example, packed
 from duty_rig import alarm_of, topic_of
-from duty_wire import Wire
+from duty_wire import DEVICE, Wire, said
 from paho.mqtt import client as mqtt
 
 from common.ports import HOST
@@ -19,7 +18,6 @@ from desk.ledger import LedgerError
 from desk.line import Line
 from desk.register import Register
 
-DEVICE = "petropavl-01"
 INCIDENT = alarm_of()["id"]
 
 
@@ -44,12 +42,6 @@ def hear_together(duty: Duty, *messages: mqtt.MQTTMessage) -> None:
     for message in messages:
         duty._enter(duty._calls, message)
     duty._write_together()
-
-
-def said(kind: str, mid: int, document: dict[str, Any] | None = None) -> mqtt.MQTTMessage:
-    message = mqtt.MQTTMessage(mid, topic_of(DEVICE, kind).encode())
-    message.qos, message.payload = 1, packed(document or example(kind)[1])
-    return message
 
 
 def test_receipts_and_then_the_answer_in_the_order_of_the_messages(duty: Duty, wire: Wire) -> None:

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from contract_examples import example, packed
 from duty_rig import alarm_of, topic_of
-from duty_wire import Wire
+from duty_wire import DEVICE, Wire, said
 from ladder_rig import PLAN
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import MQTTErrorCode
@@ -27,17 +26,10 @@ from desk.register import Register
 from desk.rungs import Telling
 from desk.telling import OnTold
 
-DEVICE = "petropavl-01"
 CALL = alarm_of()["id"]
 ANSWER = ("answer", topic_of(DEVICE, "ack"))
 START_MS = 4_000_000_000_000
 SUCCESS = ReasonCode(PacketTypes.CONNACK, "Success")
-
-
-def said(mid: int, document: dict[str, Any] | None = None, kind: str = "alarm") -> mqtt.MQTTMessage:
-    message = mqtt.MQTTMessage(mid, topic_of(DEVICE, kind).encode())
-    message.qos, message.payload = 1, packed(document or example(kind)[1])
-    return message
 
 
 class Officers:
@@ -69,7 +61,7 @@ class Desk:
 
     def says(self, kind: str, mid: int, document: dict[str, Any] | None = None) -> None:
         line = self.duty._calls if kind == "alarm" else self.duty._telemetry
-        line.hear(said(mid, document, kind))
+        line.hear(said(kind, mid, document))
 
     def later(self, looks: int = 1) -> None:
         for _ in range(looks):
@@ -145,7 +137,7 @@ def test_a_damaged_place_in_the_register_keeps_no_other_call_waiting(
             desk.hung_up.clear()
             for mid, call in enumerate(calls):
                 if ("receipt", mid) not in desk.sent:
-                    desk.duty._enter(desk.duty._calls, said(mid, call))
+                    desk.duty._enter(desk.duty._calls, said("alarm", mid, call))
             desk.duty._write_together()
         desk.later()
         if connection == 1:

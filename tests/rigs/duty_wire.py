@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
+from contract_examples import example, packed
+from duty_rig import topic_of
 from paho.mqtt import client as mqtt
 
 from desk import trouble
 from desk.duty import Duty
 from desk.register import Register
+
+DEVICE = "petropavl-01"
+
+
+def said(kind: str, mid: int, document: dict[str, Any] | None = None) -> mqtt.MQTTMessage:
+    """What that column says: the contract's example, if it is nothing else."""
+    message = mqtt.MQTTMessage(mid, topic_of(DEVICE, kind).encode())
+    message.qos, message.payload = 1, packed(document or example(kind)[1])
+    return message
 
 
 class Wire:
