@@ -24,6 +24,7 @@ UNDER_WAY = (TOLD, FETCHING, TRIAL)
 FAILED = (RETURNED, REFUSED, LOST)
 # Of the rollout.
 RUNNING, PAUSED, STOPPED, ABORTED, DONE = "running", "paused", "stopped", "aborted", "done"
+UNFINISHED = (RUNNING, PAUSED)
 STAGES = (0.0, 0.05, 0.25, 1.0)  # shares of the fleet; the first is one column, and each at least one
 RELEASE_DIGITS = 16
 TELL_AGAIN_MS = 60_000
@@ -31,6 +32,8 @@ TOLD_MAX = 5  # times, until a column counts as lost
 QUIET_MS = 60_000  # who fetches asks for a piece every few seconds
 ON_TRIAL = "refused: a firmware, or a certificate, is on trial"  # as the firmware says it; it passes by itself
 WAITS = "it still tries what it got before and is told again every minute"
+GIVES_UP = "it is told to give up as soon as the broker is heard"
+GIVEN_UP = "given up"
 HELD = "it asks for nothing just now and goes on by itself when no call is open there and it has a connection"
 
 
@@ -159,6 +162,8 @@ class Plan:
                 self._put(column, KEPT, now_ms, "it had that version")
             return
         state, why = str(update["state"]), str(update.get("why") or "")
+        if state == FETCHING and column.why == GIVES_UP:
+            return  # it has not heard that yet
         if state in (FETCHING, TRIAL, KEPT, RETURNED, REFUSED) and state != column.state:
             if column.state in FAILED and state in (FETCHING, TRIAL) and not column.counts:
                 return  # an old message
@@ -186,15 +191,16 @@ class Plan:
         if self._started_ms is None:
             self._started_ms = now_ms
             self.since_ms = self.since_ms or now_ms
-        if self.state not in (RUNNING, PAUSED):
-            return []
+        if self.state not in UNFINISHED:
+            return self._give_up(now_ms)
         for column in self._in(UNDER_WAY):
             if now_ms - column.since_ms > self.limits.column_s * 1000:
                 self._put(column, LOST, now_ms, "it took too long")
         self._notice_held(now_ms)
         why = self._excess(now_ms)
         if why:
-            return self._stop(STOPPED, why)
+            self._stop(STOPPED, why)
+            return self._give_up(now_ms)
         sends = self._tell_again(now_ms)
         if self.state == PAUSED:
             return sends
@@ -224,22 +230,41 @@ class Plan:
         """Also after it stopped by itself: what failed so far counts no longer, and is not tried again."""
         if self.state in (PAUSED, STOPPED):
             for column in self.columns.values():
-                if column.counts:
-                    column.counts = False
+                if column.counts or column.why == GIVES_UP:
+                    column.counts, column.why = False, "" if column.why == GIVES_UP else column.why
                     self.changed.append(column)
             self.state, self.why, self.since_ms = RUNNING, "", now_ms
             self._started_ms = now_ms
 
-    def abort(self) -> list[Send]:
-        return self._stop(ABORTED, "aborted by hand") if self.state not in (ABORTED, DONE) else []
+    def abort(self) -> None:
+        if self.state not in (ABORTED, DONE):
+            self._stop(ABORTED, "aborted by hand")
 
-    def _stop(self, how: str, why: str) -> list[Send]:
+    def _stop(self, how: str, why: str) -> None:
         self.state, self.why = how, why
-        fetching = self._in((TOLD, FETCHING))
-        for column in fetching:
-            column.state, column.why, column.tries = WAITING, "given up", 0
+        for column in self._in((TOLD, FETCHING)):
+            column.state, column.why, column.tries, column.told_ms = WAITING, GIVES_UP, 0, None
             self.changed.append(column)
-        return [Send(column.region, column.device_id, is_wanted=False) for column in fetching]
+
+    def _give_up(self, now_ms: int) -> list[Send]:
+        """To whom only fetches, once a minute until the broker has it: else it would ask for pieces for ever."""
+        owed = [column for column in self.columns.values() if column.why == GIVES_UP]
+        due = [one for one in owed if one.told_ms is None or now_ms - one.told_ms >= TELL_AGAIN_MS]
+        for column in due:
+            column.told_ms = now_ms
+        return [Send(column.region, column.device_id, is_wanted=False) for column in due]
+
+    def gave_up(self, device_id: str) -> None:
+        """The broker has the command for it."""
+        column = self.columns[device_id]
+        if column.why == GIVES_UP:
+            column.why = GIVEN_UP
+            self.changed.append(column)
+
+    @property
+    def is_over(self) -> bool:
+        """Nothing is left to be sent."""
+        return self.state not in UNFINISHED and not any(one.why == GIVES_UP for one in self.columns.values())
 
     def take_changed(self) -> list[Column]:
         changed, self.changed = list({id(column): column for column in self.changed}.values()), []

@@ -36,7 +36,6 @@ VALID_MS = 600_000
 LOOK_S = 0.5
 QUEUE_MAX = 10_000
 KEEPALIVE_S = 15
-_ENDED = (rules.DONE, rules.STOPPED, rules.ABORTED)
 
 
 def wall_ms() -> int:
@@ -71,7 +70,11 @@ class Service:
         introduce(self._client, login.tls, login.user, login.password)
         self._client.reconnect_delay_set(1, 10)
         self._connection = Connection(self._client, login, TOPICS)
+        self._giving_up: dict[int, str] = {}
+        """Columns whose command the broker has not acknowledged yet, by its number."""
+        self._acknowledged: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._client.on_message = self._on_message
+        self._client.on_publish = lambda client, userdata, number, *_: self._acknowledged.put(number)
         self._client.connect_async(login.host, login.port, keepalive=KEEPALIVE_S)
 
     def run(self, is_over: Callable[[], bool] = lambda: False) -> str:
@@ -80,7 +83,7 @@ class Service:
         try:
             while not is_over():
                 self.turn(LOOK_S)
-                if self.plan.state in _ENDED and not self._client.want_write():
+                if self.plan.is_over and not self._client.want_write():
                     break
         finally:
             self._book.keep(self.plan, self._now_ms(), [f"pieces: {self.bytes_sent} bytes"])
@@ -90,7 +93,7 @@ class Service:
     def turn(self, wait_s: float) -> None:
         """What was heard, and what follows from it."""
         self._keys.look()  # a column may be stolen meanwhile
-        sends: list[Send] = self._obey(self._book.take_wish())
+        self._obey(self._book.take_wish())
         end_s = time.monotonic() + wait_s
         while (left_s := end_s - time.monotonic()) > 0:
             try:
@@ -98,13 +101,14 @@ class Service:
             except queue.Empty:
                 break
             self._take(message)
+        self._take_acknowledgements()
         if news := self._connection.news():
             self._say(news)
-        is_connected = self._client.is_connected()
+        is_connected, sends = self._client.is_connected(), list[Send]()
         if is_connected and not self._was_connected:
             self.plan.connected(self._now_ms())
         elif is_connected:
-            sends += self.plan.look(self._now_ms())
+            sends = self.plan.look(self._now_ms())
         self._was_connected = is_connected
         self._keep()
         for send in sends:  # on the disk by now: after a kill they are sent again
@@ -126,7 +130,9 @@ class Service:
         if key is not None:  # meant for the boot in which the column is; else it is told again
             self._serial = max(self._serial + 1, now_ms)
             payload = authentic.seal(key, topic, body, Number(self._proof.boot(send.device_id), self._serial))
-        self._client.publish(topic, payload, qos=1)
+        number = self._client.publish(topic, payload, qos=1).mid
+        if not send.is_wanted:
+            self._giving_up[number] = send.device_id
 
     def _answer(self, region: str, device_id: str, want: dict[str, Any]) -> None:
         if not self.plan.is_served(device_id):
@@ -166,14 +172,19 @@ class Service:
         kind = "fault/" + parts.rest if parts.rest else parts.kind
         self.plan.heard(parts.region, parts.device_id, kind, body, self._now_ms(), kept=message.retain)
 
-    def _obey(self, wish: str) -> list[Send]:
+    def _take_acknowledgements(self) -> None:
+        while not self._acknowledged.empty():
+            device_id = self._giving_up.pop(self._acknowledged.get(), None)
+            if device_id is not None:
+                self.plan.gave_up(device_id)
+
+    def _obey(self, wish: str) -> None:
         if wish == "pause":
             self.plan.pause()
         elif wish == "resume":
             self.plan.resume(self._now_ms())
         elif wish == "abort":
-            return self.plan.abort()
-        return []
+            self.plan.abort()
 
     # -- the book
 
@@ -181,7 +192,7 @@ class Service:
         said = []
         for column in self.plan.changed:
             text = column.state + (f": {column.why}" if column.why else "")
-            if column.state != rules.WAITING and self._shown.get(column.device_id) != text:
+            if (column.state != rules.WAITING or column.why) and self._shown.get(column.device_id) != text:
                 self._shown[column.device_id] = text
                 said.append(f"{column.device_id} {text}")
         overall = f"{self.plan.state}, stage {self.plan.stage + 1}" + (f": {self.plan.why}" if self.plan.why else "")

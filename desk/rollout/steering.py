@@ -33,7 +33,6 @@ from desk.web.files import replace
 
 FOLDER, START_FILE, OUTPUT_FILE = "rollouts", "start.json", "output.log"
 DIGITS = 8  # of a release's digest, in its folder's name
-UNDER_WAY = (rules.RUNNING, rules.PAUSED)
 AGAIN_S = 30.0  # after a process that could not begin
 END_S = 5.0
 LOG_SHOWN, OUTPUT_SHOWN = 50, 400
@@ -173,7 +172,7 @@ class Steering:
         """Two at once would take each other's columns."""
         for path in self._folders():
             plan, _, wish = _read(path)
-            goes_on = plan is None or plan.state in UNDER_WAY or (plan.state == rules.STOPPED and wish == "resume")
+            goes_on = plan is None or not plan.is_over or (plan.state == rules.STOPPED and wish == "resume")
             if path.name != name and goes_on:
                 raise LedgerError("another rollout is under way", code="rollout-runs")
 
@@ -198,7 +197,7 @@ class Steering:
         if not self.is_able or _start_of(path) is None or (failed_s is not None and self._now_s() - failed_s < AGAIN_S):
             return False
         plan, _, wish = _read(path)
-        if plan is None or plan.state in UNDER_WAY or (plan.state == rules.STOPPED and wish in ("resume", "abort")):
+        if plan is None or not plan.is_over or (plan.state == rules.STOPPED and wish in ("resume", "abort")):
             return True
         self._rests[path.name] = _version(path)
         return False

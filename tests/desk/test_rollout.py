@@ -16,7 +16,7 @@ from desk.rollout.book import Book
 from desk.rollout.plan import Column, Limits, Plan
 
 DIGEST, VERSION = "ab" * 32, "1.1.0"
-SECOND_MS, HOUR_MS = 1000, 3_600_000
+SECOND_MS, MINUTE_MS, HOUR_MS = 1000, 60_000, 3_600_000
 LIMITS = Limits(watch_s=600, column_s=1800)
 # Three squares, far apart; in each the columns stand 100 m from each other.
 SQUARES = ((54.87, 69.10), (54.90, 69.20), (54.95, 69.30))
@@ -327,9 +327,36 @@ def test_an_abort_gives_up_what_is_only_fetched() -> None:
         fleet.obey(plan.look(0))
         fleet.states.update({name: "kept" for name in fleet.states if len(fleet.states) < 3})
     fleet.tell_all(plan, 0, kept=False)
-    sends = plan.abort()
+    plan.abort()
+    sends = plan.look(0)
     assert {send.device_id for send in sends} == set(fleet.under_way()) and not any(send.is_wanted for send in sends)
     assert plan.state == rules.ABORTED and not any(plan.is_served(send.device_id) for send in sends)
+
+
+def test_who_is_to_give_up_is_told_until_the_broker_has_it(tmp_path: Path) -> None:
+    """Whatever else it says meanwhile, and over a kill: nobody else would tell a column that asks for pieces to stop.
+    Red when `_stop` sends the command itself, once."""
+    fleet, plan, name = begun()
+    fleet.states[name] = "fetching"
+    fleet.tell_all(plan, SECOND_MS, kept=False)
+    plan.abort()
+    book = Book(tmp_path)
+    book.keep(plan, SECOND_MS, [])
+    book.close()
+    restored = Book(tmp_path).restore(LIMITS)
+    assert restored is not None
+    fleet.tell_all(restored, SECOND_MS, kept=True)  # what the broker kept, from before
+    told = [send for now_ms in range(0, 2 * MINUTE_MS, SECOND_MS) for send in restored.look(now_ms)]
+    assert told == [rules.Send("nko", name, is_wanted=False)] * 2 and not restored.is_over
+    restored.gave_up(name)
+    assert restored.is_over and restored.look(HOUR_MS) == [] and restored.columns[name].why == rules.GIVEN_UP
+
+
+def test_who_resumes_gives_nobody_up() -> None:
+    _, plan, name = begun()
+    plan._stop(rules.STOPPED, "a test")
+    plan.resume(0)
+    assert plan.columns[name].why == "" and all(send.is_wanted for send in plan.look(0))
 
 
 def test_after_a_stop_it_goes_on_by_hand_without_those_who_failed() -> None:

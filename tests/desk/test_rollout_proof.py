@@ -43,8 +43,13 @@ class Rollout:
         self.plan.offer, login = offer, Login("127.0.0.1", 1)
         book = Book(folder / "rollout")
         self.service = Service(self.plan, offer, book, login, self.said.append, ColumnKeys(file), lambda: self.now_ms)
-        self.service._client.is_connected = lambda: True  # type: ignore[method-assign]
-        self.service._client.publish = lambda topic, payload, qos: self.sent.append(payload)  # type: ignore
+        self.is_connected = True
+        self.service._client.is_connected = lambda: self.is_connected  # type: ignore[method-assign]
+        self.service._client.publish = self._publish  # type: ignore
+
+    def _publish(self, topic: str, payload: bytes, qos: int) -> mqtt.MQTTMessageInfo:
+        self.sent.append(payload)
+        return mqtt.MQTTMessageInfo(len(self.sent))
 
     # What the column says
 
@@ -199,3 +204,24 @@ def test_a_column_that_is_stolen_meanwhile_counts_no_more(tmp_path: Path) -> Non
     rollout.look()
     rollout.hear("info", rollout.info(boot=BOOT + 1))
     assert rollout.plan.columns[ME].heard_ms == heard_ms is not None
+
+
+def test_an_abort_without_a_broker_is_sent_when_there_is_one(rollout: Rollout) -> None:
+    """It ended at once, and its command was in no broker: the column asked for pieces ever after. Red where `is_over`
+    looks at the state alone, or where the command is given to paho and forgotten."""
+    rollout.begin()
+    rollout.hear("info", rollout.info(rules.FETCHING))
+    rollout.is_connected, before = False, len(rollout.sent)
+    rollout.service._book.wish("abort")
+    rollout.look()
+    assert rollout.said[-2:] == [f"{ME} waiting: {rules.GIVES_UP}", "aborted, stage 1: aborted by hand"]
+    assert not rollout.plan.is_over and len(rollout.sent) == before
+    rollout.is_connected = True
+    rollout.look()
+    rollout.look()
+    told = json.loads(rollout.sent[-1])
+    assert len(rollout.sent) == before + 1 and (told["cmd"], told["release"]) == ("update", None)
+    assert not rollout.plan.is_over
+    rollout.service._client.on_publish(rollout.service._client, None, len(rollout.sent))  # type: ignore
+    rollout.look()
+    assert rollout.plan.is_over and rollout.said[-1] == f"{ME} waiting: {rules.GIVEN_UP}"

@@ -66,11 +66,11 @@ def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     yield Rig(tmp_path)
 
 
-def write(path: Path, state: str, wish: str = "") -> None:
+def write(path: Path, state: str, wish: str = "", why: str = "no drill") -> None:
     """As the process would."""
     path.mkdir(parents=True, exist_ok=True)
     book, plan = Book(path), Plan("ab" * 32, "1.2.0", Limits())
-    plan.state, plan.columns = state, {"c-1": Column("c-1", "nko", state=rules.RETURNED, why="no drill")}
+    plan.state, plan.columns = state, {"c-1": Column("c-1", "nko", state=rules.RETURNED, why=why)}
     plan.changed = list(plan.columns.values())
     book.keep(plan, 0, ["something"])
     book.wish(wish)
@@ -111,6 +111,10 @@ def test_what_was_asked_for_goes_on_after_a_kill_of_the_desk(rig: Rig) -> None:
     write(path, rules.STOPPED, wish="resume")
     rig.again().look()
     assert Process.begun[-1] == command
+    before = len(Process.begun)
+    write(path, rules.ABORTED, why=rules.GIVES_UP)
+    rig.again().look()
+    assert len(Process.begun) == before + 1, "a column is still to be told that it gives up"
     steering, before = rig.again(), len(Process.begun)
     write(path, rules.STOPPED)
     steering.look()
@@ -137,6 +141,8 @@ def test_a_process_that_cannot_begin_is_told_and_tried_again_later(rig: Rig) -> 
 
 def test_two_at_once_would_take_each_others_columns(rig: Rig) -> None:
     path = rig.begin()
+    assert code_of(lambda: rig.steering.start("other", "", 0)) == "rollout-runs"
+    write(path, rules.ABORTED, why=rules.GIVES_UP)
     assert code_of(lambda: rig.steering.start("other", "", 0)) == "rollout-runs"
     write(path, rules.DONE)
     assert code_of(rig.begin) == "rollout-there"
