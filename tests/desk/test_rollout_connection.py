@@ -1,24 +1,31 @@
 """A rollout that does not reach its broker says so, in the person's language: it waited in silence."""
 
+import threading
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import wrong_peers
-from desk_rig import wait_for
+from desk_rig import WAIT_S, wait_for
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.reasoncodes import ReasonCode
+from update_rig import made
 
 from common.mqtt import end
-from common.ports import HOST
+from common.ports import HOST, free_port
 from desk.line import Login
 from desk.rollout import command
+from desk.rollout import plan as rules
+from desk.rollout.book import Book
 from desk.rollout.connection import Connection
+from desk.rollout.offer import OneRelease
+from desk.rollout.plan import Column, Limits, Plan
 from desk.rollout.service import Service
 from desk.spoken import LOG_WORDS, spoken
 from sim.servers.authority import Authority
+from sim.servers.broker.mosquitto import Mosquitto
 
 
 @pytest.fixture
@@ -70,3 +77,32 @@ def test_its_password_goes_to_no_server_of_another_name(tmp_path: Path) -> None:
         finally:
             end(service._client)
     assert "its certificate is not accepted" in told and b"geheim-17" not in servers[wrong].heard
+
+
+@pytest.mark.mosquitto
+def test_an_abort_waits_for_the_broker(tmp_path: Path) -> None:
+    """Red where the process ends before the broker has acknowledged the command."""
+    release, book, login = made(), Book(tmp_path), Login(HOST, free_port())
+    plan = Plan(release.digest, release.version, Limits())
+    plan.columns = {"c-1": Column("c-1", "nko", state=rules.FETCHING)}
+    plan.changed = list(plan.columns.values())
+    book.keep(plan, 0, [])
+    book.wish("abort")
+    said: list[str] = []
+    over = threading.Event()
+
+    def run() -> None:
+        Service(plan, OneRelease(release), Book(tmp_path), login, said.append).run(over.is_set)
+
+    rollout = threading.Thread(target=run)
+    rollout.start()
+    try:
+        wait_for(lambda: any("nothing listens there" in text for text in said), "the trouble")
+        assert rollout.is_alive() and f"c-1 waiting: {rules.GIVES_UP}" in said
+        with Mosquitto(port=login.port) as broker:
+            broker.start()
+            rollout.join(WAIT_S)
+        assert not rollout.is_alive() and said[-1] == f"c-1 waiting: {rules.GIVEN_UP}"
+    finally:
+        over.set()
+        rollout.join()
