@@ -230,9 +230,12 @@ class Plan:
         """Also after it stopped by itself: what failed so far counts no longer, and is not tried again."""
         if self.state in (PAUSED, STOPPED):
             for column in self.columns.values():
-                if column.counts or column.why == GIVES_UP:
-                    column.counts, column.why = False, "" if column.why == GIVES_UP else column.why
+                if column.counts:
+                    column.counts = False
                     self.changed.append(column)
+            for column in self._giving_up():
+                column.why = ""
+                self.changed.append(column)
             self.state, self.why, self.since_ms = RUNNING, "", now_ms
             self._started_ms = now_ms
 
@@ -248,8 +251,7 @@ class Plan:
 
     def _give_up(self, now_ms: int) -> list[Send]:
         """To whom only fetches, once a minute until the broker has it: else it would ask for pieces for ever."""
-        owed = [column for column in self.columns.values() if column.why == GIVES_UP]
-        due = [one for one in owed if one.told_ms is None or now_ms - one.told_ms >= TELL_AGAIN_MS]
+        due = [one for one in self._giving_up() if one.told_ms is None or now_ms - one.told_ms >= TELL_AGAIN_MS]
         for column in due:
             column.told_ms = now_ms
         return [Send(column.region, column.device_id, is_wanted=False) for column in due]
@@ -264,7 +266,7 @@ class Plan:
     @property
     def is_over(self) -> bool:
         """Nothing is left to be sent."""
-        return self.state not in UNFINISHED and not any(one.why == GIVES_UP for one in self.columns.values())
+        return self.state not in UNFINISHED and not self._giving_up()
 
     def take_changed(self) -> list[Column]:
         changed, self.changed = list({id(column): column for column in self.changed}.values()), []
@@ -274,6 +276,10 @@ class Plan:
 
     def _in(self, states: tuple[str, ...]) -> list[Column]:
         return [column for column in self.columns.values() if column.state in states]
+
+    def _giving_up(self) -> list[Column]:
+        """Who is still to be told that it gives up."""
+        return [column for column in self.columns.values() if column.why == GIVES_UP]
 
     def _excess(self, now_ms: int) -> str:
         """Of what there is too much; empty: of nothing."""

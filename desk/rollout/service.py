@@ -104,7 +104,8 @@ class Service:
         self._take_acknowledgements()
         if news := self._connection.news():
             self._say(news)
-        is_connected, sends = self._client.is_connected(), list[Send]()
+        sends: list[Send] = []
+        is_connected = self._client.is_connected()
         if is_connected and not self._was_connected:
             self.plan.connected(self._now_ms())
         elif is_connected:
