@@ -86,7 +86,8 @@ class BackChannel(Shared[Mouth]):
         self._state = "calling"
         session = _Session(self._target, *await connect(self._target))
         try:
-            law = await asyncio.wait_for(session.open(), ANSWER_S)
+            async with asyncio.timeout(ANSWER_S):
+                law = await session.open()
             for mouth in self._members.values():
                 mouth.clear()
             self._state = "talking"

@@ -92,7 +92,8 @@ class Call(Answered):
         assert self._source is not None
         self._source.start()
         try:
-            return await asyncio.wait_for(asyncio.shield(self._source.found), OPEN_S + 1)
+            async with asyncio.timeout(OPEN_S + 1):
+                return await asyncio.shield(self._source.found)
         except TimeoutError:
             await self._source.stop()
             raise NoStream("timeout", f"the camera sent no picture in {OPEN_S:.0f} s") from None

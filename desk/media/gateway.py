@@ -130,7 +130,8 @@ class Gateway:
         if process.stdin is not None:
             process.stdin.close()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), SAY_S)
+            async with asyncio.timeout(SAY_S):
+                await process.wait()
         if process.returncode is None:
             process.kill()
             await process.wait()
@@ -312,7 +313,8 @@ class Gateway:
             assert process.stdin is not None
             process.stdin.write(json.dumps({"id": number, "do": do, **what}).encode() + b"\n")
             await process.stdin.drain()
-            said = await asyncio.wait_for(answer, limit_s)
+            async with asyncio.timeout(limit_s):
+                said = await answer
         except TimeoutError:
             raise NoStream("timeout", f"no picture in {limit_s:.0f} s") from None
         except OSError:
@@ -347,7 +349,8 @@ class Gateway:
                 raise NoStream("no-gateway", text) from None
             assert process.stdout is not None
             try:
-                ready = await asyncio.wait_for(process.stdout.readline(), START_S)
+                async with asyncio.timeout(START_S):
+                    ready = await process.stdout.readline()
             except TimeoutError:
                 ready = b""
             if not ready:

@@ -85,7 +85,8 @@ class Hosts:
         loop = asyncio.get_running_loop()
         try:
             looking = loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            found = await asyncio.wait_for(looking, LOOKUP_S)
+            async with asyncio.timeout(LOOKUP_S):
+                found = await looking
         except TimeoutError:
             raise NoStream("no-route", f"nobody says within {LOOKUP_S:.0f} s where {host[:80]} is") from None
         except (OSError, UnicodeError):

@@ -109,13 +109,15 @@ class Recorder(Reopened):
         with self._lock:
             self._wanted = None
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), 2 * SILENT_S)
+            async with asyncio.timeout(2 * SILENT_S):
+                await self._idle.wait()
 
     async def stop(self) -> None:
         """... and hashed: what was recorded is in the register."""
         await super().stop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), OPEN_S)
+            async with asyncio.timeout(OPEN_S):
+                await self._idle.wait()
 
     @property
     def trouble_code(self) -> str:

@@ -119,7 +119,8 @@ class Relay:
         answered = self._own_questions[number] = asyncio.get_running_loop().create_future()
         del self._waiting[number]
         try:
-            await asyncio.wait_for(answered, within_s)
+            async with asyncio.timeout(within_s):
+                await answered
         except TimeoutError:
             return False
         finally:
@@ -303,7 +304,8 @@ async def connect(target: Target) -> tuple[asyncio.StreamReader, asyncio.StreamW
     for address in target.addresses:
         try:
             opening = asyncio.open_connection(address, target.port_there or target.port, limit=HEADER_MAX)
-            return await asyncio.wait_for(opening, CONNECT_S)
+            async with asyncio.timeout(CONNECT_S):
+                return await opening
         except TimeoutError:
             trouble = NoStream("timeout", f"{where} did not take a connection in {CONNECT_S:.0f} s")
         except ConnectionRefusedError:

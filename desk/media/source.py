@@ -196,8 +196,7 @@ async def read(relay: Relay, threads: ThreadPoolExecutor, reading: Callable[[str
     finally:
         await relay.stop()  # the reading ends with it
         if runs is not None:
-            with contextlib.suppress(Exception, asyncio.CancelledError):
-                await asyncio.wait([runs], timeout=OPEN_S)
+            await asyncio.wait([runs], timeout=OPEN_S)
 
 
 @contextlib.contextmanager

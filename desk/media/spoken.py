@@ -78,7 +78,8 @@ class Spoken:
         with contextlib.suppress(queue.Full):
             self._blocks.put_nowait(None)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._writing), CLOSE_S)
+            async with asyncio.timeout(CLOSE_S):
+                await asyncio.shield(self._writing)
 
     # In a thread
 

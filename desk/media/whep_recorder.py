@@ -8,7 +8,6 @@ desk sends the camera neither picture nor sound.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import ipaddress
 import queue
@@ -89,8 +88,7 @@ class WhepRecorder(Recorder):
             watching.came.end()
             await watching.close()
             if writing is not None:
-                with contextlib.suppress(Exception, asyncio.CancelledError):
-                    await asyncio.wait([writing], timeout=OPEN_S)
+                await asyncio.wait([writing], timeout=OPEN_S)
 
     # In a thread
 

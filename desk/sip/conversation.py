@@ -151,7 +151,8 @@ class Conversation:
         await talk._open()
         asking = asyncio.ensure_future(talk._call(rings))
         try:
-            await asyncio.wait_for(asyncio.shield(asking), ring_s)
+            async with asyncio.timeout(ring_s):
+                await asyncio.shield(asking)
         except TimeoutError:
             await talk._take_back(asking)
             raise NoCall("no-answer" if talk.rings else "timeout", f"not answered in {ring_s:.0f} s") from None
@@ -222,7 +223,8 @@ class Conversation:
         while left_s > 0 and not self.over.done() and not self._heard.is_set():
             self.line.reply(invite, response)
             try:
-                await asyncio.wait_for(self._heard.wait(), pause_s)
+                async with asyncio.timeout(pause_s):
+                    await self._heard.wait()
             except TimeoutError:
                 left_s, pause_s = left_s - pause_s, min(2 * pause_s, T2_S)
         if not self._heard.is_set() and not self.over.done():
@@ -273,7 +275,8 @@ class Conversation:
             datagrams, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self), remote_addr=where)
             return datagrams
         opening = loop.create_connection(lambda: _Stream(self), *where)
-        stream, _ = await asyncio.wait_for(opening, CONNECT_S)
+        async with asyncio.timeout(CONNECT_S):
+            stream, _ = await opening
         return stream
 
     def _send(self, data: bytes) -> None:
@@ -431,7 +434,8 @@ class Conversation:
 
         self.line.late = late
         try:
-            await asyncio.wait_for(answered.wait(), LINGER_S)
+            async with asyncio.timeout(LINGER_S):
+                await answered.wait()
             await self._leave()
         except (TimeoutError, NoCall):
             await self._shut()

@@ -102,8 +102,9 @@ class Line:
             self._send(data)
             pause_s = left_s if self.transport == TCP else pause_s
             try:
-                await asyncio.wait_for(waiting.quiet.wait(), min(pause_s, left_s))
-                if is_invite or waiting.answer.done():  # Python 3.11 forgets a cancelling in such a moment
+                async with asyncio.timeout(min(pause_s, left_s)):
+                    await waiting.quiet.wait()
+                if is_invite:
                     return
                 await asyncio.sleep(min(T2_S, left_s))  # it is being worked on
             except TimeoutError:

@@ -53,7 +53,8 @@ class Registration:
         await asyncio.gather(task, return_exceptions=True)
         if self.trouble is None:
             with contextlib.suppress(NoCall, TimeoutError):
-                await asyncio.wait_for(self._register(0), LEAVE_S)
+                async with asyncio.timeout(LEAVE_S):
+                    await self._register(0)
 
     async def _run(self) -> None:
         while True:

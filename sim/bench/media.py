@@ -69,7 +69,8 @@ class Browser:
         done = await self._gateway.call(stream, "bench", offer, "127.0.0.1")
         self._name = done.name
         await self._connection.setRemoteDescription(RTCSessionDescription(done.answer.decode(), "answer"))
-        await asyncio.wait_for(self._came.wait(), FIRST_S)
+        async with asyncio.timeout(FIRST_S):
+            await self._came.wait()
         return {kind: at - began for kind, at in self.first.items()}
 
     async def close(self) -> None:

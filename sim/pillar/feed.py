@@ -130,6 +130,7 @@ def _wake(loop: asyncio.AbstractEventLoop, changed: asyncio.Event) -> None:
 
 async def _wait(changed: asyncio.Event) -> None:
     try:
-        await asyncio.wait_for(changed.wait(), LOOK_S)
+        async with asyncio.timeout(LOOK_S):
+            await changed.wait()
     except TimeoutError:
         return

@@ -76,7 +76,8 @@ async def send(source: Camera, sound: Sound, write: Callable[[bytes], Awaitable[
     try:
         while True:
             packets = await asyncio.to_thread(stream.step, await pace.tick())
-            await asyncio.wait_for(write(packets), SLOW_S)
+            async with asyncio.timeout(SLOW_S):
+                await write(packets)
     except ConnectionError:
         pass
     finally:

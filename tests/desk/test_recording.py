@@ -197,6 +197,10 @@ class Asked:
             raise NoStream("no-gateway", "the media gateway does not start")
         return set(addresses) - self.unreached
 
+    def recover(self) -> None: ...
+
+    def sweep(self) -> None: ...
+
     def enter(self, part: Part) -> None:
         if self.refuses:
             raise sqlite3.OperationalError("database is locked")
@@ -329,6 +333,25 @@ def test_an_error_of_ours_with_one_call_keeps_no_other_from_being_recorded() -> 
     asked.look(times=2)
     assert asked.recording.code_of("petropavl-01-1-1") == "no-gateway"
     assert asked.recording.code_of(INCIDENT) == "" and asked.recorded == [INCIDENT]
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_desk_stops_while_something_changes(turns: int) -> None:
+    """Whatever the loop had done with the change by then. Red with `asyncio.wait_for` in `_record_on`, for the first of
+    them: Python 3.11 forgets the cancelling there, and the desk would stop no more."""
+
+    async def work() -> None:
+        one = Asked().recording
+        one.start()
+        while one._changed.is_set() or not one._changed._waiters:
+            await asyncio.sleep(0.001)
+        one._changed.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            await one.stop()
+
+    asyncio.run(work())
 
 
 def test_a_gateway_that_says_nothing_any_more_is_not_believed_to_record(monkeypatch: pytest.MonkeyPatch) -> None:

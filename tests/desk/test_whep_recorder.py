@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import hashlib
 import re
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -492,3 +493,47 @@ def test_an_error_of_ours_is_told_and_tried_again(caplog: pytest.LogCaptureFixtu
 
     assert run_virtual(look()) == 1, "once: it is the same error"
     assert "nobody thought of that" in caplog.text
+
+
+class Lost:
+    """Stands in for a connection that the camera has ended."""
+
+    has_picture = True
+
+    def __init__(self, target: WhepTarget) -> None:
+        self.came = self
+        self.over: asyncio.Future[NoStream] = asyncio.get_running_loop().create_future()
+        self.over.set_result(NoStream("lost", "the camera ended the stream"))
+        self.closed = asyncio.Event()
+
+    async def begin(self) -> str:
+        return ""
+
+    def end(self) -> None: ...
+
+    async def close(self) -> None:
+        asyncio.get_running_loop().call_later(0.05, self.closed.set)
+
+
+def test_it_stops_while_it_waits_for_the_disk_behind_an_outage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Red where the waiting swallows the cancelling: it opened the camera again, and `stop` waited for ever."""
+    disk, begun = threading.Event(), list[Lost]()
+
+    def watching(target: WhepTarget) -> Lost:
+        begun.append(Lost(target))
+        return begun[-1]
+
+    monkeypatch.setattr(whep_recorder, "_Watching", watching)
+    monkeypatch.setattr(WhepRecorder, "_write", lambda *_: disk.wait(10))
+
+    async def work() -> None:
+        studio = Studio("http://camera.example/whep", tmp_path)
+        await until(lambda: bool(begun) and begun[0].closed.is_set(), "the end of the connection")
+        stopping = asyncio.ensure_future(studio.recorder.stop())
+        await asyncio.wait([stopping], timeout=5)
+        has_stopped, connections = stopping.done(), len(begun)
+        disk.set()
+        studio.threads.shutdown()
+        assert has_stopped and connections == 1
+
+    run(work())
