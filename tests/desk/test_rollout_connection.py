@@ -98,7 +98,8 @@ def test_an_abort_waits_for_the_broker(tmp_path: Path) -> None:
     rollout.start()
     try:
         wait_for(lambda: any("nothing listens there" in text for text in said), "the trouble")
-        assert rollout.is_alive() and f"c-1 waiting: {rules.GIVES_UP}" in said
+        wait_for(lambda: f"c-1 waiting: {rules.GIVES_UP}" in said, "who is to give up")
+        assert rollout.is_alive()
         with Mosquitto(port=login.port) as broker:
             broker.start()
             rollout.join(WAIT_S)
